@@ -1,0 +1,490 @@
+"""Random views of whole batches, with parameters of their own for every sample.
+
+All of it runs on the device of the batch and draws from an explicit generator.
+Geometry is linear: crop, resize, flip and blur of a sample are one matrix for its
+rows and one for its columns, so a view is two batched matrix products. Colour
+follows torchvision's ``ColorJitter``: factors of the same distributions, clamped
+after each operation, in random order.
+"""
+
+import math
+
+import torch
+
+from sknoisy.parameters import Method, check_real
+
+LUMA = (0.299, 0.587, 0.114)  # ITU-R 601, as torchvision and PIL
+
+
+class Views(Method):
+    """Base class of random views: called with a batch, returns its views."""
+
+    def __call__(self, batch, generator):
+        """Return one random view of each sample.
+
+        Parameters
+        ----------
+        batch : tensor of shape (n, d) or (n, C, H, W), float32
+            Samples; images in [0, 1].
+        generator : torch.Generator
+            Source of randomness, on the device of `batch`.
+
+        Returns
+        -------
+        view : tensor of the shape of `batch`
+            A new tensor.
+        """
+        raise NotImplementedError
+
+
+class NoViews(Views):
+    """The samples as they are."""
+
+    def __call__(self, batch, generator):  # noqa: D102
+        return batch
+
+
+class VectorViews(Views):
+    """Feature corruption and Gaussian noise, for tables and embeddings.
+
+    A corrupted feature takes its value from another random sample of the batch,
+    which is a draw from the feature's marginal distribution.
+
+    Parameters
+    ----------
+    corruption : float, default=0.3
+        Probability that a feature is replaced, in [0, 1]. The paper takes 0.6 for
+        both views of contrastive learning on tables with many features.
+    noise : float, default=0.1
+        Standard deviation of the noise, in units of each feature's standard
+        deviation within the batch.
+
+    References
+    ----------
+    Bahri et al., SCARF: Self-Supervised Contrastive Learning using Random Feature
+    Corruption, ICLR 2022.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sknoisy.augment import VectorViews
+    >>> batch, generator = torch.eye(3), torch.Generator().manual_seed(0)
+    >>> VectorViews(corruption=0.0, noise=0.0)(batch, generator).equal(batch)
+    True
+    """
+
+    def __init__(self, corruption=0.3, noise=0.1):
+        self.corruption = corruption
+        self.noise = noise
+
+    def check(self):  # noqa: D102
+        check_real("corruption", self.corruption, "[0, 1]")
+        check_real("noise", self.noise, "[0, inf)")
+
+    def __call__(self, batch, generator):  # noqa: D102
+        draw = _Draw(batch, generator)
+        if self.corruption:
+            other = (draw.uniform(*batch.shape) * len(batch)).long()
+            marginal = batch.gather(0, other)
+            batch = torch.where(
+                draw.uniform(*batch.shape) < self.corruption, marginal, batch
+            )
+        if self.noise:
+            scale = self.noise * batch.std(dim=0, correction=0)
+            batch = batch + scale * draw.normal(*batch.shape)
+        return batch
+
+
+class ImageViews(Views):
+    """Crop, flip, blur, colour jitter, greyscale and cutout of images.
+
+    Every parameter's "off" value leaves the images as they are.
+
+    Parameters
+    ----------
+    crop_scale : (float, float) or None, default=(0.2, 1.0)
+        Range of a random crop's share of the image area; the crop is resized to
+        the image's size, antialiased. None: no resized crop.
+    crop_ratio : (float, float), default=(3/4, 4/3)
+        Range of the crop's width to height, drawn on a log scale.
+    pad : int, default=0
+        Shift by up to that many pixels either way, zeros coming in: the padding
+        crop of CIFAR.
+    flip : float, default=0.5
+        Probability of a horizontal flip.
+    blur : float, default=0.0
+        Probability of a Gaussian blur.
+    blur_sigma : (float, float), default=(0.1, 2.0)
+        Range of its standard deviation, in pixels.
+    jitter : (float, float, float, float) or None, default=(0.4, 0.4, 0.4, 0.1)
+        Strength of brightness, contrast, saturation and hue, as torchvision's
+        ``ColorJitter``. Saturation and hue need three channels.
+    jitter_probability : float, default=0.8
+        Probability of the jitter.
+    gray : float, default=0.2
+        Probability of greyscale.
+    cutout : float, default=0.0
+        Side of a square that is set to mid-grey, as a share of the image's side.
+
+    References
+    ----------
+    Chen et al., A Simple Framework for Contrastive Learning of Visual
+    Representations, ICML 2020. DeVries and Taylor, Improved Regularization of
+    Convolutional Neural Networks with Cutout, 2017.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sknoisy.augment import ImageViews
+    >>> images, generator = torch.rand(8, 3, 32, 32), torch.Generator().manual_seed(0)
+    >>> ImageViews(gray=1.0)(images, generator).shape
+    torch.Size([8, 3, 32, 32])
+    """
+
+    def __init__(
+        self,
+        crop_scale=(0.2, 1.0),
+        crop_ratio=(3 / 4, 4 / 3),
+        pad=0,
+        flip=0.5,
+        blur=0.0,
+        blur_sigma=(0.1, 2.0),
+        jitter=(0.4, 0.4, 0.4, 0.1),
+        jitter_probability=0.8,
+        gray=0.2,
+        cutout=0.0,
+    ):
+        self.crop_scale = crop_scale
+        self.crop_ratio = crop_ratio
+        self.pad = pad
+        self.flip = flip
+        self.blur = blur
+        self.blur_sigma = blur_sigma
+        self.jitter = jitter
+        self.jitter_probability = jitter_probability
+        self.gray = gray
+        self.cutout = cutout
+
+    def check(self):  # noqa: D102
+        for name in ("flip", "blur", "jitter_probability", "gray"):
+            check_real(name, getattr(self, name), "[0, 1]")
+        check_real("pad", self.pad, "[0, inf)")
+        check_real("cutout", self.cutout, "[0, 1)")
+        if self.crop_scale is not None:
+            _check_range("crop_scale", self.crop_scale, "(0, 1]")
+        _check_range("crop_ratio", self.crop_ratio, "(0, inf)")
+        _check_range("blur_sigma", self.blur_sigma, "(0, inf)")
+        if self.jitter is not None:
+            for strength in self.jitter:
+                check_real("jitter", strength, "[0, inf)")
+            check_real("jitter[3] (hue)", self.jitter[3], "[0, 0.5]")
+
+    def __call__(self, batch, generator):  # noqa: D102
+        draw = _Draw(batch, generator)
+        if self.crop_scale is not None or self.pad or self.flip or self.blur:
+            rows, columns = self._geometry(draw, *batch.shape[2:])
+            n, channels, height, width = batch.shape
+            batch = batch.reshape(n, channels * height, width) @ columns.mT
+            batch = rows[:, None] @ batch.view(n, channels, height, width)
+        if self.jitter is not None and self.jitter_probability:
+            factors = jitter_factors(draw, self.jitter, self.jitter_probability)
+            batch = color_jitter(batch, *factors, order=draw.order(3))
+        if self.gray and batch.shape[1] == 3:
+            gray = (draw.uniform(len(batch), 1, 1, 1) < self.gray).float()
+            batch = torch.lerp(batch, luma(batch).expand_as(batch), gray)
+        if self.cutout:
+            batch = self._cut_out(draw, batch)
+        return batch
+
+    def _geometry(self, draw, height, width):
+        """Return the (n, H, H) row and (n, W, W) column matrices of new views."""
+        n = draw.n
+        top, left = draw.zeros(), draw.zeros()
+        crop_height, crop_width = draw.zeros() + height, draw.zeros() + width
+        if self.crop_scale is not None:
+            top, left, crop_height, crop_width = crop_boxes(
+                draw, height, width, self.crop_scale, self.crop_ratio
+            )
+        if self.pad:
+            top = top + draw.integers(-self.pad, self.pad)
+            left = left + draw.integers(-self.pad, self.pad)
+        flip = draw.uniform(n) < self.flip
+        rows = resize_matrix(top, crop_height, height)
+        columns = resize_matrix(left, crop_width, width)
+        columns = torch.where(flip[:, None, None], columns.flip(1), columns)
+        if self.blur:
+            sigma = draw.uniform(n, low=self.blur_sigma[0], high=self.blur_sigma[1])
+            sigma = torch.where(draw.uniform(n) < self.blur, sigma, 1e-3)
+            rows = blur_matrix(sigma, height) @ rows
+            columns = blur_matrix(sigma, width) @ columns
+        return rows, columns
+
+    def _cut_out(self, draw, batch):
+        inside = draw.zeros()[:, None, None, None] == 0
+        for dim in (2, 3):
+            size = batch.shape[dim]
+            center = draw.uniform(draw.n, 1) * size
+            pixel = torch.arange(size, device=batch.device) + 0.5
+            near = (pixel - center).abs() < self.cutout * size / 2
+            inside = inside & near.view(-1, 1, *((size, 1) if dim == 2 else (1, size)))
+        return batch.masked_fill(inside, 0.5)
+
+
+class _Draw:
+    """Random numbers for a batch, on its device, from its generator."""
+
+    def __init__(self, batch, generator):
+        self.n = len(batch)
+        self.options = {"generator": generator, "device": batch.device}
+
+    def zeros(self):
+        return torch.zeros(self.n, device=self.options["device"])
+
+    def uniform(self, *shape, low=0.0, high=1.0):
+        return low + (high - low) * torch.rand(*shape, **self.options)
+
+    def normal(self, *shape):
+        return torch.randn(*shape, **self.options)
+
+    def integers(self, low, high):
+        """Integers from `low` to `high`, both included, as floats."""
+        return torch.randint(int(low), int(high) + 1, (self.n,), **self.options).float()
+
+    def order(self, n):
+        """Return a random rank of 0 to n - 1 for each sample and of n things."""
+        return torch.rand(self.n, n, **self.options).argsort(dim=1)
+
+
+def crop_boxes(draw, height, width, scale, ratio):
+    """Return top, left, height and width of random crops, in pixels.
+
+    As torchvision's ``RandomResizedCrop``: area uniform, aspect ratio log-uniform,
+    the first of ten tries that lies inside, whole pixels, and the whole image if
+    none does.
+    """
+    tries = (draw.n, 10)
+    area = height * width * draw.uniform(*tries, low=scale[0], high=scale[1])
+    ends = math.log(ratio[0]), math.log(ratio[1])
+    aspect = draw.uniform(*tries, low=ends[0], high=ends[1]).exp()
+    widths, heights = (area * aspect).sqrt().round(), (area / aspect).sqrt().round()
+    fits = (widths > 0) & (widths <= width) & (heights > 0) & (heights <= height)
+    first = fits.int().argmax(dim=1, keepdim=True)
+    found = fits.any(dim=1)
+    crop_width = torch.where(found, widths.gather(1, first)[:, 0], float(width))
+    crop_height = torch.where(found, heights.gather(1, first)[:, 0], float(height))
+    top = (draw.uniform(draw.n) * (height - crop_height + 1)).floor()
+    left = (draw.uniform(draw.n) * (width - crop_width + 1)).floor()
+    return top, left, crop_height, crop_width
+
+
+def resize_matrix(start, length, size):
+    """Return the matrices that resize segments of a line to the line's size.
+
+    Row j of a matrix holds the weights of the input pixels in output pixel j:
+    bilinear interpolation, antialiased where it shrinks (a triangle as wide as an
+    output pixel), renormalised at the segment's ends. Outside the line are zeros.
+
+    Parameters
+    ----------
+    start, length : tensors of shape (n,)
+        Segments of the input, in pixels.
+    size : int
+        Pixels of input and output.
+
+    Returns
+    -------
+    matrix : tensor of shape (n, size, size)
+        Output pixels by input pixels.
+    """
+    pixel = torch.arange(size, device=start.device) + 0.5
+    step = (length / size)[:, None, None]
+    center = start[:, None, None] + pixel[:, None] * step
+    weight = (1 - (pixel - center).abs() / step.clamp(min=1)).clamp(min=0)
+    begin, end = start[:, None, None], (start + length)[:, None, None]
+    weight = weight * ((pixel > begin) & (pixel < end))
+    total = weight.sum(dim=2, keepdim=True)
+    return weight / torch.where(total > 0, total, 1)
+
+
+def blur_matrix(sigma, size):
+    """Return (n, size, size) matrices of Gaussian blurs, mirrored at the border."""
+    pixel = torch.arange(size, device=sigma.device, dtype=torch.float32)
+    scale = -0.5 / sigma[:, None, None] ** 2
+    distance = pixel[:, None] - pixel
+    mirrored = pixel[:, None] + pixel
+    matrix = sum(
+        (scale * d**2).exp()
+        for d in (distance, mirrored + 1, mirrored - (2 * size - 1))
+    )
+    return matrix / matrix.sum(dim=2, keepdim=True)
+
+
+def luma(images):
+    """Return the (n, 1, H, W) brightness of RGB images, or images of one channel."""
+    if images.shape[1] != 3:
+        return images.mean(dim=1, keepdim=True)
+    r, g, b = images.split(1, dim=1)
+    return r * LUMA[0] + g * LUMA[1] + b * LUMA[2]
+
+
+def jitter_factors(draw, strength, probability):
+    """Return (n, 1, 1, 1) factors of brightness, contrast, saturation and hue.
+
+    Brightness, contrast and saturation are uniform in [max(0, 1 - s), 1 + s], the
+    hue's shift in [-s, s] turns of the colour circle; samples that the jitter
+    passes over get 1, 1, 1 and 0.
+    """
+    shape = (draw.n, 1, 1, 1)
+    active = draw.uniform(*shape) < probability
+    factors = [
+        torch.where(active, draw.uniform(*shape, low=max(0.0, 1 - s), high=1 + s), 1.0)
+        for s in strength[:3]
+    ]
+    hue = draw.uniform(*shape, low=-strength[3], high=strength[3])
+    return *factors, torch.where(active, hue, 0.0)
+
+
+def color_jitter(images, brightness, contrast, saturation, hue, order):
+    """Apply the four colour operations to each image, in an order of its own.
+
+    Parameters
+    ----------
+    images : tensor of shape (n, C, H, W)
+        Values in [0, 1], in random order: the round in which the hue turns goes by
+        the row, so that images whose hue turns together lie together.
+    brightness, contrast, saturation, hue : tensors of shape (n, 1, 1, 1)
+        Factors, and shifts of the hue in turns. Images that are not RGB use the
+        first two only.
+    order : tensor of shape (n, 3), int64
+        Which comes first, second and third of the others, for each image:
+        0 brightness, 1 contrast, 2 saturation.
+
+    Returns
+    -------
+    images : tensor of shape (n, C, H, W)
+        Values in [0, 1].
+    """
+    n, is_rgb = len(images), images.shape[1] == 3
+    blocks = []
+    for turn in range(4):
+        rows = slice(turn * n // 4, (turn + 1) * n // 4)
+        block, which = images[rows], order[rows, :, None, None, None]
+        factors = brightness[rows], contrast[rows], saturation[rows]
+        for i in range(4):
+            if i != turn:
+                block = _blend(block, which[:, i - (i > turn)], *factors)
+            elif is_rgb:
+                block = rotate_hue(block, hue[rows])
+        blocks.append(block)
+    return torch.cat(blocks)
+
+
+def _blend(images, which, brightness, contrast, saturation):
+    """Apply to each image the operation that is its turn.
+
+    Each is a blend f * image + (1 - f) * base: black for brightness, the mean grey
+    for contrast, the pixel's grey for saturation.
+    """
+    gray = luma(images)
+    mean = gray.mean(dim=(2, 3), keepdim=True)
+    saturation = saturation if images.shape[1] == 3 else torch.ones_like(saturation)
+    factor = torch.where(
+        which == 0, brightness, torch.where(which == 1, contrast, saturation)
+    )
+    base = torch.where(which == 1, mean, torch.where(which == 2, gray, 0.0))
+    return (factor * images + (1 - factor) * base).clamp_(0, 1)
+
+
+def rotate_hue(images, turns):
+    """Shift the hue of RGB images, in HSV space.
+
+    Parameters
+    ----------
+    images : tensor of shape (n, 3, H, W)
+        Values in [0, 1].
+    turns : tensor of shape (n, 1, 1, 1)
+        Shift, in turns of the colour circle.
+    """
+    r, g, b = images.split(1, dim=1)
+    value = images.amax(dim=1, keepdim=True)
+    chroma = value - images.amin(dim=1, keepdim=True)
+    safe = torch.where(chroma > 0, chroma, 1)
+    from_g_or_b = torch.where(value == g, 2 + (b - r) / safe, 4 + (r - g) / safe)
+    sector = torch.where(value == r, (g - b) / safe, from_g_or_b) + 6 * turns
+    # Back to RGB: red, green and blue lie 5, 3 and 1 sixths from the hue's origin.
+    origin = 5 - 2 * torch.arange(3, device=images.device).view(1, 3, 1, 1)
+    k = (sector + origin).remainder(6)
+    return value - chroma * torch.minimum(k, 4 - k).clamp(0, 1)
+
+
+VIEWS = {"none": NoViews, "image": ImageViews, "vector": VectorViews}
+
+
+def resolve_views(views, spec, strength):
+    """Return the views that a parameter's value stands for.
+
+    Parameters
+    ----------
+    views : "auto", "none", Views
+        The parameter.
+    spec : InputSpec
+        What the samples are.
+    strength : {"strong", "weak"}
+        Strong views, for self-supervised learning, or weak ones, for
+        classification: what "auto" stands for.
+
+    Returns
+    -------
+    views : Views
+        For "auto": vectors get :class:`VectorViews` (strong) or none (weak).
+        Images under 16 pixels (digits, icons): shifts by one pixel and, strong,
+        mild crops and brightness, but no flips, which would make other characters.
+        Grey images are not flipped either. Up to 64 pixels: the views of SimCLR
+        for CIFAR (strong), or padding crop and flip (weak). Larger images: those
+        for ImageNet, with blur (strong), or resized crop and flip (weak).
+    """
+    if isinstance(views, str) and views == "auto":
+        return _automatic(spec, strength)
+    if isinstance(views, str) and views == "none":
+        return NoViews()
+    if not isinstance(views, Views):
+        raise ValueError(
+            f"views={views!r} is not valid: it must be 'auto', 'none' or an instance "
+            "of Views, such as ImageViews or VectorViews."
+        )
+    views.check()
+    if isinstance(views, {"image": VectorViews, "vector": ImageViews}[spec.kind]):
+        raise ValueError(f"views={views!r} is not valid: X holds {spec.kind}s.")
+    return views
+
+
+def _automatic(spec, strength):
+    strong = strength == "strong"
+    if spec.kind == "vector":
+        return VectorViews() if strong else NoViews()
+    channels, *size = spec.shape
+    side = min(size)
+    flip = 0.5 if channels > 1 and side >= 16 else 0.0
+    still = {"jitter": None, "gray": 0.0, "flip": flip}
+    if side < 16:
+        still["pad"] = 1
+        if not strong:
+            return ImageViews(crop_scale=None, **still)
+        still["jitter"] = (0.4, 0.4, 0.0, 0.0)
+        return ImageViews(crop_scale=(0.5, 1.0), **still)
+    if side <= 64:
+        if not strong:
+            return ImageViews(crop_scale=None, pad=side // 8, **still)
+        return ImageViews(flip=flip)
+    if not strong:
+        return ImageViews(crop_scale=(0.35, 1.0), **still)
+    return ImageViews(
+        crop_scale=(0.08, 1.0), jitter=(0.8, 0.8, 0.8, 0.2), blur=0.5, flip=flip
+    )
+
+
+def _check_range(name, ends, interval):
+    for end in ends:
+        check_real(name, end, interval)
+    if ends[0] > ends[1]:
+        raise ValueError(f"{name}={ends!r} is not valid: its ends must be in order.")

@@ -1,0 +1,178 @@
+"""What the estimators share: parameters of training, inputs, and pickling."""
+
+import math
+import os
+import warnings
+
+import torch
+from sklearn.base import BaseEstimator
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import validate_data
+
+from sknoisy import _version
+from sknoisy.devices import resolve_device, resolve_precision
+from sknoisy.encoders import Blueprint, check_encoder
+from sknoisy.inputs import InputSpec, LazyFeatures, as_inputs, is_paths
+from sknoisy.optim import OPTIMIZERS, SCHEDULES
+from sknoisy.parameters import NamedMethods, check_choice, check_integer, check_real
+from sknoisy.progress import CallbackSupportMixin
+from sknoisy.training import Settings
+
+AUTO_BATCH = {"ssl": 256, "classifier": 128}
+
+
+class TorchEstimator(NamedMethods, CallbackSupportMixin, BaseEstimator):
+    """Base class: parameters are scikit-learn's, the training is a private net."""
+
+    _ephemeral = ()  # attributes that are not pickled
+    _min_samples = 1
+
+    def _check_parameters(self):
+        """Check what all estimators have; before any array or device is touched."""
+        check_integer("max_epochs", self.max_epochs)
+        if self.batch_size != "auto":
+            check_integer("batch_size", self.batch_size, low=2)
+        check_real("lr", self.lr, "(0, inf)")
+        check_real("momentum", self.momentum, "[0, 1)")
+        check_real("weight_decay", self.weight_decay, "[0, inf)")
+        check_choice("optimizer", self.optimizer, list(OPTIMIZERS))
+        check_choice("schedule", self.schedule, list(SCHEDULES))
+        check_choice("channels", self.channels, ["auto", "first", "last"])
+        check_choice("precision", self.precision, ["auto", "float32", "bfloat16"])
+        check_choice("verbose", self.verbose, [None, True, False])
+        check_choice("compile", self.compile, [True, False])
+        resolve_device(self.device)
+
+    def _read(self, X, reset):
+        """Check X; return raw inputs, and the encoder of lazy features or None."""
+        trained = X.encoder if isinstance(X, LazyFeatures) else None
+        inputs = as_inputs(X if trained is None else X.inputs)
+        if is_paths(inputs):
+            return inputs, trained
+        if isinstance(inputs, torch.Tensor):  # on a GPU, where it stays
+            self._check_tensor(inputs)
+            if reset:
+                self.n_features_in_ = inputs.shape[1]
+            return inputs, trained
+        try:
+            inputs = validate_data(
+                self,
+                inputs,
+                reset=reset,
+                allow_nd=True,
+                dtype="numeric",
+                ensure_min_samples=self._min_samples,
+            )
+        except ValueError as error:
+            hint = self._features_hint(inputs) if not reset else ""
+            if not hint:
+                raise
+            raise ValueError(f"{error} {hint}") from error
+        return inputs, trained
+
+    def _check_tensor(self, X):
+        if len(X) < self._min_samples:
+            raise ValueError(
+                f"Found array with {len(X)} sample(s) (shape={tuple(X.shape)}) while a "
+                f"minimum of {self._min_samples} is required."
+            )
+        if X.is_complex() or not bool(torch.isfinite(X).all()):
+            raise ValueError("Input X contains NaN, infinity or complex values.")
+
+    def _features_hint(self, X):
+        return ""
+
+    def _blueprint(self, inputs, trained):
+        """Return the blueprint of the encoder, from lazy features or parameters."""
+        if trained is None:
+            spec = InputSpec.learn(inputs, self.channels, self.image_size)
+            encoder = check_encoder(self.encoder, spec)
+            return Blueprint(encoder, spec, self.weights)
+        encoder = trained.blueprint.encoder
+        if self.encoder != "auto" and self.encoder != encoder:
+            raise ValueError(
+                f"encoder={self.encoder!r} is not valid: X holds lazy features of the "
+                f"encoder {str(trained.blueprint)!r}, which this estimator trains on. "
+                'Pass encoder="auto", or give that encoder to the pre-trainer.'
+            )
+        if self.weights is not None:
+            raise ValueError(
+                f"weights={self.weights!r} is not valid: X holds lazy features, whose "
+                "encoder has weights. Pass weights to the pre-trainer."
+            )
+        return trained.blueprint
+
+    def _settings(self, n_samples, spec, kind, lr_warmup=0.0):
+        device = resolve_device(self.device)
+        batch_size = self.batch_size
+        if batch_size == "auto":
+            batch_size = min(AUTO_BATCH[kind], n_samples)
+        elif batch_size > n_samples:
+            warnings.warn(
+                f"batch_size={batch_size} is more than the {n_samples} samples and is "
+                f"clipped to {n_samples}.",
+                UserWarning,
+                stacklevel=4,
+            )
+            batch_size = n_samples
+        _check_memory(spec, batch_size)
+        return Settings(
+            max_epochs=self.max_epochs,
+            batch_size=batch_size,
+            lr=self.lr,
+            momentum=self.momentum,
+            weight_decay=self.weight_decay,
+            optimizer=self.optimizer,
+            schedule=self.schedule,
+            lr_warmup=lr_warmup,
+            device=device,
+            precision=resolve_precision(self.precision, device),
+            callbacks=tuple(self.callbacks or ()),
+        )
+
+    def _seeds(self, n):
+        return check_random_state(self.random_state).randint(2**31 - 1, size=n).tolist()
+
+    def __getstate__(self):
+        state = super().__getstate__()
+        state = {k: v for k, v in state.items() if k not in self._ephemeral}
+        return state | {"_sknoisy_version": _version.__version__}
+
+    def __setstate__(self, state):
+        state = dict(state)
+        saved = state.pop("_sknoisy_version", None)
+        if saved != _version.__version__:
+            warnings.warn(
+                f"this {type(self).__name__} was saved by sknoisy {saved} and is "
+                f"loaded by {_version.__version__}: its predictions may differ.",
+                UserWarning,
+                stacklevel=2,
+            )
+        super().__setstate__(state)
+
+
+def _check_memory(spec, batch_size):
+    """Refuse images of which one batch cannot fit, with the estimate."""
+    needed = 16 * 4 * batch_size * math.prod(spec.shape)  # bytes; 16 maps of its size
+    try:
+        total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):
+        return
+    if needed > total:
+        raise ValueError(
+            f"batch_size={batch_size} of samples of shape {spec.shape} needs about "
+            f"{needed / 2**30:.0f} GiB of memory, more than the {total / 2**30:.0f} "
+            "GiB here. Pass a smaller batch_size, or smaller images."
+        )
+
+
+def generator(seed, device="cpu"):
+    """Return a seeded generator on a device."""
+    return torch.Generator(device).manual_seed(int(seed))
+
+
+def is_array_output(estimator):
+    """Whether ``set_output`` asks for a container that only arrays go into."""
+    from sklearn.utils._set_output import _get_output_config
+
+    return _get_output_config("transform", estimator)["dense"] != "default"

@@ -1,0 +1,417 @@
+"""NoisyRobustClassifier: trains a network on labels that are partly wrong."""
+
+from collections import OrderedDict
+
+import numpy as np
+from scipy.special import log_softmax, softmax
+from sklearn.base import ClassifierMixin
+from sklearn.utils.validation import check_consistent_length, check_is_fitted
+from torch import nn
+
+from sknoisy.augment import resolve_views
+from sknoisy.base import TorchEstimator, generator
+from sknoisy.devices import forward_all, resolve_device
+from sknoisy.encoders import build, load_numpy_state, numpy_state
+from sknoisy.labels import check_given, encode_labels
+from sknoisy.losses import LOSSES, Loss
+from sknoisy.parameters import check_choice, check_integer, resolve
+from sknoisy.progress import Progress, with_callbacks
+from sknoisy.training import ClassifierTraining
+
+
+class NoisyRobustClassifier(ClassifierMixin, TorchEstimator):
+    """Train a network on noisy labels with a robust loss.
+
+    Given lazy features of :class:`SSLPretrainer`, it fine-tunes the encoder that they
+    carry: first the head alone, with the encoder frozen, then all of it. Given
+    anything else, it trains an encoder from scratch.
+
+    Parameters
+    ----------
+    loss : {"ce", "elr", "gce", "mae", "nfl_rce", "sce"} or Loss, default="elr"
+        The loss; ``loss__lam`` and the like reach its parameters.
+    encoder : str or callable, default="auto"
+        "auto": the encoder of the lazy features, else "mlp" for vectors and "convnet"
+        for images. See :class:`SSLPretrainer` for the other values.
+    weights : str, default=None
+        "imagenet" or the path of a state dict: initial weights of a torchvision
+        model, which then counts as pre-trained.
+    head : {"linear", "mlp"}, default="linear"
+        What turns features into logits; "mlp" has one normalised hidden layer.
+    freeze_encoder : bool, default=False
+        Train the head only, on features that are computed once, without views.
+    views : "auto", "none" or Views, default="auto"
+        Random views of the training samples; see
+        :func:`sknoisy.augment.resolve_views`.
+    max_epochs : int, default=100
+        Epochs in which all of the network is trained.
+    warmup_epochs : int or "auto", default="auto"
+        Epochs before, in which the head alone is trained on the frozen encoder's
+        features. "auto": a tenth of `max_epochs`, at least one, with a pre-trained
+        encoder, and none from scratch.
+    batch_size : int or "auto", default="auto"
+        Largest number of samples in a batch; "auto" is 128, or all of fewer.
+    lr : float, default=0.02
+        Peak learning rate.
+    momentum : float, default=0.9
+        Momentum.
+    weight_decay : float, default=1e-3
+        Weight decay.
+    optimizer : {"sgd", "lars", "adamw"}, default="sgd"
+        Optimiser.
+    schedule : {"cosine", "constant"}, default="cosine"
+        Learning rate over the epochs.
+    image_size : int or (int, int), default=None
+        Height and width that image files are brought to; needed where X holds paths.
+    channels : {"auto", "first", "last"}, default="auto"
+        Where 4-D images keep their channels.
+    device : str, default="auto"
+        "auto" (a GPU if there is one), "cpu", "cuda", "cuda:1", "mps".
+    precision : {"auto", "float32", "bfloat16"}, default="auto"
+        "auto" is bfloat16 on GPUs that have it.
+    compile : bool, default=False
+        Whether to compile the network, which pays for itself on long fits.
+    callbacks : list of skorch callbacks, default=None
+        Called while all of the network is trained, not in the warm-up.
+    verbose : bool, default=None
+        True: a progress bar. None: a bar for long fits, in a terminal or a notebook,
+        but not within a search.
+    random_state : int, RandomState or None, default=None
+        Source of all randomness. An int gives the same result on the same CPU.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The classes, in the dtype of y.
+    label_quality_ : ndarray of shape (n_samples,)
+        For each training sample, how well its label agrees with what the network
+        learned, in [0, 1]; low is bad. It is (1 + m) / 2 with m the mean over the
+        epochs of the margin: the label's probability minus the largest other one.
+    training_loss_ : ndarray of shape (n_samples,)
+        For each training sample, the mean over the epochs of its cross-entropy.
+    loss_state_ : dict of str to ndarray
+        What the loss keeps for each training sample, such as the targets of ELR.
+    history_ : list of dict
+        For each epoch "epoch", "phase" ("head" or "all"), "train_loss", "lr" (at its
+        end) and "dur" (seconds).
+    n_features_in_ : int
+        Length of axis 1 of the samples.
+
+    See Also
+    --------
+    SSLPretrainer : Pre-trains the encoder.
+
+    Notes
+    -----
+    Warm-up and fine-tuning follow Ciortan, Dupuis and Peel (2021), section 4. Their
+    head is "mlp"; their warm-up passes images through the frozen encoder in every
+    epoch, this one computes its features once.
+
+    References
+    ----------
+    Ciortan, Dupuis and Peel, A Framework using Contrastive Learning for
+    Classification with Noisy Labels, 2021. `label_quality_`: Pleiss et al.,
+    Identifying Mislabeled Data using the Area Under the Margin Ranking, NeurIPS 2020,
+    there on logits.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sknoisy import NoisyRobustClassifier
+    >>> X, y = load_iris(return_X_y=True)
+    >>> clf = NoisyRobustClassifier(max_epochs=30, random_state=0).fit(X, y)
+    >>> clf.score(X, y) > 0.9
+    True
+    """
+
+    _registries = {"loss": LOSSES}
+    _ephemeral = ("_network", "_training")
+
+    def __init__(
+        self,
+        loss="elr",
+        encoder="auto",
+        weights=None,
+        head="linear",
+        freeze_encoder=False,
+        views="auto",
+        max_epochs=100,
+        warmup_epochs="auto",
+        batch_size="auto",
+        lr=0.02,
+        momentum=0.9,
+        weight_decay=1e-3,
+        optimizer="sgd",
+        schedule="cosine",
+        image_size=None,
+        channels="auto",
+        device="auto",
+        precision="auto",
+        compile=False,
+        callbacks=None,
+        verbose=None,
+        random_state=None,
+    ):
+        self.loss = loss
+        self.encoder = encoder
+        self.weights = weights
+        self.head = head
+        self.freeze_encoder = freeze_encoder
+        self.views = views
+        self.max_epochs = max_epochs
+        self.warmup_epochs = warmup_epochs
+        self.batch_size = batch_size
+        self.lr = lr
+        self.momentum = momentum
+        self.weight_decay = weight_decay
+        self.optimizer = optimizer
+        self.schedule = schedule
+        self.image_size = image_size
+        self.channels = channels
+        self.device = device
+        self.precision = precision
+        self.compile = compile
+        self.callbacks = callbacks
+        self.verbose = verbose
+        self.random_state = random_state
+
+    @with_callbacks
+    def fit(self, X, y):
+        """Train on noisy labels.
+
+        Parameters
+        ----------
+        X : array-like, tensor, array of paths or LazyFeatures
+            Vectors (n, d), images (n, H, W), (n, H, W, C) or (n, C, H, W), uint8 or
+            float, n paths of image files, or what ``SSLPretrainer.transform`` returns.
+        y : array-like of shape (n_samples,)
+            Labels, some of them wrong: integers, booleans or strings.
+
+        Returns
+        -------
+        self : NoisyRobustClassifier
+            This estimator.
+
+        Raises
+        ------
+        ValueError
+            If X, y or a parameter is not valid; before training starts.
+        DivergenceError
+            If the loss is no longer finite.
+        """
+        training = self._begin(X, y)
+        progress = Progress(
+            self, len(training.data), training.planned_epochs, self.verbose
+        )
+        try:
+            training.run(training.planned_epochs, progress)
+        except KeyboardInterrupt:
+            self._finish(training)  # what was learned so far can be used
+            raise
+        finally:
+            progress.close()
+        return self._finish(training)
+
+    def partial_fit(self, X, y, classes=None):
+        """Train one epoch from the current state.
+
+        The first call starts a training as ``fit`` does; later ones go on with the
+        optimiser, the schedule and the loss's state of each sample, which is kept as
+        long as the number of samples is the same. After `max_epochs` the learning
+        rate stays at its end.
+
+        Parameters
+        ----------
+        X, y : array-like
+            As for ``fit``.
+        classes : array-like of shape (n_classes,), default=None
+            All classes that y may ever hold; by default those of the first y.
+
+        Returns
+        -------
+        self : NoisyRobustClassifier
+            This estimator.
+        """
+        if not hasattr(self, "classes_"):
+            training = self._begin(X, y, classes)
+        else:
+            training = self._continue(X, y)
+        training.run(1)
+        return self._finish(training)
+
+    def predict_proba(self, X):
+        """Return the probability of each class.
+
+        Parameters
+        ----------
+        X : array-like, tensor, array of paths or LazyFeatures
+            Samples like those that ``fit`` got, raw or as lazy features.
+
+        Returns
+        -------
+        probabilities : ndarray of shape (n_samples, n_classes), dtype float32
+            Columns are in the order of ``classes_``.
+        """
+        return softmax(self._logits(X), axis=1)
+
+    def predict_log_proba(self, X):
+        """Return the logarithm of each class's probability.
+
+        Parameters
+        ----------
+        X : array-like, tensor, array of paths or LazyFeatures
+            As for ``predict_proba``.
+
+        Returns
+        -------
+        log_probabilities : ndarray of shape (n_samples, n_classes), dtype float32
+            Columns are in the order of ``classes_``.
+        """
+        return log_softmax(self._logits(X), axis=1)
+
+    def predict(self, X):
+        """Return the most probable class of each sample.
+
+        Parameters
+        ----------
+        X : array-like, tensor, array of paths or LazyFeatures
+            As for ``predict_proba``.
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,)
+            In the dtype of ``classes_``.
+        """
+        codes = self._logits(X).argmax(axis=1)
+        return self.classes_[codes]
+
+    def _check_parameters(self):
+        super()._check_parameters()
+        resolve("loss", self.loss, LOSSES, Loss)
+        check_choice("head", self.head, list(HEADS))
+        check_choice("freeze_encoder", self.freeze_encoder, [True, False])
+        if self.warmup_epochs != "auto":
+            check_integer("warmup_epochs", self.warmup_epochs, low=0)
+
+    def _begin(self, X, y, classes=None):
+        """Check everything, build the network, and return its training."""
+        self._check_parameters()
+        check_given(self, y)
+        inputs, trained = self._read(X, reset=True)
+        classes, codes = encode_labels(y, classes)
+        check_consistent_length(inputs, codes)
+        if len(classes) < 2:
+            raise ValueError(
+                f"y holds only one class, {classes[0]!r}: at least 2 classes are "
+                "needed."
+            )
+        blueprint = self._blueprint(inputs, trained)
+        seeds = self._seeds(2)
+        network = _build(blueprint, self.head, len(classes), seeds[0], self.weights)
+        if trained is not None:
+            load_numpy_state(network.encoder, trained.state)
+        pretrained = trained is not None or self.weights is not None
+        training = self._training_of(network, blueprint, codes, pretrained, seeds[1])
+        training.classes = classes
+        training.attach(blueprint.spec.open(inputs), codes)
+        return training
+
+    def _training_of(self, network, blueprint, codes, pretrained, seed, history=()):
+        settings = self._settings(len(codes), blueprint.spec, "classifier")
+        warmup = self.warmup_epochs
+        if warmup == "auto":
+            warmup = max(1, self.max_epochs // 10) if pretrained else 0
+        if self.compile:
+            network.compile()
+        training = ClassifierTraining(
+            network.to(settings.device),
+            resolve("loss", self.loss, LOSSES, Loss),
+            resolve_views(self.views, blueprint.spec, "weak"),
+            settings,
+            warmup_epochs=0 if self.freeze_encoder else warmup,
+            freeze=self.freeze_encoder,
+            seed=seed,
+            history=history,
+        )
+        training.architecture = blueprint, self.head, pretrained
+        return training
+
+    def _continue(self, X, y):
+        """Check the data of one epoch more; return the training that goes on."""
+        self._check_parameters()
+        check_given(self, y)
+        inputs, _ = self._read(X, reset=False)
+        _, codes = encode_labels(y, self.classes_)
+        check_consistent_length(inputs, codes)
+        blueprint, _, pretrained = self._architecture
+        training = getattr(self, "_training", None)
+        if training is None:
+            # Loaded from a file, which has no optimiser: its momentum starts anew.
+            training = self._training_of(
+                self._network_on("cpu"),
+                blueprint,
+                codes,
+                pretrained,
+                seed=self._seeds(2)[1] + len(self.history_),
+                history=self.history_,
+            )
+            training.classes = self.classes_
+        training.attach(blueprint.spec.open(inputs), codes)
+        return training
+
+    def _finish(self, training):
+        """Turn what was learned into fitted attributes, without any data."""
+        self.classes_ = training.classes
+        self.state_dict_ = numpy_state(training.network)
+        self.history_ = training.history
+        self.label_quality_ = (1 + training.dynamics.mean_margin) / 2
+        self.training_loss_ = training.dynamics.mean_loss
+        self.loss_state_ = training.loss_state()
+        self._architecture = training.architecture
+        self._network = training.network
+        self._training = training
+        training.detach()
+        return self
+
+    def _logits(self, X):
+        check_is_fitted(self)
+        inputs, _ = self._read(X, reset=False)
+        store = self._architecture[0].spec.open(inputs)
+        device = resolve_device(self.device, fallback=True)
+        return forward_all(self._network_on(device), store, device)
+
+    def _network_on(self, device):
+        if getattr(self, "_network", None) is None:
+            blueprint, head, _ = self._architecture
+            self._network = _build(blueprint, head, len(self.classes_))
+            load_numpy_state(self._network, self.state_dict_)
+        return self._network.to(device)
+
+    def _features_hint(self, X):
+        blueprint, _, pretrained = self._architecture
+        if not pretrained or np.ndim(X) != 2:
+            return ""
+        return (
+            f"This classifier was fitted on lazy features and predicts on "
+            f"{blueprint.spec}, or on lazy features of them, not on an array of "
+            "features."
+        )
+
+
+def _build(blueprint, head, n_classes, seed=0, weights=None):
+    """Return the network: normalisation and encoder, then the head."""
+    encoder = blueprint.build(generator(seed), weights)
+    head = build(HEADS[head], encoder.n_features, n_classes, generator=generator(seed))
+    return nn.Sequential(OrderedDict(encoder=encoder, head=head))
+
+
+def _mlp_head(n_features, n_classes):
+    return nn.Sequential(
+        nn.Linear(n_features, n_features, bias=False),
+        nn.BatchNorm1d(n_features),
+        nn.ReLU(inplace=True),
+        nn.Linear(n_features, n_classes),
+    )
+
+
+HEADS = {"linear": nn.Linear, "mlp": _mlp_head}

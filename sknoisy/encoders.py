@@ -1,0 +1,368 @@
+"""Encoders by name: built, initialised, and carried about as NumPy arrays.
+
+An encoder maps a batch, (n, d) or (n, C, H, W), to (n, n_features). Networks of
+this package are built without drawing a random number and then initialised from
+an explicit generator, so that fits in parallel threads do not disturb each other.
+"""
+
+import inspect
+import math
+import threading
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from torch import nn
+
+from sknoisy.devices import forward_all, resolve_device
+from sknoisy.networks import MLP, ConvNet, Normalize, PreActResNet18, conv3x3
+from sknoisy.parameters import unknown
+
+SMALL_SIDE = 64  # pixels; images up to here get the CIFAR stem
+
+
+def _resnet(name, shape):
+    """Return torchvision's ResNet, with the CIFAR stem for small images."""
+    import torchvision
+
+    net = torchvision.models.get_model(name)
+    if min(shape[1:]) <= SMALL_SIDE:
+        net.conv1 = conv3x3(shape[0], 64)
+        net.maxpool = nn.Identity()
+    elif shape[0] != 3:
+        net.conv1 = nn.Conv2d(shape[0], 64, 7, 2, padding=3, bias=False)
+    net.n_features = net.fc.in_features
+    net.fc = nn.Identity()
+    return net
+
+
+ENCODERS = {
+    "mlp": MLP,
+    "convnet": ConvNet,
+    "preact_resnet18": PreActResNet18,
+    "resnet18": lambda shape: _resnet("resnet18", shape),
+    "resnet34": lambda shape: _resnet("resnet34", shape),
+    "resnet50": lambda shape: _resnet("resnet50", shape),
+}
+
+
+def check_encoder(encoder, spec):
+    """Return the encoder that a parameter's value stands for, checked.
+
+    Parameters
+    ----------
+    encoder : str or callable
+        The parameter: "auto", a key of ``ENCODERS``, the name of a torchvision
+        classification model, a module class or a function that returns a module.
+    spec : InputSpec
+        What the samples are.
+
+    Returns
+    -------
+    encoder : str or callable
+        The same, with "auto" resolved: "mlp" for vectors, "convnet" for images.
+    """
+    if isinstance(encoder, str):
+        if encoder == "auto":
+            return "mlp" if spec.kind == "vector" else "convnet"
+        if encoder not in ENCODERS and encoder not in torchvision_names():
+            raise ValueError(
+                unknown("encoder", encoder, ["auto", *ENCODERS])
+                + " Names of torchvision's classification models are valid, too."
+            )
+        if spec.kind == "vector" and encoder != "mlp":
+            raise ValueError(
+                f"encoder={encoder!r} is not valid: it is made for images, but X holds "
+                f'{spec}. Pass encoder="mlp" or "auto".'
+            )
+    elif isinstance(encoder, nn.Module) or not callable(encoder):
+        raise ValueError(
+            f"encoder={type(encoder).__name__} object is not valid: it must be a name, "
+            "a module class or a function that returns a module."
+        )
+    return encoder
+
+
+def torchvision_names():
+    """Return the names of torchvision's classification models."""
+    import torchvision
+
+    return torchvision.models.list_models(module=torchvision.models)
+
+
+def build_encoder(encoder, shape, weights=None, generator=None):
+    """Build an encoder and initialise it.
+
+    Parameters
+    ----------
+    encoder : str or callable
+        As returned by :func:`check_encoder`. A class or function that takes an
+        argument gets `shape`; its module may return (n, n_features), or maps
+        (n, n_features, h, w), which are averaged.
+    shape : tuple of int
+        (d,) of a vector, (C, H, W) of an image.
+    weights : str, default=None
+        "imagenet" for torchvision's weights of a torchvision model, or the path of
+        a file with a state dict for it. The first convolution stays as published.
+    generator : torch.Generator, default=None
+        Source of the initial weights.
+
+    Returns
+    -------
+    module : torch.nn.Module
+        With an attribute ``n_features``.
+    """
+    if weights is not None:
+        return _pretrained(encoder, shape, weights)
+    if isinstance(encoder, str) and encoder in ENCODERS:
+        return build(ENCODERS[encoder], shape, generator=generator)
+    if isinstance(encoder, str):
+        import torchvision
+
+        with seeded(generator):
+            return _without_classifier(torchvision.models.get_model(encoder), shape)
+    with seeded(generator):
+        module = encoder(shape) if _takes_argument(encoder) else encoder()
+    if not isinstance(module, nn.Module):
+        raise ValueError(
+            f"encoder={encoder!r} is not valid: it returned "
+            f"{type(module).__name__}, not a torch.nn.Module."
+        )
+    return _with_n_features(module, shape)
+
+
+def build(factory, *args, generator=None):
+    """Build a module without random numbers, then initialise it from a generator."""
+    with torch.device("meta"):
+        module = factory(*args)
+    initialize(module.to_empty(device="cpu"), generator)
+    return module
+
+
+@torch.no_grad()
+def initialize(module, generator=None):
+    """Initialise convolutions, linear layers and normalisations in place.
+
+    Convolutions by He et al. (normal, fan out), linear layers by PyTorch's default
+    (uniform in 1 over the root of the fan in), normalisations to 1 and 0.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        A network of these layers.
+    generator : torch.Generator, default=None
+        Source of randomness.
+    """
+    for layer in module.modules():
+        if isinstance(layer, nn.Conv2d):
+            nn.init.kaiming_normal_(
+                layer.weight, mode="fan_out", nonlinearity="relu", generator=generator
+            )
+            if layer.bias is not None:
+                layer.bias.zero_()
+        elif isinstance(layer, nn.Linear):
+            bound = 1 / math.sqrt(layer.in_features)
+            layer.weight.uniform_(-bound, bound, generator=generator)
+            if layer.bias is not None:
+                layer.bias.uniform_(-bound, bound, generator=generator)
+        elif isinstance(layer, (nn.BatchNorm1d, nn.BatchNorm2d)):
+            layer.reset_running_stats()
+            if layer.affine:
+                layer.weight.fill_(1)
+                layer.bias.zero_()
+
+
+_GLOBAL_GENERATOR = threading.Lock()
+
+
+@contextmanager
+def seeded(generator):
+    """Let code that draws from PyTorch's global generator draw reproducibly.
+
+    For modules that are not ours: their constructors know no other generator. Its
+    state is put back; a lock keeps two such constructions apart.
+    """
+    seed = torch.randint(2**62, (), generator=generator).item() if generator else 0
+    with _GLOBAL_GENERATOR:
+        state = torch.random.get_rng_state()
+        torch.random.default_generator.manual_seed(seed)
+        try:
+            yield
+        finally:
+            torch.random.set_rng_state(state)
+
+
+def _takes_argument(factory):
+    try:
+        parameters = inspect.signature(factory).parameters.values()
+    except (TypeError, ValueError):
+        return False
+    return any(
+        p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
+        for p in parameters
+    )
+
+
+def _without_classifier(net, shape):
+    """Return a torchvision classification model without its last linear layer."""
+    if shape[0] != 3:
+        raise ValueError(
+            f"encoder of torchvision takes RGB images, but X holds {shape[0]} channels."
+        )
+    names = [name for name, m in net.named_modules() if isinstance(m, nn.Linear)]
+    if not names:  # such as SqueezeNet, which ends in a convolution
+        return _with_n_features(net, shape)
+    *path, last = names[-1].split(".")
+    parent = net.get_submodule(".".join(path))
+    n_features = getattr(parent, last).in_features
+    setattr(parent, last, nn.Identity())
+    net.n_features = n_features
+    return net
+
+
+def _pretrained(encoder, shape, weights):
+    import torchvision
+
+    if not isinstance(encoder, str) or encoder not in torchvision_names():
+        raise ValueError(
+            f"weights={weights!r} is not valid: only torchvision models have weights, "
+            f"but encoder={encoder!r}."
+        )
+    if weights == "imagenet":
+        net = torchvision.models.get_model(encoder, weights="DEFAULT")
+    else:
+        with seeded(None):
+            net = torchvision.models.get_model(encoder)
+        net.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
+    return _without_classifier(net, shape)
+
+
+class _Pooled(nn.Module):
+    """A user's module whose feature maps are averaged."""
+
+    def __init__(self, module):
+        super().__init__()
+        self.module = module
+
+    def forward(self, x):
+        y = self.module(x)
+        return y.mean(dim=tuple(range(2, y.ndim))) if y.ndim > 2 else y
+
+
+def _with_n_features(module, shape):
+    """Find out how many features a module gives, by a batch of zeros."""
+    was_training = module.training
+    with torch.no_grad():
+        try:
+            features = module.eval()(torch.zeros(2, *shape))
+        except RuntimeError as error:
+            raise ValueError(
+                f"encoder={type(module).__name__} is not valid: it fails on samples of "
+                f"shape {tuple(shape)}: {error}"
+            ) from error
+    module.train(was_training)
+    if not isinstance(features, torch.Tensor) or features.ndim < 2:
+        raise ValueError(
+            f"encoder={type(module).__name__} is not valid: it must return a tensor "
+            "of shape (n, n_features)."
+        )
+    if features.ndim > 2:
+        module = _Pooled(module)
+    module.n_features = features.shape[1]
+    return module
+
+
+class Blueprint:
+    """What it takes to build a network again: an encoder, its input and a head.
+
+    Parameters
+    ----------
+    encoder : str or callable
+        As returned by :func:`check_encoder`.
+    spec : InputSpec
+        What the samples are.
+    weights : str, default=None
+        See :func:`build_encoder`; only for the first building.
+    """
+
+    def __init__(self, encoder, spec, weights=None):
+        self.encoder = encoder
+        self.spec = spec
+        self.weights = weights
+
+    def build(self, generator=None, weights=None):
+        """Return ``nn.Sequential(Normalize, encoder)``, newly initialised."""
+        encoder = build_encoder(self.encoder, self.spec.shape, weights, generator)
+        module = nn.Sequential(Normalize(self.spec), encoder)
+        module.n_features = encoder.n_features
+        return module
+
+    def __str__(self):
+        name = self.encoder
+        return name if isinstance(name, str) else getattr(name, "__name__", repr(name))
+
+
+class TrainedEncoder:
+    """An encoder with its weights as NumPy arrays: pickles and hashes by value.
+
+    Parameters
+    ----------
+    blueprint : Blueprint
+        The architecture.
+    state : dict of str to ndarray
+        The weights.
+    n_features : int
+        Number of features.
+    device : str, default="auto"
+        Where features are computed.
+    """
+
+    def __init__(self, blueprint, state, n_features, device="auto"):
+        self.blueprint = blueprint
+        self.state = state
+        self.n_features = n_features
+        self.device = device
+
+    @property
+    def spec(self):
+        """What the samples are, an :class:`~sknoisy.inputs.InputSpec`."""
+        return self.blueprint.spec
+
+    def build(self):
+        """Return the module, with its weights, on the CPU."""
+        module = self.blueprint.build()
+        load_numpy_state(module, self.state)
+        return module
+
+    def transform(self, inputs):
+        """Return the features of raw inputs.
+
+        Parameters
+        ----------
+        inputs : ndarray, tensor or array of paths of shape (n_samples, ...)
+            Raw samples.
+
+        Returns
+        -------
+        features : ndarray of shape (n_samples, n_features), dtype float32
+            One row a sample.
+        """
+        device = resolve_device(self.device, fallback=True)
+        module = self.build().to(device)
+        return forward_all(module, self.spec.open(inputs), device)
+
+    def __str__(self):
+        return str(self.blueprint)
+
+
+def numpy_state(module):
+    """Return a module's parameters and buffers as NumPy arrays."""
+    return {
+        name: tensor.detach().cpu().numpy().copy()
+        for name, tensor in module.state_dict().items()
+    }
+
+
+def load_numpy_state(module, state):
+    """Load what :func:`numpy_state` returned."""
+    module.load_state_dict({k: torch.from_numpy(np.array(v)) for k, v in state.items()})

@@ -1,0 +1,96 @@
+"""What y may be: any class labels that scikit-learn takes, checked and encoded."""
+
+import numpy as np
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import _check_y, column_or_1d
+
+
+def encode_labels(y, classes=None):
+    """Check class labels and turn them into integer codes.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_samples,)
+        Labels: integers, integral floats, booleans or strings.
+    classes : ndarray of shape (n_classes,), default=None
+        The classes to encode by; by default the sorted distinct labels.
+
+    Returns
+    -------
+    classes : ndarray of shape (n_classes,)
+        The classes, in the dtype of `y`.
+    codes : ndarray of shape (n_samples,), dtype int64
+        Position of each label in `classes`.
+
+    Raises
+    ------
+    ValueError
+        If labels are missing, continuous, one-hot or multilabel, of mixed types,
+        or not among `classes`.
+    """
+    y = _as_column(y)
+    _check_complete(y)
+    if y.dtype != object:
+        y = _check_y(y, y_numeric=False)
+    _check_one_type(y)
+    check_classification_targets(y)
+    found, codes = np.unique(y, return_inverse=True)
+    if classes is None:
+        return found, codes.astype(np.int64)
+    classes = np.unique(np.asarray(classes))
+    position = np.searchsorted(classes, found).clip(max=len(classes) - 1)
+    strange = found[classes[position] != found]
+    if len(strange):
+        raise ValueError(
+            f"y holds labels that are not among the classes {classes.tolist()}: "
+            f"{strange[:5].tolist()}."
+        )
+    return classes, position[codes].astype(np.int64)
+
+
+def check_given(estimator, y):
+    """Raise ``ValueError`` if there is no y, in scikit-learn's words."""
+    if y is None:
+        raise ValueError(
+            f"{type(estimator).__name__} requires y to be passed, but the target y is "
+            "None."
+        )
+
+
+def _as_column(y):
+    y = y.detach().cpu().numpy() if hasattr(y, "detach") else np.asarray(y)
+    if y.ndim == 2 and y.shape[1] > 1:
+        binary = y.dtype.kind in "biuf" and np.isin(y, (0, 1)).all()
+        one_hot = binary and (y.sum(axis=1) == 1).all()
+        hint = " It looks one-hot: pass y.argmax(axis=1)." if one_hot else ""
+        raise ValueError(
+            f"y of shape {y.shape} is not valid: it must be of shape (n_samples,), "
+            f"with one label a sample; multilabel targets are not supported.{hint}"
+        )
+    return column_or_1d(y, warn=True)
+
+
+def _check_complete(y):
+    if y.dtype == object:
+        missing = np.array([v is None or v != v for v in y], dtype=bool)
+    elif y.dtype.kind == "f":
+        missing = np.isnan(y)
+    else:
+        return
+    if missing.any():
+        raise ValueError(
+            f"y holds {missing.sum()} missing labels (NaN or None), the first at "
+            f"index {missing.argmax()}: every sample needs a label, right or wrong. "
+            "Input y contains NaN."
+        )
+
+
+def _check_one_type(y):
+    if y.dtype != object:
+        return
+    kinds = {"str" if isinstance(v, str) else "number" for v in y}
+    if len(kinds) > 1:
+        raise ValueError(
+            "y mixes strings and numbers: its labels must be of one type, "
+            "for example y.astype(str)."
+        )

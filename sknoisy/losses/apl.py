@@ -1,0 +1,76 @@
+"""Active passive losses: a normalised loss plus one that is robust by itself."""
+
+from sknoisy.losses.base import Loss
+from sknoisy.losses.sce import reverse_cross_entropy
+from sknoisy.parameters import check_real
+
+
+def normalized_focal(logits, target, gamma):
+    """Return the focal loss of each sample's label, divided by that of all classes.
+
+    Parameters
+    ----------
+    logits : tensor of shape (n, n_classes)
+        Outputs before the softmax.
+    target : tensor of shape (n,), int64
+        Codes of the labels.
+    gamma : float
+        Exponent of the focal factor (1 - p)^gamma, which is a constant of the
+        gradient, as in the official code.
+    """
+    log_p = logits.log_softmax(dim=1)
+    factor = (1 - log_p.detach().exp()).clamp(min=0) ** gamma
+    focal = -factor * log_p
+    return focal.gather(1, target[:, None])[:, 0] / focal.sum(dim=1)
+
+
+class NFLRCE(Loss):
+    """Normalised focal loss plus reverse cross-entropy.
+
+    Parameters
+    ----------
+    alpha : float, default=1.0
+        Weight of the normalised focal loss. 1 for CIFAR-10, 10 for CIFAR-100.
+    beta : float, default=1.0
+        Weight of reverse cross-entropy. 1 for CIFAR-10, 0.1 for CIFAR-100.
+    gamma : float, default=0.5
+        Exponent of the focal factor.
+    A : float, default=-4.0
+        What stands for log 0; see :class:`SCE`. The framework's paper says -4, the
+        official code of the loss clamps at 1e-4, which is -9.21.
+
+    Notes
+    -----
+    The paper's focal factor takes part in the gradient; the official code detaches
+    it, and so does this.
+
+    References
+    ----------
+    Ma et al., Normalized Loss Functions for Deep Learning with Noisy Labels, ICML
+    2020. Ciortan, Dupuis and Peel, A Framework using Contrastive Learning for
+    Classification with Noisy Labels, 2021.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sknoisy.losses import NFLRCE
+    >>> NFLRCE(beta=0.0)(torch.zeros(1, 4), torch.tensor([2]), None)
+    tensor([0.2500])
+    """
+
+    def __init__(self, alpha=1.0, beta=1.0, gamma=0.5, A=-4.0):
+        self.alpha = alpha
+        self.beta = beta
+        self.gamma = gamma
+        self.A = A
+
+    def check(self):  # noqa: D102
+        check_real("alpha", self.alpha, "[0, inf)")
+        check_real("beta", self.beta, "[0, inf)")
+        check_real("gamma", self.gamma, "[0, inf)")
+        check_real("A", self.A, "(-inf, 0)")
+
+    def __call__(self, logits, target, index):  # noqa: D102
+        active = normalized_focal(logits, target, self.gamma)
+        passive = reverse_cross_entropy(logits, target, self.A)
+        return self.alpha * active + self.beta * passive

@@ -1,0 +1,57 @@
+"""Generalised cross-entropy: from cross-entropy to mean absolute error."""
+
+import torch
+
+from sknoisy.losses.base import Loss
+from sknoisy.losses.cross_entropy import cross_entropy
+from sknoisy.parameters import check_real
+
+
+def generalized_cross_entropy(logits, target, q):
+    """Return (1 - p_y^q) / q of each sample.
+
+    Parameters
+    ----------
+    logits : tensor of shape (n, n_classes)
+        Outputs before the softmax.
+    target : tensor of shape (n,), int64
+        Codes of the labels.
+    q : float
+        In (0, 1]: towards 0 it is cross-entropy, at 1 mean absolute error.
+
+    Notes
+    -----
+    Computed as -expm1(q log p_y) / q, which neither overflows nor cancels.
+    """
+    return -torch.expm1(-q * cross_entropy(logits, target)) / q
+
+
+class GCE(Loss):
+    """Generalised cross-entropy.
+
+    Parameters
+    ----------
+    q : float, default=0.7
+        The paper's choice for CIFAR; in (0, 1].
+
+    References
+    ----------
+    Zhang and Sabuncu, Generalized Cross Entropy Loss for Training Deep Neural
+    Networks with Noisy Labels, NeurIPS 2018. This is the loss without truncation.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sknoisy.losses import GCE
+    >>> GCE(q=1.0)(torch.zeros(1, 4), torch.tensor([2]), None)
+    tensor([0.7500])
+    """
+
+    def __init__(self, q=0.7):
+        self.q = q
+
+    def check(self):  # noqa: D102
+        check_real("q", self.q, "(0, 1]")
+
+    def __call__(self, logits, target, index):  # noqa: D102
+        return generalized_cross_entropy(logits, target, self.q)

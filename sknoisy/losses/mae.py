@@ -1,0 +1,40 @@
+"""Mean absolute error, robust to symmetric noise but slow to learn."""
+
+from sknoisy.losses.base import Loss
+
+
+def mean_absolute_error(logits, target):
+    """Return 1 - p_y of each sample.
+
+    Parameters
+    ----------
+    logits : tensor of shape (n, n_classes)
+        Outputs before the softmax.
+    target : tensor of shape (n,), int64
+        Codes of the labels.
+    """
+    return 1 - logits.softmax(dim=1).gather(1, target[:, None])[:, 0]
+
+
+class MAE(Loss):
+    """Mean absolute error between the softmax and the one-hot label, halved.
+
+    The sum over classes of |p - y| is 2 (1 - p_y). As the official code of the
+    active-passive losses, this takes 1 - p_y; the factor only scales the learning
+    rate.
+
+    References
+    ----------
+    Ghosh, Kumar and Sastry, Robust Loss Functions under Label Noise for Deep Neural
+    Networks, AAAI 2017.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sknoisy.losses import MAE
+    >>> MAE()(torch.zeros(1, 4), torch.tensor([2]), None)
+    tensor([0.7500])
+    """
+
+    def __call__(self, logits, target, index):  # noqa: D102
+        return mean_absolute_error(logits, target)

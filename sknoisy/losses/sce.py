@@ -1,0 +1,63 @@
+"""Symmetric cross-entropy: cross-entropy plus reverse cross-entropy."""
+
+from sknoisy.losses.base import Loss
+from sknoisy.losses.cross_entropy import cross_entropy
+from sknoisy.losses.mae import mean_absolute_error
+from sknoisy.parameters import check_real
+
+
+def reverse_cross_entropy(logits, target, A):
+    """Return -A (1 - p_y) of each sample: cross-entropy with the roles swapped.
+
+    Parameters
+    ----------
+    logits : tensor of shape (n, n_classes)
+        Outputs before the softmax.
+    target : tensor of shape (n,), int64
+        Codes of the labels.
+    A : float
+        What stands for log 0 of the one-hot label; negative.
+    """
+    return -A * mean_absolute_error(logits, target)
+
+
+class SCE(Loss):
+    """Symmetric cross-entropy, alpha * CE + beta * RCE.
+
+    Parameters
+    ----------
+    alpha : float, default=0.1
+        Weight of cross-entropy. The paper takes 0.1 for CIFAR-10, 6 for CIFAR-100.
+    beta : float, default=1.0
+        Weight of reverse cross-entropy: 1 for CIFAR-10, 0.1 for CIFAR-100.
+    A : float, default=-4.0
+        What stands for log 0. The paper says -4; the official code clamps labels at
+        1e-4, which is A = -9.21 and makes `beta` weigh 2.3 times as much.
+
+    References
+    ----------
+    Wang et al., Symmetric Cross Entropy for Robust Learning with Noisy Labels,
+    ICCV 2019.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sknoisy.losses import SCE
+    >>> SCE(alpha=0.0)(torch.zeros(1, 4), torch.tensor([2]), None)
+    tensor([3.])
+    """
+
+    def __init__(self, alpha=0.1, beta=1.0, A=-4.0):
+        self.alpha = alpha
+        self.beta = beta
+        self.A = A
+
+    def check(self):  # noqa: D102
+        check_real("alpha", self.alpha, "[0, inf)")
+        check_real("beta", self.beta, "[0, inf)")
+        check_real("A", self.A, "(-inf, 0)")
+
+    def __call__(self, logits, target, index):  # noqa: D102
+        active = cross_entropy(logits, target)
+        passive = reverse_cross_entropy(logits, target, self.A)
+        return self.alpha * active + self.beta * passive

@@ -1,0 +1,158 @@
+"""The networks that this package brings: modules from samples to features."""
+
+import math
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+
+class Normalize(nn.Module):
+    """Bring features or channels to mean 0 and deviation 1: the first layer.
+
+    Parameters
+    ----------
+    spec : InputSpec
+        Holds the training moments.
+    """
+
+    def __init__(self, spec):
+        super().__init__()
+        shape = (-1, 1, 1) if spec.kind == "image" else (-1,)
+        self.register_buffer("mean", torch.from_numpy(spec.mean.copy()).view(shape))
+        self.register_buffer("std", torch.from_numpy(spec.std.copy()).view(shape))
+
+    def forward(self, x):  # noqa: D102
+        return (x - self.mean) / self.std
+
+
+class MLP(nn.Sequential):
+    """Two hidden layers with batch normalisation, for vectors.
+
+    Parameters
+    ----------
+    shape : (int,)
+        Features of a sample; images are flattened.
+    width : int, default=256
+        Units of each layer; also the number of features.
+    """
+
+    def __init__(self, shape, width=256):
+        super().__init__(
+            nn.Flatten(),
+            nn.Linear(math.prod(shape), width, bias=False),
+            nn.BatchNorm1d(width),
+            nn.ReLU(inplace=True),
+            nn.Linear(width, width, bias=False),
+            nn.BatchNorm1d(width),
+            nn.ReLU(inplace=True),
+        )
+        self.n_features = width
+
+
+class BasicBlock(nn.Module):
+    """Two 3x3 convolutions around a shortcut (He et al., CVPR 2016)."""
+
+    def __init__(self, in_channels, channels, stride):
+        super().__init__()
+        self.conv1 = conv3x3(in_channels, channels, stride)
+        self.norm1 = nn.BatchNorm2d(channels)
+        self.conv2 = conv3x3(channels, channels)
+        self.norm2 = nn.BatchNorm2d(channels)
+        self.shortcut = nn.Identity()
+        if stride != 1 or in_channels != channels:
+            self.shortcut = nn.Sequential(
+                nn.Conv2d(in_channels, channels, 1, stride, bias=False),
+                nn.BatchNorm2d(channels),
+            )
+
+    def forward(self, x):  # noqa: D102
+        y = F.relu(self.norm1(self.conv1(x)), inplace=True)
+        y = self.norm2(self.conv2(y))
+        return F.relu(y + self.shortcut(x), inplace=True)
+
+
+class PreActBlock(nn.Module):
+    """Normalise and activate before each convolution (He et al., ECCV 2016)."""
+
+    def __init__(self, in_channels, channels, stride):
+        super().__init__()
+        self.norm1 = nn.BatchNorm2d(in_channels)
+        self.conv1 = conv3x3(in_channels, channels, stride)
+        self.norm2 = nn.BatchNorm2d(channels)
+        self.conv2 = conv3x3(channels, channels)
+        self.shortcut = None
+        if stride != 1 or in_channels != channels:
+            self.shortcut = nn.Conv2d(in_channels, channels, 1, stride, bias=False)
+
+    def forward(self, x):  # noqa: D102
+        y = F.relu(self.norm1(x), inplace=True)
+        shortcut = x if self.shortcut is None else self.shortcut(y)
+        y = self.conv2(F.relu(self.norm2(self.conv1(y)), inplace=True))
+        return y + shortcut
+
+
+class ConvNet(nn.Sequential):
+    """A residual net of three stages that trains in minutes on a CPU.
+
+    The stem halves images until they are at most 16 pixels wide, so that wide
+    layers, which a CPU computes well, work on small maps.
+
+    Parameters
+    ----------
+    shape : (int, int, int)
+        Channels, height and width of an image.
+    width : int, default=48
+        Channels of the first stage; the second has twice, the third four times as
+        many, which is the number of features.
+    """
+
+    def __init__(self, shape, width=48):
+        layers = [conv3x3(shape[0], width), nn.BatchNorm2d(width), nn.ReLU(True)]
+        halvings = max(0, math.ceil(math.log2(min(shape[1:]) / 16)))
+        for i in range(halvings):
+            if i == 0:
+                layers[0] = conv3x3(shape[0], width, stride=2)
+            else:
+                layers += [conv3x3(width, width, stride=2), nn.BatchNorm2d(width)]
+                layers += [nn.ReLU(True)]
+        super().__init__(
+            *layers,
+            BasicBlock(width, width, 1),
+            BasicBlock(width, 2 * width, 2),
+            BasicBlock(2 * width, 4 * width, 2),
+            nn.AdaptiveAvgPool2d(1),
+            nn.Flatten(),
+        )
+        self.n_features = 4 * width
+
+
+class PreActResNet18(nn.Sequential):
+    """ResNet-18 with pre-activation and the CIFAR stem.
+
+    Parameters
+    ----------
+    shape : (int, int, int)
+        Channels, height and width of an image.
+    """
+
+    def __init__(self, shape):
+        blocks, in_channels = [], 64
+        for channels, stride in ((64, 1), (128, 2), (256, 2), (512, 2)):
+            blocks += [PreActBlock(in_channels, channels, stride)]
+            blocks += [PreActBlock(channels, channels, 1)]
+            in_channels = channels
+        super().__init__(
+            conv3x3(shape[0], 64),
+            *blocks,
+            nn.BatchNorm2d(512),
+            nn.ReLU(True),
+            nn.AdaptiveAvgPool2d(1),
+            nn.Flatten(),
+        )
+        self.n_features = 512
+
+
+def conv3x3(in_channels, channels, stride=1):
+    """Return a 3x3 convolution that keeps the size, but for its stride."""
+    return nn.Conv2d(in_channels, channels, 3, stride, padding=1, bias=False)

@@ -1,0 +1,123 @@
+"""Optimisers by name, and the learning rate's schedule."""
+
+import math
+
+import torch
+
+
+class LARS(torch.optim.Optimizer):
+    """SGD with momentum whose step of each weight is as large as its norm allows.
+
+    Biases and normalisations (tensors of one dimension) take plain SGD steps
+    without weight decay, as in the official codes of SimCLR and Barlow Twins.
+
+    Parameters
+    ----------
+    params : iterable
+        Parameters or groups.
+    lr : float
+        Learning rate.
+    momentum : float, default=0.9
+        Momentum.
+    weight_decay : float, default=0.0
+        Weight decay.
+    trust : float, default=0.001
+        Trust coefficient: a step moves a weight by about ``lr * trust`` of its norm.
+
+    References
+    ----------
+    You, Gitman and Ginsburg, Large Batch Training of Convolutional Networks, 2017.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sknoisy.optim import LARS
+    >>> weight = torch.nn.Parameter(torch.ones(2, 2))
+    >>> weight.grad = torch.full((2, 2), 100.0)
+    >>> LARS([weight], lr=1.0, trust=0.1).step()
+    >>> weight.data
+    tensor([[0.9000, 0.9000], [0.9000, 0.9000]])
+    """
+
+    def __init__(self, params, lr, momentum=0.9, weight_decay=0.0, trust=0.001):
+        defaults = {"lr": lr, "momentum": momentum}
+        super().__init__(params, defaults | {"weight_decay": weight_decay})
+        self.trust = trust
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        """Take one step from the gradients."""
+        for group in self.param_groups:
+            params = [p for p in group["params"] if p.grad is not None]
+            if params:
+                self._step_group(params, group)
+
+    def _step_group(self, params, group):
+        grads = [p.grad for p in params]
+        weights = [i for i, p in enumerate(params) if p.ndim > 1]
+        decayed = torch._foreach_add(
+            [grads[i] for i in weights],
+            [params[i] for i in weights],
+            alpha=group["weight_decay"],
+        )
+        weight_norms = torch._foreach_norm([params[i] for i in weights])
+        grad_norms = torch._foreach_norm(decayed)
+        for i, step, w, g in zip(
+            weights, decayed, weight_norms, grad_norms, strict=True
+        ):
+            rate = torch.where((w > 0) & (g > 0), self.trust * w / g, 1.0)
+            grads[i] = step.mul_(rate)
+        buffers = [self.state[p].get("momentum") for p in params]
+        for p, grad, buffer in zip(params, grads, buffers, strict=True):
+            if buffer is None:
+                self.state[p]["momentum"] = grad.clone()
+            else:
+                buffer.mul_(group["momentum"]).add_(grad)
+        momenta = [self.state[p]["momentum"] for p in params]
+        torch._foreach_add_(params, momenta, alpha=-group["lr"])
+
+
+def sgd(params, lr, momentum=0.9, weight_decay=0.0):
+    """Return SGD with Nesterov momentum."""
+    return torch.optim.SGD(
+        params, lr, momentum, weight_decay=weight_decay, nesterov=momentum > 0
+    )
+
+
+def adamw(params, lr, momentum=0.9, weight_decay=0.0):
+    """Return AdamW; `momentum` is its first beta."""
+    return torch.optim.AdamW(
+        params, lr, betas=(momentum, 0.999), weight_decay=weight_decay
+    )
+
+
+OPTIMIZERS = {"adamw": adamw, "lars": LARS, "sgd": sgd}
+
+
+def cosine(progress, warmup):
+    """Return the factor of the learning rate: a linear rise, then half a cosine.
+
+    Parameters
+    ----------
+    progress : float
+        Steps done as a share of all, in [0, 1); beyond, the rate stays at its end.
+    warmup : float
+        Share of the steps in which the rate rises.
+
+    Returns
+    -------
+    factor : float
+        In (0, 1]; it ends at 0.01, so that further epochs still learn.
+    """
+    if progress < warmup:
+        return max(progress / warmup, 0.01)
+    fallen = min(1.0, (progress - warmup) / (1 - warmup)) if warmup < 1 else 1.0
+    return 0.01 + 0.99 * (1 + math.cos(math.pi * fallen)) / 2
+
+
+def constant(progress, warmup):
+    """Return the factor of the learning rate: a linear rise, then 1."""
+    return max(progress / warmup, 0.01) if progress < warmup else 1.0
+
+
+SCHEDULES = {"constant": constant, "cosine": cosine}

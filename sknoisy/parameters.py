@@ -1,0 +1,133 @@
+"""Method parameters as objects, and the checks that every parameter passes.
+
+A method (a loss, a self-supervised method, a set of views) is a small object
+with ``get_params``, as Gaussian-process kernels are in scikit-learn: it clones,
+prints, pickles and is searched by ``GridSearchCV`` like any estimator, and a
+string is short for the object with its defaults.
+"""
+
+from difflib import get_close_matches
+from numbers import Integral, Real
+
+from sklearn.base import BaseEstimator, clone
+
+
+class Method(BaseEstimator):
+    """A named method with hyper-parameters and, while it trains, state.
+
+    Subclasses only assign in ``__init__`` and validate in :meth:`check`.
+    Estimators work on a clone, so an object given by the user never changes.
+    """
+
+    def check(self):
+        """Raise ``ValueError`` if a hyper-parameter is out of its range."""
+
+
+def resolve(name, value, registry, kind):
+    """Return a fresh, checked method for a parameter's value.
+
+    Parameters
+    ----------
+    name : str
+        Name of the parameter, for the error message.
+    value : str or Method
+        A key of `registry`, or an instance of `kind`.
+    registry : dict of str to type
+        Classes by their short names.
+    kind : type
+        Base class that an object must have.
+
+    Returns
+    -------
+    method : Method
+        A clone of `value`, or a new object of the class it names.
+    """
+    if isinstance(value, str):
+        if value not in registry:
+            raise ValueError(unknown(name, value, registry))
+        value = registry[value]()
+    if isinstance(value, type) or not isinstance(value, kind):
+        raise ValueError(
+            f"{name}={value!r} is not valid: it must be one of {sorted(registry)} "
+            f"or an instance of {kind.__name__}"
+            + (", not a class." if isinstance(value, type) else ".")
+        )
+    method = clone(value)
+    method.check()
+    return method
+
+
+class NamedMethods:
+    """Mixin: a method that is given by name is searchable like its object.
+
+    ``set_params(loss__lam=3)`` works on ``loss="elr"`` as it does on
+    ``loss=ELR()``: the name is replaced by the object that it stands for.
+    `_registries` maps parameter names to their registries.
+    """
+
+    _registries = {}
+
+    def set_params(self, **params):
+        """Set the parameters of this estimator and of its methods.
+
+        Parameters
+        ----------
+        **params : dict
+            Parameter values; ``method__parameter`` reaches into a method.
+
+        Returns
+        -------
+        self : estimator instance
+            This estimator.
+        """
+        for key in params:
+            name, nested, _ = key.partition("__")
+            value = params.get(name, getattr(self, name, None))
+            registry = self._registries.get(name, {})
+            if nested and isinstance(value, str) and value in registry:
+                params = {**params, name: registry[value]()}
+        return super().set_params(**params)
+
+
+def unknown(name, value, choices):
+    """Return the message for a name that is none of the `choices`."""
+    close = get_close_matches(str(value), choices, n=1)
+    hint = f" Did you mean {close[0]!r}?" if close else ""
+    return f"{name}={value!r} is not valid: it must be one of {sorted(choices)}.{hint}"
+
+
+def check_choice(name, value, choices):
+    """Raise ``ValueError`` unless `value` is one of the `choices`."""
+    if not any(value is choice or value == choice for choice in choices):
+        allowed = ", ".join(map(repr, choices))
+        raise ValueError(f"{name}={value!r} is not valid: it must be one of {allowed}.")
+
+
+def check_integer(name, value, low=1):
+    """Raise ``ValueError`` unless `value` is an integer of at least `low`."""
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < low:
+        raise ValueError(
+            f"{name}={value!r} is not valid: it must be an integer >= {low}."
+        )
+
+
+def check_real(name, value, interval):
+    """Raise ``ValueError`` unless `value` lies in an interval.
+
+    Parameters
+    ----------
+    name : str
+        Name of the parameter.
+    value : float
+        Its value.
+    interval : str
+        Such as ``"(0, inf)"`` or ``"[0, 1)"``: round brackets exclude the end.
+    """
+    low, high = (float(end) for end in interval[1:-1].split(","))
+    valid = isinstance(value, Real) and not isinstance(value, bool)
+    valid = valid and (low < value if interval[0] == "(" else low <= value)
+    valid = valid and (value < high if interval[-1] == ")" else value <= high)
+    if not valid:  # also for NaN, which compares as false
+        raise ValueError(
+            f"{name}={value!r} is not valid: it must be a number in {interval}."
+        )

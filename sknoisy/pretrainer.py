@@ -1,0 +1,274 @@
+"""SSLPretrainer: learns a representation of X without labels."""
+
+import numpy as np
+from joblib import Memory
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin, clone
+from sklearn.utils.validation import check_is_fitted, check_memory
+from torch import nn
+
+from sknoisy.base import TorchEstimator, generator, is_array_output
+from sknoisy.encoders import TrainedEncoder, build, load_numpy_state, numpy_state
+from sknoisy.inputs import LazyFeatures
+from sknoisy.parameters import check_choice, check_integer, resolve
+from sknoisy.progress import Progress, with_callbacks
+from sknoisy.selfsup import METHODS, SelfSupervised
+from sknoisy.training import SelfSupervisedNet
+
+
+class SSLPretrainer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TorchEstimator):
+    """Pre-train an encoder on X alone, by self-supervised learning.
+
+    A representation that is learned without labels cannot be misled by wrong ones.
+    ``transform`` returns lazy features: to any estimator an array of the encoder's
+    features, to the classifiers of this package the samples and the encoder itself,
+    which they fine-tune.
+
+    Parameters
+    ----------
+    method : {"simclr", "barlow_twins"} or SelfSupervised, default="simclr"
+        What is learned; ``method__temperature`` and the like reach its parameters.
+    encoder : str or callable, default="auto"
+        "auto" ("mlp" for vectors, "convnet" for images), "mlp", "convnet",
+        "resnet18", "resnet34", "resnet50", "preact_resnet18", the name of a
+        torchvision classification model, a module class or a function that returns
+        a module; the last two get the shape of a sample if they take an argument.
+        The ResNets are made for GPUs.
+    weights : str, default=None
+        "imagenet" or the path of a state dict: initial weights of a torchvision
+        model.
+    max_epochs : int, default=200
+        Number of passes over X.
+    batch_size : int or "auto", default="auto"
+        Largest number of samples in a batch; "auto" is 256, or all of fewer.
+    lr : float, default=0.4
+        Peak learning rate, for the default optimiser and batch size.
+    momentum : float, default=0.9
+        Momentum.
+    weight_decay : float, default=1e-4
+        Weight decay.
+    optimizer : {"lars", "sgd", "adamw"}, default="lars"
+        Optimiser.
+    schedule : {"cosine", "constant"}, default="cosine"
+        Learning rate after its rise.
+    warmup_epochs : int, default=10
+        Epochs in which the learning rate rises; at most a tenth of all.
+    image_size : int or (int, int), default=None
+        Height and width that image files are brought to; needed where X holds paths.
+    channels : {"auto", "first", "last"}, default="auto"
+        Where 4-D images keep their channels.
+    output : {"lazy", "array"}, default="lazy"
+        Whether ``transform`` returns :class:`~sknoisy.inputs.LazyFeatures` or an
+        ndarray. ``set_output(transform="pandas")`` makes it a data frame.
+    memory : str or joblib.Memory, default=None
+        Cache of trained encoders, by X and the parameters; never by y.
+    device : str, default="auto"
+        "auto" (a GPU if there is one), "cpu", "cuda", "cuda:1", "mps".
+    precision : {"auto", "float32", "bfloat16"}, default="auto"
+        "auto" is bfloat16 on GPUs that have it.
+    compile : bool, default=False
+        Whether to compile the encoder, which pays for itself on long fits.
+    callbacks : list of skorch callbacks, default=None
+        Called during training.
+    verbose : bool, default=None
+        True: a progress bar. None: a bar for long fits, in a terminal or a notebook,
+        but not within a search.
+    random_state : int, RandomState or None, default=None
+        Source of all randomness. An int gives the same result on the same CPU.
+
+    Attributes
+    ----------
+    encoder_ : TrainedEncoder
+        The encoder, its weights as NumPy arrays.
+    history_ : list of dict
+        For each epoch "train_loss", "lr" (at its end) and "dur" (seconds).
+    n_features_in_ : int
+        Length of axis 1 of X.
+
+    See Also
+    --------
+    NoisyRobustClassifier : Fine-tunes the encoder on noisy labels.
+
+    References
+    ----------
+    Chen et al., A Simple Framework for Contrastive Learning of Visual
+    Representations, ICML 2020. Zbontar et al., Barlow Twins: Self-Supervised
+    Learning via Redundancy Reduction, ICML 2021. On noisy labels: Ciortan, Dupuis
+    and Peel, A Framework using Contrastive Learning for Classification with Noisy
+    Labels, 2021.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sknoisy import SSLPretrainer
+    >>> X = load_digits().images[:100]
+    >>> features = SSLPretrainer(max_epochs=2, random_state=0).fit_transform(X)
+    >>> features.shape
+    (100, 192)
+    """
+
+    _registries = {"method": METHODS}
+    _min_samples = 2
+
+    def __init__(
+        self,
+        method="simclr",
+        encoder="auto",
+        weights=None,
+        max_epochs=200,
+        batch_size="auto",
+        lr=0.4,
+        momentum=0.9,
+        weight_decay=1e-4,
+        optimizer="lars",
+        schedule="cosine",
+        warmup_epochs=10,
+        image_size=None,
+        channels="auto",
+        output="lazy",
+        memory=None,
+        device="auto",
+        precision="auto",
+        compile=False,
+        callbacks=None,
+        verbose=None,
+        random_state=None,
+    ):
+        self.method = method
+        self.encoder = encoder
+        self.weights = weights
+        self.max_epochs = max_epochs
+        self.batch_size = batch_size
+        self.lr = lr
+        self.momentum = momentum
+        self.weight_decay = weight_decay
+        self.optimizer = optimizer
+        self.schedule = schedule
+        self.warmup_epochs = warmup_epochs
+        self.image_size = image_size
+        self.channels = channels
+        self.output = output
+        self.memory = memory
+        self.device = device
+        self.precision = precision
+        self.compile = compile
+        self.callbacks = callbacks
+        self.verbose = verbose
+        self.random_state = random_state
+
+    @with_callbacks
+    def fit(self, X, y=None):
+        """Pre-train the encoder.
+
+        Parameters
+        ----------
+        X : array-like, tensor, array of paths or LazyFeatures
+            Vectors (n, d), images (n, H, W), (n, H, W, C) or (n, C, H, W), uint8 or
+            float, or n paths of image files. Lazy features train on: the encoder
+            that they carry is where this training starts.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self : SSLPretrainer
+            This estimator.
+
+        Raises
+        ------
+        ValueError
+            If X or a parameter is not valid; before training starts.
+        DivergenceError
+            If the loss is no longer finite.
+        """
+        self._check_parameters()
+        inputs, trained = self._read(X, reset=True)
+        memory = check_memory(self.memory)
+        if not isinstance(memory, Memory) or memory.location is None:
+            encoder, history = self._pretrain(inputs, trained)
+        else:
+            encoder, history = self._cached(memory, inputs, trained)
+        encoder.device = self.device
+        self.encoder_, self.history_ = encoder, history
+        self._n_features_out = encoder.n_features
+        return self
+
+    def transform(self, X):
+        """Return the features of samples.
+
+        Parameters
+        ----------
+        X : array-like, tensor, array of paths or LazyFeatures
+            Samples like those that ``fit`` got.
+
+        Returns
+        -------
+        features : LazyFeatures or ndarray of shape (n_samples, n_features), float32
+            See the parameter `output`. Nothing is computed before it is asked for.
+        """
+        check_is_fitted(self)
+        inputs, _ = self._read(X, reset=False)
+        self.encoder_.spec.open(inputs)
+        features = LazyFeatures(inputs, self.encoder_)
+        if self.output == "array" or is_array_output(self):
+            return np.asarray(features)
+        return features
+
+    def _check_parameters(self):
+        super()._check_parameters()
+        resolve("method", self.method, METHODS, SelfSupervised)
+        check_integer("warmup_epochs", self.warmup_epochs, low=0)
+        check_choice("output", self.output, ["lazy", "array"])
+
+    def _cached(self, memory, inputs, trained):
+        """Pre-train, or take the result of an equal training from the cache."""
+        plain = clone(self).set_params(
+            memory=None, output="lazy", callbacks=None, verbose=None
+        )
+        arguments = memory.cache(_pretrain_cached, ignore=["reporting"])
+        return arguments(plain, inputs, trained, reporting=self)
+
+    def _pretrain(self, inputs, trained, reporting=None):
+        """Return the trained encoder and the history."""
+        seeds = self._seeds(4)
+        method = resolve("method", self.method, METHODS, SelfSupervised)
+        blueprint = self._blueprint(inputs, trained)
+        spec = blueprint.spec
+        store = spec.open(inputs)
+        share = min(self.warmup_epochs, self.max_epochs // 10) / self.max_epochs
+        settings = self._settings(len(store), spec, "ssl", lr_warmup=share)
+        encoder = blueprint.build(generator(seeds[0]), blueprint.weights)
+        if trained is not None:
+            load_numpy_state(encoder, trained.state)
+        heads = build(
+            lambda: nn.ModuleDict(method.build(encoder)), generator=generator(seeds[1])
+        )
+        networks = nn.ModuleDict({"encoder": encoder, **heads})
+        if self.compile:
+            encoder.compile()
+        reporting = reporting or self
+        progress = Progress(reporting, len(store), self.max_epochs, reporting.verbose)
+        net = SelfSupervisedNet(
+            networks,
+            method=method,
+            views=method.make_views(spec),
+            view_generator=generator(seeds[2], settings.device),
+            settings=settings,
+            generator=generator(seeds[3]),
+            progress=progress,
+        )
+        try:
+            net.partial_fit(store.resident(settings.device))
+        finally:
+            progress.close()
+        state = numpy_state(encoder)
+        return TrainedEncoder(blueprint, state, encoder.n_features), net.rows()
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float32"]
+        return tags
+
+
+def _pretrain_cached(pretrainer, inputs, trained, reporting):
+    """Pre-train; a function of X and the parameters, which the cache keys on."""
+    return pretrainer._pretrain(inputs, trained, reporting)

@@ -1,0 +1,84 @@
+"""What a user sees of a training while it runs."""
+
+import sys
+
+try:
+    from sklearn.callback import CallbackSupportMixin, with_callbacks
+except ImportError:  # scikit-learn < 1.9
+
+    class CallbackSupportMixin:
+        """Stand-in where scikit-learn has no callbacks."""
+
+    def with_callbacks(method):
+        """Return the method as it is."""
+        return method
+
+
+class Progress:
+    """A progress bar, and scikit-learn's callbacks where they are set.
+
+    Parameters
+    ----------
+    estimator : estimator instance
+        What is trained.
+    n_samples, n_epochs : int
+        Size of the training.
+    verbose : bool or None
+        True: a bar. None: a bar once ten seconds have passed, in a terminal or a
+        notebook, and not within a search. False: none.
+    """
+
+    def __init__(self, estimator, n_samples, n_epochs, verbose):
+        from tqdm.auto import tqdm
+
+        self._estimator = estimator
+        self._context = None
+        has_callbacks = bool(getattr(estimator, "_skl_callbacks", None))
+        if has_callbacks:
+            self._context = estimator._init_callback_context(max_subtasks=n_epochs)
+            self._context.call_on_fit_task_begin(estimator=estimator)
+        quiet = verbose is None and (has_callbacks or within_search())
+        self._bar = tqdm(
+            desc=type(estimator).__name__,
+            total=n_samples * n_epochs,
+            unit=" samples",
+            unit_scale=True,
+            delay=0 if verbose else 10,
+            leave=bool(verbose),
+            disable=True if quiet or verbose is False else (False if verbose else None),
+        )
+        self._epoch = None
+
+    def epoch_begin(self):
+        """Hear that an epoch begins."""
+        if self._context is not None:
+            self._epoch = self._context.subcontext(task_name="epoch")
+            self._epoch.call_on_fit_task_begin(estimator=self._estimator)
+
+    def advance(self, n_samples):
+        """Hear that a batch is done."""
+        self._bar.update(n_samples)
+
+    def epoch_end(self, epoch, loss):
+        """Hear that an epoch is done; return whether a callback asks to stop."""
+        self._bar.set_postfix(epoch=epoch, loss=f"{loss:.4f}", refresh=False)
+        if self._epoch is None:
+            return False
+        return bool(self._epoch.call_on_fit_task_end(estimator=self._estimator))
+
+    def close(self):
+        """Hear that the training is over, or interrupted."""
+        self._bar.close()
+        if self._context is not None:
+            self._context.call_on_fit_task_end(estimator=self._estimator)
+            self._context = None
+
+
+def within_search():
+    """Whether a scikit-learn search or cross-validation is calling."""
+    frame = sys._getframe(1)
+    while frame is not None:
+        if frame.f_code.co_name == "_fit_and_score":
+            return True
+        frame = frame.f_back
+    return False

@@ -1,0 +1,96 @@
+"""What a self-supervised method is, and the head that most of them share."""
+
+from torch import nn
+
+from sknoisy.augment import resolve_views
+from sknoisy.parameters import Method, check_integer
+
+
+class SelfSupervised(Method):
+    """Base class of methods that learn a representation without labels.
+
+    A subclass owns its views, its heads and its loss. ``build`` returns the
+    networks to train, ``loss`` computes on two views of a batch, and ``after_step``
+    is where moving averages are updated. Nothing needs registration: pass an
+    instance as ``method``.
+    """
+
+    views = "auto"
+
+    def make_views(self, spec):
+        """Return the two :class:`~sknoisy.augment.Views` of samples like `spec`."""
+        views = resolve_views(self.views, spec, "strong")
+        return views, views
+
+    def build(self, encoder):
+        """Return the networks that are trained, around an encoder.
+
+        Parameters
+        ----------
+        encoder : torch.nn.Module
+            With an attribute ``n_features``.
+
+        Returns
+        -------
+        heads : dict of str to torch.nn.Module
+            Called without random numbers; their layers are initialised afterwards.
+        """
+        raise NotImplementedError
+
+    def loss(self, networks, first, second):
+        """Return the loss of a batch.
+
+        Parameters
+        ----------
+        networks : torch.nn.ModuleDict
+            What ``build`` returned, and the encoder as ``networks["encoder"]``.
+        first, second : tensors of shape (n, ...)
+            Two views of the same samples.
+
+        Returns
+        -------
+        loss : tensor of shape ()
+            To be minimised.
+        """
+        raise NotImplementedError
+
+    def after_step(self, networks, progress):
+        """Hear that a step is done.
+
+        Parameters
+        ----------
+        networks : torch.nn.ModuleDict
+            As in ``loss``.
+        progress : float
+            Share of the training that is done, in [0, 1].
+        """
+
+
+def projector(n_features, hidden, out, n_hidden=1):
+    """Return an MLP of `n_hidden` normalised hidden layers without biases.
+
+    Parameters
+    ----------
+    n_features, hidden, out : int
+        Width of the input, of each hidden layer and of the output.
+    n_hidden : int, default=1
+        Number of hidden layers.
+    """
+    layers = []
+    for _ in range(n_hidden):
+        layers += [nn.Linear(n_features, hidden, bias=False), nn.BatchNorm1d(hidden)]
+        layers += [nn.ReLU(inplace=True)]
+        n_features = hidden
+    return nn.Sequential(*layers, nn.Linear(n_features, out, bias=False))
+
+
+def check_widths(method, *names):
+    """Check the widths of a method's heads."""
+    for name in names:
+        check_integer(name, getattr(method, name))
+
+
+def off_diagonal(matrix):
+    """Return the elements of a square matrix that are not on its diagonal."""
+    n = matrix.shape[0]
+    return matrix.flatten()[:-1].view(n - 1, n + 1)[:, 1:].reshape(n, n - 1)

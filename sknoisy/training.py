@@ -1,0 +1,468 @@
+"""The skorch nets: the only training loops.
+
+Batches are tensors of indices. A net fetches the samples at these indices from a
+store on the device, takes random views of them there, and reads the loss back once
+an epoch; no sample passes through Python on its own.
+"""
+
+import math
+import time
+from dataclasses import dataclass, replace
+
+import torch
+from skorch import NeuralNet
+from skorch.callbacks import Callback
+
+from sknoisy.augment import NoViews
+from sknoisy.devices import forward_all, to_channels_last
+from sknoisy.dynamics import Dynamics
+from sknoisy.inputs import ArrayStore, InputSpec
+from sknoisy.optim import OPTIMIZERS, SCHEDULES
+
+
+class DivergenceError(RuntimeError):
+    """The training loss is no longer finite."""
+
+
+class _StopTraining(Exception):
+    """A callback asks to stop after this epoch."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a network is trained; estimators fill it from their parameters."""
+
+    max_epochs: int
+    batch_size: int
+    lr: float
+    momentum: float
+    weight_decay: float
+    optimizer: str
+    schedule: str
+    lr_warmup: float
+    device: torch.device
+    precision: torch.dtype
+    callbacks: tuple
+
+
+class Batches:
+    """Random batches of indices, all of one size but for one sample.
+
+    No small batch is left over at the end, so batch normalisation always works.
+
+    Parameters
+    ----------
+    n_samples, batch_size : int
+        Size of the training set, and the largest size of a batch.
+    generator : torch.Generator
+        Source of the order, on the CPU: the same on every device.
+    device : torch.device
+        Where the indices are wanted.
+    """
+
+    def __init__(self, n_samples, batch_size, generator, device):
+        self.n_samples = n_samples
+        self.generator = generator
+        self.device = device
+        self.n_batches = math.ceil(n_samples / batch_size)
+
+    def __len__(self):
+        return self.n_batches
+
+    def __iter__(self):
+        order = torch.randperm(self.n_samples, generator=self.generator)
+        yield from order.to(self.device).tensor_split(self.n_batches)
+
+
+class Net(NeuralNet):
+    """A skorch net whose loop runs over batches of indices.
+
+    Subclasses define ``batch_loss``. The module, optimiser, callbacks and history
+    are skorch's; batches, step and epoch are replaced.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        What is trained.
+    settings : Settings
+        How.
+    generator : torch.Generator
+        Source of the order of samples, on the CPU.
+    progress : Progress, default=None
+        Hears of batches and epochs.
+    """
+
+    def __init__(self, module, settings, generator, progress=None, **kwargs):
+        super().__init__(
+            module,
+            criterion=kwargs.pop("criterion", None),
+            optimizer=OPTIMIZERS[settings.optimizer],
+            optimizer__momentum=settings.momentum,
+            optimizer__weight_decay=settings.weight_decay,
+            lr=settings.lr,
+            max_epochs=settings.max_epochs,
+            batch_size=settings.batch_size,
+            train_split=None,
+            callbacks=list(settings.callbacks),
+            device=settings.device,
+            verbose=0,
+            **kwargs,
+        )
+        self.settings = settings
+        self.generator = generator
+        self.progress = progress
+
+    _default_callbacks = []
+
+    def rows(self):
+        """Return the history's finished epochs, as dicts of plain numbers."""
+        names = ("phase", "train_loss", "lr", "dur")
+        done = (row for row in self.history if "train_loss" in row)
+        return [{k: row[k] for k in names if k in row} for row in done]
+
+    def initialize_criterion(self):  # noqa: D102
+        self.criterion_ = self.criterion
+        return self
+
+    def initialize_module(self):  # noqa: D102
+        self.module_ = self.module.to(memory_format=torch.channels_last)
+        return self
+
+    def initialize_history(self):  # noqa: D102
+        super().initialize_history()
+        self.steps_ = 0
+        self.epochs_ = 0
+        return self
+
+    def batch_loss(self, index):
+        """Return the loss of the samples at `index`, to be minimised."""
+        raise NotImplementedError
+
+    def after_step(self, progress):
+        """Hear that a step is done; `progress` is the share of steps done."""
+
+    def get_dataset(self, X, y=None):  # noqa: D102
+        return X
+
+    def get_iterator(self, dataset, training=False):  # noqa: D102
+        return Batches(len(dataset), self.batch_size, self.generator, self.device)
+
+    def train_step(self, batch, **fit_params):
+        """Take one step; return the loss, on the device."""
+        self.optimizer_.zero_grad(set_to_none=True)
+        precision = self.settings.precision
+        device = self.settings.device.type
+        with torch.autocast(device, precision, enabled=precision is not None):
+            loss = self.batch_loss(batch)
+        loss.backward()
+        if self._heard("on_grad_computed"):
+            named = self.get_all_learnable_params()
+            self.notify("on_grad_computed", named_parameters=named, batch=batch)
+        self.optimizer_.step()
+        return loss.detach()
+
+    def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
+        """Run one epoch; skorch's, but for the loss, which is read back once."""
+        if iterator is None:
+            return
+        settings, started = self.settings, time.perf_counter()
+        schedule = SCHEDULES[settings.schedule]
+        n_steps = len(iterator) * settings.max_epochs
+        each_batch = self._heard("on_batch_begin") or self._heard("on_batch_end")
+        self.module_.train()
+        total = 0.0
+        for batch in iterator:
+            rate = schedule(self.steps_ / n_steps, settings.lr_warmup) * settings.lr
+            for group in self.optimizer_.param_groups:
+                group["lr"] = rate
+            if each_batch:
+                self.notify("on_batch_begin", batch=batch, training=True)
+            loss = step_fn(batch)
+            self.steps_ += 1
+            self.after_step(self.steps_ / n_steps)
+            total = total + loss * len(batch)
+            if each_batch:
+                self.history.record_batch("train_loss", loss.item())
+                self.notify("on_batch_end", batch=batch, training=True, loss=loss)
+            if self.progress is not None:
+                self.progress.advance(len(batch))
+        loss = float(total) / iterator.n_samples
+        self.history.record("train_loss", loss)
+        self.history.record("lr", rate)
+        self.history.record("dur", time.perf_counter() - started)
+        if not math.isfinite(loss):
+            raise DivergenceError(
+                f"the training loss is {loss} in epoch {self.epochs_ + 1} at learning "
+                f"rate {rate:.3g}. Pass a smaller lr."
+            )
+
+    def partial_fit(self, X, y=None, classes=None, **fit_params):
+        """Train on; unlike skorch's, an interruption is raised."""
+        if not self.initialized_:
+            self.initialize()
+        self.stopped_ = False
+        self.notify("on_train_begin", X=X, y=y)
+        try:
+            self.fit_loop(X, y, **fit_params)
+        except _StopTraining:
+            self.stopped_ = True
+        finally:
+            self.notify("on_train_end", X=X, y=y)
+        return self
+
+    def notify(self, method_name, **cb_kwargs):
+        """Call the callbacks, whose KeyboardInterrupt is skorch's way to stop."""
+        try:
+            super().notify(method_name, **cb_kwargs)
+        except KeyboardInterrupt as interrupt:
+            raise _StopTraining from interrupt
+
+    def on_epoch_begin(self, net, **kwargs):  # noqa: D102
+        super().on_epoch_begin(net, **kwargs)
+        if self.progress is not None:
+            self.progress.epoch_begin()
+
+    def on_epoch_end(self, net, **kwargs):  # noqa: D102
+        super().on_epoch_end(net, **kwargs)
+        self.epochs_ += 1
+        if self.progress is not None:
+            loss = self.history[-1, "train_loss"]
+            if self.progress.epoch_end(self.epochs_, loss):
+                raise _StopTraining
+
+    def _heard(self, event):
+        """Whether any callback listens to an event of every batch."""
+        return any(
+            getattr(type(callback), event, None) is not getattr(Callback, event, None)
+            for _, callback in self.callbacks_
+        )
+
+
+class SelfSupervisedNet(Net):
+    """Trains an encoder and its heads on pairs of views.
+
+    Parameters
+    ----------
+    networks : torch.nn.ModuleDict
+        The encoder and the heads.
+    method : SelfSupervised
+        Owns views and loss; skorch's criterion.
+    views : pair of Views
+        Makes the two views.
+    view_generator : torch.Generator
+        On the device.
+    """
+
+    def __init__(self, networks, *, method, views, view_generator, **kwargs):
+        super().__init__(networks, criterion=method, **kwargs)
+        self.method = method
+        self.views = views
+        self.view_generator = view_generator
+
+    def fit_loop(self, X, y=None, epochs=None, **fit_params):  # noqa: D102
+        self.store_ = X
+        return super().fit_loop(X, y, epochs, **fit_params)
+
+    def batch_loss(self, index):  # noqa: D102
+        batch = self.store_.fetch(index, self.device)
+        first, second = (
+            to_channels_last(views(batch, self.view_generator)) for views in self.views
+        )
+        return self.criterion_.loss(self.module_, first, second)
+
+    def after_step(self, progress):  # noqa: D102
+        self.criterion_.after_step(self.module_, progress)
+
+
+@dataclass
+class LabelledData:
+    """A store with the codes of its labels."""
+
+    store: object
+    codes: torch.Tensor
+
+    def __len__(self):
+        return len(self.store)
+
+
+class ClassifierNet(Net):
+    """Trains a classifier with a loss that may know its samples.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        From samples to logits.
+    loss : Loss
+        skorch's criterion.
+    views : Views
+        Augmentation.
+    view_generator : torch.Generator
+        On the device.
+    phase : str
+        Name of the phase, for the history.
+
+    Attributes
+    ----------
+    dynamics : Dynamics
+        Told of every batch; set before training.
+    epochs_before, planned_epochs : int
+        Epochs done in the phases before, and planned in all; set before training.
+    """
+
+    def __init__(self, module, *, loss, views, view_generator, phase, **kwargs):
+        super().__init__(module, criterion=loss, **kwargs)
+        self.loss = loss
+        self.views = views
+        self.view_generator = view_generator
+        self.phase = phase
+        self.dynamics = None
+        self.epochs_before = 0
+        self.planned_epochs = 0
+
+    def on_epoch_begin(self, net, **kwargs):  # noqa: D102
+        super().on_epoch_begin(net, **kwargs)
+        self.history.record("phase", self.phase)
+        epoch = self.epochs_before + self.epochs_
+        self.criterion_.on_epoch(epoch, self.planned_epochs)
+
+    def fit_loop(self, X, y=None, epochs=None, **fit_params):  # noqa: D102
+        self.data_ = X
+        return super().fit_loop(X, y, epochs, **fit_params)
+
+    def batch_loss(self, index):  # noqa: D102
+        batch = self.data_.store.fetch(index, self.device)
+        batch = to_channels_last(self.views(batch, self.view_generator))
+        logits = self.module_(batch).float()
+        target = self.data_.codes[index]
+        self.dynamics.update(logits.detach(), target, index)
+        return self.criterion_(logits, target, index).mean()
+
+
+class ClassifierTraining:
+    """Head-only warm-up with the encoder frozen, then training of the whole network.
+
+    The frozen encoder's features are computed once, so that a warm-up epoch costs
+    what its head costs. Runs any number of epochs at a time, on data that may change
+    its labels in between.
+
+    Parameters
+    ----------
+    network : torch.nn.Module
+        With submodules ``encoder`` and ``head``, on the device.
+    loss : Loss
+        Shared by both phases.
+    views : Views
+        Augmentation of the second phase.
+    settings : Settings
+        Of the second phase; the first has the same, but for a constant rate.
+    warmup_epochs : int
+        Epochs of the first phase.
+    freeze : bool
+        Whether all epochs train the head only.
+    seed : int
+        Source of all randomness.
+    history : list of dict
+        Epochs that were done before, where a training goes on from a file.
+    """
+
+    def __init__(
+        self, network, loss, views, settings, warmup_epochs, freeze, seed, history=()
+    ):
+        self.network = network
+        self.loss = loss
+        self.views = views
+        self.settings = settings
+        self.warmup_epochs = warmup_epochs
+        self.freeze = freeze
+        self.planned_epochs = warmup_epochs + settings.max_epochs
+        self.order = torch.Generator().manual_seed(seed)
+        self.view_generator = torch.Generator(settings.device).manual_seed(seed + 1)
+        self.data = None
+        self._before = list(history)
+        self._frozen = None  # the encoder's features of the data, while they serve
+        self._nets = {}
+
+    @property
+    def epochs(self):
+        """Number of epochs done, of both phases."""
+        return len(self.history)
+
+    @property
+    def history(self):
+        """One dict for each finished epoch."""
+        rows = [row for net in self._nets.values() for row in net.rows()]
+        return [
+            {**row, "epoch": i} for i, row in enumerate(self._before + rows, start=1)
+        ]
+
+    def loss_state(self):
+        """Return what the loss keeps for each sample, as NumPy arrays."""
+        return {k: v.detach().cpu().numpy() for k, v in self.loss.state_.items()}
+
+    def attach(self, store, codes):
+        """Give the data of the next epochs; state of samples is kept if it fits."""
+        device = self.settings.device
+        if self.data is None or len(self.data) != len(store):
+            self.loss.start(len(store), len(self.classes), device)
+            self.dynamics = Dynamics(len(store), device)
+        codes = torch.from_numpy(codes).to(device)
+        self.data = LabelledData(store.resident(device), codes)
+        self._frozen = None
+
+    def detach(self):
+        """Forget the data, but not how many samples there were."""
+        self.data = range(len(self.data))
+        self._frozen = None
+        for net in self._nets.values():
+            net.data_ = net.progress = net.dynamics = None
+
+    def run(self, epochs, progress=None):
+        """Train for a number of epochs from the current state."""
+        end = self.epochs + epochs
+        while self.epochs < end:
+            head_only = self.freeze or self.epochs < self.warmup_epochs
+            until = min(end, self.warmup_epochs) if head_only else end
+            net = self._net("head" if head_only else "all")
+            net.progress, net.dynamics = progress, self.dynamics
+            net.epochs_before = self.epochs - net.epochs_
+            net.planned_epochs = self.planned_epochs
+            data = self._frozen_features() if head_only else self.data
+            net.partial_fit(data, epochs=(end if self.freeze else until) - self.epochs)
+            if net.stopped_:
+                break
+
+    def _net(self, phase):
+        if phase in self._nets:
+            return self._nets[phase]
+        module, views, settings = self.network, self.views, self.settings
+        if phase == "head":
+            module, views = self.network.head, NoViews()
+            if not self.freeze:
+                settings = replace(
+                    settings,
+                    max_epochs=self.warmup_epochs,
+                    schedule="constant",
+                    callbacks=(),
+                )
+        net = ClassifierNet(
+            module,
+            loss=self.loss,
+            views=views,
+            view_generator=self.view_generator,
+            phase=phase,
+            settings=settings,
+            generator=self.order,
+        )
+        self._nets[phase] = net.initialize()
+        net.epochs_ = sum(row["phase"] == phase for row in self._before)
+        net.steps_ = net.epochs_ * len(net.get_iterator(self.data, training=True))
+        return net
+
+    def _frozen_features(self):
+        if self._frozen is None:
+            store, device = self.data.store, self.settings.device
+            features = forward_all(self.network.encoder, store, device)
+            spec = InputSpec("vector", features.shape[1:], "vector")
+            features = ArrayStore(features, spec).resident(device)
+            self._frozen = LabelledData(features, self.data.codes)
+        return self._frozen
