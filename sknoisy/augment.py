@@ -13,7 +13,7 @@ import torch
 
 from sknoisy.parameters import Method, check_real
 
-LUMA = (0.299, 0.587, 0.114)  # ITU-R 601, as torchvision and PIL
+LUMA = (0.2989, 0.587, 0.114)  # ITU-R 601, in the digits of torchvision
 
 
 class Views(Method):

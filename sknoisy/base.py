@@ -50,7 +50,7 @@ class TorchEstimator(NamedMethods, CallbackSupportMixin, BaseEstimator):
         if is_paths(inputs):
             return inputs, trained
         if isinstance(inputs, torch.Tensor):  # on a GPU, where it stays
-            self._check_tensor(inputs)
+            self._check_tensor(inputs, self._min_samples if reset else 1)
             if reset:
                 self.n_features_in_ = inputs.shape[1]
             return inputs, trained
@@ -61,7 +61,7 @@ class TorchEstimator(NamedMethods, CallbackSupportMixin, BaseEstimator):
                 reset=reset,
                 allow_nd=True,
                 dtype="numeric",
-                ensure_min_samples=self._min_samples,
+                ensure_min_samples=self._min_samples if reset else 1,
             )
         except ValueError as error:
             hint = self._features_hint(inputs) if not reset else ""
@@ -70,11 +70,11 @@ class TorchEstimator(NamedMethods, CallbackSupportMixin, BaseEstimator):
             raise ValueError(f"{error} {hint}") from error
         return inputs, trained
 
-    def _check_tensor(self, X):
-        if len(X) < self._min_samples:
+    def _check_tensor(self, X, min_samples):
+        if len(X) < min_samples:
             raise ValueError(
                 f"Found array with {len(X)} sample(s) (shape={tuple(X.shape)}) while a "
-                f"minimum of {self._min_samples} is required."
+                f"minimum of {min_samples} is required."
             )
         if X.is_complex() or not bool(torch.isfinite(X).all()):
             raise ValueError("Input X contains NaN, infinity or complex values.")

@@ -344,19 +344,23 @@ class NoisyRobustClassifier(ClassifierMixin, TorchEstimator):
         _, codes = encode_labels(y, self.classes_)
         check_consistent_length(inputs, codes)
         blueprint, _, pretrained = self._architecture
+        store = blueprint.spec.open(inputs)
         training = getattr(self, "_training", None)
-        if training is None:
-            # Loaded from a file, which has no optimiser: its momentum starts anew.
-            training = self._training_of(
-                self._network_on("cpu"),
-                blueprint,
-                codes,
-                pretrained,
-                seed=self._seeds(2)[1] + len(self.history_),
-                history=self.history_,
-            )
-            training.classes = self.classes_
-        training.attach(blueprint.spec.open(inputs), codes)
+        if training is not None:
+            training.attach(store, codes)
+            return training
+        # Loaded from a file, which has no optimiser: its momentum starts anew.
+        training = self._training_of(
+            self._network_on("cpu"),
+            blueprint,
+            codes,
+            pretrained,
+            seed=self._seeds(2)[1] + len(self.history_),
+            history=self.history_,
+        )
+        training.classes = self.classes_
+        training.attach(store, codes)
+        training.restore(self.loss_state_, self._dynamics)
         return training
 
     def _finish(self, training):
@@ -367,6 +371,7 @@ class NoisyRobustClassifier(ClassifierMixin, TorchEstimator):
         self.label_quality_ = (1 + training.dynamics.mean_margin) / 2
         self.training_loss_ = training.dynamics.mean_loss
         self.loss_state_ = training.loss_state()
+        self._dynamics = training.dynamics.numpy()
         self._architecture = training.architecture
         self._network = training.network
         self._training = training

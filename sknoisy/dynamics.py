@@ -28,6 +28,14 @@ class Dynamics:
         margin = given[:, 0].exp() - others.exp()
         self._sums[:, index] += torch.stack([loss, margin, torch.ones_like(loss)])
 
+    def numpy(self):
+        """Return all that is kept, ndarray of shape (3, n_samples)."""
+        return self._sums.cpu().numpy()
+
+    def load(self, sums):
+        """Take over what :meth:`numpy` returned."""
+        self._sums.copy_(torch.from_numpy(sums))
+
     @property
     def mean_loss(self):
         """Mean cross-entropy of each sample's label, ndarray of shape (n_samples,)."""

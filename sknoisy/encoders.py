@@ -291,11 +291,15 @@ class Blueprint:
         self.weights = weights
 
     def build(self, generator=None, weights=None):
-        """Return ``nn.Sequential(Normalize, encoder)``, newly initialised."""
+        """Return ``nn.Sequential(Normalize, encoder)``, newly initialised.
+
+        Its weights lie in channels_last, which is fastest and, as it decides how
+        convolutions round, must be the same in training and prediction.
+        """
         encoder = build_encoder(self.encoder, self.spec.shape, weights, generator)
         module = nn.Sequential(Normalize(self.spec), encoder)
         module.n_features = encoder.n_features
-        return module
+        return module.to(memory_format=torch.channels_last)
 
     def __str__(self):
         name = self.encoder

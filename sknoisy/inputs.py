@@ -126,6 +126,10 @@ def as_inputs(X):
         return X.numpy() if X.device.type == "cpu" else X
     if isinstance(X, (list, tuple)) and X and isinstance(X[0], (str, os.PathLike)):
         X = np.array([os.fspath(path) for path in X])
+    if hasattr(X, "to_numpy") and (X.ndim == 1 or X.shape[1] == 1):
+        column = X.to_numpy().ravel()  # a series, or a frame of one column
+        if _holds_paths(column):
+            return np.array([os.fspath(path) for path in column])
     if not isinstance(X, np.ndarray):
         _check_list(X)
         return X
@@ -238,7 +242,7 @@ def _moments(store):
     std = (squares / count - mean.square()).clamp(min=0).sqrt()
     mean = mean + shift.flatten()
     # A constant pixel or feature carries nothing: leave it finite.
-    std[std <= 1e-6 * mean.abs().clamp(min=1e-6)] = 1.0
+    std[std <= 1e-7 * mean.abs().clamp(min=1e-6)] = 1.0
     return mean.float().cpu().numpy(), std.float().cpu().numpy()
 
 

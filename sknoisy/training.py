@@ -125,7 +125,7 @@ class Net(NeuralNet):
         return self
 
     def initialize_module(self):  # noqa: D102
-        self.module_ = self.module.to(memory_format=torch.channels_last)
+        self.module_ = self.module
         return self
 
     def initialize_history(self):  # noqa: D102
@@ -398,6 +398,14 @@ class ClassifierTraining:
     def loss_state(self):
         """Return what the loss keeps for each sample, as NumPy arrays."""
         return {k: v.detach().cpu().numpy() for k, v in self.loss.state_.items()}
+
+    def restore(self, loss_state, dynamics):
+        """Take over what was kept for each sample, if it is for as many samples."""
+        if dynamics.shape[1] != len(self.data):
+            return
+        self.dynamics.load(dynamics)
+        for name, array in loss_state.items():
+            self.loss.state_[name].copy_(torch.from_numpy(array))
 
     def attach(self, store, codes):
         """Give the data of the next epochs; state of samples is kept if it fits."""

@@ -1,0 +1,31 @@
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits
+
+
+@pytest.fixture(scope="session")
+def digits():
+    """300 images (n, 8, 8) of digits, float in [0, 1], and their labels."""
+    images, y = load_digits(return_X_y=True)
+    return (images[:300].reshape(-1, 8, 8) / 16).astype(np.float32), y[:300]
+
+
+@pytest.fixture(scope="session")
+def colour():
+    """60 random uint8 images (n, 16, 16, 3) of two classes, dark and bright."""
+    rng = np.random.default_rng(0)
+    y = np.arange(60) % 2
+    images = rng.integers(0, 128, (60, 16, 16, 3)) + 127 * y[:, None, None, None]
+    return images.astype(np.uint8), y
+
+
+@pytest.fixture
+def image_files(colour, tmp_path):
+    """The colour images as PNG files: paths and labels."""
+    from PIL import Image
+
+    paths = []
+    for i, image in enumerate(colour[0]):
+        paths.append(str(tmp_path / f"{i}.png"))
+        Image.fromarray(image).save(paths[-1])
+    return np.array(paths), colour[1]

@@ -1,0 +1,153 @@
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from sknoisy import NoisyRobustClassifier, SSLPretrainer
+from sknoisy.encoders import (
+    ENCODERS,
+    TrainedEncoder,
+    build_encoder,
+    load_numpy_state,
+    numpy_state,
+)
+from sknoisy.networks import ConvNet
+
+
+def generator(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+@pytest.mark.parametrize("shape", [(3, 32, 32), (1, 8, 8), (3, 96, 80)])
+@pytest.mark.parametrize("name", ENCODERS)
+def test_every_encoder_gives_its_features(name, shape):
+    encoder = build_encoder(name, shape, generator=generator())
+    features = encoder(torch.zeros(2, *shape))
+    assert features.shape == (2, encoder.n_features)
+
+
+@pytest.mark.parametrize("name", ENCODERS)
+def test_initialisation_is_the_generators_alone(name):
+    shape = (5,) if name == "mlp" else (3, 16, 16)
+    state = torch.random.get_rng_state()
+    first, same, other = (
+        numpy_state(build_encoder(name, shape, generator=generator(seed)))
+        for seed in (0, 0, 1)
+    )
+    assert torch.random.get_rng_state().equal(state)
+    weights = [k for k in first if k.endswith("weight") and first[k].std() > 0]
+    assert weights
+    for key in first:
+        np.testing.assert_array_equal(first[key], same[key])
+    assert all((first[k] != other[k]).any() for k in weights)
+    assert all(np.isfinite(value).all() for value in first.values())
+
+
+def test_signal_keeps_its_size_through_new_networks():
+    """He initialisation: neither vanishing nor exploding features."""
+    x = torch.randn(64, 3, 32, 32, generator=generator())
+    for name in ("convnet", "resnet18", "preact_resnet18"):
+        scale = build_encoder(name, (3, 32, 32), generator=generator())(x).std().item()
+        assert 0.05 < scale < 20, name
+
+
+def test_small_images_keep_their_pixels_in_resnets():
+    small = build_encoder("resnet18", (3, 32, 32), generator=generator())
+    large = build_encoder("resnet18", (3, 96, 96), generator=generator())
+    assert small.conv1.kernel_size == (3, 3) and isinstance(small.maxpool, nn.Identity)
+    assert large.conv1.kernel_size == (7, 7)
+
+
+def test_any_torchvision_model():
+    net = build_encoder("squeezenet1_1", (3, 64, 64), generator=generator())
+    assert net(torch.zeros(2, 3, 64, 64)).shape == (2, net.n_features)
+    net = build_encoder("mobilenet_v3_small", (3, 64, 64), generator=generator()).eval()
+    assert net(torch.zeros(2, 3, 64, 64)).shape == (2, net.n_features)
+
+
+def test_torchvision_weights_from_a_file(tmp_path, colour):
+    import torchvision
+
+    published = torchvision.models.mobilenet_v3_small(num_classes=1000)
+    torch.save(published.state_dict(), tmp_path / "weights.pt")
+    net = build_encoder("mobilenet_v3_small", (3, 32, 32), str(tmp_path / "weights.pt"))
+    x = torch.zeros(1, 3, 32, 32)
+    features = net.eval()(x)
+    logits = published.eval().classifier[-1](features)
+    torch.testing.assert_close(logits, published(x))
+    clf = NoisyRobustClassifier(
+        encoder="mobilenet_v3_small", weights=str(tmp_path / "weights.pt"), max_epochs=1
+    ).fit(*colour)
+    assert [row["phase"] for row in clf.history_] == ["head", "all"]
+
+
+def test_imagenet_weights_are_for_torchvision_models(digits):
+    with pytest.raises(ValueError, match="only torchvision models have weights"):
+        NoisyRobustClassifier(weights="imagenet", max_epochs=1).fit(*digits)
+
+
+class Tiny(nn.Module):
+    """A user's module that takes no argument and returns maps."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 7, 3)
+
+    def forward(self, x):
+        return self.conv(x)
+
+
+def factory(shape):
+    return nn.Sequential(nn.Flatten(), nn.Linear(int(np.prod(shape)), 5), nn.ReLU())
+
+
+@pytest.mark.parametrize("encoder, n_features", [(Tiny, 7), (factory, 5)])
+def test_users_modules(encoder, n_features, colour):
+    X, y = colour
+    state = torch.random.get_rng_state()
+    ssl = SSLPretrainer(encoder=encoder, max_epochs=1, random_state=0)
+    first = np.asarray(ssl.fit_transform(X))
+    assert first.shape == (60, n_features)
+    np.testing.assert_array_equal(first, np.asarray(ssl.fit_transform(X)))
+    assert torch.random.get_rng_state().equal(state)
+    clf = NoisyRobustClassifier(max_epochs=1, random_state=0)
+    assert clf.fit(ssl.transform(X), y).predict(X).shape == (60,)
+
+
+@pytest.mark.parametrize(
+    "encoder, message",
+    [
+        (lambda: 3, "not a torch.nn.Module"),
+        (lambda: nn.Linear(4, 2), "it fails on samples of shape"),
+    ],
+)
+def test_users_modules_that_do_not_fit(encoder, message, colour):
+    with pytest.raises(ValueError, match=message):
+        NoisyRobustClassifier(encoder=encoder, max_epochs=1).fit(*colour)
+
+
+def test_state_round_trip():
+    a = build_encoder("convnet", (1, 8, 8), generator=generator(0))
+    b = build_encoder("convnet", (1, 8, 8), generator=generator(1))
+    load_numpy_state(b, numpy_state(a))
+    x = torch.ones(2, 1, 8, 8)
+    torch.testing.assert_close(a.eval()(x), b.eval()(x))
+
+
+def test_convnet_works_on_maps_of_16_pixels_at_most():
+    for side in (8, 16, 32, 33, 64, 200):
+        net = ConvNet((3, side, side))
+        maps = []
+        for layer in net:
+            layer.register_forward_hook(
+                lambda module, args, out, maps=maps: maps.append(out.shape[-1])
+            )
+        net(torch.zeros(2, 3, side, side))
+        first_block = [type(m).__name__ for m in net].index("BasicBlock")
+        assert maps[first_block] <= 16
+
+
+def test_trained_encoder_is_the_pretrainers(digits):
+    ssl = SSLPretrainer(max_epochs=1, random_state=0).fit(digits[0])
+    assert isinstance(ssl.encoder_, TrainedEncoder)
+    assert all(isinstance(v, np.ndarray) for v in ssl.encoder_.state.values())

@@ -1,0 +1,100 @@
+"""scikit-learn's own suite on 2-D input, and the same properties on images."""
+
+import pickle
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.utils.estimator_checks import (
+    check_dataframe_column_names_consistency,
+    check_set_output_transform_pandas,
+    check_transformer_get_feature_names_out,
+    parametrize_with_checks,
+)
+
+from sknoisy import NoisyRobustClassifier, SSLPretrainer
+
+
+@parametrize_with_checks(
+    [SSLPretrainer(max_epochs=2), NoisyRobustClassifier(max_epochs=30)]
+)
+def test_scikit_learn(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.parametrize(
+    "check",
+    [check_set_output_transform_pandas, check_transformer_get_feature_names_out],
+)
+def test_transformer_checks_outside_the_suite(check):
+    check("SSLPretrainer", SSLPretrainer(max_epochs=1))
+
+
+@pytest.mark.parametrize("estimator", [SSLPretrainer, NoisyRobustClassifier])
+def test_column_names(estimator):
+    check_dataframe_column_names_consistency(
+        estimator.__name__, estimator(max_epochs=1)
+    )
+
+
+def outputs(estimator, X):
+    if hasattr(estimator, "predict_proba"):
+        return estimator.predict_proba(X)
+    return np.asarray(estimator.transform(X))
+
+
+@pytest.fixture(params=[SSLPretrainer, NoisyRobustClassifier])
+def estimator(request):
+    return request.param(max_epochs=2, random_state=0)
+
+
+def test_images_fit_is_idempotent(estimator, colour):
+    X, y = colour
+    first = outputs(estimator.fit(X, y), X)
+    np.testing.assert_array_equal(first, outputs(estimator.fit(X, y), X))
+    np.testing.assert_array_equal(first, outputs(clone(estimator).fit(X, y), X))
+
+
+def test_images_pickle(estimator, colour):
+    X, y = colour
+    estimator.fit(X, y)
+    loaded = pickle.loads(pickle.dumps(estimator))
+    np.testing.assert_array_equal(outputs(estimator, X), outputs(loaded, X))
+
+
+def test_images_equal_fits_pickle_to_equal_bytes(estimator, colour):
+    import joblib
+
+    X, y = colour
+    estimator.callbacks = None
+    first, second = clone(estimator).fit(X, y), clone(estimator).fit(X, y)
+    for fitted in (first, second):  # seconds differ from run to run
+        for row in fitted.history_:
+            row["dur"] = 0.0
+    assert joblib.hash(first) == joblib.hash(second)
+
+
+def test_images_subset_and_order_invariance(estimator, colour):
+    X, y = colour
+    estimator.fit(X, y)
+    whole = outputs(estimator, X)
+    order = np.random.default_rng(0).permutation(len(X))
+    np.testing.assert_allclose(whole[order], outputs(estimator, X[order]), atol=1e-5)
+    one_by_one = np.vstack([outputs(estimator, X[i : i + 1]) for i in range(5)])
+    np.testing.assert_allclose(whole[:5], one_by_one, atol=1e-4)
+
+
+def test_images_fit_leaves_X_and_y(estimator, colour):
+    X, y = colour[0].copy(), colour[1].copy()
+    X.flags.writeable = y.flags.writeable = False
+    estimator.fit(X, y)
+    np.testing.assert_array_equal(X, colour[0])
+    np.testing.assert_array_equal(y, colour[1])
+
+
+def test_predicting_changes_no_attribute(colour):
+    X, y = colour
+    clf = NoisyRobustClassifier(max_epochs=1, random_state=0).fit(X, y)
+    before = dict(vars(clf))
+    clf.predict(X)
+    assert vars(clf) == before

@@ -1,0 +1,356 @@
+"""Bad input: an error that names parameter, value and what is allowed, before training
+starts, or the right result. Numbers in brackets count the project's fault catalogue."""
+
+import numpy as np
+import pytest
+import torch
+from sklearn.exceptions import DataConversionWarning
+from sklearn.pipeline import Pipeline
+
+from sknoisy import NoisyRobustClassifier, SSLPretrainer
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(40, 3)).astype(np.float32)
+X[20:] += 2
+Y = np.repeat([0, 1], 20)
+IMAGES = RNG.integers(0, 256, (40, 8, 8, 3), dtype=np.uint8)
+
+
+def clf(**params):
+    return NoisyRobustClassifier(**{"max_epochs": 2, "random_state": 0} | params)
+
+
+def refuses(match, X=X, y=Y, **params):
+    with pytest.raises(ValueError, match=match):
+        clf(**params).fit(X, y)
+
+
+# Labels ---------------------------------------------------------------------------
+
+
+def test_missing_labels_are_counted():  # [1, 2]
+    y = Y.astype(float)
+    y[[3, 5]] = np.nan
+    refuses("2 missing labels.*index 3", y=y)
+    y = Y.astype(object)
+    y[7] = None
+    refuses("1 missing labels.*index 7", y=y)
+
+
+def test_mixed_types():  # [3]
+    refuses("mixes strings and numbers", y=np.array([0, "a"] * 20, dtype=object))
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        np.array([0.0, 1.0]),  # [4]
+        np.array(["clean", "wrong"]),  # [6]
+        np.array(["a", "b"], dtype=object),
+        np.array([False, True]),  # [7]
+        np.array([10, 20]),  # [8]
+        np.array([-1, 1]),  # [18] -1 is a class like any other
+        np.array([3, 250], dtype=np.uint8),
+    ],
+)
+def test_labels_come_back_as_they_were(labels):
+    y = labels[Y]
+    predicted = clf(max_epochs=20).fit(X, y).predict(X)
+    assert predicted.dtype == y.dtype
+    assert (predicted == y).mean() > 0.8
+
+
+def test_labels_10_20_30_with_images():  # [8]
+    y = np.array([10, 20, 30])[np.arange(40) % 3]
+    model = clf().fit(IMAGES, y)
+    assert set(model.predict(IMAGES)) <= {10, 20, 30}
+    assert model.predict_proba(IMAGES).shape == (40, 3)
+
+
+def test_continuous_labels():  # [5]
+    refuses("Unknown label type", y=Y + 0.5 * RNG.random(40))
+
+
+def test_single_class():  # [9]
+    refuses("only one class.*at least 2 classes", y=np.zeros(40, int))
+
+
+def test_class_of_one_sample():  # [10]
+    y = Y.copy()
+    y[0] = 2
+    assert clf().fit(X, y).predict_proba(X).shape == (40, 3)
+
+
+def test_column_of_labels():  # [11]
+    with pytest.warns(DataConversionWarning):
+        clf().fit(X, Y[:, None])
+
+
+def test_one_hot_and_multilabel():  # [12, 13]
+    refuses("one-hot: pass y.argmax", y=np.eye(2)[Y])
+    refuses("multilabel", y=np.ones((40, 2)))
+
+
+def test_class_that_a_fold_lacks():  # [14]
+    y = np.r_[Y[:-1], 7]
+    model = clf().partial_fit(X, Y, classes=[0, 1, 7])
+    assert model.classes_.tolist() == [0, 1, 7]
+    model.partial_fit(X, y)
+    assert model.predict_proba(X).shape == (40, 3)
+
+
+def test_unseen_class():  # [15]
+    model = clf().fit(X, Y)
+    assert 0 <= model.score(X, np.full(40, 9)) == 0
+    with pytest.raises(ValueError, match="not among the classes.*9"):
+        model.partial_fit(X, np.where(Y, 9, 0))
+
+
+def test_lengths_that_differ():  # [16]
+    refuses(r"inconsistent numbers of samples.*40.*39", y=Y[:39])
+
+
+def test_series_with_shuffled_index_is_positional():  # [17]
+    import pandas as pd
+
+    y = pd.Series(Y, index=RNG.permutation(40))
+    np.testing.assert_array_equal(
+        clf().fit(X, y).predict_proba(X), clf().fit(X, Y).predict_proba(X)
+    )
+
+
+def test_no_labels():  # [19]
+    refuses("requires y to be passed", y=None)
+
+
+# Images -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("estimator", [clf(), SSLPretrainer(max_epochs=1)])
+def test_not_finite(value, estimator):  # [20, 21]
+    images = IMAGES / np.float32(255)
+    images[3, 2, 1, 0] = value
+    with pytest.raises(ValueError, match="NaN|infinity"):
+        estimator.fit(images, Y)
+
+
+def test_floats_of_any_range_are_brought_to_0_1():  # [22, 24]
+    unit = clf().fit(IMAGES / np.float32(255), Y)
+    wide = clf().fit(IMAGES.astype(np.float32), Y)
+    signed = clf().fit(IMAGES.astype(np.int16) - 128, Y)
+    a = unit.predict_proba(IMAGES / np.float32(255))
+    np.testing.assert_allclose(a, wide.predict_proba(IMAGES.astype(float)), atol=1e-4)
+    b = signed.predict_proba(IMAGES.astype(np.int16) - 128)
+    np.testing.assert_allclose(a, b, atol=1e-4)
+
+
+def test_layouts():  # [23, 25, 26]
+    a = clf().fit(IMAGES, Y).predict_proba(IMAGES)
+    first = np.moveaxis(IMAGES, 3, 1)
+    np.testing.assert_array_equal(a, clf().fit(first, Y).predict_proba(first))
+    tensor = torch.from_numpy(IMAGES)
+    np.testing.assert_array_equal(a, clf().fit(tensor, Y).predict_proba(tensor))
+    grey = IMAGES[..., 0]
+    np.testing.assert_array_equal(
+        clf().fit(grey, Y).predict_proba(grey),
+        clf().fit(grey[..., None], Y).predict_proba(grey[..., None]),
+    )
+
+
+def test_ambiguous_layout():  # [25]
+    refuses('Pass channels="first"', X=np.zeros((40, 3, 8, 3)))
+    refuses('Pass channels="first"', X=np.zeros((40, 8, 8, 8)))
+    assert clf(channels="last").fit(RNG.random((40, 8, 8, 8)), Y).predict(
+        RNG.random((3, 8, 8, 8))
+    ).shape == (3,)
+
+
+def test_dimensions():
+    refuses("Reshape your data", X=np.zeros((40, 1, 2, 3, 4)))
+    refuses("Expected 2D array", X=np.zeros(40))
+
+
+def test_too_small():  # [27]
+    refuses("1 x 8 pixels.*at least 4", X=np.zeros((40, 1, 8, 3)), channels="last")
+
+
+def test_too_large():  # [28]
+    huge = np.broadcast_to(np.uint8(0), (2, 200_000, 200_000, 3))
+    from sknoisy.base import _check_memory
+    from sknoisy.inputs import InputSpec
+
+    spec = InputSpec("image", (3, *huge.shape[1:3]), "HWC")
+    with pytest.raises(ValueError, match=r"needs about \d+ GiB"):
+        _check_memory(spec, batch_size=2)
+
+
+def test_constant_images():  # [29]
+    flat = np.full((40, 8, 8, 3), 7, np.uint8)
+    assert np.isfinite(clf().fit(flat, Y).predict_proba(flat)).all()
+
+
+def test_ragged_images():  # [30]
+    ragged = [np.zeros((8, 8, 3))] * 39 + [np.zeros((9, 8, 3))]
+    refuses(r"X\[39\]: \(9, 8, 3\)", X=ragged)
+    array = np.empty(40, dtype=object)
+    array[:] = ragged
+    refuses(r"X\[39\]: \(9, 8, 3\)", X=array)
+
+
+def test_empty():  # [31]
+    refuses("0 sample", X=np.zeros((0, 3)), y=Y[:0])
+    refuses("0 sample", X=IMAGES[:0], y=Y[:0])
+
+
+def test_read_only_memmap(tmp_path):  # [32]
+    np.save(tmp_path / "images.npy", IMAGES)
+    mapped = np.load(tmp_path / "images.npy", mmap_mode="r")
+    np.testing.assert_array_equal(
+        clf().fit(mapped, Y).predict_proba(mapped),
+        clf().fit(IMAGES, Y).predict_proba(IMAGES),
+    )
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda x: x[::-1][::-1],
+        lambda x: np.asfortranarray(x),
+        lambda x: x.astype(np.float64),  # [35]
+        lambda x: x.astype(">f4"),
+        lambda x: x.astype(np.float16).astype(np.float32),
+    ],
+)
+def test_memory_layouts_and_dtypes(change):  # [33]
+    x = np.round(X, 1).astype(np.float16).astype(np.float32)
+    changed = change(x)
+    np.testing.assert_allclose(
+        clf().fit(changed, Y).predict_proba(changed),
+        clf().fit(x, Y).predict_proba(x),
+        atol=1e-5,
+    )
+
+
+def test_reversed_images():  # [33]
+    model = clf().fit(IMAGES[::-1], Y)
+    assert np.isfinite(model.predict_proba(IMAGES[:, ::-1, ::-1])).all()
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_cuda_tensor():  # [34]
+    model = clf().fit(torch.from_numpy(IMAGES).cuda(), Y)
+    assert model.predict(torch.from_numpy(IMAGES).cuda()).shape == (40,)
+
+
+def test_complex_and_sparse():  # [36]
+    from scipy.sparse import csr_array
+
+    refuses("Complex data not supported", X=X + 1j)
+    with pytest.raises(TypeError, match="[Ss]parse"):
+        clf().fit(csr_array(X), Y)
+
+
+def test_other_size_at_predict():  # [37]
+    model = clf().fit(IMAGES, Y)
+    with pytest.raises(ValueError, match="8, 9, 3.*8, 8, 3"):
+        model.predict(np.zeros((2, 8, 9, 3), np.uint8))
+    with pytest.raises(ValueError, match="X has 4 features.* 3 features"):
+        clf().fit(X, Y).predict(np.zeros((2, 4)))
+
+
+def test_pil_images():  # [38]
+    from PIL import Image
+
+    refuses("PIL images: pass an array", X=[Image.new("RGB", (8, 8))] * 40)
+
+
+def test_paths_need_a_size_and_files(image_files):  # [38]
+    paths, y = image_files
+    with pytest.raises(ValueError, match="image_size=None is not valid"):
+        clf().fit(paths, y)
+    with pytest.raises(ValueError, match="1 files that do not exist.*index 0"):
+        clf(image_size=8).fit([paths[0] + "x", *paths[1:]], y)
+
+
+def test_file_that_is_no_image(image_files):
+    paths, y = image_files
+    with open(paths[0], "w") as file:
+        file.write("no image")
+    with pytest.raises(ValueError, match="no image: .*0.png"):
+        clf(image_size=8).fit(paths, y)
+
+
+def test_one_sample_at_predict():  # [39]
+    model = clf().fit(IMAGES, Y)
+    assert model.predict(IMAGES[:1]).shape == (1,)
+
+
+# Hyper-parameters -------------------------------------------------------------------
+
+
+def test_unknown_loss():  # [40]
+    refuses("loss='eler' is not valid.*'elr'.*Did you mean 'elr'", loss="eler")
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"lr": 0.0},  # [41]
+        {"lr": float("nan")},
+        {"batch_size": 0},  # [44]
+        {"batch_size": 1},
+        {"max_epochs": 0},  # [45]
+        {"max_epochs": -1},
+        {"max_epochs": 1.5},
+        {"momentum": 1.0},
+        {"weight_decay": -1},
+        {"warmup_epochs": -1},
+        {"optimizer": "adam"},
+        {"schedule": "step"},
+        {"precision": "float16"},  # [49]
+        {"channels": "middle"},
+        {"head": "deep"},
+        {"verbose": "loud"},
+        {"encoder": "resnet19"},
+        {"encoder": torch.nn.Linear(3, 2)},
+        {"encoder": "resnet18"},  # for images, but X holds vectors
+        {"weights": "imagenet"},
+        {"device": "gpu7"},  # [48]
+        {"loss": 3},
+    ],
+)
+def test_bad_parameters_are_named_before_training(params):
+    (name,) = params
+    refuses(f"{name}=.*is not valid", **params)
+
+
+def test_bad_device_lists_devices():  # [48]
+    refuses(r"device='cuda:99' is not valid.*'cpu'", device="cuda:99")
+
+
+def test_batch_larger_than_data_is_clipped():  # [42]
+    with pytest.warns(UserWarning, match="batch_size=64 .*40"):
+        clf(batch_size=64).fit(X, Y)
+
+
+def test_batch_of_one_left_over():  # [43]
+    X = RNG.normal(size=(41, 3))
+    model = clf(batch_size=8).fit(X, np.arange(41) % 2)
+    assert np.isfinite(model.predict_proba(X)).all()
+    assert np.isfinite(SSLPretrainer(max_epochs=1, batch_size=8).fit_transform(X)).all()
+
+
+def test_mistyped_nested_parameter():  # [50]
+    pipe = Pipeline([("clf", clf())])
+    with pytest.raises(ValueError, match="Invalid parameter 'los'"):
+        pipe.set_params(clf__los="ce")
+    with pytest.raises(ValueError, match="Invalid parameter 'lamda'"):
+        clf(loss="elr").set_params(loss__lamda=1)
+
+
+def test_random_state_object():  # [51]
+    a = clf(random_state=np.random.RandomState(3)).fit(X, Y).predict_proba(X)
+    b = clf(random_state=np.random.RandomState(3)).fit(X, Y).predict_proba(X)
+    np.testing.assert_array_equal(a, b)

@@ -1,0 +1,106 @@
+import numpy as np
+import pytest
+
+from sknoisy.noise import (
+    NOISES,
+    add_noise,
+    asymmetric_cifar10,
+    instance_dependent,
+    pair_flip,
+    symmetric_exclusive,
+    symmetric_inclusive,
+)
+
+Y = np.repeat(np.arange(10), 500)
+X = np.random.default_rng(0).random((len(Y), 12))
+
+
+@pytest.mark.parametrize("noise", NOISES)
+def test_what_is_reported_is_what_happened(noise):
+    noisy = add_noise(Y, noise, 0.3, X=X, random_state=0)
+    np.testing.assert_array_equal(noisy.is_wrong, noisy.y != Y)
+    assert noisy.rate == pytest.approx((noisy.y != Y).mean())
+    for c in range(10):
+        shares = np.bincount(noisy.y[c == Y], minlength=10) / 500
+        np.testing.assert_allclose(noisy.transition_matrix[c], shares)
+
+
+@pytest.mark.parametrize("noise", NOISES)
+def test_same_seed_same_labels_and_clean_ones_stay(noise):
+    y = Y.copy()
+    a = add_noise(y, noise, 0.3, X=X, random_state=1).y
+    np.testing.assert_array_equal(a, add_noise(y, noise, 0.3, X=X, random_state=1).y)
+    assert (a != add_noise(y, noise, 0.3, X=X, random_state=2).y).any()
+    np.testing.assert_array_equal(y, Y)
+
+
+@pytest.mark.parametrize("noise", NOISES)
+def test_rate_zero_changes_nothing(noise):
+    if noise != "instance_dependent":  # whose rates scatter around the mean
+        assert add_noise(Y, noise, 0.0, X=X).rate == 0
+
+
+def test_symmetric_exclusive():
+    T = symmetric_exclusive(Y, 0.6, random_state=0).transition_matrix
+    np.testing.assert_allclose(T.diagonal(), 0.4)
+    np.testing.assert_allclose(T[~np.eye(10, dtype=bool)], 0.6 / 9, atol=0.04)
+
+
+def test_symmetric_inclusive_may_redraw_the_true_class():
+    T = symmetric_inclusive(Y, 0.8, random_state=0).transition_matrix
+    np.testing.assert_allclose(T.diagonal(), 0.28, atol=0.04)
+
+
+def test_pair_flip_goes_round():
+    T = pair_flip(Y, 0.25, random_state=0).transition_matrix
+    np.testing.assert_allclose(
+        T, 0.75 * np.eye(10) + 0.25 * np.eye(10)[:, range(-1, 9)]
+    )
+
+
+def test_asymmetric_cifar10_on_names():
+    names = np.array(
+        "airplane automobile bird cat deer dog frog horse ship truck".split()
+    )
+    noisy = asymmetric_cifar10(names[Y], 0.4, random_state=0)
+    changed = {(a, b) for a, b in zip(names[Y], noisy.y, strict=True) if a != b}
+    assert changed == {
+        ("truck", "automobile"),
+        ("bird", "airplane"),
+        ("cat", "dog"),
+        ("dog", "cat"),
+        ("deer", "horse"),
+    }
+    assert noisy.rate == pytest.approx(0.2)
+
+
+def test_instance_dependent_noise_depends_on_the_sample():
+    """Equal samples of a class get one wrong label where the softmax saturates."""
+    y = np.repeat([0, 1, 2, 3], 300)
+    same = np.repeat(np.random.default_rng(0).random((4, 50)) * 255, 300, axis=0)
+    noisy = instance_dependent(y, 0.4, same, random_state=0)
+    assert noisy.rate == pytest.approx(0.4, abs=0.04)
+    assert [len(set(noisy.y[y == c])) for c in range(4)] == [2, 2, 2, 2]
+    softer = instance_dependent(y, 0.4, same / 2550, random_state=0)
+    assert min(len(set(softer.y[y == c])) for c in range(4)) == 4
+
+
+def test_string_labels_keep_their_dtype():
+    y = np.array(["a", "b"] * 10)
+    assert symmetric_exclusive(y, 0.2, random_state=0).y.dtype == y.dtype
+
+
+@pytest.mark.parametrize("rate", [-0.1, 1.0, float("nan"), "high"])
+def test_bad_rate(rate):
+    with pytest.raises(ValueError, match=r"rate=.* is not valid.*\[0, 1\)"):
+        symmetric_exclusive(Y, rate)
+
+
+def test_unknown_noise_suggests():
+    with pytest.raises(ValueError, match="Did you mean 'pair_flip'"):
+        add_noise(Y, "pairflip", 0.2)
+
+
+def test_instance_dependent_needs_X():
+    with pytest.raises(ValueError, match="X=None"):
+        add_noise(Y, "instance_dependent", 0.2)

@@ -1,0 +1,257 @@
+"""The main job: pipelines, searches, caches, files."""
+
+import subprocess
+import sys
+
+import joblib
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import Pipeline
+
+from sknoisy import ELR, NoisyRobustClassifier, SSLPretrainer
+from sknoisy.noise import symmetric_exclusive
+
+
+def pipeline(memory=None, ssl=None, **clf):
+    settings = {"max_epochs": 2, "random_state": 0}
+    return Pipeline(
+        [
+            ("ssl", SSLPretrainer(**settings | (ssl or {}))),
+            ("clf", NoisyRobustClassifier(**settings | clf)),
+        ],
+        memory=memory,
+    )
+
+
+class CountingPretrainer(SSLPretrainer):
+    """Counts the trainings that really run."""
+
+    log = None  # set by the fixture; of the class, so that clones have it, too
+
+    def _pretrain(self, *args, **kwargs):
+        self.log.append(1)
+        return super()._pretrain(*args, **kwargs)
+
+
+@pytest.fixture
+def counting(monkeypatch):
+    monkeypatch.setattr(CountingPretrainer, "log", [])
+    return CountingPretrainer(max_epochs=2, random_state=0)
+
+
+def test_the_designs_code_block(digits, tmp_path):
+    X, y = digits
+    pipe = pipeline().fit(X, y)
+    search = GridSearchCV(
+        pipe,
+        [
+            {"clf__loss": ["ce", "gce", "nfl_rce"]},
+            {"clf__loss": [ELR()], "clf__loss__lam": [1.0, 3.0, 7.0]},
+            {"ssl__method": ["simclr", "barlow_twins"]},
+        ],
+        cv=2,
+        error_score="raise",
+    ).fit(X, y)
+    assert len(set(search.cv_results_["mean_test_score"])) > 1
+    joblib.dump(search.best_estimator_, tmp_path / "model.joblib")
+    loaded = joblib.load(tmp_path / "model.joblib")
+    np.testing.assert_array_equal(loaded.predict_proba(X), search.predict_proba(X))
+
+
+def test_pipeline_memory_pretrains_once_a_fold(digits, counting, tmp_path):
+    X, y = digits
+    pipe = Pipeline(
+        [("ssl", counting), ("clf", NoisyRobustClassifier(max_epochs=1))],
+        memory=str(tmp_path / "cache"),
+    )
+    GridSearchCV(pipe, {"clf__loss": ["ce", "gce", "nfl_rce", "elr"]}, cv=3).fit(X, y)
+    assert sum(counting.log) == 4
+
+
+def test_search_on_the_features_pretrains_once(digits, counting):
+    X, y = digits
+    features = counting.fit_transform(X)
+    grid = {"loss__lam": [1.0, 3.0]}
+    clf = NoisyRobustClassifier(max_epochs=2, random_state=0)
+    search = GridSearchCV(clf, grid, cv=3, error_score="raise").fit(features, y)
+    assert sum(counting.log) == 1
+    assert search.best_estimator_.history_[0]["phase"] == "head"
+
+
+def test_own_memory_ignores_y(digits, counting, tmp_path):
+    X, y = digits
+    counting.memory = str(tmp_path / "cache")
+    first = np.asarray(counting.fit_transform(X, y))
+    again = np.asarray(clone(counting).fit_transform(X, y[::-1]))
+    np.testing.assert_array_equal(first, again)
+    assert sum(counting.log) == 1
+    clone(counting).set_params(max_epochs=1).fit(X)
+    clone(counting).fit(X[:200])
+    assert sum(counting.log) == 3
+
+
+def test_fine_tuning_starts_from_the_encoder_and_changes_it(digits):
+    X, y = digits
+    features = SSLPretrainer(max_epochs=2, random_state=0).fit_transform(X)
+    pretrained = features.encoder.state
+
+    def encoder_weights(clf):
+        return {
+            k.removeprefix("encoder."): v
+            for k, v in clf.state_dict_.items()
+            if k.startswith("encoder.")
+        }
+
+    settings = {"random_state": 0, "max_epochs": 1}
+    frozen = NoisyRobustClassifier(freeze_encoder=True, **settings).fit(features, y)
+    for key, value in encoder_weights(frozen).items():
+        np.testing.assert_array_equal(value, pretrained[key])
+    tiny = NoisyRobustClassifier(lr=1e-9, **settings).fit(features, y)
+    tuned = NoisyRobustClassifier(lr=0.05, **settings).fit(features, y)
+    for key, value in encoder_weights(tiny).items():
+        if key.endswith("weight"):
+            np.testing.assert_allclose(value, pretrained[key], atol=1e-6)
+            assert (encoder_weights(tuned)[key] != pretrained[key]).any()
+
+
+def test_frozen_features_are_a_linear_probe(digits):
+    """The head on frozen features predicts what it does on the features as an array."""
+    X, y = digits
+    features = SSLPretrainer(max_epochs=2, random_state=0).fit_transform(X)
+    clf = NoisyRobustClassifier("ce", freeze_encoder=True, max_epochs=3, random_state=0)
+    p = clf.fit(features, y).predict_proba(X)
+    weight, bias = clf.state_dict_["head.weight"], clf.state_dict_["head.bias"]
+    logits = np.asarray(features) @ weight.T + bias
+    expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(p, expected, atol=1e-4)
+
+
+def test_predict_takes_one_forward_pass(digits):
+    from torch import nn
+
+    passes = []
+
+    class Watched(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.linear = nn.Linear(64, 8)
+
+        def forward(self, x):
+            passes.append(len(x))
+            return self.linear(x.flatten(1))
+
+    X, y = digits
+    pipe = pipeline(ssl={"encoder": Watched}).fit(X, y)
+    passes.clear()
+    pipe.predict(X)
+    assert sum(passes) == 300
+
+
+def test_explicit_other_encoder_is_refused(digits):
+    X, y = digits
+    with pytest.raises(ValueError, match="'convnet'.*|encoder='mlp' is not valid"):
+        pipeline(encoder="mlp").fit(X, y)
+    pipeline(encoder="convnet").fit(X, y)
+
+
+def test_predicts_on_raw_inputs_but_not_on_bare_features(digits):
+    X, y = digits
+    ssl = SSLPretrainer(max_epochs=1, random_state=0)
+    features = ssl.fit_transform(X)
+    clf = NoisyRobustClassifier(max_epochs=1, random_state=0).fit(features, y)
+    np.testing.assert_array_equal(clf.predict_proba(X), clf.predict_proba(features))
+    with pytest.raises(ValueError, match="lazy features"):
+        clf.predict(np.asarray(features))
+
+
+def test_plain_features_train_a_network_of_their_own(digits):
+    X, y = digits
+    pipe = pipeline(ssl={"output": "array"}, max_epochs=10).fit(X, y)
+    assert pipe["clf"].n_features_in_ == 192
+    assert pipe.score(X, y) > 0.5
+
+
+def test_chained_pretraining_starts_where_the_first_ended(digits):
+    X, _ = digits
+    first = SSLPretrainer("simclr", max_epochs=1, random_state=0)
+    features = first.fit_transform(X)
+    still = SSLPretrainer("simclr", max_epochs=1, lr=1e-9, optimizer="sgd")
+    second = still.fit(features)
+    for key, value in second.encoder_.state.items():
+        if key.endswith("weight"):
+            np.testing.assert_allclose(value, first.encoder_.state[key], atol=1e-6)
+
+
+def test_another_process_predicts_the_same(digits, tmp_path):
+    X, y = digits
+    names = np.array([f"digit {i}" for i in range(10)])
+    pipe = pipeline().fit(X, names[y])
+    joblib.dump(pipe, tmp_path / "model.joblib")
+    np.save(tmp_path / "X.npy", X)
+    code = (
+        "import joblib, numpy as np; pipe = joblib.load('model.joblib'); "
+        "np.save('p.npy', pipe.predict_proba(np.load('X.npy'))); "
+        "np.save('y.npy', pipe.predict(np.load('X.npy')))"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
+    np.testing.assert_array_equal(np.load(tmp_path / "p.npy"), pipe.predict_proba(X))
+    np.testing.assert_array_equal(np.load(tmp_path / "y.npy"), pipe.predict(X))
+
+
+def test_files_hold_neither_data_nor_optimiser(tmp_path):
+    """Ten times the images, and the file grows by what is kept for each sample."""
+    rng = np.random.default_rng(0)
+    sizes = []
+    for n in (50, 500):
+        X = rng.integers(0, 256, (n, 16, 16, 3), dtype=np.uint8)
+        pipe = pipeline(max_epochs=1).fit(X, np.arange(n) % 2)
+        joblib.dump(pipe, tmp_path / "model.joblib")
+        sizes.append((tmp_path / "model.joblib").stat().st_size)
+    weights = 2 * 4 * 691_000  # two networks of float32
+    assert sizes[0] < 1.02 * weights
+    assert sizes[1] - sizes[0] < 450 * 40  # a sample is 768 bytes
+
+
+def test_same_seed_same_result_under_n_jobs(digits):
+    X, y = digits
+    clf = NoisyRobustClassifier(encoder="mlp", max_epochs=3, random_state=0)
+    alone = cross_val_score(clf, X.reshape(300, -1), y, cv=3)
+    with joblib.parallel_config("threading"):
+        threads = cross_val_score(clf, X.reshape(300, -1), y, cv=3, n_jobs=2)
+    processes = cross_val_score(clf, X.reshape(300, -1), y, cv=3, n_jobs=2)
+    np.testing.assert_array_equal(alone, threads)
+    np.testing.assert_array_equal(alone, processes)
+
+
+def test_names_are_searchable_like_objects():
+    pipe = pipeline(loss="elr")
+    pipe.set_params(clf__loss__lam=7.0, ssl__method__temperature=0.1)
+    assert pipe["clf"].loss.lam == 7.0 and pipe["ssl"].method.temperature == 0.1
+    assert clone(pipe)["clf"].loss.lam == 7.0
+    pipe.set_params(clf__loss="gce", clf__loss__q=0.5)
+    assert pipe["clf"].loss.get_params() == {"q": 0.5}
+
+
+def test_the_users_objects_stay_as_they_are(digits):
+    X, y = digits
+    loss = ELR(lam=2.0)
+    before = dict(vars(loss))
+    NoisyRobustClassifier(loss, max_epochs=1).fit(X, y)
+    assert vars(loss) == before
+
+
+def test_the_pipeline_resists_noise_that_cross_entropy_memorises():
+    from sklearn.datasets import load_digits
+    from sklearn.model_selection import train_test_split
+
+    digits = load_digits()
+    X, X_test, y, y_test = train_test_split(
+        digits.images, digits.target, test_size=0.5, random_state=0
+    )
+    noisy = symmetric_exclusive(y, rate=0.6, random_state=0).y
+    ce = NoisyRobustClassifier("ce", views="none", max_epochs=40, random_state=0)
+    plain = ce.fit(X, noisy).score(X_test, y_test)
+    robust = pipeline(ssl={"max_epochs": 25}, max_epochs=40).fit(X, noisy)
+    assert robust.score(X_test, y_test) > plain + 0.1

@@ -1,0 +1,327 @@
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from skorch.callbacks import Callback, EarlyStopping
+from torch import nn
+
+from sknoisy import (
+    ELR,
+    DivergenceError,
+    Loss,
+    NoisyRobustClassifier,
+    SSLPretrainer,
+)
+from sknoisy.losses import LOSSES
+from sknoisy.optim import LARS, cosine
+from sknoisy.training import Batches
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(60, 4)).astype(np.float32)
+Y = (X[:, 0] > 0).astype(int)
+
+
+def clf(**params):
+    return NoisyRobustClassifier(**{"max_epochs": 3, "random_state": 0} | params)
+
+
+@pytest.mark.parametrize("n, batch_size", [(41, 8), (5, 4), (100, 100), (3, 2)])
+def test_batches_hold_every_sample_once_and_none_alone(n, batch_size):
+    batches = list(Batches(n, batch_size, torch.Generator().manual_seed(0), "cpu"))
+    assert sorted(torch.cat(batches).tolist()) == list(range(n))
+    sizes = [len(batch) for batch in batches]
+    assert max(sizes) <= batch_size and max(sizes) - min(sizes) <= 1
+    assert min(sizes) >= min(2, n // len(sizes))
+
+
+def test_batches_differ_from_epoch_to_epoch():
+    batches = Batches(50, 50, torch.Generator().manual_seed(0), "cpu")
+    assert not next(iter(batches)).equal(next(iter(batches)))
+
+
+class FirstEpoch(Callback):
+    def __init__(self):
+        self.epochs = 0
+
+    def on_epoch_end(self, net, **kwargs):
+        self.epochs += 1
+        if self.epochs == 2:
+            import _thread
+
+            _thread.interrupt_main()
+
+
+class Interrupt(Loss):
+    """Cross-entropy that Ctrl-C hits in the third epoch."""
+
+    def on_epoch(self, epoch, n_epochs):
+        self.epoch_ = epoch
+
+    def __call__(self, logits, target, index):
+        if self.epoch_ == 2:
+            raise KeyboardInterrupt
+        return nn.functional.cross_entropy(logits, target, reduction="none")
+
+
+def test_interruption_is_raised_and_nothing_is_lost():
+    model = clf(loss=Interrupt(), max_epochs=10)
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(X, Y)
+    assert len(model.history_) == 2
+    assert model.predict(X).shape == (60,)
+    assert pickle.loads(pickle.dumps(model)).predict(X).shape == (60,)
+
+
+def test_interrupted_pretraining_is_raised():
+    class Stop(Callback):
+        def on_batch_begin(self, net, **kwargs):
+            raise RuntimeError("from a callback")
+
+    with pytest.raises(RuntimeError, match="from a callback"):
+        SSLPretrainer(max_epochs=2, callbacks=[Stop()]).fit(X)
+
+
+class Explode(Loss):
+    def on_epoch(self, epoch, n_epochs):
+        self.epoch_ = epoch
+
+    def __call__(self, logits, target, index):
+        return logits.sum(dim=1) * (torch.inf if self.epoch_ == 1 else 1.0)
+
+
+def test_divergence_names_epoch_and_rate():
+    with pytest.raises(DivergenceError, match="in epoch 2 at learning rate 0.0"):
+        clf(loss=Explode()).fit(X, Y)
+
+
+def test_a_failed_fit_leaves_the_last_good_one():
+    model = clf().fit(X, Y)
+    before = model.predict_proba(X)
+    with pytest.raises(DivergenceError):
+        model.set_params(loss=Explode()).fit(X, Y)
+    np.testing.assert_array_equal(before, model.predict_proba(X))
+
+
+def test_skorch_callbacks_hear_epochs_and_batches():
+    class Count(Callback):
+        def on_train_begin(self, net, **kwargs):
+            self.epochs = self.batches = self.gradients = 0
+
+        def on_epoch_end(self, net, **kwargs):
+            self.epochs += 1
+
+        def on_batch_end(self, net, **kwargs):
+            self.batches += 1
+
+        def on_grad_computed(self, net, named_parameters, **kwargs):
+            self.gradients += len(dict(named_parameters)) > 0
+
+    count = Count()
+    clf(callbacks=[count], batch_size=20).fit(X, Y)
+    assert (count.epochs, count.batches, count.gradients) == (3, 9, 9)
+
+
+def test_early_stopping_stops():
+    stop = EarlyStopping(monitor="train_loss", patience=2, threshold=10.0, sink=print)
+    model = clf(loss="ce", callbacks=[stop], max_epochs=50).fit(X, Y)
+    assert len(model.history_) < 10
+
+
+def test_scikit_learn_callbacks_hear_epochs():
+    pytest.importorskip("sklearn.callback")
+
+    class Epochs:
+        def __init__(self):
+            self.tasks = []
+
+        def setup(self, estimator, context):
+            pass
+
+        def on_fit_task_begin(self, estimator, context):
+            pass
+
+        def on_fit_task_end(self, estimator, context):
+            self.tasks.append(context.task_name)
+            return self.tasks.count("epoch") == 2
+
+        def teardown(self, estimator, context):
+            pass
+
+    callback = Epochs()
+    model = clf(max_epochs=9).set_callbacks(callback).fit(X, Y)
+    assert callback.tasks == ["epoch", "epoch", "fit"]
+    assert len(model.history_) == 2  # it asked to stop
+    callback = Epochs()
+    SSLPretrainer(max_epochs=5).set_callbacks(callback).fit(X)
+    assert callback.tasks.count("epoch") == 2
+
+
+def test_progress_bar_on_demand(capsys):
+    clf(verbose=True).fit(X, Y)
+    shown = capsys.readouterr().err
+    assert (
+        "NoisyRobustClassifier" in shown and "loss=" in shown and "samples/s" in shown
+    )
+    clf().fit(X, Y)
+    assert capsys.readouterr().err == ""
+
+
+def test_nothing_global_changes():
+    torch.manual_seed(1)
+    np.random.seed(1)
+    state, numpy_global = torch.random.get_rng_state(), np.random.get_state()[1].copy()
+    flags = torch.get_num_threads(), torch.backends.cudnn.benchmark
+    flags += (torch.are_deterministic_algorithms_enabled(), torch.is_grad_enabled())
+    features = SSLPretrainer(max_epochs=1, random_state=0).fit_transform(X)
+    clf().fit(features, Y).predict(X)
+    assert torch.random.get_rng_state().equal(state)
+    assert (np.random.get_state()[1] == numpy_global).all()
+    assert flags == (
+        torch.get_num_threads(),
+        torch.backends.cudnn.benchmark,
+        torch.are_deterministic_algorithms_enabled(),
+        torch.is_grad_enabled(),
+    )
+
+
+def test_history_tells_epochs_phases_and_rates():
+    features = SSLPretrainer(max_epochs=1, random_state=0).fit_transform(X)
+    model = clf(max_epochs=4, warmup_epochs=2).fit(features, Y)
+    assert [row["phase"] for row in model.history_] == ["head"] * 2 + ["all"] * 4
+    assert [row["epoch"] for row in model.history_] == [1, 2, 3, 4, 5, 6]
+    rates = [row["lr"] for row in model.history_]
+    assert rates[:2] == [0.02, 0.02] and rates[2:] == sorted(rates[2:], reverse=True)
+
+
+def test_cosine():
+    assert cosine(0.0, warmup=0.0) == 1.0
+    assert cosine(0.5, warmup=0.0) == pytest.approx(0.505)
+    assert cosine(1.0, warmup=0.0) == cosine(3.0, warmup=0.0) == pytest.approx(0.01)
+    assert cosine(0.05, warmup=0.1) == pytest.approx(0.5)
+    assert cosine(0.1, warmup=0.1) == 1.0
+
+
+def test_lars_steps_by_hand():
+    """Norms 2 and 0.2: the rate is 0.001 * 2 / 0.2; momentum doubles, almost."""
+    w = nn.Parameter(torch.ones(2, 2))
+    b = nn.Parameter(torch.zeros(2))
+    lars = LARS([w, b], lr=1.0, momentum=0.9, trust=0.001)
+    for step, expected in [(1, 1 - 0.001), (2, 1 - 0.001 - 0.0019)]:
+        w.grad, b.grad = torch.full((2, 2), 0.1), torch.full((2,), 0.1)
+        lars.step()
+        assert w[0, 0].item() == pytest.approx(expected, abs=1e-5)
+        assert b[0].item() == pytest.approx(-0.1 if step == 1 else -0.29)
+
+
+# The loss's knowledge of samples ----------------------------------------------------
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_every_loss_trains_searches_and_pickles(name, digits):
+    from sklearn.model_selection import GridSearchCV
+
+    images, y = digits
+    loss = LOSSES[name]()
+    grid = {f"loss__{k}": [v, v / 2 or 1.0] for k, v in loss.get_params().items()}
+    first = dict(list(grid.items())[:1]) or {"lr": [0.03, 0.05]}
+    model = clf(loss=name, max_epochs=8, batch_size=32, lr=0.05)
+    search = GridSearchCV(model, first, cv=2, error_score="raise").fit(images, y)
+    best = search.best_estimator_
+    assert best.score(images, y) > 0.3
+    loaded = pickle.loads(pickle.dumps(best))
+    np.testing.assert_array_equal(loaded.predict(images), best.predict(images))
+
+
+def test_elr_targets_cover_the_training_set_and_only_it():
+    model = clf(loss=ELR(), batch_size=16).fit(X, Y)
+    target = model.loss_state_["target"]
+    assert target.shape == (60, 2)
+    assert (target.sum(axis=1) > 0.3).all()
+    before = target.copy()
+    model.predict(RNG.normal(size=(500, 4)))
+    np.testing.assert_array_equal(before, model.loss_state_["target"])
+
+
+def test_label_quality_ranks_wrong_labels_low(digits):
+    from sknoisy.noise import symmetric_exclusive
+
+    images, y = digits
+    noisy = symmetric_exclusive(y, 0.2, random_state=0)
+    model = clf(max_epochs=15, batch_size=32).fit(images, noisy.y)
+    quality = model.label_quality_
+    assert quality.shape == (300,) and quality.min() >= 0 and quality.max() <= 1
+    worst = np.argsort(quality)[:60]
+    assert noisy.is_wrong[worst].mean() > 0.7
+    assert np.corrcoef(quality, model.training_loss_)[0, 1] < -0.8
+
+
+def test_label_quality_by_hand():
+    """A network that cannot move: the margins are those of its fixed prediction."""
+
+    class Still(Loss):
+        def __call__(self, logits, target, index):
+            return 0 * logits.sum(dim=1)
+
+    model = clf(loss=Still(), weight_decay=0.0, encoder=Fixed, max_epochs=2).fit(X, Y)
+    p = model.predict_proba(X)
+    margin = np.where(Y == 1, p[:, 1] - p[:, 0], p[:, 0] - p[:, 1])
+    np.testing.assert_allclose(model.label_quality_, (1 + margin) / 2, atol=1e-5)
+    loss = -np.log(p[np.arange(60), Y])
+    np.testing.assert_allclose(model.training_loss_, loss, rtol=1e-4)
+
+
+class Fixed(nn.Module):
+    """Four inputs as features; nothing depends on the batch."""
+
+    def forward(self, x):
+        return x
+
+
+# One epoch more -----------------------------------------------------------------------
+
+
+def test_partial_fit_is_fit_epoch_by_epoch():
+    whole = clf(max_epochs=4).fit(X, Y)
+    steps = clf(max_epochs=4)
+    for _ in range(4):
+        steps.partial_fit(X, Y)
+    np.testing.assert_array_equal(whole.predict_proba(X), steps.predict_proba(X))
+    np.testing.assert_array_equal(
+        whole.loss_state_["target"], steps.loss_state_["target"]
+    )
+    assert len(steps.history_) == 4
+
+
+def test_partial_fit_passes_through_the_warm_up():
+    features = SSLPretrainer(max_epochs=1, random_state=0).fit_transform(X)
+    whole = clf(max_epochs=2, warmup_epochs=2).fit(features, Y)
+    steps = clf(max_epochs=2, warmup_epochs=2)
+    for _ in range(4):
+        steps.partial_fit(features, Y)
+    np.testing.assert_array_equal(whole.predict_proba(X), steps.predict_proba(X))
+
+
+def test_partial_fit_goes_on_after_fit_and_after_loading():
+    model = clf().fit(X, Y)
+    loaded = pickle.loads(pickle.dumps(model))
+    before = model.predict_proba(X)
+    for m in (model, loaded):
+        m.partial_fit(X, Y)
+        assert [row["epoch"] for row in m.history_] == [1, 2, 3, 4]
+        assert m.history_[-1]["lr"] == pytest.approx(0.0002)
+        assert (m.predict_proba(X) != before).any()
+        np.testing.assert_allclose(m.predict_proba(X), before, atol=0.05)
+    assert loaded.loss_state_["target"].sum(axis=1).min() > 0.5
+
+
+def test_partial_fit_takes_changed_labels_and_sizes():
+    model = clf(max_epochs=30)
+    for _ in range(20):
+        model.partial_fit(X, Y)
+    assert model.score(X, Y) > 0.8
+    for _ in range(20):
+        model.partial_fit(X, 1 - Y)
+    assert model.loss_state_["target"].shape == (60, 2)
+    model.partial_fit(X[:50], Y[:50])
+    assert model.loss_state_["target"].shape == (50, 2)
