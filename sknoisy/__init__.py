@@ -10,7 +10,7 @@ The main job, with no clean labels at all::
 
 from sknoisy._version import __version__
 from sknoisy.classifier import NoisyRobustClassifier
-from sknoisy.inputs import LazyFeatures
+from sknoisy.features import LazyFeatures
 from sknoisy.losses import ELR, GCE, MAE, NFLRCE, SCE, CrossEntropy, Loss
 from sknoisy.pretrainer import SSLPretrainer
 from sknoisy.selfsup import BarlowTwins, SelfSupervised, SimCLR

@@ -12,7 +12,8 @@ from sklearn.utils.validation import validate_data
 from sknoisy import _version
 from sknoisy.devices import resolve_device, resolve_precision
 from sknoisy.encoders import Blueprint, check_encoder
-from sknoisy.inputs import InputSpec, LazyFeatures, as_inputs, is_paths
+from sknoisy.features import LazyFeatures
+from sknoisy.inputs import InputSpec, as_inputs, is_paths
 from sknoisy.optim import OPTIMIZERS, SCHEDULES
 from sknoisy.parameters import NamedMethods, check_choice, check_integer, check_real
 from sknoisy.progress import CallbackSupportMixin

@@ -12,11 +12,11 @@ from sknoisy.augment import resolve_views
 from sknoisy.base import TorchEstimator, generator
 from sknoisy.devices import forward_all, resolve_device
 from sknoisy.encoders import build, load_numpy_state, numpy_state
+from sknoisy.finetuning import FineTuning
 from sknoisy.labels import check_given, encode_labels
 from sknoisy.losses import LOSSES, Loss
 from sknoisy.parameters import check_choice, check_integer, resolve
 from sknoisy.progress import Progress, with_callbacks
-from sknoisy.training import ClassifierTraining
 
 
 class NoisyRobustClassifier(ClassifierMixin, TorchEstimator):
@@ -323,7 +323,7 @@ class NoisyRobustClassifier(ClassifierMixin, TorchEstimator):
             warmup = max(1, self.max_epochs // 10) if pretrained else 0
         if self.compile:
             network.compile()
-        training = ClassifierTraining(
+        training = FineTuning(
             network.to(settings.device),
             resolve("loss", self.loss, LOSSES, Loss),
             resolve_views(self.views, blueprint.spec, "weak"),

@@ -14,7 +14,6 @@ import numpy as np
 import torch
 from torch import nn
 
-from sknoisy.devices import forward_all, resolve_device
 from sknoisy.networks import MLP, ConvNet, Normalize, PreActResNet18, conv3x3
 from sknoisy.parameters import unknown
 
@@ -304,59 +303,6 @@ class Blueprint:
     def __str__(self):
         name = self.encoder
         return name if isinstance(name, str) else getattr(name, "__name__", repr(name))
-
-
-class TrainedEncoder:
-    """An encoder with its weights as NumPy arrays: pickles and hashes by value.
-
-    Parameters
-    ----------
-    blueprint : Blueprint
-        The architecture.
-    state : dict of str to ndarray
-        The weights.
-    n_features : int
-        Number of features.
-    device : str, default="auto"
-        Where features are computed.
-    """
-
-    def __init__(self, blueprint, state, n_features, device="auto"):
-        self.blueprint = blueprint
-        self.state = state
-        self.n_features = n_features
-        self.device = device
-
-    @property
-    def spec(self):
-        """What the samples are, an :class:`~sknoisy.inputs.InputSpec`."""
-        return self.blueprint.spec
-
-    def build(self):
-        """Return the module, with its weights, on the CPU."""
-        module = self.blueprint.build()
-        load_numpy_state(module, self.state)
-        return module
-
-    def transform(self, inputs):
-        """Return the features of raw inputs.
-
-        Parameters
-        ----------
-        inputs : ndarray, tensor or array of paths of shape (n_samples, ...)
-            Raw samples.
-
-        Returns
-        -------
-        features : ndarray of shape (n_samples, n_features), dtype float32
-            One row a sample.
-        """
-        device = resolve_device(self.device, fallback=True)
-        module = self.build().to(device)
-        return forward_all(module, self.spec.open(inputs), device)
-
-    def __str__(self):
-        return str(self.blueprint)
 
 
 def numpy_state(module):

@@ -7,8 +7,8 @@ from sklearn.utils.validation import check_is_fitted, check_memory
 from torch import nn
 
 from sknoisy.base import TorchEstimator, generator, is_array_output
-from sknoisy.encoders import TrainedEncoder, build, load_numpy_state, numpy_state
-from sknoisy.inputs import LazyFeatures
+from sknoisy.encoders import build, load_numpy_state, numpy_state
+from sknoisy.features import LazyFeatures, TrainedEncoder
 from sknoisy.parameters import check_choice, check_integer, resolve
 from sknoisy.progress import Progress, with_callbacks
 from sknoisy.selfsup import METHODS, SelfSupervised
@@ -57,7 +57,7 @@ class SSLPretrainer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TorchEsti
     channels : {"auto", "first", "last"}, default="auto"
         Where 4-D images keep their channels.
     output : {"lazy", "array"}, default="lazy"
-        Whether ``transform`` returns :class:`~sknoisy.inputs.LazyFeatures` or an
+        Whether ``transform`` returns :class:`~sknoisy.features.LazyFeatures` or an
         ndarray. ``set_output(transform="pandas")`` makes it a data frame.
     memory : str or joblib.Memory, default=None
         Cache of trained encoders, by X and the parameters; never by y.

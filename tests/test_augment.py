@@ -13,14 +13,16 @@ from sknoisy.augment import (
     ImageViews,
     NoViews,
     VectorViews,
-    _Draw,
+    resolve_views,
+)
+from sknoisy.imageops import (
+    Draw,
     blur_matrix,
     color_jitter,
     crop_boxes,
     jitter_factors,
     luma,
     resize_matrix,
-    resolve_views,
     rotate_hue,
 )
 from sknoisy.inputs import InputSpec
@@ -120,7 +122,7 @@ def test_grey_is_torchvisions():
 
 def test_crop_boxes_are_distributed_as_torchvisions():
     n, scale, ratio = 4000, (0.2, 1.0), (3 / 4, 4 / 3)
-    draw = _Draw(torch.zeros(n, 3, 32, 32), generator())
+    draw = Draw(torch.zeros(n, 3, 32, 32), generator())
     ours = torch.stack(crop_boxes(draw, 32, 32, scale, ratio), dim=1).numpy()
     torch.manual_seed(0)
     blank = torch.zeros(3, 32, 32)
@@ -132,7 +134,7 @@ def test_crop_boxes_are_distributed_as_torchvisions():
 
 
 def test_jitter_factors_are_distributed_as_torchvisions():
-    draw = _Draw(torch.zeros(20_000, 3, 1, 1), generator())
+    draw = Draw(torch.zeros(20_000, 3, 1, 1), generator())
     b, _, s, h = (f.flatten() for f in jitter_factors(draw, (0.4, 0.4, 2.0, 0.1), 0.8))
     passed_over = b == 1
     assert passed_over.float().mean().item() == pytest.approx(0.2, abs=0.01)

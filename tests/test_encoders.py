@@ -6,11 +6,11 @@ from torch import nn
 from sknoisy import NoisyRobustClassifier, SSLPretrainer
 from sknoisy.encoders import (
     ENCODERS,
-    TrainedEncoder,
     build_encoder,
     load_numpy_state,
     numpy_state,
 )
+from sknoisy.features import TrainedEncoder
 from sknoisy.networks import ConvNet
 
 

@@ -10,7 +10,8 @@ from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
 
 from sknoisy import LazyFeatures, NoisyRobustClassifier, SSLPretrainer
-from sknoisy.inputs import ArrayStore, InputSpec, PathStore, as_inputs, read_image
+from sknoisy.inputs import InputSpec, as_inputs
+from sknoisy.stores import ArrayStore, PathStore, read_image
 
 
 def test_uint8_is_scaled_on_the_way_and_not_copied(colour):

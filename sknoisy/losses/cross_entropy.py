@@ -27,8 +27,8 @@ class CrossEntropy(Loss):
     --------
     >>> import torch
     >>> from sknoisy.losses import CrossEntropy
-    >>> CrossEntropy()(torch.zeros(1, 4), torch.tensor([2]), None).exp()
-    tensor([4.0000])
+    >>> CrossEntropy()(torch.zeros(1, 4), torch.tensor([2]), None)
+    tensor([1.3863])
     """
 
     def __call__(self, logits, target, index):  # noqa: D102

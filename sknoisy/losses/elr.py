@@ -61,8 +61,8 @@ class ELR(Loss):
     >>> from sknoisy.losses import ELR
     >>> elr = ELR(lam=0.0)
     >>> elr.start(n_samples=1, n_classes=4, device="cpu")
-    >>> elr(torch.zeros(1, 4), torch.tensor([2]), torch.tensor([0])).exp()
-    tensor([4.0000])
+    >>> elr(torch.zeros(1, 4), torch.tensor([2]), torch.tensor([0]))
+    tensor([1.3863])
     """
 
     def __init__(self, lam=3.0, beta=0.7):

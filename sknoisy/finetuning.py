@@ -1,0 +1,150 @@
+"""The two phases of training a classifier: its head alone, then all of it."""
+
+from dataclasses import replace
+
+import torch
+
+from sknoisy.augment import NoViews
+from sknoisy.devices import forward_all
+from sknoisy.dynamics import Dynamics
+from sknoisy.inputs import InputSpec
+from sknoisy.stores import ArrayStore
+from sknoisy.training import ClassifierNet, LabelledData
+
+
+class FineTuning:
+    """Head-only warm-up with the encoder frozen, then training of the whole network.
+
+    The frozen encoder's features are computed once, so that a warm-up epoch costs
+    what its head costs. Runs any number of epochs at a time, on data that may change
+    its labels in between.
+
+    Parameters
+    ----------
+    network : torch.nn.Module
+        With submodules ``encoder`` and ``head``, on the device.
+    loss : Loss
+        Shared by both phases.
+    views : Views
+        Augmentation of the second phase.
+    settings : Settings
+        Of the second phase; the first has the same, but for a constant rate.
+    warmup_epochs : int
+        Epochs of the first phase.
+    freeze : bool
+        Whether all epochs train the head only.
+    seed : int
+        Source of all randomness.
+    history : list of dict
+        Epochs that were done before, where a training goes on from a file.
+    """
+
+    def __init__(
+        self, network, loss, views, settings, warmup_epochs, freeze, seed, history=()
+    ):
+        self.network = network
+        self.loss = loss
+        self.views = views
+        self.settings = settings
+        self.warmup_epochs = warmup_epochs
+        self.freeze = freeze
+        self.planned_epochs = warmup_epochs + settings.max_epochs
+        self.order = torch.Generator().manual_seed(seed)
+        self.view_generator = torch.Generator(settings.device).manual_seed(seed + 1)
+        self.data = None
+        self._before = list(history)
+        self._frozen = None  # the encoder's features of the data, while they serve
+        self._nets = {}
+
+    @property
+    def epochs(self):
+        """Number of epochs done, of both phases."""
+        return len(self.history)
+
+    @property
+    def history(self):
+        """One dict for each finished epoch."""
+        rows = [row for net in self._nets.values() for row in net.rows()]
+        return [
+            {**row, "epoch": i} for i, row in enumerate(self._before + rows, start=1)
+        ]
+
+    def loss_state(self):
+        """Return what the loss keeps for each sample, as NumPy arrays."""
+        return {k: v.detach().cpu().numpy() for k, v in self.loss.state_.items()}
+
+    def restore(self, loss_state, dynamics):
+        """Take over what was kept for each sample, if it is for as many samples."""
+        if dynamics.shape[1] != len(self.data):
+            return
+        self.dynamics.load(dynamics)
+        for name, array in loss_state.items():
+            self.loss.state_[name].copy_(torch.from_numpy(array))
+
+    def attach(self, store, codes):
+        """Give the data of the next epochs; state of samples is kept if it fits."""
+        device = self.settings.device
+        if self.data is None or len(self.data) != len(store):
+            self.loss.start(len(store), len(self.classes), device)
+            self.dynamics = Dynamics(len(store), device)
+        codes = torch.from_numpy(codes).to(device)
+        self.data = LabelledData(store.resident(device), codes)
+        self._frozen = None
+
+    def detach(self):
+        """Forget the data, but not how many samples there were."""
+        self.data = range(len(self.data))
+        self._frozen = None
+        for net in self._nets.values():
+            net.data_ = net.progress = net.dynamics = None
+
+    def run(self, epochs, progress=None):
+        """Train for a number of epochs from the current state."""
+        end = self.epochs + epochs
+        while self.epochs < end:
+            head_only = self.freeze or self.epochs < self.warmup_epochs
+            until = min(end, self.warmup_epochs) if head_only else end
+            net = self._net("head" if head_only else "all")
+            net.progress, net.dynamics = progress, self.dynamics
+            net.epochs_before = self.epochs - net.epochs_
+            net.planned_epochs = self.planned_epochs
+            data = self._frozen_features() if head_only else self.data
+            net.partial_fit(data, epochs=(end if self.freeze else until) - self.epochs)
+            if net.stopped_:
+                break
+
+    def _net(self, phase):
+        if phase in self._nets:
+            return self._nets[phase]
+        module, views, settings = self.network, self.views, self.settings
+        if phase == "head":
+            module, views = self.network.head, NoViews()
+            if not self.freeze:
+                settings = replace(
+                    settings,
+                    max_epochs=self.warmup_epochs,
+                    schedule="constant",
+                    callbacks=(),
+                )
+        net = ClassifierNet(
+            module,
+            loss=self.loss,
+            views=views,
+            view_generator=self.view_generator,
+            phase=phase,
+            settings=settings,
+            generator=self.order,
+        )
+        self._nets[phase] = net.initialize()
+        net.epochs_ = sum(row["phase"] == phase for row in self._before)
+        net.steps_ = net.epochs_ * len(net.get_iterator(self.data, training=True))
+        return net
+
+    def _frozen_features(self):
+        if self._frozen is None:
+            store, device = self.data.store, self.settings.device
+            features = forward_all(self.network.encoder, store, device)
+            spec = InputSpec("vector", features.shape[1:], "vector")
+            features = ArrayStore(features, spec).resident(device)
+            self._frozen = LabelledData(features, self.data.codes)
+        return self._frozen

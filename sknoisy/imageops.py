@@ -1,0 +1,202 @@
+"""What random views are made of: operations on batches, with a number for each sample.
+
+Geometry is linear: crop, resize, flip and blur of a sample are one matrix for its
+rows and one for its columns. Colour follows torchvision's ``ColorJitter``: factors of
+the same distributions, clamped after each operation, in random order.
+"""
+
+import math
+
+import torch
+
+LUMA = (0.2989, 0.587, 0.114)  # ITU-R 601, in the digits of torchvision
+
+
+class Draw:
+    """Random numbers for a batch, on its device, from its generator."""
+
+    def __init__(self, batch, generator):
+        self.n = len(batch)
+        self.options = {"generator": generator, "device": batch.device}
+
+    def zeros(self):
+        """Zeros, one a sample."""
+        return torch.zeros(self.n, device=self.options["device"])
+
+    def uniform(self, *shape, low=0.0, high=1.0):
+        """Numbers from `low` to `high`, of any shape."""
+        return low + (high - low) * torch.rand(*shape, **self.options)
+
+    def normal(self, *shape):
+        """Standard normal numbers, of any shape."""
+        return torch.randn(*shape, **self.options)
+
+    def integers(self, low, high):
+        """Integers from `low` to `high`, both included, as floats."""
+        return torch.randint(int(low), int(high) + 1, (self.n,), **self.options).float()
+
+    def order(self, n):
+        """Return a random rank of 0 to n - 1 for each sample and of n things."""
+        return torch.rand(self.n, n, **self.options).argsort(dim=1)
+
+
+def crop_boxes(draw, height, width, scale, ratio):
+    """Return top, left, height and width of random crops, in pixels.
+
+    As torchvision's ``RandomResizedCrop``: area uniform, aspect ratio log-uniform,
+    the first of ten tries that lies inside, whole pixels, and the whole image if
+    none does.
+    """
+    tries = (draw.n, 10)
+    area = height * width * draw.uniform(*tries, low=scale[0], high=scale[1])
+    ends = math.log(ratio[0]), math.log(ratio[1])
+    aspect = draw.uniform(*tries, low=ends[0], high=ends[1]).exp()
+    widths, heights = (area * aspect).sqrt().round(), (area / aspect).sqrt().round()
+    fits = (widths > 0) & (widths <= width) & (heights > 0) & (heights <= height)
+    first = fits.int().argmax(dim=1, keepdim=True)
+    found = fits.any(dim=1)
+    crop_width = torch.where(found, widths.gather(1, first)[:, 0], float(width))
+    crop_height = torch.where(found, heights.gather(1, first)[:, 0], float(height))
+    top = (draw.uniform(draw.n) * (height - crop_height + 1)).floor()
+    left = (draw.uniform(draw.n) * (width - crop_width + 1)).floor()
+    return top, left, crop_height, crop_width
+
+
+def resize_matrix(start, length, size):
+    """Return the matrices that resize segments of a line to the line's size.
+
+    Row j of a matrix holds the weights of the input pixels in output pixel j:
+    bilinear interpolation, antialiased where it shrinks (a triangle as wide as an
+    output pixel), renormalised at the segment's ends. Outside the line are zeros.
+
+    Parameters
+    ----------
+    start, length : tensors of shape (n,)
+        Segments of the input, in pixels.
+    size : int
+        Pixels of input and output.
+
+    Returns
+    -------
+    matrix : tensor of shape (n, size, size)
+        Output pixels by input pixels.
+    """
+    pixel = torch.arange(size, device=start.device) + 0.5
+    step = (length / size)[:, None, None]
+    center = start[:, None, None] + pixel[:, None] * step
+    weight = (1 - (pixel - center).abs() / step.clamp(min=1)).clamp(min=0)
+    begin, end = start[:, None, None], (start + length)[:, None, None]
+    weight = weight * ((pixel > begin) & (pixel < end))
+    total = weight.sum(dim=2, keepdim=True)
+    return weight / torch.where(total > 0, total, 1)
+
+
+def blur_matrix(sigma, size):
+    """Return (n, size, size) matrices of Gaussian blurs, mirrored at the border."""
+    pixel = torch.arange(size, device=sigma.device, dtype=torch.float32)
+    scale = -0.5 / sigma[:, None, None] ** 2
+    distance = pixel[:, None] - pixel
+    mirrored = pixel[:, None] + pixel
+    matrix = sum(
+        (scale * d**2).exp()
+        for d in (distance, mirrored + 1, mirrored - (2 * size - 1))
+    )
+    return matrix / matrix.sum(dim=2, keepdim=True)
+
+
+def luma(images):
+    """Return the (n, 1, H, W) brightness of RGB images, or images of one channel."""
+    if images.shape[1] != 3:
+        return images.mean(dim=1, keepdim=True)
+    r, g, b = images.split(1, dim=1)
+    return r * LUMA[0] + g * LUMA[1] + b * LUMA[2]
+
+
+def jitter_factors(draw, strength, probability):
+    """Return (n, 1, 1, 1) factors of brightness, contrast, saturation and hue.
+
+    Brightness, contrast and saturation are uniform in [max(0, 1 - s), 1 + s], the
+    hue's shift in [-s, s] turns of the colour circle; samples that the jitter
+    passes over get 1, 1, 1 and 0.
+    """
+    shape = (draw.n, 1, 1, 1)
+    active = draw.uniform(*shape) < probability
+    factors = [
+        torch.where(active, draw.uniform(*shape, low=max(0.0, 1 - s), high=1 + s), 1.0)
+        for s in strength[:3]
+    ]
+    hue = draw.uniform(*shape, low=-strength[3], high=strength[3])
+    return *factors, torch.where(active, hue, 0.0)
+
+
+def color_jitter(images, brightness, contrast, saturation, hue, order):
+    """Apply the four colour operations to each image, in an order of its own.
+
+    Parameters
+    ----------
+    images : tensor of shape (n, C, H, W)
+        Values in [0, 1], in random order: the round in which the hue turns goes by
+        the row, so that images whose hue turns together lie together.
+    brightness, contrast, saturation, hue : tensors of shape (n, 1, 1, 1)
+        Factors, and shifts of the hue in turns. Images that are not RGB use the
+        first two only.
+    order : tensor of shape (n, 3), int64
+        Which comes first, second and third of the others, for each image:
+        0 brightness, 1 contrast, 2 saturation.
+
+    Returns
+    -------
+    images : tensor of shape (n, C, H, W)
+        Values in [0, 1].
+    """
+    n, is_rgb = len(images), images.shape[1] == 3
+    blocks = []
+    for turn in range(4):
+        rows = slice(turn * n // 4, (turn + 1) * n // 4)
+        block, which = images[rows], order[rows, :, None, None, None]
+        factors = brightness[rows], contrast[rows], saturation[rows]
+        for i in range(4):
+            if i != turn:
+                block = _blend(block, which[:, i - (i > turn)], *factors)
+            elif is_rgb:
+                block = rotate_hue(block, hue[rows])
+        blocks.append(block)
+    return torch.cat(blocks)
+
+
+def _blend(images, which, brightness, contrast, saturation):
+    """Apply to each image the operation that is its turn.
+
+    Each is a blend f * image + (1 - f) * base: black for brightness, the mean grey
+    for contrast, the pixel's grey for saturation.
+    """
+    gray = luma(images)
+    mean = gray.mean(dim=(2, 3), keepdim=True)
+    saturation = saturation if images.shape[1] == 3 else torch.ones_like(saturation)
+    factor = torch.where(
+        which == 0, brightness, torch.where(which == 1, contrast, saturation)
+    )
+    base = torch.where(which == 1, mean, torch.where(which == 2, gray, 0.0))
+    return (factor * images + (1 - factor) * base).clamp_(0, 1)
+
+
+def rotate_hue(images, turns):
+    """Shift the hue of RGB images, in HSV space.
+
+    Parameters
+    ----------
+    images : tensor of shape (n, 3, H, W)
+        Values in [0, 1].
+    turns : tensor of shape (n, 1, 1, 1)
+        Shift, in turns of the colour circle.
+    """
+    r, g, b = images.split(1, dim=1)
+    value = images.amax(dim=1, keepdim=True)
+    chroma = value - images.amin(dim=1, keepdim=True)
+    safe = torch.where(chroma > 0, chroma, 1)
+    from_g_or_b = torch.where(value == g, 2 + (b - r) / safe, 4 + (r - g) / safe)
+    sector = torch.where(value == r, (g - b) / safe, from_g_or_b) + 6 * turns
+    # Back to RGB: red, green and blue lie 5, 3 and 1 sixths from the hue's origin.
+    origin = 5 - 2 * torch.arange(3, device=images.device).view(1, 3, 1, 1)
+    k = (sector + origin).remainder(6)
+    return value - chroma * torch.minimum(k, 4 - k).clamp(0, 1)

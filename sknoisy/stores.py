@@ -1,0 +1,159 @@
+"""Stores of samples, which give batches on the device: arrays and image files."""
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import torch
+
+
+class ArrayStore:
+    """Samples of an array in memory, a memmap, or a tensor on a device.
+
+    Parameters
+    ----------
+    array : ndarray or tensor of shape (n_samples, ...)
+        The samples; never written to.
+    spec : InputSpec
+        What they are.
+    """
+
+    def __init__(self, array, spec):
+        self.array = array
+        self.spec = spec
+
+    def __len__(self):
+        return self.array.shape[0]
+
+    def fetch(self, index, device="cpu"):
+        """Return the samples at `index` (int64 tensor) as float32 on `device`."""
+        if isinstance(self.array, torch.Tensor):
+            batch = self.array[index.to(self.array.device)]
+        else:
+            rows = np.take(self.array, index.cpu().numpy(), axis=0)
+            batch = torch.from_numpy(_plain(rows))
+        return self.finish(batch.to(device, non_blocking=True))
+
+    def finish(self, batch):
+        """Bring raw samples, on their device, to the form that networks take."""
+        spec = self.spec
+        if spec.kind == "vector":
+            return batch.float()
+        if spec.layout == "HW":
+            batch = batch.unsqueeze(1)
+        elif spec.layout != "CHW":
+            batch = batch.permute(0, 3, 1, 2)
+        batch = batch.to(torch.float32, memory_format=torch.contiguous_format)
+        if (spec.low, spec.high) == (0.0, 1.0):
+            return batch
+        if spec.low:
+            batch = batch - spec.low
+        return batch.mul_(1 / (spec.high - spec.low))
+
+    def resident(self, device, fraction=0.5):
+        """Return a store on `device` if its samples fit a fraction of free memory.
+
+        Memmaps stay on disk; arrays in memory are already resident for the CPU.
+        """
+        on_host = torch.device(device).type == "cpu"
+        if on_host or isinstance(self.array, (np.memmap, torch.Tensor)):
+            return self
+        free, _ = torch.cuda.mem_get_info(device)
+        if self.array.nbytes > fraction * free:
+            return self
+        tensor = torch.from_numpy(_plain(np.array(self.array))).to(device)
+        return ArrayStore(tensor, self.spec)
+
+
+def _plain(array):
+    """Return an array of a dtype that torch has, in native byte order."""
+    if array.dtype in (np.uint16, np.uint32, np.uint64, np.longdouble):
+        return array.astype(np.float32)
+    return array.astype(array.dtype.newbyteorder("="), copy=False)
+
+
+class PathStore:
+    """Samples in image files, decoded as they are needed and kept if they fit.
+
+    A decoded image is kept as uint8 for the next epoch as long as all of them
+    together take less than `keep_bytes`.
+
+    Parameters
+    ----------
+    paths : ndarray of str of shape (n_samples,)
+        Image files that PIL reads.
+    spec : InputSpec
+        Their size.
+    keep_bytes : int, default=2**31
+        Memory that decoded images may take, in bytes.
+    """
+
+    def __init__(self, paths, spec, keep_bytes=2**31):
+        missing = [i for i, path in enumerate(paths) if not os.path.isfile(path)]
+        if missing:
+            raise ValueError(
+                f"X names {len(missing)} files that do not exist, the first at index "
+                f"{missing[0]}: {str(paths[missing[0]])!r}."
+            )
+        self.paths = paths
+        self.spec = spec
+        shape = (len(paths), *spec.shape[1:], 3)
+        keep = int(np.prod(shape)) <= keep_bytes
+        self._decoded = np.zeros(shape, np.uint8) if keep else None
+        self._known = np.zeros(len(paths), bool)
+
+    def __len__(self):
+        return len(self.paths)
+
+    def fetch(self, index, device="cpu"):
+        """Return the images at `index` (int64 tensor) as float32 on `device`."""
+        index = index.cpu().numpy()
+        if self._decoded is None:
+            batch = self._decode(index)
+        else:
+            new = index[~self._known[index]]
+            if len(new):
+                self._decoded[new] = self._decode(new)
+                self._known[new] = True
+            batch = self._decoded[index]
+        batch = torch.from_numpy(batch).to(device, non_blocking=True)
+        return ArrayStore(batch, self.spec).finish(batch)
+
+    def resident(self, device, fraction=0.5):
+        """Return this store: files are read as they are needed."""
+        return self
+
+    def _decode(self, index):
+        size = self.spec.shape[1:]
+        # PIL decodes outside the interpreter lock, so threads are enough.
+        with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+            images = pool.map(lambda i: read_image(self.paths[i], size), index)
+            return np.stack(list(images))
+
+
+def read_image(path, size):
+    """Decode an image file, resize its shorter side and crop its centre.
+
+    Parameters
+    ----------
+    path : str
+        An image file that PIL reads.
+    size : (int, int)
+        Height and width to return, in pixels.
+
+    Returns
+    -------
+    image : ndarray of shape (height, width, 3), dtype uint8
+        RGB values.
+    """
+    from PIL import Image, ImageOps
+
+    height, width = size
+    try:
+        with Image.open(path) as file:
+            # JPEG decodes at a half, quarter or eighth for the price of that size.
+            file.draft("RGB", (2 * width, 2 * height))
+            image = file.convert("RGB")
+    except OSError as error:
+        raise ValueError(f"X names a file that is no image: {str(path)!r}.") from error
+    return np.asarray(ImageOps.fit(image, (width, height), Image.Resampling.BILINEAR))
