@@ -22,22 +22,25 @@ from pathlib import Path
 import numpy as np
 import sklearn
 import torch
+from sklearn.metrics import roc_auc_score
 from skorch.callbacks import Callback
 
 import sknoisy
 from sknoisy import NoisyRobustClassifier, SSLPretrainer
 from sknoisy.devices import forward_all, resolve_device
-from sknoisy.inputs import as_inputs
+from sknoisy.inputs import InputSpec, as_inputs
 from sknoisy.noise import add_noise
 
 HERE = Path(__file__).parent
 
-# 10,000 training and 2,000 test images of CIFAR-10 on a CPU.
+# 10,000 training and 2,000 test images of CIFAR-10 on a CPU. Without views, a network
+# from scratch memorises wrong labels in 25 epochs; with them it takes hundreds. The
+# pre-trained encoder is one for all noises and seeds: nothing of y enters it.
 SMALL = {
     "train_per_class": 1000,
     "test_per_class": 200,
     "ssl": {"encoder": "convnet", "max_epochs": 60},
-    "clf": {"encoder": "convnet", "max_epochs": 40},
+    "clf": {"encoder": "convnet", "max_epochs": 25, "views": "none"},
 }
 PROTOCOLS = {"small": SMALL}
 PRETRAINERS = {"simclr": "simclr", "barlow": "barlow_twins"}
@@ -110,14 +113,12 @@ def run_row(row, data, protocol, device, cache, overrides):
             PRETRAINERS[pretrainer],
             memory=cache,
             device=device,
-            random_state=row["seed"],
+            random_state=0,
             **protocol["ssl"] | overrides["ssl"],
         )
         inputs = ssl.fit_transform(X)
         spec = inputs.encoder.spec
     else:
-        from sknoisy.inputs import InputSpec
-
         spec = InputSpec.learn(X)
     ssl_seconds = time.perf_counter() - started
     params = protocol["clf"] | overrides["clf"]
@@ -129,8 +130,6 @@ def run_row(row, data, protocol, device, cache, overrides):
         loss, device=device, callbacks=[watch], random_state=row["seed"], **params
     )
     clf.fit(inputs, noisy.y)
-    from sklearn.metrics import roc_auc_score
-
     return row | {
         "realised_rate": noisy.rate,
         "last": round(100 * float(clf.score(X_test, y_test)), 2),

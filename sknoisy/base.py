@@ -48,11 +48,11 @@ class TorchEstimator(NamedMethods, CallbackSupportMixin, BaseEstimator):
         """Check X; return raw inputs, and the encoder of lazy features or None."""
         trained = X.encoder if isinstance(X, LazyFeatures) else None
         inputs = as_inputs(X if trained is None else X.inputs)
-        if is_paths(inputs):
-            return inputs, trained
-        if isinstance(inputs, torch.Tensor):  # on a GPU, where it stays
-            self._check_tensor(inputs, self._min_samples if reset else 1)
-            if reset:
+        min_samples = self._min_samples if reset else 1
+        if is_paths(inputs) or isinstance(inputs, torch.Tensor):
+            # What scikit-learn cannot check: files, and tensors on a GPU, which stay.
+            _check_samples(inputs, min_samples)
+            if reset and inputs.ndim > 1:
                 self.n_features_in_ = inputs.shape[1]
             return inputs, trained
         try:
@@ -62,7 +62,7 @@ class TorchEstimator(NamedMethods, CallbackSupportMixin, BaseEstimator):
                 reset=reset,
                 allow_nd=True,
                 dtype="numeric",
-                ensure_min_samples=self._min_samples if reset else 1,
+                ensure_min_samples=min_samples,
             )
         except ValueError as error:
             hint = self._features_hint(inputs) if not reset else ""
@@ -70,15 +70,6 @@ class TorchEstimator(NamedMethods, CallbackSupportMixin, BaseEstimator):
                 raise
             raise ValueError(f"{error} {hint}") from error
         return inputs, trained
-
-    def _check_tensor(self, X, min_samples):
-        if len(X) < min_samples:
-            raise ValueError(
-                f"Found array with {len(X)} sample(s) (shape={tuple(X.shape)}) while a "
-                f"minimum of {min_samples} is required."
-            )
-        if X.is_complex() or not bool(torch.isfinite(X).all()):
-            raise ValueError("Input X contains NaN, infinity or complex values.")
 
     def _features_hint(self, X):
         return ""
@@ -150,6 +141,17 @@ class TorchEstimator(NamedMethods, CallbackSupportMixin, BaseEstimator):
                 stacklevel=2,
             )
         super().__setstate__(state)
+
+
+def _check_samples(X, min_samples):
+    """Check paths and tensors as scikit-learn checks arrays."""
+    if len(X) < min_samples:
+        raise ValueError(
+            f"Found array with {len(X)} sample(s) (shape={tuple(X.shape)}) while a "
+            f"minimum of {min_samples} is required."
+        )
+    if isinstance(X, torch.Tensor) and (X.is_complex() or not X.isfinite().all()):
+        raise ValueError("Input X contains NaN, infinity or complex values.")
 
 
 def _check_memory(spec, batch_size):

@@ -20,15 +20,15 @@ class Draw:
         self.options = {"generator": generator, "device": batch.device}
 
     def zeros(self):
-        """Zeros, one a sample."""
+        """Return a zero for each sample."""
         return torch.zeros(self.n, device=self.options["device"])
 
     def uniform(self, *shape, low=0.0, high=1.0):
-        """Numbers from `low` to `high`, of any shape."""
+        """Draw uniformly from `low` to `high`, in any shape."""
         return low + (high - low) * torch.rand(*shape, **self.options)
 
     def normal(self, *shape):
-        """Standard normal numbers, of any shape."""
+        """Draw from the standard normal distribution, in any shape."""
         return torch.randn(*shape, **self.options)
 
     def integers(self, low, high):

@@ -1,0 +1,324 @@
+"""Speed: an epoch of each estimator against the bare network and against peers.
+
+    python benchmarks/speed.py --out speed.json
+    python benchmarks/speed.py --device cuda --configs simclr/resnet18
+
+The limit is the same network's forward, backward and step on a random batch that lies
+on the device: no data, no views, no loop around it. Everything runs interleaved in one
+process, and medians are compared, because machines are noisy: read the ratios.
+Peers (lightly, kornia, plain skorch) are measured if they are installed.
+"""
+
+import argparse
+import json
+import platform
+import resource
+import statistics
+import time
+import warnings
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from sknoisy import NoisyRobustClassifier, SSLPretrainer
+from sknoisy.base import generator
+from sknoisy.devices import resolve_device, resolve_precision, to_channels_last
+from sknoisy.encoders import Blueprint, build
+from sknoisy.inputs import InputSpec
+from sknoisy.losses import ELR, CrossEntropy
+from sknoisy.optim import OPTIMIZERS
+from sknoisy.selfsup import METHODS
+
+# name: task, encoder, samples, shape of a sample, batch size
+CONFIGS = {
+    "simclr/convnet": ("simclr", "convnet", 2048, (32, 32, 3), 256),
+    "barlow_twins/convnet": ("barlow_twins", "convnet", 2048, (32, 32, 3), 256),
+    "ce/convnet": ("ce", "convnet", 2048, (32, 32, 3), 128),
+    "elr/convnet": ("elr", "convnet", 2048, (32, 32, 3), 128),
+    "ce/mlp": ("ce", "mlp", 1792, (64,), 128),
+    "elr/mlp": ("elr", "mlp", 1792, (64,), 128),
+    "simclr/resnet18": ("simclr", "resnet18", 256, (32, 32, 3), 128),
+    "ce/resnet18": ("ce", "resnet18", 256, (32, 32, 3), 128),
+    "simclr/resnet18/64": ("simclr", "resnet18", 128, (64, 64, 3), 64),
+    "predict/convnet": ("predict", "convnet", 10_000, (32, 32, 3), 128),
+}
+
+
+class Limit:
+    """The bare network on a resident random batch."""
+
+    def __init__(self, task, encoder, X, batch_size, device):
+        self.task, self.device = task, device
+        self.n_steps = max(1, len(X) // batch_size)
+        self.precision = resolve_precision("auto", device)
+        spec = InputSpec.learn(X)
+        blueprint = Blueprint(encoder, spec)
+        net = blueprint.build(generator(0))
+        x = spec.open(X).fetch(torch.arange(batch_size))
+        self.y = torch.arange(batch_size, device=device) % 10
+        if task in METHODS:
+            self.method = METHODS[task]()
+            heads = build(lambda: nn.ModuleDict(self.method.build(net)))
+            self.net = nn.ModuleDict({"encoder": net, **heads}).to(device)
+            optimizer, lr = "lars", 0.4
+        else:
+            head = build(nn.Linear, net.n_features, 10)
+            self.net = nn.Sequential(net, head).to(device)
+            optimizer, lr = "sgd", 0.02
+        self.x = to_channels_last(x.to(device))
+        self.optimizer = OPTIMIZERS[optimizer](self.net.parameters(), lr)
+
+    def epoch(self):
+        self.net.train()
+        for _ in range(self.n_steps):
+            self.optimizer.zero_grad(set_to_none=True)
+            enabled = self.precision is not None
+            with torch.autocast(self.device.type, self.precision, enabled=enabled):
+                if self.task in METHODS:
+                    loss = self.method.loss(self.net, self.x, self.x.clone())
+                else:
+                    loss = F.cross_entropy(self.net(self.x).float(), self.y)
+            loss.backward()
+            self.optimizer.step()
+        synchronize(self.device)
+
+
+class BarePrediction(Limit):
+    """The bare network in evaluation mode on resident batches."""
+
+    @torch.inference_mode()
+    def epoch(self):
+        self.net.eval()
+        for _ in range(self.n_steps):
+            self.net(self.x)
+        synchronize(self.device)
+
+
+class Ours:
+    """An epoch through ``fit``, as its history tells."""
+
+    def __init__(self, task, encoder, X, batch_size, device):
+        settings = {"encoder": encoder, "batch_size": batch_size, "max_epochs": 1}
+        settings |= {"device": str(device), "random_state": 0}
+        self.X, self.y = X, np.arange(len(X)) % 10
+        if task in METHODS:
+            self.estimator = SSLPretrainer(task, **settings)
+        else:
+            loss = {"ce": CrossEntropy, "elr": ELR}.get(task, CrossEntropy)()
+            self.estimator = NoisyRobustClassifier(loss, **settings)
+        if task == "predict":
+            self.estimator.fit(X[:500], self.y[:500])
+
+    def epoch(self):
+        return sum(row["dur"] for row in self.estimator.fit(self.X, self.y).history_)
+
+
+class OurPrediction(Ours):
+    """``predict`` as a whole."""
+
+    def epoch(self):
+        self.estimator.predict(self.X)
+
+
+class Lightly(Limit):
+    """lightly's way: its views of each sample in a DataLoader, its loss."""
+
+    def __init__(self, task, encoder, X, batch_size, device, workers=0):
+        super().__init__(task, encoder, X, batch_size, device)
+        from lightly.loss import BarlowTwinsLoss, NTXentLoss
+        from lightly.transforms import SimCLRTransform
+        from PIL import Image
+
+        transform = SimCLRTransform(input_size=X.shape[1], gaussian_blur=0.0)
+        images = [Image.fromarray(image) for image in X]
+
+        class Dataset(torch.utils.data.Dataset):
+            def __len__(self):
+                return len(images)
+
+            def __getitem__(self, i):
+                return transform(images[i])
+
+        self.loader = torch.utils.data.DataLoader(
+            Dataset(), batch_size, shuffle=True, drop_last=True, num_workers=workers
+        )
+        self.loss = {"simclr": NTXentLoss, "barlow_twins": BarlowTwinsLoss}[task]()
+
+    def epoch(self):
+        self.net.train()
+        total = 0.0
+        for views in self.loader:
+            a, b = (
+                self.net["projector"](self.net["encoder"](v.to(self.device)))
+                for v in views
+            )
+            loss = self.loss(a, b)
+            total += loss.item()
+            loss.backward()
+            self.optimizer.step()
+            self.optimizer.zero_grad()
+
+
+class Kornia(Limit):
+    """kornia's batched views on the device, in a plain loop."""
+
+    def __init__(self, task, encoder, X, batch_size, device):
+        super().__init__(task, encoder, X, batch_size, device)
+        import kornia.augmentation as K
+
+        size = X.shape[1:3]
+        self.views = nn.Sequential(
+            K.RandomResizedCrop(size, scale=(0.2, 1.0)),
+            K.RandomHorizontalFlip(),
+            K.ColorJitter(0.4, 0.4, 0.4, 0.1, p=0.8),
+            K.RandomGrayscale(p=0.2),
+        )
+        self.batch_size = batch_size
+        self.images = torch.from_numpy(X).permute(0, 3, 1, 2).to(device)
+
+    def epoch(self):
+        self.net.train()
+        order = torch.randperm(len(self.images), device=self.device)
+        for index in order.split(self.batch_size):
+            batch = self.images[index].float() / 255
+            self.optimizer.zero_grad(set_to_none=True)
+            a, b = (to_channels_last(self.views(batch)) for _ in range(2))
+            self.method.loss(self.net, a, b).backward()
+            self.optimizer.step()
+        synchronize(self.device)
+
+
+class Skorch:
+    """skorch as it is, with torchvision's views of each sample in its DataLoader."""
+
+    def __init__(self, task, encoder, X, batch_size, device):
+        from skorch import NeuralNetClassifier
+        from torchvision.transforms import v2
+
+        spec = InputSpec.learn(X)
+        net = Blueprint(encoder, spec).build(generator(0))
+        module = nn.Sequential(net, build(nn.Linear, net.n_features, 10))
+        y = torch.arange(len(X)) % 10
+        if X.ndim == 2:
+            data = torch.utils.data.TensorDataset(torch.from_numpy(X), y)
+        else:
+            view = v2.Compose(
+                [
+                    v2.RandomCrop(X.shape[1], padding=4),
+                    v2.RandomHorizontalFlip(),
+                    v2.ToDtype(torch.float32, scale=True),
+                ]
+            )
+            images = torch.from_numpy(X).permute(0, 3, 1, 2)
+
+            class Dataset(torch.utils.data.Dataset):
+                def __len__(self):
+                    return len(images)
+
+                def __getitem__(self, i):
+                    return view(images[i]), y[i]
+
+            data = Dataset()
+        self.data = data
+        self.net = NeuralNetClassifier(
+            module,
+            criterion=nn.CrossEntropyLoss,
+            classes=list(range(10)),
+            train_split=None,
+            batch_size=batch_size,
+            max_epochs=1,
+            lr=0.02,
+            device=str(device),
+            verbose=0,
+        ).initialize()
+
+    def epoch(self):
+        self.net.partial_fit(self.data, y=None)
+
+
+def peers(task, encoder, X):
+    if task in METHODS:
+        found = {"lightly": Lightly}
+        found["lightly, 2 workers"] = lambda *args: Lightly(*args, workers=2)
+        return found | ({"kornia": Kornia} if task == "simclr" else {})
+    return {} if task == "predict" else {"skorch": Skorch}
+
+
+def synchronize(device):
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+
+
+def measure(name, device, repeats):
+    task, encoder, n, shape, batch_size = CONFIGS[name]
+    rng = np.random.default_rng(0)
+    X = rng.integers(0, 256, (n, *shape), dtype=np.uint8)
+    X = X.astype(np.float32) if len(shape) == 1 else X
+    arguments = task, encoder, X, batch_size, device
+    predicting = task == "predict"
+    runners = {
+        "limit": (BarePrediction if predicting else Limit)(*arguments),
+        "sknoisy": (OurPrediction if predicting else Ours)(*arguments),
+    }
+    for peer, make in peers(task, encoder, X).items():
+        try:
+            runners[peer] = make(*arguments)
+        except ImportError as error:
+            print(f"{peer} is not installed: {error}")
+    seconds = {runner: [] for runner in runners}
+    for repeat in range(repeats + 1):
+        for runner, epoch in runners.items():
+            started = time.perf_counter()
+            reported = epoch.epoch()
+            elapsed = time.perf_counter() - started if reported is None else reported
+            if repeat:  # the first warms up
+                seconds[runner].append(elapsed)
+    # The limit runs whole batches only: compare seconds a sample.
+    counts = dict.fromkeys(runners, n)
+    counts["limit"] = runners["limit"].n_steps * batch_size
+    each = {k: statistics.median(v) / counts[k] for k, v in seconds.items()}
+    row = {"config": name, "device": str(device), "repeats": repeats}
+    row["samples_per_s"] = {k: round(1 / v, 1) for k, v in each.items()}
+    row["ratio_to_limit"] = {k: round(v / each["limit"], 3) for k, v in each.items()}
+    row["speedup_over"] = {
+        k: round(v / each["sknoisy"], 2) for k, v in each.items() if k in runners
+    }
+    # The ratio of each round, for how much the machine's noise makes of it.
+    rounds = [a / b for a, b in zip(seconds["sknoisy"], seconds["limit"], strict=True)]
+    row["rounds"] = [round(r * counts["limit"] / n, 3) for r in rounds]
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    row["peak_rss_mib"] = round(peak)
+    if device.type == "cuda":
+        row["peak_device_mib"] = round(torch.cuda.max_memory_allocated() / 2**20)
+    return row
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--configs", nargs="+", default=list(CONFIGS), metavar="NAME")
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--out", type=Path)
+    args = parser.parse_args()
+    warnings.simplefilter("ignore")
+    device = resolve_device(args.device)
+    rows = []
+    for name in args.configs:
+        rows.append(measure(name, device, args.repeats))
+        row = rows[-1]
+        print(f"{name}: {row['ratio_to_limit']['sknoisy']:.2f} of the limit's time")
+        for runner, rate in row["samples_per_s"].items():
+            print(
+                f"  {runner:20}{rate:10.1f} samples/s"
+                f"{row['ratio_to_limit'][runner]:8.2f}"
+            )
+    if args.out:
+        versions = {"torch": torch.__version__, "python": platform.python_version()}
+        args.out.write_text(json.dumps({"versions": versions, "rows": rows}, indent=1))
+
+
+if __name__ == "__main__":
+    main()
