@@ -1,6 +1,7 @@
 """NoisyRobustClassifier: trains a network on labels that are partly wrong."""
 
 from collections import OrderedDict
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import log_softmax, softmax
@@ -11,7 +12,7 @@ from torch import nn
 from sknoisy.augment import resolve_views
 from sknoisy.base import TorchEstimator, generator
 from sknoisy.devices import forward_all, resolve_device
-from sknoisy.encoders import build, load_numpy_state, numpy_state
+from sknoisy.encoders import Blueprint, build, load_numpy_state, numpy_state
 from sknoisy.finetuning import FineTuning
 from sknoisy.labels import check_given, encode_labels
 from sknoisy.losses import LOSSES, Loss
@@ -199,18 +200,18 @@ class NoisyRobustClassifier(ClassifierMixin, TorchEstimator):
         DivergenceError
             If the loss is no longer finite.
         """
-        training = self._begin(X, y)
+        training, *known = self._begin(X, y)
         progress = Progress(
             self, len(training.data), training.planned_epochs, self.verbose
         )
         try:
             training.run(training.planned_epochs, progress)
         except KeyboardInterrupt:
-            self._finish(training)  # what was learned so far can be used
+            self._finish(training, *known)  # what was learned so far can be used
             raise
         finally:
             progress.close()
-        return self._finish(training)
+        return self._finish(training, *known)
 
     def partial_fit(self, X, y, classes=None):
         """Train one epoch from the current state.
@@ -232,12 +233,15 @@ class NoisyRobustClassifier(ClassifierMixin, TorchEstimator):
         self : NoisyRobustClassifier
             This estimator.
         """
-        if not hasattr(self, "classes_"):
-            training = self._begin(X, y, classes)
-        else:
-            training = self._continue(X, y)
-        training.run(1)
-        return self._finish(training)
+        begun = hasattr(self, "classes_")
+        training, *known = self._continue(X, y) if begun else self._begin(X, y, classes)
+        try:
+            training.run(1)
+        except BaseException:
+            # The epoch is lost: go on from the attributes that the last one left.
+            self._network = self._training = None
+            raise
+        return self._finish(training, *known)
 
     def predict_proba(self, X):
         """Return the probability of each class.
@@ -294,7 +298,7 @@ class NoisyRobustClassifier(ClassifierMixin, TorchEstimator):
             check_integer("warmup_epochs", self.warmup_epochs, low=0)
 
     def _begin(self, X, y, classes=None):
-        """Check everything, build the network, and return its training."""
+        """Check everything; return the training, the classes and the architecture."""
         self._check_parameters()
         check_given(self, y)
         inputs, trained = self._read(X, reset=True)
@@ -306,73 +310,70 @@ class NoisyRobustClassifier(ClassifierMixin, TorchEstimator):
                 "needed."
             )
         blueprint = self._blueprint(inputs, trained)
+        pretrained = trained is not None or self.weights is not None
+        architecture = Architecture(blueprint, self.head, len(classes), pretrained)
         seeds = self._seeds(2)
-        network = _build(blueprint, self.head, len(classes), seeds[0], self.weights)
+        network = architecture.build(generator(seeds[0]), load_weights=True)
         if trained is not None:
             load_numpy_state(network.encoder, trained.state)
-        pretrained = trained is not None or self.weights is not None
-        training = self._training_of(network, blueprint, codes, pretrained, seeds[1])
-        training.classes = classes
-        training.attach(blueprint.spec.open(inputs), codes)
-        return training
+        training = self._training_of(network, architecture, len(codes), seeds[1])
+        training.attach(blueprint.spec.open(inputs), codes, len(classes))
+        return training, classes, architecture
 
-    def _training_of(self, network, blueprint, codes, pretrained, seed, history=()):
-        settings = self._settings(len(codes), blueprint.spec, "classifier")
+    def _training_of(self, network, architecture, n_samples, seed, history=()):
+        spec = architecture.blueprint.spec
+        settings = self._settings(n_samples, spec, "classifier")
         warmup = self.warmup_epochs
         if warmup == "auto":
-            warmup = max(1, self.max_epochs // 10) if pretrained else 0
+            warmup = max(1, self.max_epochs // 10) if architecture.pretrained else 0
         if self.compile:
             network.compile()
-        training = FineTuning(
+        return FineTuning(
             network.to(settings.device),
             resolve("loss", self.loss, LOSSES, Loss),
-            resolve_views(self.views, blueprint.spec, "weak"),
+            resolve_views(self.views, spec, "weak"),
             settings,
             warmup_epochs=0 if self.freeze_encoder else warmup,
             freeze=self.freeze_encoder,
             seed=seed,
             history=history,
         )
-        training.architecture = blueprint, self.head, pretrained
-        return training
 
     def _continue(self, X, y):
-        """Check the data of one epoch more; return the training that goes on."""
+        """Check the data of one epoch more; return what :meth:`_begin` returns."""
         self._check_parameters()
         check_given(self, y)
         inputs, _ = self._read(X, reset=False)
         _, codes = encode_labels(y, self.classes_)
         check_consistent_length(inputs, codes)
-        blueprint, _, pretrained = self._architecture
-        store = blueprint.spec.open(inputs)
+        known = self.classes_, self._architecture
+        store = self._architecture.blueprint.spec.open(inputs)
         training = getattr(self, "_training", None)
         if training is not None:
-            training.attach(store, codes)
-            return training
+            training.attach(store, codes, len(self.classes_))
+            return training, *known
         # Loaded from a file, which has no optimiser: its momentum starts anew.
         training = self._training_of(
             self._network_on("cpu"),
-            blueprint,
-            codes,
-            pretrained,
+            self._architecture,
+            len(codes),
             seed=self._seeds(2)[1] + len(self.history_),
             history=self.history_,
         )
-        training.classes = self.classes_
-        training.attach(store, codes)
+        training.attach(store, codes, len(self.classes_))
         training.restore(self.loss_state_, self._dynamics)
-        return training
+        return training, *known
 
-    def _finish(self, training):
+    def _finish(self, training, classes, architecture):
         """Turn what was learned into fitted attributes, without any data."""
-        self.classes_ = training.classes
+        self.classes_ = classes
         self.state_dict_ = numpy_state(training.network)
         self.history_ = training.history
         self.label_quality_ = (1 + training.dynamics.mean_margin) / 2
         self.training_loss_ = training.dynamics.mean_loss
         self.loss_state_ = training.loss_state()
         self._dynamics = training.dynamics.numpy()
-        self._architecture = training.architecture
+        self._architecture = architecture
         self._network = training.network
         self._training = training
         training.detach()
@@ -381,33 +382,53 @@ class NoisyRobustClassifier(ClassifierMixin, TorchEstimator):
     def _logits(self, X):
         check_is_fitted(self)
         inputs, _ = self._read(X, reset=False)
-        store = self._architecture[0].spec.open(inputs)
+        store = self._architecture.blueprint.spec.open(inputs)
         device = resolve_device(self.device, fallback=True)
         return forward_all(self._network_on(device), store, device)
 
     def _network_on(self, device):
         if getattr(self, "_network", None) is None:
-            blueprint, head, _ = self._architecture
-            self._network = _build(blueprint, head, len(self.classes_))
+            self._network = self._architecture.build()
             load_numpy_state(self._network, self.state_dict_)
         return self._network.to(device)
 
     def _features_hint(self, X):
-        blueprint, _, pretrained = self._architecture
-        if not pretrained or np.ndim(X) != 2:
+        if not self._architecture.pretrained or np.ndim(X) != 2:
             return ""
         return (
-            f"This classifier was fitted on lazy features and predicts on "
-            f"{blueprint.spec}, or on lazy features of them, not on an array of "
-            "features."
+            "This classifier was fitted on lazy features: it predicts on "
+            f"{self._architecture.blueprint.spec}, or on lazy features of them, "
+            "not on an array of features."
         )
 
 
-def _build(blueprint, head, n_classes, seed=0, weights=None):
-    """Return the network: normalisation and encoder, then the head."""
-    encoder = blueprint.build(generator(seed), weights)
-    head = build(HEADS[head], encoder.n_features, n_classes, generator=generator(seed))
-    return nn.Sequential(OrderedDict(encoder=encoder, head=head))
+@dataclass(frozen=True)
+class Architecture:
+    """What it takes to build a classifier's network again.
+
+    Attributes
+    ----------
+    blueprint : Blueprint
+        Of the encoder.
+    head : str
+        A key of ``HEADS``.
+    n_classes : int
+        Outputs of the head.
+    pretrained : bool
+        Whether the encoder was trained before.
+    """
+
+    blueprint: Blueprint
+    head: str
+    n_classes: int
+    pretrained: bool
+
+    def build(self, generator=None, load_weights=False):
+        """Return a new network, with submodules ``encoder`` and ``head``."""
+        encoder = self.blueprint.build(generator, load_weights)
+        widths = encoder.n_features, self.n_classes
+        head = build(HEADS[self.head], *widths, generator=generator)
+        return nn.Sequential(OrderedDict(encoder=encoder, head=head))
 
 
 def _mlp_head(n_features, n_classes):

@@ -30,7 +30,7 @@ class Dynamics:
 
     def numpy(self):
         """Return all that is kept, ndarray of shape (3, n_samples)."""
-        return self._sums.cpu().numpy()
+        return self._sums.cpu().numpy().copy()
 
     def load(self, sums):
         """Take over what :meth:`numpy` returned."""

@@ -116,10 +116,8 @@ def build_encoder(encoder, shape, weights=None, generator=None):
     if isinstance(encoder, str) and encoder in ENCODERS:
         return build(ENCODERS[encoder], shape, generator=generator)
     if isinstance(encoder, str):
-        import torchvision
-
         with seeded(generator):
-            return _without_classifier(torchvision.models.get_model(encoder), shape)
+            return _published(encoder, shape)
     with seeded(generator):
         module = encoder(shape) if _takes_argument(encoder) else encoder()
     if not isinstance(module, nn.Module):
@@ -202,38 +200,39 @@ def _takes_argument(factory):
     )
 
 
-def _without_classifier(net, shape):
-    """Return a torchvision classification model without its last linear layer."""
+def _published(encoder, shape, weights=None):
+    """Return a torchvision model as published, without its last linear layer."""
+    import torchvision
+
     if shape[0] != 3:
         raise ValueError(
-            f"encoder of torchvision takes RGB images, but X holds {shape[0]} channels."
+            f"encoder={encoder!r} is not valid: torchvision's models take RGB images, "
+            f"but X holds images of {shape[0]} channels."
         )
+    if weights == "imagenet":
+        net = torchvision.models.get_model(encoder, weights="DEFAULT")
+    else:
+        net = torchvision.models.get_model(encoder)
+    if weights not in (None, "imagenet"):
+        net.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
     names = [name for name, m in net.named_modules() if isinstance(m, nn.Linear)]
     if not names:  # such as SqueezeNet, which ends in a convolution
         return _with_n_features(net, shape)
     *path, last = names[-1].split(".")
     parent = net.get_submodule(".".join(path))
-    n_features = getattr(parent, last).in_features
+    net.n_features = getattr(parent, last).in_features
     setattr(parent, last, nn.Identity())
-    net.n_features = n_features
     return net
 
 
 def _pretrained(encoder, shape, weights):
-    import torchvision
-
     if not isinstance(encoder, str) or encoder not in torchvision_names():
         raise ValueError(
             f"weights={weights!r} is not valid: only torchvision models have weights, "
             f"but encoder={encoder!r}."
         )
-    if weights == "imagenet":
-        net = torchvision.models.get_model(encoder, weights="DEFAULT")
-    else:
-        with seeded(None):
-            net = torchvision.models.get_model(encoder)
-        net.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
-    return _without_classifier(net, shape)
+    with seeded(None):
+        return _published(encoder, shape, weights)
 
 
 class _Pooled(nn.Module):
@@ -281,7 +280,7 @@ class Blueprint:
     spec : InputSpec
         What the samples are.
     weights : str, default=None
-        See :func:`build_encoder`; only for the first building.
+        See :func:`build_encoder`.
     """
 
     def __init__(self, encoder, spec, weights=None):
@@ -289,13 +288,19 @@ class Blueprint:
         self.spec = spec
         self.weights = weights
 
-    def build(self, generator=None, weights=None):
+    def build(self, generator=None, load_weights=False):
         """Return ``nn.Sequential(Normalize, encoder)``, newly initialised.
 
         Its weights lie in channels_last, which is fastest and, as it decides how
-        convolutions round, must be the same in training and prediction.
+        convolutions round, must be the same in training and prediction. Without
+        `load_weights`, published weights are not loaded: others will be.
         """
-        encoder = build_encoder(self.encoder, self.spec.shape, weights, generator)
+        shape = self.spec.shape
+        if self.weights is not None and not load_weights:
+            with seeded(generator):
+                encoder = _published(self.encoder, shape)
+        else:
+            encoder = build_encoder(self.encoder, shape, self.weights, generator)
         module = nn.Sequential(Normalize(self.spec), encoder)
         module.n_features = encoder.n_features
         return module.to(memory_format=torch.channels_last)

@@ -71,7 +71,7 @@ class FineTuning:
 
     def loss_state(self):
         """Return what the loss keeps for each sample, as NumPy arrays."""
-        return {k: v.detach().cpu().numpy() for k, v in self.loss.state_.items()}
+        return {k: v.cpu().numpy().copy() for k, v in self.loss.state_.items()}
 
     def restore(self, loss_state, dynamics):
         """Take over what was kept for each sample, if it is for as many samples."""
@@ -81,11 +81,11 @@ class FineTuning:
         for name, array in loss_state.items():
             self.loss.state_[name].copy_(torch.from_numpy(array))
 
-    def attach(self, store, codes):
+    def attach(self, store, codes, n_classes):
         """Give the data of the next epochs; state of samples is kept if it fits."""
         device = self.settings.device
         if self.data is None or len(self.data) != len(store):
-            self.loss.start(len(store), len(self.classes), device)
+            self.loss.start(len(store), n_classes, device)
             self.dynamics = Dynamics(len(store), device)
         codes = torch.from_numpy(codes).to(device)
         self.data = LabelledData(store.resident(device), codes)

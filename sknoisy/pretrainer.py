@@ -187,10 +187,7 @@ class SSLPretrainer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TorchEsti
             encoder, history = self._pretrain(inputs, trained)
         else:
             encoder, history = self._cached(memory, inputs, trained)
-        encoder.device = self.device
-        self.encoder_, self.history_ = encoder, history
-        self._n_features_out = encoder.n_features
-        return self
+        return self._keep(encoder, history)
 
     def transform(self, X):
         """Return the features of samples.
@@ -236,7 +233,7 @@ class SSLPretrainer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TorchEsti
         store = spec.open(inputs)
         share = min(self.warmup_epochs, self.max_epochs // 10) / self.max_epochs
         settings = self._settings(len(store), spec, "ssl", lr_warmup=share)
-        encoder = blueprint.build(generator(seeds[0]), blueprint.weights)
+        encoder = blueprint.build(generator(seeds[0]), load_weights=True)
         if trained is not None:
             load_numpy_state(encoder, trained.state)
         heads = build(
@@ -256,12 +253,25 @@ class SSLPretrainer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TorchEsti
             generator=generator(seeds[3]),
             progress=progress,
         )
+
+        def result():
+            state = numpy_state(encoder)
+            return TrainedEncoder(blueprint, state, encoder.n_features), net.rows()
+
         try:
             net.partial_fit(store.resident(settings.device))
+        except KeyboardInterrupt:
+            reporting._keep(*result())  # what was learned so far can be used
+            raise
         finally:
             progress.close()
-        state = numpy_state(encoder)
-        return TrainedEncoder(blueprint, state, encoder.n_features), net.rows()
+        return result()
+
+    def _keep(self, encoder, history):
+        encoder.device = self.device
+        self.encoder_, self.history_ = encoder, history
+        self._n_features_out = encoder.n_features
+        return self
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

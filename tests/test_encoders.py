@@ -1,3 +1,5 @@
+import pickle
+
 import numpy as np
 import pytest
 import torch
@@ -79,6 +81,20 @@ def test_torchvision_weights_from_a_file(tmp_path, colour):
         encoder="mobilenet_v3_small", weights=str(tmp_path / "weights.pt"), max_epochs=1
     ).fit(*colour)
     assert [row["phase"] for row in clf.history_] == ["head", "all"]
+
+
+def test_published_weights_keep_the_published_stem(tmp_path, colour):
+    """A small image would else get the CIFAR stem, also when a file is loaded."""
+    import torchvision
+
+    torch.save(torchvision.models.resnet18().state_dict(), tmp_path / "weights.pt")
+    settings = {"encoder": "resnet18", "weights": str(tmp_path / "weights.pt")}
+    model = NoisyRobustClassifier(max_epochs=1, **settings).fit(*colour)
+    assert model.state_dict_["encoder.1.conv1.weight"].shape == (64, 3, 7, 7)
+    (tmp_path / "weights.pt").unlink()
+    loaded = pickle.loads(pickle.dumps(model))
+    X = colour[0]
+    np.testing.assert_array_equal(model.predict_proba(X), loaded.predict_proba(X))
 
 
 def test_imagenet_weights_are_for_torchvision_models(digits):

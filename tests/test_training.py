@@ -11,6 +11,7 @@ from sknoisy import (
     DivergenceError,
     Loss,
     NoisyRobustClassifier,
+    SimCLR,
     SSLPretrainer,
 )
 from sknoisy.losses import LOSSES
@@ -40,18 +41,6 @@ def test_batches_differ_from_epoch_to_epoch():
     assert not next(iter(batches)).equal(next(iter(batches)))
 
 
-class FirstEpoch(Callback):
-    def __init__(self):
-        self.epochs = 0
-
-    def on_epoch_end(self, net, **kwargs):
-        self.epochs += 1
-        if self.epochs == 2:
-            import _thread
-
-            _thread.interrupt_main()
-
-
 class Interrupt(Loss):
     """Cross-entropy that Ctrl-C hits in the third epoch."""
 
@@ -73,13 +62,39 @@ def test_interruption_is_raised_and_nothing_is_lost():
     assert pickle.loads(pickle.dumps(model)).predict(X).shape == (60,)
 
 
-def test_interrupted_pretraining_is_raised():
+class InterruptedSimCLR(SimCLR):
+    """Ctrl-C hits when three quarters are done."""
+
+    def after_step(self, networks, progress):
+        if progress >= 0.75:
+            raise KeyboardInterrupt
+
+
+def test_interrupted_pretraining_keeps_the_encoder(tmp_path):
+    for memory in (None, str(tmp_path)):
+        ssl = SSLPretrainer(InterruptedSimCLR(), max_epochs=4, memory=memory)
+        with pytest.raises(KeyboardInterrupt):
+            ssl.fit(X)
+        assert len(ssl.history_) == 2
+        assert np.isfinite(ssl.transform(X)).all()
+
+
+def test_what_a_callback_raises_is_raised():
     class Stop(Callback):
         def on_batch_begin(self, net, **kwargs):
             raise RuntimeError("from a callback")
 
     with pytest.raises(RuntimeError, match="from a callback"):
         SSLPretrainer(max_epochs=2, callbacks=[Stop()]).fit(X)
+
+
+def test_a_lost_epoch_leaves_the_last_one():
+    model = clf(loss=Explode())
+    model.partial_fit(X, Y)
+    before = model.predict_proba(X)
+    with pytest.raises(DivergenceError):
+        model.partial_fit(X, Y)
+    np.testing.assert_array_equal(before, model.predict_proba(X))
 
 
 class Explode(Loss):
