@@ -1,6 +1,7 @@
 """Where networks compute: devices, memory formats, prediction in batches."""
 
 import math
+import warnings
 
 import numpy as np
 import torch
@@ -38,6 +39,11 @@ def resolve_device(device, fallback=False):
     if name in available or getattr(resolved, "type", "") in available:
         return resolved
     if fallback:
+        warnings.warn(
+            f"device={device!r} is not on this machine: the CPU is used.",
+            UserWarning,
+            stacklevel=3,
+        )
         return torch.device("cpu")
     raise ValueError(
         f"device={device!r} is not valid: it must be 'auto' or one of {available}."

@@ -1,6 +1,12 @@
+import os
+
 import numpy as np
 import pytest
+import torch
 from sklearn.datasets import load_digits
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    torch.set_num_threads(1)  # the workers share the cores
 
 
 @pytest.fixture(scope="session")

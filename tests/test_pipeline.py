@@ -225,6 +225,15 @@ def test_same_seed_same_result_under_n_jobs(digits):
     np.testing.assert_array_equal(alone, processes)
 
 
+def test_a_model_of_another_machines_device_predicts_on_the_cpu(digits):
+    X, y = digits
+    pipe = pipeline().fit(X, y)
+    expected = pipe.predict_proba(X)
+    pipe.set_params(ssl__device="cuda:31", clf__device="cuda:31")
+    with pytest.warns(UserWarning, match="cuda:31.*not on this machine"):
+        np.testing.assert_array_equal(pipe.predict_proba(X), expected)
+
+
 def test_names_are_searchable_like_objects():
     pipe = pipeline(loss="elr")
     pipe.set_params(clf__loss__lam=7.0, ssl__method__temperature=0.1)

@@ -36,6 +36,14 @@ def test_nt_xent_by_hand():
     assert nt_xent(eye, eye, 0.5).item() == pytest.approx(expected)
 
 
+def test_losses_keep_full_precision_where_networks_do_not():
+    a, b = torch.randn(2, 64, 32, generator=torch.Generator().manual_seed(0))
+    whole = nt_xent(a, b, 0.2), cross_correlation(a, b)
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed = nt_xent(a, b, 0.2), cross_correlation(a, b)
+    torch.testing.assert_close(whole, mixed, atol=0, rtol=0)
+
+
 def test_cross_correlation_of_equal_views_is_the_features_correlation():
     z = torch.randn(50, 4, generator=torch.Generator().manual_seed(0))
     expected = np.corrcoef(z.numpy().T)

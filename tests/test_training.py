@@ -16,6 +16,7 @@ from sknoisy import (
 )
 from sknoisy.losses import LOSSES
 from sknoisy.optim import LARS, cosine
+from sknoisy.progress import within_search
 from sknoisy.training import Batches
 
 RNG = np.random.default_rng(0)
@@ -180,6 +181,24 @@ def test_progress_bar_on_demand(capsys):
     )
     clf().fit(X, Y)
     assert capsys.readouterr().err == ""
+
+
+WITHIN_SEARCH = []
+
+
+class AskWhoCalls(Callback):
+    def on_train_begin(self, net, **kwargs):
+        WITHIN_SEARCH.append(within_search())
+
+
+def test_a_search_is_noticed():
+    """Where it is, progress is not shown unless asked for."""
+    from sklearn.model_selection import cross_val_score
+
+    model = clf(callbacks=[AskWhoCalls()], max_epochs=1)
+    model.fit(X, Y)
+    cross_val_score(model, X, Y, cv=2)
+    assert WITHIN_SEARCH == [False, True, True]
 
 
 def test_nothing_global_changes():

@@ -4,7 +4,13 @@ from sklearn.base import clone
 
 from sknoisy.augment import ImageViews, resolve_views
 from sknoisy.parameters import check_integer, check_real
-from sknoisy.selfsup.base import SelfSupervised, check_widths, off_diagonal, projector
+from sknoisy.selfsup.base import (
+    SelfSupervised,
+    check_widths,
+    full_precision,
+    off_diagonal,
+    projector,
+)
 
 EPS = 1e-5  # added to variances
 
@@ -17,11 +23,12 @@ def cross_correlation(first, second):
     first, second : tensors of shape (n, d)
         Projections of two views of the same samples.
     """
-    first, second = (
-        (z - z.mean(dim=0)) * (z.var(dim=0, correction=0) + EPS).rsqrt()
-        for z in (first.float(), second.float())
-    )
-    return first.mT @ second / len(first)
+    with full_precision(first):
+        first, second = (
+            (z - z.mean(dim=0)) * (z.var(dim=0, correction=0) + EPS).rsqrt()
+            for z in (first.float(), second.float())
+        )
+        return first.mT @ second / len(first)
 
 
 def redundancy_reduction(correlation, lambd):

@@ -4,7 +4,12 @@ import torch
 from torch.nn import functional as F
 
 from sknoisy.parameters import check_real
-from sknoisy.selfsup.base import SelfSupervised, check_widths, projector
+from sknoisy.selfsup.base import (
+    SelfSupervised,
+    check_widths,
+    full_precision,
+    projector,
+)
 
 
 def nt_xent(first, second, temperature):
@@ -23,11 +28,12 @@ def nt_xent(first, second, temperature):
         Mean over the 2n views of -log of the softmax, among the 2n - 1 others, of the
         similarity to the view's partner.
     """
-    z = F.normalize(torch.cat([first, second]).float(), dim=1)
-    similarity = (z @ z.mT / temperature).fill_diagonal_(-torch.inf)
-    n = len(first)
-    partner = torch.arange(2 * n, device=z.device).roll(n)
-    return F.cross_entropy(similarity, partner)
+    with full_precision(first):
+        z = F.normalize(torch.cat([first, second]).float(), dim=1)
+        similarity = (z @ z.mT / temperature).fill_diagonal_(-torch.inf)
+        n = len(first)
+        partner = torch.arange(2 * n, device=z.device).roll(n)
+        return F.cross_entropy(similarity, partner)
 
 
 class SimCLR(SelfSupervised):
