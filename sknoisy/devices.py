@@ -6,6 +6,8 @@ import warnings
 import numpy as np
 import torch
 
+from sknoisy.stores import stream
+
 
 def resolve_device(device, fallback=False):
     """Return the torch device that a parameter's value stands for.
@@ -78,9 +80,9 @@ def forward_all(module, store, device, precision=None):
     module.eval()
     step = inference_batch(store.spec)
     outputs = []
-    for start in range(0, len(store), step):
-        index = torch.arange(start, min(start + step, len(store)), device=device)
-        batch = to_channels_last(store.fetch(index, device))
+    indices = torch.arange(len(store), device=device).split(step)
+    for _, batch in stream(store, indices, device):
+        batch = to_channels_last(batch)
         with torch.autocast(device.type, precision, enabled=precision is not None):
             outputs.append(module(batch).float())
     return torch.cat(outputs).cpu().numpy()

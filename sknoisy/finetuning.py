@@ -9,7 +9,7 @@ from sknoisy.devices import forward_all
 from sknoisy.dynamics import Dynamics
 from sknoisy.inputs import InputSpec
 from sknoisy.stores import ArrayStore
-from sknoisy.training import ClassifierNet, LabelledData
+from sknoisy.training import ClassifierNet, TrainingData
 
 
 class FineTuning:
@@ -88,7 +88,7 @@ class FineTuning:
             self.loss.start(len(store), n_classes, device)
             self.dynamics = Dynamics(len(store), device)
         codes = torch.from_numpy(codes).to(device)
-        self.data = LabelledData(store.resident(device), codes)
+        self.data = TrainingData(store.resident(device), codes)
         self._frozen = None
 
     def detach(self):
@@ -96,7 +96,7 @@ class FineTuning:
         self.data = range(len(self.data))
         self._frozen = None
         for net in self._nets.values():
-            net.data_ = net.progress = net.dynamics = None
+            net.codes = net.progress = net.dynamics = None
 
     def run(self, epochs, progress=None):
         """Train for a number of epochs from the current state."""
@@ -146,5 +146,5 @@ class FineTuning:
             features = forward_all(self.network.encoder, store, device)
             spec = InputSpec("vector", features.shape[1:], "vector")
             features = ArrayStore(features, spec).resident(device)
-            self._frozen = LabelledData(features, self.data.codes)
+            self._frozen = TrainingData(features, self.data.codes)
         return self._frozen

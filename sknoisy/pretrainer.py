@@ -12,7 +12,7 @@ from sknoisy.features import LazyFeatures, TrainedEncoder
 from sknoisy.parameters import check_choice, check_integer, resolve
 from sknoisy.progress import Progress, with_callbacks
 from sknoisy.selfsup import METHODS, SelfSupervised
-from sknoisy.training import SelfSupervisedNet
+from sknoisy.training import SelfSupervisedNet, TrainingData
 
 
 class SSLPretrainer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TorchEstimator):
@@ -259,7 +259,7 @@ class SSLPretrainer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TorchEsti
             return TrainedEncoder(blueprint, state, encoder.n_features), net.rows()
 
         try:
-            net.partial_fit(store.resident(settings.device))
+            net.partial_fit(TrainingData(store.resident(settings.device)))
         except KeyboardInterrupt:
             reporting._keep(*result())  # what was learned so far can be used
             raise

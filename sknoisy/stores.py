@@ -1,6 +1,7 @@
 """Stores of samples, which give batches on the device: arrays and image files."""
 
 import os
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -25,14 +26,21 @@ class ArrayStore:
     def __len__(self):
         return self.array.shape[0]
 
+    @property
+    def streams(self):
+        """Whether samples come from a disk, so that they are read ahead."""
+        return isinstance(self.array, np.memmap)
+
+    def raw(self, index):
+        """Return the samples at `index` (int64 tensor) as they are stored."""
+        if isinstance(self.array, torch.Tensor):
+            return self.array[index.to(self.array.device)]
+        rows = np.take(self.array, index.cpu().numpy(), axis=0)
+        return torch.from_numpy(_plain(rows))
+
     def fetch(self, index, device="cpu"):
         """Return the samples at `index` (int64 tensor) as float32 on `device`."""
-        if isinstance(self.array, torch.Tensor):
-            batch = self.array[index.to(self.array.device)]
-        else:
-            rows = np.take(self.array, index.cpu().numpy(), axis=0)
-            batch = torch.from_numpy(_plain(rows))
-        return self.finish(batch.to(device, non_blocking=True))
+        return self.finish(self.raw(index).to(device, non_blocking=True))
 
     def finish(self, batch):
         """Bring raw samples, on their device, to the form that networks take."""
@@ -105,18 +113,25 @@ class PathStore:
     def __len__(self):
         return len(self.paths)
 
-    def fetch(self, index, device="cpu"):
-        """Return the images at `index` (int64 tensor) as float32 on `device`."""
+    streams = True
+
+    def raw(self, index):
+        """Return the images at `index` (int64 tensor) as uint8."""
         index = index.cpu().numpy()
         if self._decoded is None:
-            batch = self._decode(index)
-        else:
-            new = index[~self._known[index]]
-            if len(new):
-                self._decoded[new] = self._decode(new)
-                self._known[new] = True
-            batch = self._decoded[index]
-        batch = torch.from_numpy(batch).to(device, non_blocking=True)
+            return torch.from_numpy(self._decode(index))
+        new = index[~self._known[index]]
+        if len(new):
+            self._decoded[new] = self._decode(new)
+            self._known[new] = True
+        return torch.from_numpy(self._decoded[index])
+
+    def fetch(self, index, device="cpu"):
+        """Return the images at `index` (int64 tensor) as float32 on `device`."""
+        return self.finish(self.raw(index).to(device, non_blocking=True))
+
+    def finish(self, batch):
+        """Bring decoded images, on their device, to the form that networks take."""
         return ArrayStore(batch, self.spec).finish(batch)
 
     def resident(self, device, fraction=0.5):
@@ -157,3 +172,47 @@ def read_image(path, size):
     except OSError as error:
         raise ValueError(f"X names a file that is no image: {str(path)!r}.") from error
     return np.asarray(ImageOps.fit(image, (width, height), Image.Resampling.BILINEAR))
+
+
+def stream(store, indices, device, ahead=2):
+    """Fetch batch after batch; what comes from a disk is read ahead by a thread.
+
+    Parameters
+    ----------
+    store : ArrayStore or PathStore
+        The samples.
+    indices : iterable of tensors of shape (n,), int64
+        Positions of the samples of each batch.
+    device : torch.device
+        Where batches are wanted.
+    ahead : int, default=2
+        Batches that wait in memory while one is used: all that streaming takes.
+
+    Yields
+    ------
+    index : tensor of shape (n,), int64
+        One of the `indices`.
+    batch : tensor of shape (n, ...), float32
+        The samples there, on `device`.
+    """
+    if not store.streams:
+        for index in indices:
+            yield index, store.fetch(index, device)
+        return
+
+    def read(index):
+        raw = store.raw(index)
+        return raw.pin_memory() if torch.device(device).type == "cuda" else raw
+
+    waiting = deque()
+    pool = ThreadPoolExecutor(1)
+    try:
+        for index in indices:
+            waiting.append((index, pool.submit(read, index)))
+            if len(waiting) > ahead:
+                index, raw = waiting.popleft()
+                yield index, store.finish(raw.result().to(device, non_blocking=True))
+        for index, raw in waiting:
+            yield index, store.finish(raw.result().to(device, non_blocking=True))
+    finally:
+        pool.shutdown(cancel_futures=True)

@@ -15,6 +15,7 @@ from skorch.callbacks import Callback
 
 from sknoisy.devices import to_channels_last
 from sknoisy.optim import OPTIMIZERS, SCHEDULES
+from sknoisy.stores import stream
 
 
 class DivergenceError(RuntimeError):
@@ -42,33 +43,49 @@ class Settings:
     callbacks: tuple
 
 
+@dataclass
+class TrainingData:
+    """A store and, in classification, the codes of its labels."""
+
+    store: object
+    codes: torch.Tensor = None
+
+    def __len__(self):
+        return len(self.store)
+
+
 class Batches:
-    """Random batches of indices, all of one size but for one sample.
+    """Random batches, all of one size but for one sample.
 
     No small batch is left over at the end, so batch normalisation always works.
+    Iterating yields pairs of indices and samples.
 
     Parameters
     ----------
-    n_samples, batch_size : int
-        Size of the training set, and the largest size of a batch.
+    store : ArrayStore or PathStore
+        The samples.
+    batch_size : int
+        The largest size of a batch.
     generator : torch.Generator
         Source of the order, on the CPU: the same on every device.
     device : torch.device
-        Where the indices are wanted.
+        Where indices and samples are wanted.
     """
 
-    def __init__(self, n_samples, batch_size, generator, device):
-        self.n_samples = n_samples
+    def __init__(self, store, batch_size, generator, device):
+        self.store = store
         self.generator = generator
         self.device = device
-        self.n_batches = math.ceil(n_samples / batch_size)
+        self.n_samples = len(store)
+        self.n_batches = math.ceil(self.n_samples / batch_size)
 
     def __len__(self):
         return self.n_batches
 
     def __iter__(self):
         order = torch.randperm(self.n_samples, generator=self.generator)
-        yield from order.to(self.device).tensor_split(self.n_batches)
+        indices = order.to(self.device).tensor_split(self.n_batches)
+        return stream(self.store, indices, self.device)
 
 
 class Net(NeuralNet):
@@ -131,8 +148,16 @@ class Net(NeuralNet):
         self.epochs_ = 0
         return self
 
-    def batch_loss(self, index):
-        """Return the loss of the samples at `index`, to be minimised."""
+    def batch_loss(self, index, batch):
+        """Return the loss of a batch, to be minimised.
+
+        Parameters
+        ----------
+        index : tensor of shape (n,), int64
+            Positions of the samples in the training set.
+        batch : tensor of shape (n, ...), float32
+            The samples, before any view.
+        """
         raise NotImplementedError
 
     def after_step(self, progress):
@@ -142,7 +167,7 @@ class Net(NeuralNet):
         return X
 
     def get_iterator(self, dataset, training=False):  # noqa: D102
-        return Batches(len(dataset), self.batch_size, self.generator, self.device)
+        return Batches(dataset.store, self.batch_size, self.generator, self.device)
 
     def train_step(self, batch, **fit_params):
         """Take one step; return the loss, on the device."""
@@ -150,7 +175,7 @@ class Net(NeuralNet):
         precision = self.settings.precision
         device = self.settings.device.type
         with torch.autocast(device, precision, enabled=precision is not None):
-            loss = self.batch_loss(batch)
+            loss = self.batch_loss(*batch)
         loss.backward()
         if self._heard("on_grad_computed"):
             named = self.get_all_learnable_params()
@@ -177,12 +202,13 @@ class Net(NeuralNet):
             loss = step_fn(batch)
             self.steps_ += 1
             self.after_step(self.steps_ / n_steps)
-            total = total + loss * len(batch)
+            n = len(batch[0])
+            total = total + loss * n
             if each_batch:
                 self.history.record_batch("train_loss", loss.item())
                 self.notify("on_batch_end", batch=batch, training=True, loss=loss)
             if self.progress is not None:
-                self.progress.advance(len(batch))
+                self.progress.advance(n)
         loss = float(total) / iterator.n_samples
         self.history.record("train_loss", loss)
         self.history.record("lr", rate)
@@ -256,12 +282,7 @@ class SelfSupervisedNet(Net):
         self.views = views
         self.view_generator = view_generator
 
-    def fit_loop(self, X, y=None, epochs=None, **fit_params):  # noqa: D102
-        self.store_ = X
-        return super().fit_loop(X, y, epochs, **fit_params)
-
-    def batch_loss(self, index):  # noqa: D102
-        batch = self.store_.fetch(index, self.device)
+    def batch_loss(self, index, batch):  # noqa: D102
         first, second = (
             to_channels_last(views(batch, self.view_generator)) for views in self.views
         )
@@ -269,17 +290,6 @@ class SelfSupervisedNet(Net):
 
     def after_step(self, progress):  # noqa: D102
         self.criterion_.after_step(self.module_, progress)
-
-
-@dataclass
-class LabelledData:
-    """A store with the codes of its labels."""
-
-    store: object
-    codes: torch.Tensor
-
-    def __len__(self):
-        return len(self.store)
 
 
 class ClassifierNet(Net):
@@ -300,6 +310,8 @@ class ClassifierNet(Net):
 
     Attributes
     ----------
+    codes : tensor of shape (n_samples,), int64
+        The labels; taken from the data.
     dynamics : Dynamics
         Told of every batch; set before training.
     epochs_before, planned_epochs : int
@@ -312,6 +324,7 @@ class ClassifierNet(Net):
         self.views = views
         self.view_generator = view_generator
         self.phase = phase
+        self.codes = None
         self.dynamics = None
         self.epochs_before = 0
         self.planned_epochs = 0
@@ -323,13 +336,12 @@ class ClassifierNet(Net):
         self.criterion_.on_epoch(epoch, self.planned_epochs)
 
     def fit_loop(self, X, y=None, epochs=None, **fit_params):  # noqa: D102
-        self.data_ = X
+        self.codes = X.codes
         return super().fit_loop(X, y, epochs, **fit_params)
 
-    def batch_loss(self, index):  # noqa: D102
-        batch = self.data_.store.fetch(index, self.device)
+    def batch_loss(self, index, batch):  # noqa: D102
         batch = to_channels_last(self.views(batch, self.view_generator))
         logits = self.module_(batch).float()
-        target = self.data_.codes[index]
+        target = self.codes[index]
         self.dynamics.update(logits.detach(), target, index)
         return self.criterion_(logits, target, index).mean()

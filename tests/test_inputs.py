@@ -11,7 +11,7 @@ from sklearn.preprocessing import StandardScaler
 
 from sknoisy import LazyFeatures, NoisyRobustClassifier, SSLPretrainer
 from sknoisy.inputs import InputSpec, as_inputs
-from sknoisy.stores import ArrayStore, PathStore, read_image
+from sknoisy.stores import ArrayStore, PathStore, read_image, stream
 
 
 def test_uint8_is_scaled_on_the_way_and_not_copied(colour):
@@ -94,6 +94,54 @@ def test_files_are_decoded_once_if_they_fit(image_files):
     np.testing.assert_array_equal(kept.fetch(index)[0], kept.fetch(index)[2])
     with pytest.raises(ValueError, match="no image"):
         streamed.fetch(index)
+
+
+@pytest.mark.parametrize("kind", ["memmap", "files"])
+def test_streams_hold_what_arrays_hold(kind, colour, image_files, tmp_path):
+    images, _ = colour
+    spec = InputSpec.learn(images)
+    if kind == "files":
+        paths = image_files[0]
+        store = PathStore(paths, InputSpec.learn(paths, image_size=16), keep_bytes=0)
+    else:
+        np.save(tmp_path / "X.npy", images)
+        store = spec.open(np.load(tmp_path / "X.npy", mmap_mode="r"))
+    assert store.streams and not spec.open(images).streams
+    indices = torch.randperm(60, generator=torch.Generator().manual_seed(0)).split(7)
+    expected = list(stream(spec.open(images), indices, "cpu"))
+    streamed = list(stream(store, indices, "cpu"))
+    assert len(streamed) == len(expected) == 9
+    for (index, batch), (same_index, same_batch) in zip(
+        streamed, expected, strict=True
+    ):
+        assert index.equal(same_index) and batch.equal(same_batch)
+
+
+def test_a_stream_reads_ahead_but_not_far():
+    read = []
+
+    class Slow(ArrayStore):
+        streams = True
+
+        def raw(self, index):
+            read.append(index.item())
+            return super().raw(index)
+
+    X = np.zeros((50, 2))
+    batches = stream(Slow(X, InputSpec.learn(X)), torch.arange(50).split(1), "cpu")
+    next(batches)
+    next(batches)
+    batches.close()
+    assert max(read) <= 4
+
+
+def test_a_stream_raises_what_reading_raises(image_files):
+    paths, _ = image_files
+    spec = InputSpec.learn(paths, image_size=16)
+    store = PathStore(paths, spec, keep_bytes=0)
+    open(paths[30], "w").close()
+    with pytest.raises(ValueError, match="no image.*30.png"):
+        list(stream(store, torch.arange(60).split(8), "cpu"))
 
 
 def test_read_image_keeps_the_shape_of_things(tmp_path):

@@ -14,6 +14,7 @@ from sknoisy import (
     SimCLR,
     SSLPretrainer,
 )
+from sknoisy.inputs import InputSpec
 from sknoisy.losses import LOSSES
 from sknoisy.optim import LARS, cosine
 from sknoisy.progress import within_search
@@ -30,16 +31,21 @@ def clf(**params):
 
 @pytest.mark.parametrize("n, batch_size", [(41, 8), (5, 4), (100, 100), (3, 2)])
 def test_batches_hold_every_sample_once_and_none_alone(n, batch_size):
-    batches = list(Batches(n, batch_size, torch.Generator().manual_seed(0), "cpu"))
+    X = np.arange(n, dtype=np.float32)[:, None]
+    store = InputSpec.learn(X).open(X)
+    pairs = list(Batches(store, batch_size, torch.Generator().manual_seed(0), "cpu"))
+    batches = [index for index, _ in pairs]
     assert sorted(torch.cat(batches).tolist()) == list(range(n))
+    assert all(batch[:, 0].long().equal(index) for index, batch in pairs)
     sizes = [len(batch) for batch in batches]
     assert max(sizes) <= batch_size and max(sizes) - min(sizes) <= 1
     assert min(sizes) >= min(2, n // len(sizes))
 
 
 def test_batches_differ_from_epoch_to_epoch():
-    batches = Batches(50, 50, torch.Generator().manual_seed(0), "cpu")
-    assert not next(iter(batches)).equal(next(iter(batches)))
+    store = InputSpec.learn(X).open(X)
+    batches = Batches(store, 60, torch.Generator().manual_seed(0), "cpu")
+    assert not next(iter(batches))[0].equal(next(iter(batches))[0])
 
 
 class Interrupt(Loss):
