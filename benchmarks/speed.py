@@ -2,11 +2,13 @@
 
     python benchmarks/speed.py --out speed.json
     python benchmarks/speed.py --device cuda --configs simclr/resnet18
+    python benchmarks/speed.py --memory
 
 The limit is the same network's forward, backward and step on a random batch that lies
 on the device: no data, no views, no loop around it. Everything runs interleaved in one
 process, and medians are compared, because machines are noisy: read the ratios.
-Peers (lightly, kornia, plain skorch) are measured if they are installed.
+Peers (lightly, kornia, plain skorch) are measured if they are installed. --memory
+tells the peak memory of a fit on 50,000 images in memory, as a memmap and as files.
 """
 
 import argparse
@@ -14,6 +16,9 @@ import json
 import platform
 import resource
 import statistics
+import subprocess
+import sys
+import tempfile
 import time
 import warnings
 from pathlib import Path
@@ -27,7 +32,7 @@ from sknoisy import NoisyRobustClassifier, SSLPretrainer
 from sknoisy.base import generator
 from sknoisy.devices import resolve_device, resolve_precision, to_channels_last
 from sknoisy.encoders import Blueprint, build
-from sknoisy.inputs import InputSpec
+from sknoisy.inputs import InputSpec, is_paths
 from sknoisy.losses import ELR, CrossEntropy
 from sknoisy.optim import OPTIMIZERS
 from sknoisy.selfsup import METHODS
@@ -43,6 +48,7 @@ CONFIGS = {
     "simclr/resnet18": ("simclr", "resnet18", 256, (32, 32, 3), 128),
     "ce/resnet18": ("ce", "resnet18", 256, (32, 32, 3), 128),
     "simclr/resnet18/64": ("simclr", "resnet18", 128, (64, 64, 3), 64),
+    "simclr/resnet18/128/files": ("simclr", "resnet18", 32, (128, 128, 3), 16),
     "predict/convnet": ("predict", "convnet", 10_000, (32, 32, 3), 128),
 }
 
@@ -104,6 +110,8 @@ class Ours:
         settings = {"encoder": encoder, "batch_size": batch_size, "max_epochs": 1}
         settings |= {"device": str(device), "random_state": 0}
         self.X, self.y = X, np.arange(len(X)) % 10
+        if is_paths(self.X):
+            settings["image_size"] = 128
         if task in METHODS:
             self.estimator = SSLPretrainer(task, **settings)
         else:
@@ -247,6 +255,17 @@ def peers(task, encoder, X):
     return {} if task == "predict" else {"skorch": Skorch}
 
 
+def write_files(X, folder=None):
+    """Write images as JPEG files; return their paths."""
+    from PIL import Image
+
+    folder = Path(folder or tempfile.mkdtemp(prefix="sknoisy"))
+    paths = [str(folder / f"{i}.jpg") for i in range(len(X))]
+    for path, image in zip(paths, X, strict=True):
+        Image.fromarray(image).save(path)
+    return np.array(paths)
+
+
 def synchronize(device):
     if device.type == "cuda":
         torch.cuda.synchronize()
@@ -258,10 +277,12 @@ def measure(name, device, repeats):
     X = rng.integers(0, 256, (n, *shape), dtype=np.uint8)
     X = X.astype(np.float32) if len(shape) == 1 else X
     arguments = task, encoder, X, batch_size, device
+    ours = task, encoder, write_files(X), *arguments[3:]
+    ours = ours if name.endswith("/files") else arguments
     predicting = task == "predict"
     runners = {
         "limit": (BarePrediction if predicting else Limit)(*arguments),
-        "sknoisy": (OurPrediction if predicting else Ours)(*arguments),
+        "sknoisy": (OurPrediction if predicting else Ours)(*ours),
     }
     for peer, make in peers(task, encoder, X).items():
         try:
@@ -289,11 +310,37 @@ def measure(name, device, repeats):
     # The ratio of each round, for how much the machine's noise makes of it.
     rounds = [a / b for a, b in zip(seconds["sknoisy"], seconds["limit"], strict=True)]
     row["rounds"] = [round(r * counts["limit"] / n, 3) for r in rounds]
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    row["peak_rss_mib"] = round(peak)
+    row["peak_rss_mib"] = peak_mib()
     if device.type == "cuda":
         row["peak_device_mib"] = round(torch.cuda.max_memory_allocated() / 2**20)
     return row
+
+
+def measure_memory(kind):
+    """Return MiB of memory at the peak of a fit on 50,000 images, and before it."""
+    shape = (50_000, 32, 32, 3)
+    rng = np.random.default_rng(0)
+    settings = {"max_epochs": 1, "device": "cpu", "random_state": 0}
+    with tempfile.TemporaryDirectory(prefix="sknoisy") as folder:
+        file = Path(folder) / "X.npy"
+        X = np.lib.format.open_memmap(file, "w+", dtype=np.uint8, shape=shape)
+        for start in range(0, len(X), 1000):
+            X[start : start + 1000] = rng.integers(0, 256, (1000, *shape[1:]), np.uint8)
+        if kind == "files":
+            X = write_files(X, folder)
+            settings["image_size"] = 32
+        elif kind == "array":
+            X = np.array(X)
+        y = np.arange(len(X)) % 10
+        small = X[:2000]
+        NoisyRobustClassifier("ce", **settings).fit(small, y[:2000])
+        before = peak_mib()
+        NoisyRobustClassifier("ce", **settings).fit(X, y)
+    return {"kind": kind, "before_mib": before, "peak_mib": peak_mib()}
+
+
+def peak_mib():
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 
 
 def main():
@@ -302,7 +349,15 @@ def main():
     parser.add_argument("--device", default="auto")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--out", type=Path)
+    parser.add_argument("--memory", nargs="?", const="all", metavar="KIND")
     args = parser.parse_args()
+    if args.memory == "all":  # each in a process of its own: peaks do not go down
+        for kind in ("array", "memmap", "files"):
+            subprocess.run([sys.executable, __file__, "--memory", kind], check=True)
+        return
+    if args.memory:
+        print(json.dumps(measure_memory(args.memory)))
+        return
     warnings.simplefilter("ignore")
     device = resolve_device(args.device)
     rows = []

@@ -11,25 +11,47 @@ The main job, with no clean labels at all::
 from sknoisy._version import __version__
 from sknoisy.classifier import NoisyRobustClassifier
 from sknoisy.features import LazyFeatures
-from sknoisy.losses import ELR, GCE, MAE, NFLRCE, SCE, CrossEntropy, Loss
+from sknoisy.losses import (
+    APL,
+    ELR,
+    GCE,
+    IMAE,
+    MAE,
+    SCE,
+    CrossEntropy,
+    Focal,
+    HardBootstrap,
+    LabelSmoothing,
+    Loss,
+    ProgressiveBootstrap,
+    SoftBootstrap,
+    TruncatedGCE,
+)
 from sknoisy.pretrainer import SSLPretrainer
 from sknoisy.selfsup import BarlowTwins, SelfSupervised, SimCLR
 from sknoisy.training import DivergenceError
 
 __all__ = [
+    "APL",
     "ELR",
     "GCE",
+    "IMAE",
     "MAE",
-    "NFLRCE",
     "SCE",
     "BarlowTwins",
     "CrossEntropy",
     "DivergenceError",
+    "Focal",
+    "HardBootstrap",
+    "LabelSmoothing",
     "LazyFeatures",
     "Loss",
     "NoisyRobustClassifier",
+    "ProgressiveBootstrap",
     "SSLPretrainer",
     "SelfSupervised",
     "SimCLR",
+    "SoftBootstrap",
+    "TruncatedGCE",
     "__version__",
 ]

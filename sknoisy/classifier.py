@@ -29,8 +29,9 @@ class NoisyRobustClassifier(ClassifierMixin, TorchEstimator):
 
     Parameters
     ----------
-    loss : {"ce", "elr", "gce", "mae", "nfl_rce", "sce"} or Loss, default="elr"
-        The loss; ``loss__lam`` and the like reach its parameters.
+    loss : str or Loss, default="elr"
+        The loss, a key of ``sknoisy.losses.LOSSES``: "ce", "elr", "gce", "nfl_rce", ...;
+        ``loss__lam`` and the like reach its parameters.
     encoder : str or callable, default="auto"
         "auto": the encoder of the lazy features, else "mlp" for vectors and "convnet"
         for images. See :class:`SSLPretrainer` for the other values.

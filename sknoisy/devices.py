@@ -52,9 +52,14 @@ def resolve_device(device, fallback=False):
     )
 
 
-def inference_batch(spec):
-    """Return how many samples one forward pass takes: about 32 MiB of them."""
-    return int(np.clip(2**23 // math.prod(spec.shape), 64, 4096))
+def inference_batch(spec, device):
+    """Return how many samples one forward pass takes.
+
+    On a CPU about 2 MiB of them, so that feature maps stay near its caches (170 images
+    of CIFAR were half as fast again as 2,700); on a GPU sixteen times as many.
+    """
+    elements = 2**19 if device.type == "cpu" else 2**23
+    return int(np.clip(elements // math.prod(spec.shape), 64, 4096))
 
 
 @torch.inference_mode()
@@ -78,7 +83,7 @@ def forward_all(module, store, device, precision=None):
         One row a sample.
     """
     module.eval()
-    step = inference_batch(store.spec)
+    step = inference_batch(store.spec, device)
     outputs = []
     indices = torch.arange(len(store), device=device).split(step)
     for _, batch in stream(store, indices, device):

@@ -4,7 +4,22 @@ import numpy as np
 import pytest
 import torch
 
-from sknoisy import ELR, GCE, MAE, NFLRCE, SCE, CrossEntropy
+from sknoisy import (
+    APL,
+    ELR,
+    GCE,
+    IMAE,
+    MAE,
+    SCE,
+    CrossEntropy,
+    Focal,
+    HardBootstrap,
+    LabelSmoothing,
+    NoisyRobustClassifier,
+    ProgressiveBootstrap,
+    SoftBootstrap,
+    TruncatedGCE,
+)
 from sknoisy.losses import LOSSES
 from sknoisy.losses.elr import CLAMP
 
@@ -21,11 +36,29 @@ def reference(name, z, y, A=-4.0):
     log_q = np.where(q > 0, 0.0, A)
     ce = -(q * np.log(p)).sum(axis=1)
     rce = -(p * log_q).sum(axis=1)
+    mae = np.abs(q - p).sum(axis=1) / 2
     focal = -((1 - p) ** 0.5) * np.log(p)
     nfl = (q * focal).sum(axis=1) / focal.sum(axis=1)
+    nce = (q * np.log(p)).sum(axis=1) / np.log(p).sum(axis=1)
+    p_y = (q * p).sum(axis=1)
+    norms = np.exp(8 * p_y * (1 - p_y))
+    entropy = -(p * np.log(p)).sum(axis=1)
     return {
+        "bootstrap_hard": 0.8 * ce - 0.2 * np.log(p.max(axis=1)),
+        "bootstrap_progressive": ce,  # in the first epoch
+        "bootstrap_soft": 0.95 * ce + 0.05 * entropy,
+        "focal": (1 - p_y) ** 2 * ce,
+        "gce_truncated": (1 - p_y**0.7) / 0.7,  # before the first pruning
+        "imae": ce * norms / norms.mean() / (2 * (1 - p_y)),
+        "label_smoothing": -((0.9 * q + 0.1 / q.shape[1]) * np.log(p)).sum(axis=1),
+        "nce": nce,
+        "nce_mae": nce + mae,
+        "nce_rce": nce + rce,
+        "nfl": nfl,
+        "nfl_mae": nfl + mae,
+        "rce": rce,
         "ce": ce,
-        "mae": np.abs(q - p).sum(axis=1) / 2,
+        "mae": mae,
         "gce": (1 - (q * p).sum(axis=1) ** 0.7) / 0.7,
         "sce": 0.1 * ce + rce,
         "nfl_rce": nfl + rce,
@@ -60,10 +93,14 @@ def test_value_is_the_formula(name):
     np.testing.assert_allclose(value, reference(name, z.numpy(), y.numpy()), atol=1e-6)
 
 
-@pytest.mark.parametrize("name", sorted(set(LOSSES) - {"elr", "nfl_rce"}))
-def test_gradient_of_stateless_losses(name):
+# Those with factors that are constants of the gradient have tests of their own.
+DETACHED = {"elr", "imae", "nfl", "nfl_mae", "nfl_rce"}
+
+
+@pytest.mark.parametrize("name", sorted(set(LOSSES) - DETACHED))
+def test_gradient_is_the_values(name):
     z, y, index = batch()
-    loss = LOSSES[name]()
+    loss = started(LOSSES[name]())
     assert torch.autograd.gradcheck(lambda z: loss(z, y, index), z.requires_grad_())
 
 
@@ -94,7 +131,7 @@ def test_gradient_of_nfl_detaches_the_focal_factor():
     focal = -factor * z.log_softmax(dim=1)
     nfl = focal.gather(1, y[:, None])[:, 0] / focal.sum(dim=1)
     theirs = torch.autograd.grad(nfl.sum(), z)[0]
-    ours = torch.autograd.grad(NFLRCE(beta=0.0)(z, y, index).sum(), z)[0]
+    ours = torch.autograd.grad(APL("nfl", None)(z, y, index).sum(), z)[0]
     torch.testing.assert_close(ours, theirs)
 
 
@@ -112,7 +149,16 @@ def test_by_hand():
     assert value(SCE(alpha=1.0, beta=1.0)) == pytest.approx(np.log(4) + 4 * 0.75)
     assert value(SCE(alpha=0.0, beta=1.0, A=-2.0)) == pytest.approx(1.5)
     nce = np.log(4) / (np.log(4) + np.log(4 / 3))
-    assert value(NFLRCE(gamma=0.0, beta=0.0)) == pytest.approx(nce)
+    assert value(APL("nfl", None, gamma=0.0)) == pytest.approx(nce)
+    assert value(APL("nce", "mae", 2.0, 3.0)) == pytest.approx(2 * nce + 3 * 0.75)
+    assert value(Focal(gamma=2.0)) == pytest.approx(0.75**2 * np.log(4))
+    half = 0.5 * np.log(4) + 0.5 * np.log(4 / 3)
+    assert value(HardBootstrap(beta=0.5)) == pytest.approx(half)
+    assert value(LabelSmoothing(smoothing=1.0)) == pytest.approx(half)
+    entropy = 0.75 * np.log(4 / 3) + 0.25 * np.log(4)
+    assert value(SoftBootstrap(beta=0.0)) == pytest.approx(entropy)
+    # alone in its batch, its gradient has an L1 norm of 1: the weight is 1 / 1.5
+    assert value(IMAE()) == pytest.approx(np.log(4) / 1.5)
     # target after one step: 0.3 * (3/4, 1/4); inner product 0.3 * (9/16 + 1/16)
     assert value(ELR(lam=1.0)) == pytest.approx(np.log(4) + np.log(1 - 0.3 * 10 / 16))
 
@@ -123,7 +169,99 @@ def test_limits():
     torch.testing.assert_close(GCE(q=1e-9)(z, y, index), ce)
     torch.testing.assert_close(GCE(q=1.0)(z, y, index), MAE()(z, y, index))
     torch.testing.assert_close(SCE(alpha=1.0, beta=0.0)(z, y, index), ce)
-    torch.testing.assert_close(started(ELR(lam=0.0))(z, y, index), ce)
+    for loss in (
+        ELR(lam=0.0),
+        Focal(gamma=0.0),
+        HardBootstrap(beta=1.0),
+        LabelSmoothing(smoothing=0.0),
+        ProgressiveBootstrap(),
+        SoftBootstrap(beta=1.0),
+    ):
+        torch.testing.assert_close(started(loss)(z, y, index), ce)
+    nfl = APL("nfl", None, gamma=0.0)(z, y, index)
+    torch.testing.assert_close(nfl, APL("nce", None)(z, y, index))
+    gce = started(TruncatedGCE())(z, y, index)
+    torch.testing.assert_close(gce, GCE()(z, y, index))
+
+
+def test_normalised_losses_sum_to_one_over_the_labels():
+    z, _, index = batch()
+    for active in ("nce", "nfl"):
+        loss = APL(active, None)
+        total = sum(loss(z, torch.full((6,), y), index) for y in range(4))
+        torch.testing.assert_close(total, torch.ones_like(total))
+
+
+def test_robust_losses_are_symmetric():
+    """Summed over all labels they are constant: symmetric noise only scales them."""
+    z, _, index = batch()
+    for name in ("mae", "rce", "nce", "nfl", "nce_rce", "nfl_mae"):
+        loss = LOSSES[name]()
+        total = sum(loss(z, torch.full((6,), y), index) for y in range(4))
+        assert total.std() < 1e-6, name
+
+
+def test_imae_weighs_gradients():
+    z, y, index = batch()
+    z.requires_grad_()
+    p = z.detach().softmax(dim=1).gather(1, y[:, None])[:, 0]
+    gradient = torch.autograd.grad(IMAE(T=5.0)(z, y, index).sum(), z)[0]
+    norms = gradient.abs().sum(dim=1)
+    expected = (5 * p * (1 - p)).exp()
+    torch.testing.assert_close(norms, expected / expected.mean())
+    ce = torch.nn.functional.cross_entropy(z, y, reduction="none")
+    direction = torch.autograd.grad(ce.sum(), z)[0]
+    cosine = torch.nn.functional.cosine_similarity(gradient, direction)
+    torch.testing.assert_close(cosine, torch.ones_like(cosine))
+
+
+def test_truncated_gce_prunes_on_schedule_and_takes_back():
+    """Labels of probability 0.9, 0.5 and 0.1: only the first is above k."""
+    p = torch.tensor([0.9, 0.5, 0.1], dtype=torch.float64)
+    z = torch.stack([p, 1 - p], dim=1).log().requires_grad_()
+    y, index = torch.zeros(3, dtype=torch.int64), torch.arange(3)
+    loss = TruncatedGCE(begin=0.5, every=2)
+    started(loss, 3, 2)
+    kept = []
+    for epoch in range(8):
+        loss.on_epoch(epoch, n_epochs=8)
+        kept.append(loss.state_["kept"].tolist())
+        flipped = z.flip(1) if epoch >= 4 else z
+        gradient = torch.autograd.grad(loss(flipped, y, index).sum(), z)[0]
+        assert (gradient.abs().sum(dim=1) > 0).double().tolist() == kept[-1]
+    assert kept[:4] == [[1, 1, 1]] * 4
+    assert kept[4:6] == [[1, 0, 0]] * 2  # not again in between
+    assert kept[6:] == [[0, 0, 1]] * 2
+
+
+def test_truncated_gce_is_cut_off_where_gce_is_at_k():
+    z, y, index = batch()
+    loss = started(TruncatedGCE(q=0.5, k=0.25))
+    loss.state_["kept"].zero_()
+    np.testing.assert_allclose(loss(z, y, index), (1 - 0.5) / 0.5)
+
+
+def test_progressive_bootstrap_ends_with_the_network(digits):
+    loss = started(ProgressiveBootstrap())
+    z, y, index = batch()
+    alphas = []
+    for epoch in range(4):
+        loss.on_epoch(epoch, n_epochs=4)
+        alphas.append(loss.alpha_)
+        own = -z.log_softmax(dim=1).amax(dim=1)
+        ce = torch.nn.functional.cross_entropy(z, y, reduction="none")
+        expected = loss.alpha_ * ce + (1 - loss.alpha_) * own
+        torch.testing.assert_close(loss(z, y, index), expected)
+    assert alphas == [1.0, 0.75, 0.5, 0.25]
+    heard = []
+
+    class Listening(ProgressiveBootstrap):
+        def on_epoch(self, epoch, n_epochs):
+            super().on_epoch(epoch, n_epochs)
+            heard.append(self.alpha_)
+
+    NoisyRobustClassifier(Listening(), max_epochs=5, random_state=0).fit(*digits)
+    np.testing.assert_allclose(heard, [1.0, 0.8, 0.6, 0.4, 0.2])
 
 
 def test_elr_targets_follow_samples_whatever_the_batch():
@@ -155,9 +293,19 @@ def test_extreme_logits_are_finite(name, dtype):
         (ELR(beta=1.0), "beta"),
         (GCE(q=0.0), "q"),
         (SCE(A=1.0), "A"),
-        (NFLRCE(gamma=float("nan")), "gamma"),
+        (APL(gamma=float("nan")), "gamma"),
+        (APL(active="ce"), "active"),
+        (APL(active=None, passive=None), "active"),
+        (Focal(gamma=-1), "gamma"),
+        (HardBootstrap(beta=2), "beta"),
+        (SoftBootstrap(beta=-1), "beta"),
+        (ProgressiveBootstrap(power=0), "power"),
+        (LabelSmoothing(smoothing=1.5), "smoothing"),
+        (TruncatedGCE(k=1.0), "k"),
+        (TruncatedGCE(every=0), "every"),
+        (IMAE(T=-1), "T"),
     ],
 )
 def test_bad_parameters_are_named(loss, parameter):
-    with pytest.raises(ValueError, match=f"{parameter}=.* is not valid"):
+    with pytest.raises(ValueError, match=f"{parameter}=.*(is not valid|no loss)"):
         loss.check()

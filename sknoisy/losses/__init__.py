@@ -1,20 +1,55 @@
 """Losses for labels that are partly wrong, one family a file."""
 
-from sknoisy.losses.apl import NFLRCE
+from functools import partial
+
+from sknoisy.losses.apl import APL
 from sknoisy.losses.base import Loss
-from sknoisy.losses.cross_entropy import CrossEntropy
+from sknoisy.losses.bootstrap import HardBootstrap, ProgressiveBootstrap, SoftBootstrap
+from sknoisy.losses.cross_entropy import CrossEntropy, LabelSmoothing
 from sknoisy.losses.elr import ELR
+from sknoisy.losses.focal import Focal
 from sknoisy.losses.gce import GCE
+from sknoisy.losses.imae import IMAE
 from sknoisy.losses.mae import MAE
 from sknoisy.losses.sce import SCE
+from sknoisy.losses.truncated_gce import TruncatedGCE
 
 LOSSES = {
+    "bootstrap_hard": HardBootstrap,
+    "bootstrap_progressive": ProgressiveBootstrap,
+    "bootstrap_soft": SoftBootstrap,
     "ce": CrossEntropy,
     "elr": ELR,
+    "focal": Focal,
     "gce": GCE,
+    "gce_truncated": TruncatedGCE,
+    "imae": IMAE,
+    "label_smoothing": LabelSmoothing,
     "mae": MAE,
-    "nfl_rce": NFLRCE,
+    "nce": partial(APL, "nce", None),
+    "nce_mae": partial(APL, "nce", "mae"),
+    "nce_rce": partial(APL, "nce", "rce"),
+    "nfl": partial(APL, "nfl", None),
+    "nfl_mae": partial(APL, "nfl", "mae"),
+    "nfl_rce": partial(APL, "nfl", "rce"),
+    "rce": partial(APL, None, "rce"),
     "sce": SCE,
 }
 
-__all__ = ["ELR", "GCE", "LOSSES", "MAE", "NFLRCE", "SCE", "CrossEntropy", "Loss"]
+__all__ = [
+    "APL",
+    "ELR",
+    "GCE",
+    "IMAE",
+    "LOSSES",
+    "MAE",
+    "SCE",
+    "CrossEntropy",
+    "Focal",
+    "HardBootstrap",
+    "LabelSmoothing",
+    "Loss",
+    "ProgressiveBootstrap",
+    "SoftBootstrap",
+    "TruncatedGCE",
+]

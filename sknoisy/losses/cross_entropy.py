@@ -3,6 +3,7 @@
 from torch.nn import functional as F
 
 from sknoisy.losses.base import Loss
+from sknoisy.parameters import check_real
 
 
 def cross_entropy(logits, target):
@@ -33,3 +34,37 @@ class CrossEntropy(Loss):
 
     def __call__(self, logits, target, index):  # noqa: D102
         return cross_entropy(logits, target)
+
+
+class LabelSmoothing(Loss):
+    """Cross-entropy of labels of which a share is spread over all classes.
+
+    Parameters
+    ----------
+    smoothing : float, default=0.1
+        Share of the label that is spread evenly over all classes, in [0, 1].
+
+    References
+    ----------
+    Szegedy et al., Rethinking the Inception Architecture for Computer Vision, CVPR
+    2016. On noisy labels: Lukasik et al., Does Label Smoothing Mitigate Label Noise?,
+    ICML 2020.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sknoisy.losses import LabelSmoothing
+    >>> LabelSmoothing()(torch.zeros(1, 4), torch.tensor([2]), None)
+    tensor([1.3863])
+    """
+
+    def __init__(self, smoothing=0.1):
+        self.smoothing = smoothing
+
+    def check(self):  # noqa: D102
+        check_real("smoothing", self.smoothing, "[0, 1]")
+
+    def __call__(self, logits, target, index):  # noqa: D102
+        return F.cross_entropy(
+            logits, target, reduction="none", label_smoothing=self.smoothing
+        )

@@ -37,7 +37,7 @@ class GCE(Loss):
     References
     ----------
     Zhang and Sabuncu, Generalized Cross Entropy Loss for Training Deep Neural
-    Networks with Noisy Labels, NeurIPS 2018. This is the loss without truncation.
+    Networks with Noisy Labels, NeurIPS 2018. See :class:`TruncatedGCE`.
 
     Examples
     --------
