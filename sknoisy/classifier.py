@@ -30,7 +30,7 @@ class NoisyRobustClassifier(ClassifierMixin, TorchEstimator):
     Parameters
     ----------
     loss : str or Loss, default="elr"
-        The loss, a key of ``sknoisy.losses.LOSSES``: "ce", "elr", "gce", "nfl_rce", ...;
+        The loss: a key of ``sknoisy.losses.LOSSES``, such as "ce", "elr" or "nfl_rce";
         ``loss__lam`` and the like reach its parameters.
     encoder : str or callable, default="auto"
         "auto": the encoder of the lazy features, else "mlp" for vectors and "convnet"

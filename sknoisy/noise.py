@@ -16,6 +16,16 @@ from sknoisy.parameters import check_real, unknown
 
 CIFAR10_CONFUSIONS = {9: 1, 2: 0, 3: 5, 5: 3, 4: 7}  # truck, bird, cat and dog, deer
 
+# The superclass of each of CIFAR-100's classes, both in alphabetical order.
+CIFAR100_SUPERCLASSES = np.array(
+    """
+    4 1 14 8 0 6 7 7 18 3 3 14 9 18 7 11 3 9 7 11 6 11 5 10 7 6 13 15 3 15 0 11 1 10 12
+    14 16 9 11 5 5 19 8 8 15 13 14 17 18 10 16 4 17 4 2 0 17 4 18 17 10 3 2 12 12 16 12
+    1 9 19 2 10 0 1 16 12 9 13 15 13 16 19 2 4 6 19 5 5 8 19 18 1 2 15 6 0 17 8 14 13
+    """.split(),
+    dtype=int,
+)
+
 
 @dataclass(frozen=True)
 class NoisyLabels:
@@ -187,6 +197,138 @@ def asymmetric_cifar10(y, rate, random_state=None):
     return _noisy_labels(classes, codes, noisy)
 
 
+def asymmetric_cifar100_consecutive(y, rate, random_state=None):
+    """Give classes of CIFAR-100 the next of five consecutive classes' label.
+
+    "Asymmetric noise" in the official codes of the active passive losses, ELR, JoCoR
+    and UNICON: class ids 5i to 5i + 4 are a circle. In alphabetical order these are
+    not superclasses: apple becomes aquarium fish.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_samples,)
+        Clean labels of CIFAR-100: its hundred classes in their usual order.
+    rate : float
+        Share of each class's labels that become wrong, in [0, 1).
+    random_state : int, RandomState or None, default=None
+        Source of randomness.
+
+    Returns
+    -------
+    noisy : NoisyLabels
+        The noisy labels and what is known of them.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sknoisy.noise import asymmetric_cifar100_consecutive
+    >>> noisy = asymmetric_cifar100_consecutive(np.arange(1000) % 100, 0.4, 0)
+    >>> noisy.transition_matrix[4, [4, 0]]
+    array([0.6, 0.4])
+    """
+    return _within_groups(y, rate, random_state, np.arange(100) // 5, next_one=True)
+
+
+def asymmetric_cifar100_circular(y, rate, random_state=None):
+    """Give classes of CIFAR-100 the label of the next class of their superclass.
+
+    "Asymmetric noise" of MOIT: the five classes of each true superclass are a circle.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_samples,)
+        Clean labels of CIFAR-100: its hundred classes in their usual order.
+    rate : float
+        Share of each class's labels that become wrong, in [0, 1).
+    random_state : int, RandomState or None, default=None
+        Source of randomness.
+
+    Returns
+    -------
+    noisy : NoisyLabels
+        The noisy labels and what is known of them.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sknoisy.noise import asymmetric_cifar100_circular
+    >>> noisy = asymmetric_cifar100_circular(np.arange(1000) % 100, 0.4, 0)
+    >>> noisy.transition_matrix[0, [0, 51]]  # apple becomes mushroom
+    array([0.6, 0.4])
+    """
+    groups = CIFAR100_SUPERCLASSES
+    return _within_groups(y, rate, random_state, groups, next_one=True)
+
+
+def asymmetric_cifar100_sibling(y, rate, random_state=None):
+    """Give classes of CIFAR-100 the label of a random class of their superclass.
+
+    "Asymmetric noise" of C2D: one of the four others of the true superclass.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_samples,)
+        Clean labels of CIFAR-100: its hundred classes in their usual order.
+    rate : float
+        Share of each class's labels that become wrong, in [0, 1).
+    random_state : int, RandomState or None, default=None
+        Source of randomness.
+
+    Returns
+    -------
+    noisy : NoisyLabels
+        The noisy labels and what is known of them.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sknoisy.noise import asymmetric_cifar100_sibling
+    >>> asymmetric_cifar100_sibling(np.arange(1000) % 100, 0.4, 0).rate
+    0.4
+    """
+    groups = CIFAR100_SUPERCLASSES
+    return _within_groups(y, rate, random_state, groups, next_one=False)
+
+
+def class_conditional(y, transition_matrix, random_state=None):
+    """Draw each label from its class's row of a transition matrix.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_samples,)
+        Clean labels.
+    transition_matrix : array-like of shape (n_classes, n_classes)
+        Probability of each label (column) for each clean class (row), in the sorted
+        order of the classes.
+    random_state : int, RandomState or None, default=None
+        Source of randomness.
+
+    Returns
+    -------
+    noisy : NoisyLabels
+        The noisy labels and what is known of them; the realised transition matrix
+        scatters around the given one.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sknoisy.noise import class_conditional
+    >>> T = [[1.0, 0.0], [0.5, 0.5]]
+    >>> class_conditional(np.repeat([0, 1], 50), T, random_state=0).transition_matrix[0]
+    array([1., 0.])
+    """
+    classes, codes, rng = _prepare(y, 0.0, random_state)
+    T = np.asarray(transition_matrix, dtype=float)
+    n = len(classes)
+    if T.shape != (n, n) or not np.allclose(T.sum(axis=1), 1) or T.min() < 0:
+        raise ValueError(
+            f"transition_matrix of shape {T.shape} is not valid: for {n} classes it "
+            f"must be of shape ({n}, {n}), without negative numbers, its rows summing "
+            "to 1."
+        )
+    return _noisy_labels(classes, codes, _draw(T[codes], rng))
+
+
 def instance_dependent(y, rate, X, random_state=None):
     """Let each sample's features decide how likely and into what its label changes.
 
@@ -242,13 +384,15 @@ def instance_dependent(y, rate, X, random_state=None):
         scores[:, c] = -np.inf
         probs = rates[rows, None] * softmax(scores, axis=1)
         probs[:, c] = 1 - rates[rows]
-        draws = rng.random_sample((len(rows), 1)) * probs.sum(axis=1, keepdims=True)
-        noisy[rows] = (probs.cumsum(axis=1) < draws).sum(axis=1).clip(max=n_classes - 1)
+        noisy[rows] = _draw(probs, rng)
     return _noisy_labels(classes, codes, noisy)
 
 
 NOISES = {
     "asymmetric_cifar10": asymmetric_cifar10,
+    "asymmetric_cifar100_circular": asymmetric_cifar100_circular,
+    "asymmetric_cifar100_consecutive": asymmetric_cifar100_consecutive,
+    "asymmetric_cifar100_sibling": asymmetric_cifar100_sibling,
     "instance_dependent": instance_dependent,
     "pair_flip": pair_flip,
     "symmetric_exclusive": symmetric_exclusive,
@@ -307,6 +451,28 @@ def _choose(codes, rate, rng):
         rows = np.flatnonzero(codes == c)
         chosen.append(rng.permutation(rows)[: round(rate * len(rows))])
     return np.concatenate(chosen)
+
+
+def _within_groups(y, rate, random_state, groups, next_one):
+    """Give labels of another class of their group: the next one, or any."""
+    classes, codes, rng = _prepare(y, rate, random_state)
+    if len(classes) != len(groups):
+        raise ValueError(f"y holds {len(classes)} classes, but CIFAR-100 has 100.")
+    noisy = codes.copy()
+    chosen = _choose(codes, rate, rng)
+    steps = 1 if next_one else rng.randint(1, 5, size=len(chosen))
+    members = np.argsort(groups, kind="stable")  # five of a group after each other
+    place = np.argsort(members)[codes[chosen]]
+    noisy[chosen] = members[place // 5 * 5 + (place + steps) % 5]
+    return _noisy_labels(classes, codes, noisy)
+
+
+def _draw(probs, rng):
+    """Draw a column of each row of probabilities."""
+    draws = rng.random_sample((len(probs), 1)) * probs.sum(axis=1, keepdims=True)
+    # The last column with a probability, where rounding leaves a draw beyond all.
+    last = probs.shape[1] - 1 - (probs[:, ::-1] > 0).argmax(axis=1)
+    return np.minimum((probs.cumsum(axis=1) <= draws).sum(axis=1), last)
 
 
 def _noisy_labels(classes, codes, noisy):

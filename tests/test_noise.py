@@ -2,9 +2,11 @@ import numpy as np
 import pytest
 
 from sknoisy.noise import (
+    CIFAR100_SUPERCLASSES,
     NOISES,
     add_noise,
     asymmetric_cifar10,
+    class_conditional,
     instance_dependent,
     pair_flip,
     symmetric_exclusive,
@@ -12,32 +14,40 @@ from sknoisy.noise import (
 )
 
 Y = np.repeat(np.arange(10), 500)
+Y100 = np.repeat(np.arange(100), 50)
 X = np.random.default_rng(0).random((len(Y), 12))
+
+
+def labels_for(noise):
+    return Y100 if "cifar100" in noise else Y
 
 
 @pytest.mark.parametrize("noise", NOISES)
 def test_what_is_reported_is_what_happened(noise):
-    noisy = add_noise(Y, noise, 0.3, X=X, random_state=0)
-    np.testing.assert_array_equal(noisy.is_wrong, noisy.y != Y)
-    assert noisy.rate == pytest.approx((noisy.y != Y).mean())
-    for c in range(10):
-        shares = np.bincount(noisy.y[c == Y], minlength=10) / 500
+    y = labels_for(noise)
+    noisy = add_noise(y, noise, 0.3, X=X, random_state=0)
+    np.testing.assert_array_equal(noisy.is_wrong, noisy.y != y)
+    assert noisy.rate == pytest.approx((noisy.y != y).mean())
+    for c in range(len(noisy.classes)):
+        labels = noisy.y[y == c]
+        shares = np.bincount(labels, minlength=len(noisy.classes)) / len(labels)
         np.testing.assert_allclose(noisy.transition_matrix[c], shares)
 
 
 @pytest.mark.parametrize("noise", NOISES)
 def test_same_seed_same_labels_and_clean_ones_stay(noise):
-    y = Y.copy()
+    clean = labels_for(noise)
+    y = clean.copy()
     a = add_noise(y, noise, 0.3, X=X, random_state=1).y
     np.testing.assert_array_equal(a, add_noise(y, noise, 0.3, X=X, random_state=1).y)
     assert (a != add_noise(y, noise, 0.3, X=X, random_state=2).y).any()
-    np.testing.assert_array_equal(y, Y)
+    np.testing.assert_array_equal(y, clean)
 
 
 @pytest.mark.parametrize("noise", NOISES)
 def test_rate_zero_changes_nothing(noise):
     if noise != "instance_dependent":  # whose rates scatter around the mean
-        assert add_noise(Y, noise, 0.0, X=X).rate == 0
+        assert add_noise(labels_for(noise), noise, 0.0).rate == 0
 
 
 def test_symmetric_exclusive():
@@ -72,6 +82,49 @@ def test_asymmetric_cifar10_on_names():
         ("deer", "horse"),
     }
     assert noisy.rate == pytest.approx(0.2)
+
+
+def test_superclasses_have_five_classes_each():
+    assert (np.bincount(CIFAR100_SUPERCLASSES) == 5).all()
+    # apple, mushroom, orange, pear and sweet pepper are fruit and vegetables
+    assert set(np.flatnonzero(CIFAR100_SUPERCLASSES == 4)) == {0, 51, 53, 57, 83}
+
+
+def test_three_meanings_of_asymmetric_cifar100():
+    meanings = {
+        name: NOISES[f"asymmetric_cifar100_{name}"](Y100, 0.4, random_state=0)
+        for name in ("consecutive", "circular", "sibling")
+    }
+    for noisy in meanings.values():
+        assert noisy.rate == pytest.approx(0.4)
+    wrong_of_apple = {
+        name: set(np.flatnonzero(noisy.transition_matrix[0])) - {0}
+        for name, noisy in meanings.items()
+    }
+    assert wrong_of_apple == {
+        "consecutive": {1},
+        "circular": {51},
+        "sibling": {51, 53, 57, 83},
+    }
+    T = meanings["circular"].transition_matrix
+    assert T[83, 0] == pytest.approx(0.4)  # sweet pepper, the last, becomes apple
+    assert meanings["consecutive"].transition_matrix[9, 5] == pytest.approx(0.4)
+
+
+def test_class_conditional_realises_any_matrix():
+    T = np.random.default_rng(0).dirichlet(np.ones(10), size=10)
+    noisy = class_conditional(Y, T, random_state=0)
+    np.testing.assert_allclose(noisy.transition_matrix, T, atol=0.08)
+    identity = class_conditional(Y, np.eye(10), random_state=0)
+    assert identity.rate == 0
+
+
+@pytest.mark.parametrize(
+    "T", [np.eye(9), np.full((10, 10), 0.2), 2 * np.eye(10) - 0.1, np.zeros((10, 10))]
+)
+def test_bad_transition_matrix(T):
+    with pytest.raises(ValueError, match="transition_matrix of shape .* is not valid"):
+        class_conditional(Y, T)
 
 
 def test_instance_dependent_noise_depends_on_the_sample():
