@@ -77,12 +77,16 @@ class Limit:
         self.x = to_channels_last(x.to(device))
         self.optimizer = OPTIMIZERS[optimizer](self.net.parameters(), lr)
 
+    def autocast(self):
+        """As the estimators do, and for the peers, too."""
+        enabled = self.precision is not None
+        return torch.autocast(self.device.type, self.precision, enabled=enabled)
+
     def epoch(self):
         self.net.train()
         for _ in range(self.n_steps):
             self.optimizer.zero_grad(set_to_none=True)
-            enabled = self.precision is not None
-            with torch.autocast(self.device.type, self.precision, enabled=enabled):
+            with self.autocast():
                 if self.task in METHODS:
                     loss = self.method.loss(self.net, self.x, self.x.clone())
                 else:
@@ -159,11 +163,12 @@ class Lightly(Limit):
         self.net.train()
         total = 0.0
         for views in self.loader:
-            a, b = (
-                self.net["projector"](self.net["encoder"](v.to(self.device)))
-                for v in views
-            )
-            loss = self.loss(a, b)
+            with self.autocast():
+                a, b = (
+                    self.net["projector"](self.net["encoder"](v.to(self.device)))
+                    for v in views
+                )
+                loss = self.loss(a, b)
             total += loss.item()
             loss.backward()
             self.optimizer.step()
@@ -194,7 +199,9 @@ class Kornia(Limit):
             batch = self.images[index].float() / 255
             self.optimizer.zero_grad(set_to_none=True)
             a, b = (to_channels_last(self.views(batch)) for _ in range(2))
-            self.method.loss(self.net, a, b).backward()
+            with self.autocast():
+                loss = self.method.loss(self.net, a, b)
+            loss.backward()
             self.optimizer.step()
         synchronize(self.device)
 

@@ -4,6 +4,7 @@ import math
 import os
 import warnings
 
+import numpy as np
 import torch
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
@@ -56,7 +57,7 @@ class TorchEstimator(NamedMethods, CallbackSupportMixin, BaseEstimator):
                 self.n_features_in_ = inputs.shape[1]
             return inputs, trained
         try:
-            inputs = validate_data(
+            checked = validate_data(
                 self,
                 inputs,
                 reset=reset,
@@ -69,7 +70,9 @@ class TorchEstimator(NamedMethods, CallbackSupportMixin, BaseEstimator):
             if not hint:
                 raise
             raise ValueError(f"{error} {hint}") from error
-        return inputs, trained
+        # scikit-learn returns a memmap as an array, which would not be streamed.
+        as_it_was = isinstance(inputs, np.memmap) and inputs.dtype == checked.dtype
+        return inputs if as_it_was else checked, trained
 
     def _features_hint(self, X):
         return ""

@@ -218,14 +218,17 @@ class NoisyRobustClassifier(ClassifierMixin, TorchEstimator):
         """Train one epoch from the current state.
 
         The first call starts a training as ``fit`` does; later ones go on with the
-        optimiser, the schedule and the loss's state of each sample, which is kept as
-        long as the number of samples is the same. After `max_epochs` the learning
-        rate stays at its end.
+        optimiser, the schedule and what is kept for each sample. After `max_epochs`
+        the learning rate stays at its end. Parameters that were changed in between
+        hold from the next epoch on; the optimiser then starts anew.
 
         Parameters
         ----------
         X, y : array-like
-            As for ``fit``.
+            As for ``fit``. X must hold the same samples in the same order in every
+            call, for the loss and ``label_quality_`` know samples by their position;
+            y may change. X of another length starts their state anew. This is not
+            for streams of data.
         classes : array-like of shape (n_classes,), default=None
             All classes that y may ever hold; by default those of the first y.
 
@@ -329,7 +332,7 @@ class NoisyRobustClassifier(ClassifierMixin, TorchEstimator):
             warmup = max(1, self.max_epochs // 10) if architecture.pretrained else 0
         if self.compile:
             network.compile()
-        return FineTuning(
+        training = FineTuning(
             network.to(settings.device),
             resolve("loss", self.loss, LOSSES, Loss),
             resolve_views(self.views, spec, "weak"),
@@ -339,6 +342,12 @@ class NoisyRobustClassifier(ClassifierMixin, TorchEstimator):
             seed=seed,
             history=history,
         )
+        training.parameters = self._parameters()
+        return training
+
+    def _parameters(self):
+        """Return the parameters in a form that compares."""
+        return {k: repr(v) for k, v in self.get_params().items()}
 
     def _continue(self, X, y):
         """Check the data of one epoch more; return what :meth:`_begin` returns."""
@@ -350,10 +359,11 @@ class NoisyRobustClassifier(ClassifierMixin, TorchEstimator):
         known = self.classes_, self._architecture
         store = self._architecture.blueprint.spec.open(inputs)
         training = getattr(self, "_training", None)
-        if training is not None:
+        if training is not None and training.parameters == self._parameters():
+            training.network.to(training.settings.device)
             training.attach(store, codes, len(self.classes_))
             return training, *known
-        # Loaded from a file, which has no optimiser: its momentum starts anew.
+        # Loaded from a file, or with other parameters: the optimiser starts anew.
         training = self._training_of(
             self._network_on("cpu"),
             self._architecture,
@@ -381,7 +391,7 @@ class NoisyRobustClassifier(ClassifierMixin, TorchEstimator):
         return self
 
     def _logits(self, X):
-        check_is_fitted(self)
+        check_is_fitted(self, "classes_")
         inputs, _ = self._read(X, reset=False)
         store = self._architecture.blueprint.spec.open(inputs)
         device = resolve_device(self.device, fallback=True)

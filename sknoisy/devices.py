@@ -85,12 +85,21 @@ def forward_all(module, store, device, precision=None):
     module.eval()
     step = inference_batch(store.spec, device)
     outputs = []
-    indices = torch.arange(len(store), device=device).split(step)
-    for _, batch in stream(store, indices, device):
+    n_batches = math.ceil(len(store) / step)
+    for _, batch in stream(store, torch.arange(len(store)), n_batches, device):
         batch = to_channels_last(batch)
         with torch.autocast(device.type, precision, enabled=precision is not None):
             outputs.append(module(batch).float())
     return torch.cat(outputs).cpu().numpy()
+
+
+def full_precision(tensor):
+    """Return a context in which nothing is rounded to bfloat16.
+
+    Views and losses are computed in float32 where the networks are not: losses divide
+    by temperatures and sum over many pairs.
+    """
+    return torch.autocast(tensor.device.type, enabled=False)
 
 
 def to_channels_last(batch):
@@ -107,6 +116,9 @@ def resolve_precision(precision, device):
     bfloat16 was measured to be slower.
     """
     if precision == "auto":
-        fast = device.type == "cuda" and torch.cuda.is_bf16_supported()
-        return torch.bfloat16 if fast else None
+        if device.type != "cuda":
+            return None
+        # Older GPUs emulate bfloat16, slowly; those of AMD do not.
+        fast = torch.cuda.get_device_capability(device) >= (8, 0)
+        return torch.bfloat16 if fast or torch.version.hip else None
     return torch.bfloat16 if precision == "bfloat16" else None

@@ -125,7 +125,7 @@ def build_encoder(encoder, shape, weights=None, generator=None):
             f"encoder={encoder!r} is not valid: it returned "
             f"{type(module).__name__}, not a torch.nn.Module."
         )
-    return _with_n_features(module, shape)
+    return _with_n_features(module, shape, type(module).__name__)
 
 
 def build(factory, *args, generator=None):
@@ -215,14 +215,16 @@ def _published(encoder, shape, weights=None):
         net = torchvision.models.get_model(encoder)
     if weights not in (None, "imagenet"):
         net.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
+    if getattr(net, "aux_logits", False):  # classifiers on the way, of two models
+        net.aux_logits = False
+        for name in ("aux1", "aux2", "AuxLogits"):
+            setattr(net, name, None)
     names = [name for name, m in net.named_modules() if isinstance(m, nn.Linear)]
     if not names:  # such as SqueezeNet, which ends in a convolution
-        return _with_n_features(net, shape)
+        return _with_n_features(net, shape, encoder)
     *path, last = names[-1].split(".")
-    parent = net.get_submodule(".".join(path))
-    net.n_features = getattr(parent, last).in_features
-    setattr(parent, last, nn.Identity())
-    return net
+    setattr(net.get_submodule(".".join(path)), last, nn.Identity())
+    return _with_n_features(net, shape, encoder)
 
 
 def _pretrained(encoder, shape, weights):
@@ -247,22 +249,22 @@ class _Pooled(nn.Module):
         return y.mean(dim=tuple(range(2, y.ndim))) if y.ndim > 2 else y
 
 
-def _with_n_features(module, shape):
+def _with_n_features(module, shape, name):
     """Find out how many features a module gives, by a batch of zeros."""
     was_training = module.training
     with torch.no_grad():
         try:
             features = module.eval()(torch.zeros(2, *shape))
-        except RuntimeError as error:
+        except (RuntimeError, AssertionError, ValueError) as error:
             raise ValueError(
-                f"encoder={type(module).__name__} is not valid: it fails on samples of "
-                f"shape {tuple(shape)}: {error}"
+                f"encoder={name!r} is not valid: it fails on samples of shape "
+                f"{tuple(shape)}: {error}"
             ) from error
     module.train(was_training)
     if not isinstance(features, torch.Tensor) or features.ndim < 2:
         raise ValueError(
-            f"encoder={type(module).__name__} is not valid: it must return a tensor "
-            "of shape (n, n_features)."
+            f"encoder={name!r} is not valid: it must return a tensor of shape "
+            "(n, n_features)."
         )
     if features.ndim > 2:
         module = _Pooled(module)

@@ -78,8 +78,9 @@ class FineTuning:
         if dynamics.shape[1] != len(self.data):
             return
         self.dynamics.load(dynamics)
-        for name, array in loss_state.items():
-            self.loss.state_[name].copy_(torch.from_numpy(array))
+        for name, tensor in self.loss.state_.items():
+            if name in loss_state and loss_state[name].shape == tensor.shape:
+                tensor.copy_(torch.from_numpy(loss_state[name]))
 
     def attach(self, store, codes, n_classes):
         """Give the data of the next epochs; state of samples is kept if it fits."""

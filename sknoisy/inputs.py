@@ -8,6 +8,7 @@ images stay uint8 until they are there.
 """
 
 import os
+import warnings
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -96,7 +97,29 @@ class InputSpec:
                 f"X has samples of shape {found}, but the training X held {self}."
                 + (hint if self.kind == "image" else "")
             )
+        self._check_range(X)
         return ArrayStore(X, self)
+
+    def _check_range(self, X):
+        """Notice images of another range than the training X's."""
+        if self.kind == "vector" or len(X) == 0:
+            return
+        is_uint8 = X.dtype in (np.uint8, torch.uint8)
+        if is_uint8 and (self.low, self.high) == (0.0, 1.0):
+            raise ValueError(
+                "X holds uint8 images, but the training X held floats in [0, 1]: pass "
+                "X / 255."
+            )
+        if is_uint8 or (self.low, self.high) != (0.0, 255.0):
+            return
+        if X.dtype.kind == "f" if isinstance(X, np.ndarray) else X.is_floating_point():
+            if float(X.max()) <= 1.0:
+                warnings.warn(
+                    "X holds floats of at most 1, but the training X held images from "
+                    "0 to 255: these are all but black. Pass 255 * X if they are not.",
+                    UserWarning,
+                    stacklevel=4,
+                )
 
     def _sample_shape(self):
         c, *size = self.shape

@@ -72,7 +72,7 @@ def _as_column(y):
 
 def _check_complete(y):
     if y.dtype == object:
-        missing = np.array([v is None or v != v for v in y], dtype=bool)
+        missing = np.array([v is None or (v == v) is not True for v in y], dtype=bool)
     elif y.dtype.kind == "f":
         missing = np.isnan(y)
     else:

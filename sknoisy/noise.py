@@ -342,7 +342,8 @@ def instance_dependent(y, rate, X, random_state=None):
     y : array-like of shape (n_samples,)
         Clean labels.
     rate : float
-        Expected share of wrong labels, in [0, 1).
+        Mean of that distribution before it is cut, in [0, 1): about the share of wrong
+        labels, but for rates near 0, which the cut raises (0.08 for 0, 0.13 for 0.1).
     X : array-like of shape (n_samples, ...)
         What the noise depends on. The authors' code passes raw pixels, 0 to 255, so
         that the softmax is all but a maximum and similar images get the same wrong

@@ -64,18 +64,19 @@ class LARS(torch.optim.Optimizer):
         )
         weight_norms = torch._foreach_norm([params[i] for i in weights])
         grad_norms = torch._foreach_norm(decayed)
-        for i, step, w, g in zip(
-            weights, decayed, weight_norms, grad_norms, strict=True
-        ):
-            rate = torch.where(w > 0, self.trust * w / g, 1.0).clamp(max=1.0)
-            grads[i] = step.mul_(rate)
-        buffers = [self.state[p].get("momentum") for p in params]
-        for p, grad, buffer in zip(params, grads, buffers, strict=True):
-            if buffer is None:
-                self.state[p]["momentum"] = grad.clone()
-            else:
-                buffer.mul_(group["momentum"]).add_(grad)
-        momenta = [self.state[p]["momentum"] for p in params]
+        if weights:
+            w, g = torch.stack(weight_norms), torch.stack(grad_norms)
+            rates = torch.where(w > 0, self.trust * w / g, 1.0).clamp(max=1.0)
+            torch._foreach_mul_(decayed, list(rates.unbind()))
+        for i, step in zip(weights, decayed, strict=True):
+            grads[i] = step
+        momenta = []
+        for p in params:
+            if "momentum" not in self.state[p]:
+                self.state[p]["momentum"] = torch.zeros_like(p)
+            momenta.append(self.state[p]["momentum"])
+        torch._foreach_mul_(momenta, group["momentum"])
+        torch._foreach_add_(momenta, grads)
         torch._foreach_add_(params, momenta, alpha=-group["lr"])
 
 

@@ -1,6 +1,11 @@
 """SSLPretrainer: learns a representation of X without labels."""
 
+import os
+import warnings
+from dataclasses import replace
+
 import numpy as np
+import torch
 from joblib import Memory
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin, clone
 from sklearn.utils.validation import check_is_fitted, check_memory
@@ -9,6 +14,7 @@ from torch import nn
 from sknoisy.base import TorchEstimator, generator, is_array_output
 from sknoisy.encoders import build, load_numpy_state, numpy_state
 from sknoisy.features import LazyFeatures, TrainedEncoder
+from sknoisy.inputs import is_paths
 from sknoisy.parameters import check_choice, check_integer, resolve
 from sknoisy.progress import Progress, with_callbacks
 from sknoisy.selfsup import METHODS, SelfSupervised
@@ -202,10 +208,18 @@ class SSLPretrainer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TorchEsti
         features : LazyFeatures or ndarray of shape (n_samples, n_features), float32
             See the parameter `output`. Nothing is computed before it is asked for.
         """
-        check_is_fitted(self)
+        check_is_fitted(self, "encoder_")
         inputs, _ = self._read(X, reset=False)
         self.encoder_.spec.open(inputs)
         features = LazyFeatures(inputs, self.encoder_)
+        if is_array_output(self) and not hasattr(self, "_sklearn_output_config"):
+            warnings.warn(
+                "scikit-learn's global transform_output makes features a data frame: "
+                "classifiers after this cannot fine-tune the encoder. Call "
+                'set_output(transform="default") on SSLPretrainer to let them.',
+                UserWarning,
+                stacklevel=2,
+            )
         if self.output == "array" or is_array_output(self):
             return np.asarray(features)
         return features
@@ -221,11 +235,17 @@ class SSLPretrainer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TorchEsti
         plain = clone(self).set_params(
             memory=None, output="lazy", callbacks=None, verbose=None
         )
-        arguments = memory.cache(_pretrain_cached, ignore=["reporting"])
-        return arguments(plain, inputs, trained, reporting=self)
+        if isinstance(inputs, torch.Tensor):
+            inputs = inputs.cpu().numpy()  # tensors do not hash by value
+        files = [*inputs] if is_paths(inputs) else []
+        files += [self.weights] if self.weights not in (None, "imagenet") else []
+        stamps = [(os.stat(f).st_mtime_ns, os.stat(f).st_size) for f in files]
+        cached = memory.cache(_pretrain_cached, ignore=["reporting"])
+        return cached(plain, inputs, trained, stamps, reporting=self)
 
     def _pretrain(self, inputs, trained, reporting=None):
         """Return the trained encoder and the history."""
+        reporting = reporting or self
         seeds = self._seeds(4)
         method = resolve("method", self.method, METHODS, SelfSupervised)
         blueprint = self._blueprint(inputs, trained)
@@ -233,6 +253,7 @@ class SSLPretrainer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TorchEsti
         store = spec.open(inputs)
         share = min(self.warmup_epochs, self.max_epochs // 10) / self.max_epochs
         settings = self._settings(len(store), spec, "ssl", lr_warmup=share)
+        settings = replace(settings, callbacks=tuple(reporting.callbacks or ()))
         encoder = blueprint.build(generator(seeds[0]), load_weights=True)
         if trained is not None:
             load_numpy_state(encoder, trained.state)
@@ -242,7 +263,6 @@ class SSLPretrainer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TorchEsti
         networks = nn.ModuleDict({"encoder": encoder, **heads})
         if self.compile:
             encoder.compile()
-        reporting = reporting or self
         progress = Progress(reporting, len(store), self.max_epochs, reporting.verbose)
         net = SelfSupervisedNet(
             networks,
@@ -279,6 +299,6 @@ class SSLPretrainer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TorchEsti
         return tags
 
 
-def _pretrain_cached(pretrainer, inputs, trained, reporting):
+def _pretrain_cached(pretrainer, inputs, trained, stamps, reporting):
     """Pre-train; a function of X and the parameters, which the cache keys on."""
     return pretrainer._pretrain(inputs, trained, reporting)

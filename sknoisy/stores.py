@@ -26,10 +26,12 @@ class ArrayStore:
     def __len__(self):
         return self.array.shape[0]
 
-    @property
-    def streams(self):
-        """Whether samples come from a disk, so that they are read ahead."""
-        return isinstance(self.array, np.memmap)
+    def is_ready(self, device):
+        """Whether a batch is there at once: in memory, and on the right side of it."""
+        if isinstance(self.array, torch.Tensor):
+            return True
+        on_host = torch.device(device).type == "cpu"
+        return on_host and not isinstance(self.array, np.memmap)
 
     def raw(self, index):
         """Return the samples at `index` (int64 tensor) as they are stored."""
@@ -63,8 +65,8 @@ class ArrayStore:
 
         Memmaps stay on disk; arrays in memory are already resident for the CPU.
         """
-        on_host = torch.device(device).type == "cpu"
-        if on_host or isinstance(self.array, (np.memmap, torch.Tensor)):
+        stays = isinstance(self.array, (np.memmap, torch.Tensor))
+        if stays or torch.device(device).type != "cuda":
             return self
         free, _ = torch.cuda.mem_get_info(device)
         if self.array.nbytes > fraction * free:
@@ -74,9 +76,9 @@ class ArrayStore:
 
 
 def _plain(array):
-    """Return an array of a dtype that torch has, in native byte order."""
-    if array.dtype in (np.uint16, np.uint32, np.uint64, np.longdouble):
-        return array.astype(np.float32)
+    """Return an array of a dtype that every device has, in native byte order."""
+    if array.dtype.kind == "f" or array.dtype in (np.uint16, np.uint32, np.uint64):
+        return array.astype(np.float32, copy=False)
     return array.astype(array.dtype.newbyteorder("="), copy=False)
 
 
@@ -113,7 +115,9 @@ class PathStore:
     def __len__(self):
         return len(self.paths)
 
-    streams = True
+    def is_ready(self, device):
+        """Whether a batch is there at once: never sure of files."""
+        return False
 
     def raw(self, index):
         """Return the images at `index` (int64 tensor) as uint8."""
@@ -166,23 +170,32 @@ def read_image(path, size):
     height, width = size
     try:
         with Image.open(path) as file:
+            if file.mode.startswith(("I", "F")):
+                raise ValueError(
+                    f"X names a file of more than 8 bits a pixel: {str(path)!r} (mode "
+                    f"{file.mode!r}). Pass an array instead, or convert the file."
+                )
             # JPEG decodes at a half, quarter or eighth for the price of that size.
             file.draft("RGB", (2 * width, 2 * height))
-            image = file.convert("RGB")
+            image = ImageOps.exif_transpose(file).convert("RGB")
     except OSError as error:
-        raise ValueError(f"X names a file that is no image: {str(path)!r}.") from error
+        raise ValueError(
+            f"X names a file that cannot be read as an image: {str(path)!r} ({error})."
+        ) from error
     return np.asarray(ImageOps.fit(image, (width, height), Image.Resampling.BILINEAR))
 
 
-def stream(store, indices, device, ahead=2):
-    """Fetch batch after batch; what comes from a disk is read ahead by a thread.
+def stream(store, order, n_batches, device, ahead=2):
+    """Fetch batch after batch; what is not at hand is read ahead by a thread.
 
     Parameters
     ----------
     store : ArrayStore or PathStore
         The samples.
-    indices : iterable of tensors of shape (n,), int64
-        Positions of the samples of each batch.
+    order : tensor of shape (n_samples,), int64
+        Positions of the samples, on the CPU.
+    n_batches : int
+        Batches to make of them, of one size but for one sample.
     device : torch.device
         Where batches are wanted.
     ahead : int, default=2
@@ -191,28 +204,32 @@ def stream(store, indices, device, ahead=2):
     Yields
     ------
     index : tensor of shape (n,), int64
-        One of the `indices`.
+        Positions of a batch, on `device`.
     batch : tensor of shape (n, ...), float32
         The samples there, on `device`.
     """
-    if not store.streams:
-        for index in indices:
+    if store.is_ready(device):
+        for index in order.to(device).tensor_split(n_batches):
             yield index, store.fetch(index, device)
         return
+    on_gpu = torch.device(device).type == "cuda"
 
     def read(index):
         raw = store.raw(index)
-        return raw.pin_memory() if torch.device(device).type == "cuda" else raw
+        return (index.pin_memory(), raw.pin_memory()) if on_gpu else (index, raw)
+
+    def move(future):
+        index, raw = (t.to(device, non_blocking=True) for t in future.result())
+        return index, store.finish(raw)
 
     waiting = deque()
     pool = ThreadPoolExecutor(1)
     try:
-        for index in indices:
-            waiting.append((index, pool.submit(read, index)))
+        for index in order.tensor_split(n_batches):
+            waiting.append(pool.submit(read, index))
             if len(waiting) > ahead:
-                index, raw = waiting.popleft()
-                yield index, store.finish(raw.result().to(device, non_blocking=True))
-        for index, raw in waiting:
-            yield index, store.finish(raw.result().to(device, non_blocking=True))
+                yield move(waiting.popleft())
+        while waiting:
+            yield move(waiting.popleft())
     finally:
         pool.shutdown(cancel_futures=True)

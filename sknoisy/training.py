@@ -13,7 +13,7 @@ import torch
 from skorch import NeuralNet
 from skorch.callbacks import Callback
 
-from sknoisy.devices import to_channels_last
+from sknoisy.devices import full_precision, to_channels_last
 from sknoisy.optim import OPTIMIZERS, SCHEDULES
 from sknoisy.stores import stream
 
@@ -57,8 +57,9 @@ class TrainingData:
 class Batches:
     """Random batches, all of one size but for one sample.
 
-    No small batch is left over at the end, so batch normalisation always works.
-    Iterating yields pairs of indices and samples.
+    No small batch is left over at the end, so batch normalisation always works; at
+    batch size 2, an odd sample makes one batch of 3. Iterating yields pairs of indices
+    and samples.
 
     Parameters
     ----------
@@ -77,15 +78,15 @@ class Batches:
         self.generator = generator
         self.device = device
         self.n_samples = len(store)
-        self.n_batches = math.ceil(self.n_samples / batch_size)
+        whole = math.ceil(self.n_samples / batch_size)
+        self.n_batches = max(1, min(whole, self.n_samples // 2))
 
     def __len__(self):
         return self.n_batches
 
     def __iter__(self):
         order = torch.randperm(self.n_samples, generator=self.generator)
-        indices = order.to(self.device).tensor_split(self.n_batches)
-        return stream(self.store, indices, self.device)
+        return stream(self.store, order, self.n_batches, self.device)
 
 
 class Net(NeuralNet):
@@ -125,6 +126,7 @@ class Net(NeuralNet):
         self.settings = settings
         self.generator = generator
         self.progress = progress
+        self.epochs_before = 0
 
     _default_callbacks = []
 
@@ -190,13 +192,16 @@ class Net(NeuralNet):
         settings, started = self.settings, time.perf_counter()
         schedule = SCHEDULES[settings.schedule]
         n_steps = len(iterator) * settings.max_epochs
+        # A constant rate is left to callbacks such as skorch's LRScheduler.
+        scheduled = settings.schedule != "constant" or settings.lr_warmup > 0
         each_batch = self._heard("on_batch_begin") or self._heard("on_batch_end")
         self.module_.train()
         total = 0.0
         for batch in iterator:
-            rate = schedule(self.steps_ / n_steps, settings.lr_warmup) * settings.lr
-            for group in self.optimizer_.param_groups:
-                group["lr"] = rate
+            if scheduled:
+                factor = schedule(self.steps_ / n_steps, settings.lr_warmup)
+                for group in self.optimizer_.param_groups:
+                    group["lr"] = factor * settings.lr
             if each_batch:
                 self.notify("on_batch_begin", batch=batch, training=True)
             loss = step_fn(batch)
@@ -210,13 +215,14 @@ class Net(NeuralNet):
             if self.progress is not None:
                 self.progress.advance(n)
         loss = float(total) / iterator.n_samples
+        rate = self.optimizer_.param_groups[0]["lr"]
         self.history.record("train_loss", loss)
         self.history.record("lr", rate)
         self.history.record("dur", time.perf_counter() - started)
         if not math.isfinite(loss):
             raise DivergenceError(
-                f"the training loss is {loss} in epoch {self.epochs_ + 1} at learning "
-                f"rate {rate:.3g}. Pass a smaller lr."
+                f"the training loss is {loss} in epoch {self._done() + 1} at "
+                f"learning rate {rate:.3g}. Pass a smaller lr."
             )
 
     def partial_fit(self, X, y=None, classes=None, **fit_params):
@@ -224,21 +230,28 @@ class Net(NeuralNet):
         if not self.initialized_:
             self.initialize()
         self.stopped_ = False
-        self.notify("on_train_begin", X=X, y=y)
         try:
+            self.notify("on_train_begin", X=X, y=y)
             self.fit_loop(X, y, **fit_params)
         except _StopTraining:
             self.stopped_ = True
         finally:
+            self.optimizer_.zero_grad(set_to_none=True)  # as large as the network
             self.notify("on_train_end", X=X, y=y)
         return self
 
     def notify(self, method_name, **cb_kwargs):
-        """Call the callbacks, whose KeyboardInterrupt is skorch's way to stop."""
+        """Call the callbacks; skorch's stop by raising KeyboardInterrupt."""
         try:
             super().notify(method_name, **cb_kwargs)
         except KeyboardInterrupt as interrupt:
-            raise _StopTraining from interrupt
+            if _raised_by_skorch(interrupt):
+                raise _StopTraining from interrupt
+            raise
+
+    def _done(self):
+        """Return the number of epochs done, those of earlier phases included."""
+        return self.epochs_before + self.epochs_
 
     def on_epoch_begin(self, net, **kwargs):  # noqa: D102
         super().on_epoch_begin(net, **kwargs)
@@ -250,7 +263,7 @@ class Net(NeuralNet):
         self.epochs_ += 1
         if self.progress is not None:
             loss = self.history[-1, "train_loss"]
-            if self.progress.epoch_end(self.epochs_, loss):
+            if self.progress.epoch_end(self._done(), loss):
                 raise _StopTraining
 
     def _heard(self, event):
@@ -259,6 +272,14 @@ class Net(NeuralNet):
             getattr(type(callback), event, None) is not getattr(Callback, event, None)
             for _, callback in self.callbacks_
         )
+
+
+def _raised_by_skorch(interrupt):
+    """Whether a KeyboardInterrupt comes from a callback of skorch, not from a user."""
+    trace = interrupt.__traceback__
+    while trace.tb_next is not None:
+        trace = trace.tb_next
+    return trace.tb_frame.f_globals.get("__name__", "").startswith("skorch.callbacks")
 
 
 class SelfSupervisedNet(Net):
@@ -283,9 +304,9 @@ class SelfSupervisedNet(Net):
         self.view_generator = view_generator
 
     def batch_loss(self, index, batch):  # noqa: D102
-        first, second = (
-            to_channels_last(views(batch, self.view_generator)) for views in self.views
-        )
+        with full_precision(batch):
+            first, second = (views(batch, self.view_generator) for views in self.views)
+        first, second = to_channels_last(first), to_channels_last(second)
         return self.criterion_.loss(self.module_, first, second)
 
     def after_step(self, progress):  # noqa: D102
@@ -326,21 +347,20 @@ class ClassifierNet(Net):
         self.phase = phase
         self.codes = None
         self.dynamics = None
-        self.epochs_before = 0
         self.planned_epochs = 0
 
     def on_epoch_begin(self, net, **kwargs):  # noqa: D102
         super().on_epoch_begin(net, **kwargs)
         self.history.record("phase", self.phase)
-        epoch = self.epochs_before + self.epochs_
-        self.criterion_.on_epoch(epoch, self.planned_epochs)
+        self.criterion_.on_epoch(self._done(), self.planned_epochs)
 
     def fit_loop(self, X, y=None, epochs=None, **fit_params):  # noqa: D102
         self.codes = X.codes
         return super().fit_loop(X, y, epochs, **fit_params)
 
     def batch_loss(self, index, batch):  # noqa: D102
-        batch = to_channels_last(self.views(batch, self.view_generator))
+        with full_precision(batch):
+            batch = to_channels_last(self.views(batch, self.view_generator))
         logits = self.module_(batch).float()
         target = self.codes[index]
         self.dynamics.update(logits.detach(), target, index)

@@ -67,6 +67,17 @@ def test_any_torchvision_model():
     assert net(torch.zeros(2, 3, 64, 64)).shape == (2, net.n_features)
 
 
+@pytest.mark.parametrize("name, side", [("googlenet", 32), ("inception_v3", 80)])
+def test_models_with_classifiers_on_the_way(name, side):
+    net = build_encoder(name, (3, side, side), generator=generator()).train()
+    assert net(torch.zeros(2, 3, side, side)).shape == (2, net.n_features)
+
+
+def test_models_that_want_another_size_are_named(colour):
+    with pytest.raises(ValueError, match="encoder='vit_b_16' is not valid: it fails"):
+        NoisyRobustClassifier(encoder="vit_b_16", max_epochs=1).fit(*colour)
+
+
 def test_torchvision_weights_from_a_file(tmp_path, colour):
     import torchvision
 

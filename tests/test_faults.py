@@ -4,7 +4,7 @@ starts, or the right result. Numbers in brackets count the project's fault catal
 import numpy as np
 import pytest
 import torch
-from sklearn.exceptions import DataConversionWarning
+from sklearn.exceptions import DataConversionWarning, NotFittedError
 from sklearn.pipeline import Pipeline
 
 from sknoisy import NoisyRobustClassifier, SSLPretrainer
@@ -35,6 +35,9 @@ def test_missing_labels_are_counted():  # [1, 2]
     y = Y.astype(object)
     y[7] = None
     refuses("1 missing labels.*index 7", y=y)
+    import pandas as pd
+
+    refuses("1 missing labels.*index 7", y=pd.Series(y).astype("Int64"))
 
 
 def test_mixed_types():  # [3]
@@ -143,6 +146,16 @@ def test_floats_of_any_range_are_brought_to_0_1():  # [22, 24]
     np.testing.assert_allclose(a, wide.predict_proba(IMAGES.astype(float)), atol=1e-4)
     b = signed.predict_proba(IMAGES.astype(np.int16) - 128)
     np.testing.assert_allclose(a, b, atol=1e-4)
+
+
+def test_another_range_at_predict():
+    on_bytes, on_floats = clf().fit(IMAGES, Y), clf().fit(IMAGES / 255, Y)
+    with pytest.raises(ValueError, match="uint8.*held floats.*pass X / 255"):
+        on_floats.predict(IMAGES)
+    with pytest.warns(UserWarning, match="all but black"):
+        on_bytes.predict(IMAGES / 255)
+    same = on_bytes.predict_proba(IMAGES.astype(float))
+    np.testing.assert_allclose(same, on_bytes.predict_proba(IMAGES), atol=1e-5)
 
 
 def test_layouts():  # [23, 25, 26]
@@ -278,8 +291,17 @@ def test_file_that_is_no_image(image_files):
     paths, y = image_files
     with open(paths[0], "w") as file:
         file.write("no image")
-    with pytest.raises(ValueError, match="no image: .*0.png"):
+    with pytest.raises(ValueError, match="cannot be read as an image: .*0.png"):
         clf(image_size=8).fit(paths, y)
+
+
+def test_file_of_16_bits(tmp_path):
+    from PIL import Image
+
+    deep = Image.fromarray(np.full((8, 8), 30_000, np.uint16))
+    deep.save(tmp_path / "deep.png")
+    with pytest.raises(ValueError, match="more than 8 bits a pixel.*deep.png"):
+        clf(image_size=8).fit([str(tmp_path / "deep.png")] * 2, [0, 1])
 
 
 def test_one_sample_at_predict():  # [39]
@@ -335,11 +357,24 @@ def test_batch_larger_than_data_is_clipped():  # [42]
         clf(batch_size=64).fit(X, Y)
 
 
-def test_batch_of_one_left_over():  # [43]
+@pytest.mark.parametrize("batch_size", [2, 8, 40])
+def test_batch_of_one_left_over(batch_size):  # [43]
     X = RNG.normal(size=(41, 3))
-    model = clf(batch_size=8).fit(X, np.arange(41) % 2)
+    model = clf(batch_size=batch_size).fit(X, np.arange(41) % 2)
     assert np.isfinite(model.predict_proba(X)).all()
-    assert np.isfinite(SSLPretrainer(max_epochs=1, batch_size=8).fit_transform(X)).all()
+    ssl = SSLPretrainer(max_epochs=1, batch_size=batch_size)
+    assert np.isfinite(ssl.fit_transform(X)).all()
+
+
+@pytest.mark.parametrize("estimator", [clf(), SSLPretrainer(max_epochs=1)])
+def test_not_fitted_after_a_failed_fit(estimator):
+    from sklearn.base import clone
+
+    estimator = clone(estimator).set_params(encoder="resnet18")
+    with pytest.raises(ValueError, match="encoder='resnet18'"):
+        estimator.fit(X, Y)
+    with pytest.raises(NotFittedError):
+        estimator.predict(X) if hasattr(estimator, "loss") else estimator.transform(X)
 
 
 def test_mistyped_nested_parameter():  # [50]

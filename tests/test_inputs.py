@@ -3,6 +3,7 @@ import pickle
 import numpy as np
 import pytest
 import torch
+from sklearn import config_context
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.linear_model import LogisticRegression
 from sklearn.manifold import TSNE
@@ -92,7 +93,7 @@ def test_files_are_decoded_once_if_they_fit(image_files):
     for path in paths[:10]:
         open(path, "w").close()
     np.testing.assert_array_equal(kept.fetch(index)[0], kept.fetch(index)[2])
-    with pytest.raises(ValueError, match="no image"):
+    with pytest.raises(ValueError, match="cannot be read"):
         streamed.fetch(index)
 
 
@@ -106,10 +107,11 @@ def test_streams_hold_what_arrays_hold(kind, colour, image_files, tmp_path):
     else:
         np.save(tmp_path / "X.npy", images)
         store = spec.open(np.load(tmp_path / "X.npy", mmap_mode="r"))
-    assert store.streams and not spec.open(images).streams
-    indices = torch.randperm(60, generator=torch.Generator().manual_seed(0)).split(7)
-    expected = list(stream(spec.open(images), indices, "cpu"))
-    streamed = list(stream(store, indices, "cpu"))
+    assert not store.is_ready("cpu") and spec.open(images).is_ready("cpu")
+    assert not spec.open(images).is_ready("cuda")
+    order = torch.randperm(60, generator=torch.Generator().manual_seed(0))
+    expected = list(stream(spec.open(images), order, 9, "cpu"))
+    streamed = list(stream(store, order, 9, "cpu"))
     assert len(streamed) == len(expected) == 9
     for (index, batch), (same_index, same_batch) in zip(
         streamed, expected, strict=True
@@ -121,14 +123,15 @@ def test_a_stream_reads_ahead_but_not_far():
     read = []
 
     class Slow(ArrayStore):
-        streams = True
+        def is_ready(self, device):
+            return False
 
         def raw(self, index):
             read.append(index.item())
             return super().raw(index)
 
     X = np.zeros((50, 2))
-    batches = stream(Slow(X, InputSpec.learn(X)), torch.arange(50).split(1), "cpu")
+    batches = stream(Slow(X, InputSpec.learn(X)), torch.arange(50), 50, "cpu")
     next(batches)
     next(batches)
     batches.close()
@@ -140,8 +143,18 @@ def test_a_stream_raises_what_reading_raises(image_files):
     spec = InputSpec.learn(paths, image_size=16)
     store = PathStore(paths, spec, keep_bytes=0)
     open(paths[30], "w").close()
-    with pytest.raises(ValueError, match="no image.*30.png"):
-        list(stream(store, torch.arange(60).split(8), "cpu"))
+    with pytest.raises(ValueError, match="cannot be read.*30.png"):
+        list(stream(store, torch.arange(60), 8, "cpu"))
+
+
+def test_memmaps_stay_on_disk(colour, tmp_path):
+    """scikit-learn's checks return them as arrays."""
+    np.save(tmp_path / "X.npy", colour[0])
+    mapped = np.load(tmp_path / "X.npy", mmap_mode="r")
+    inputs, _ = NoisyRobustClassifier()._read(mapped, reset=True)
+    assert inputs is mapped
+    lazy = SSLPretrainer(max_epochs=1).fit(mapped).transform(mapped)
+    assert lazy.inputs is mapped
 
 
 def test_read_image_keeps_the_shape_of_things(tmp_path):
@@ -153,6 +166,18 @@ def test_read_image_keeps_the_shape_of_things(tmp_path):
     Image.fromarray(wide).save(tmp_path / "wide.png")
     image = read_image(tmp_path / "wide.png", (10, 10))
     assert image.min() > 200  # squeezed, two thirds of it would be black
+
+
+def test_read_image_turns_photographs_upright(tmp_path):
+    from PIL import Image
+
+    image = np.zeros((20, 20, 3), np.uint8)
+    image[:10] = 255
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera was turned: rotate by a quarter
+    Image.fromarray(image).save(tmp_path / "turned.png", exif=exif)
+    upright = read_image(tmp_path / "turned.png", (20, 20))
+    assert (upright[:, 10:] == 255).all() and (upright[:, :10] == 0).all()
 
 
 def test_images_of_another_size_than_32_on_disk(tmp_path):
@@ -216,6 +241,9 @@ def test_plain_arrays_where_asked(digits):
     array = ssl.set_params(output="array").transform(X)
     assert type(array) is np.ndarray
     np.testing.assert_array_equal(array, lazy)
+    with config_context(transform_output="pandas"):
+        with pytest.warns(UserWarning, match="cannot fine-tune"):
+            ssl.set_params(output="lazy").transform(X)
     frame = ssl.set_output(transform="pandas").transform(X)
     np.testing.assert_array_equal(frame.to_numpy(), lazy)
     assert frame.columns[0] == "sslpretrainer0"

@@ -44,10 +44,10 @@ def test_same_seed_same_labels_and_clean_ones_stay(noise):
     np.testing.assert_array_equal(y, clean)
 
 
-@pytest.mark.parametrize("noise", NOISES)
+# The rates of instance-dependent noise scatter around their mean.
+@pytest.mark.parametrize("noise", sorted(set(NOISES) - {"instance_dependent"}))
 def test_rate_zero_changes_nothing(noise):
-    if noise != "instance_dependent":  # whose rates scatter around the mean
-        assert add_noise(labels_for(noise), noise, 0.0).rate == 0
+    assert add_noise(labels_for(noise), noise, 0.0).rate == 0
 
 
 def test_symmetric_exclusive():

@@ -6,6 +6,7 @@ import sys
 import joblib
 import numpy as np
 import pytest
+from PIL import Image
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import Pipeline
@@ -92,6 +93,17 @@ def test_own_memory_ignores_y(digits, counting, tmp_path):
     assert sum(counting.log) == 3
 
 
+def test_own_memory_notices_changed_files(image_files, tmp_path, counting):
+    paths, _ = image_files
+    ssl = counting.set_params(memory=str(tmp_path / "cache"), image_size=8)
+    ssl.fit(paths)
+    clone(ssl).fit(paths)
+    assert sum(counting.log) == 1
+    Image.new("RGB", (16, 16)).save(paths[0])
+    clone(ssl).fit(paths)
+    assert sum(counting.log) == 2
+
+
 def test_fine_tuning_starts_from_the_encoder_and_changes_it(digits):
     X, y = digits
     features = SSLPretrainer(max_epochs=2, random_state=0).fit_transform(X)
@@ -151,7 +163,7 @@ def test_predict_takes_one_forward_pass(digits):
 
 def test_explicit_other_encoder_is_refused(digits):
     X, y = digits
-    with pytest.raises(ValueError, match="'convnet'.*|encoder='mlp' is not valid"):
+    with pytest.raises(ValueError, match="encoder='mlp' is not valid.*'convnet'"):
         pipeline(encoder="mlp").fit(X, y)
     pipeline(encoder="convnet").fit(X, y)
 

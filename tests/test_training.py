@@ -3,7 +3,7 @@ import pickle
 import numpy as np
 import pytest
 import torch
-from skorch.callbacks import Callback, EarlyStopping
+from skorch.callbacks import Callback, EarlyStopping, LRScheduler
 from torch import nn
 
 from sknoisy import (
@@ -14,6 +14,7 @@ from sknoisy import (
     SimCLR,
     SSLPretrainer,
 )
+from sknoisy.augment import ImageViews
 from sknoisy.inputs import InputSpec
 from sknoisy.losses import LOSSES
 from sknoisy.optim import LARS, cosine
@@ -29,7 +30,7 @@ def clf(**params):
     return NoisyRobustClassifier(**{"max_epochs": 3, "random_state": 0} | params)
 
 
-@pytest.mark.parametrize("n, batch_size", [(41, 8), (5, 4), (100, 100), (3, 2)])
+@pytest.mark.parametrize("n, batch_size", [(41, 8), (5, 4), (100, 100), (3, 2), (7, 2)])
 def test_batches_hold_every_sample_once_and_none_alone(n, batch_size):
     X = np.arange(n, dtype=np.float32)[:, None]
     store = InputSpec.learn(X).open(X)
@@ -38,8 +39,8 @@ def test_batches_hold_every_sample_once_and_none_alone(n, batch_size):
     assert sorted(torch.cat(batches).tolist()) == list(range(n))
     assert all(batch[:, 0].long().equal(index) for index, batch in pairs)
     sizes = [len(batch) for batch in batches]
-    assert max(sizes) <= batch_size and max(sizes) - min(sizes) <= 1
-    assert min(sizes) >= min(2, n // len(sizes))
+    assert max(sizes) <= max(batch_size, 3) and max(sizes) - min(sizes) <= 1
+    assert min(sizes) >= 2
 
 
 def test_batches_differ_from_epoch_to_epoch():
@@ -148,6 +149,62 @@ def test_early_stopping_stops():
     stop = EarlyStopping(monitor="train_loss", patience=2, threshold=10.0, sink=print)
     model = clf(loss="ce", callbacks=[stop], max_epochs=50).fit(X, Y)
     assert len(model.history_) < 10
+
+
+def test_learning_rate_schedulers_of_skorch():
+    from torch.optim.lr_scheduler import StepLR
+
+    decay = LRScheduler(StepLR, step_size=1, gamma=0.1)
+    model = clf(callbacks=[decay], schedule="constant").fit(X, Y)
+    rates = [row["lr"] for row in model.history_]
+    np.testing.assert_allclose(rates, [0.02, 0.002, 0.0002])
+
+
+def test_ctrl_c_in_a_callback_is_no_early_stopping():
+    class Slow(Callback):
+        def on_epoch_end(self, net, **kwargs):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        clf(callbacks=[Slow()]).fit(X, Y)
+
+
+def test_callbacks_of_a_cached_pretraining(tmp_path):
+    heard = []
+
+    class Listen(Callback):
+        def on_epoch_end(self, net, **kwargs):
+            heard.append(1)
+
+    ssl = SSLPretrainer(
+        max_epochs=2, memory=str(tmp_path), callbacks=[Listen()], random_state=0
+    )
+    ssl.fit(X)
+    assert len(heard) == 2
+    ssl.fit(X)  # from the cache
+    assert len(heard) == 2
+
+
+def test_views_are_not_rounded_where_networks_are():
+    seen = []
+
+    class Watch(ImageViews):
+        def __call__(self, batch, generator):
+            view = super().__call__(batch, generator)
+            seen.append(view.dtype)
+            return view
+
+    images = RNG.integers(0, 256, (20, 16, 16, 3), dtype=np.uint8)
+    views = Watch(jitter=None)
+    settings = {"max_epochs": 1, "precision": "bfloat16", "random_state": 0}
+    NoisyRobustClassifier(views=views, **settings).fit(images, np.arange(20) % 2)
+    SSLPretrainer(SimCLR(views=views), **settings).fit(images)
+    assert set(seen) == {torch.float32}
+
+
+def test_no_gradients_are_kept():
+    model = clf().fit(X, Y)
+    assert all(p.grad is None for p in model._network.parameters())
 
 
 def test_scikit_learn_callbacks_hear_epochs():
@@ -354,6 +411,17 @@ def test_partial_fit_goes_on_after_fit_and_after_loading():
         assert (m.predict_proba(X) != before).any()
         np.testing.assert_allclose(m.predict_proba(X), before, atol=0.05)
     assert loaded.loss_state_["target"].sum(axis=1).min() > 0.5
+
+
+def test_partial_fit_takes_changed_parameters():
+    model = clf(loss="elr", max_epochs=5)
+    model.partial_fit(X, Y).partial_fit(X, Y)
+    for same in (model, pickle.loads(pickle.dumps(model))):
+        same.set_params(loss="ce", schedule="constant", lr=0.5).partial_fit(X, Y)
+        assert same.history_[-1]["lr"] == 0.5
+        assert same.loss_state_ == {} and len(same.history_) == 3
+        same.set_params(loss="elr").partial_fit(X, Y)
+        assert same.loss_state_["target"].shape == (60, 2)
 
 
 def test_partial_fit_takes_changed_labels_and_sizes():

@@ -3,11 +3,11 @@
 from sklearn.base import clone
 
 from sknoisy.augment import ImageViews, resolve_views
+from sknoisy.devices import full_precision
 from sknoisy.parameters import check_integer, check_real
 from sknoisy.selfsup.base import (
     SelfSupervised,
     check_widths,
-    full_precision,
     off_diagonal,
     projector,
 )

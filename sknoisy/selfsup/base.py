@@ -1,6 +1,5 @@
 """What a self-supervised method is, and the head that most of them share."""
 
-import torch
 from torch import nn
 
 from sknoisy.augment import resolve_views
@@ -83,15 +82,6 @@ def projector(n_features, hidden, out, n_hidden=1):
         layers += [nn.ReLU(inplace=True)]
         n_features = hidden
     return nn.Sequential(*layers, nn.Linear(n_features, out, bias=False))
-
-
-def full_precision(tensor):
-    """Return a context in which products are not rounded to bfloat16.
-
-    Losses divide by temperatures and sum over many pairs: they are computed in
-    float32 where the networks are not.
-    """
-    return torch.autocast(tensor.device.type, enabled=False)
 
 
 def check_widths(method, *names):

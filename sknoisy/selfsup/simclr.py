@@ -3,11 +3,11 @@
 import torch
 from torch.nn import functional as F
 
+from sknoisy.devices import full_precision
 from sknoisy.parameters import check_real
 from sknoisy.selfsup.base import (
     SelfSupervised,
     check_widths,
-    full_precision,
     projector,
 )
 
