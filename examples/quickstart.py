@@ -11,6 +11,7 @@ Then a grid search over losses, on the noisy labels alone, and a model that is s
 loaded and asked for the worst labels. Writes quickstart.png beside this file.
 """
 
+import tempfile
 import time
 from pathlib import Path
 
@@ -34,17 +35,20 @@ def main():
     noisy = symmetric_exclusive(y, rate=0.6, random_state=0)
     print(f"{len(X)} images of 8 x 8 pixels, {noisy.rate:.0%} of their labels wrong")
 
-    ssl = SSLPretrainer(max_epochs=30, random_state=0)
+    # The cache keys on X and the parameters, not on y: both pipelines pre-train once.
+    cache = tempfile.TemporaryDirectory(prefix="sknoisy")
+    ssl = SSLPretrainer(max_epochs=30, memory=cache.name, random_state=0)
+    settings = {"max_epochs": 50, "random_state": 0}
     models = {
-        "cross-entropy from scratch": NoisyRobustClassifier("ce", random_state=0),
+        "cross-entropy from scratch": NoisyRobustClassifier("ce", **settings),
         "frozen features, linear head": Pipeline(
             [
                 ("ssl", ssl),
-                ("clf", NoisyRobustClassifier(freeze_encoder=True, random_state=0)),
+                ("clf", NoisyRobustClassifier("ce", freeze_encoder=True, **settings)),
             ]
         ),
         "full pipeline with ELR": Pipeline(
-            [("ssl", ssl), ("clf", NoisyRobustClassifier("elr", random_state=0))]
+            [("ssl", ssl), ("clf", NoisyRobustClassifier("elr", **settings))]
         ),
     }
     print(f"\n{'':30}test accuracy   seconds")
@@ -65,6 +69,8 @@ def main():
     ).fit(features, noisy.y)
     print("\nsearch on noisy labels:", search.best_params_)
 
+    pipeline.set_params(ssl__memory=None)
+    cache.cleanup()
     path = HERE / "quickstart.joblib"
     joblib.dump(pipeline, path)
     loaded = joblib.load(path)

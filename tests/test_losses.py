@@ -11,8 +11,10 @@ from sknoisy import (
     IMAE,
     MAE,
     SCE,
+    Backward,
     CrossEntropy,
     Focal,
+    Forward,
     HardBootstrap,
     LabelSmoothing,
     NoisyRobustClassifier,
@@ -44,6 +46,8 @@ def reference(name, z, y, A=-4.0):
     norms = np.exp(8 * p_y * (1 - p_y))
     entropy = -(p * np.log(p)).sum(axis=1)
     return {
+        "backward": ce,  # before the transition matrix is estimated
+        "forward": ce,
         "bootstrap_hard": 0.8 * ce - 0.2 * np.log(p.max(axis=1)),
         "bootstrap_progressive": ce,  # in the first epoch
         "bootstrap_soft": 0.95 * ce + 0.05 * entropy,
@@ -82,7 +86,9 @@ def batch(n=6, n_classes=4, scale=3.0, dtype=torch.float64):
 
 def started(loss, n=6, n_classes=4):
     loss.start(n, n_classes, "cpu")
-    loss.state_ = {k: v.double() for k, v in loss.state_.items()}
+    loss.state_ = {
+        k: v.double() if v.is_floating_point() else v for k, v in loss.state_.items()
+    }
     return loss
 
 
@@ -170,6 +176,8 @@ def test_limits():
     torch.testing.assert_close(GCE(q=1.0)(z, y, index), MAE()(z, y, index))
     torch.testing.assert_close(SCE(alpha=1.0, beta=0.0)(z, y, index), ce)
     for loss in (
+        Backward(np.eye(4)),
+        Forward(np.eye(4)),
         ELR(lam=0.0),
         Focal(gamma=0.0),
         HardBootstrap(beta=1.0),
@@ -241,6 +249,71 @@ def test_truncated_gce_is_cut_off_where_gce_is_at_k():
     np.testing.assert_allclose(loss(z, y, index), (1 - 0.5) / 0.5)
 
 
+T3 = np.array([[0.7, 0.2, 0.1], [0.0, 0.9, 0.1], [0.3, 0.0, 0.7]])
+
+
+def test_corrections_are_the_papers():
+    z, y, index = batch(n=8, n_classes=3)
+    p, rows = softmax(z.numpy()), np.arange(8)
+    forward = started(Forward(T3), 8, 3)(z, y, index)
+    np.testing.assert_allclose(forward, -np.log((p @ T3)[rows, y]), atol=1e-6)
+    backward = started(Backward(T3), 8, 3)(z, y, index)
+    expected = (-np.log(p) @ np.linalg.inv(T3).T)[rows, y]
+    np.testing.assert_allclose(backward, expected, atol=1e-5)
+
+
+def test_backward_correction_is_unbiased():
+    """Its mean over the labels that a class gets is the class's cross-entropy."""
+    z, _, index = batch(n=3, n_classes=3)
+    loss = started(Backward(T3), 3, 3)
+    by_label = [loss(z, torch.full((3,), y), index).numpy() for y in range(3)]
+    for true in range(3):
+        mean = sum(T3[true, y] * by_label[y] for y in range(3))
+        np.testing.assert_allclose(
+            mean, -np.log(softmax(z.numpy()))[:, true], atol=1e-5
+        )
+
+
+def test_gradient_of_forward_with_impossible_labels_is_finite():
+    z = torch.zeros(2, 3, requires_grad=True)
+    loss = Forward(T3)
+    loss.start(2, 3, "cpu")
+    loss(z, torch.tensor([0, 1]), None).sum().backward()
+    assert z.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("kind", [Forward, Backward])
+def test_transition_matrix_is_estimated_on_time(kind):
+    """From probabilities of the clean classes, at a third of the epochs."""
+    from sknoisy.noise import class_conditional
+
+    clean = np.arange(600) % 3
+    y = torch.from_numpy(class_conditional(clean, T3, random_state=0).y)
+    z = torch.from_numpy(4.0 * np.eye(3)[clean]).float()
+    loss = kind()
+    loss.start(600, 3, "cpu")
+    found = []
+    for epoch in range(6):
+        loss.on_epoch(epoch, n_epochs=6)
+        found.append(loss.state_["transition_matrix"].numpy().copy())
+        loss(z, y, torch.arange(600))
+    np.testing.assert_array_equal(found[1], np.eye(3))
+    np.testing.assert_allclose(found[2], T3, atol=0.06)
+    np.testing.assert_array_equal(found[2], found[5])
+
+
+def test_the_given_matrix_must_fit_the_classes(digits):
+    with pytest.raises(ValueError, match="shape .3, 3. is not valid: y holds 10"):
+        NoisyRobustClassifier(Forward(T3), max_epochs=1).fit(*digits)
+
+
+def test_the_estimated_matrix_is_exposed(digits):
+    clf = NoisyRobustClassifier("forward", max_epochs=6, random_state=0).fit(*digits)
+    T = clf.loss_state_["transition_matrix"]
+    assert T.shape == (10, 10) and (T != np.eye(10)).any()
+    np.testing.assert_allclose(T.sum(axis=1), 1, atol=1e-5)
+
+
 def test_progressive_bootstrap_ends_with_the_network(digits):
     loss = started(ProgressiveBootstrap())
     z, y, index = batch()
@@ -304,6 +377,9 @@ def test_extreme_logits_are_finite(name, dtype):
         (TruncatedGCE(k=1.0), "k"),
         (TruncatedGCE(every=0), "every"),
         (IMAE(T=-1), "T"),
+        (Forward("estimate"), "transition_matrix"),
+        (Forward(begin=0.0), "begin"),
+        (Backward(method="guess"), "method"),
     ],
 )
 def test_bad_parameters_are_named(loss, parameter):

@@ -12,15 +12,18 @@ from sknoisy.losses.gce import GCE
 from sknoisy.losses.imae import IMAE
 from sknoisy.losses.mae import MAE
 from sknoisy.losses.sce import SCE
+from sknoisy.losses.transition import Backward, Forward
 from sknoisy.losses.truncated_gce import TruncatedGCE
 
 LOSSES = {
+    "backward": Backward,
     "bootstrap_hard": HardBootstrap,
     "bootstrap_progressive": ProgressiveBootstrap,
     "bootstrap_soft": SoftBootstrap,
     "ce": CrossEntropy,
     "elr": ELR,
     "focal": Focal,
+    "forward": Forward,
     "gce": GCE,
     "gce_truncated": TruncatedGCE,
     "imae": IMAE,
@@ -44,8 +47,10 @@ __all__ = [
     "LOSSES",
     "MAE",
     "SCE",
+    "Backward",
     "CrossEntropy",
     "Focal",
+    "Forward",
     "HardBootstrap",
     "LabelSmoothing",
     "Loss",

@@ -1,0 +1,229 @@
+"""Losses that know how labels change: corrected by a transition matrix."""
+
+import numpy as np
+import torch
+
+from sknoisy.losses.base import Loss
+from sknoisy.parameters import check_choice, check_real
+from sknoisy.scores import estimate_transition_matrix
+
+
+def forward_correction(logits, target, log_T):
+    """Return -log (p T)_y of each sample: cross-entropy of the noisy label.
+
+    Parameters
+    ----------
+    logits : tensor of shape (n, n_classes)
+        Outputs before the softmax, of the clean classes.
+    target : tensor of shape (n,), int64
+        Codes of the labels.
+    log_T : tensor of shape (n_classes, n_classes)
+        Logarithm of the transition matrix: from true classes (rows) to labels.
+    """
+    return -(logits.log_softmax(dim=1) + log_T.T[target]).logsumexp(dim=1)
+
+
+def backward_correction(logits, target, inverse_T):
+    """Return the label's row of T^-1 times the cross-entropies of all classes.
+
+    Parameters
+    ----------
+    logits : tensor of shape (n, n_classes)
+        Outputs before the softmax.
+    target : tensor of shape (n,), int64
+        Codes of the labels.
+    inverse_T : tensor of shape (n_classes, n_classes)
+        Inverse of the transition matrix.
+    """
+    return -(inverse_T[target] * logits.log_softmax(dim=1)).sum(dim=1)
+
+
+class _Corrected(Loss):
+    """What both corrections share: a transition matrix, given or estimated."""
+
+    def __init__(
+        self,
+        transition_matrix="auto",
+        method="confident_joint",
+        begin=1 / 3,
+        percentile=97.0,
+    ):
+        self.transition_matrix = transition_matrix
+        self.method = method
+        self.begin = begin
+        self.percentile = percentile
+
+    def check(self):  # noqa: D102
+        check_choice("method", self.method, ["confident_joint", "anchor"])
+        check_real("begin", self.begin, "(0, 1]")
+        check_real("percentile", self.percentile, "[0, 100]")
+        if self._is_given():
+            T = np.asarray(self.transition_matrix, dtype=float)
+            square = T.ndim == 2 and T.shape[0] == T.shape[1]
+            if not square or T.min() < 0 or not np.allclose(T.sum(axis=1), 1):
+                raise ValueError(
+                    "transition_matrix is not valid: it must be 'auto' or a square "
+                    "matrix without negative numbers, its rows summing to 1."
+                )
+        elif self.transition_matrix != "auto":
+            raise ValueError(
+                f"transition_matrix={self.transition_matrix!r} is not valid: it must "
+                "be 'auto' or a square matrix."
+            )
+
+    def start(self, n_samples, n_classes, device):  # noqa: D102
+        # The identity corrects nothing: until it is estimated, this is cross-entropy.
+        T = torch.eye(n_classes)
+        self.state_ = {}
+        if self._is_given():
+            T = torch.tensor(np.asarray(self.transition_matrix), dtype=torch.float32)
+            if T.shape[0] != n_classes:
+                raise ValueError(
+                    f"transition_matrix of shape {tuple(T.shape)} is not valid: y "
+                    f"holds {n_classes} classes."
+                )
+        else:
+            probabilities = torch.zeros(n_samples, n_classes, device=device)
+            labels = torch.zeros(n_samples, dtype=torch.int64, device=device)
+            self.state_ |= {"probabilities": probabilities, "labels": labels}
+        self.state_["transition_matrix"] = T.to(device)
+        self._prepare()
+
+    def on_epoch(self, epoch, n_epochs):  # noqa: D102
+        if not self._is_given() and epoch == max(1, round(self.begin * n_epochs)):
+            probabilities = self.state_["probabilities"].double().cpu().numpy()
+            T = estimate_transition_matrix(
+                self.state_["labels"].cpu().numpy(),
+                probabilities / probabilities.sum(axis=1, keepdims=True),
+                classes=range(probabilities.shape[1]),
+                method=self.method,
+                percentile=self.percentile,
+            )
+            self.state_["transition_matrix"].copy_(torch.from_numpy(T))
+        self._prepare()
+
+    def __call__(self, logits, target, index):  # noqa: D102
+        if not self._is_given():
+            with torch.no_grad():
+                probabilities = self.state_["probabilities"]
+                probabilities[index] = logits.softmax(dim=1).to(probabilities)
+                self.state_["labels"][index] = target
+        return self._corrected(logits, target)
+
+    def _is_given(self):
+        return not isinstance(self.transition_matrix, str)
+
+    def _prepare(self):
+        """Compute what every batch needs of the transition matrix."""
+        raise NotImplementedError
+
+    def _corrected(self, logits, target):
+        raise NotImplementedError
+
+
+class Forward(_Corrected):
+    """Cross-entropy of labels that the predicted classes change into.
+
+    Parameters
+    ----------
+    transition_matrix : "auto" or array-like of shape (n_classes, n_classes)
+        Probability of each label (column) for each true class (row), in the sorted
+        order of the classes. "auto", the default, estimates it during training.
+    method : {"confident_joint", "anchor"}, default="confident_joint"
+        How "auto" estimates: see
+        :func:`sknoisy.scores.estimate_transition_matrix`.
+    begin : float, default=1/3
+        Share of the epochs that are trained with cross-entropy before "auto"
+        estimates, in (0, 1].
+    percentile : float, default=97.0
+        Of the method "anchor".
+
+    Attributes
+    ----------
+    state_ : dict
+        ``"transition_matrix"``: tensor of shape (n_classes, n_classes), float32. With
+        "auto" also ``"probabilities"`` (n_samples, n_classes), float32, and
+        ``"labels"``: 4 bytes for each sample and class, and 8 for each sample.
+
+    Notes
+    -----
+    The official code trains a network to the end, estimates, and trains another. This
+    estimates once in one training, before wrong labels are memorised.
+
+    References
+    ----------
+    Patrini et al., Making Deep Neural Networks Robust to Label Noise: A Loss Correction
+    Approach, CVPR 2017.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sknoisy.losses import Forward
+    >>> loss = Forward([[0.5, 0.5], [0.0, 1.0]])
+    >>> loss.start(n_samples=1, n_classes=2, device="cpu")
+    >>> loss(torch.zeros(1, 2), torch.tensor([1]), torch.tensor([0])).exp()
+    tensor([1.3333])
+    """
+
+    def _prepare(self):
+        self._log_T = self.state_["transition_matrix"].log()
+
+    def _corrected(self, logits, target):
+        return forward_correction(logits, target, self._log_T.to(logits.dtype))
+
+
+class Backward(_Corrected):
+    """Cross-entropies of all classes, weighted so that their mean is of clean labels.
+
+    Unbiased, but its weights may be negative: the loss is not bounded below, and
+    :class:`Forward` mostly trains better.
+
+    Parameters
+    ----------
+    transition_matrix : "auto" or array-like of shape (n_classes, n_classes)
+        Probability of each label (column) for each true class (row), in the sorted
+        order of the classes. "auto", the default, estimates it during training.
+    method : {"confident_joint", "anchor"}, default="confident_joint"
+        How "auto" estimates: see
+        :func:`sknoisy.scores.estimate_transition_matrix`.
+    begin : float, default=1/3
+        Share of the epochs that are trained with cross-entropy before "auto"
+        estimates, in (0, 1].
+    percentile : float, default=97.0
+        Of the method "anchor".
+
+    Attributes
+    ----------
+    state_ : dict
+        ``"transition_matrix"``: tensor of shape (n_classes, n_classes), float32. With
+        "auto" also ``"probabilities"`` (n_samples, n_classes), float32, and
+        ``"labels"``: 4 bytes for each sample and class, and 8 for each sample.
+
+    Notes
+    -----
+    The official code trains a network to the end, estimates, and trains another. This
+    estimates once in one training, before wrong labels are memorised.
+
+    References
+    ----------
+    Patrini et al., Making Deep Neural Networks Robust to Label Noise: A Loss Correction
+    Approach, CVPR 2017.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sknoisy.losses import Backward
+    >>> loss = Backward([[0.8, 0.2], [0.2, 0.8]])
+    >>> loss.start(n_samples=1, n_classes=2, device="cpu")
+    >>> loss(torch.zeros(1, 2), torch.tensor([1]), torch.tensor([0]))
+    tensor([0.6931])
+    """
+
+    def _prepare(self):
+        # The pseudo-inverse also serves where two classes cannot be told apart.
+        self._inverse = torch.linalg.pinv(self.state_["transition_matrix"].cpu()).to(
+            self.state_["transition_matrix"].device
+        )
+
+    def _corrected(self, logits, target):
+        return backward_correction(logits, target, self._inverse.to(logits.dtype))
