@@ -63,7 +63,7 @@ def main():
     pipeline = models["full pipeline with ELR"]
     features = pipeline["ssl"].transform(X)
     search = GridSearchCV(
-        NoisyRobustClassifier(max_epochs=10, random_state=0),
+        NoisyRobustClassifier(max_epochs=25, random_state=0),
         {"loss": ["ce", ELR(lam=3.0)]},
         cv=2,
     ).fit(features, noisy.y)
@@ -79,26 +79,27 @@ def main():
 
     quality = pipeline["clf"].label_quality_
     worst = np.argsort(quality)[: len(y) // 4]
-    print(
-        f"of the worst quarter by label quality, {noisy.is_wrong[worst].mean():.0%} are"
-    )
-    print("wrong labels; of all, 60%")
-    draw(X, noisy, loaded.predict(X), worst[:24])
+    share = noisy.is_wrong[worst].mean()
+    print(f"wrong labels: {noisy.rate:.0%} of all, {share:.0%} of the worst quarter")
+    shown = np.random.default_rng(0).choice(worst, 24, replace=False)
+    draw(X, noisy, loaded.predict(X), shown)
 
 
-def draw(X, noisy, predicted, worst):
-    """Draw the labels that the model trusts least, and what it says instead."""
+def draw(X, noisy, predicted, shown):
+    """Draw labels that the model does not trust, and what it says instead."""
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
 
-    figure, axes = plt.subplots(3, 8, figsize=(9, 4.2))
-    for ax, i in zip(axes.flat, worst, strict=True):
+    figure, axes = plt.subplots(3, 8, figsize=(9, 5))
+    for ax, i in zip(axes.flat, shown, strict=True):
         ax.imshow(X[i], cmap="gray_r")
         ax.set_title(f"given {noisy.y[i]}\npredicted {predicted[i]}", fontsize=8)
         ax.set_axis_off()
-    figure.suptitle("The labels that training trusted least", fontsize=10)
+    figure.suptitle(
+        "Of the quarter of the labels that training trusted least", fontsize=10
+    )
     figure.tight_layout()
     figure.savefig(HERE / "quickstart.png", dpi=150)
     print("figure: quickstart.png")
