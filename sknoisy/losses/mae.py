@@ -19,7 +19,7 @@ def mean_absolute_error(logits, target):
 class MAE(Loss):
     """Mean absolute error between the softmax and the one-hot label, halved.
 
-    The sum over classes of |p - y| is 2 (1 - p_y). As the official code of the
+    The sum over classes of ``|p - y|`` is 2 (1 - p_y). As the official code of the
     active-passive losses, this takes 1 - p_y; the factor only scales the learning
     rate.
 
