@@ -69,13 +69,15 @@ class Limit:
             self.method = METHODS[task]()
             heads = build(lambda: nn.ModuleDict(self.method.build(net)))
             self.net = nn.ModuleDict({"encoder": net, **heads}).to(device)
-            optimizer, lr = "lars", 0.4
+            optimizer, lr, decay = "lars", 0.4, 1e-4
         else:
             head = build(nn.Linear, net.n_features, 10)
             self.net = nn.Sequential(net, head).to(device)
-            optimizer, lr = "sgd", 0.02
+            optimizer, lr, decay = "sgd", 0.02, 1e-3
         self.x = to_channels_last(x.to(device))
-        self.optimizer = OPTIMIZERS[optimizer](self.net.parameters(), lr)
+        self.optimizer = OPTIMIZERS[optimizer](
+            self.net.parameters(), lr, weight_decay=decay
+        )
 
     def autocast(self):
         """As the estimators do, and for the peers, too."""
@@ -284,8 +286,9 @@ def measure(name, device, repeats):
     X = rng.integers(0, 256, (n, *shape), dtype=np.uint8)
     X = X.astype(np.float32) if len(shape) == 1 else X
     arguments = task, encoder, X, batch_size, device
-    ours = task, encoder, write_files(X), *arguments[3:]
-    ours = ours if name.endswith("/files") else arguments
+    ours = arguments
+    if name.endswith("/files"):
+        ours = task, encoder, write_files(X), *arguments[3:]
     predicting = task == "predict"
     runners = {
         "limit": (BarePrediction if predicting else Limit)(*arguments),

@@ -81,10 +81,14 @@ class LARS(torch.optim.Optimizer):
 
 
 def sgd(params, lr, momentum=0.9, weight_decay=0.0):
-    """Return SGD with Nesterov momentum."""
-    return torch.optim.SGD(
+    """Return SGD with Nesterov momentum, one kernel for all parameters."""
+    optimizer = torch.optim.SGD(
         params, lr, momentum, weight_decay=weight_decay, nesterov=momentum > 0
     )
+    params = [p for group in optimizer.param_groups for p in group["params"]]
+    for group in optimizer.param_groups:
+        group["fused"] = all(p.device.type in ("cpu", "cuda") for p in params)
+    return optimizer
 
 
 def adamw(params, lr, momentum=0.9, weight_decay=0.0):
