@@ -67,7 +67,8 @@ def main():
         {"loss": ["ce", ELR(lam=3.0)]},
         cv=2,
     ).fit(features, noisy.y)
-    print("\nsearch on noisy labels:", search.best_params_)
+    scores = search.cv_results_["mean_test_score"]
+    print(f"\nsearch, scored on noisy labels: ce {scores[0]:.1%}, elr {scores[1]:.1%}")
 
     pipeline.set_params(ssl__memory=None)
     cache.cleanup()
