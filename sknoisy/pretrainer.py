@@ -239,7 +239,8 @@ class SSLPretrainer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TorchEsti
             inputs = inputs.cpu().numpy()  # tensors do not hash by value
         files = [*inputs] if is_paths(inputs) else []
         files += [self.weights] if self.weights not in (None, "imagenet") else []
-        stamps = [(os.stat(f).st_mtime_ns, os.stat(f).st_size) for f in files]
+        found = [os.stat(f) for f in files if os.path.isfile(f)]  # _pretrain says which
+        stamps = [(stat.st_mtime_ns, stat.st_size) for stat in found]
         cached = memory.cache(_pretrain_cached, ignore=["reporting"])
         return cached(plain, inputs, trained, stamps, reporting=self)
 

@@ -102,6 +102,8 @@ def test_own_memory_notices_changed_files(image_files, tmp_path, counting):
     Image.new("RGB", (16, 16)).save(paths[0])
     clone(ssl).fit(paths)
     assert sum(counting.log) == 2
+    with pytest.raises(ValueError, match="1 files that do not exist"):
+        ssl.fit([paths[0] + "x", *paths[1:]])
 
 
 def test_fine_tuning_starts_from_the_encoder_and_changes_it(digits):
