@@ -30,6 +30,7 @@ import sknoisy
 from sknoisy import NoisyRobustClassifier, SSLPretrainer
 from sknoisy.devices import forward_all, resolve_device
 from sknoisy.inputs import InputSpec, as_inputs
+from sknoisy.losses import LOSSES
 from sknoisy.networks import ConvNet
 from sknoisy.noise import add_noise
 
@@ -207,6 +208,14 @@ def key(row):
     return *(row.get(name) for name in names), json.dumps(row.get("overrides"))
 
 
+def expand(methods):
+    """Replace "losses" by the names of all losses, after a pre-trainer, too."""
+    for method in methods:
+        pretrainer, plus, loss = method.rpartition("+")
+        names = sorted(LOSSES) if loss == "losses" else [loss]
+        yield from (f"{pretrainer}{plus}{name}" for name in names)
+
+
 def run(args):
     protocol = PROTOCOLS[args.protocol]
     data = load(protocol, args.data)
@@ -215,7 +224,7 @@ def run(args):
     for seed in args.seeds:
         for noise in args.noises:
             name, _, rate = noise.partition(":")
-            for method in args.methods:
+            for method in expand(args.methods):
                 row = {
                     "protocol": args.protocol,
                     "method": method,
@@ -265,7 +274,10 @@ def main():
     runner.add_argument("--data", help="folder of CIFAR-10")
     runner.add_argument("--protocol", choices=PROTOCOLS, default="small")
     runner.add_argument(
-        "--methods", nargs="+", default=["ce", "simclr+ce", "simclr+elr"]
+        "--methods",
+        nargs="+",
+        default=["ce", "simclr+ce", "simclr+elr"],
+        help='[simclr+ or barlow+] and the name of a loss, or "losses" for all',
     )
     runner.add_argument("--noises", nargs="+", default=["symmetric_exclusive:0.6"])
     runner.add_argument("--seeds", nargs="+", type=int, default=[0])
