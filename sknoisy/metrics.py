@@ -118,8 +118,8 @@ def _mask(name, mask):
     mask = np.asarray(mask)
     if mask.ndim != 1 or len(mask) == 0 or not np.isin(mask, (0, 1)).all():
         raise ValueError(
-            f"{name} of shape {mask.shape} and dtype {mask.dtype} is not valid: it must "
-            "be a boolean mask of shape (n_samples,)."
+            f"{name} of shape {mask.shape} and dtype {mask.dtype} is not valid: it "
+            "must be a boolean mask of shape (n_samples,)."
         )
     return mask.astype(bool)
 

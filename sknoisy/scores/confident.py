@@ -140,8 +140,8 @@ def find_label_errors(y, pred_probs, classes=None, rule="prune_by_noise_rate"):
     Returns
     -------
     is_error : ndarray of shape (n_samples,), dtype bool
-        Never where the label is the most probable class, but by the two "low" rules. The
-        first three rules leave at least one sample of each class.
+        Never where the label is the most probable class, except by the two "low" rules.
+        The first three rules leave at least one sample of each class.
 
     Raises
     ------
@@ -285,7 +285,7 @@ def _prune_by_noise_rate(groups, pred_probs, own, counts):
 
 
 def _columns(pred_probs, rows, columns):
-    """Yield columns and their probabilities in some rows, each as one piece of memory."""
+    """Yield columns and their probabilities in some rows, contiguous."""
     for some in chunks(len(columns), len(rows)):
         block = columns[some]
         values = np.empty((len(block), len(rows)), dtype=pred_probs.dtype)
@@ -308,7 +308,7 @@ def _lowest(values, n):
 
 
 def _predicted_other(mask, codes, pred_probs):
-    """Take out of a mask the samples whose label is, or ties, the most probable class."""
+    """Take out of a mask the samples whose label is, or ties, the best class."""
     mask = mask.copy()
     rows = np.flatnonzero(mask)
     for part in chunks(len(rows), pred_probs.shape[1]):

@@ -3,6 +3,7 @@
 import numpy as np
 from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import normalize
+from sklearn.utils import check_array, check_consistent_length
 
 from sknoisy.labels import encode_labels
 from sknoisy.parameters import check_integer
@@ -18,7 +19,7 @@ def knn_votes(y, features, n_neighbors=10, classes=None):
     ----------
     y : array-like of shape (n_samples,)
         Given labels.
-    features : array-like of shape (n_samples, n_features)
+    features : array-like or sparse matrix of shape (n_samples, n_features)
         Features, such as a pre-trained encoder's; neighbours are found by their angle.
     n_neighbors : int, default=10
         Number of neighbours.
@@ -33,7 +34,8 @@ def knn_votes(y, features, n_neighbors=10, classes=None):
     Raises
     ------
     ValueError
-        If lengths differ, or there are not more samples than neighbours.
+        If lengths differ, features are not finite, or there are not more samples than
+        neighbours.
 
     References
     ----------
@@ -49,12 +51,8 @@ def knn_votes(y, features, n_neighbors=10, classes=None):
     """
     check_integer("n_neighbors", n_neighbors)
     classes, codes = encode_labels(y, classes)
-    features = np.asarray(features)
-    if features.ndim != 2 or len(features) != len(codes):
-        raise ValueError(
-            f"features of shape {features.shape} are not valid: y has {len(codes)} "
-            f"labels, so they must be of shape ({len(codes)}, n_features)."
-        )
+    features = check_array(features, accept_sparse="csr", input_name="features")
+    check_consistent_length(features, codes)
     if n_neighbors >= len(codes):
         raise ValueError(
             f"n_neighbors={n_neighbors!r} is not valid: it must be less than the "
@@ -81,7 +79,7 @@ def knn_agreement(y, features, n_neighbors=10):
     ----------
     y : array-like of shape (n_samples,)
         Given labels.
-    features : array-like of shape (n_samples, n_features)
+    features : array-like or sparse matrix of shape (n_samples, n_features)
         Features; neighbours are found by their angle.
     n_neighbors : int, default=10
         Number of neighbours.
@@ -94,7 +92,8 @@ def knn_agreement(y, features, n_neighbors=10):
     Raises
     ------
     ValueError
-        If lengths differ, or there are not more samples than neighbours.
+        If lengths differ, features are not finite, or there are not more samples than
+        neighbours.
 
     References
     ----------

@@ -192,8 +192,7 @@ def area_under_margin(y, logits, classes=None):
 
 
 def check_several(classes):
-    """Raise ``ValueError`` if there is one class only."""
+    """Raise ``ValueError`` if there is one class only, or none."""
     if len(classes) < 2:
-        raise ValueError(
-            f"y holds only one class, {classes[0]!r}: at least 2 classes are needed."
-        )
+        found = f"one class, {classes[0]!r}" if len(classes) else "0 samples"
+        raise ValueError(f"y holds only {found}: at least 2 classes are needed.")
