@@ -7,9 +7,11 @@
 speed: each run is a process of its own, the two sides take turns, on the same
 probabilities; medians are compared, and the masks. Extra memory is the peak of the
 process minus what it held before the call, over the size of the probabilities; it does
-not count the processes that cleanlab starts. accuracy: how well the wrong labels of real
-images are found, from scratch and pre-trained; one row for each noise, features and
-method, and cleanlab's defaults on the same probabilities.
+not count the processes that cleanlab starts.
+
+accuracy: how well the wrong labels of real images are found, from scratch and
+pre-trained; one row for each noise, features and method, and cleanlab's defaults on the
+same probabilities.
 """
 
 import argparse

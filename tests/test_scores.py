@@ -192,8 +192,8 @@ def test_whole_numbers_and_columns_in_memory():
     assert find_label_errors([0, 0, 0, 1], [[1, 0], [1, 0], [0, 1], [0, 1]]).sum() == 1
 
 
-def test_memory_is_a_tenth_of_the_authors():
-    """They take twice the probabilities' size; this is traced while it runs."""
+def test_little_memory_beside_the_probabilities():
+    """Some 45 bytes a sample; the authors' code takes twice the probabilities' size."""
     import tracemalloc
 
     rng = np.random.default_rng(0)
@@ -204,7 +204,7 @@ def test_memory_is_a_tenth_of_the_authors():
     find_label_errors(y, p, rule="both")
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert peak < 0.6 * p.nbytes  # of 40 MB; the chunks' share falls with the size
+    assert peak < 0.25 * p.nbytes
 
 
 @pytest.mark.parametrize("method, atol", [("confident_joint", 0.05), ("anchor", 0.02)])

@@ -152,8 +152,8 @@ def find_label_errors(y, pred_probs, classes=None, rule="prune_by_noise_rate"):
     -----
     Where equally bad samples are more than are to be pruned, those are pruned that
     ``np.argsort`` puts first, as in the authors' code. Time is that of partitions, not
-    sorts; memory beside `pred_probs` is some tens of bytes for each sample and some
-    tens of megabytes.
+    sorts; memory beside `pred_probs` is some tens of bytes for each sample and a few
+    megabytes.
 
     References
     ----------
@@ -277,16 +277,17 @@ def _prune_by_noise_rate(groups, pred_probs, own, counts):
     np.fill_diagonal(counts, 0)
     for k in np.flatnonzero(groups.counts > 1):
         rows = groups.rows(k)
-        mask = np.zeros(len(rows), dtype=bool)
+        own_k, mask = own[rows], np.zeros(len(rows), dtype=bool)
         for j, probs in _columns(pred_probs, rows, np.flatnonzero(counts[k])):
-            mask |= _lowest(own[rows] - probs, counts[k, j])
+            mask |= _lowest(own_k - probs, counts[k, j])
         pruned[rows] = mask
     return pruned
 
 
 def _columns(pred_probs, rows, columns):
     """Yield columns and their probabilities in some rows, contiguous."""
-    for some in chunks(len(columns), len(rows)):
+    # Wide blocks, for each reads the rows anew.
+    for some in chunks(len(columns), len(rows), n_chunks=8):
         block = columns[some]
         values = np.empty((len(block), len(rows)), dtype=pred_probs.dtype)
         for part in chunks(len(rows), pred_probs.shape[1]):

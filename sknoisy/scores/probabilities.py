@@ -4,7 +4,7 @@ import numpy as np
 
 from sknoisy.labels import encode_labels
 
-CHUNK = 2**20  # probabilities that are worked on at a time
+CHUNK = 2**17  # probabilities that are worked on at a time: they fit into a cache
 
 
 def check_probabilities(y, pred_probs, classes=None):
@@ -61,9 +61,9 @@ def check_probabilities(y, pred_probs, classes=None):
     return classes, codes, pred_probs
 
 
-def chunks(n_rows, n_columns):
-    """Yield slices of rows that hold about ``CHUNK`` numbers each."""
-    step = max(1, CHUNK // n_columns)
+def chunks(n_rows, n_columns, n_chunks=1):
+    """Yield slices of rows that hold about ``n_chunks * CHUNK`` numbers each."""
+    step = max(1, n_chunks * CHUNK // n_columns)
     for start in range(0, n_rows, step):
         yield slice(start, min(start + step, n_rows))
 
