@@ -1,11 +1,10 @@
 """The methods by which labels are judged, as objects with parameters."""
 
 from sknoisy.parameters import Method, check_choice, check_integer, check_real
-from sknoisy.scores.confident import find_label_errors
+from sknoisy.scores.confident import PRUNE_RULES, find_label_errors
 from sknoisy.scores.mixture import gmm_clean_probability
 from sknoisy.scores.quality import normalized_margin, self_confidence
 
-PRUNE_RULES = ["prune_by_noise_rate", "prune_by_class", "both", "confident_learning"]
 QUALITIES = {
     "normalized_margin": normalized_margin,
     "self_confidence": self_confidence,
@@ -61,7 +60,7 @@ class ConfidentLearning(DetectionMethod):
 
     def check(self):
         """Raise ``ValueError`` if a parameter is not among its choices."""
-        check_choice("prune", self.prune, PRUNE_RULES)
+        check_choice("prune", self.prune, [*PRUNE_RULES, "confident_learning"])
         check_choice("quality", self.quality, list(QUALITIES))
 
     def judge(self, evidence):
@@ -174,7 +173,7 @@ class KNNAgreement(DetectionMethod):
     Parameters
     ----------
     n_neighbors : int, default=10
-        Number of neighbours.
+        Number of neighbours, which are found by their angle.
 
     References
     ----------

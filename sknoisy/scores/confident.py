@@ -17,10 +17,9 @@ from sknoisy.scores.probabilities import (
 TIE = 1e-6  # by how much a probability may miss its class's threshold, or the largest
 UNREACHABLE = 2.0  # threshold of a class without samples: nothing confidently is it
 
+PRUNE_RULES = ["prune_by_noise_rate", "prune_by_class", "both"]
 RULES = [
-    "prune_by_noise_rate",
-    "prune_by_class",
-    "both",
+    *PRUNE_RULES,
     "confident_learning",
     "low_self_confidence",
     "low_normalized_margin",
@@ -174,7 +173,7 @@ def find_label_errors(y, pred_probs, classes=None, rule="prune_by_noise_rate"):
     groups = _Groups(codes, pred_probs.shape[1])
     own = of_labels(codes, pred_probs)
     joint, confident = _joint(groups, pred_probs, own)
-    if rule in RULES[:3]:
+    if rule in PRUNE_RULES:
         counts = _prune_counts(joint)
         is_error = np.ones(len(codes), dtype=bool)
         if rule != "prune_by_noise_rate":
@@ -274,7 +273,7 @@ def _prune_by_class(groups, own, counts):
 
 def _prune_by_noise_rate(groups, pred_probs, own, counts):
     pruned = np.zeros(len(own), dtype=bool)
-    np.fill_diagonal(counts, 0)
+    counts = counts - np.diag(counts.diagonal())
     for k in np.flatnonzero(groups.counts > 1):
         rows = groups.rows(k)
         own_k, mask = own[rows], np.zeros(len(rows), dtype=bool)

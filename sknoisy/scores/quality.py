@@ -149,7 +149,8 @@ def area_under_margin(y, logits, classes=None):
         Given labels, which the model is trained on.
     logits : iterable of array-like of shape (n_samples, n_classes)
         The model's logits after (or during) each epoch of its training; only one of
-        them is held at a time. The classifiers here take probabilities.
+        them is held at a time. ``label_quality_`` of the classifiers here takes
+        probabilities.
     classes : array-like of shape (n_classes,), default=None
         The classes; by default the sorted distinct labels.
 
