@@ -300,7 +300,10 @@ def _lowest(values, n):
         return np.zeros(len(values), dtype=bool)
     if n >= len(values):
         return np.ones(len(values), dtype=bool)
-    mask = values <= np.partition(values, n - 1)[n - 1]
+    # Few margins are negative, and the lowest are among them if they are enough.
+    negative = values[values < 0]
+    candidates = negative if len(negative) >= n else values
+    mask = values <= np.partition(candidates, n - 1)[n - 1]
     if np.count_nonzero(mask) > n:  # ties at the border
         mask[:] = False
         mask[np.argsort(values)[:n]] = True
