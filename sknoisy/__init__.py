@@ -10,6 +10,7 @@ The main job, with no clean labels at all::
 
 from sknoisy._version import __version__
 from sknoisy.classifier import NoisyRobustClassifier
+from sknoisy.detector import LabelErrorDetector
 from sknoisy.features import LazyFeatures
 from sknoisy.losses import (
     APL,
@@ -53,6 +54,7 @@ __all__ = [
     "Forward",
     "HardBootstrap",
     "JointOptimization",
+    "LabelErrorDetector",
     "LabelSmoothing",
     "LazyFeatures",
     "Loss",
