@@ -3,7 +3,6 @@
 import torch
 
 from sknoisy.losses.base import Loss
-from sknoisy.losses.cross_entropy import cross_entropy
 from sknoisy.losses.table import Table, check_storage
 from sknoisy.parameters import check_real
 
@@ -84,10 +83,11 @@ class ELR(Loss):
         self._target = Table(self.state_, "target", shape, self.storage, device)
 
     def __call__(self, logits, target, index):  # noqa: D102
-        probs = logits.softmax(dim=1).clamp(CLAMP, 1 - CLAMP)
+        log_p = logits.log_softmax(dim=1)
+        probs = log_p.exp().clamp(CLAMP, 1 - CLAMP)
         with torch.no_grad():
             normal = probs / probs.sum(dim=1, keepdim=True)
             average = normal.lerp(self._target[index].to(normal), self.beta)
             self._target[index] = average
         regularizer = early_learning_regularizer(probs, average)
-        return cross_entropy(logits, target) + self.lam * regularizer
+        return self.lam * regularizer - log_p.gather(1, target[:, None])[:, 0]
