@@ -30,11 +30,12 @@ from sknoisy.losses import (
     TruncatedGCE,
 )
 from sknoisy.pretrainer import SSLPretrainer
-from sknoisy.selfsup import BarlowTwins, SelfSupervised, SimCLR
+from sknoisy.selfsup import BYOL, BarlowTwins, MoCo, SelfSupervised, SimCLR, VICReg
 from sknoisy.training import DivergenceError
 
 __all__ = [
     "APL",
+    "BYOL",
     "ELR",
     "GCE",
     "IMAE",
@@ -50,6 +51,7 @@ __all__ = [
     "LabelSmoothing",
     "LazyFeatures",
     "Loss",
+    "MoCo",
     "NoisyRobustClassifier",
     "ProgressiveBootstrap",
     "SSLPretrainer",
@@ -57,5 +59,6 @@ __all__ = [
     "SimCLR",
     "SoftBootstrap",
     "TruncatedGCE",
+    "VICReg",
     "__version__",
 ]

@@ -31,8 +31,9 @@ class SSLPretrainer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TorchEsti
 
     Parameters
     ----------
-    method : {"simclr", "barlow_twins"} or SelfSupervised, default="simclr"
-        What is learned; ``method__temperature`` and the like reach its parameters.
+    method : str or SelfSupervised, default="simclr"
+        What is learned: "barlow_twins", "byol", "moco", "simclr" or "vicreg";
+        ``method__temperature`` and the like reach its parameters.
     encoder : str or callable, default="auto"
         "auto" ("mlp" for vectors, "convnet" for images), "mlp", "convnet",
         "resnet18", "resnet34", "resnet50", "preact_resnet18", the name of a
@@ -247,7 +248,7 @@ class SSLPretrainer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TorchEsti
     def _pretrain(self, inputs, trained, reporting=None):
         """Return the trained encoder and the history."""
         reporting = reporting or self
-        seeds = self._seeds(4)
+        seeds = self._seeds(5)
         method = resolve("method", self.method, METHODS, SelfSupervised)
         blueprint = self._blueprint(inputs, trained)
         spec = blueprint.spec
@@ -262,6 +263,7 @@ class SSLPretrainer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TorchEsti
             lambda: nn.ModuleDict(method.build(encoder)), generator=generator(seeds[1])
         )
         networks = nn.ModuleDict({"encoder": encoder, **heads})
+        method.start(networks, len(store), generator(seeds[4]))
         if self.compile:
             encoder.compile()
         progress = Progress(reporting, len(store), self.max_epochs, reporting.verbose)

@@ -10,9 +10,9 @@ class SelfSupervised(Method):
     """Base class of methods that learn a representation without labels.
 
     A subclass owns its views, its heads and its loss. ``build`` returns the
-    networks to train, ``loss`` computes on two views of a batch, and ``after_step``
-    is where moving averages are updated. Nothing needs registration: pass an
-    instance as ``method``.
+    networks to train, ``start`` adds those that are not, ``loss`` computes on two views
+    of a batch, and ``after_step`` is where moving averages are updated. Nothing needs
+    registration: pass an instance as ``method``.
     """
 
     views = "auto"
@@ -36,6 +36,20 @@ class SelfSupervised(Method):
             Called without random numbers; their layers are initialised afterwards.
         """
         raise NotImplementedError
+
+    def start(self, networks, n_samples, generator):
+        """Add what is not trained: copies of initialised networks, queues.
+
+        Parameters
+        ----------
+        networks : torch.nn.ModuleDict
+            As in ``loss``, initialised, on the CPU. Modules whose parameters ask for no
+            gradients may be added; only the encoder is kept after the training.
+        n_samples : int
+            Size of the training set.
+        generator : torch.Generator
+            Source of randomness, on the CPU.
+        """
 
     def loss(self, networks, first, second):
         """Return the loss of a batch.
