@@ -30,7 +30,15 @@ from sknoisy.losses import (
     TruncatedGCE,
 )
 from sknoisy.pretrainer import SSLPretrainer
-from sknoisy.selfsup import BYOL, BarlowTwins, MoCo, SelfSupervised, SimCLR, VICReg
+from sknoisy.selfsup import (
+    BYOL,
+    BarlowTwins,
+    MoCo,
+    SelfSupervised,
+    SimCLR,
+    SupCon,
+    VICReg,
+)
 from sknoisy.training import DivergenceError
 
 __all__ = [
@@ -58,6 +66,7 @@ __all__ = [
     "SelfSupervised",
     "SimCLR",
     "SoftBootstrap",
+    "SupCon",
     "TruncatedGCE",
     "VICReg",
     "__version__",

@@ -295,19 +295,23 @@ class SelfSupervisedNet(Net):
         Makes the two views.
     view_generator : torch.Generator
         On the device.
+    labels : sequence of tensors of shape (n_samples,), default=()
+        What the loss is told of each sample beside its views; on the device.
     """
 
-    def __init__(self, networks, *, method, views, view_generator, **kwargs):
+    def __init__(self, networks, *, method, views, view_generator, labels=(), **kwargs):
         super().__init__(networks, criterion=method, **kwargs)
         self.method = method
         self.views = views
         self.view_generator = view_generator
+        self.labels = labels
 
     def batch_loss(self, index, batch):  # noqa: D102
         with full_precision(batch):
             first, second = (views(batch, self.view_generator) for views in self.views)
         first, second = to_channels_last(first), to_channels_last(second)
-        return self.criterion_.loss(self.module_, first, second)
+        labels = (values[index] for values in self.labels)
+        return self.criterion_.loss(self.module_, first, second, *labels)
 
     def after_step(self, progress):  # noqa: D102
         self.criterion_.after_step(self.module_, progress)

@@ -16,7 +16,11 @@ from sknoisy import NoisyRobustClassifier, SSLPretrainer
 
 
 @parametrize_with_checks(
-    [SSLPretrainer(max_epochs=2), NoisyRobustClassifier(max_epochs=30)]
+    [
+        SSLPretrainer(max_epochs=2),
+        SSLPretrainer("supcon", max_epochs=2),
+        NoisyRobustClassifier(max_epochs=30),
+    ]
 )
 def test_scikit_learn(estimator, check):
     check(estimator)

@@ -267,8 +267,8 @@ def test_every_method_learns(name, optimizer, lr, digits):
         lr=lr,
         random_state=0,
     )
-    X = digits[0].reshape(300, -1)
-    losses = [row["train_loss"] for row in ssl.fit(X).history_]
+    X, y = digits[0].reshape(300, -1), digits[1]
+    losses = [row["train_loss"] for row in ssl.fit(X, y).history_]
     assert losses[-1] < 0.9 * losses[0]
 
 
@@ -287,7 +287,7 @@ def test_no_method_collapses_and_a_linear_probe_gains(name):
         ssl = SSLPretrainer(
             learner(name), max_epochs=epochs, batch_size=50, lr=lr, random_state=0
         )
-        return np.asarray(ssl.fit(X[:300]).transform(X))
+        return np.asarray(ssl.fit(X[:300], y[:300]).transform(X))
 
     untrained, trained = features(1e-9, 1), features(0.4, 40)
     directions = trained / np.linalg.norm(trained, axis=1, keepdims=True)
@@ -298,12 +298,12 @@ def test_no_method_collapses_and_a_linear_probe_gains(name):
 
 @pytest.mark.parametrize("name", METHODS)
 def test_every_method_takes_images_and_keeps_the_encoder_only(name, digits):
-    X = digits[0][:60]
-    ssl = SSLPretrainer(learner(name), max_epochs=1, random_state=0).fit(X)
+    X, y = digits[0][:60], digits[1][:60]
+    ssl = SSLPretrainer(learner(name), max_epochs=1, random_state=0).fit(X, y)
     plain = SSLPretrainer("simclr", max_epochs=1, random_state=0).fit(X)
     assert ssl.encoder_.state.keys() == plain.encoder_.state.keys()
     assert np.isfinite(ssl.transform(X)).all()
-    again = SSLPretrainer(learner(name), max_epochs=1, random_state=0).fit(X)
+    again = SSLPretrainer(learner(name), max_epochs=1, random_state=0).fit(X, y)
     np.testing.assert_array_equal(ssl.transform(X), again.transform(X))
 
 

@@ -5,6 +5,7 @@ from sknoisy.selfsup.base import SelfSupervised
 from sknoisy.selfsup.byol import BYOL
 from sknoisy.selfsup.moco import MoCo
 from sknoisy.selfsup.simclr import SimCLR
+from sknoisy.selfsup.supcon import SupCon
 from sknoisy.selfsup.vicreg import VICReg
 
 METHODS = {
@@ -12,6 +13,7 @@ METHODS = {
     "byol": BYOL,
     "moco": MoCo,
     "simclr": SimCLR,
+    "supcon": SupCon,
     "vicreg": VICReg,
 }
 
@@ -22,5 +24,6 @@ __all__ = [
     "MoCo",
     "SelfSupervised",
     "SimCLR",
+    "SupCon",
     "VICReg",
 ]

@@ -7,14 +7,21 @@ from sknoisy.parameters import Method, check_integer
 
 
 class SelfSupervised(Method):
-    """Base class of methods that learn a representation without labels.
+    """Base class of methods that learn a representation, most without labels.
 
     A subclass owns its views, its heads and its loss. ``build`` returns the
     networks to train, ``start`` adds those that are not, ``loss`` computes on two views
     of a batch, and ``after_step`` is where moving averages are updated. Nothing needs
     registration: pass an instance as ``method``.
+
+    Attributes
+    ----------
+    uses_labels : bool
+        Whether ``loss`` takes the labels of the batch, too. Where not, the default,
+        y and weights are never looked at.
     """
 
+    uses_labels = False
     views = "auto"
 
     def make_views(self, spec):
@@ -51,7 +58,7 @@ class SelfSupervised(Method):
             Source of randomness, on the CPU.
         """
 
-    def loss(self, networks, first, second):
+    def loss(self, networks, first, second, *labels):
         """Return the loss of a batch.
 
         Parameters
@@ -60,6 +67,9 @@ class SelfSupervised(Method):
             What ``build`` returned, and the encoder as ``networks["encoder"]``.
         first, second : tensors of shape (n, ...)
             Two views of the same samples.
+        *labels : tensors of shape (n,)
+            With ``uses_labels``: the codes of their labels, int64, and how far each
+            label is trusted, float32 in [0, 1].
 
         Returns
         -------
