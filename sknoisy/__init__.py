@@ -30,6 +30,7 @@ from sknoisy.losses import (
     TruncatedGCE,
 )
 from sknoisy.pretrainer import SSLPretrainer
+from sknoisy.refiner import PseudoLabelRefiner
 from sknoisy.selfsup import (
     BYOL,
     BarlowTwins,
@@ -62,6 +63,7 @@ __all__ = [
     "MoCo",
     "NoisyRobustClassifier",
     "ProgressiveBootstrap",
+    "PseudoLabelRefiner",
     "SSLPretrainer",
     "SelfSupervised",
     "SimCLR",

@@ -146,7 +146,6 @@ class Net(NeuralNet):
 
     def initialize_history(self):  # noqa: D102
         super().initialize_history()
-        self.steps_ = 0
         self.epochs_ = 0
         return self
 
@@ -191,22 +190,23 @@ class Net(NeuralNet):
             return
         settings, started = self.settings, time.perf_counter()
         schedule = SCHEDULES[settings.schedule]
-        n_steps = len(iterator) * settings.max_epochs
+        # An epoch is an equal share of the schedule, however many samples it has.
+        share = 1 / (len(iterator) * settings.max_epochs)
         # A constant rate is left to callbacks such as skorch's LRScheduler.
         scheduled = settings.schedule != "constant" or settings.lr_warmup > 0
         each_batch = self._heard("on_batch_begin") or self._heard("on_batch_end")
         self.module_.train()
         total = 0.0
-        for batch in iterator:
+        for i, batch in enumerate(iterator):
+            done = self.epochs_ / settings.max_epochs + i * share
             if scheduled:
-                factor = schedule(self.steps_ / n_steps, settings.lr_warmup)
+                factor = schedule(done, settings.lr_warmup)
                 for group in self.optimizer_.param_groups:
                     group["lr"] = factor * settings.lr
             if each_batch:
                 self.notify("on_batch_begin", batch=batch, training=True)
             loss = step_fn(batch)
-            self.steps_ += 1
-            self.after_step(self.steps_ / n_steps)
+            self.after_step(done + share)
             n = len(batch[0])
             total = total + loss * n
             if each_batch:
