@@ -84,6 +84,8 @@ class PseudoLabelRefiner(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         Which samples have a pseudo-label; it may equal the given label.
     refined_iteration_ : ndarray of shape (n_samples,), int64
         The iteration, from 1, in which a sample last got a pseudo-label; 0: in none.
+    iteration_labels_ : ndarray of shape (n_iterations, n_samples)
+        The labels after each iteration; the last are ``labels_``.
     history_ : list of dict
         For each iteration "iteration", "selected" (samples that got a pseudo-label in
         it), "refined" (samples that have one), "changed" (labels that it changed) and
@@ -288,8 +290,10 @@ class PseudoLabelRefiner(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
                 )
 
     def _keep(self, estimator, run):
+        n = len(run.labels)
         self.classes_ = run.classes
         self.labels_ = run.classes[run.labels]
+        self.iteration_labels_ = run.classes[np.reshape(run.codes, (-1, n)).astype(int)]
         self.refined_ = run.iteration > 0
         self.refined_iteration_ = run.iteration
         self.history_ = run.history
@@ -320,6 +324,7 @@ class _Refinement:
         self.given = codes
         self.labels = codes.copy()
         self.iteration = np.zeros(len(codes), np.int64)
+        self.codes = []  # labels after each iteration
         self.history = []
         self.copies = None if refiner.views is None else self._copies()
 
@@ -371,3 +376,4 @@ class _Refinement:
             }
         )
         self.labels = refined
+        self.codes.append(refined)

@@ -91,6 +91,7 @@ def test_iterations_by_hand():
     assert refiner.labels_.tolist() == ["a", "b", "a", "b"]
     assert refiner.refined_.tolist() == [True, True, True, False]
     assert refiner.refined_iteration_.tolist() == [2, 1, 2, 0]
+    assert refiner.iteration_labels_.tolist() == [[*"abbb"], [*"abab"]]
     first, second = refiner.history_
     assert first == {
         "iteration": 1,
@@ -159,7 +160,7 @@ def test_no_iterations_are_plain_training(digits):
         refiner.fit(X, y).predict_proba(X), plain.predict_proba(X)
     )
     np.testing.assert_array_equal(refiner.labels_, y)
-    assert refiner.history_ == []
+    assert refiner.history_ == [] and refiner.iteration_labels_.shape == (0, 300)
 
 
 def test_labels_get_better_and_y_stays(digits):

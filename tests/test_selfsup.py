@@ -1,6 +1,9 @@
+from copy import deepcopy
+
 import numpy as np
 import pytest
 import torch
+from sklearn.base import clone
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -219,6 +222,28 @@ def test_followers_start_as_copies_and_move_after_steps_only(name):
         torch.testing.assert_close(new, old + 0.25)
 
 
+WATCHED = []
+
+
+class WatchedBYOL(BYOL):
+    """Its target network must stay as it is; keeps it and a copy of its start."""
+
+    def start(self, networks, n_samples, generator):
+        super().start(networks, n_samples, generator)
+        WATCHED[:] = networks["target_encoder"], deepcopy(networks["target_encoder"])
+
+
+@pytest.mark.parametrize("optimizer", ["lars", "sgd", "adamw"])
+def test_no_optimiser_trains_a_follower(optimizer, digits):
+    method = WatchedBYOL(1.0, 1.0, **SMALL)
+    ssl = SSLPretrainer(
+        method, max_epochs=2, optimizer=optimizer, lr=0.01, weight_decay=0.1
+    ).fit(digits[0].reshape(300, -1))
+    target, start = (dict(network.named_parameters()) for network in WATCHED)
+    assert all(value.equal(start[name]) for name, value in target.items())
+    assert any((ssl.encoder_.state[k] != v.numpy()).any() for k, v in start.items())
+
+
 def test_moco_queues_the_keys_of_each_view():
     method = learner("moco")
     networks, first, second = started(method)
@@ -294,6 +319,16 @@ def test_no_method_collapses_and_a_linear_probe_gains(name):
     # Evenly spread unit vectors of d features deviate by 1 / root d in each.
     assert directions.std(axis=0).mean() * trained.shape[1] ** 0.5 > 0.5
     assert probe(trained) > probe(untrained) + 0.05
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_method_trains_in_lower_precision(name, digits):
+    X, y = digits[0].reshape(300, -1), digits[1]
+    ssl = SSLPretrainer(learner(name), max_epochs=2, random_state=0)
+    whole = np.asarray(clone(ssl).fit(X, y).transform(X))
+    lower = np.asarray(ssl.set_params(precision="bfloat16").fit(X, y).transform(X))
+    assert np.isfinite(lower).all()
+    assert np.corrcoef(whole.ravel(), lower.ravel())[0, 1] > 0.9
 
 
 @pytest.mark.parametrize("name", METHODS)
