@@ -36,6 +36,7 @@ from sknoisy.noise import add_noise
 HERE = Path(__file__).parent
 
 
+
 def small_convnet(shape):
     """Return a convnet that is a sixth of the default one's work on a CPU."""
     return ConvNet(shape, width=32, size=8)
