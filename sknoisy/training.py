@@ -367,5 +367,5 @@ class ClassifierNet(Net):
             batch = to_channels_last(self.views(batch, self.view_generator))
         logits = self.module_(batch).float()
         target = self.codes[index]
-        self.dynamics.update(logits.detach(), target, index)
+        self.dynamics.update(logits, target, index)
         return self.criterion_(logits, target, index).mean()
