@@ -34,11 +34,21 @@ from sknoisy.losses import (
     TruncatedGCE,
 )
 from sknoisy.pretrainer import SSLPretrainer
-from sknoisy.selfsup import BarlowTwins, SelfSupervised, SimCLR
+from sknoisy.refiner import PseudoLabelRefiner
+from sknoisy.selfsup import (
+    BYOL,
+    BarlowTwins,
+    MoCo,
+    SelfSupervised,
+    SimCLR,
+    SupCon,
+    VICReg,
+)
 from sknoisy.training import DivergenceError
 
 __all__ = [
     "APL",
+    "BYOL",
     "ELR",
     "GCE",
     "IMAE",
@@ -58,12 +68,16 @@ __all__ = [
     "LabelSmoothing",
     "LazyFeatures",
     "Loss",
+    "MoCo",
     "NoisyRobustClassifier",
     "ProgressiveBootstrap",
+    "PseudoLabelRefiner",
     "SSLPretrainer",
     "SelfSupervised",
     "SimCLR",
     "SoftBootstrap",
+    "SupCon",
     "TruncatedGCE",
+    "VICReg",
     "__version__",
 ]

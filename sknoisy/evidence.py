@@ -7,7 +7,7 @@ from scipy.sparse import issparse
 from sklearn.base import clone
 from sklearn.model_selection import StratifiedKFold, check_cv, cross_val_predict
 from sklearn.pipeline import Pipeline
-from sklearn.utils import check_random_state
+from sklearn.utils import check_random_state, get_tags
 
 from sknoisy.features import LazyFeatures
 from sknoisy.pretrainer import SSLPretrainer
@@ -198,10 +198,10 @@ def last_step(estimator):
 
 
 def _label_free_steps(estimator):
-    """Return the pre-trainers that lead a pipeline: they learn nothing from labels."""
+    """Return the pre-trainers that lead a pipeline, if they learn without labels."""
     steps = []
     for _, step in estimator.steps if isinstance(estimator, Pipeline) else []:
-        if not isinstance(step, SSLPretrainer):
+        if not isinstance(step, SSLPretrainer) or get_tags(step).target_tags.required:
             break
         steps.append(step)
     return steps

@@ -199,7 +199,6 @@ class FineTuning:
         )
         self._nets[phase] = net.initialize()
         net.epochs_ = sum(row["phase"] == phase.name for row in self._before)
-        net.steps_ = net.epochs_ * len(net.get_iterator(self.data, training=True))
         return net
 
     def _frozen_features(self):

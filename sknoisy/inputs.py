@@ -100,6 +100,26 @@ class InputSpec:
         self._check_range(X)
         return ArrayStore(X, self)
 
+    def restore(self, batch):
+        """Return samples as they lie in X: what a store's ``finish`` undoes.
+
+        Parameters
+        ----------
+        batch : tensor of shape (n, d) or (n, C, H, W), float32
+            Samples as networks take them, on the CPU.
+
+        Returns
+        -------
+        X : ndarray of shape (n, ...), float32
+            In the layout and range of X; images of files as (n, H, W, 3), 0 to 255.
+        """
+        if self.kind == "vector":
+            return batch.numpy()
+        batch = batch * (self.high - self.low) + self.low
+        if self.layout == "HW":
+            return batch[:, 0].numpy()
+        return (batch if self.layout == "CHW" else batch.permute(0, 2, 3, 1)).numpy()
+
     def _check_range(self, X):
         """Notice images of another range than the training X's."""
         if self.kind == "vector" or len(X) == 0:

@@ -48,6 +48,39 @@ def encode_labels(y, classes=None):
     return classes, position[codes].astype(np.int64)
 
 
+def check_weights(sample_weight, n_samples):
+    """Check how far each label is trusted.
+
+    Parameters
+    ----------
+    sample_weight : array-like of shape (n_samples,) or None
+        Probabilities that labels are right; None: all are 1.
+    n_samples : int
+        Number of samples.
+
+    Returns
+    -------
+    weights : ndarray of shape (n_samples,), float32
+        The same.
+    """
+    if sample_weight is None:
+        return np.ones(n_samples, np.float32)
+    weights = np.asarray(sample_weight, dtype=np.float32)
+    if weights.shape != (n_samples,):
+        raise ValueError(
+            f"sample_weight of shape {weights.shape} is not valid: it must be of shape "
+            f"({n_samples},), one weight a sample."
+        )
+    wrong = ~((weights >= 0) & (weights <= 1))  # also NaN
+    if wrong.any():
+        at = wrong.argmax()
+        raise ValueError(
+            f"sample_weight holds {weights[at]} at index {at}: it must hold "
+            "probabilities, in [0, 1]."
+        )
+    return weights
+
+
 def check_given(estimator, y):
     """Raise ``ValueError`` if there is no y, in scikit-learn's words."""
     if y is None:

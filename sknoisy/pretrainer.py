@@ -8,13 +8,18 @@ import numpy as np
 import torch
 from joblib import Memory
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin, clone
-from sklearn.utils.validation import check_is_fitted, check_memory
+from sklearn.utils.validation import (
+    check_consistent_length,
+    check_is_fitted,
+    check_memory,
+)
 from torch import nn
 
 from sknoisy.base import TorchEstimator, generator, is_array_output
 from sknoisy.encoders import build, load_numpy_state, numpy_state
 from sknoisy.features import LazyFeatures, TrainedEncoder
 from sknoisy.inputs import is_paths
+from sknoisy.labels import check_given, check_weights, encode_labels
 from sknoisy.parameters import check_choice, check_integer, resolve
 from sknoisy.progress import Progress, with_callbacks
 from sknoisy.selfsup import METHODS, SelfSupervised
@@ -31,8 +36,10 @@ class SSLPretrainer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TorchEsti
 
     Parameters
     ----------
-    method : {"simclr", "barlow_twins"} or SelfSupervised, default="simclr"
-        What is learned; ``method__temperature`` and the like reach its parameters.
+    method : str or SelfSupervised, default="simclr"
+        What is learned: "barlow_twins", "byol", "moco", "simclr" or "vicreg",
+        which learn without labels, or "supcon", which learns from y;
+        ``method__temperature`` and the like reach its parameters.
     encoder : str or callable, default="auto"
         "auto" ("mlp" for vectors, "convnet" for images), "mlp", "convnet",
         "resnet18", "resnet34", "resnet50", "preact_resnet18", the name of a
@@ -66,7 +73,8 @@ class SSLPretrainer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TorchEsti
         Whether ``transform`` returns :class:`~sknoisy.features.LazyFeatures` or an
         ndarray. ``set_output(transform="pandas")`` makes it a data frame.
     memory : str or joblib.Memory, default=None
-        Cache of trained encoders, by X and the parameters; never by y.
+        Cache of trained encoders, by X and the parameters; by y and its weights only
+        where the method learns from them.
     device : str, default="auto"
         "auto" (a GPU if there is one), "cpu", "cuda", "cuda:1", "mps".
     precision : {"auto", "float32", "bfloat16"}, default="auto"
@@ -161,8 +169,12 @@ class SSLPretrainer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TorchEsti
         self.verbose = verbose
         self.random_state = random_state
 
+    # Not in fit's signature: scikit-learn takes a weight for a number of equal samples,
+    # and these are probabilities of labels.
+    __metadata_request__fit = {"sample_weight": None}
+
     @with_callbacks
-    def fit(self, X, y=None):
+    def fit(self, X, y=None, **weights):
         """Pre-train the encoder.
 
         Parameters
@@ -171,8 +183,11 @@ class SSLPretrainer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TorchEsti
             Vectors (n, d), images (n, H, W), (n, H, W, C) or (n, C, H, W), uint8 or
             float, or n paths of image files. Lazy features train on: the encoder
             that they carry is where this training starts.
-        y : None
-            Ignored.
+        y : array-like of shape (n_samples,), default=None
+            Labels, for a method that learns from them; else ignored.
+        **weights : dict
+            ``sample_weight``, array-like of shape (n_samples,): how far each label is
+            trusted, in [0, 1], by default 1; ignored where y is.
 
         Returns
         -------
@@ -188,11 +203,12 @@ class SSLPretrainer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TorchEsti
         """
         self._check_parameters()
         inputs, trained = self._read(X, reset=True)
+        labels = self._labels(inputs, y, **weights)
         memory = check_memory(self.memory)
         if not isinstance(memory, Memory) or memory.location is None:
-            encoder, history = self._pretrain(inputs, trained)
+            encoder, history = self._pretrain(inputs, trained, labels)
         else:
-            encoder, history = self._cached(memory, inputs, trained)
+            encoder, history = self._cached(memory, inputs, trained, labels)
         return self._keep(encoder, history)
 
     def transform(self, X):
@@ -226,11 +242,23 @@ class SSLPretrainer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TorchEsti
 
     def _check_parameters(self):
         super()._check_parameters()
-        resolve("method", self.method, METHODS, SelfSupervised)
+        self._method()
         check_integer("warmup_epochs", self.warmup_epochs, low=0)
         check_choice("output", self.output, ["lazy", "array"])
 
-    def _cached(self, memory, inputs, trained):
+    def _labels(self, inputs, y, sample_weight=None):
+        """Return codes and weights of the labels, or nothing if they are not used."""
+        if not self._method().uses_labels:
+            return ()
+        check_given(self, y)
+        _, codes = encode_labels(y)
+        check_consistent_length(inputs, codes)
+        return codes, check_weights(sample_weight, len(codes))
+
+    def _method(self):
+        return resolve("method", self.method, METHODS, SelfSupervised)
+
+    def _cached(self, memory, inputs, trained, labels):
         """Pre-train, or take the result of an equal training from the cache."""
         plain = clone(self).set_params(
             memory=None, output="lazy", callbacks=None, verbose=None
@@ -242,13 +270,13 @@ class SSLPretrainer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TorchEsti
         found = [os.stat(f) for f in files if os.path.isfile(f)]  # _pretrain says which
         stamps = [(stat.st_mtime_ns, stat.st_size) for stat in found]
         cached = memory.cache(_pretrain_cached, ignore=["reporting"])
-        return cached(plain, inputs, trained, stamps, reporting=self)
+        return cached(plain, inputs, trained, labels, stamps, reporting=self)
 
-    def _pretrain(self, inputs, trained, reporting=None):
+    def _pretrain(self, inputs, trained, labels, reporting=None):
         """Return the trained encoder and the history."""
         reporting = reporting or self
-        seeds = self._seeds(4)
-        method = resolve("method", self.method, METHODS, SelfSupervised)
+        seeds = self._seeds(5)
+        method = self._method()
         blueprint = self._blueprint(inputs, trained)
         spec = blueprint.spec
         store = spec.open(inputs)
@@ -262,6 +290,7 @@ class SSLPretrainer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TorchEsti
             lambda: nn.ModuleDict(method.build(encoder)), generator=generator(seeds[1])
         )
         networks = nn.ModuleDict({"encoder": encoder, **heads})
+        method.start(networks, len(store), generator(seeds[4]))
         if self.compile:
             encoder.compile()
         progress = Progress(reporting, len(store), self.max_epochs, reporting.verbose)
@@ -270,6 +299,7 @@ class SSLPretrainer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TorchEsti
             method=method,
             views=method.make_views(spec),
             view_generator=generator(seeds[2], settings.device),
+            labels=[torch.from_numpy(v).to(settings.device) for v in labels],
             settings=settings,
             generator=generator(seeds[3]),
             progress=progress,
@@ -297,9 +327,14 @@ class SSLPretrainer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TorchEsti
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float32"]
+        tags.target_tags.required = getattr(
+            METHODS.get(self.method) if isinstance(self.method, str) else self.method,
+            "uses_labels",
+            False,
+        )
         return tags
 
 
-def _pretrain_cached(pretrainer, inputs, trained, stamps, reporting):
-    """Pre-train; a function of X and the parameters, which the cache keys on."""
-    return pretrainer._pretrain(inputs, trained, reporting)
+def _pretrain_cached(pretrainer, inputs, trained, labels, stamps, reporting):
+    """Pre-train; a function of what the cache keys on."""
+    return pretrainer._pretrain(inputs, trained, labels, reporting)

@@ -146,7 +146,6 @@ class Net(NeuralNet):
 
     def initialize_history(self):  # noqa: D102
         super().initialize_history()
-        self.steps_ = 0
         self.epochs_ = 0
         return self
 
@@ -191,22 +190,23 @@ class Net(NeuralNet):
             return
         settings, started = self.settings, time.perf_counter()
         schedule = SCHEDULES[settings.schedule]
-        n_steps = len(iterator) * settings.max_epochs
+        # An epoch is an equal share of the schedule, however many samples it has.
+        share = 1 / (len(iterator) * settings.max_epochs)
         # A constant rate is left to callbacks such as skorch's LRScheduler.
         scheduled = settings.schedule != "constant" or settings.lr_warmup > 0
         each_batch = self._heard("on_batch_begin") or self._heard("on_batch_end")
         self.module_.train()
         total = 0.0
-        for batch in iterator:
+        for i, batch in enumerate(iterator):
+            done = self.epochs_ / settings.max_epochs + i * share
             if scheduled:
-                factor = schedule(self.steps_ / n_steps, settings.lr_warmup)
+                factor = schedule(done, settings.lr_warmup)
                 for group in self.optimizer_.param_groups:
                     group["lr"] = factor * settings.lr
             if each_batch:
                 self.notify("on_batch_begin", batch=batch, training=True)
             loss = step_fn(batch)
-            self.steps_ += 1
-            self.after_step(self.steps_ / n_steps)
+            self.after_step(done + share)
             n = len(batch[0])
             total = total + loss * n
             if each_batch:
@@ -295,19 +295,23 @@ class SelfSupervisedNet(Net):
         Makes the two views.
     view_generator : torch.Generator
         On the device.
+    labels : sequence of tensors of shape (n_samples,), default=()
+        What the loss is told of each sample beside its views; on the device.
     """
 
-    def __init__(self, networks, *, method, views, view_generator, **kwargs):
+    def __init__(self, networks, *, method, views, view_generator, labels=(), **kwargs):
         super().__init__(networks, criterion=method, **kwargs)
         self.method = method
         self.views = views
         self.view_generator = view_generator
+        self.labels = labels
 
     def batch_loss(self, index, batch):  # noqa: D102
         with full_precision(batch):
             first, second = (views(batch, self.view_generator) for views in self.views)
         first, second = to_channels_last(first), to_channels_last(second)
-        return self.criterion_.loss(self.module_, first, second)
+        labels = (values[index] for values in self.labels)
+        return self.criterion_.loss(self.module_, first, second, *labels)
 
     def after_step(self, progress):  # noqa: D102
         self.criterion_.after_step(self.module_, progress)

@@ -12,11 +12,22 @@ from sklearn.utils.estimator_checks import (
     parametrize_with_checks,
 )
 
-from sknoisy import NoisyRobustClassifier, SSLPretrainer
+from sknoisy import NoisyRobustClassifier, PseudoLabelRefiner, SSLPretrainer
 
 
 @parametrize_with_checks(
-    [SSLPretrainer(max_epochs=2), NoisyRobustClassifier(max_epochs=30)]
+    [
+        SSLPretrainer(max_epochs=2),
+        SSLPretrainer("supcon", max_epochs=2),
+        NoisyRobustClassifier(max_epochs=30),
+        PseudoLabelRefiner(
+            NoisyRobustClassifier(lr=0.1, random_state=0),
+            warmup_epochs=10,
+            n_iterations=2,
+            first_stages=(1, 2),
+            stages=(2,),
+        ),
+    ]
 )
 def test_scikit_learn(estimator, check):
     check(estimator)
@@ -30,11 +41,16 @@ def test_transformer_checks_outside_the_suite(check):
     check("SSLPretrainer", SSLPretrainer(max_epochs=1))
 
 
-@pytest.mark.parametrize("estimator", [SSLPretrainer, NoisyRobustClassifier])
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        SSLPretrainer(max_epochs=1),
+        NoisyRobustClassifier(max_epochs=1),
+        PseudoLabelRefiner(NoisyRobustClassifier(), loss_threshold=5.0),
+    ],
+)
 def test_column_names(estimator):
-    check_dataframe_column_names_consistency(
-        estimator.__name__, estimator(max_epochs=1)
-    )
+    check_dataframe_column_names_consistency(type(estimator).__name__, estimator)
 
 
 def outputs(estimator, X):

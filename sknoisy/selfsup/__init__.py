@@ -2,11 +2,28 @@
 
 from sknoisy.selfsup.barlow_twins import BarlowTwins
 from sknoisy.selfsup.base import SelfSupervised
+from sknoisy.selfsup.byol import BYOL
+from sknoisy.selfsup.moco import MoCo
 from sknoisy.selfsup.simclr import SimCLR
+from sknoisy.selfsup.supcon import SupCon
+from sknoisy.selfsup.vicreg import VICReg
 
 METHODS = {
     "barlow_twins": BarlowTwins,
+    "byol": BYOL,
+    "moco": MoCo,
     "simclr": SimCLR,
+    "supcon": SupCon,
+    "vicreg": VICReg,
 }
 
-__all__ = ["METHODS", "BarlowTwins", "SelfSupervised", "SimCLR"]
+__all__ = [
+    "BYOL",
+    "METHODS",
+    "BarlowTwins",
+    "MoCo",
+    "SelfSupervised",
+    "SimCLR",
+    "SupCon",
+    "VICReg",
+]

@@ -7,14 +7,21 @@ from sknoisy.parameters import Method, check_integer
 
 
 class SelfSupervised(Method):
-    """Base class of methods that learn a representation without labels.
+    """Base class of methods that learn a representation, most without labels.
 
     A subclass owns its views, its heads and its loss. ``build`` returns the
-    networks to train, ``loss`` computes on two views of a batch, and ``after_step``
-    is where moving averages are updated. Nothing needs registration: pass an
-    instance as ``method``.
+    networks to train, ``start`` adds those that are not, ``loss`` computes on two views
+    of a batch, and ``after_step`` is where moving averages are updated. Nothing needs
+    registration: pass an instance as ``method``.
+
+    Attributes
+    ----------
+    uses_labels : bool
+        Whether ``loss`` takes the labels of the batch, too. Where not, the default,
+        y and weights are never looked at.
     """
 
+    uses_labels = False
     views = "auto"
 
     def make_views(self, spec):
@@ -37,7 +44,21 @@ class SelfSupervised(Method):
         """
         raise NotImplementedError
 
-    def loss(self, networks, first, second):
+    def start(self, networks, n_samples, generator):
+        """Add what is not trained: copies of initialised networks, queues.
+
+        Parameters
+        ----------
+        networks : torch.nn.ModuleDict
+            As in ``loss``, initialised, on the CPU. Modules whose parameters ask for no
+            gradients may be added; only the encoder is kept after the training.
+        n_samples : int
+            Size of the training set.
+        generator : torch.Generator
+            Source of randomness, on the CPU.
+        """
+
+    def loss(self, networks, first, second, *labels):
         """Return the loss of a batch.
 
         Parameters
@@ -46,6 +67,9 @@ class SelfSupervised(Method):
             What ``build`` returned, and the encoder as ``networks["encoder"]``.
         first, second : tensors of shape (n, ...)
             Two views of the same samples.
+        *labels : tensors of shape (n,)
+            With ``uses_labels``: the codes of their labels, int64, and how far each
+            label is trusted, float32 in [0, 1].
 
         Returns
         -------

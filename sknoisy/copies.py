@@ -1,0 +1,105 @@
+"""Augmented copies of samples, added to a training set in the form that it has."""
+
+import math
+import os
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import torch
+from sklearn.utils import check_array
+
+from sknoisy.augment import resolve_views
+from sknoisy.features import LazyFeatures
+from sknoisy.inputs import InputSpec, as_inputs, is_paths
+from sknoisy.stores import stream
+
+BATCH = 512  # samples that views are made of at a time
+
+
+class AugmentedCopies:
+    """Appends random views of some samples to a training set.
+
+    Parameters
+    ----------
+    X : array-like, tensor, array of paths or LazyFeatures of shape (n_samples, ...)
+        The training set.
+    views : "auto", "none" or Views
+        Random views; "auto" are the strong ones of self-supervised learning.
+    device : torch.device
+        Where views are made.
+    generator : torch.Generator
+        Their source of randomness, on `device`.
+    channels, image_size
+        As estimators have them: where images keep their channels, and the size that
+        image files are brought to.
+    """
+
+    def __init__(self, X, views, device, generator, channels="auto", image_size=None):
+        self.X = X
+        lazy = isinstance(X, LazyFeatures)
+        inputs = as_inputs(X.inputs if lazy else X)
+        if not is_paths(inputs) and not isinstance(inputs, torch.Tensor):
+            inputs = check_array(inputs, allow_nd=True, dtype="numeric")
+        self.inputs = inputs
+        self.spec = (
+            X.encoder.spec if lazy else InputSpec.learn(inputs, channels, image_size)
+        )
+        self.store = self.spec.open(inputs)
+        self.views = resolve_views(views, self.spec, "strong")
+        self.device = device
+        self.generator = generator
+        self._folder = None
+
+    def extend(self, index):
+        """Return the training set, followed by a new random view of some samples.
+
+        Parameters
+        ----------
+        index : ndarray of shape (n_copies,), int64
+            Positions of these samples.
+
+        Returns
+        -------
+        X : array-like, tensor, array of paths or LazyFeatures
+            Of shape (n_samples + n_copies, ...) and the kind of the training set:
+            views of image files are files in a temporary folder.
+        """
+        if len(index) == 0:
+            return self.X
+        n_batches = math.ceil(len(index) / BATCH)
+        batches = stream(self.store, torch.from_numpy(index), n_batches, self.device)
+        views = torch.cat([self.views(b, self.generator).cpu() for _, b in batches])
+        views = self.spec.restore(views)
+        if isinstance(self.inputs, torch.Tensor):
+            views = torch.from_numpy(_cast(views, self.inputs.dtype == torch.uint8))
+            return torch.cat([self.inputs, views.to(self.inputs)])
+        if is_paths(self.inputs):
+            return self._like_X(np.r_[self.inputs, self._write(_cast(views, True))])
+        views = _cast(views, self.inputs.dtype == np.uint8)
+        if self.inputs.dtype.kind == "f":
+            views = views.astype(self.inputs.dtype)
+        return self._like_X(np.concatenate([self.inputs, views]))
+
+    def _like_X(self, inputs):
+        if isinstance(self.X, LazyFeatures):
+            return LazyFeatures(inputs, self.X.encoder)
+        if hasattr(self.X, "iloc") and inputs.ndim == 2:  # keeps the features' names
+            return type(self.X)(inputs, columns=self.X.columns)
+        return inputs
+
+    def _write(self, images):
+        """Write images (n, H, W, 3) to files; return their paths."""
+        from PIL import Image
+
+        if self._folder is None:
+            self._folder = TemporaryDirectory(prefix="sknoisy-")
+        paths = [
+            os.path.join(self._folder.name, f"{i}.png") for i in range(len(images))
+        ]
+        for path, image in zip(paths, images, strict=True):
+            Image.fromarray(image).save(path)
+        return np.array(paths)
+
+
+def _cast(views, to_uint8):
+    return views.round().clip(0, 255).astype(np.uint8) if to_uint8 else views

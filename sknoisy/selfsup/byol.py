@@ -1,0 +1,113 @@
+"""BYOL: one view predicts what a slower network makes of the other; no negatives."""
+
+import torch
+from torch.nn import functional as F
+
+from sknoisy.devices import full_precision
+from sknoisy.parameters import check_real
+from sknoisy.selfsup.base import (
+    SelfSupervised,
+    check_widths,
+    projector,
+)
+from sknoisy.selfsup.momentum import follow, follower, rising_momentum
+
+
+def prediction_error(prediction, target):
+    """Return the mean squared distance of unit vectors: 2 - 2 cos.
+
+    Parameters
+    ----------
+    prediction, target : tensors of shape (n, d)
+        What is predicted of samples, and what was to be; no gradient flows into
+        `target`.
+    """
+    with full_precision(prediction):
+        prediction, target = prediction.float(), target.detach().float()
+        return 2 - 2 * F.cosine_similarity(prediction, target).mean()
+
+
+class BYOL(SelfSupervised):
+    """Bootstrap your own latent: no sample repels another.
+
+    Parameters
+    ----------
+    base_momentum : float, default=0.99
+        Momentum of the target network, a moving average of the trained one, at the
+        beginning. The paper takes 0.996 for ImageNet.
+    final_momentum : float, default=1.0
+        The same at the end; it rises along half a cosine.
+    hidden_features : int, default=4096
+        Width of the hidden layer of the projection head and of the predictor.
+    projection_features : int, default=256
+        Width of their outputs.
+    views : "auto", "none" or Views, default="auto"
+        Random views; see :func:`sknoisy.augment.resolve_views`.
+
+    Notes
+    -----
+    Defaults are solo-learn's for CIFAR, there with LARS at learning rate 1.0, weight
+    decay 1e-5 and views that differ (solarisation), which are SimCLR's here. The
+    target network normalises by the batch, as the trained one does, and keeps running
+    moments of its own, as in the official code.
+
+    References
+    ----------
+    Grill et al., Bootstrap Your Own Latent: A New Approach to Self-Supervised Learning,
+    NeurIPS 2020.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sknoisy.selfsup.byol import prediction_error
+    >>> prediction_error(torch.tensor([[3.0, 0.0]]), torch.tensor([[0.0, 1.0]]))
+    tensor(2.)
+    """
+
+    def __init__(
+        self,
+        base_momentum=0.99,
+        final_momentum=1.0,
+        hidden_features=4096,
+        projection_features=256,
+        views="auto",
+    ):
+        self.base_momentum = base_momentum
+        self.final_momentum = final_momentum
+        self.hidden_features = hidden_features
+        self.projection_features = projection_features
+        self.views = views
+
+    def check(self):  # noqa: D102
+        check_real("base_momentum", self.base_momentum, "[0, 1]")
+        check_real("final_momentum", self.final_momentum, "[0, 1]")
+        check_widths(self, "hidden_features", "projection_features")
+
+    def build(self, encoder):  # noqa: D102
+        hidden, out = self.hidden_features, self.projection_features
+        return {
+            "projector": projector(encoder.n_features, hidden, out),
+            "predictor": projector(out, hidden, out),
+        }
+
+    def start(self, networks, n_samples, generator):  # noqa: D102
+        for name in ("encoder", "projector"):
+            networks[f"target_{name}"] = follower(networks[name])
+
+    def loss(self, networks, first, second):  # noqa: D102
+        # One pass a view: each has batch statistics of its own.
+        predictions, targets = [], []
+        for view in (first, second):
+            projection = networks["projector"](networks["encoder"](view))
+            predictions.append(networks["predictor"](projection))
+            with torch.no_grad():
+                features = networks["target_encoder"](view)
+                targets.append(networks["target_projector"](features))
+        return prediction_error(predictions[0], targets[1]) + prediction_error(
+            predictions[1], targets[0]
+        )
+
+    def after_step(self, networks, progress):  # noqa: D102
+        momentum = rising_momentum(progress, self.base_momentum, self.final_momentum)
+        for name in ("encoder", "projector"):
+            follow(networks[f"target_{name}"], networks[name], momentum)

@@ -1,0 +1,180 @@
+"""MoCo: a slower network's keys of earlier batches are the samples that repel."""
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from sknoisy.devices import full_precision
+from sknoisy.parameters import check_choice, check_integer, check_real
+from sknoisy.selfsup.base import SelfSupervised, check_widths
+from sknoisy.selfsup.momentum import follow, follower, rising_momentum
+
+
+def info_nce(query, key, negatives, temperature):
+    """Return the contrastive loss of queries against their keys and a queue.
+
+    Parameters
+    ----------
+    query, key : tensors of shape (n, d)
+        Projections of two views of the same samples, by the trained and by the slower
+        network; no gradient flows into `key`.
+    negatives : tensor of shape (k, d)
+        Unit vectors: keys of other samples.
+    temperature : float
+        What cosine similarities are divided by.
+
+    Returns
+    -------
+    loss : tensor of shape ()
+        Mean over the queries of -log of the softmax, among the k + 1 keys, of the
+        similarity to their own.
+    """
+    with full_precision(query):
+        query = F.normalize(query.float(), dim=1)
+        key = F.normalize(key.detach().float(), dim=1)
+        own = (query * key).sum(dim=1, keepdim=True)
+        similarity = torch.cat([own, query @ negatives.mT], dim=1) / temperature
+        return F.cross_entropy(similarity, similarity.new_zeros(len(query)).long())
+
+
+class Queue(nn.Module):
+    """The keys of the last samples: what comes in takes the place of the oldest.
+
+    Parameters
+    ----------
+    size : int
+        Number of keys.
+    n_features : int
+        Width of a key.
+    generator : torch.Generator
+        Source of the random unit vectors that it holds first.
+    """
+
+    def __init__(self, size, n_features, generator):
+        super().__init__()
+        keys = torch.randn(size, n_features, generator=generator)
+        self.register_buffer("keys", F.normalize(keys, dim=1))
+        self.oldest = 0
+
+    @torch.no_grad()
+    def push(self, keys):
+        """Take in the keys of a batch, tensor of shape (n, n_features)."""
+        size = len(self.keys)
+        keys = F.normalize(keys[-size:].float(), dim=1)
+        places = torch.arange(self.oldest, self.oldest + len(keys)) % size
+        self.keys[places.to(keys.device)] = keys
+        self.oldest = (self.oldest + len(keys)) % size
+
+
+class MoCo(SelfSupervised):
+    """Momentum contrast, version 2 with a symmetric loss ("v2+").
+
+    Parameters
+    ----------
+    temperature : float, default=0.2
+        Divides the cosine similarities.
+    queue_size : int, default=32768
+        Number of earlier keys that repel; at most two thirds of the training samples,
+        the share that this is of CIFAR, for a sample's own older keys repel it, too.
+    base_momentum : float, default=0.99
+        Momentum of the slower network, a moving average of the trained one, at the
+        beginning.
+    final_momentum : float, default=0.999
+        The same at the end; it rises along half a cosine. MoCo v2 has 0.999
+        throughout.
+    symmetric : bool, default=True
+        Whether either view is query and key, as in v2+, or the first is the query
+        only and the second the key, as in v2, which takes half the time.
+    hidden_features : int, default=2048
+        Width of the projection head's hidden layer.
+    projection_features : int, default=256
+        Width of its output.
+    views : "auto", "none" or Views, default="auto"
+        Random views; see :func:`sknoisy.augment.resolve_views`.
+
+    Notes
+    -----
+    Defaults are solo-learn's for CIFAR, there with SGD at learning rate 0.3; as there,
+    each view has a queue of its own and the head is not normalised. The slower network
+    normalises by the batch of its own view, without the shuffling over GPUs of the
+    official code, and keeps running moments of its own.
+
+    References
+    ----------
+    He et al., Momentum Contrast for Unsupervised Visual Representation Learning, CVPR
+    2020. Chen, Fan, Girshick and He, Improved Baselines with Momentum Contrastive
+    Learning, 2020. Symmetric: Chen and He, Exploring Simple Siamese Representation
+    Learning, CVPR 2021, appendix.
+
+    Examples
+    --------
+    A key like the query, one opposite in the queue, temperature 1:
+
+    >>> import torch
+    >>> from sknoisy.selfsup.moco import info_nce
+    >>> x = torch.tensor([[2.0, 0.0]])
+    >>> info_nce(x, x, torch.tensor([[-1.0, 0.0]]), temperature=1.0)
+    tensor(0.1269)
+    """
+
+    def __init__(
+        self,
+        temperature=0.2,
+        queue_size=32768,
+        base_momentum=0.99,
+        final_momentum=0.999,
+        symmetric=True,
+        hidden_features=2048,
+        projection_features=256,
+        views="auto",
+    ):
+        self.temperature = temperature
+        self.queue_size = queue_size
+        self.base_momentum = base_momentum
+        self.final_momentum = final_momentum
+        self.symmetric = symmetric
+        self.hidden_features = hidden_features
+        self.projection_features = projection_features
+        self.views = views
+
+    def check(self):  # noqa: D102
+        check_real("temperature", self.temperature, "(0, inf)")
+        check_integer("queue_size", self.queue_size)
+        check_real("base_momentum", self.base_momentum, "[0, 1]")
+        check_real("final_momentum", self.final_momentum, "[0, 1]")
+        check_choice("symmetric", self.symmetric, [True, False])
+        check_widths(self, "hidden_features", "projection_features")
+
+    def build(self, encoder):  # noqa: D102
+        hidden = nn.Linear(encoder.n_features, self.hidden_features)
+        out = nn.Linear(self.hidden_features, self.projection_features)
+        return {"projector": nn.Sequential(hidden, nn.ReLU(inplace=True), out)}
+
+    def start(self, networks, n_samples, generator):  # noqa: D102
+        for name in ("encoder", "projector"):
+            networks[f"key_{name}"] = follower(networks[name])
+        size = max(1, min(self.queue_size, 2 * n_samples // 3))
+        for name in ("first_queue", "second_queue")[not self.symmetric :]:
+            networks[name] = Queue(size, self.projection_features, generator)
+
+    def loss(self, networks, first, second):  # noqa: D102
+        loss = self._one_way(networks, first, second, networks["second_queue"])
+        if not self.symmetric:
+            return loss
+        other = self._one_way(networks, second, first, networks["first_queue"])
+        return (loss + other) / 2
+
+    def _one_way(self, networks, query_view, key_view, queue):
+        """Return the loss of one view as queries; the other's keys are queued."""
+        query = networks["projector"](networks["encoder"](query_view))
+        with torch.no_grad():
+            key = networks["key_projector"](networks["key_encoder"](key_view))
+        # A copy, for the gradient needs the keys that the loss was taken against.
+        loss = info_nce(query, key, queue.keys.clone(), self.temperature)
+        queue.push(key)
+        return loss
+
+    def after_step(self, networks, progress):  # noqa: D102
+        momentum = rising_momentum(progress, self.base_momentum, self.final_momentum)
+        for name in ("encoder", "projector"):
+            follow(networks[f"key_{name}"], networks[name], momentum)
