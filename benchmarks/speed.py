@@ -45,10 +45,10 @@ CONFIGS = {
     "elr/convnet": ("elr", "convnet", 2048, (32, 32, 3), 128),
     "ce/mlp": ("ce", "mlp", 1792, (64,), 128),
     "elr/mlp": ("elr", "mlp", 1792, (64,), 128),
-    "simclr/resnet18": ("simclr", "resnet18", 256, (32, 32, 3), 128),
+    "simclr/resnet18": ("simclr", "resnet18", 128, (32, 32, 3), 128),
     "ce/resnet18": ("ce", "resnet18", 256, (32, 32, 3), 128),
-    "simclr/resnet18/64": ("simclr", "resnet18", 128, (64, 64, 3), 64),
-    "simclr/resnet18/128/files": ("simclr", "resnet18", 32, (128, 128, 3), 16),
+    "simclr/resnet18/64": ("simclr", "resnet18", 64, (64, 64, 3), 64),
+    "simclr/resnet18/128/files": ("simclr", "resnet18", 16, (128, 128, 3), 16),
     "predict/convnet": ("predict", "convnet", 10_000, (32, 32, 3), 128),
 }
 
@@ -177,6 +177,14 @@ class Lightly(Limit):
             self.optimizer.zero_grad()
 
 
+class LightlyPlain(Lightly):
+    """The same with the memory format that its own examples train in."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.net.to(memory_format=torch.contiguous_format)
+
+
 class Kornia(Limit):
     """kornia's batched views on the device, in a plain loop."""
 
@@ -260,6 +268,7 @@ def peers(task, encoder, X):
     if task in METHODS:
         found = {"lightly": Lightly}
         found["lightly, 2 workers"] = lambda *args: Lightly(*args, workers=2)
+        found["lightly, not channels_last"] = LightlyPlain
         return found | ({"kornia": Kornia} if task == "simclr" else {})
     return {} if task == "predict" else {"skorch": Skorch}
 
