@@ -8,6 +8,7 @@ from sknoisy.augment import NoViews
 from sknoisy.devices import forward_all
 from sknoisy.dynamics import Dynamics
 from sknoisy.inputs import InputSpec
+from sknoisy.regularizers.base import Regularized
 from sknoisy.stores import ArrayStore
 from sknoisy.training import ClassifierNet, TrainingData
 
@@ -37,10 +38,21 @@ class FineTuning:
         Source of all randomness.
     history : list of dict
         Epochs that were done before, where a training goes on from a file.
+    regularizers : list of Regularizer
+        Whose losses are added in the second phase. Their heads live as long as this.
     """
 
     def __init__(
-        self, network, loss, views, settings, warmup_epochs, freeze, seed, history=()
+        self,
+        network,
+        loss,
+        views,
+        settings,
+        warmup_epochs,
+        freeze,
+        seed,
+        history=(),
+        regularizers=(),
     ):
         self.network = network
         self.loss = loss
@@ -48,6 +60,8 @@ class FineTuning:
         self.settings = settings
         self.warmup_epochs = warmup_epochs
         self.freeze = freeze
+        self.regularizers = regularizers
+        self.seed = seed
         self.planned_epochs = warmup_epochs + settings.max_epochs
         self.order = torch.Generator().manual_seed(seed)
         self.view_generator = torch.Generator(settings.device).manual_seed(seed + 1)
@@ -85,6 +99,7 @@ class FineTuning:
     def attach(self, store, codes, n_classes):
         """Give the data of the next epochs; state of samples is kept if it fits."""
         device = self.settings.device
+        self.n_classes = n_classes
         if self.data is None or len(self.data) != len(store):
             self.loss.start(len(store), n_classes, device)
             self.dynamics = Dynamics(len(store), device)
@@ -127,6 +142,12 @@ class FineTuning:
                     schedule="constant",
                     callbacks=(),
                 )
+        elif self.regularizers:
+            generator = torch.Generator().manual_seed(self.seed + 2)
+            spec = self.data.store.spec
+            module = Regularized(
+                module, self.regularizers, spec, self.n_classes, generator
+            )
         net = ClassifierNet(
             module,
             loss=self.loss,
