@@ -1,7 +1,7 @@
 """Accuracy on real images under label noise: one row for each training.
 
-    python benchmarks/accuracy.py run --data DIR --methods ce simclr+elr --seeds 0 1 2
-    python benchmarks/accuracy.py table
+    python benchmarks/accuracy.py --data DIR --methods ce simclr+elr --seeds 0 1 2
+    python benchmarks/report.py
 
 Every row goes to a JSON lines file with its settings, time, versions and revision;
 rows that are there already are skipped, so that a run can be stopped and resumed.
@@ -11,107 +11,28 @@ show memorisation, and never used.
 """
 
 import argparse
-import io
 import json
 import platform
 import subprocess
-from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
 import sklearn
 import torch
-from sklearn.datasets import load_digits
+from protocols import PROTOCOLS, load, noisy_labels
 from sklearn.metrics import roc_auc_score
-from sklearn.model_selection import train_test_split
 from skorch.callbacks import Callback
 
 import sknoisy
 from sknoisy import NoisyRobustClassifier, SSLPretrainer
 from sknoisy.devices import forward_all, resolve_device
 from sknoisy.inputs import InputSpec, as_inputs
-from sknoisy.networks import ConvNet
-from sknoisy.noise import add_noise
+from sknoisy.losses import LOSSES
 
 HERE = Path(__file__).parent
 
 
-def small_convnet(shape):
-    """Return a convnet that is a sixth of the default one's work on a CPU."""
-    return ConvNet(shape, width=32, size=8)
-
-
-# 10,000 training and 2,000 test images of CIFAR-10 on a CPU. Without views, a network
-# from scratch memorises wrong labels in 10 epochs; with them it takes hundreds. The
-# pre-trained encoder is one for all noises and seeds: nothing of y enters it.
-SMALL = {
-    "data": "cifar10",
-    "train_per_class": 1000,
-    "test_per_class": 200,
-    "encoder": small_convnet,
-    "ssl": {"max_epochs": 100},
-    "clf": {"max_epochs": 15, "views": "none"},
-}
-# 1,257 training and 540 test images that come with scikit-learn, 8 x 8 pixels.
-DIGITS = {
-    "data": "digits",
-    "encoder": "auto",
-    "ssl": {"max_epochs": 50},
-    "clf": {"max_epochs": 100},
-}
-PROTOCOLS = {"digits": DIGITS, "small": SMALL}
 PRETRAINERS = {"simclr": "simclr", "barlow": "barlow_twins"}
-
-
-def load(protocol, folder):
-    """Return X_train, y_train, X_test, y_test of a protocol."""
-    if protocol["data"] == "digits":
-        digits = load_digits()
-        X, X_test, y, y_test = train_test_split(
-            digits.images, digits.target, test_size=0.3, random_state=0
-        )
-        return X, y, X_test, y_test
-    if folder is None:
-        raise SystemExit("--data DIR is needed: the folder of CIFAR-10")
-    return load_cifar10(folder, protocol["train_per_class"], protocol["test_per_class"])
-
-
-def load_cifar10(folder, train_per_class, test_per_class):
-    """Return X_train, y_train, X_test, y_test: uint8 (n, 32, 32, 3) and codes.
-
-    `folder` holds cifar10_jpeg.npz (JPEG files one after the other, with offsets and
-    labels), or is where torchvision keeps, or downloads, the original.
-    """
-    packed = Path(folder) / "cifar10_jpeg.npz"
-    arrays = []
-    for split, per_class in (("train", train_per_class), ("test", test_per_class)):
-        if packed.exists():
-            with np.load(packed) as file:
-                blob, offsets = file[f"{split}_jpeg"], file[f"{split}_offsets"]
-                labels = file[f"{split}_labels"]
-            rows = first_of_each_class(labels, per_class)
-            images = np.stack([decode(blob, offsets, i) for i in rows])
-        else:
-            from torchvision.datasets import CIFAR10
-
-            data = CIFAR10(folder, train=split == "train", download=True)
-            labels = np.array(data.targets)
-            rows = first_of_each_class(labels, per_class)
-            images = data.data[rows]
-        arrays += [images, labels[rows].astype(np.int64)]
-    return arrays
-
-
-def first_of_each_class(labels, per_class):
-    rows = [np.flatnonzero(labels == c)[:per_class] for c in np.unique(labels)]
-    return np.sort(np.concatenate(rows))
-
-
-def decode(blob, offsets, i):
-    from PIL import Image
-
-    jpeg = blob[offsets[i] : offsets[i + 1]].tobytes()
-    return np.asarray(Image.open(io.BytesIO(jpeg)).convert("RGB"))
 
 
 class TestAccuracy(Callback):
@@ -119,58 +40,53 @@ class TestAccuracy(Callback):
 
     def __init__(self, X, y, spec):
         self.X = X
-        self.y = y
+        self.codes = np.unique(y, return_inverse=True)[1]
         self.spec = spec
+        self.scores = []
 
     def on_epoch_end(self, net, **kwargs):
         store = self.spec.open(as_inputs(self.X))
         logits = forward_all(net.module_, store, net.device)
-        self.scores = [
-            *getattr(self, "scores", []),
-            (logits.argmax(1) == self.y).mean(),
-        ]
+        self.scores.append((logits.argmax(axis=1) == self.codes).mean())
 
 
-def run_row(row, data, protocol, device, cache):
+def run_row(row, data, protocol, args):
     """Train one method on one noise with one seed; return the finished row."""
     X, y, X_test, y_test = data
-    noisy = add_noise(y, row["noise"], row["rate"], X=X, random_state=row["seed"])
+    noise = row["noise"], row["rate"], row["seed"]
+    noisy, is_wrong = noisy_labels(y, X, *noise, labels=args.labels)
     pretrainer, _, loss = row["method"].rpartition("+")
+    shared = {"device": args.device, "image_size": args.image_size}
+    clf_settings = {"encoder": "auto" if pretrainer else protocol.encoder}
+    clf_settings |= shared | protocol.clf | row["overrides"]["clf"]
     ssl_seconds, inputs = 0.0, X
     if pretrainer:
-        ssl = SSLPretrainer(
-            PRETRAINERS[pretrainer],
-            memory=cache,
-            device=device,
-            encoder=protocol["encoder"],
-            random_state=0,
-            **protocol["ssl"] | row["overrides"]["ssl"],
-        )
+        settings = {"encoder": protocol.encoder, "random_state": 0, **shared}
+        settings |= protocol.ssl | row["overrides"]["ssl"]
+        name = PRETRAINERS[pretrainer]
+        ssl = SSLPretrainer(name, memory=args.cache, **settings)
         inputs = ssl.fit_transform(X)
         spec = inputs.encoder.spec
         ssl_seconds = sum(h["dur"] for h in ssl.history_)  # once, then from the cache
     else:
-        spec = InputSpec.learn(X)
-    params = protocol["clf"] | row["overrides"]["clf"]
-    params["encoder"] = "auto" if pretrainer else protocol["encoder"]
+        spec = InputSpec.learn(as_inputs(X), image_size=args.image_size)
     watch = TestAccuracy(X_test, y_test, spec)
     clf = NoisyRobustClassifier(
-        loss, device=device, callbacks=[watch], random_state=row["seed"], **params
+        loss, callbacks=[watch], random_state=row["seed"], **clf_settings
     )
-    clf.fit(inputs, noisy.y)
+    clf.fit(inputs, noisy)
+    known = is_wrong is not None and is_wrong.any()
+    auc = roc_auc_score(is_wrong, -clf.label_quality_) if known else None
     return row | {
-        "realised_rate": noisy.rate,
+        "realised_rate": None if is_wrong is None else float(is_wrong.mean()),
         "last": round(100 * float(clf.score(X_test, y_test)), 2),
         "best": round(100 * float(max(watch.scores)), 2),
         "curve": [round(100 * float(score), 1) for score in watch.scores],
-        "label_quality_auc": round(
-            float(roc_auc_score(noisy.is_wrong, -clf.label_quality_)), 4
-        )
-        if noisy.is_wrong.any()
-        else None,
+        "label_quality_auc": auc and round(float(auc), 4),
         "ssl_seconds": round(ssl_seconds, 1),
         "clf_seconds": round(sum(h["dur"] for h in clf.history_), 1),
-        **environment(device),
+        "n_train": len(X),
+        **environment(args.device),
     }
 
 
@@ -207,6 +123,14 @@ def key(row):
     return *(row.get(name) for name in names), json.dumps(row.get("overrides"))
 
 
+def expand(methods):
+    """Replace "losses" by the names of all losses, after a pre-trainer, too."""
+    for method in methods:
+        pretrainer, plus, loss = method.rpartition("+")
+        names = sorted(LOSSES) if loss == "losses" else [loss]
+        yield from (f"{pretrainer}{plus}{name}" for name in names)
+
+
 def run(args):
     protocol = PROTOCOLS[args.protocol]
     data = load(protocol, args.data)
@@ -215,19 +139,19 @@ def run(args):
     for seed in args.seeds:
         for noise in args.noises:
             name, _, rate = noise.partition(":")
-            for method in args.methods:
+            for method in expand(args.methods):
                 row = {
                     "protocol": args.protocol,
                     "method": method,
                     "noise": name,
-                    "rate": float(rate),
+                    "rate": float(rate or 0),
                     "seed": seed,
                     "tag": args.tag,
                     "overrides": overrides,
                 }
                 if key(row) in done:
                     continue
-                row = run_row(row, data, protocol, args.device, args.cache)
+                row = run_row(row, data, protocol, args)
                 with args.rows.open("a") as file:
                     file.write(json.dumps(row) + "\n")
                 shown = {k: row[k] for k in ("method", "noise", "rate", "seed", "tag")}
@@ -241,48 +165,27 @@ def run(args):
                 )
 
 
-def table(args):
-    groups = defaultdict(list)
-    for row in read_rows(args.rows):
-        groups[
-            row["protocol"], row["noise"], row["rate"], row["method"], row["tag"]
-        ].append(row)
-    print("| protocol | noise | rate | method | last | best | seeds |")
-    print("|---|---|---|---|---|---|---|")
-    for (protocol, noise, rate, method, tag), rows in sorted(groups.items()):
-        last, best = ([row[k] for row in rows] for k in ("last", "best"))
-        print(
-            f"| {protocol} | {noise} | {rate} | {method}{tag and ' ' + tag} "
-            f"| {np.mean(last):.1f} ± {np.std(last):.1f} | {np.mean(best):.1f} "
-            f"| {len(rows)} |"
-        )
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    commands = parser.add_subparsers(required=True)
-    runner = commands.add_parser("run", help="train what has no row yet")
-    runner.add_argument("--data", help="folder of CIFAR-10")
-    runner.add_argument("--protocol", choices=PROTOCOLS, default="small")
-    runner.add_argument(
-        "--methods", nargs="+", default=["ce", "simclr+ce", "simclr+elr"]
+    parser.add_argument("--data", help="folder of the data set")
+    parser.add_argument("--labels", help="file of noisy labels, such as CIFAR-N's")
+    parser.add_argument("--image-size", type=int, help="of images in files")
+    parser.add_argument("--protocol", choices=PROTOCOLS, default="small")
+    parser.add_argument(
+        "--methods",
+        nargs="+",
+        default=["ce", "simclr+ce", "simclr+elr"],
+        help='[simclr+ or barlow+] and the name of a loss, or "losses" for all',
     )
-    runner.add_argument("--noises", nargs="+", default=["symmetric_exclusive:0.6"])
-    runner.add_argument("--seeds", nargs="+", type=int, default=[0])
-    runner.add_argument("--device", default="auto")
-    runner.add_argument("--cache", default=str(HERE / ".cache"))
-    runner.add_argument(
-        "--ssl", default="{}", help="JSON of other pre-trainer settings"
-    )
-    runner.add_argument("--clf", default="{}", help="JSON of other classifier settings")
-    runner.add_argument("--tag", default="", help="name of these other settings")
-    runner.set_defaults(action=run)
-    tabler = commands.add_parser("table", help="print the rows as a table")
-    tabler.set_defaults(action=table)
-    for command in (runner, tabler):
-        command.add_argument("--rows", type=Path, default=HERE / "accuracy.jsonl")
-    args = parser.parse_args()
-    args.action(args)
+    parser.add_argument("--noises", nargs="+", default=["symmetric_exclusive:0.6"])
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0])
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--cache", default=str(HERE / ".cache"))
+    parser.add_argument("--ssl", default="{}", help="JSON of pre-trainer settings")
+    parser.add_argument("--clf", default="{}", help="JSON of classifier settings")
+    parser.add_argument("--tag", default="", help="name of these other settings")
+    parser.add_argument("--rows", type=Path, default=HERE / "accuracy.jsonl")
+    run(parser.parse_args())
 
 
 if __name__ == "__main__":

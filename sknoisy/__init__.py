@@ -10,6 +10,7 @@ The main job, with no clean labels at all::
 
 from sknoisy._version import __version__
 from sknoisy.classifier import NoisyRobustClassifier
+from sknoisy.detector import LabelErrorDetector
 from sknoisy.features import LazyFeatures
 from sknoisy.losses import (
     APL,
@@ -17,12 +18,15 @@ from sknoisy.losses import (
     GCE,
     IMAE,
     MAE,
+    PENCIL,
     SCE,
+    SOP,
     Backward,
     CrossEntropy,
     Focal,
     Forward,
     HardBootstrap,
+    JointOptimization,
     LabelSmoothing,
     Loss,
     ProgressiveBootstrap,
@@ -49,7 +53,9 @@ __all__ = [
     "GCE",
     "IMAE",
     "MAE",
+    "PENCIL",
     "SCE",
+    "SOP",
     "Backward",
     "BarlowTwins",
     "CrossEntropy",
@@ -57,6 +63,8 @@ __all__ = [
     "Focal",
     "Forward",
     "HardBootstrap",
+    "JointOptimization",
+    "LabelErrorDetector",
     "LabelSmoothing",
     "LazyFeatures",
     "Loss",

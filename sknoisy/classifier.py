@@ -99,8 +99,8 @@ class NoisyRobustClassifier(ClassifierMixin, TorchEstimator):
     loss_state_ : dict of str to ndarray
         What the loss keeps for each training sample, such as the targets of ELR.
     history_ : list of dict
-        For each epoch "epoch", "phase" ("head" or "all"), "train_loss", "lr" (at its
-        end) and "dur" (seconds).
+        For each epoch "epoch", "phase" ("head", "all", or "anew" where a loss trains
+        a second time), "train_loss", "lr" (at its end) and "dur" (seconds).
     n_features_in_ : int
         Length of axis 1 of the samples.
 
@@ -348,7 +348,7 @@ class NoisyRobustClassifier(ClassifierMixin, TorchEstimator):
         training.attach(blueprint.spec.open(inputs), codes, len(classes))
         return training, classes, architecture
 
-    def _training_of(self, network, architecture, n_samples, seed, history=()):
+    def _training_of(self, network, architecture, n_samples, seed, **before):
         spec = architecture.blueprint.spec
         settings = self._settings(n_samples, spec, "classifier")
         warmup = self.warmup_epochs
@@ -364,8 +364,8 @@ class NoisyRobustClassifier(ClassifierMixin, TorchEstimator):
             warmup_epochs=0 if self.freeze_encoder else warmup,
             freeze=self.freeze_encoder,
             seed=seed,
-            history=history,
             regularizers=self._regularizers(),
+            **before,
         )
         training.parameters = self._parameters()
         return training
@@ -395,6 +395,7 @@ class NoisyRobustClassifier(ClassifierMixin, TorchEstimator):
             len(codes),
             seed=self._seeds(2)[1] + len(self.history_),
             history=self.history_,
+            first_weights=self._first_weights,
         )
         training.attach(store, codes, len(self.classes_))
         training.restore(self.loss_state_, self._dynamics)
@@ -409,6 +410,7 @@ class NoisyRobustClassifier(ClassifierMixin, TorchEstimator):
         self.training_loss_ = training.dynamics.mean_loss
         self.loss_state_ = training.loss_state()
         self._dynamics = training.dynamics.numpy()
+        self._first_weights = training.first_weights
         self._architecture = architecture
         self._network = training.network
         self._training = training

@@ -1,24 +1,52 @@
-"""The two phases of training a classifier: its head alone, then all of it."""
+"""The phases of training a classifier: its head alone, then all of it."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import torch
 
 from sknoisy.augment import NoViews
 from sknoisy.devices import forward_all
 from sknoisy.dynamics import Dynamics
+from sknoisy.encoders import load_numpy_state, numpy_state
 from sknoisy.inputs import InputSpec
 from sknoisy.regularizers.base import Regularized
 from sknoisy.stores import ArrayStore
 from sknoisy.training import ClassifierNet, TrainingData
 
 
+@dataclass(frozen=True)
+class Phase:
+    """A part of the training that has an optimiser and a schedule of its own.
+
+    Attributes
+    ----------
+    name : str
+        Its name in the history.
+    begin, end : int
+        Its epochs, counted from 0; the last phase has no end.
+    head_only : bool
+        Whether the encoder stays as it is.
+    warmup : bool
+        Whether the rate is constant, and callbacks are not called.
+    anew : bool
+        Whether the network starts again from its first weights.
+    """
+
+    name: str
+    begin: int
+    end: int
+    head_only: bool = False
+    warmup: bool = False
+    anew: bool = False
+
+
 class FineTuning:
     """Head-only warm-up with the encoder frozen, then training of the whole network.
 
     The frozen encoder's features are computed once, so that a warm-up epoch costs
-    what its head costs. Runs any number of epochs at a time, on data that may change
-    its labels in between.
+    what its head costs. A loss may ask for another phase, in which the network starts
+    anew. Runs any number of epochs at a time, on data that may change its labels in
+    between.
 
     Parameters
     ----------
@@ -40,6 +68,13 @@ class FineTuning:
         Epochs that were done before, where a training goes on from a file.
     regularizers : list of Regularizer
         Whose losses are added in the second phase. Their heads live as long as this.
+    first_weights : dict of str to ndarray, default=None
+        What `first_weights` was then.
+
+    Attributes
+    ----------
+    first_weights : dict of str to ndarray or None
+        The network's weights after the warm-up, as long as they will be needed.
     """
 
     def __init__(
@@ -53,16 +88,17 @@ class FineTuning:
         seed,
         history=(),
         regularizers=(),
+        first_weights=None,
     ):
         self.network = network
         self.loss = loss
         self.views = views
         self.settings = settings
-        self.warmup_epochs = warmup_epochs
-        self.freeze = freeze
         self.regularizers = regularizers
         self.seed = seed
         self.planned_epochs = warmup_epochs + settings.max_epochs
+        self.phases = self._plan(warmup_epochs, freeze)
+        self.first_weights = first_weights
         self.order = torch.Generator().manual_seed(seed)
         self.view_generator = torch.Generator(settings.device).manual_seed(seed + 1)
         self.data = None
@@ -89,7 +125,7 @@ class FineTuning:
 
     def restore(self, loss_state, dynamics):
         """Take over what was kept for each sample, if it is for as many samples."""
-        if dynamics.shape[1] != len(self.data):
+        if len(dynamics) != len(self.data):
             return
         self.dynamics.load(dynamics)
         for name, tensor in self.loss.state_.items():
@@ -118,31 +154,48 @@ class FineTuning:
         """Train for a number of epochs from the current state."""
         end = self.epochs + epochs
         while self.epochs < end:
-            head_only = self.freeze or self.epochs < self.warmup_epochs
-            until = min(end, self.warmup_epochs) if head_only else end
-            net = self._net("head" if head_only else "all")
+            phase = [p for p in self.phases if p.begin <= self.epochs][-1]
+            until = end if phase is self.phases[-1] else min(end, phase.end)
+            self._begin(phase)
+            net = self._net(phase)
             net.progress, net.dynamics = progress, self.dynamics
             net.epochs_before = self.epochs - net.epochs_
             net.planned_epochs = self.planned_epochs
-            data = self._frozen_features() if head_only else self.data
-            net.partial_fit(data, epochs=(end if self.freeze else until) - self.epochs)
+            data = self._frozen_features() if phase.head_only else self.data
+            net.partial_fit(data, epochs=until - self.epochs)
             if net.stopped_:
                 break
+
+    def _plan(self, warmup, freeze):
+        """Return the phases that have epochs, in their order."""
+        end = self.planned_epochs
+        restart = max(warmup, self.loss.restart(end))
+        phases = [
+            Phase("head", 0, warmup, head_only=True, warmup=True),
+            Phase("head" if freeze else "all", warmup, restart, head_only=freeze),
+            Phase("anew", restart, end, head_only=freeze, anew=True),
+        ]
+        return [phase for phase in phases if phase.begin < phase.end]
+
+    def _begin(self, phase):
+        """Keep the first weights, or go back to them, where a phase begins."""
+        if self.epochs != phase.begin:
+            return
+        if phase.anew and self.first_weights is not None:
+            load_numpy_state(self.network, self.first_weights)
+            self.first_weights = None
+        elif self.phases[-1].anew and not phase.warmup:
+            self.first_weights = numpy_state(self.network)
 
     def _net(self, phase):
         if phase in self._nets:
             return self._nets[phase]
-        module, views, settings = self.network, self.views, self.settings
-        if phase == "head":
-            module, views = self.network.head, NoViews()
-            if not self.freeze:
-                settings = replace(
-                    settings,
-                    max_epochs=self.warmup_epochs,
-                    schedule="constant",
-                    callbacks=(),
-                )
-        elif self.regularizers:
+        module = self.network.head if phase.head_only else self.network
+        views = NoViews() if phase.head_only else self.views
+        settings = replace(self.settings, max_epochs=phase.end - phase.begin)
+        if phase.warmup:
+            settings = replace(settings, schedule="constant", callbacks=())
+        if self.regularizers and not phase.head_only:
             generator = torch.Generator().manual_seed(self.seed + 2)
             spec = self.data.store.spec
             module = Regularized(
@@ -153,12 +206,12 @@ class FineTuning:
             loss=self.loss,
             views=views,
             view_generator=self.view_generator,
-            phase=phase,
+            phase=phase.name,
             settings=settings,
             generator=self.order,
         )
         self._nets[phase] = net.initialize()
-        net.epochs_ = sum(row["phase"] == phase for row in self._before)
+        net.epochs_ = sum(row["phase"] == phase.name for row in self._before)
         return net
 
     def _frozen_features(self):

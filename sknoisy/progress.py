@@ -78,7 +78,7 @@ def within_search():
     """Whether a scikit-learn search or cross-validation is calling."""
     frame = sys._getframe(1)
     while frame is not None:
-        if frame.f_code.co_name == "_fit_and_score":
+        if frame.f_code.co_name in ("_fit_and_score", "_fit_and_predict"):
             return True
         frame = frame.f_back
     return False

@@ -368,7 +368,7 @@ class ClassifierNet(Net):
             batch = to_channels_last(self.views(batch, self.view_generator))
         logits, penalty = self._forward(batch)
         target = self.codes[index]
-        self.dynamics.update(logits.detach(), target, index)
+        self.dynamics.update(logits, target, index)
         return self.criterion_(logits, target, index).mean() + penalty
 
     def _forward(self, batch):

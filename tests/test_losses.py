@@ -1,5 +1,7 @@
 """Losses against NumPy transcriptions in float64, hand-worked cases and limits."""
 
+import pickle
+
 import numpy as np
 import pytest
 import torch
@@ -10,12 +12,15 @@ from sknoisy import (
     GCE,
     IMAE,
     MAE,
+    PENCIL,
     SCE,
+    SOP,
     Backward,
     CrossEntropy,
     Focal,
     Forward,
     HardBootstrap,
+    JointOptimization,
     LabelSmoothing,
     NoisyRobustClassifier,
     ProgressiveBootstrap,
@@ -67,6 +72,9 @@ def reference(name, z, y, A=-4.0):
         "sce": 0.1 * ce + rce,
         "nfl_rce": nfl + rce,
         "elr": elr_reference(p, ce),
+        "joint_optimization": ce - 1.2 * np.log(p.mean(axis=0)).mean() + 0.8 * entropy,
+        "pencil": ce,  # in the first stage
+        "sop": ce,  # before u and v have grown
     }[name]
 
 
@@ -86,9 +94,8 @@ def batch(n=6, n_classes=4, scale=3.0, dtype=torch.float64):
 
 def started(loss, n=6, n_classes=4):
     loss.start(n, n_classes, "cpu")
-    loss.state_ = {
-        k: v.double() if v.is_floating_point() else v for k, v in loss.state_.items()
-    }
+    for name, tensor in loss.state_.items():
+        loss.state_[name] = tensor.double() if tensor.is_floating_point() else tensor
     return loss
 
 
@@ -100,7 +107,7 @@ def test_value_is_the_formula(name):
 
 
 # Those with factors that are constants of the gradient have tests of their own.
-DETACHED = {"elr", "imae", "nfl", "nfl_mae", "nfl_rce"}
+DETACHED = {"elr", "imae", "nfl", "nfl_mae", "nfl_rce", "sop"}
 
 
 @pytest.mark.parametrize("name", sorted(set(LOSSES) - DETACHED))
@@ -182,6 +189,7 @@ def test_limits():
         Focal(gamma=0.0),
         HardBootstrap(beta=1.0),
         LabelSmoothing(smoothing=0.0),
+        JointOptimization(alpha=0.0, beta=0.0),
         ProgressiveBootstrap(),
         SoftBootstrap(beta=1.0),
     ):
@@ -380,8 +388,260 @@ def test_extreme_logits_are_finite(name, dtype):
         (Forward("estimate"), "transition_matrix"),
         (Forward(begin=0.0), "begin"),
         (Backward(method="guess"), "method"),
+        (Forward(storage=0), "storage"),
+        (ELR(storage="int8"), "storage"),
+        (PENCIL(lam=-1), "lam"),
+        (PENCIL(begin=0.5, end=0.4), "end"),
+        (PENCIL(reduction="none"), "reduction"),
+        (PENCIL(storage=3), "storage"),
+        (JointOptimization(window=0), "window"),
+        (JointOptimization(retrain=1.0), "retrain"),
+        (JointOptimization(labels="one-hot"), "labels"),
+        (JointOptimization(prior=[0.5, 0.2]), "prior"),
+        (SOP(lr_u=-1), "lr_u"),
+        (SOP(lr_v="fast"), "lr_v"),
     ],
 )
 def test_bad_parameters_are_named(loss, parameter):
     with pytest.raises(ValueError, match=f"{parameter}=.*(is not valid|no loss)"):
         loss.check()
+
+
+# Losses that train labels or noise terms of their own.
+
+
+def test_pencil_trains_labels_with_the_papers_gradient():
+    """One step in stage 2, the gradient by finite differences of the formula."""
+    z, y, index = batch()
+    for double_softmax in (True, False):
+        loss = started(PENCIL(lam=12.0, begin=0.0, double_softmax=double_softmax))
+        loss.on_epoch(epoch=1, n_epochs=10)
+        value = loss(z, y, index)
+        p, one_hot = softmax(z.numpy()), np.eye(4)[y]
+
+        def total(rows, p=p, one_hot=one_hot, twice=double_softmax):
+            labels = softmax(rows)
+            kl = (p * np.log(p / labels)).sum(axis=1)
+            scores = softmax(labels) if twice else labels
+            compatibility = -np.log((scores * one_hot).sum(axis=1))
+            return (kl / 4 + 0.4 * compatibility).sum()
+
+        rows = 10.0 * one_hot
+        gradient = np.zeros_like(rows)
+        for cell in np.ndindex(rows.shape):
+            step = np.zeros_like(rows)
+            step[cell] = 1e-5
+            gradient[cell] = (total(rows + step) - total(rows - step)) / 2e-5
+        expected = rows - 12.0 / 6 * gradient
+        np.testing.assert_allclose(loss.state_["label_logits"], expected, atol=1e-6)
+        kl = (p * np.log(p / softmax(rows))).sum(axis=1)
+        entropy = -(p * np.log(p)).sum(axis=1)
+        np.testing.assert_allclose(value, kl + 0.1 * entropy)
+
+
+def test_gradient_of_pencil_holds_the_labels_constant():
+    z, y, index = batch()
+    loss = started(PENCIL(lam=0.0))
+    for epoch in (4, 9):  # stages 2 and 3 of 10 epochs
+        loss.on_epoch(epoch, n_epochs=10)
+        assert torch.autograd.gradcheck(lambda z: loss(z, y, index), z.requires_grad_())
+
+
+def test_pencil_has_three_stages():
+    z, y, index = batch()
+    loss = started(PENCIL(reduction="mean"))
+    states, values = [], []
+    for epoch in range(16):
+        loss.on_epoch(epoch, n_epochs=16)
+        values.append(loss(z, y, index))
+        states.append(loss.state_["label_logits"].clone())
+    # 70/320 and 200/320 of 16 epochs are 3.5 and 10
+    assert not any(state.any() for state in states[:4])
+    assert not any(a.equal(b) for a, b in zip(states[4:9], states[5:10], strict=True))
+    assert all(state.equal(states[9]) for state in states[10:])
+    ce = torch.nn.functional.cross_entropy(z, y, reduction="none")
+    torch.testing.assert_close(values[3], ce)
+    log_p, labels = z.log_softmax(dim=1), states[9].log_softmax(dim=1)
+    kl = (log_p.exp() * (log_p - labels)).sum(dim=1)
+    torch.testing.assert_close(values[12], kl / 4)
+
+
+def test_pencil_corrects_a_label_that_the_network_denies():
+    z = torch.tensor([[6.0, 0.0, 0.0]])
+    loss = PENCIL(begin=0.0, end=1.0)
+    loss.start(1, 3, "cpu")
+    for epoch in range(1, 20):
+        loss.on_epoch(epoch, n_epochs=20)
+        loss(z, torch.tensor([2]), torch.tensor([0]))
+    assert loss.state_["label_logits"].argmax() == 0
+
+
+def test_joint_optimization_is_the_papers_sum():
+    z, y, index = batch()
+    prior = [0.1, 0.2, 0.3, 0.4]
+    loss = started(JointOptimization(alpha=2.0, beta=3.0, prior=prior))
+    p = softmax(z.numpy())
+    ce = -np.log(p[np.arange(6), y])
+    term = -(np.array(prior) * np.log(p.mean(axis=0))).sum()
+    entropy = -(p * np.log(p)).sum(axis=1)
+    expected = ce + 2 * term + 3 * entropy
+    np.testing.assert_allclose(loss(z, y, index), expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("labels", ["soft", "hard"])
+def test_joint_optimization_averages_the_last_epochs(labels):
+    """Window 2: in epoch 3 the labels are the mean of epochs 1 and 2."""
+    _, y, index = batch()
+    rng = np.random.default_rng(1)
+    epochs = torch.tensor(rng.normal(size=(4, 6, 4)))
+    loss = JointOptimization(0.0, 0.0, begin=0.5, retrain=0, window=2, labels=labels)
+    started(loss)
+    for epoch, z in enumerate(epochs):
+        loss.on_epoch(epoch, n_epochs=4)
+        value = loss(z, y, index)
+    target = epochs[1:3].softmax(dim=2).mean(dim=0)
+    if labels == "hard":
+        target = torch.nn.functional.one_hot(target.argmax(dim=1), 4)
+    expected = -(target * epochs[3].log_softmax(dim=1)).sum(dim=1)
+    torch.testing.assert_close(value, expected)
+    # a sample that was never met before keeps its label
+    loss.state_["probabilities"][2:4] = 0
+    value = loss(epochs[3], y, index)[1]
+    torch.testing.assert_close(value, -epochs[3].log_softmax(dim=1)[1, y[1]])
+
+
+def test_joint_optimization_trains_anew_from_the_first_weights(digits):
+    """Without learning in the second training, the network is what it was."""
+    X, y = digits
+
+    class Still(JointOptimization):
+        def __call__(self, logits, target, index):
+            loss = super().__call__(logits, target, index)
+            return 0 * loss if self._retraining else loss
+
+    settings = {"max_epochs": 8, "random_state": 0, "weight_decay": 0.0}
+    start = NoisyRobustClassifier("ce", **settings | {"lr": 1e-30}).fit(X, y)
+    whole = NoisyRobustClassifier(Still(), **settings).fit(X, y)
+    assert [row["phase"] for row in whole.history_] == ["all"] * 5 + ["anew"] * 3
+    for name, weights in start.state_dict_.items():
+        if name.endswith("weight") or name.endswith("bias"):
+            np.testing.assert_allclose(weights, whole.state_dict_[name], atol=1e-20)
+
+
+def test_training_anew_survives_a_file_in_between(digits):
+    """From a file, the second training starts from the same weights, too."""
+    X, y = digits
+    settings = {"max_epochs": 4, "random_state": 0, "loss": "joint_optimization"}
+    clf = NoisyRobustClassifier(**settings)
+    for _ in range(2):
+        clf.partial_fit(X, y)
+    loaded = pickle.loads(pickle.dumps(clf))
+    for one in (clf, loaded):
+        one.partial_fit(X, y)
+        assert one._training.phases[-1].anew
+    assert [row["phase"] for row in loaded.history_] == ["all", "all", "anew"]
+    assert clf._first_weights is None and loaded._first_weights is None
+
+
+def test_sop_takes_the_papers_steps():
+    """One step of u and v from 0.3 and 0.2, by finite differences."""
+    z, y, index = batch()
+    loss = started(SOP(lr_u=0.06, lr_v=0.12))
+    loss.state_["u"].fill_(0.3 * 2**15)
+    loss.state_["v"].fill_(0.2 * 2**15)
+    value = loss(z, y, index)
+    p, one_hot = softmax(z.numpy()), np.eye(4)[y]
+    predicted = np.eye(4)[p.argmax(axis=1)]
+
+    def corrected(u, v):
+        q = p + (u**2)[:, None] * one_hot - v**2 * (1 - one_hot)
+        q = q.clip(1e-4)
+        return q / q.sum(axis=1, keepdims=True)
+
+    def fit(u, v):
+        return -np.log((corrected(u, v) * one_hot).sum(axis=1).clip(1e-4))
+
+    def error(u, v):
+        terms = (u**2)[:, None] * one_hot - v**2 * (1 - one_hot)
+        return ((predicted + terms - one_hot) ** 2).sum(axis=1)
+
+    u, v, step = np.full(6, 0.3), np.full((6, 4), 0.2), 1e-6
+    np.testing.assert_allclose(value, fit(u, v))
+    slope = (fit(u + step, v) - fit(u - step, v)) / (2 * step)
+    np.testing.assert_allclose(
+        loss.state_["u"][:, 0] / 2**15, u - 0.01 * slope, atol=1e-9
+    )
+    for c in range(4):
+        move = step * np.eye(4)[c]
+        slope = (error(u, v + move) - error(u, v - move)) / (2 * step)
+        expected = v[:, c] - 0.02 * slope
+        np.testing.assert_allclose(loss.state_["v"][:, c] / 2**15, expected, atol=1e-6)
+
+
+def test_sop_takes_up_noise():
+    """Three samples that the network is sure of: one of them is labelled wrongly."""
+    z = torch.tensor([[5.0, 0.0, 0.0]]).repeat(3, 1)
+    y, index = torch.tensor([0, 0, 1]), torch.arange(3)
+    loss = SOP()
+    loss.start(3, 3, "cpu")
+    for epoch in range(60):
+        loss.on_epoch(epoch, n_epochs=60)
+        value = loss(z, y, index)
+    u, v = (loss.state_[name] / 2**15 for name in ("u", "v"))
+    assert u[2] ** 2 > 0.9 and v[2, 0] ** 2 > 0.9 and value[2] < 0.1
+    assert (u[:2] ** 2 < 1e-3).all() and (v[:2] ** 2 < 1e-3).all()
+
+
+STORED = {
+    "elr": lambda storage: ELR(storage=storage),
+    "forward": lambda storage: Forward(storage=storage),
+    "joint_optimization": lambda storage: JointOptimization(storage=storage),
+    "pencil": lambda storage: PENCIL(storage=storage),
+    "sop": lambda storage: SOP(storage=storage),
+}
+
+
+@pytest.mark.parametrize("name", STORED)
+def test_half_precision_trains_alike(name):
+    """The loss after a few epochs is that of full precision, at half the memory."""
+    z, y, index = batch(n=8, n_classes=5, scale=1.0, dtype=torch.float32)
+    values, size = [], []
+    for storage in ("float32", "float16"):
+        loss = STORED[name](storage)
+        loss.start(8, 5, "cpu")
+        for epoch in range(10):
+            loss.on_epoch(epoch, n_epochs=10)
+            value = loss(z, y, index)
+        values.append(value)
+        floats = [v for v in loss.state_.values() if v.is_floating_point()]
+        size.append(sum(v.nbytes for v in floats if len(v) >= 8))
+    torch.testing.assert_close(*values, rtol=2e-2, atol=5e-3)
+    assert size[1] == size[0] / 2
+
+
+def test_the_largest_classes_stand_for_all():
+    """As many as there are classes are all; a few keep what matters."""
+    z, y, index = batch(n=8, n_classes=5, dtype=torch.float32)
+    values = {}
+    for storage in ("float16", 5, 2):
+        loss = ELR(storage=storage)
+        loss.start(8, 5, "cpu")
+        for _ in range(5):
+            values[storage] = loss(z, y, index)
+    torch.testing.assert_close(values[5], values["float16"])
+    assert (values[2] - values["float16"]).abs().max() < 0.2
+    # 1,000,000 samples of 1,000 classes: 40 MB
+    loss = ELR(storage=10)
+    loss.start(1000, 1000, "cpu")
+    assert sum(v.nbytes for v in loss.state_.values()) == 1000 * 10 * 4
+
+
+def test_a_thousand_classes():
+    z, y, index = batch(n=4, n_classes=1000, scale=10.0, dtype=torch.float32)
+    for make in LOSSES.values():
+        loss = make()
+        loss.start(4, 1000, "cpu")
+        z.grad = None
+        value = loss(z.requires_grad_(), y, index)
+        value.sum().backward()
+        assert value.isfinite().all() and z.grad.isfinite().all(), loss

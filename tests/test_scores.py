@@ -3,12 +3,95 @@ import pytest
 
 from sknoisy.noise import class_conditional, symmetric_exclusive
 from sknoisy.scores import (
+    area_under_margin,
+    confidence_weighted_entropy,
     confident_joint,
+    confident_thresholds,
     estimate_noise_rate,
     estimate_transition_matrix,
+    find_label_errors,
+    gmm_clean_probability,
+    knn_agreement,
+    knn_votes,
+    normalized_margin,
+    self_confidence,
 )
+from sknoisy.scores.confident import RULES
 
 RNG = np.random.default_rng(0)
+QUALITIES = [self_confidence, normalized_margin, confidence_weighted_entropy]
+
+
+def random_case(seed, n_classes, missing=False, dtype=np.float64, ties=False):
+    """Labels of which about a third are random, and probabilities of all classes."""
+    rng = np.random.default_rng(seed)
+    concentration = rng.choice([0.05, 0.3, 1.0, 5.0])
+    n = max(4 * n_classes, int(rng.choice([40, 400, 1500])))
+    p = rng.dirichlet(np.full(n_classes, concentration), size=n)
+    y = np.where(rng.random(n) < 0.6, p.argmax(1), rng.integers(n_classes, size=n))
+    if missing:
+        y[y == rng.integers(n_classes)] = 0
+    if ties:
+        p = np.round(10 * p)
+        p[p.sum(axis=1) == 0] = 1
+        p /= p.sum(axis=1, keepdims=True)
+    return y, p.astype(dtype)
+
+
+CASES = [
+    pytest.param(dict(seed=seed, n_classes=k, missing=m, dtype=d, ties=t), id=f"{seed}")
+    for seed, (k, m, d, t) in enumerate(
+        [
+            (2, False, np.float64, False),
+            (2, False, np.float32, True),
+            (3, True, np.float64, False),
+            (5, False, np.float32, False),
+            (10, True, np.float64, True),
+            (10, False, np.float64, False),
+            (37, True, np.float32, False),
+            (37, False, np.float64, True),
+            (100, False, np.float64, False),
+            (100, True, np.float32, True),
+        ]
+    )
+]
+
+
+@pytest.fixture(scope="module")
+def cleanlab():
+    """The authors' code; its count, filter and rank."""
+    return pytest.importorskip("cleanlab")
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_joint_and_thresholds_are_the_authors(case, cleanlab):
+    y, p = random_case(**case)
+    classes = range(p.shape[1])
+    theirs = cleanlab.count.get_confident_thresholds(y, p)
+    np.testing.assert_array_equal(confident_thresholds(y, p, classes), theirs)
+    theirs = cleanlab.count.compute_confident_joint(y, p)
+    np.testing.assert_array_equal(confident_joint(y, p, classes), theirs)
+
+
+@pytest.mark.filterwarnings("ignore:May not flag all")
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("case", CASES)
+def test_errors_are_the_authors(case, rule, cleanlab):
+    y, p = random_case(**case)
+    theirs = cleanlab.filter.find_label_issues(y, p, filter_by=rule, n_jobs=1)
+    np.testing.assert_array_equal(
+        find_label_errors(y, p, range(p.shape[1]), rule), theirs
+    )
+
+
+@pytest.mark.parametrize("score", QUALITIES)
+@pytest.mark.parametrize("case", CASES)
+def test_qualities_are_the_authors(case, score, cleanlab):
+    y, p = random_case(**case)
+    theirs = cleanlab.rank.get_label_quality_scores(y, p, method=score.__name__)
+    mine = score(y, p, range(p.shape[1]))
+    np.testing.assert_allclose(mine, theirs, atol=1e-6)
+    assert mine.min() >= 0 and mine.max() <= 1 + 1e-6
 
 
 def joint_by_loops(y, p):
@@ -18,8 +101,10 @@ def joint_by_loops(y, p):
     counts = np.zeros((n, n))
     for label, row in zip(y, p, strict=True):
         sure = [j for j in range(n) if row[j] >= t[j] - 1e-6]
-        if sure:
-            counts[label, max(sure, key=lambda j: row[j])] += 1
+        if len(sure) == 1:
+            counts[label, sure[0]] += 1
+        elif sure:
+            counts[label, row.argmax()] += 1
     for j in range(n):
         if (y == j).any():
             counts[j, j] = max(counts[j, j], 1)
@@ -32,26 +117,94 @@ def test_confident_joint_is_its_definition(n_classes):
     p = RNG.dirichlet(np.ones(n_classes) / 2, size=300)
     y = RNG.integers(n_classes, size=300)
     joint = confident_joint(y, p, classes=range(n_classes))
-    np.testing.assert_allclose(joint, joint_by_loops(y, p))
-    np.testing.assert_allclose(joint.sum(axis=1), np.bincount(y, minlength=n_classes))
+    assert np.abs(joint - joint_by_loops(y, p)).max() < 1  # which are not rounded
+    np.testing.assert_array_equal(
+        joint.sum(axis=1), np.bincount(y, minlength=n_classes)
+    )
 
 
 def test_class_without_samples():
     p = RNG.dirichlet(np.ones(4), size=50)
     y = RNG.integers(3, size=50)
     joint = confident_joint(y, p, classes=range(4))
-    np.testing.assert_allclose(joint, joint_by_loops(y, p))
+    assert np.abs(joint - joint_by_loops(y, p)).max() < 1
     assert joint[3].sum() == joint[:, 3].sum() == 0
     T = estimate_transition_matrix(y, p, classes=range(4))
     assert T[3].tolist() == [0, 0, 0, 1]
 
 
-def test_chunks_do_not_show(monkeypatch):
-    p = RNG.dirichlet(np.ones(5), size=200)
-    y = RNG.integers(5, size=200)
-    whole = confident_joint(y, p)
-    monkeypatch.setattr("sknoisy.scores.CHUNK", 35)
-    np.testing.assert_array_equal(whole, confident_joint(y, p))
+@pytest.mark.parametrize("rule", RULES)
+def test_chunks_do_not_show(rule, monkeypatch):
+    y, p = random_case(0, 5)
+    whole = [find_label_errors(y, p, rule=rule), *(score(y, p) for score in QUALITIES)]
+    monkeypatch.setattr("sknoisy.scores.probabilities.CHUNK", 35)
+    parts = [find_label_errors(y, p, rule=rule), *(score(y, p) for score in QUALITIES)]
+    for one, other in zip(whole, parts, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_errors_by_hand():
+    """Two of the four labels 0 are confidently 1, one of the three labels 1 is 0."""
+    p = np.array([0.05, 0.2, 0.9, 0.95, 0.9, 0.05, 0.1])
+    p = np.stack([p, 1 - p], axis=1)
+    y = [0, 0, 0, 0, 1, 1, 1]
+    np.testing.assert_allclose(confident_thresholds(y, p), [0.525, 0.65])
+    np.testing.assert_array_equal(confident_joint(y, p), [[2, 2], [1, 2]])
+    for rule in RULES:
+        errors = find_label_errors(y, p, rule=rule)
+        assert np.flatnonzero(errors).tolist() == [0, 1, 4]
+    np.testing.assert_allclose(self_confidence(y, p)[:2], [0.05, 0.2])
+    np.testing.assert_allclose(normalized_margin(y, p)[:2], [0.05, 0.2])
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_right_labels_stay(rule):
+    """A model that agrees with every label finds no error."""
+    y = np.arange(30) % 3
+    p = 0.7 * np.eye(3)[y] + 0.1
+    assert not find_label_errors(y, p, rule=rule).any()
+
+
+@pytest.mark.parametrize("rule", RULES[:3])
+def test_every_class_keeps_a_sample(rule):
+    y = np.arange(30) % 3
+    p = 0.7 * np.eye(3)[(y + 1) % 3] + 0.1
+    errors = find_label_errors(y, p, rule=rule)
+    assert set(y[~errors]) == {0, 1, 2}
+
+
+def test_inputs_are_left_as_they_are():
+    y, p = random_case(0, 5)
+    copies = y.copy(), p.copy()
+    y.flags.writeable = p.flags.writeable = False
+    for rule in RULES:
+        find_label_errors(y, p, rule=rule)
+    for score in QUALITIES:
+        score(y, p)
+    np.testing.assert_array_equal(y, copies[0])
+    np.testing.assert_array_equal(p, copies[1])
+
+
+def test_whole_numbers_and_columns_in_memory():
+    y, p = random_case(5, 10)
+    errors = find_label_errors(y, p)
+    np.testing.assert_array_equal(errors, find_label_errors(y, np.asfortranarray(p)))
+    assert find_label_errors([0, 0, 0, 1], [[1, 0], [1, 0], [0, 1], [0, 1]]).sum() == 1
+
+
+def test_little_memory_beside_the_probabilities():
+    """Some 45 bytes a sample; the authors' code takes twice the probabilities' size."""
+    import tracemalloc
+
+    rng = np.random.default_rng(0)
+    p = rng.random((200_000, 50), dtype=np.float32)
+    p /= p.sum(axis=1, keepdims=True)
+    y = rng.integers(50, size=len(p))
+    tracemalloc.start()
+    find_label_errors(y, p, rule="both")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 0.25 * p.nbytes
 
 
 @pytest.mark.parametrize("method, atol", [("confident_joint", 0.05), ("anchor", 0.02)])
@@ -94,6 +247,10 @@ def test_noise_rate_on_real_digits(rate):
 
 
 @pytest.mark.parametrize(
+    "function",
+    [confident_joint, confident_thresholds, find_label_errors, *QUALITIES],
+)
+@pytest.mark.parametrize(
     "y, p, message",
     [
         ([0, 1], [[0.5, 0.5]], r"shape \(1, 2\) is not valid: y has 2 labels"),
@@ -104,11 +261,94 @@ def test_noise_rate_on_real_digits(rate):
         ([0, 1], [[-0.5, 1.5], [0, 1]], "must be probabilities"),
     ],
 )
-def test_bad_input(y, p, message):
+def test_bad_input(y, p, message, function):
     with pytest.raises(ValueError, match=message):
-        confident_joint(y, p)
+        function(y, p)
 
 
 def test_string_labels():
     p = [[0.9, 0.1], [0.2, 0.8]]
     assert estimate_noise_rate(["cat", "dog"], p) == 0
+
+
+def test_unknown_rule():
+    with pytest.raises(ValueError, match="rule='prune' is not valid: .*'both'"):
+        find_label_errors([0, 1], np.eye(2), rule="prune")
+
+
+@pytest.mark.parametrize("score", [normalized_margin, confidence_weighted_entropy])
+def test_one_class(score):
+    with pytest.raises(ValueError, match="only one class"):
+        score([1, 1], [[1.0], [1.0]])
+
+
+def test_area_under_margin_is_a_mean_over_epochs():
+    y, logits = random_case(1, 4)[0], RNG.normal(size=(3, 400, 4))
+    y = np.resize(y, 400)
+    masked = np.where(np.eye(4, dtype=bool)[y], -np.inf, logits)
+    own = np.take_along_axis(logits, y[None, :, None], axis=2)[..., 0]
+    expected = (own - masked.max(axis=2)).mean(axis=0)
+    one_by_one = (epoch for epoch in logits)
+    np.testing.assert_allclose(area_under_margin(y, one_by_one, range(4)), expected)
+    np.testing.assert_allclose(area_under_margin(y, logits, range(4)), expected)
+    with pytest.raises(ValueError, match="epoch 1 are not valid"):
+        area_under_margin(y, [logits[0], logits[0, :3]], range(4))
+    with pytest.raises(ValueError, match="no epoch"):
+        area_under_margin(y, [], range(4))
+
+
+def test_gmm_finds_two_known_gaussians():
+    rng = np.random.default_rng(0)
+    wrong = np.arange(5000) < 1500
+    losses = np.where(wrong, rng.normal(3, 0.5, 5000), rng.normal(0.5, 0.3, 5000))
+    clean = gmm_clean_probability(losses)
+    assert ((clean < 0.5) == wrong).mean() > 0.99
+    np.testing.assert_allclose(gmm_clean_probability(7 * losses - 3), clean, atol=1e-9)
+
+
+def test_gmm_is_scikit_learns():
+    from sklearn.mixture import GaussianMixture
+
+    rng = np.random.default_rng(1)
+    losses = np.r_[rng.exponential(0.3, 3000), rng.normal(3, 1, 2000).clip(0)]
+    x = (losses / losses.max() - losses.min() / losses.max())[:, None]
+    theirs = GaussianMixture(2, tol=1e-8, max_iter=1000, reg_covar=5e-4, random_state=0)
+    posterior = theirs.fit(x).predict_proba(x)[:, theirs.means_.argmin()]
+    mine = gmm_clean_probability(losses, max_iter=1000, tol=1e-8)
+    np.testing.assert_allclose(mine, posterior, atol=1e-3)
+
+
+def test_gmm_degenerate():
+    assert gmm_clean_probability([2.0, 2.0, 2.0]).tolist() == [1, 1, 1]
+    assert gmm_clean_probability([0.0, 1.0]).round(6).tolist() == [1, 0]
+    for losses in ([1.0], [1.0, np.nan], [[1.0, 2.0]]):
+        with pytest.raises(ValueError, match="losses of shape"):
+            gmm_clean_probability(losses)
+    with pytest.raises(ValueError, match="tol=0 is not valid"):
+        gmm_clean_probability([1.0, 2.0], tol=0)
+
+
+def test_knn_votes_are_counted():
+    X, y = RNG.normal(size=(60, 5)), RNG.integers(3, size=60)
+    directions = X / np.linalg.norm(X, axis=1, keepdims=True)
+    similarity = directions @ directions.T
+    np.fill_diagonal(similarity, -np.inf)
+    nearest = y[np.argsort(-similarity, axis=1)[:, :4]]
+    expected = (nearest[:, :, None] == np.arange(3)).mean(axis=1)
+    np.testing.assert_allclose(knn_votes(y, X, n_neighbors=4), expected)
+    agreement = knn_agreement(y, X, n_neighbors=4)
+    np.testing.assert_allclose(agreement, expected[np.arange(60), y])
+
+
+@pytest.mark.parametrize(
+    "features, n_neighbors, message",
+    [
+        (np.zeros((3, 2)), 1, "inconsistent numbers of samples"),
+        (np.zeros((4, 2)), 4, "n_neighbors=4 is not valid: .* less than the 4"),
+        (np.zeros((4, 2)), 0, "n_neighbors=0 is not valid"),
+        (np.full((4, 2), np.nan), 1, "features contains NaN"),
+    ],
+)
+def test_bad_features(features, n_neighbors, message):
+    with pytest.raises(ValueError, match=message):
+        knn_votes([0, 1, 0, 1], features, n_neighbors)

@@ -12,6 +12,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 
 from sknoisy import SimCLR, SSLPretrainer, SupCon
+from sknoisy.evidence import fit_label_free
 from sknoisy.selfsup.simclr import nt_xent
 from sknoisy.selfsup.supcon import (
     FORMS,
@@ -259,3 +260,12 @@ def test_labels_are_required_and_checked(data):
     for method in (SupCon(form="mean"), SupCon(weighting="both")):
         with pytest.raises(ValueError, match="is not valid"):
             pretrainer(method).fit(X, y)
+
+
+def test_the_detector_fits_it_within_each_fold(data):
+    """Only pre-trainers that see no labels are fitted once, on all samples."""
+    X, _ = data
+    pipe = make_pipeline(pretrainer(), LogisticRegression())
+    assert fit_label_free(pipe, X)[0] is pipe
+    rest, _ = fit_label_free(clone(pipe).set_params(sslpretrainer__method="simclr"), X)
+    assert len(rest) == 1

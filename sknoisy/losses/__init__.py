@@ -10,8 +10,11 @@ from sknoisy.losses.elr import ELR
 from sknoisy.losses.focal import Focal
 from sknoisy.losses.gce import GCE
 from sknoisy.losses.imae import IMAE
+from sknoisy.losses.joint_optimization import JointOptimization
 from sknoisy.losses.mae import MAE
+from sknoisy.losses.pencil import PENCIL
 from sknoisy.losses.sce import SCE
+from sknoisy.losses.sop import SOP
 from sknoisy.losses.transition import Backward, Forward
 from sknoisy.losses.truncated_gce import TruncatedGCE
 
@@ -27,6 +30,7 @@ LOSSES = {
     "gce": GCE,
     "gce_truncated": TruncatedGCE,
     "imae": IMAE,
+    "joint_optimization": JointOptimization,
     "label_smoothing": LabelSmoothing,
     "mae": MAE,
     "nce": partial(APL, "nce", None),
@@ -35,8 +39,10 @@ LOSSES = {
     "nfl": partial(APL, "nfl", None),
     "nfl_mae": partial(APL, "nfl", "mae"),
     "nfl_rce": partial(APL, "nfl", "rce"),
+    "pencil": PENCIL,
     "rce": partial(APL, None, "rce"),
     "sce": SCE,
+    "sop": SOP,
 }
 
 __all__ = [
@@ -46,12 +52,15 @@ __all__ = [
     "IMAE",
     "LOSSES",
     "MAE",
+    "PENCIL",
     "SCE",
+    "SOP",
     "Backward",
     "CrossEntropy",
     "Focal",
     "Forward",
     "HardBootstrap",
+    "JointOptimization",
     "LabelSmoothing",
     "Loss",
     "ProgressiveBootstrap",

@@ -47,6 +47,21 @@ class Loss(Method):
             Number of epochs planned.
         """
 
+    def restart(self, n_epochs):
+        """Return the epoch at which the network starts anew, from its first weights.
+
+        Parameters
+        ----------
+        n_epochs : int
+            Number of epochs planned.
+
+        Returns
+        -------
+        epoch : int
+            `n_epochs`, which is never, unless a subclass trains a second network.
+        """
+        return n_epochs
+
     def __call__(self, logits, target, index):
         """Return the loss of each sample of a batch.
 

@@ -4,6 +4,7 @@ import numpy as np
 import torch
 
 from sknoisy.losses.base import Loss
+from sknoisy.losses.table import Table, check_storage
 from sknoisy.parameters import check_choice, check_real
 from sknoisy.scores import estimate_transition_matrix
 
@@ -47,16 +48,19 @@ class _Corrected(Loss):
         method="confident_joint",
         begin=1 / 3,
         percentile=97.0,
+        storage="float32",
     ):
         self.transition_matrix = transition_matrix
         self.method = method
         self.begin = begin
         self.percentile = percentile
+        self.storage = storage
 
     def check(self):  # noqa: D102
         check_choice("method", self.method, ["confident_joint", "anchor"])
         check_real("begin", self.begin, "(0, 1]")
         check_real("percentile", self.percentile, "[0, 100]")
+        check_storage(self.storage)
         if self._is_given():
             T = np.asarray(self.transition_matrix, dtype=float)
             square = T.ndim == 2 and T.shape[0] == T.shape[1]
@@ -83,17 +87,24 @@ class _Corrected(Loss):
                     f"holds {n_classes} classes."
                 )
         else:
-            probabilities = torch.zeros(n_samples, n_classes, device=device)
+            self._table = Table(
+                self.state_,
+                "probabilities",
+                (n_samples, n_classes),
+                self.storage,
+                device,
+            )
             labels = torch.zeros(n_samples, dtype=torch.int64, device=device)
-            self.state_ |= {"probabilities": probabilities, "labels": labels}
+            self.state_["labels"] = labels
         self.state_["transition_matrix"] = T.to(device)
         self._prepare()
 
     def on_epoch(self, epoch, n_epochs):  # noqa: D102
         if not self._is_given() and epoch == max(1, round(self.begin * n_epochs)):
-            probabilities = self.state_["probabilities"].double().cpu().numpy()
+            labels = self.state_["labels"]
+            probabilities = self._table[torch.arange(len(labels))].cpu().numpy()
             T = estimate_transition_matrix(
-                self.state_["labels"].cpu().numpy(),
+                labels.cpu().numpy(),
                 probabilities / probabilities.sum(axis=1, keepdims=True),
                 classes=range(probabilities.shape[1]),
                 method=self.method,
@@ -105,8 +116,7 @@ class _Corrected(Loss):
     def __call__(self, logits, target, index):  # noqa: D102
         if not self._is_given():
             with torch.no_grad():
-                probabilities = self.state_["probabilities"]
-                probabilities[index] = logits.softmax(dim=1).to(probabilities)
+                self._table[index] = logits.softmax(dim=1)
                 self.state_["labels"][index] = target
         return self._corrected(logits, target)
 
@@ -137,13 +147,15 @@ class Forward(_Corrected):
         estimates, in (0, 1].
     percentile : float, default=97.0
         Of the method "anchor".
+    storage : {"float32", "float16"} or int, default="float32"
+        How "auto" keeps probabilities; an int is the number of classes.
 
     Attributes
     ----------
     state_ : dict
         ``"transition_matrix"``: tensor of shape (n_classes, n_classes), float32. With
-        "auto" also ``"probabilities"`` (n_samples, n_classes), float32, and
-        ``"labels"``: 4 bytes for each sample and class, and 8 for each sample.
+        "auto" also ``"probabilities"`` (n_samples, n_classes), 4 or 2 bytes for each
+        sample and class, or 4 for each of the classes kept, and ``"labels"``.
 
     Notes
     -----
@@ -191,13 +203,15 @@ class Backward(_Corrected):
         estimates, in (0, 1].
     percentile : float, default=97.0
         Of the method "anchor".
+    storage : {"float32", "float16"} or int, default="float32"
+        How "auto" keeps probabilities; an int is the number of classes.
 
     Attributes
     ----------
     state_ : dict
         ``"transition_matrix"``: tensor of shape (n_classes, n_classes), float32. With
-        "auto" also ``"probabilities"`` (n_samples, n_classes), float32, and
-        ``"labels"``: 4 bytes for each sample and class, and 8 for each sample.
+        "auto" also ``"probabilities"`` (n_samples, n_classes), 4 or 2 bytes for each
+        sample and class, or 4 for each of the classes kept, and ``"labels"``.
 
     Notes
     -----

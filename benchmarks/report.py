@@ -1,0 +1,199 @@
+"""Fill the tables of docs/benchmarks.md, and draw its plots, from the rows.
+
+    python benchmarks/report.py
+
+Tables stand between comments, such as ``<!-- losses -->`` and ``<!-- /losses -->``;
+what is between them is replaced, the rest of the page is written by hand. A cell
+without a row is "open": nothing is guessed.
+"""
+
+import argparse
+import json
+import re
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+from accuracy import read_rows
+
+HERE = Path(__file__).parent
+PAGE = HERE.parent / "docs" / "benchmarks.md"
+
+# Ciortan, Dupuis and Peel (2021), table 1: ResNet-18, all 50,000 images of CIFAR-10,
+# from scratch and on an encoder pre-trained by SimCLR. What follows the kind of noise
+# are its rates.
+PUBLISHED = {
+    "symmetric": {
+        "ce": [(77.2, 87.7), (58.2, 78.0), (35.2, 59.2), (17.0, 27.3)],
+        "elr": [(90.3, 93.0), (82.3, 92.0), (64.2, 90.4), (18.3, 84.8)],
+        "nfl_rce": [(91.0, 92.7), (87.0, 91.4), (80.2, 88.1), (42.8, 59.9)],
+    },
+    "asymmetric": {
+        "ce": [(84.0, 87.9), (79.2, 83.9), (75.3, 77.8)],
+        "elr": [(91.8, 92.4), (89.6, 91.7), (72.3, 89.5)],
+        "nfl_rce": [(90.2, 91.5), (86.7, 89.9), (80.0, 82.4)],
+    },
+}
+RATES = {"symmetric": (0.2, 0.4, 0.6, 0.8), "asymmetric": (0.2, 0.3, 0.4)}
+NOISES = {"symmetric": "symmetric_inclusive", "asymmetric": "asymmetric_cifar10"}
+
+
+def grouped(rows, protocol, tag=""):
+    """Return the rows of a protocol by (method, noise, rate)."""
+    groups = defaultdict(list)
+    for row in rows:
+        if row["protocol"] == protocol and row.get("tag", "") == tag:
+            groups[row["method"], row["noise"], row["rate"]].append(row)
+    return groups
+
+
+def cell(rows, key="last"):
+    """Return mean, and deviation over seeds if there are several."""
+    if not rows:
+        return "open"
+    values = [row[key] for row in rows]
+    spread = f" ± {np.std(values):.1f}" if len(values) > 1 else ""
+    return f"{np.mean(values):.1f}{spread}"
+
+
+def table(header, lines):
+    """Return a Markdown table."""
+    rule = ["---"] * len(header)
+    return "\n".join(f"| {' | '.join(line)} |" for line in [header, rule, *lines])
+
+
+def losses_table(rows):
+    """Every loss, from scratch and pre-trained, at the last epoch."""
+    groups = grouped(rows, "small")
+    noises = [
+        ("symmetric_exclusive", 0.4),
+        ("symmetric_exclusive", 0.8),
+        ("asymmetric_cifar10", 0.4),
+    ]
+    names = sorted({m.rpartition("+")[2] for m, noise, r in groups})
+    header = ["loss"]
+    for noise, rate in noises:
+        short = f"{noise.split('_')[0]} {rate:.0%}"
+        header += [f"{short}, scratch", f"{short}, SimCLR"]
+    lines = []
+    for name in names:
+        line = [f"`{name}`"]
+        for noise in noises:
+            line += [cell(groups[m, *noise]) for m in (name, f"simclr+{name}")]
+        lines.append(line)
+    return table(header, lines)
+
+
+def noise_table(rows, protocol="small"):
+    """Accuracy over the kinds and rates of noise."""
+    groups = grouped(rows, protocol)
+    noises = sorted({(noise, rate) for _, noise, rate in groups})
+    losses = ("ce", "gce", "nfl_rce", "elr")
+    methods = [f"{p}{m}" for m in losses for p in ("", "simclr+", "barlow+")]
+    header = ["method", *(f"{noise} {rate:.0%}" for noise, rate in noises)]
+    lines = [[m, *(cell(groups[m, *noise]) for noise in noises)] for m in methods]
+    return table(header, [line for line in lines if set(line[1:]) != {"open"}])
+
+
+def published_table(rows):
+    """Full size: what was published, and what this gives ("open" if it was not run)."""
+    groups = grouped(rows, "cifar10")
+    header = ["noise", "loss", "scratch", "published", "SimCLR", "published"]
+    lines = []
+    for kind, losses in PUBLISHED.items():
+        for loss, figures in losses.items():
+            for rate, pair in zip(RATES[kind], figures, strict=True):
+                ours = [
+                    cell(groups[method, NOISES[kind], rate])
+                    for method in (loss, f"simclr+{loss}")
+                ]
+                both = [ours[0], str(pair[0]), ours[1], str(pair[1])]
+                lines.append([f"{kind} {rate:.0%}", f"`{loss}`", *both])
+    return table(header, lines)
+
+
+def memorisation_table(rows):
+    """Last against best epoch."""
+    lines = []
+    for protocol in ("digits", "small"):
+        for (method, noise, rate), found in sorted(grouped(rows, protocol).items()):
+            if rate == 0.6:
+                numbers = cell(found), cell(found, "best"), str(len(found))
+                lines.append([protocol, f"{noise} {rate:.0%}", method, *numbers])
+    return table(["protocol", "noise", "method", "last", "best", "seeds"], lines)
+
+
+def speed_table(path):
+    """Time over the bare network's, and speed over the peers'."""
+    lines = []
+    for row in json.loads(path.read_text())["rows"]:
+        rounds = f"{min(row['rounds']):.2f} to {max(row['rounds']):.2f}"
+        peers = ", ".join(
+            f"{peer} {times:.2f}x"
+            for peer, times in row["speedup_over"].items()
+            if peer not in ("limit", "sknoisy")
+        )
+        ratio = f"{row['ratio_to_limit']['sknoisy']:.2f}"
+        rate = f"{row['samples_per_s']['sknoisy']:.0f}"
+        lines.append([row["config"], rate, ratio, rounds, peers])
+    header = ["configuration", "samples/s", "time / limit", "range over rounds"]
+    return table([*header, "times as fast as"], lines)
+
+
+def fill(page, name, text):
+    """Replace what stands between the comments of a table."""
+    begin, end = f"<!-- {name} -->", f"<!-- /{name} -->"
+    pattern = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", re.DOTALL)
+    if not pattern.search(page):
+        raise SystemExit(f"{PAGE} has no {begin}")
+    return pattern.sub(lambda _: f"{begin}\n\n{text}\n\n{end}", page)
+
+
+def plot(rows, path):
+    """Draw accuracy over the rate of symmetric noise."""
+    import matplotlib
+
+    matplotlib.use("agg")
+    from matplotlib import pyplot as plt
+
+    groups = grouped(rows, "small")
+    # Okabe and Ito's colours, which the colour-blind tell apart.
+    colors = {"ce": "#999999", "gce": "#E69F00", "nfl_rce": "#56B4E9", "elr": "#009E73"}
+    styles = {"": "--", "simclr+": "-", "barlow+": ":"}
+    fig, axes = plt.subplots(figsize=(6, 4), layout="constrained")
+    for loss, color in colors.items():
+        for pretrainer, style in styles.items():
+            points = sorted(
+                (rate, np.mean([row["last"] for row in found]))
+                for (method, noise, rate), found in groups.items()
+                if method == pretrainer + loss and noise.startswith("symmetric")
+            )
+            if len(points) > 1:
+                rates, accuracy = zip(*points, strict=True)
+                label = pretrainer + loss
+                axes.plot(rates, accuracy, style, color=color, marker="o", label=label)
+    axes.set(xlabel="rate of symmetric noise", ylabel="test accuracy, last epoch (%)")
+    if axes.lines:
+        axes.legend(ncols=2, fontsize="small")
+    fig.savefig(path, metadata={"Date": None})
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rows", type=Path, default=HERE / "accuracy.jsonl")
+    parser.add_argument("--speed", type=Path, default=HERE / "speed.json")
+    args = parser.parse_args()
+    rows = read_rows(args.rows)
+    page = PAGE.read_text()
+    page = fill(page, "memorisation", memorisation_table(rows))
+    page = fill(page, "losses", losses_table(rows))
+    page = fill(page, "noise", noise_table(rows))
+    page = fill(page, "published", published_table(rows))
+    if args.speed.exists():
+        page = fill(page, "speed", speed_table(args.speed))
+    PAGE.write_text(page)
+    plot(rows, PAGE.parent / "accuracy.svg")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,187 @@
+"""PENCIL: labels are logits, which are trained along with the network."""
+
+import torch
+
+from sknoisy.losses.base import Loss
+from sknoisy.losses.cross_entropy import cross_entropy
+from sknoisy.losses.table import Table, check_storage
+from sknoisy.parameters import check_choice, check_real
+
+TINY = 1e-20  # label probabilities are at least that; none of float32 is lost
+
+
+def classification_loss(log_p, labels):
+    """Return KL(p || labels) of each sample.
+
+    Parameters
+    ----------
+    log_p : tensor of shape (n, n_classes)
+        Logarithm of the network's probabilities.
+    labels : tensor of shape (n, n_classes)
+        Probabilities of each sample's label.
+    """
+    return (log_p.exp() * (log_p - labels.clamp(min=TINY).log())).sum(dim=1)
+
+
+def compatibility_loss(labels, target, double_softmax):
+    """Return the cross-entropy of the given label under the label distribution.
+
+    Parameters
+    ----------
+    labels : tensor of shape (n, n_classes)
+        Probabilities of each sample's label.
+    target : tensor of shape (n,), int64
+        Codes of the given labels.
+    double_softmax : bool
+        Whether a softmax is taken of the probabilities first.
+    """
+    if double_softmax:
+        return cross_entropy(labels, target)
+    return -labels.gather(1, target[:, None])[:, 0].clamp(min=TINY).log()
+
+
+class PENCIL(Loss):
+    """Probabilistic end-to-end noise correction: labels are trained, too.
+
+    Three stages: cross-entropy of the given labels; then each sample has logits of
+    its own label, and both they and the network follow the gradient of
+
+        KL(p || labels) / C + alpha compatibility + beta entropy(p) / C
+
+    of C classes; at last the labels stay as they are and the network learns them.
+
+    Parameters
+    ----------
+    alpha : float, default=0.4
+        Weight of the compatibility of labels with the given ones; 0.1 in the paper
+        for CIFAR-10 with much noise, 0.8 for asymmetric noise.
+    beta : float, default=0.1
+        Weight of the entropy of predictions.
+    lam : float or "auto", default="auto"
+        Learning rate of the label logits, for the gradient of a batch's mean. The
+        paper takes 600 for batches of 128 and a second stage of 130 epochs, in which
+        a label can just about change; "auto" is this, times 130 over the epochs of
+        the second stage, so that labels come as far in a shorter one, and whatever
+        the size of a batch.
+    K : float, default=10.0
+        Logit of the given label at first; the others' is 0.
+    begin : float, default=70/320
+        Share of the epochs after which labels are trained.
+    end : float, default=200/320
+        Share of the epochs after which they stay as they are.
+    double_softmax : bool, default=True
+        Whether compatibility takes the softmax of what is a probability already,
+        as the official code does, for which the settings were published. False is
+        the paper's formula, with a stronger pull to the given label.
+    reduction : {"sum", "mean"}, default="sum"
+        Whether the network's loss is summed or averaged over the classes. "mean" is
+        the paper's, with a learning rate of its own for each stage; "sum" suits one
+        schedule for all stages. Labels always follow the paper's gradient.
+    storage : {"float32", "float16"}, default="float32"
+        How label logits are kept.
+
+    Attributes
+    ----------
+    state_ : dict
+        ``"label_logits"``: tensor of shape (n_samples, n_classes), zeros until its
+        sample is first met in the second stage: 4 or 2 bytes for each sample and
+        class.
+
+    Notes
+    -----
+    The official code changes the learning rate with the stages (0.06, then 0.2 in the
+    third, which falls to 0 where ``lr // 10`` was meant to be a tenth); here the
+    estimator's schedule runs through all of them.
+
+    References
+    ----------
+    Yi and Wu, Probabilistic End-to-end Noise Correction for Learning with Noisy
+    Labels, CVPR 2019.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sknoisy.losses import PENCIL
+    >>> loss = PENCIL(begin=0.0)
+    >>> loss.start(n_samples=1, n_classes=2, device="cpu")
+    >>> loss.on_epoch(epoch=1, n_epochs=4)
+    >>> _ = loss(torch.tensor([[3.0, 0.0]]), torch.tensor([1]), torch.tensor([0]))
+    >>> loss.state_["label_logits"].softmax(dim=1).argmax().item()
+    0
+    """
+
+    def __init__(
+        self,
+        alpha=0.4,
+        beta=0.1,
+        lam="auto",
+        K=10.0,
+        begin=70 / 320,
+        end=200 / 320,
+        double_softmax=True,
+        reduction="sum",
+        storage="float32",
+    ):
+        self.alpha = alpha
+        self.beta = beta
+        self.lam = lam
+        self.K = K
+        self.begin = begin
+        self.end = end
+        self.double_softmax = double_softmax
+        self.reduction = reduction
+        self.storage = storage
+
+    def check(self):  # noqa: D102
+        check_real("alpha", self.alpha, "[0, inf)")
+        check_real("beta", self.beta, "[0, inf)")
+        if self.lam != "auto":
+            check_real("lam", self.lam, "[0, inf)")
+        check_real("K", self.K, "(0, inf)")
+        check_real("begin", self.begin, "[0, 1]")
+        check_real("end", self.end, f"[{self.begin}, 1]")
+        check_choice("double_softmax", self.double_softmax, [True, False])
+        check_choice("reduction", self.reduction, ["sum", "mean"])
+        check_storage(self.storage, top_k=False)
+
+    def start(self, n_samples, n_classes, device):  # noqa: D102
+        self.state_, shape = {}, (n_samples, n_classes)
+        self._labels = Table(self.state_, "label_logits", shape, self.storage, device)
+        self._stage, self._epochs = 1, 130
+
+    def on_epoch(self, epoch, n_epochs):  # noqa: D102
+        begin = max(1, round(self.begin * n_epochs))
+        end = max(begin, round(self.end * n_epochs))
+        self._stage = 1 + (epoch >= begin) + (epoch >= end)
+        self._epochs = max(1, end - begin)
+
+    def __call__(self, logits, target, index):  # noqa: D102
+        if self._stage == 1:
+            return cross_entropy(logits, target)
+        rows = self._labels[index]
+        given = torch.nn.functional.one_hot(target, logits.shape[1]) * self.K
+        fresh = (rows == 0).all(dim=1, keepdim=True)
+        rows = torch.where(fresh, given.to(rows), rows).to(logits.dtype)
+        log_p = logits.log_softmax(dim=1)
+        share = 1 / logits.shape[1] if self.reduction == "mean" else 1.0
+        loss = share * classification_loss(log_p, rows.softmax(dim=1))
+        if self._stage == 2:
+            gradient = self._label_gradient(rows, log_p.detach(), target)
+            rate = self.lam / len(rows) if self.lam != "auto" else self._automatic()
+            self._labels[index] = rows - rate * gradient
+            loss = loss - share * self.beta * (log_p.exp() * log_p).sum(dim=1)
+        return loss
+
+    def _automatic(self):
+        """Return the paper's rate for a sample, in as many epochs as there are."""
+        return 600 / 128 * 130 / self._epochs
+
+    def _label_gradient(self, rows, log_p, target):
+        """Return the gradient of each sample's loss by its label logits."""
+        with torch.enable_grad():
+            rows = rows.detach().requires_grad_()
+            labels = rows.softmax(dim=1)
+            divergence = classification_loss(log_p, labels) / labels.shape[1]
+            compatible = compatibility_loss(labels, target, self.double_softmax)
+            loss = divergence + self.alpha * compatible
+            return torch.autograd.grad(loss.sum(), rows)[0]

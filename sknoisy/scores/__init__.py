@@ -1,0 +1,35 @@
+"""What labels and predicted probabilities tell of the noise: plain NumPy functions.
+
+`pred_probs` should be out-of-sample, such as from ``cross_val_predict``: a network has
+seen its own training labels, and agrees with them.
+"""
+
+from sknoisy.scores.confident import (
+    confident_joint,
+    confident_thresholds,
+    find_label_errors,
+)
+from sknoisy.scores.estimates import estimate_noise_rate, estimate_transition_matrix
+from sknoisy.scores.mixture import gmm_clean_probability
+from sknoisy.scores.neighbors import knn_agreement, knn_votes
+from sknoisy.scores.quality import (
+    area_under_margin,
+    confidence_weighted_entropy,
+    normalized_margin,
+    self_confidence,
+)
+
+__all__ = [
+    "area_under_margin",
+    "confidence_weighted_entropy",
+    "confident_joint",
+    "confident_thresholds",
+    "estimate_noise_rate",
+    "estimate_transition_matrix",
+    "find_label_errors",
+    "gmm_clean_probability",
+    "knn_agreement",
+    "knn_votes",
+    "normalized_margin",
+    "self_confidence",
+]

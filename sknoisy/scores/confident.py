@@ -1,0 +1,322 @@
+"""Confident learning: which labels are wrong, by counting what they confidently are.
+
+All of it agrees with cleanlab, the authors' code, to the last sample. Work is done in
+chunks, so that little memory is needed beside the probabilities.
+"""
+
+import numpy as np
+
+from sknoisy.parameters import check_choice
+from sknoisy.scores.probabilities import (
+    best_others,
+    check_probabilities,
+    chunks,
+    of_labels,
+)
+
+TIE = 1e-6  # by how much a probability may miss its class's threshold, or the largest
+UNREACHABLE = 2.0  # threshold of a class without samples: nothing confidently is it
+
+PRUNE_RULES = ["prune_by_noise_rate", "prune_by_class", "both"]
+RULES = [
+    *PRUNE_RULES,
+    "confident_learning",
+    "low_self_confidence",
+    "low_normalized_margin",
+    "predicted_neq_given",
+]
+
+
+def confident_thresholds(y, pred_probs, classes=None):
+    """Return the mean probability of each class among the samples with its label.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_samples,)
+        Given labels.
+    pred_probs : array-like of shape (n_samples, n_classes)
+        Probabilities, columns in the order of `classes`.
+    classes : array-like of shape (n_classes,), default=None
+        The classes; by default the sorted distinct labels.
+
+    Returns
+    -------
+    thresholds : ndarray of shape (n_classes,)
+        At least 2e-6; 2, which no probability reaches, of a class without samples.
+
+    Raises
+    ------
+    ValueError
+        If labels and probabilities do not fit together.
+
+    References
+    ----------
+    Northcutt, Jiang and Chuang, Confident Learning: Estimating Uncertainty in Dataset
+    Labels, JAIR 2021, equation 2.
+
+    Examples
+    --------
+    >>> from sknoisy.scores import confident_thresholds
+    >>> confident_thresholds([0, 0, 1], [[0.9, 0.1], [0.5, 0.5], [0.2, 0.8]])
+    array([0.7, 0.8])
+    """
+    _, codes, pred_probs = check_probabilities(y, pred_probs, classes)
+    return _thresholds(
+        _Groups(codes, pred_probs.shape[1]), of_labels(codes, pred_probs)
+    )
+
+
+def confident_joint(y, pred_probs, classes=None):
+    """Count labels against what they confidently are.
+
+    A sample counts as class j if its probability of j reaches the mean probability
+    of j among the samples that are labelled j; if several classes do, as the most
+    probable of all; if none does, not at all.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_samples,)
+        Given labels.
+    pred_probs : array-like of shape (n_samples, n_classes)
+        Probabilities, columns in the order of `classes`; out-of-sample ones.
+    classes : array-like of shape (n_classes,), default=None
+        The classes; by default the sorted distinct labels.
+
+    Returns
+    -------
+    joint : ndarray of shape (n_classes, n_classes), dtype int64
+        Estimated number of samples with each given label (row) and true class
+        (column). Rows sum to the number of samples with that label.
+
+    Raises
+    ------
+    ValueError
+        If labels and probabilities do not fit together.
+
+    Notes
+    -----
+    Counts are calibrated: rows are scaled to the labels' counts, and rounded so that
+    their sums stay. Every class is itself at least once, before that. The paper takes
+    the most probable of the classes that are reached; this does what its code does.
+
+    References
+    ----------
+    Northcutt, Jiang and Chuang, Confident Learning: Estimating Uncertainty in Dataset
+    Labels, JAIR 2021.
+
+    Examples
+    --------
+    >>> from sknoisy.scores import confident_joint
+    >>> probs = [[0.9, 0.1], [0.8, 0.2], [0.1, 0.9], [0.2, 0.8]]
+    >>> confident_joint([0, 0, 0, 1], probs)
+    array([[2, 1], [0, 1]])
+    """
+    _, codes, pred_probs = check_probabilities(y, pred_probs, classes)
+    groups = _Groups(codes, pred_probs.shape[1])
+    return _joint(groups, pred_probs, of_labels(codes, pred_probs))[0]
+
+
+def find_label_errors(y, pred_probs, classes=None, rule="prune_by_noise_rate"):
+    """Find the labels that are probably wrong.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_samples,)
+        Given labels.
+    pred_probs : array-like of shape (n_samples, n_classes)
+        Probabilities, columns in the order of `classes`; out-of-sample ones.
+    classes : array-like of shape (n_classes,), default=None
+        The classes; by default the sorted distinct labels.
+    rule : str, default="prune_by_noise_rate"
+        "prune_by_noise_rate": of the samples labelled i, as many as
+        :func:`confident_joint` counts as j, those that are most rather j than i; for
+        each j. "prune_by_class": as many as it counts as any other class, those of the
+        lowest probability of i. "both": what these two agree on. "confident_learning":
+        those that are confidently another class. "low_self_confidence",
+        "low_normalized_margin": as many, those of the lowest quality.
+        "predicted_neq_given": those for which another class is more probable.
+
+    Returns
+    -------
+    is_error : ndarray of shape (n_samples,), dtype bool
+        Never where the label is the most probable class, except by the two "low" rules.
+        The first three rules leave at least one sample of each class.
+
+    Raises
+    ------
+    ValueError
+        If labels and probabilities do not fit together, or the rule is unknown.
+
+    Notes
+    -----
+    Where equally bad samples are more than are to be pruned, those are pruned that
+    ``np.argsort`` puts first, as in the authors' code. Time is that of partitions, not
+    sorts; memory beside `pred_probs` is some tens of bytes for each sample and a few
+    megabytes.
+
+    References
+    ----------
+    Northcutt, Jiang and Chuang, Confident Learning: Estimating Uncertainty in Dataset
+    Labels, JAIR 2021, section 3.2.
+
+    Examples
+    --------
+    >>> from sknoisy.scores import find_label_errors
+    >>> probs = [[0.9, 0.1], [0.8, 0.2], [0.1, 0.9], [0.2, 0.8]]
+    >>> find_label_errors([0, 0, 0, 1], probs)
+    array([False, False,  True, False])
+    """
+    check_choice("rule", rule, RULES)
+    _, codes, pred_probs = check_probabilities(y, pred_probs, classes)
+    if rule == "predicted_neq_given":
+        return _predicted_other(np.ones(len(codes), dtype=bool), codes, pred_probs)
+    groups = _Groups(codes, pred_probs.shape[1])
+    own = of_labels(codes, pred_probs)
+    joint, confident = _joint(groups, pred_probs, own)
+    if rule in PRUNE_RULES:
+        counts = _prune_counts(joint)
+        is_error = np.ones(len(codes), dtype=bool)
+        if rule != "prune_by_noise_rate":
+            is_error &= _prune_by_class(groups, own, counts)
+        if rule != "prune_by_class":
+            is_error &= _prune_by_noise_rate(groups, pred_probs, own, counts)
+    else:
+        is_error = (confident >= 0) & (confident != codes)
+    is_error = _predicted_other(is_error, codes, pred_probs)
+    if rule == "low_self_confidence":
+        return _lowest(own, np.count_nonzero(is_error))
+    if rule == "low_normalized_margin":
+        quality = (own - best_others(codes, pred_probs)[1] + 1) / 2
+        return _lowest(quality, np.count_nonzero(is_error))
+    return is_error
+
+
+class _Groups:
+    """The samples of each label, in the order of the samples."""
+
+    def __init__(self, codes, n_classes):
+        self.codes = codes
+        self.n_classes = n_classes
+        self.counts = np.bincount(codes, minlength=n_classes)
+        # Numbers of 16 bits are sorted in linear time.
+        short = codes.astype(np.uint16) if n_classes < 2**16 else codes
+        self._order = np.argsort(short, kind="stable")
+        self._ends = self.counts.cumsum()
+
+    def rows(self, k):
+        return self._order[self._ends[k] - self.counts[k] : self._ends[k]]
+
+
+def _thresholds(groups, own):
+    means = [
+        own[groups.rows(k)].mean() if groups.counts[k] else UNREACHABLE
+        for k in range(groups.n_classes)
+    ]
+    # A class that never has a probability is not confidently anything.
+    return np.clip(means, 2 * TIE, None)
+
+
+def _joint(groups, pred_probs, own):
+    """Return the calibrated joint, and what each sample confidently is, or -1."""
+    n = groups.n_classes
+    limits = _thresholds(groups, own) - TIE
+    confident = np.empty(len(own), dtype=np.int64)
+    for rows in chunks(*pred_probs.shape):
+        probs = pred_probs[rows]
+        reached = probs >= limits
+        several = np.count_nonzero(reached, axis=1) > 1
+        found = np.where(several, probs.argmax(axis=1), reached.argmax(axis=1))
+        confident[rows] = np.where(reached.any(axis=1), found, -1)
+    sure = confident >= 0
+    cells = groups.codes[sure] * n + confident[sure]
+    joint = np.bincount(cells, minlength=n * n).reshape(n, n)
+    np.fill_diagonal(joint, joint.diagonal().clip(min=1))
+    return _calibrate(joint, groups.counts), confident
+
+
+def _calibrate(joint, counts):
+    """Scale the rows to whole numbers that sum to the counts of the labels."""
+    scaled = joint / joint.sum(axis=1, keepdims=True) * counts[:, None]
+    # In exact numbers this changes nothing. Its last bit decides how ties are rounded,
+    # and so does the order of the sum: column by column, as in the authors' code.
+    scaled = scaled / scaled.T.copy().sum() * counts.sum()
+    whole = scaled.round()
+    for row, exact in zip(whole, scaled, strict=True):
+        missing = int(exact.sum().round() - row.sum())
+        order = np.argsort(exact - row)
+        if missing > 0:
+            row[order[::-1][:missing]] += 1
+        elif missing < 0:
+            row[order[:-missing]] -= 1
+    return whole.astype(np.int64)
+
+
+def _prune_counts(joint):
+    """Return how many labels i (row) are to be pruned as j; the diagonal stays.
+
+    At least one sample of each class stays: the others' counts bear it evenly.
+    """
+    lacking = (joint.diagonal() == 0).astype(int)
+    others = np.maximum(np.count_nonzero(joint, axis=1) - 1, 1)
+    counts = np.maximum(joint - (lacking / others)[:, None], 0)
+    np.fill_diagonal(counts, joint.diagonal() + lacking)
+    return counts.astype(np.int64)
+
+
+def _prune_by_class(groups, own, counts):
+    pruned = np.zeros(len(own), dtype=bool)
+    for k in np.flatnonzero(groups.counts > 1):
+        rows = groups.rows(k)
+        pruned[rows] = _lowest(own[rows], len(rows) - counts[k, k])
+    return pruned
+
+
+def _prune_by_noise_rate(groups, pred_probs, own, counts):
+    pruned = np.zeros(len(own), dtype=bool)
+    counts = counts - np.diag(counts.diagonal())
+    for k in np.flatnonzero(groups.counts > 1):
+        rows = groups.rows(k)
+        own_k, mask = own[rows], np.zeros(len(rows), dtype=bool)
+        for j, probs in _columns(pred_probs, rows, np.flatnonzero(counts[k])):
+            mask |= _lowest(own_k - probs, counts[k, j])
+        pruned[rows] = mask
+    return pruned
+
+
+def _columns(pred_probs, rows, columns):
+    """Yield columns and their probabilities in some rows, contiguous."""
+    # Wide blocks, for each reads the rows anew.
+    for some in chunks(len(columns), len(rows), n_chunks=8):
+        block = columns[some]
+        values = np.empty((len(block), len(rows)), dtype=pred_probs.dtype)
+        for part in chunks(len(rows), pred_probs.shape[1]):
+            values[:, part] = pred_probs[rows[part]].T[block]
+        yield from zip(block, values, strict=True)
+
+
+def _lowest(values, n):
+    """Return the mask of the n lowest values."""
+    if n < 1:
+        return np.zeros(len(values), dtype=bool)
+    if n >= len(values):
+        return np.ones(len(values), dtype=bool)
+    # Few margins are negative, and the lowest are among them if they are enough.
+    negative = values[values < 0]
+    candidates = negative if len(negative) >= n else values
+    mask = values <= np.partition(candidates, n - 1)[n - 1]
+    if np.count_nonzero(mask) > n:  # ties at the border
+        mask[:] = False
+        mask[np.argsort(values)[:n]] = True
+    return mask
+
+
+def _predicted_other(mask, codes, pred_probs):
+    """Take out of a mask the samples whose label is, or ties, the best class."""
+    mask = mask.copy()
+    rows = np.flatnonzero(mask)
+    for part in chunks(len(rows), pred_probs.shape[1]):
+        some = rows[part]
+        probs, y = pred_probs[some], codes[some]
+        probs[np.arange(len(some)), y] += TIE
+        mask[some] = probs.argmax(axis=1) != y
+    return mask

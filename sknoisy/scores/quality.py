@@ -1,0 +1,199 @@
+"""How well each label agrees with what a model says: low is bad."""
+
+import numpy as np
+from scipy.special import xlogy
+
+from sknoisy.labels import encode_labels
+from sknoisy.scores.probabilities import (
+    best_others,
+    check_probabilities,
+    chunks,
+    of_labels,
+)
+
+SMALLEST = 1e-6  # probability that a score divides by, at least
+
+
+def self_confidence(y, pred_probs, classes=None):
+    """Return the probability of each label.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_samples,)
+        Given labels.
+    pred_probs : array-like of shape (n_samples, n_classes)
+        Probabilities, columns in the order of `classes`.
+    classes : array-like of shape (n_classes,), default=None
+        The classes; by default the sorted distinct labels.
+
+    Returns
+    -------
+    quality : ndarray of shape (n_samples,), dtype of `pred_probs`
+        In [0, 1]; low is bad.
+
+    Raises
+    ------
+    ValueError
+        If labels and probabilities do not fit together.
+
+    References
+    ----------
+    Northcutt, Jiang and Chuang, Confident Learning: Estimating Uncertainty in Dataset
+    Labels, JAIR 2021. Kuan and Mueller, Model-agnostic Label Quality Scoring to Detect
+    Real-World Label Errors, 2022.
+
+    Examples
+    --------
+    >>> from sknoisy.scores import self_confidence
+    >>> self_confidence([0, 1], [[0.7, 0.3], [0.8, 0.2]])
+    array([0.7, 0.2])
+    """
+    _, codes, pred_probs = check_probabilities(y, pred_probs, classes)
+    return of_labels(codes, pred_probs)
+
+
+def normalized_margin(y, pred_probs, classes=None):
+    """Return each label's probability minus the largest other one, scaled to [0, 1].
+
+    Parameters
+    ----------
+    y : array-like of shape (n_samples,)
+        Given labels.
+    pred_probs : array-like of shape (n_samples, n_classes)
+        Probabilities, columns in the order of `classes`.
+    classes : array-like of shape (n_classes,), default=None
+        The classes; by default the sorted distinct labels.
+
+    Returns
+    -------
+    quality : ndarray of shape (n_samples,), dtype of `pred_probs`
+        (1 + margin) / 2, in [0, 1]; low is bad, and below 0.5 another class is more
+        probable than the label.
+
+    Raises
+    ------
+    ValueError
+        If labels and probabilities do not fit together, or there is one class only.
+
+    References
+    ----------
+    Northcutt, Jiang and Chuang, JAIR 2021. Kuan and Mueller, 2022.
+
+    Examples
+    --------
+    >>> from sknoisy.scores import normalized_margin
+    >>> normalized_margin([0, 1], [[0.7, 0.3], [0.8, 0.2]])
+    array([0.7, 0.2])
+    """
+    classes, codes, pred_probs = check_probabilities(y, pred_probs, classes)
+    check_several(classes)
+    _, others = best_others(codes, pred_probs)
+    return (of_labels(codes, pred_probs) - others + 1) / 2
+
+
+def confidence_weighted_entropy(y, pred_probs, classes=None):
+    """Return how sure the model is, and of the label.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_samples,)
+        Given labels.
+    pred_probs : array-like of shape (n_samples, n_classes)
+        Probabilities, columns in the order of `classes`.
+    classes : array-like of shape (n_classes,), default=None
+        The classes; by default the sorted distinct labels.
+
+    Returns
+    -------
+    quality : ndarray of shape (n_samples,), float64
+        log(1 + s) / s, where s is the entropy, divided by log(n_classes) and by the
+        label's probability; in [0, 1], low is bad.
+
+    Raises
+    ------
+    ValueError
+        If labels and probabilities do not fit together, or there is one class only.
+
+    Notes
+    -----
+    As in the authors' code, s and the label's probability are at least 1e-6; where the
+    model is fully sure, of whatever class, s is 0 and the numerator with it.
+
+    References
+    ----------
+    Kuan and Mueller, Model-agnostic Label Quality Scoring to Detect Real-World Label
+    Errors, 2022.
+
+    Examples
+    --------
+    >>> from sknoisy.scores import confidence_weighted_entropy
+    >>> confidence_weighted_entropy([0, 1], [[0.5, 0.5], [0.9, 0.1]]).round(2)
+    array([0.55, 0.37])
+    """
+    classes, codes, pred_probs = check_probabilities(y, pred_probs, classes)
+    check_several(classes)
+    entropy = np.empty(len(codes))  # float64: small ones count, too
+    for rows in chunks(*pred_probs.shape):
+        entropy[rows] = -xlogy(pred_probs[rows], pred_probs[rows]).sum(axis=1)
+    own = of_labels(codes, pred_probs).clip(min=SMALLEST)
+    s = entropy / np.log(len(classes)) / own
+    return np.log(s + 1) / s.clip(min=SMALLEST)
+
+
+def area_under_margin(y, logits, classes=None):
+    """Return each label's logit minus the largest other one, averaged over epochs.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_samples,)
+        Given labels, which the model is trained on.
+    logits : iterable of array-like of shape (n_samples, n_classes)
+        The model's logits after (or during) each epoch of its training; only one of
+        them is held at a time. ``label_quality_`` of the classifiers here takes
+        probabilities.
+    classes : array-like of shape (n_classes,), default=None
+        The classes; by default the sorted distinct labels.
+
+    Returns
+    -------
+    margin : ndarray of shape (n_samples,), float64
+        Low is bad; below 0, another class was above the label on average.
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit, logits are not finite, or there is none.
+
+    References
+    ----------
+    Pleiss et al., Identifying Mislabeled Data using the Area Under the Margin Ranking,
+    NeurIPS 2020.
+
+    Examples
+    --------
+    >>> from sknoisy.scores import area_under_margin
+    >>> area_under_margin([0, 1], [[[1.0, 2.0], [0.0, 3.0]], [[4.0, 2.0], [0.0, 1.0]]])
+    array([0.5, 2. ])
+    """
+    classes, codes = encode_labels(y, classes)
+    check_several(classes)
+    total, n_epochs = np.zeros(len(codes)), 0
+    for epoch in logits:
+        epoch = np.asarray(epoch, dtype=np.float64)
+        if epoch.shape != (len(codes), len(classes)) or not np.isfinite(epoch).all():
+            raise ValueError(
+                f"logits of shape {epoch.shape} in epoch {n_epochs} are not valid: "
+                f"they must be finite and of shape {(len(codes), len(classes))}."
+            )
+        total += of_labels(codes, epoch) - best_others(codes, epoch)[1]
+        n_epochs += 1
+    if n_epochs == 0:
+        raise ValueError("logits hold no epoch.")
+    return total / n_epochs
+
+
+def check_several(classes):
+    """Raise ``ValueError`` if there is one class only, or none."""
+    if len(classes) < 2:
+        found = f"one class, {classes[0]!r}" if len(classes) else "0 samples"
+        raise ValueError(f"y holds only {found}: at least 2 classes are needed.")
