@@ -18,6 +18,7 @@ from sknoisy.labels import check_given, encode_labels
 from sknoisy.losses import LOSSES, Loss
 from sknoisy.parameters import check_choice, check_integer, resolve
 from sknoisy.progress import Progress, with_callbacks
+from sknoisy.regularizers import REGULARIZERS, Regularizer
 
 
 class NoisyRobustClassifier(ClassifierMixin, TorchEstimator):
@@ -45,6 +46,10 @@ class NoisyRobustClassifier(ClassifierMixin, TorchEstimator):
     views : "auto", "none" or Views, default="auto"
         Random views of the training samples; see
         :func:`sknoisy.augment.resolve_views`.
+    regularizers : list of str or Regularizer, default=None
+        Losses of the features that are added to that of the labels while all of the
+        network is trained: "clustering", "restoration" or objects, see
+        ``sknoisy.regularizers``.
     max_epochs : int, default=100
         Epochs in which all of the network is trained.
     warmup_epochs : int or "auto", default="auto"
@@ -137,6 +142,7 @@ class NoisyRobustClassifier(ClassifierMixin, TorchEstimator):
         head="linear",
         freeze_encoder=False,
         views="auto",
+        regularizers=None,
         max_epochs=100,
         warmup_epochs="auto",
         batch_size="auto",
@@ -160,6 +166,7 @@ class NoisyRobustClassifier(ClassifierMixin, TorchEstimator):
         self.head = head
         self.freeze_encoder = freeze_encoder
         self.views = views
+        self.regularizers = regularizers
         self.max_epochs = max_epochs
         self.warmup_epochs = warmup_epochs
         self.batch_size = batch_size
@@ -300,6 +307,23 @@ class NoisyRobustClassifier(ClassifierMixin, TorchEstimator):
         check_choice("freeze_encoder", self.freeze_encoder, [True, False])
         if self.warmup_epochs != "auto":
             check_integer("warmup_epochs", self.warmup_epochs, low=0)
+        if self._regularizers() and self.freeze_encoder:
+            raise ValueError(
+                f"regularizers={self.regularizers!r} is not valid with "
+                "freeze_encoder=True: they train the encoder."
+            )
+
+    def _regularizers(self):
+        given = self.regularizers
+        if given is not None and not isinstance(given, (list, tuple)):
+            raise ValueError(
+                f"regularizers={given!r} is not valid: it must be None or a list of "
+                f"names, of {sorted(REGULARIZERS)}, or of instances of Regularizer."
+            )
+        return [
+            resolve("regularizers", value, REGULARIZERS, Regularizer)
+            for value in given or ()
+        ]
 
     def _begin(self, X, y, classes=None):
         """Check everything; return the training, the classes and the architecture."""
@@ -340,6 +364,7 @@ class NoisyRobustClassifier(ClassifierMixin, TorchEstimator):
             warmup_epochs=0 if self.freeze_encoder else warmup,
             freeze=self.freeze_encoder,
             seed=seed,
+            regularizers=self._regularizers(),
             **before,
         )
         training.parameters = self._parameters()

@@ -9,6 +9,7 @@ from sknoisy.devices import forward_all
 from sknoisy.dynamics import Dynamics
 from sknoisy.encoders import load_numpy_state, numpy_state
 from sknoisy.inputs import InputSpec
+from sknoisy.regularizers.base import Regularized
 from sknoisy.stores import ArrayStore
 from sknoisy.training import ClassifierNet, TrainingData
 
@@ -65,6 +66,8 @@ class FineTuning:
         Source of all randomness.
     history : list of dict
         Epochs that were done before, where a training goes on from a file.
+    regularizers : list of Regularizer
+        Whose losses are added in the second phase. Their heads live as long as this.
     first_weights : dict of str to ndarray, default=None
         What `first_weights` was then.
 
@@ -84,12 +87,15 @@ class FineTuning:
         freeze,
         seed,
         history=(),
+        regularizers=(),
         first_weights=None,
     ):
         self.network = network
         self.loss = loss
         self.views = views
         self.settings = settings
+        self.regularizers = regularizers
+        self.seed = seed
         self.planned_epochs = warmup_epochs + settings.max_epochs
         self.phases = self._plan(warmup_epochs, freeze)
         self.first_weights = first_weights
@@ -129,6 +135,7 @@ class FineTuning:
     def attach(self, store, codes, n_classes):
         """Give the data of the next epochs; state of samples is kept if it fits."""
         device = self.settings.device
+        self.n_classes = n_classes
         if self.data is None or len(self.data) != len(store):
             self.loss.start(len(store), n_classes, device)
             self.dynamics = Dynamics(len(store), device)
@@ -188,6 +195,12 @@ class FineTuning:
         settings = replace(self.settings, max_epochs=phase.end - phase.begin)
         if phase.warmup:
             settings = replace(settings, schedule="constant", callbacks=())
+        if self.regularizers and not phase.head_only:
+            generator = torch.Generator().manual_seed(self.seed + 2)
+            spec = self.data.store.spec
+            module = Regularized(
+                module, self.regularizers, spec, self.n_classes, generator
+            )
         net = ClassifierNet(
             module,
             loss=self.loss,

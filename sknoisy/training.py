@@ -15,6 +15,7 @@ from skorch.callbacks import Callback
 
 from sknoisy.devices import full_precision, to_channels_last
 from sknoisy.optim import OPTIMIZERS, SCHEDULES
+from sknoisy.regularizers.base import Regularized
 from sknoisy.stores import stream
 
 
@@ -323,7 +324,7 @@ class ClassifierNet(Net):
     Parameters
     ----------
     module : torch.nn.Module
-        From samples to logits.
+        From samples to logits; a Regularized adds its loss.
     loss : Loss
         skorch's criterion.
     views : Views
@@ -365,7 +366,14 @@ class ClassifierNet(Net):
     def batch_loss(self, index, batch):  # noqa: D102
         with full_precision(batch):
             batch = to_channels_last(self.views(batch, self.view_generator))
-        logits = self.module_(batch).float()
+        logits, penalty = self._forward(batch)
         target = self.codes[index]
         self.dynamics.update(logits, target, index)
-        return self.criterion_(logits, target, index).mean()
+        return self.criterion_(logits, target, index).mean() + penalty
+
+    def _forward(self, batch):
+        """Return the logits, and what regularisers add to the loss."""
+        if not isinstance(self.module_, Regularized):
+            return self.module_(batch).float(), 0.0
+        logits, penalty = self.module_.regularized(batch, self.view_generator)
+        return logits.float(), penalty

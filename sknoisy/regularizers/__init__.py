@@ -1,0 +1,18 @@
+"""Losses of a classifier's features that no wrong label can mislead, one a file."""
+
+from sknoisy.regularizers.base import Encoded, Regularizer
+from sknoisy.regularizers.clustering import ClusteringRegularizer
+from sknoisy.regularizers.restoration import RestorationRegularizer
+
+REGULARIZERS = {
+    "clustering": ClusteringRegularizer,
+    "restoration": RestorationRegularizer,
+}
+
+__all__ = [
+    "REGULARIZERS",
+    "ClusteringRegularizer",
+    "Encoded",
+    "Regularizer",
+    "RestorationRegularizer",
+]

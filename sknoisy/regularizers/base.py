@@ -1,0 +1,155 @@
+"""What a regulariser is, and the network that is trained with some of them."""
+
+from typing import NamedTuple
+
+import torch
+from torch import nn
+
+from sknoisy.augment import resolve_views
+from sknoisy.devices import full_precision, to_channels_last
+from sknoisy.encoders import build
+from sknoisy.parameters import Method
+
+
+class Encoded(NamedTuple):
+    """A batch on its way through an encoder.
+
+    Attributes
+    ----------
+    inputs : tensor of shape (n, d) or (n, C, H, W)
+        Samples, brought to mean 0 and deviation 1 by the training data's moments.
+    maps : tensor of shape (n, n_features, h, w) or None
+        What the encoder averages into its features, if it does.
+    features : tensor of shape (n, n_features)
+        What it returns.
+    """
+
+    inputs: torch.Tensor
+    maps: torch.Tensor
+    features: torch.Tensor
+
+
+class Regularizer(Method):
+    """Base class of losses of a classifier's features, which need no labels.
+
+    A subclass owns its augmented views, its heads and its loss, which is added to that
+    of the labels while all of the network is trained. Nothing needs registration: pass
+    instances as ``regularizers``.
+    """
+
+    views = "auto"
+
+    def make_views(self, spec):
+        """Return the augmentation of samples like `spec`, a Views."""
+        return resolve_views(self.views, spec, "strong")
+
+    def build(self, example, n_classes):
+        """Return the networks that are trained beside the classifier, then dropped.
+
+        Parameters
+        ----------
+        example : Encoded
+            Two samples, for their shapes.
+        n_classes : int
+            Number of classes.
+
+        Returns
+        -------
+        heads : dict of str to torch.nn.Module
+            Called without random numbers; their layers are initialised afterwards.
+        """
+        raise NotImplementedError
+
+    def loss(self, heads, original, augmented):
+        """Return the loss of a batch.
+
+        Parameters
+        ----------
+        heads : torch.nn.ModuleDict
+            What ``build`` returned.
+        original, augmented : Encoded
+            The samples that the classifier sees, and augmented views of these.
+
+        Returns
+        -------
+        loss : tensor of shape ()
+            Added to the classifier's.
+        """
+        raise NotImplementedError
+
+
+class Regularized(nn.Module):
+    """A classifier's network and the heads of its regularisers.
+
+    Parameters
+    ----------
+    network : torch.nn.Module
+        With submodules ``encoder``, whose first layer is a Normalize, and ``head``.
+    regularizers : list of Regularizer
+        One or more.
+    spec : InputSpec
+        What the samples are.
+    n_classes : int
+        Number of classes.
+    generator : torch.Generator
+        Source of the heads' initial weights, on the CPU.
+    """
+
+    def __init__(self, network, regularizers, spec, n_classes, generator):
+        super().__init__()
+        self.network = network
+        self.regularizers = regularizers
+        self.views = [regularizer.make_views(spec) for regularizer in regularizers]
+        device = next(network.parameters()).device
+        network.eval()
+        with torch.no_grad():
+            example = self._encode(torch.zeros(2, *spec.shape, device=device))
+        network.train()
+        self.heads = nn.ModuleList(
+            build(
+                lambda r=r: nn.ModuleDict(r.build(example, n_classes)),
+                generator=generator,
+            )
+            for r in regularizers
+        ).to(device)
+
+    def forward(self, batch):
+        """Return the logits of a batch."""
+        return self.network(batch)
+
+    def regularized(self, batch, generator):
+        """Return the logits of a batch and the sum of the regularisers' losses.
+
+        Parameters
+        ----------
+        batch : tensor of shape (n, ...), float32
+            Samples, as the classifier sees them.
+        generator : torch.Generator
+            Source of the augmented views, on the device.
+        """
+        original = self._encode(batch)
+        penalty, augmented = 0.0, {}
+        for regularizer, views, heads in zip(
+            self.regularizers, self.views, self.heads, strict=True
+        ):
+            key = repr(views)  # equal views are drawn and encoded once
+            if key not in augmented:
+                with full_precision(batch):
+                    view = to_channels_last(views(batch, generator))
+                augmented[key] = self._encode(view)
+            penalty = penalty + regularizer.loss(heads, original, augmented[key])
+        return self.network.head(original.features), penalty
+
+    def _encode(self, batch):
+        encoder, maps = self.network.encoder, []
+        pools = [m for m in encoder.modules() if isinstance(m, nn.AdaptiveAvgPool2d)]
+        hooks = [
+            pool.register_forward_pre_hook(lambda _, inputs: maps.append(*inputs))
+            for pool in pools[-1:]
+        ]
+        try:
+            features = encoder(batch)
+        finally:
+            for hook in hooks:
+                hook.remove()
+        return Encoded(encoder[0](batch), maps[-1] if maps else None, features)
