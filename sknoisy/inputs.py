@@ -19,7 +19,7 @@ from sknoisy.stores import ArrayStore, PathStore
 CHANNELS = (1, 3, 4)  # grey, RGB, RGBA: what "auto" recognises as a channel axis
 MIN_SIDE = 4  # pixels; smaller images leave nothing to convolve
 MOMENT_SAMPLES = 10_000  # images that the mean and deviation are measured on
-CHUNK_BYTES = 64 * 2**20  # float32 bytes of a chunk, where all of X is read in turn
+CHUNK_BYTES = 8 * 2**20  # float32 bytes of a chunk, where all of X is read in turn
 
 
 @dataclass(frozen=True)

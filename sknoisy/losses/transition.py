@@ -1,5 +1,7 @@
 """Losses that know how labels change: corrected by a transition matrix."""
 
+import math
+
 import numpy as np
 import torch
 
@@ -7,6 +9,8 @@ from sknoisy.losses.base import Loss
 from sknoisy.losses.table import Table, check_storage
 from sknoisy.parameters import check_choice, check_real
 from sknoisy.scores import estimate_transition_matrix
+
+SMALLEST = 1e-7  # probability in backward correction, at least: bounds negative terms
 
 
 def forward_correction(logits, target, log_T):
@@ -36,7 +40,8 @@ def backward_correction(logits, target, inverse_T):
     inverse_T : tensor of shape (n_classes, n_classes)
         Inverse of the transition matrix.
     """
-    return -(inverse_T[target] * logits.log_softmax(dim=1)).sum(dim=1)
+    log_p = logits.log_softmax(dim=1).clamp(min=math.log(SMALLEST))
+    return -(inverse_T[target] * log_p).sum(dim=1)
 
 
 class _Corrected(Loss):
@@ -187,8 +192,9 @@ class Forward(_Corrected):
 class Backward(_Corrected):
     """Cross-entropies of all classes, weighted so that their mean is of clean labels.
 
-    Unbiased, but its weights may be negative: the loss is not bounded below, and
-    :class:`Forward` mostly trains better.
+    Unbiased, but some weights are negative: what lowers the loss of one label may be no
+    more than an improbable class made more so. Probabilities below 1e-7 count as that,
+    as in the official code, which bounds it. :class:`Forward` mostly trains better.
 
     Parameters
     ----------
