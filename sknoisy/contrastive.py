@@ -157,7 +157,7 @@ class ContrastiveFineTuner(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         front, first, contrastive, last = self._parts(X)
         if len(classes) == 1:
             raise ValueError(
-                f"y holds only one class, {classes.tolist()[0]!r}: at least 2 classes are "
+                f"y holds only one class, {classes.tolist()[0]!r}: at least 2 are "
                 "needed."
             )
         check_consistent_length(X, codes)
@@ -166,10 +166,11 @@ class ContrastiveFineTuner(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         predicted = probs.argmax(axis=1)
         pseudo_labels = classes[predicted]
         if (predicted == predicted[0]).all():
+            only = pseudo_labels.tolist()[0]
             raise ValueError(
-                f"the first classifier predicts {pseudo_labels.tolist()[0]!r} for every "
-                "sample, which leaves nothing to learn: train it for more epochs, or "
-                "with another learning rate or loss."
+                f"the first classifier predicts {only!r} for every sample, which "
+                "leaves nothing to learn: train it for more epochs, or with another "
+                "learning rate or loss."
             )
         measured = predicted if self.loss_of == "prediction" else codes
         likelihood = probs[np.arange(len(codes)), measured].astype(np.float64)
