@@ -271,7 +271,8 @@ class ContrastiveFineTuner(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
                 f"contrastive__method={contrastive.method!r} is not valid: it must be "
                 'a method that learns from labels, such as "supcon".'
             )
-        return clone(contrastive)
+        # Whatever scikit-learn is set to give elsewhere, classifiers need the encoder.
+        return clone(contrastive).set_output(transform="default")
 
     def _keep(self, front, contrastive, last):
         steps = [] if front is None else front.steps

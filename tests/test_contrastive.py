@@ -4,6 +4,7 @@ import pickle
 
 import numpy as np
 import pytest
+from sklearn import config_context
 from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin, clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
@@ -132,6 +133,15 @@ def test_from_scratch_the_encoder_is_the_classifiers(digits):
     tuner = ContrastiveFineTuner(classifier(encoder="mlp"), supcon())
     tuner.fit(*digits)
     assert tuner.encoder_.blueprint.encoder == "mlp"
+
+
+def test_the_encoder_is_fine_tuned_whatever_transformers_give(noisy):
+    X, _, given = noisy
+    tuner = ContrastiveFineTuner(classifier(), supcon())
+    expected = tuner.fit(X, given).predict_proba(X)
+    with config_context(transform_output="pandas"):
+        probs = tuner.fit(X, given).predict_proba(X)
+    np.testing.assert_array_equal(probs, expected)
 
 
 def test_any_classifier_and_any_steps(noisy):

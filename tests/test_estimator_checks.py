@@ -33,8 +33,8 @@ from sknoisy import (
             stages=(2,),
         ),
         ContrastiveFineTuner(
-            NoisyRobustClassifier("ce", lr=0.1, max_epochs=20, random_state=0),
-            SSLPretrainer("supcon", max_epochs=2, random_state=0),
+            NoisyRobustClassifier("ce", lr=0.1, max_epochs=10, random_state=0),
+            SSLPretrainer("supcon", max_epochs=1, random_state=0),
         ),
     ]
 )
