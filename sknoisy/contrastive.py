@@ -163,25 +163,11 @@ class ContrastiveFineTuner(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         check_consistent_length(X, codes)
         inputs = X if front is None else front.fit_transform(X, y)
         probs = first.fit(inputs, y).predict_proba(inputs)
-        predicted = probs.argmax(axis=1)
-        pseudo_labels = classes[predicted]
-        if (predicted == predicted[0]).all():
-            only = pseudo_labels.tolist()[0]
-            raise ValueError(
-                f"the first classifier predicts {only!r} for every sample, which "
-                "leaves nothing to learn: train it for more epochs, or with another "
-                "learning rate or loss."
-            )
-        measured = predicted if self.loss_of == "prediction" else codes
-        likelihood = probs[np.arange(len(codes)), measured].astype(np.float64)
-        self.losses_ = -np.log(np.maximum(likelihood, TINY))
-        self.clean_proba_ = gmm_clean_probability(self.losses_)
-        self.classes_ = classes
-        self.pseudo_labels_ = pseudo_labels
+        self._judge(probs, classes, codes)
         features = contrastive.fit(
-            inputs, pseudo_labels, sample_weight=self.clean_proba_
+            inputs, self.pseudo_labels_, sample_weight=self.clean_proba_
         ).transform(inputs)
-        last.fit(features, pseudo_labels)
+        last.fit(features, self.pseudo_labels_)
         return self._keep(front, contrastive, last)
 
     def predict(self, X):
@@ -235,18 +221,10 @@ class ContrastiveFineTuner(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
                     "in, a classifier with predict_proba, such as "
                     "NoisyRobustClassifier."
                 )
+            if isinstance(part, NoisyRobustClassifier):
+                part._check_parameters()
         contrastive = self._contrastive()
-        carried = {"encoder": "auto", "weights": None}
-        last.set_params(**_known(carried, last))
-        if _gives_features(front, X):
-            if contrastive.encoder != "auto":
-                raise ValueError(
-                    f"contrastive__encoder={contrastive.encoder!r} is not valid: it "
-                    'trains on the encoder of lazy features. Pass "auto".'
-                )
-        elif contrastive.encoder == "auto":
-            own = first.get_params()
-            contrastive.set_params(**{k: own.get(k, v) for k, v in carried.items()})
+        _hand_on_encoder(_gives_features(front, X), first, contrastive, last)
         if front is None:
             clone(contrastive)._blueprint(*contrastive._read(X, reset=True))
         if self.random_state is not None:
@@ -274,6 +252,24 @@ class ContrastiveFineTuner(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         # Whatever scikit-learn is set to give elsewhere, classifiers need the encoder.
         return clone(contrastive).set_output(transform="default")
 
+    def _judge(self, probs, classes, codes):
+        """Take the pseudo-labels from predictions, and the trust in them."""
+        predicted = probs.argmax(axis=1)
+        pseudo_labels = classes[predicted]
+        if (predicted == predicted[0]).all():
+            only = pseudo_labels.tolist()[0]
+            raise ValueError(
+                f"the first classifier predicts {only!r} for every sample, which "
+                "leaves nothing to learn: train it for more epochs, or with another "
+                "learning rate or loss."
+            )
+        measured = predicted if self.loss_of == "prediction" else codes
+        likelihood = probs[np.arange(len(codes)), measured].astype(np.float64)
+        self.classes_ = classes
+        self.pseudo_labels_ = pseudo_labels
+        self.losses_ = -np.log(np.maximum(likelihood, TINY))
+        self.clean_proba_ = gmm_clean_probability(self.losses_)
+
     def _keep(self, front, contrastive, last):
         steps = [] if front is None else front.steps
         steps = [*steps, ("contrastive", contrastive), ("classifier", last)]
@@ -286,9 +282,21 @@ class ContrastiveFineTuner(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         return self
 
 
-def _known(params, estimator):
-    """Return those parameters that an estimator has."""
-    return {k: v for k, v in params.items() if k in estimator.get_params(deep=False)}
+def _hand_on_encoder(from_features, first, contrastive, last):
+    """Make the contrastive training start from, and end in, the right encoder."""
+    if not from_features and contrastive.encoder == "auto":
+        own = first.get_params()
+        contrastive.set_params(
+            encoder=own.get("encoder", "auto"), weights=own.get("weights")
+        )
+    elif from_features and contrastive.encoder != "auto":
+        raise ValueError(
+            f"contrastive__encoder={contrastive.encoder!r} is not valid: it trains on "
+            'the encoder of lazy features. Pass "auto".'
+        )
+    carried = {"encoder": "auto", "weights": None}
+    known = last.get_params(deep=False)
+    last.set_params(**{k: v for k, v in carried.items() if k in known})
 
 
 def _gives_features(front, X):

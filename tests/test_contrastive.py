@@ -206,6 +206,7 @@ class Unreachable(TransformerMixin, BaseEstimator):
         ({"contrastive": supcon(method="simclr")}, "contrastive__method='simclr'"),
         ({"contrastive": supcon(max_epochs=0)}, "max_epochs=0 is not valid"),
         ({"contrastive": supcon(method=SupCon(form="x"))}, "form='x' is not valid"),
+        ({"final_estimator": classifier(loss="x")}, "loss='x' is not valid"),
         ({"final_estimator": StandardScaler()}, "final_estimator=StandardScaler()"),
     ],
 )
