@@ -10,6 +10,7 @@ The main job, with no clean labels at all::
 
 from sknoisy._version import __version__
 from sknoisy.classifier import NoisyRobustClassifier
+from sknoisy.contrastive import ContrastiveFineTuner
 from sknoisy.detector import LabelErrorDetector
 from sknoisy.features import LazyFeatures
 from sknoisy.losses import (
@@ -58,6 +59,7 @@ __all__ = [
     "SOP",
     "Backward",
     "BarlowTwins",
+    "ContrastiveFineTuner",
     "CrossEntropy",
     "DivergenceError",
     "Focal",

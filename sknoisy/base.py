@@ -7,6 +7,7 @@ import warnings
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator
+from sklearn.pipeline import Pipeline
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import validate_data
 
@@ -182,3 +183,11 @@ def is_array_output(estimator):
     from sklearn.utils._set_output import _get_output_config
 
     return _get_output_config("transform", estimator)["dense"] != "default"
+
+
+def split_pipeline(estimator):
+    """Return the steps of a Pipeline before its classifier, or None, and that."""
+    if isinstance(estimator, Pipeline):
+        front = estimator[:-1] if len(estimator) > 1 else None
+        return front, estimator[-1]
+    return None, estimator

@@ -66,8 +66,9 @@ class NoisyRobustClassifier(ClassifierMixin, TorchEstimator):
         Weight decay.
     optimizer : {"sgd", "lars", "adamw"}, default="sgd"
         Optimiser.
-    schedule : {"cosine", "constant"}, default="cosine"
-        Learning rate over the epochs.
+    schedule : {"cosine", "constant", "steps"}, default="cosine"
+        Learning rate over the epochs; "steps": a tenth from half of them, a hundredth
+        from three quarters.
     image_size : int or (int, int), default=None
         Height and width that image files are brought to; needed where X holds paths.
     channels : {"auto", "first", "last"}, default="auto"

@@ -127,4 +127,14 @@ def constant(progress, warmup):
     return max(progress / warmup, 0.01) if progress < warmup else 1.0
 
 
-SCHEDULES = {"constant": constant, "cosine": cosine}
+def steps(progress, warmup):
+    """Return the factor of the learning rate: a linear rise, 1, 0.1 from half, 0.01.
+
+    The second step is at three quarters.
+    """
+    if progress < warmup:
+        return max(progress / warmup, 0.01)
+    return 1.0 if progress < 0.5 else 0.1 if progress < 0.75 else 0.01
+
+
+SCHEDULES = {"constant": constant, "cosine": cosine, "steps": steps}

@@ -61,8 +61,9 @@ class SSLPretrainer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TorchEsti
         Weight decay.
     optimizer : {"lars", "sgd", "adamw"}, default="lars"
         Optimiser.
-    schedule : {"cosine", "constant"}, default="cosine"
-        Learning rate after its rise.
+    schedule : {"cosine", "constant", "steps"}, default="cosine"
+        Learning rate after its rise; "steps": a tenth from half of the epochs, a
+        hundredth from three quarters.
     warmup_epochs : int, default=10
         Epochs in which the learning rate rises; at most a tenth of all.
     image_size : int or (int, int), default=None

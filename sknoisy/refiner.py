@@ -2,12 +2,11 @@
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
-from sklearn.pipeline import Pipeline
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from sknoisy.augment import Views
-from sknoisy.base import generator
+from sknoisy.base import generator, split_pipeline
 from sknoisy.copies import AugmentedCopies
 from sknoisy.devices import resolve_device
 from sknoisy.labels import check_given, encode_labels
@@ -194,7 +193,7 @@ class PseudoLabelRefiner(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
                 "needed."
             )
         estimator = clone(self.estimator)
-        front, classifier = _split(estimator)
+        front, classifier = split_pipeline(estimator)
         schedule = [self.first_stages] + (self.n_iterations - 1) * [self.stages]
         schedule = [sorted(stages) for stages in schedule[: self.n_iterations]]
         if "max_epochs" in classifier.get_params():
@@ -281,7 +280,7 @@ class PseudoLabelRefiner(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
             self.views.check()
         else:
             check_choice("views", self.views, ["auto", "none", None])
-        _, classifier = _split(self.estimator)
+        _, classifier = split_pipeline(self.estimator)
         for name in ("partial_fit", "predict_proba"):
             if not hasattr(classifier, name):
                 raise ValueError(
@@ -303,14 +302,6 @@ class PseudoLabelRefiner(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
             if hasattr(estimator, name):
                 setattr(self, name, getattr(estimator, name))
         return self
-
-
-def _split(estimator):
-    """Return the steps of a Pipeline before its classifier, or None, and that."""
-    if isinstance(estimator, Pipeline):
-        front = estimator[:-1] if len(estimator) > 1 else None
-        return front, estimator[-1]
-    return None, estimator
 
 
 class _Refinement:

@@ -12,7 +12,12 @@ from sklearn.utils.estimator_checks import (
     parametrize_with_checks,
 )
 
-from sknoisy import NoisyRobustClassifier, PseudoLabelRefiner, SSLPretrainer
+from sknoisy import (
+    ContrastiveFineTuner,
+    NoisyRobustClassifier,
+    PseudoLabelRefiner,
+    SSLPretrainer,
+)
 
 
 @parametrize_with_checks(
@@ -26,6 +31,10 @@ from sknoisy import NoisyRobustClassifier, PseudoLabelRefiner, SSLPretrainer
             n_iterations=2,
             first_stages=(1, 2),
             stages=(2,),
+        ),
+        ContrastiveFineTuner(
+            NoisyRobustClassifier("ce", lr=0.1, max_epochs=10, random_state=0),
+            SSLPretrainer("supcon", max_epochs=1, random_state=0),
         ),
     ]
 )
@@ -47,6 +56,10 @@ def test_transformer_checks_outside_the_suite(check):
         SSLPretrainer(max_epochs=1),
         NoisyRobustClassifier(max_epochs=1),
         PseudoLabelRefiner(NoisyRobustClassifier(), loss_threshold=5.0),
+        ContrastiveFineTuner(
+            NoisyRobustClassifier(max_epochs=5, lr=0.1),
+            SSLPretrainer("supcon", max_epochs=1),
+        ),
     ],
 )
 def test_column_names(estimator):

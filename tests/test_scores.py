@@ -4,6 +4,7 @@ import pytest
 from sknoisy.noise import class_conditional, symmetric_exclusive
 from sknoisy.scores import (
     area_under_margin,
+    bmm_clean_probability,
     confidence_weighted_entropy,
     confident_joint,
     confident_thresholds,
@@ -326,6 +327,40 @@ def test_gmm_degenerate():
             gmm_clean_probability(losses)
     with pytest.raises(ValueError, match="tol=0 is not valid"):
         gmm_clean_probability([1.0, 2.0], tol=0)
+
+
+@pytest.mark.parametrize("share, betas", [(0.6, (2, 8, 8, 2)), (0.5, (1, 12, 5, 3))])
+def test_bmm_finds_two_known_betas(share, betas):
+    from scipy.stats import beta
+
+    rng = np.random.default_rng(0)
+    right = rng.random(4000) < share
+    x = np.where(right, rng.beta(*betas[:2], 4000), rng.beta(*betas[2:], 4000))
+    low, high = share * beta.pdf(x, *betas[:2]), (1 - share) * beta.pdf(x, *betas[2:])
+    clean = bmm_clean_probability(7 * x + 3, max_iter=50)
+    assert np.abs(clean - low / (low + high)).mean() < 0.03
+    assert ((clean > 0.5) == right).mean() > ((low > high) == right).mean() - 0.01
+    np.testing.assert_allclose(bmm_clean_probability(x, max_iter=50), clean, atol=1e-9)
+    assert ((bmm_clean_probability(x) > 0.5) == right).mean() > 0.9
+
+
+def test_bmm_never_rises_with_the_loss():
+    rng = np.random.default_rng(0)
+    for betas in [(0.5, 20, 3, 3), (2, 5, 5, 2), (30, 90, 1, 1), (1, 3, 1, 2)]:
+        x = np.r_[rng.beta(*betas[:2], 500), rng.beta(*betas[2:], 500)]
+        clean = bmm_clean_probability(x)
+        assert (np.diff(clean[np.argsort(x)]) <= 0).all()
+        assert ((clean >= 0) & (clean <= 1)).all()
+
+
+def test_bmm_degenerate():
+    assert bmm_clean_probability([2.0] * 4).tolist() == [1] * 4
+    for losses in ([1.0] * 3, [1.0, 2.0, 3.0, np.nan], np.ones((2, 2))):
+        with pytest.raises(ValueError, match="at least 4"):
+            bmm_clean_probability(losses)
+    for bad in [(95, 5), (-1, 95), 5, (5, "95")]:
+        with pytest.raises(ValueError, match="percentiles=.* is not valid"):
+            bmm_clean_probability([0.0, 1.0, 2.0, 3.0], percentiles=bad)
 
 
 def test_knn_votes_are_counted():

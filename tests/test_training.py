@@ -151,6 +151,12 @@ def test_early_stopping_stops():
     assert len(model.history_) < 10
 
 
+def test_steps_take_a_tenth_at_half_and_at_three_quarters():
+    model = clf(schedule="steps", max_epochs=8, lr=0.1).fit(X, Y)
+    rates = [row["lr"] for row in model.history_]
+    assert rates == pytest.approx([0.1] * 4 + [0.01] * 2 + [0.001] * 2)
+
+
 def test_learning_rate_schedulers_of_skorch():
     from torch.optim.lr_scheduler import StepLR
 

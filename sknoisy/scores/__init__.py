@@ -10,7 +10,7 @@ from sknoisy.scores.confident import (
     find_label_errors,
 )
 from sknoisy.scores.estimates import estimate_noise_rate, estimate_transition_matrix
-from sknoisy.scores.mixture import gmm_clean_probability
+from sknoisy.scores.mixture import bmm_clean_probability, gmm_clean_probability
 from sknoisy.scores.neighbors import knn_agreement, knn_votes
 from sknoisy.scores.quality import (
     area_under_margin,
@@ -21,6 +21,7 @@ from sknoisy.scores.quality import (
 
 __all__ = [
     "area_under_margin",
+    "bmm_clean_probability",
     "confidence_weighted_entropy",
     "confident_joint",
     "confident_thresholds",
