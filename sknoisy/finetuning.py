@@ -179,12 +179,12 @@ class FineTuning:
 
     def _begin(self, phase):
         """Keep the first weights, or go back to them, where a phase begins."""
-        if self.epochs != phase.begin:
-            return
-        if phase.anew and self.first_weights is not None:
-            load_numpy_state(self.network, self.first_weights)
-            self.first_weights = None
-        elif self.phases[-1].anew and not phase.warmup:
+        if phase.anew:
+            # Also later than at its first epoch, where fewer epochs are planned now.
+            if self.first_weights is not None:
+                load_numpy_state(self.network, self.first_weights)
+                self.first_weights = None
+        elif self.phases[-1].anew and self.epochs == phase.begin and not phase.warmup:
             self.first_weights = numpy_state(self.network)
 
     def _net(self, phase):

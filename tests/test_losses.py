@@ -543,6 +543,25 @@ def test_training_anew_survives_a_file_in_between(digits):
     assert clf._first_weights is None and loaded._first_weights is None
 
 
+def test_training_anew_comes_late_where_fewer_epochs_are_planned_now(digits):
+    X, y = digits
+    clf = NoisyRobustClassifier("joint_optimization", max_epochs=9, random_state=0)
+    for _ in range(4):
+        clf.partial_fit(X, y)
+    first = clf._first_weights
+    clf.set_params(max_epochs=4, lr=1e-30, weight_decay=0.0).partial_fit(X, y)
+    assert [row["phase"] for row in clf.history_] == ["all"] * 4 + ["anew"]
+    assert clf._first_weights is None
+    for name in ("head.weight", "encoder.1.0.weight"):
+        np.testing.assert_allclose(clf.state_dict_[name], first[name], atol=1e-20)
+
+
+def test_joint_optimization_without_a_second_training_never_freezes_labels():
+    loss = started(JointOptimization(retrain=0.0))
+    loss.on_epoch(epoch=7, n_epochs=5)
+    assert loss._updating and not loss._retraining
+
+
 def test_sop_takes_the_papers_steps():
     """One step of u and v from 0.3 and 0.2, by finite differences."""
     z, y, index = batch()

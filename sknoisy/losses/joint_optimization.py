@@ -146,7 +146,7 @@ class JointOptimization(Loss):
     def on_epoch(self, epoch, n_epochs):  # noqa: D102
         self._slot = epoch % self.window
         self._updating = epoch >= max(1, round(self.begin * n_epochs))
-        self._retraining = epoch >= self.restart(n_epochs)
+        self._retraining = self.retrain > 0 and epoch >= self.restart(n_epochs)
 
     def __call__(self, logits, target, index):  # noqa: D102
         log_p = logits.log_softmax(dim=1)
