@@ -310,6 +310,18 @@ def test_transition_matrix_is_estimated_on_time(kind):
     np.testing.assert_array_equal(found[2], found[5])
 
 
+def test_transition_matrix_is_estimated_again_for_other_samples(digits):
+    """After the epoch in which it is due, once all samples were met."""
+    X, y = digits
+    clf = NoisyRobustClassifier("forward", max_epochs=6, random_state=0)
+    known = []
+    for n in (300, 300, 200, 200, 200):  # due after two epochs
+        clf.partial_fit(X[:n], y[:n])
+        T = clf.loss_state_["transition_matrix"]
+        known.append(bool((T != np.eye(10)).any()))
+    assert known == [False, False, False, True, True]
+
+
 def test_the_given_matrix_must_fit_the_classes(digits):
     with pytest.raises(ValueError, match="shape .3, 3. is not valid: y holds 10"):
         NoisyRobustClassifier(Forward(T3), max_epochs=1).fit(*digits)

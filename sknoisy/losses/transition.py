@@ -100,17 +100,9 @@ class _Corrected(Loss):
         self._prepare()
 
     def on_epoch(self, epoch, n_epochs):  # noqa: D102
-        if not self._is_given() and epoch == max(1, round(self.begin * n_epochs)):
-            labels = self.state_["labels"]
-            probabilities = self._table[torch.arange(len(labels))].cpu().numpy()
-            T = estimate_transition_matrix(
-                labels.cpu().numpy(),
-                probabilities / probabilities.sum(axis=1, keepdims=True),
-                classes=range(probabilities.shape[1]),
-                method=self.method,
-                percentile=self.percentile,
-            )
-            self.state_["transition_matrix"].copy_(torch.from_numpy(T))
+        is_due = epoch >= max(1, round(self.begin * n_epochs))
+        if is_due and not self._is_given() and not self._is_estimated():
+            self._estimate()
         self._prepare()
 
     def __call__(self, logits, target, index):  # noqa: D102
@@ -122,6 +114,27 @@ class _Corrected(Loss):
 
     def _is_given(self):
         return not isinstance(self.transition_matrix, str)
+
+    def _is_estimated(self):
+        """Whether the matrix is no longer the identity that it begins with."""
+        T = self.state_["transition_matrix"]
+        return not torch.equal(T, torch.eye(len(T), device=T.device))
+
+    def _estimate(self):
+        """Estimate the matrix, if all samples were met."""
+        labels = self.state_["labels"]
+        probabilities = self._table[torch.arange(len(labels))].cpu().numpy()
+        totals = probabilities.sum(axis=1, keepdims=True)
+        if totals.min() == 0:
+            return
+        T = estimate_transition_matrix(
+            labels.cpu().numpy(),
+            probabilities / totals,
+            classes=range(probabilities.shape[1]),
+            method=self.method,
+            percentile=self.percentile,
+        )
+        self.state_["transition_matrix"].copy_(torch.from_numpy(T))
 
     def _prepare(self):
         """Compute what every batch needs of the transition matrix."""
@@ -160,7 +173,8 @@ class Forward(_Corrected):
     Notes
     -----
     The official code trains a network to the end, estimates, and trains another. This
-    estimates once in one training, before wrong labels are memorised.
+    estimates once in one training, before wrong labels are memorised; again where
+    the number of samples changes, or where the estimate was the identity.
 
     References
     ----------
@@ -216,7 +230,8 @@ class Backward(_Corrected):
     Notes
     -----
     The official code trains a network to the end, estimates, and trains another. This
-    estimates once in one training, before wrong labels are memorised.
+    estimates once in one training, before wrong labels are memorised; again where
+    the number of samples changes, or where the estimate was the identity.
 
     References
     ----------
