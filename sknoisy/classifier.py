@@ -14,7 +14,7 @@ from sknoisy.base import TorchEstimator, generator
 from sknoisy.devices import forward_all, resolve_device
 from sknoisy.encoders import Blueprint, build, load_numpy_state, numpy_state
 from sknoisy.finetuning import FineTuning
-from sknoisy.labels import check_given, encode_labels
+from sknoisy.labels import check_given, check_several, encode_labels
 from sknoisy.losses import LOSSES, Loss
 from sknoisy.parameters import check_choice, check_integer, resolve
 from sknoisy.progress import Progress, with_callbacks
@@ -305,8 +305,7 @@ class NoisyRobustClassifier(ClassifierMixin, TorchEstimator):
         resolve("loss", self.loss, LOSSES, Loss)
         check_choice("head", self.head, list(HEADS))
         check_choice("freeze_encoder", self.freeze_encoder, [True, False])
-        if self.warmup_epochs != "auto":
-            check_integer("warmup_epochs", self.warmup_epochs, low=0)
+        check_integer("warmup_epochs", self.warmup_epochs, low=0, other="auto")
         if self._regularizers() and self.freeze_encoder:
             raise ValueError(
                 f"regularizers={self.regularizers!r} is not valid with "
@@ -332,11 +331,8 @@ class NoisyRobustClassifier(ClassifierMixin, TorchEstimator):
         inputs, trained = self._read(X, reset=True)
         classes, codes = encode_labels(y, classes)
         check_consistent_length(inputs, codes)
-        if len(classes) < 2:
-            raise ValueError(
-                f"y holds only one class, {classes[0]!r}: at least 2 classes are "
-                "needed."
-            )
+        check_several(classes)
+        _check_two(codes)
         blueprint = self._blueprint(inputs, trained)
         pretrained = trained is not None or self.weights is not None
         architecture = Architecture(blueprint, self.head, len(classes), pretrained)
@@ -381,6 +377,7 @@ class NoisyRobustClassifier(ClassifierMixin, TorchEstimator):
         inputs, _ = self._read(X, reset=False)
         _, codes = encode_labels(y, self.classes_)
         check_consistent_length(inputs, codes)
+        _check_two(codes)
         known = self.classes_, self._architecture
         store = self._architecture.blueprint.spec.open(inputs)
         training = getattr(self, "_training", None)
@@ -467,6 +464,13 @@ class Architecture:
         widths = encoder.n_features, self.n_classes
         head = build(HEADS[self.head], *widths, generator=generator)
         return nn.Sequential(OrderedDict(encoder=encoder, head=head))
+
+
+def _check_two(codes):
+    if len(codes) < 2:
+        raise ValueError(
+            "X has 1 sample: an epoch takes at least 2, for normalisation of a batch."
+        )
 
 
 def _mlp_head(n_features, n_classes):

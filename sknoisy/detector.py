@@ -18,11 +18,10 @@ from sknoisy.evidence import (
     from_prefit,
     last_step,
 )
-from sknoisy.labels import check_given, encode_labels
+from sknoisy.labels import check_given, check_several, encode_labels
 from sknoisy.parameters import NamedMethods, resolve
 from sknoisy.scores.confident import confident_joint
 from sknoisy.scores.estimates import noise_rate_of, transition_of
-from sknoisy.scores.quality import check_several
 
 
 class LabelErrorDetector(NamedMethods, MetaEstimatorMixin, BaseEstimator):

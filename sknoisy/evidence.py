@@ -77,8 +77,9 @@ def from_folds(estimator, X, codes, classes, cv, n_jobs=None, random_state=None)
     """
     counts = np.bincount(codes)
     if counts.min() < 2:
+        rare = classes.tolist()[counts.argmin()]
         raise ValueError(
-            f"y has 1 sample of class {classes[counts.argmin()]!r}: out-of-sample "
+            f"y has 1 sample of class {rare!r}: out-of-sample "
             "probabilities need at least 2 of each class. Leave that sample out, or "
             "merge its class with another."
         )

@@ -81,6 +81,13 @@ def check_weights(sample_weight, n_samples):
     return weights
 
 
+def check_several(classes):
+    """Raise ``ValueError`` if there is one class only, or none."""
+    if len(classes) < 2:
+        one = f"one class, {classes.tolist()[0]!r}" if len(classes) else "0 samples"
+        raise ValueError(f"y holds only {one}: at least 2 classes are needed.")
+
+
 def check_given(estimator, y):
     """Raise ``ValueError`` if there is no y, in scikit-learn's words."""
     if y is None:

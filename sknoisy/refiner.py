@@ -10,7 +10,7 @@ from sknoisy.augment import Views
 from sknoisy.base import generator
 from sknoisy.copies import AugmentedCopies
 from sknoisy.devices import resolve_device
-from sknoisy.labels import check_given, encode_labels
+from sknoisy.labels import check_given, check_several, encode_labels
 from sknoisy.parameters import check_choice, check_integer, check_real
 
 TINY = np.finfo(np.float32).tiny  # below it, a probability's logarithm is cut
@@ -188,11 +188,7 @@ class PseudoLabelRefiner(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         self._check_parameters()
         check_given(self, y)
         classes, codes = encode_labels(y)
-        if len(classes) == 1:
-            raise ValueError(
-                f"y holds only one class, {classes[0]!r}: at least 2 classes are "
-                "needed."
-            )
+        check_several(classes)
         estimator = clone(self.estimator)
         front, classifier = _split(estimator)
         schedule = [self.first_stages] + (self.n_iterations - 1) * [self.stages]

@@ -410,6 +410,7 @@ def test_extreme_logits_are_finite(name, dtype):
         (JointOptimization(retrain=1.0), "retrain"),
         (JointOptimization(labels="one-hot"), "labels"),
         (JointOptimization(prior=[0.5, 0.2]), "prior"),
+        (JointOptimization(prior="auto"), "prior"),
         (SOP(lr_u=-1), "lr_u"),
         (SOP(lr_v="fast"), "lr_v"),
     ],
@@ -417,6 +418,24 @@ def test_extreme_logits_are_finite(name, dtype):
 def test_bad_parameters_are_named(loss, parameter):
     with pytest.raises(ValueError, match=f"{parameter}=.*(is not valid|no loss)"):
         loss.check()
+
+
+def test_messages_name_auto_where_it_is_allowed():
+    for loss in (PENCIL(lam="Auto"), SOP(lr_u="Auto")):
+        with pytest.raises(ValueError, match=r"in \[0, inf\), or 'auto'\."):
+            loss.check()
+    with pytest.raises(ValueError, match="warmup_epochs=-1.*>= 0, or 'auto'"):
+        NoisyRobustClassifier(warmup_epochs=-1).fit([[0.0], [1.0]], [0, 1])
+
+
+def test_a_matrix_that_is_none_is_refused():
+    with pytest.raises(ValueError, match="transition_matrix is not valid"):
+        Forward([[0.5, 0.5], [1.0]]).check()
+
+
+def test_parameters_of_a_name_that_does_not_exist():
+    with pytest.raises(ValueError, match="loss__lam is not valid with loss='erl'"):
+        NoisyRobustClassifier("erl").set_params(loss__lam=1.0)
 
 
 # Losses that train labels or noise terms of their own.

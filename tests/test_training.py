@@ -424,6 +424,14 @@ def test_partial_fit_takes_changed_parameters():
         assert same.loss_state_["target"].shape == (60, 2)
 
 
+def test_partial_fit_refuses_a_single_sample():
+    model = clf()
+    for _ in range(2):  # at the start, and later on
+        with pytest.raises(ValueError, match="X has 1 sample"):
+            model.partial_fit(X[:1], Y[:1], classes=[0, 1])
+        model.partial_fit(X, Y)
+
+
 def test_partial_fit_takes_changed_labels_and_sizes():
     model = clf(max_epochs=30)
     for _ in range(20):

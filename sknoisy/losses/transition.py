@@ -5,7 +5,7 @@ import torch
 
 from sknoisy.losses.base import Loss
 from sknoisy.losses.table import Table, check_storage
-from sknoisy.parameters import check_choice, check_real
+from sknoisy.parameters import as_floats, check_choice, check_real
 from sknoisy.scores import estimate_transition_matrix
 
 
@@ -62,7 +62,7 @@ class _Corrected(Loss):
         check_real("percentile", self.percentile, "[0, 100]")
         check_storage(self.storage)
         if self._is_given():
-            T = np.asarray(self.transition_matrix, dtype=float)
+            T = as_floats(self.transition_matrix)
             square = T.ndim == 2 and T.shape[0] == T.shape[1]
             if not square or T.min() < 0 or not np.allclose(T.sum(axis=1), 1):
                 raise ValueError(
