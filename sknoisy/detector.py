@@ -87,8 +87,9 @@ class LabelErrorDetector(NamedMethods, MetaEstimatorMixin, BaseEstimator):
 
     Notes
     -----
-    "knn_agreement" fits no classifier: it needs only the pre-trainers of the pipeline,
-    or else takes X itself as features, whatever `cv` is, unless it is "prefit".
+    "knn_agreement" fits no classifier, whatever `cv` is: it needs only the pre-trainers
+    of the pipeline, fitted unless `cv` is "prefit", or a pre-trainer alone, or else
+    takes X itself as features.
 
     References
     ----------

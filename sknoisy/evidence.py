@@ -151,7 +151,7 @@ def from_neighbors(estimator, X, codes, n_classes, n_neighbors, prefit=False):
 
     Parameters
     ----------
-    estimator : classifier
+    estimator : classifier, or SSLPretrainer
         Its pre-trainers are used, and nothing else of it.
     X : array-like or sparse matrix of shape (n_samples, ...)
         Samples.
@@ -169,6 +169,8 @@ def from_neighbors(estimator, X, codes, n_classes, n_neighbors, prefit=False):
     evidence : Evidence
         Shares of votes as probabilities, and their losses.
     """
+    if isinstance(estimator, SSLPretrainer):
+        estimator = Pipeline([("ssl", estimator)])
     if prefit:
         for step in _label_free_steps(estimator):
             X = step.transform(X)
