@@ -77,7 +77,8 @@ class NoisyRobustClassifier(ClassifierMixin, TorchEstimator):
     precision : {"auto", "float32", "bfloat16"}, default="auto"
         "auto" is bfloat16 on GPUs that have it.
     compile : bool, default=False
-        Whether to compile the network, which pays for itself on long fits.
+        Whether to compile the network, which pays for itself on long fits; training
+        with regularisers is not compiled.
     callbacks : list of skorch callbacks, default=None
         Called while all of the network is trained, not in the warm-up.
     verbose : bool, default=None
@@ -99,8 +100,9 @@ class NoisyRobustClassifier(ClassifierMixin, TorchEstimator):
     loss_state_ : dict of str to ndarray
         What the loss keeps for each training sample, such as the targets of ELR.
     history_ : list of dict
-        For each epoch "epoch", "phase" ("head", "all", or "anew" where a loss trains
-        a second time), "train_loss", "lr" (at its end) and "dur" (seconds).
+        For each epoch "epoch", "phase" ("head" where the head alone is trained, "all",
+        or "anew" where a loss trains a second time), "train_loss", "lr" (at its end)
+        and "dur" (seconds).
     n_features_in_ : int
         Length of axis 1 of the samples.
 
@@ -227,15 +229,17 @@ class NoisyRobustClassifier(ClassifierMixin, TorchEstimator):
         The first call starts a training as ``fit`` does; later ones go on with the
         optimiser, the schedule and what is kept for each sample. After `max_epochs`
         the learning rate stays at its end. Parameters that were changed in between
-        hold from the next epoch on; the optimiser then starts anew.
+        hold from the next epoch on, but for `encoder`, `weights` and `head`, which make
+        the network; the optimiser then starts anew.
 
         Parameters
         ----------
         X, y : array-like
             As for ``fit``. X must hold the same samples in the same order in every
             call, for the loss and ``label_quality_`` know samples by their position;
-            y may change. X of another length starts their state anew. This is not
-            for streams of data.
+            y may change, but losses that train labels of their own (PENCIL, Joint
+            Optimization) then keep to these. X of another length starts their state
+            anew. This is not for streams of data.
         classes : array-like of shape (n_classes,), default=None
             All classes that y may ever hold; by default those of the first y.
 
