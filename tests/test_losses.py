@@ -290,6 +290,15 @@ def test_gradient_of_forward_with_impossible_labels_is_finite():
     assert z.grad.isfinite().all()
 
 
+def test_labels_that_no_class_changes_into_teach_forward_nothing():
+    z = torch.tensor([[1.0, 2.0, 3.0]], requires_grad=True)
+    loss = Forward([[1.0, 0.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
+    loss.start(1, 3, "cpu")
+    value = loss(z, torch.tensor([1]), None)
+    value.sum().backward()
+    assert value.isfinite().all() and z.grad.abs().max() < 1e-5
+
+
 @pytest.mark.parametrize("kind", [Forward, Backward])
 def test_transition_matrix_is_estimated_on_time(kind):
     """From probabilities of the clean classes, at a third of the epochs."""

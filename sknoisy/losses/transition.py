@@ -192,7 +192,9 @@ class Forward(_Corrected):
     """
 
     def _prepare(self):
-        self._log_T = self.state_["transition_matrix"].log()
+        # A label that no class changes into has a finite loss, and no gradient.
+        T = self.state_["transition_matrix"]
+        self._log_T = T.clamp(min=torch.finfo(T.dtype).tiny).log()
 
     def _corrected(self, logits, target):
         return forward_correction(logits, target, self._log_T.to(logits.dtype))
