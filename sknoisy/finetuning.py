@@ -124,12 +124,16 @@ class FineTuning:
         return {k: v.cpu().numpy().copy() for k, v in self.loss.state_.items()}
 
     def restore(self, loss_state, dynamics):
-        """Take over what was kept for each sample, if it is for as many samples."""
+        """Take over what was kept for each sample, if it is of the same shapes."""
         if len(dynamics) != len(self.data):
             return
         self.dynamics.load(dynamics)
-        for name, tensor in self.loss.state_.items():
-            if name in loss_state and loss_state[name].shape == tensor.shape:
+        shapes, kept = (
+            {name: tuple(values.shape) for name, values in state.items()}
+            for state in (self.loss.state_, loss_state)
+        )
+        if shapes == kept:  # all of it or nothing: numbers and classes go together
+            for name, tensor in self.loss.state_.items():
                 tensor.copy_(torch.from_numpy(loss_state[name]))
 
     def attach(self, store, codes, n_classes):

@@ -432,6 +432,13 @@ def test_partial_fit_refuses_a_single_sample():
         model.partial_fit(X, Y)
 
 
+def test_partial_fit_takes_another_storage_without_mixing_classes():
+    model = clf(loss=ELR(storage=2), lr=1e-9, weight_decay=0.0)
+    model.partial_fit(X, Y).set_params(loss__storage="float32").partial_fit(X, Y)
+    # what was kept is of another form: targets begin with zeros
+    np.testing.assert_allclose(model.loss_state_["target"].sum(axis=1), 0.3, atol=1e-3)
+
+
 def test_partial_fit_takes_changed_labels_and_sizes():
     model = clf(max_epochs=30)
     for _ in range(20):
