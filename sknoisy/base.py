@@ -33,8 +33,7 @@ class TorchEstimator(NamedMethods, CallbackSupportMixin, BaseEstimator):
     def _check_parameters(self):
         """Check what all estimators have; before any array or device is touched."""
         check_integer("max_epochs", self.max_epochs)
-        if self.batch_size != "auto":
-            check_integer("batch_size", self.batch_size, low=2)
+        check_integer("batch_size", self.batch_size, low=2, other="auto")
         check_real("lr", self.lr, "(0, inf)")
         check_real("momentum", self.momentum, "[0, 1)")
         check_real("weight_decay", self.weight_decay, "[0, inf)")

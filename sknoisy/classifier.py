@@ -14,7 +14,7 @@ from sknoisy.base import TorchEstimator, generator
 from sknoisy.devices import forward_all, resolve_device
 from sknoisy.encoders import Blueprint, build, load_numpy_state, numpy_state
 from sknoisy.finetuning import FineTuning
-from sknoisy.labels import check_given, encode_labels
+from sknoisy.labels import check_given, check_several, encode_labels
 from sknoisy.losses import LOSSES, Loss
 from sknoisy.parameters import check_choice, check_integer, resolve
 from sknoisy.progress import Progress, with_callbacks
@@ -78,7 +78,8 @@ class NoisyRobustClassifier(ClassifierMixin, TorchEstimator):
     precision : {"auto", "float32", "bfloat16"}, default="auto"
         "auto" is bfloat16 on GPUs that have it.
     compile : bool, default=False
-        Whether to compile the network, which pays for itself on long fits.
+        Whether to compile the network, which pays for itself on long fits; training
+        with regularisers is not compiled.
     callbacks : list of skorch callbacks, default=None
         Called while all of the network is trained, not in the warm-up.
     verbose : bool, default=None
@@ -100,8 +101,9 @@ class NoisyRobustClassifier(ClassifierMixin, TorchEstimator):
     loss_state_ : dict of str to ndarray
         What the loss keeps for each training sample, such as the targets of ELR.
     history_ : list of dict
-        For each epoch "epoch", "phase" ("head", "all", or "anew" where a loss trains
-        a second time), "train_loss", "lr" (at its end) and "dur" (seconds).
+        For each epoch "epoch", "phase" ("head" where the head alone is trained, "all",
+        or "anew" where a loss trains a second time), "train_loss", "lr" (at its end)
+        and "dur" (seconds).
     n_features_in_ : int
         Length of axis 1 of the samples.
 
@@ -228,15 +230,17 @@ class NoisyRobustClassifier(ClassifierMixin, TorchEstimator):
         The first call starts a training as ``fit`` does; later ones go on with the
         optimiser, the schedule and what is kept for each sample. After `max_epochs`
         the learning rate stays at its end. Parameters that were changed in between
-        hold from the next epoch on; the optimiser then starts anew.
+        hold from the next epoch on, but for `encoder`, `weights` and `head`, which make
+        the network; the optimiser then starts anew.
 
         Parameters
         ----------
         X, y : array-like
             As for ``fit``. X must hold the same samples in the same order in every
             call, for the loss and ``label_quality_`` know samples by their position;
-            y may change. X of another length starts their state anew. This is not
-            for streams of data.
+            y may change, but losses that train labels of their own (PENCIL, Joint
+            Optimization) then keep to these. X of another length starts their state
+            anew. This is not for streams of data.
         classes : array-like of shape (n_classes,), default=None
             All classes that y may ever hold; by default those of the first y.
 
@@ -306,8 +310,7 @@ class NoisyRobustClassifier(ClassifierMixin, TorchEstimator):
         resolve("loss", self.loss, LOSSES, Loss)
         check_choice("head", self.head, list(HEADS))
         check_choice("freeze_encoder", self.freeze_encoder, [True, False])
-        if self.warmup_epochs != "auto":
-            check_integer("warmup_epochs", self.warmup_epochs, low=0)
+        check_integer("warmup_epochs", self.warmup_epochs, low=0, other="auto")
         if self._regularizers() and self.freeze_encoder:
             raise ValueError(
                 f"regularizers={self.regularizers!r} is not valid with "
@@ -333,11 +336,8 @@ class NoisyRobustClassifier(ClassifierMixin, TorchEstimator):
         inputs, trained = self._read(X, reset=True)
         classes, codes = encode_labels(y, classes)
         check_consistent_length(inputs, codes)
-        if len(classes) < 2:
-            raise ValueError(
-                f"y holds only one class, {classes[0]!r}: at least 2 classes are "
-                "needed."
-            )
+        check_several(classes)
+        _check_two(codes)
         blueprint = self._blueprint(inputs, trained)
         pretrained = trained is not None or self.weights is not None
         architecture = Architecture(blueprint, self.head, len(classes), pretrained)
@@ -382,6 +382,7 @@ class NoisyRobustClassifier(ClassifierMixin, TorchEstimator):
         inputs, _ = self._read(X, reset=False)
         _, codes = encode_labels(y, self.classes_)
         check_consistent_length(inputs, codes)
+        _check_two(codes)
         known = self.classes_, self._architecture
         store = self._architecture.blueprint.spec.open(inputs)
         training = getattr(self, "_training", None)
@@ -468,6 +469,13 @@ class Architecture:
         widths = encoder.n_features, self.n_classes
         head = build(HEADS[self.head], *widths, generator=generator)
         return nn.Sequential(OrderedDict(encoder=encoder, head=head))
+
+
+def _check_two(codes):
+    if len(codes) < 2:
+        raise ValueError(
+            "X has 1 sample: an epoch takes at least 2, for normalisation of a batch."
+        )
 
 
 def _mlp_head(n_features, n_classes):

@@ -2,7 +2,9 @@
 
 import math
 import os
-from tempfile import TemporaryDirectory
+import shutil
+import tempfile
+import weakref
 
 import numpy as np
 import torch
@@ -92,10 +94,9 @@ class AugmentedCopies:
         from PIL import Image
 
         if self._folder is None:
-            self._folder = TemporaryDirectory(prefix="sknoisy-")
-        paths = [
-            os.path.join(self._folder.name, f"{i}.png") for i in range(len(images))
-        ]
+            self._folder = tempfile.mkdtemp(prefix="sknoisy-")
+            weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
+        paths = [os.path.join(self._folder, f"{i}.png") for i in range(len(images))]
         for path, image in zip(paths, images, strict=True):
             Image.fromarray(image).save(path)
         return np.array(paths)

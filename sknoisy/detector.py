@@ -18,11 +18,10 @@ from sknoisy.evidence import (
     from_prefit,
     last_step,
 )
-from sknoisy.labels import check_given, encode_labels
+from sknoisy.labels import check_given, check_several, encode_labels
 from sknoisy.parameters import NamedMethods, resolve
 from sknoisy.scores.confident import confident_joint
 from sknoisy.scores.estimates import noise_rate_of, transition_of
-from sknoisy.scores.quality import check_several
 
 
 class LabelErrorDetector(NamedMethods, MetaEstimatorMixin, BaseEstimator):
@@ -88,8 +87,9 @@ class LabelErrorDetector(NamedMethods, MetaEstimatorMixin, BaseEstimator):
 
     Notes
     -----
-    "knn_agreement" fits no classifier: it needs only the pre-trainers of the pipeline,
-    or else takes X itself as features, whatever `cv` is, unless it is "prefit".
+    "knn_agreement" fits no classifier, whatever `cv` is: it needs only the pre-trainers
+    of the pipeline, fitted unless `cv` is "prefit", or a pre-trainer alone, or else
+    takes X itself as features.
 
     References
     ----------

@@ -77,8 +77,9 @@ def from_folds(estimator, X, codes, classes, cv, n_jobs=None, random_state=None)
     """
     counts = np.bincount(codes)
     if counts.min() < 2:
+        rare = classes.tolist()[counts.argmin()]
         raise ValueError(
-            f"y has 1 sample of class {classes[counts.argmin()]!r}: out-of-sample "
+            f"y has 1 sample of class {rare!r}: out-of-sample "
             "probabilities need at least 2 of each class. Leave that sample out, or "
             "merge its class with another."
         )
@@ -150,7 +151,7 @@ def from_neighbors(estimator, X, codes, n_classes, n_neighbors, prefit=False):
 
     Parameters
     ----------
-    estimator : classifier
+    estimator : classifier, or SSLPretrainer
         Its pre-trainers are used, and nothing else of it.
     X : array-like or sparse matrix of shape (n_samples, ...)
         Samples.
@@ -168,6 +169,8 @@ def from_neighbors(estimator, X, codes, n_classes, n_neighbors, prefit=False):
     evidence : Evidence
         Shares of votes as probabilities, and their losses.
     """
+    if isinstance(estimator, SSLPretrainer):
+        estimator = Pipeline([("ssl", estimator)])
     if prefit:
         for step in _label_free_steps(estimator):
             X = step.transform(X)

@@ -124,12 +124,16 @@ class FineTuning:
         return {k: v.cpu().numpy().copy() for k, v in self.loss.state_.items()}
 
     def restore(self, loss_state, dynamics):
-        """Take over what was kept for each sample, if it is for as many samples."""
+        """Take over what was kept for each sample, if it is of the same shapes."""
         if len(dynamics) != len(self.data):
             return
         self.dynamics.load(dynamics)
-        for name, tensor in self.loss.state_.items():
-            if name in loss_state and loss_state[name].shape == tensor.shape:
+        shapes, kept = (
+            {name: tuple(values.shape) for name, values in state.items()}
+            for state in (self.loss.state_, loss_state)
+        )
+        if shapes == kept:  # all of it or nothing: numbers and classes go together
+            for name, tensor in self.loss.state_.items():
                 tensor.copy_(torch.from_numpy(loss_state[name]))
 
     def attach(self, store, codes, n_classes):
@@ -179,12 +183,12 @@ class FineTuning:
 
     def _begin(self, phase):
         """Keep the first weights, or go back to them, where a phase begins."""
-        if self.epochs != phase.begin:
-            return
-        if phase.anew and self.first_weights is not None:
-            load_numpy_state(self.network, self.first_weights)
-            self.first_weights = None
-        elif self.phases[-1].anew and not phase.warmup:
+        if phase.anew:
+            # Also later than at its first epoch, where fewer epochs are planned now.
+            if self.first_weights is not None:
+                load_numpy_state(self.network, self.first_weights)
+                self.first_weights = None
+        elif self.phases[-1].anew and self.epochs == phase.begin and not phase.warmup:
             self.first_weights = numpy_state(self.network)
 
     def _net(self, phase):

@@ -81,6 +81,13 @@ def check_weights(sample_weight, n_samples):
     return weights
 
 
+def check_several(classes):
+    """Raise ``ValueError`` if there is one class only, or none."""
+    if len(classes) < 2:
+        one = f"one class, {classes.tolist()[0]!r}" if len(classes) else "0 samples"
+        raise ValueError(f"y holds only {one}: at least 2 classes are needed.")
+
+
 def check_given(estimator, y):
     """Raise ``ValueError`` if there is no y, in scikit-learn's words."""
     if y is None:
@@ -91,7 +98,11 @@ def check_given(estimator, y):
 
 
 def _as_column(y):
-    y = y.detach().cpu().numpy() if hasattr(y, "detach") else np.asarray(y)
+    given, y = y, y.detach().cpu().numpy() if hasattr(y, "detach") else np.asarray(y)
+    if y.dtype.kind in "US" and isinstance(given, (list, tuple)):
+        # NumPy makes strings of numbers, None and NaN that stand among strings.
+        if not all(isinstance(value, (str, bytes)) for value in given):
+            y = np.asarray(given, dtype=object)
     if y.ndim == 2 and y.shape[1] > 1:
         binary = y.dtype.kind in "biuf" and np.isin(y, (0, 1)).all()
         one_hot = binary and (y.sum(axis=1) == 1).all()

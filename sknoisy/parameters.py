@@ -9,6 +9,7 @@ string is short for the object with its defaults.
 from difflib import get_close_matches
 from numbers import Integral, Real
 
+import numpy as np
 from sklearn.base import BaseEstimator, clone
 
 
@@ -84,7 +85,12 @@ class NamedMethods:
             name, nested, _ = key.partition("__")
             value = params.get(name, getattr(self, name, None))
             registry = self._registries.get(name, {})
-            if nested and isinstance(value, str) and value in registry:
+            if nested and isinstance(value, str) and registry:
+                if value not in registry:
+                    raise ValueError(
+                        f"{key} is not valid with {name}={value!r}: {name} must be one "
+                        f"of {sorted(registry)}, or an object with parameters."
+                    )
                 params = {**params, name: registry[value]()}
         return super().set_params(**params)
 
@@ -103,15 +109,21 @@ def check_choice(name, value, choices):
         raise ValueError(f"{name}={value!r} is not valid: it must be one of {allowed}.")
 
 
-def check_integer(name, value, low=1):
-    """Raise ``ValueError`` unless `value` is an integer of at least `low`."""
+def check_integer(name, value, low=1, other=None):
+    """Raise ``ValueError`` unless `value` is an integer of at least `low`, or `other`.
+
+    `other` is a string, such as "auto", that is allowed, too.
+    """
+    if other is not None and isinstance(value, str) and value == other:
+        return
     if isinstance(value, bool) or not isinstance(value, Integral) or value < low:
+        also = "" if other is None else f", or {other!r}"
         raise ValueError(
-            f"{name}={value!r} is not valid: it must be an integer >= {low}."
+            f"{name}={value!r} is not valid: it must be an integer >= {low}{also}."
         )
 
 
-def check_real(name, value, interval):
+def check_real(name, value, interval, other=None):
     """Raise ``ValueError`` unless `value` lies in an interval.
 
     Parameters
@@ -122,12 +134,25 @@ def check_real(name, value, interval):
         Its value.
     interval : str
         Such as ``"(0, inf)"`` or ``"[0, 1)"``: round brackets exclude the end.
+    other : str, default=None
+        A string, such as "auto", that is allowed, too.
     """
+    if other is not None and isinstance(value, str) and value == other:
+        return
     low, high = (float(end) for end in interval[1:-1].split(","))
     valid = isinstance(value, Real) and not isinstance(value, bool)
     valid = valid and (low < value if interval[0] == "(" else low <= value)
     valid = valid and (value < high if interval[-1] == ")" else value <= high)
     if not valid:  # also for NaN, which compares as false
+        also = "" if other is None else f", or {other!r}"
         raise ValueError(
-            f"{name}={value!r} is not valid: it must be a number in {interval}."
+            f"{name}={value!r} is not valid: it must be a number in {interval}{also}."
         )
+
+
+def as_floats(value):
+    """Return a value as an ndarray of floats; a single NaN if it is none."""
+    try:
+        return np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError):
+        return np.array(np.nan)

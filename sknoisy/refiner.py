@@ -9,7 +9,7 @@ from sknoisy.augment import Views
 from sknoisy.base import generator, split_pipeline
 from sknoisy.copies import AugmentedCopies
 from sknoisy.devices import resolve_device
-from sknoisy.labels import check_given, encode_labels
+from sknoisy.labels import check_given, check_several, encode_labels
 from sknoisy.parameters import check_choice, check_integer, check_real
 
 TINY = np.finfo(np.float32).tiny  # below it, a probability's logarithm is cut
@@ -54,7 +54,9 @@ class PseudoLabelRefiner(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         A classifier whose ``partial_fit`` trains one epoch, such as
         :class:`NoisyRobustClassifier`, or a Pipeline that ends in one, whose other
         steps are fitted once. It is cloned. A parameter `max_epochs` is set to the
-        number of epochs that all of this takes, so that its schedule ends with it.
+        number of epochs that all of this takes, so that its schedule ends with it; if
+        it begins with a warm-up of its head, that comes out of `warmup_epochs` and
+        the first iteration, and the schedule does not quite end.
     warmup_epochs : int, default=5
         Epochs on the given labels before the first iteration.
     n_iterations : int, default=4
@@ -187,11 +189,7 @@ class PseudoLabelRefiner(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         self._check_parameters()
         check_given(self, y)
         classes, codes = encode_labels(y)
-        if len(classes) == 1:
-            raise ValueError(
-                f"y holds only one class, {classes[0]!r}: at least 2 classes are "
-                "needed."
-            )
+        check_several(classes)
         estimator = clone(self.estimator)
         front, classifier = split_pipeline(estimator)
         schedule = [self.first_stages] + (self.n_iterations - 1) * [self.stages]

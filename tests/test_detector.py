@@ -169,6 +169,16 @@ def test_prefit_neighbours_use_the_fitted_pretrainer(digits):
     np.testing.assert_allclose(fitted.label_quality_, anew.label_quality_)
 
 
+def test_neighbours_take_a_pretrainer_alone(digits):
+    X, y = digits
+    ssl = SSLPretrainer(max_epochs=1, random_state=0)
+    alone, in_pipeline = (
+        LabelErrorDetector(estimator, method="knn_agreement").fit(X, y)
+        for estimator in (ssl, make_pipeline(ssl, LogisticRegression()))
+    )
+    np.testing.assert_array_equal(alone.label_quality_, in_pipeline.label_quality_)
+
+
 def test_dynamics_are_the_classifiers(noisy):
     X, y = noisy[0][:400], noisy[1].y[:400]
     settings = {"cv": "dynamics", "method": "area_under_margin"}

@@ -42,6 +42,8 @@ def test_missing_labels_are_counted():  # [1, 2]
 
 def test_mixed_types():  # [3]
     refuses("mixes strings and numbers", y=np.array([0, "a"] * 20, dtype=object))
+    refuses("mixes strings and numbers", y=[0, "a"] * 20)
+    refuses("1 missing labels.*index 1", y=["a", np.nan] + ["b"] * 38)
 
 
 @pytest.mark.parametrize(

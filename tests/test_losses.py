@@ -290,6 +290,15 @@ def test_gradient_of_forward_with_impossible_labels_is_finite():
     assert z.grad.isfinite().all()
 
 
+def test_labels_that_no_class_changes_into_teach_forward_nothing():
+    z = torch.tensor([[1.0, 2.0, 3.0]], requires_grad=True)
+    loss = Forward([[1.0, 0.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
+    loss.start(1, 3, "cpu")
+    value = loss(z, torch.tensor([1]), None)
+    value.sum().backward()
+    assert value.isfinite().all() and z.grad.abs().max() < 1e-5
+
+
 @pytest.mark.parametrize("kind", [Forward, Backward])
 def test_transition_matrix_is_estimated_on_time(kind):
     """From probabilities of the clean classes, at a third of the epochs."""
@@ -308,6 +317,18 @@ def test_transition_matrix_is_estimated_on_time(kind):
     np.testing.assert_array_equal(found[1], np.eye(3))
     np.testing.assert_allclose(found[2], T3, atol=0.06)
     np.testing.assert_array_equal(found[2], found[5])
+
+
+def test_transition_matrix_is_estimated_again_for_other_samples(digits):
+    """After the epoch in which it is due, once all samples were met."""
+    X, y = digits
+    clf = NoisyRobustClassifier("forward", max_epochs=6, random_state=0)
+    known = []
+    for n in (300, 300, 200, 200, 200):  # due after two epochs
+        clf.partial_fit(X[:n], y[:n])
+        T = clf.loss_state_["transition_matrix"]
+        known.append(bool((T != np.eye(10)).any()))
+    assert known == [False, False, False, True, True]
 
 
 def test_the_given_matrix_must_fit_the_classes(digits):
@@ -398,6 +419,7 @@ def test_extreme_logits_are_finite(name, dtype):
         (JointOptimization(retrain=1.0), "retrain"),
         (JointOptimization(labels="one-hot"), "labels"),
         (JointOptimization(prior=[0.5, 0.2]), "prior"),
+        (JointOptimization(prior="auto"), "prior"),
         (SOP(lr_u=-1), "lr_u"),
         (SOP(lr_v="fast"), "lr_v"),
     ],
@@ -405,6 +427,24 @@ def test_extreme_logits_are_finite(name, dtype):
 def test_bad_parameters_are_named(loss, parameter):
     with pytest.raises(ValueError, match=f"{parameter}=.*(is not valid|no loss)"):
         loss.check()
+
+
+def test_messages_name_auto_where_it_is_allowed():
+    for loss in (PENCIL(lam="Auto"), SOP(lr_u="Auto")):
+        with pytest.raises(ValueError, match=r"in \[0, inf\), or 'auto'\."):
+            loss.check()
+    with pytest.raises(ValueError, match="warmup_epochs=-1.*>= 0, or 'auto'"):
+        NoisyRobustClassifier(warmup_epochs=-1).fit([[0.0], [1.0]], [0, 1])
+
+
+def test_a_matrix_that_is_none_is_refused():
+    with pytest.raises(ValueError, match="transition_matrix is not valid"):
+        Forward([[0.5, 0.5], [1.0]]).check()
+
+
+def test_parameters_of_a_name_that_does_not_exist():
+    with pytest.raises(ValueError, match="loss__lam is not valid with loss='erl'"):
+        NoisyRobustClassifier("erl").set_params(loss__lam=1.0)
 
 
 # Losses that train labels or noise terms of their own.
@@ -541,6 +581,25 @@ def test_training_anew_survives_a_file_in_between(digits):
         assert one._training.phases[-1].anew
     assert [row["phase"] for row in loaded.history_] == ["all", "all", "anew"]
     assert clf._first_weights is None and loaded._first_weights is None
+
+
+def test_training_anew_comes_late_where_fewer_epochs_are_planned_now(digits):
+    X, y = digits
+    clf = NoisyRobustClassifier("joint_optimization", max_epochs=9, random_state=0)
+    for _ in range(4):
+        clf.partial_fit(X, y)
+    first = clf._first_weights
+    clf.set_params(max_epochs=4, lr=1e-30, weight_decay=0.0).partial_fit(X, y)
+    assert [row["phase"] for row in clf.history_] == ["all"] * 4 + ["anew"]
+    assert clf._first_weights is None
+    for name in ("head.weight", "encoder.1.0.weight"):
+        np.testing.assert_allclose(clf.state_dict_[name], first[name], atol=1e-20)
+
+
+def test_joint_optimization_without_a_second_training_never_freezes_labels():
+    loss = started(JointOptimization(retrain=0.0))
+    loss.on_epoch(epoch=7, n_epochs=5)
+    assert loss._updating and not loss._retraining
 
 
 def test_sop_takes_the_papers_steps():

@@ -430,6 +430,21 @@ def test_partial_fit_takes_changed_parameters():
         assert same.loss_state_["target"].shape == (60, 2)
 
 
+def test_partial_fit_refuses_a_single_sample():
+    model = clf()
+    for _ in range(2):  # at the start, and later on
+        with pytest.raises(ValueError, match="X has 1 sample"):
+            model.partial_fit(X[:1], Y[:1], classes=[0, 1])
+        model.partial_fit(X, Y)
+
+
+def test_partial_fit_takes_another_storage_without_mixing_classes():
+    model = clf(loss=ELR(storage=2), lr=1e-9, weight_decay=0.0)
+    model.partial_fit(X, Y).set_params(loss__storage="float32").partial_fit(X, Y)
+    # what was kept is of another form: targets begin with zeros
+    np.testing.assert_allclose(model.loss_state_["target"].sum(axis=1), 0.3, atol=1e-3)
+
+
 def test_partial_fit_takes_changed_labels_and_sizes():
     model = clf(max_epochs=30)
     for _ in range(20):

@@ -6,7 +6,7 @@ import torch
 
 from sknoisy.losses.base import Loss
 from sknoisy.losses.table import Table, check_storage
-from sknoisy.parameters import check_choice, check_integer, check_real
+from sknoisy.parameters import as_floats, check_choice, check_integer, check_real
 
 
 def soft_cross_entropy(log_p, labels):
@@ -115,7 +115,7 @@ class JointOptimization(Loss):
         check_choice("labels", self.labels, ["soft", "hard"])
         check_storage(self.storage)
         if self.prior is not None:
-            prior = torch.as_tensor(self.prior, dtype=torch.float64)
+            prior = as_floats(self.prior)
             sums_to_one = prior.ndim == 1 and abs(prior.sum() - 1) < 1e-3
             if not sums_to_one or prior.min() < 0:
                 raise ValueError(
@@ -146,7 +146,7 @@ class JointOptimization(Loss):
     def on_epoch(self, epoch, n_epochs):  # noqa: D102
         self._slot = epoch % self.window
         self._updating = epoch >= max(1, round(self.begin * n_epochs))
-        self._retraining = epoch >= self.restart(n_epochs)
+        self._retraining = self.retrain > 0 and epoch >= self.restart(n_epochs)
 
     def __call__(self, logits, target, index):  # noqa: D102
         log_p = logits.log_softmax(dim=1)

@@ -135,8 +135,7 @@ class PENCIL(Loss):
     def check(self):  # noqa: D102
         check_real("alpha", self.alpha, "[0, inf)")
         check_real("beta", self.beta, "[0, inf)")
-        if self.lam != "auto":
-            check_real("lam", self.lam, "[0, inf)")
+        check_real("lam", self.lam, "[0, inf)", other="auto")
         check_real("K", self.K, "(0, inf)")
         check_real("begin", self.begin, "[0, 1]")
         check_real("end", self.end, f"[{self.begin}, 1]")

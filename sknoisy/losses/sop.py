@@ -95,9 +95,8 @@ class SOP(Loss):
         self.storage = storage
 
     def check(self):  # noqa: D102
-        for name in ("lr_u", "lr_v"):
-            if getattr(self, name) != "auto":
-                check_real(name, getattr(self, name), "[0, inf)")
+        check_real("lr_u", self.lr_u, "[0, inf)", other="auto")
+        check_real("lr_v", self.lr_v, "[0, inf)", other="auto")
         check_storage(self.storage, top_k=False)
 
     def start(self, n_samples, n_classes, device):  # noqa: D102

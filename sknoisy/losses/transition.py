@@ -7,7 +7,7 @@ import torch
 
 from sknoisy.losses.base import Loss
 from sknoisy.losses.table import Table, check_storage
-from sknoisy.parameters import check_choice, check_real
+from sknoisy.parameters import as_floats, check_choice, check_real
 from sknoisy.scores import estimate_transition_matrix
 
 SMALLEST = 1e-7  # probability in backward correction, at least: bounds negative terms
@@ -67,7 +67,7 @@ class _Corrected(Loss):
         check_real("percentile", self.percentile, "[0, 100]")
         check_storage(self.storage)
         if self._is_given():
-            T = np.asarray(self.transition_matrix, dtype=float)
+            T = as_floats(self.transition_matrix)
             square = T.ndim == 2 and T.shape[0] == T.shape[1]
             if not square or T.min() < 0 or not np.allclose(T.sum(axis=1), 1):
                 raise ValueError(
@@ -105,17 +105,9 @@ class _Corrected(Loss):
         self._prepare()
 
     def on_epoch(self, epoch, n_epochs):  # noqa: D102
-        if not self._is_given() and epoch == max(1, round(self.begin * n_epochs)):
-            labels = self.state_["labels"]
-            probabilities = self._table[torch.arange(len(labels))].cpu().numpy()
-            T = estimate_transition_matrix(
-                labels.cpu().numpy(),
-                probabilities / probabilities.sum(axis=1, keepdims=True),
-                classes=range(probabilities.shape[1]),
-                method=self.method,
-                percentile=self.percentile,
-            )
-            self.state_["transition_matrix"].copy_(torch.from_numpy(T))
+        is_due = epoch >= max(1, round(self.begin * n_epochs))
+        if is_due and not self._is_given() and not self._is_estimated():
+            self._estimate()
         self._prepare()
 
     def __call__(self, logits, target, index):  # noqa: D102
@@ -127,6 +119,27 @@ class _Corrected(Loss):
 
     def _is_given(self):
         return not isinstance(self.transition_matrix, str)
+
+    def _is_estimated(self):
+        """Whether the matrix is no longer the identity that it begins with."""
+        T = self.state_["transition_matrix"]
+        return not torch.equal(T, torch.eye(len(T), device=T.device))
+
+    def _estimate(self):
+        """Estimate the matrix, if all samples were met."""
+        labels = self.state_["labels"]
+        probabilities = self._table[torch.arange(len(labels))].cpu().numpy()
+        totals = probabilities.sum(axis=1, keepdims=True)
+        if totals.min() == 0:
+            return
+        T = estimate_transition_matrix(
+            labels.cpu().numpy(),
+            probabilities / totals,
+            classes=range(probabilities.shape[1]),
+            method=self.method,
+            percentile=self.percentile,
+        )
+        self.state_["transition_matrix"].copy_(torch.from_numpy(T))
 
     def _prepare(self):
         """Compute what every batch needs of the transition matrix."""
@@ -165,7 +178,8 @@ class Forward(_Corrected):
     Notes
     -----
     The official code trains a network to the end, estimates, and trains another. This
-    estimates once in one training, before wrong labels are memorised.
+    estimates once in one training, before wrong labels are memorised; again where
+    the number of samples changes, or where the estimate was the identity.
 
     References
     ----------
@@ -183,7 +197,9 @@ class Forward(_Corrected):
     """
 
     def _prepare(self):
-        self._log_T = self.state_["transition_matrix"].log()
+        # A label that no class changes into has a finite loss, and no gradient.
+        T = self.state_["transition_matrix"]
+        self._log_T = T.clamp(min=torch.finfo(T.dtype).tiny).log()
 
     def _corrected(self, logits, target):
         return forward_correction(logits, target, self._log_T.to(logits.dtype))
@@ -222,7 +238,8 @@ class Backward(_Corrected):
     Notes
     -----
     The official code trains a network to the end, estimates, and trains another. This
-    estimates once in one training, before wrong labels are memorised.
+    estimates once in one training, before wrong labels are memorised; again where
+    the number of samples changes, or where the estimate was the identity.
 
     References
     ----------

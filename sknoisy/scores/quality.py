@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.special import xlogy
 
-from sknoisy.labels import encode_labels
+from sknoisy.labels import check_several, encode_labels
 from sknoisy.scores.probabilities import (
     best_others,
     check_probabilities,
@@ -190,10 +190,3 @@ def area_under_margin(y, logits, classes=None):
     if n_epochs == 0:
         raise ValueError("logits hold no epoch.")
     return total / n_epochs
-
-
-def check_several(classes):
-    """Raise ``ValueError`` if there is one class only, or none."""
-    if len(classes) < 2:
-        found = f"one class, {classes[0]!r}" if len(classes) else "0 samples"
-        raise ValueError(f"y holds only {found}: at least 2 classes are needed.")

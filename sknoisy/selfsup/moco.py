@@ -61,8 +61,8 @@ class Queue(nn.Module):
         """Take in the keys of a batch, tensor of shape (n, n_features)."""
         size = len(self.keys)
         keys = F.normalize(keys[-size:].float(), dim=1)
-        places = torch.arange(self.oldest, self.oldest + len(keys)) % size
-        self.keys[places.to(keys.device)] = keys
+        end = self.oldest + len(keys)
+        self.keys[torch.arange(self.oldest, end, device=keys.device) % size] = keys
         self.oldest = (self.oldest + len(keys)) % size
 
 
