@@ -167,6 +167,8 @@ class FineTuning:
             net.planned_epochs = self.planned_epochs
             data = self._frozen_features() if phase.head_only else self.data
             net.partial_fit(data, epochs=until - self.epochs)
+            if phase is not self.phases[-1] and self.epochs >= phase.end:
+                net.optimizer_.state.clear()  # momentum, as large as the network
             if net.stopped_:
                 break
 

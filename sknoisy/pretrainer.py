@@ -202,6 +202,12 @@ class SSLPretrainer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TorchEsti
         DivergenceError
             If the loss is no longer finite.
         """
+        for name in weights:
+            if name != "sample_weight":
+                raise TypeError(
+                    f"fit got an unexpected keyword argument {name!r}: beside X and y "
+                    "it takes 'sample_weight' only."
+                )
         self._check_parameters()
         inputs, trained = self._read(X, reset=True)
         labels = self._labels(inputs, y, **weights)

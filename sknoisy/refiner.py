@@ -122,7 +122,8 @@ class PseudoLabelRefiner(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
     - How many copies are added: one of each sample, augmented anew in every epoch.
 
     What a classifier keeps for each training sample, such as the targets of ELR, starts
-    anew whenever the number of copies changes. Measuring losses takes one prediction
+    anew whenever the number of copies changes; PENCIL and Joint Optimization train
+    labels of their own meanwhile, and hardly learn refined ones. Measuring losses takes one prediction
     of the training set at each stage, without augmentation. Copies are held in memory
     with the samples, which a memmap is read into.
 

@@ -516,6 +516,34 @@ def test_pencil_corrects_a_label_that_the_network_denies():
     assert loss.state_["label_logits"].argmax() == 0
 
 
+@pytest.mark.parametrize("n_classes", [3, 100])
+def test_pencil_corrects_in_whatever_time_there_is(n_classes):
+    """The network denies the label throughout: it changes, early or late, and stays."""
+    z = torch.zeros(1, n_classes)
+    z[0, 0] = 12.0
+    for n_epochs in (5, 40, 320):
+        loss = PENCIL(alpha=0.0, begin=0.0, end=1.0)
+        loss.start(1, n_classes, "cpu")
+        for epoch in range(1, n_epochs):
+            loss.on_epoch(epoch, n_epochs)
+            loss(z, torch.tensor([2]), torch.tensor([0]))
+        assert loss.state_["label_logits"].argmax() == 0, n_epochs
+
+
+def test_pencil_moves_labels_that_are_far_off():
+    """At a gap of 100 between logits the gradient is still that of the formula."""
+    z, index = torch.tensor([[6.0, 0.0, 0.0]]), torch.tensor([0])
+    loss = PENCIL(lam=3.0, alpha=0.0, begin=0.0)
+    loss.start(1, 3, "cpu")
+    loss.state_["label_logits"][0] = torch.tensor([-50.0, 0.0, 50.0])
+    loss.on_epoch(epoch=1, n_epochs=10)
+    loss(z, torch.tensor([2]), index)
+    p = z.softmax(dim=1)
+    labels = torch.tensor([[0.0, 0.0, 1.0]])
+    expected = torch.tensor([[-50.0, 0.0, 50.0]]) - (labels - p)
+    torch.testing.assert_close(loss.state_["label_logits"], expected)
+
+
 def test_joint_optimization_is_the_papers_sum():
     z, y, index = batch()
     prior = [0.1, 0.2, 0.3, 0.4]

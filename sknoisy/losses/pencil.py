@@ -7,37 +7,34 @@ from sknoisy.losses.cross_entropy import cross_entropy
 from sknoisy.losses.table import Table, check_storage
 from sknoisy.parameters import check_choice, check_real
 
-TINY = 1e-20  # label probabilities are at least that; none of float32 is lost
 
-
-def classification_loss(log_p, labels):
+def classification_loss(log_p, log_labels):
     """Return KL(p || labels) of each sample.
 
     Parameters
     ----------
     log_p : tensor of shape (n, n_classes)
         Logarithm of the network's probabilities.
-    labels : tensor of shape (n, n_classes)
-        Probabilities of each sample's label.
+    log_labels : tensor of shape (n, n_classes)
+        Logarithm of the probabilities of each sample's label.
     """
-    return (log_p.exp() * (log_p - labels.clamp(min=TINY).log())).sum(dim=1)
+    return (log_p.exp() * (log_p - log_labels)).sum(dim=1)
 
 
-def compatibility_loss(labels, target, double_softmax):
+def compatibility_loss(log_labels, target, double_softmax):
     """Return the cross-entropy of the given label under the label distribution.
 
     Parameters
     ----------
-    labels : tensor of shape (n, n_classes)
-        Probabilities of each sample's label.
+    log_labels : tensor of shape (n, n_classes)
+        Logarithm of the probabilities of each sample's label.
     target : tensor of shape (n,), int64
         Codes of the given labels.
     double_softmax : bool
         Whether a softmax is taken of the probabilities first.
     """
-    if double_softmax:
-        return cross_entropy(labels, target)
-    return -labels.gather(1, target[:, None])[:, 0].clamp(min=TINY).log()
+    # Cross-entropy takes a softmax, which leaves log-probabilities as they are.
+    return cross_entropy(log_labels.exp() if double_softmax else log_labels, target)
 
 
 class PENCIL(Loss):
@@ -54,15 +51,16 @@ class PENCIL(Loss):
     ----------
     alpha : float, default=0.4
         Weight of the compatibility of labels with the given ones; 0.1 in the paper
-        for CIFAR-10 with much noise, 0.8 for asymmetric noise.
+        for CIFAR-10 with much noise, 0.8 for asymmetric noise. It is not divided by C:
+        with many classes it holds labels back more.
     beta : float, default=0.1
         Weight of the entropy of predictions.
     lam : float or "auto", default="auto"
         Learning rate of the label logits, for the gradient of a batch's mean. The
-        paper takes 600 for batches of 128 and a second stage of 130 epochs, in which
-        a label can just about change; "auto" is this, times 130 over the epochs of
-        the second stage, so that labels come as far in a shorter one, and whatever
-        the size of a batch.
+        paper takes 600 for CIFAR-10, batches of 128 and a second stage of 130
+        epochs, in which a label can just about change. "auto" lets labels come as far
+        whatever the number of classes, the size of a batch and the epochs of the
+        second stage.
     K : float, default=10.0
         Logit of the given label at first; the others' is 0.
     begin : float, default=70/320
@@ -163,24 +161,27 @@ class PENCIL(Loss):
         rows = torch.where(fresh, given.to(rows), rows).to(logits.dtype)
         log_p = logits.log_softmax(dim=1)
         share = 1 / logits.shape[1] if self.reduction == "mean" else 1.0
-        loss = share * classification_loss(log_p, rows.softmax(dim=1))
+        loss = share * classification_loss(log_p, rows.log_softmax(dim=1))
         if self._stage == 2:
             gradient = self._label_gradient(rows, log_p.detach(), target)
-            rate = self.lam / len(rows) if self.lam != "auto" else self._automatic()
-            self._labels[index] = rows - rate * gradient
+            self._labels[index] = rows - self._rate(*rows.shape) * gradient
             loss = loss - share * self.beta * (log_p.exp() * log_p).sum(dim=1)
         return loss
 
-    def _automatic(self):
-        """Return the paper's rate for a sample, in as many epochs as there are."""
-        return 600 / 128 * 130 / self._epochs
+    def _rate(self, n, n_classes):
+        """Return the learning rate for the gradient of one sample of n."""
+        if self.lam != "auto":
+            return self.lam / n
+        published = 600 / 128 * 130 / self._epochs * n_classes / 10
+        # No more than K at a time: further, a label would swing to and fro.
+        return min(published, self.K * n_classes)
 
     def _label_gradient(self, rows, log_p, target):
         """Return the gradient of each sample's loss by its label logits."""
         with torch.enable_grad():
             rows = rows.detach().requires_grad_()
-            labels = rows.softmax(dim=1)
-            divergence = classification_loss(log_p, labels) / labels.shape[1]
-            compatible = compatibility_loss(labels, target, self.double_softmax)
+            log_labels = rows.log_softmax(dim=1)
+            divergence = classification_loss(log_p, log_labels) / rows.shape[1]
+            compatible = compatibility_loss(log_labels, target, self.double_softmax)
             loss = divergence + self.alpha * compatible
             return torch.autograd.grad(loss.sum(), rows)[0]
