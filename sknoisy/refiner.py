@@ -123,9 +123,9 @@ class PseudoLabelRefiner(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
 
     What a classifier keeps for each training sample, such as the targets of ELR, starts
     anew whenever the number of copies changes; PENCIL and Joint Optimization train
-    labels of their own meanwhile, and hardly learn refined ones. Measuring losses takes one prediction
-    of the training set at each stage, without augmentation. Copies are held in memory
-    with the samples, which a memmap is read into.
+    labels of their own meanwhile, and hardly learn refined ones. Measuring losses takes
+    one prediction of the training set at each stage, without augmentation. Copies are
+    held in memory with the samples, which a memmap is read into.
 
     References
     ----------
