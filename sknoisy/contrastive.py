@@ -9,12 +9,11 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 from sknoisy.base import split_pipeline
 from sknoisy.classifier import NoisyRobustClassifier
 from sknoisy.features import LazyFeatures
-from sknoisy.labels import check_given, encode_labels
+from sknoisy.labels import check_given, check_several, encode_labels
 from sknoisy.parameters import check_choice
 from sknoisy.pretrainer import SSLPretrainer
 from sknoisy.scores import gmm_clean_probability
-
-TINY = np.finfo(np.float32).tiny  # below it, a probability's logarithm is cut
+from sknoisy.scores.probabilities import losses_of
 
 
 class ContrastiveFineTuner(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
@@ -155,11 +154,7 @@ class ContrastiveFineTuner(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         check_given(self, y)
         classes, codes = encode_labels(y)
         front, first, contrastive, last = self._parts(X)
-        if len(classes) == 1:
-            raise ValueError(
-                f"y holds only one class, {classes.tolist()[0]!r}: at least 2 are "
-                "needed."
-            )
+        check_several(classes)
         check_consistent_length(X, codes)
         inputs = X if front is None else front.fit_transform(X, y)
         probs = first.fit(inputs, y).predict_proba(inputs)
@@ -264,10 +259,9 @@ class ContrastiveFineTuner(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
                 "learning rate or loss."
             )
         measured = predicted if self.loss_of == "prediction" else codes
-        likelihood = probs[np.arange(len(codes)), measured].astype(np.float64)
         self.classes_ = classes
         self.pseudo_labels_ = pseudo_labels
-        self.losses_ = -np.log(np.maximum(likelihood, TINY))
+        self.losses_ = losses_of(measured, probs)
         self.clean_proba_ = gmm_clean_probability(self.losses_)
 
     def _keep(self, front, contrastive, last):

@@ -9,14 +9,13 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from sknoisy.base import TorchEstimator
+from sknoisy.base import TorchEstimator, split_pipeline
 from sknoisy.detection import DETECTION_METHODS, DetectionMethod
 from sknoisy.evidence import (
     from_dynamics,
     from_folds,
     from_neighbors,
     from_prefit,
-    last_step,
 )
 from sknoisy.labels import check_given, check_several, encode_labels
 from sknoisy.parameters import NamedMethods, resolve
@@ -248,7 +247,7 @@ class LabelErrorDetector(NamedMethods, MetaEstimatorMixin, BaseEstimator):
                 f"method={self.method!r} is not valid with cv={self.cv!r}: margins are "
                 "those of one training, cv='dynamics'."
             )
-        last = last_step(self.estimator)
+        _, last = split_pipeline(self.estimator)
         trains = isinstance(last, TorchEstimator) and is_classifier(last)
         if self._source == "dynamics" and method.needs != "features" and not trains:
             raise ValueError(

@@ -9,12 +9,11 @@ from sklearn.model_selection import StratifiedKFold, check_cv, cross_val_predict
 from sklearn.pipeline import Pipeline
 from sklearn.utils import check_random_state, get_tags
 
+from sknoisy.base import split_pipeline
 from sknoisy.features import LazyFeatures
 from sknoisy.pretrainer import SSLPretrainer
 from sknoisy.scores.neighbors import knn_votes
-from sknoisy.scores.probabilities import best_others, check_probabilities, of_labels
-
-SMALLEST = np.finfo(np.float32).tiny  # a probability of 0 gives a large, finite loss
+from sknoisy.scores.probabilities import best_others, check_probabilities, losses_of
 
 
 @dataclass(frozen=True)
@@ -135,7 +134,7 @@ def from_dynamics(estimator, X, codes, classes):
         Losses and margins; no probabilities, for they are not out-of-sample.
     """
     fitted = clone(estimator).fit(X, classes[codes])
-    last = last_step(fitted)
+    _, last = split_pipeline(fitted)
     others, _ = best_others(codes, fitted.predict_proba(X))
     return Evidence(
         codes,
@@ -195,11 +194,6 @@ def fit_label_free(estimator, X):
     return estimator[n:], pretrainers.fit_transform(X)
 
 
-def last_step(estimator):
-    """Return the classifier at the end of a pipeline, or the classifier itself."""
-    return estimator.steps[-1][1] if isinstance(estimator, Pipeline) else estimator
-
-
 def _label_free_steps(estimator):
     """Return the pre-trainers that lead a pipeline, if they learn without labels."""
     steps = []
@@ -213,6 +207,5 @@ def _label_free_steps(estimator):
 def _of_probabilities(codes, pred_probs, n_classes, estimator=None):
     _, _, pred_probs = check_probabilities(codes, pred_probs, np.arange(n_classes))
     others, _ = best_others(codes, pred_probs)
-    own = of_labels(codes, pred_probs).astype(np.float64)
-    losses = -np.log(own.clip(min=SMALLEST))
+    losses = losses_of(codes, pred_probs)
     return Evidence(codes, others, pred_probs, losses, estimator=estimator)

@@ -11,8 +11,7 @@ from sknoisy.copies import AugmentedCopies
 from sknoisy.devices import resolve_device
 from sknoisy.labels import check_given, check_several, encode_labels
 from sknoisy.parameters import check_choice, check_integer, check_real
-
-TINY = np.finfo(np.float32).tiny  # below it, a probability's logarithm is cut
+from sknoisy.scores.probabilities import losses_of
 
 
 def consensus(losses, threshold):
@@ -343,16 +342,14 @@ class _Refinement:
 
     def iterate(self, stages):
         """Train through the stages of an iteration, then refine the labels."""
-        log_probs, done = [], 0
+        probs, done = [], 0
         for epoch in stages:
             self.train(epoch - done)
             done = epoch
-            probs = self.classifier.predict_proba(self.X)
-            log_probs.append(np.log(np.maximum(probs, TINY)))
-        predicted = log_probs[-1].argmax(axis=1)
+            probs.append(self.classifier.predict_proba(self.X))
+        predicted = probs[-1].argmax(axis=1)
         measured = self.labels if self.refiner.loss_of == "label" else predicted
-        rows = np.arange(len(measured))
-        losses = [-log_p[rows, measured] for log_p in log_probs]
+        losses = [losses_of(measured, stage) for stage in probs]
         selected = consensus(losses, self.refiner.loss_threshold)
         refined = np.where(selected, predicted, self.labels)
         self.iteration[selected] = len(self.history) + 1

@@ -4,6 +4,7 @@ import numpy as np
 
 from sknoisy.labels import encode_labels
 
+SMALLEST = np.finfo(np.float32).tiny  # a probability of 0 gives a large, finite loss
 CHUNK = 2**17  # probabilities that are worked on at a time: they fit into a cache
 
 
@@ -71,6 +72,11 @@ def chunks(n_rows, n_columns, n_chunks=1):
 def of_labels(codes, pred_probs):
     """Return the probability of each label, shape (n_samples,)."""
     return pred_probs[np.arange(len(codes)), codes]
+
+
+def losses_of(codes, pred_probs):
+    """Return the cross-entropy of each label, in nats, shape (n_samples,), float64."""
+    return -np.log(of_labels(codes, pred_probs).astype(np.float64).clip(min=SMALLEST))
 
 
 def best_others(codes, pred_probs):
