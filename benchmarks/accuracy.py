@@ -71,9 +71,8 @@ def run_row(row, data, protocol, args):
     else:
         spec = InputSpec.learn(as_inputs(X), image_size=args.image_size)
     watch = TestAccuracy(X_test, y_test, spec)
-    clf = NoisyRobustClassifier(
-        loss, callbacks=[watch], random_state=row["seed"], **clf_settings
-    )
+    clf = NoisyRobustClassifier(loss, callbacks=[watch], random_state=row["seed"])
+    clf.set_params(**clf_settings)  # also loss__beta and the like
     clf.fit(inputs, noisy)
     known = is_wrong is not None and is_wrong.any()
     auc = roc_auc_score(is_wrong, -clf.label_quality_) if known else None

@@ -36,12 +36,12 @@ class Protocol:
 
 
 def small_convnet(shape):
-    """Return a convnet that is a sixth of the default one's work on a CPU."""
+    """Return a convnet of fewer channels and smaller maps than the default one."""
     return ConvNet(shape, width=32, size=8)
 
 
-# Of the 60,000 images: for one GPU, with SimCLR once for all noises and losses. The
-# classifier is seed by seed the papers': a hidden layer in the head, SGD, cosine.
+# All images: for one GPU, with SimCLR once for all noises and losses. The classifier is
+# that of Ciortan, Dupuis and Peel: a hidden layer in the head, SGD, cosine.
 FULL = {
     "encoder": "resnet18",
     "ssl": {"max_epochs": 200, "batch_size": 512, "lr": 0.8},

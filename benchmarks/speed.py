@@ -2,6 +2,7 @@
 
     python benchmarks/speed.py --out speed.json
     python benchmarks/speed.py --device cuda --configs simclr/resnet18
+    python benchmarks/speed.py --losses
     python benchmarks/speed.py --memory
 
 The limit is the same network's forward, backward and step on a random batch that lies
@@ -33,7 +34,7 @@ from sknoisy.base import generator
 from sknoisy.devices import resolve_device, resolve_precision, to_channels_last
 from sknoisy.encoders import Blueprint, build
 from sknoisy.inputs import InputSpec, is_paths
-from sknoisy.losses import ELR, CrossEntropy
+from sknoisy.losses import ELR, LOSSES, CrossEntropy
 from sknoisy.optim import OPTIMIZERS
 from sknoisy.selfsup import METHODS
 
@@ -335,6 +336,31 @@ def measure(name, device, repeats):
     return row
 
 
+def measure_losses(device, repeats):
+    """Return the time of an epoch with each loss, over that with cross-entropy.
+
+    The network is the mlp on 64 features at batch 128: with any other, the loss is a
+    smaller part of a step.
+    """
+    _, encoder, n, shape, batch_size = CONFIGS["ce/mlp"]
+    X = np.random.default_rng(0).random((n, *shape), dtype=np.float32)
+    y = np.arange(n) % 10
+    seconds = {name: [] for name in LOSSES}
+    for _ in range(repeats):
+        for name in LOSSES:
+            clf = NoisyRobustClassifier(
+                name,
+                encoder=encoder,
+                batch_size=batch_size,
+                max_epochs=20,  # all stages of losses that have some
+                device=str(device),
+                random_state=0,
+            ).fit(X, y)
+            seconds[name] += [row["dur"] for row in clf.history_[1:]]
+    medians = {name: statistics.median(each) for name, each in seconds.items()}
+    return {name: round(v / medians["ce"], 2) for name, v in medians.items()}
+
+
 def measure_memory(kind):
     """Return MiB of memory at the peak of a fit on 50,000 images, and before it."""
     shape = (50_000, 32, 32, 3)
@@ -368,6 +394,7 @@ def main():
     parser.add_argument("--device", default="auto")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--out", type=Path)
+    parser.add_argument("--losses", action="store_true", help="cost of each loss")
     parser.add_argument("--memory", nargs="?", const="all", metavar="KIND")
     args = parser.parse_args()
     if args.memory == "all":  # each in a process of its own: peaks do not go down
@@ -379,6 +406,9 @@ def main():
         return
     warnings.simplefilter("ignore")
     device = resolve_device(args.device)
+    if args.losses:
+        print(json.dumps(measure_losses(device, args.repeats), indent=1))
+        return
     rows = []
     for name in args.configs:
         rows.append(measure(name, device, args.repeats))

@@ -106,8 +106,7 @@ class ConvNet(nn.Sequential):
         Channels of the first stage; the second has twice, the third four times as
         many, which is the number of features.
     size : int, default=16
-        Largest width, in pixels, of the maps that leave the stem. 8 takes a third of
-        the time on a CPU.
+        Largest width, in pixels, of the maps that leave the stem; smaller is faster.
     """
 
     def __init__(self, shape, width=48, size=16):

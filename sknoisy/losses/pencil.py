@@ -50,14 +50,13 @@ class PENCIL(Loss):
     Parameters
     ----------
     alpha : float, default=0.4
-        Weight of the compatibility of labels with the given ones; 0.1 in the paper
-        for CIFAR-10 with much noise, 0.8 for asymmetric noise. It is not divided by C:
-        with many classes it holds labels back more.
+        Weight of the compatibility of labels with the given ones. It is not divided by
+        C: with many classes it holds labels back more.
     beta : float, default=0.1
         Weight of the entropy of predictions.
     lam : float or "auto", default="auto"
         Learning rate of the label logits, for the gradient of a batch's mean. The
-        paper takes 600 for CIFAR-10, batches of 128 and a second stage of 130
+        official code takes 600 for CIFAR-10, batches of 128 and a second stage of 130
         epochs, in which a label can just about change. "auto" lets labels come as far
         whatever the number of classes, the size of a batch and the epochs of the
         second stage.
