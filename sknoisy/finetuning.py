@@ -70,6 +70,8 @@ class FineTuning:
         Whose losses are added in the second phase. Their heads live as long as this.
     first_weights : dict of str to ndarray, default=None
         What `first_weights` was then.
+    net_class : type, default=ClassifierNet
+        The kind of net that trains.
 
     Attributes
     ----------
@@ -89,8 +91,10 @@ class FineTuning:
         history=(),
         regularizers=(),
         first_weights=None,
+        net_class=ClassifierNet,
     ):
         self.network = network
+        self.net_class = net_class
         self.loss = loss
         self.views = views
         self.settings = settings
@@ -152,7 +156,7 @@ class FineTuning:
         self.data = range(len(self.data))
         self._frozen = None
         for net in self._nets.values():
-            net.codes = net.progress = net.dynamics = None
+            net.data = net.progress = net.dynamics = None
 
     def run(self, epochs, progress=None):
         """Train for a number of epochs from the current state."""
@@ -207,7 +211,7 @@ class FineTuning:
             module = Regularized(
                 module, self.regularizers, spec, self.n_classes, generator
             )
-        net = ClassifierNet(
+        net = self.net_class(
             module,
             loss=self.loss,
             views=views,

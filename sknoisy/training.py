@@ -336,8 +336,8 @@ class ClassifierNet(Net):
 
     Attributes
     ----------
-    codes : tensor of shape (n_samples,), int64
-        The labels; taken from the data.
+    data : TrainingData
+        The samples and labels, while it trains.
     dynamics : Dynamics
         Told of every batch; set before training.
     epochs_before, planned_epochs : int
@@ -350,7 +350,7 @@ class ClassifierNet(Net):
         self.views = views
         self.view_generator = view_generator
         self.phase = phase
-        self.codes = None
+        self.data = None
         self.dynamics = None
         self.planned_epochs = 0
 
@@ -360,14 +360,14 @@ class ClassifierNet(Net):
         self.criterion_.on_epoch(self._done(), self.planned_epochs)
 
     def fit_loop(self, X, y=None, epochs=None, **fit_params):  # noqa: D102
-        self.codes = X.codes
+        self.data = X
         return super().fit_loop(X, y, epochs, **fit_params)
 
     def batch_loss(self, index, batch):  # noqa: D102
         with full_precision(batch):
             batch = to_channels_last(self.views(batch, self.view_generator))
         logits, penalty = self._forward(batch)
-        target = self.codes[index]
+        target = self.data.codes[index]
         self.dynamics.update(logits, target, index)
         return self.criterion_(logits, target, index).mean() + penalty
 
