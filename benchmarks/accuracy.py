@@ -14,6 +14,7 @@ import argparse
 import json
 import platform
 import subprocess
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,16 @@ from sklearn.metrics import roc_auc_score
 from skorch.callbacks import Callback
 
 import sknoisy
-from sknoisy import NoisyRobustClassifier, SSLPretrainer
+from sknoisy import (
+    CoTeachingClassifier,
+    DivideMixClassifier,
+    DynamicBootstrapClassifier,
+    ELRPlusClassifier,
+    MentorNetClassifier,
+    NoisyRobustClassifier,
+    SSLPretrainer,
+)
+from sknoisy.cotraining.base import mean_log_proba
 from sknoisy.devices import forward_all, resolve_device
 from sknoisy.inputs import InputSpec, as_inputs
 from sknoisy.losses import LOSSES
@@ -32,6 +42,16 @@ from sknoisy.losses import LOSSES
 HERE = Path(__file__).parent
 
 
+# Methods that are no losses.
+CLASSIFIERS = {
+    "coteaching": CoTeachingClassifier,
+    "coteaching_plus": partial(CoTeachingClassifier, "coteaching+"),
+    "dividemix": DivideMixClassifier,
+    "dynamic_bootstrap": DynamicBootstrapClassifier,
+    "elr_plus": ELRPlusClassifier,
+    "jocor": partial(CoTeachingClassifier, "jocor"),
+    "mentornet": MentorNetClassifier,
+}
 PRETRAINERS = {"simclr": "simclr", "barlow": "barlow_twins"}
 
 
@@ -47,6 +67,8 @@ class TestAccuracy(Callback):
     def on_epoch_end(self, net, **kwargs):
         store = self.spec.open(as_inputs(self.X))
         logits = forward_all(net.module_, store, net.device)
+        if logits.ndim == 3:  # of several networks
+            logits = mean_log_proba(logits)
         self.scores.append((logits.argmax(axis=1) == self.codes).mean())
 
 
@@ -71,7 +93,8 @@ def run_row(row, data, protocol, args):
     else:
         spec = InputSpec.learn(as_inputs(X), image_size=args.image_size)
     watch = TestAccuracy(X_test, y_test, spec)
-    clf = NoisyRobustClassifier(loss, callbacks=[watch], random_state=row["seed"])
+    make = CLASSIFIERS.get(loss, partial(NoisyRobustClassifier, loss))
+    clf = make(callbacks=[watch], random_state=row["seed"])
     clf.set_params(**clf_settings)  # also loss__beta and the like
     clf.fit(inputs, noisy)
     known = is_wrong is not None and is_wrong.any()
@@ -82,6 +105,7 @@ def run_row(row, data, protocol, args):
         "best": round(100 * float(max(watch.scores)), 2),
         "curve": [round(100 * float(score), 1) for score in watch.scores],
         "label_quality_auc": auc and round(float(auc), 4),
+        "noise_rate": getattr(clf, "noise_rate_", None),
         "ssl_seconds": round(ssl_seconds, 1),
         "clf_seconds": round(sum(h["dur"] for h in clf.history_), 1),
         "n_train": len(X),
@@ -174,7 +198,8 @@ def main():
         "--methods",
         nargs="+",
         default=["ce", "simclr+ce", "simclr+elr"],
-        help='[simclr+ or barlow+] and the name of a loss, or "losses" for all',
+        help="[simclr+ or barlow+] and the name of a loss or of one of "
+        f'{", ".join(CLASSIFIERS)}; or "losses" for all losses',
     )
     parser.add_argument("--noises", nargs="+", default=["symmetric_exclusive:0.6"])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])

@@ -11,6 +11,13 @@ The main job, with no clean labels at all::
 from sknoisy._version import __version__
 from sknoisy.classifier import NoisyRobustClassifier
 from sknoisy.contrastive import ContrastiveFineTuner
+from sknoisy.cotraining import (
+    CoTeachingClassifier,
+    DivideMixClassifier,
+    DynamicBootstrapClassifier,
+    ELRPlusClassifier,
+    MentorNetClassifier,
+)
 from sknoisy.detector import LabelErrorDetector
 from sknoisy.features import LazyFeatures
 from sknoisy.losses import (
@@ -59,8 +66,12 @@ __all__ = [
     "SOP",
     "Backward",
     "BarlowTwins",
+    "CoTeachingClassifier",
     "ContrastiveFineTuner",
     "CrossEntropy",
+    "DivideMixClassifier",
+    "DynamicBootstrapClassifier",
+    "ELRPlusClassifier",
     "DivergenceError",
     "Focal",
     "Forward",
@@ -70,6 +81,7 @@ __all__ = [
     "LabelSmoothing",
     "LazyFeatures",
     "Loss",
+    "MentorNetClassifier",
     "MoCo",
     "NoisyRobustClassifier",
     "ProgressiveBootstrap",

@@ -185,7 +185,7 @@ def read_image(path, size):
     return np.asarray(ImageOps.fit(image, (width, height), Image.Resampling.BILINEAR))
 
 
-def stream(store, order, n_batches, device, ahead=2):
+def stream(store, order, batches, device, ahead=2):
     """Fetch batch after batch; what is not at hand is read ahead by a thread.
 
     Parameters
@@ -194,8 +194,9 @@ def stream(store, order, n_batches, device, ahead=2):
         The samples.
     order : tensor of shape (n_samples,), int64
         Positions of the samples, on the CPU.
-    n_batches : int
-        Batches to make of them, of one size but for one sample.
+    batches : int or list of int
+        Number of batches to make of them, of one size but for one sample; or their
+        sizes.
     device : torch.device
         Where batches are wanted.
     ahead : int, default=2
@@ -208,8 +209,13 @@ def stream(store, order, n_batches, device, ahead=2):
     batch : tensor of shape (n, ...), float32
         The samples there, on `device`.
     """
+    by_sizes = not isinstance(batches, int)
+
+    def parts(order):
+        return order.split(batches) if by_sizes else order.tensor_split(batches)
+
     if store.is_ready(device):
-        for index in order.to(device).tensor_split(n_batches):
+        for index in parts(order.to(device)):
             yield index, store.fetch(index, device)
         return
     on_gpu = torch.device(device).type == "cuda"
@@ -225,7 +231,7 @@ def stream(store, order, n_batches, device, ahead=2):
     waiting = deque()
     pool = ThreadPoolExecutor(1)
     try:
-        for index in order.tensor_split(n_batches):
+        for index in parts(order):
             waiting.append(pool.submit(read, index))
             if len(waiting) > ahead:
                 yield move(waiting.popleft())

@@ -9,6 +9,7 @@ from sknoisy.losses.base import Loss
 from sknoisy.losses.table import Table, check_storage
 from sknoisy.parameters import as_floats, check_choice, check_real
 from sknoisy.scores import estimate_transition_matrix
+from sknoisy.scores.estimates import METHODS
 
 SMALLEST = 1e-7  # probability in backward correction, at least: bounds negative terms
 
@@ -62,7 +63,7 @@ class _Corrected(Loss):
         self.storage = storage
 
     def check(self):  # noqa: D102
-        check_choice("method", self.method, ["confident_joint", "anchor"])
+        check_choice("method", self.method, METHODS)
         check_real("begin", self.begin, "(0, 1]")
         check_real("percentile", self.percentile, "[0, 100]")
         check_storage(self.storage)
@@ -157,7 +158,7 @@ class Forward(_Corrected):
     transition_matrix : "auto" or array-like of shape (n_classes, n_classes)
         Probability of each label (column) for each true class (row), in the sorted
         order of the classes. "auto", the default, estimates it during training.
-    method : {"confident_joint", "anchor"}, default="confident_joint"
+    method : {"confident_joint", "votes", "anchor"}, default="confident_joint"
         How "auto" estimates: see
         :func:`sknoisy.scores.estimate_transition_matrix`.
     begin : float, default=1/3
@@ -217,7 +218,7 @@ class Backward(_Corrected):
     transition_matrix : "auto" or array-like of shape (n_classes, n_classes)
         Probability of each label (column) for each true class (row), in the sorted
         order of the classes. "auto", the default, estimates it during training.
-    method : {"confident_joint", "anchor"}, default="confident_joint"
+    method : {"confident_joint", "votes", "anchor"}, default="confident_joint"
         How "auto" estimates: see
         :func:`sknoisy.scores.estimate_transition_matrix`.
     begin : float, default=1/3

@@ -9,7 +9,12 @@ from sknoisy.scores.confident import (
     confident_thresholds,
     find_label_errors,
 )
-from sknoisy.scores.estimates import estimate_noise_rate, estimate_transition_matrix
+from sknoisy.scores.estimates import (
+    estimate_noise_rate,
+    estimate_transition_matrix,
+    label_votes,
+    noise_concentration,
+)
 from sknoisy.scores.mixture import bmm_clean_probability, gmm_clean_probability
 from sknoisy.scores.neighbors import knn_agreement, knn_votes
 from sknoisy.scores.quality import (
@@ -31,6 +36,8 @@ __all__ = [
     "gmm_clean_probability",
     "knn_agreement",
     "knn_votes",
+    "label_votes",
+    "noise_concentration",
     "normalized_margin",
     "self_confidence",
 ]

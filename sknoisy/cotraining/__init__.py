@@ -1,0 +1,25 @@
+"""Classifiers of one or two networks that choose and correct the samples they learn."""
+
+from sknoisy.cotraining.dividemix import DivideMixClassifier, lambda_u_for, refine
+from sknoisy.cotraining.dynamic_bootstrap import DynamicBootstrapClassifier
+from sknoisy.cotraining.elr_plus import ELRPlusClassifier, averaging_decay
+from sknoisy.cotraining.mentornet import MentorNetClassifier, curriculum_weights
+from sknoisy.cotraining.mixing import mixup, sharpen, uniform_penalty
+from sknoisy.cotraining.selection import CoTeachingClassifier, joint_loss, small_losses
+
+__all__ = [
+    "CoTeachingClassifier",
+    "DivideMixClassifier",
+    "DynamicBootstrapClassifier",
+    "ELRPlusClassifier",
+    "MentorNetClassifier",
+    "averaging_decay",
+    "curriculum_weights",
+    "joint_loss",
+    "lambda_u_for",
+    "mixup",
+    "refine",
+    "sharpen",
+    "small_losses",
+    "uniform_penalty",
+]

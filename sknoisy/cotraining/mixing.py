@@ -1,0 +1,86 @@
+"""Mixed samples and sharpened targets."""
+
+import torch
+
+
+def mixup(inputs, targets, lam, order):
+    """Mix each sample with another.
+
+    Parameters
+    ----------
+    inputs : tensor of shape (n, ...)
+        Samples.
+    targets : tensor of shape (n, n_classes)
+        Their probabilities of the classes.
+    lam : float
+        Weight of the sample itself; the larger of lam and 1 - lam is taken.
+    order : tensor of shape (n,), int64
+        The other samples.
+
+    Returns
+    -------
+    inputs, targets : tensors
+        Mixed, of the same shapes.
+
+    References
+    ----------
+    Zhang et al., mixup: Beyond Empirical Risk Minimization, ICLR 2018; the larger
+    weight is MixMatch's.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sknoisy.cotraining import mixup
+    >>> mixup(torch.tensor([[0.0], [4.0]]), torch.eye(2), 0.25, torch.tensor([1, 0]))
+    (tensor([[1.],
+            [3.]]), tensor([[0.7500, 0.2500],
+            [0.2500, 0.7500]]))
+    """
+    lam = max(lam, 1 - lam)
+    return inputs.lerp(inputs[order], 1 - lam), targets.lerp(targets[order], 1 - lam)
+
+
+def sharpen(probs, temperature):
+    """Raise probabilities to the power 1 / temperature, and normalise them.
+
+    Parameters
+    ----------
+    probs : tensor of shape (n, n_classes)
+        Probabilities.
+    temperature : float
+        1 leaves them; towards 0 the largest becomes 1.
+
+    Returns
+    -------
+    probs : tensor of shape (n, n_classes)
+        Sharpened.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sknoisy.cotraining import sharpen
+    >>> sharpen(torch.tensor([[0.75, 0.25]]), temperature=0.5)
+    tensor([[0.9000, 0.1000]])
+    """
+    # By logarithms: a high power of small numbers would be 0 of 0.
+    log_probs = probs.clamp(min=torch.finfo(probs.dtype).tiny).log()
+    return (log_probs / temperature).softmax(dim=1)
+
+
+def uniform_penalty(logits):
+    """Return how far the mean prediction of a batch is from uniform.
+
+    Parameters
+    ----------
+    logits : tensor of shape (n, n_classes)
+        Of a network.
+
+    Returns
+    -------
+    penalty : tensor of shape ()
+        Divergence of the uniform distribution from the mean prediction, in nats.
+    """
+    n_classes = logits.shape[1]
+    mean = logits.softmax(dim=1).mean(dim=0)
+    tiny = torch.finfo(mean.dtype).tiny
+    return -(mean * n_classes).clamp(min=tiny).log().mean()
