@@ -14,6 +14,11 @@ from sklearn.utils.estimator_checks import (
 
 from sknoisy import (
     ContrastiveFineTuner,
+    CoTeachingClassifier,
+    DivideMixClassifier,
+    DynamicBootstrapClassifier,
+    ELRPlusClassifier,
+    MentorNetClassifier,
     NoisyRobustClassifier,
     PseudoLabelRefiner,
     SSLPretrainer,
@@ -25,6 +30,11 @@ from sknoisy import (
         SSLPretrainer(max_epochs=2),
         SSLPretrainer("supcon", max_epochs=2),
         NoisyRobustClassifier(max_epochs=30),
+        CoTeachingClassifier(max_epochs=30),
+        DivideMixClassifier(max_epochs=20),
+        DynamicBootstrapClassifier(max_epochs=30, lr=0.1),
+        ELRPlusClassifier(max_epochs=30),
+        MentorNetClassifier(max_epochs=30),
         PseudoLabelRefiner(
             NoisyRobustClassifier(lr=0.1, random_state=0),
             warmup_epochs=10,

@@ -5,7 +5,12 @@ from sknoisy.cotraining.dynamic_bootstrap import DynamicBootstrapClassifier
 from sknoisy.cotraining.elr_plus import ELRPlusClassifier, averaging_decay
 from sknoisy.cotraining.mentornet import MentorNetClassifier, curriculum_weights
 from sknoisy.cotraining.mixing import mixup, sharpen, uniform_penalty
-from sknoisy.cotraining.selection import CoTeachingClassifier, joint_loss, small_losses
+from sknoisy.cotraining.selection import (
+    CoTeachingClassifier,
+    exchange_loss,
+    joint_loss,
+    small_losses,
+)
 
 __all__ = [
     "CoTeachingClassifier",
@@ -15,6 +20,7 @@ __all__ = [
     "MentorNetClassifier",
     "averaging_decay",
     "curriculum_weights",
+    "exchange_loss",
     "joint_loss",
     "lambda_u_for",
     "mixup",

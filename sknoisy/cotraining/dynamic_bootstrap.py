@@ -43,8 +43,9 @@ class DynamicBootstrap(CoTraining):
         logits = torch.from_numpy(net.predict()).to(codes.device)
         net.observe(logits, codes, torch.arange(len(codes), device=codes.device))
         losses = given_losses(logits, codes)[:, 0].cpu().numpy()
-        clean = torch.from_numpy(MIXTURES[self.mixture](losses))
-        self.state_["clean_proba"].copy_(clean)
+        if len(losses) >= 4:  # no mixture can be fitted to fewer
+            clean = torch.from_numpy(MIXTURES[self.mixture](losses))
+            self.state_["clean_proba"].copy_(clean)
 
     def batch_loss(self, net, index, batch):  # noqa: D102
         view = net.view(batch)
@@ -128,10 +129,10 @@ compile, callbacks, verbose, random_state
 
     Examples
     --------
-    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.datasets import load_digits
     >>> from sknoisy import DynamicBootstrapClassifier
-    >>> X, y = load_iris(return_X_y=True)
-    >>> clf = DynamicBootstrapClassifier(batch_size=32, random_state=0).fit(X, y)
+    >>> X, y = load_digits(return_X_y=True)
+    >>> clf = DynamicBootstrapClassifier(max_epochs=20, random_state=0).fit(X, y)
     >>> clf.score(X, y) > 0.9
     True
     """

@@ -41,6 +41,35 @@ def small_losses(losses, share, among=None):
     return (rank < count) & among
 
 
+def exchange_loss(logits, target, share, disagreeing=False):
+    """Return the loss of two networks that choose the samples for each other.
+
+    Parameters
+    ----------
+    logits : tensor of shape (n, 2, n_classes)
+        Of both networks.
+    target : tensor of shape (n,), int64
+        Codes of the given labels.
+    share : float
+        Share of the samples, those of smallest loss, that a network chooses.
+    disagreeing : bool, default=False
+        Whether they choose among samples on which their predictions differ: the
+        difference of co-teaching+ from co-teaching.
+
+    Returns
+    -------
+    loss : tensor of shape ()
+        Mean cross-entropy of the samples chosen by the other, sum over the networks.
+    """
+    among = None
+    if disagreeing:
+        first, second = logits.detach().argmax(dim=2).unbind(dim=1)
+        among = first != second
+    first, second = given_losses(logits, target).unbind(dim=1)
+    by_first, by_second = (small_losses(one, share, among) for one in (first, second))
+    return _mean(first, by_second) + _mean(second, by_first)
+
+
 def joint_loss(logits, target, lam):
     """Return JoCoR's loss: both networks' cross-entropy and their disagreement.
 
@@ -108,19 +137,9 @@ class Selection(CoTraining):
         net.observe(logits, target, index)
         if self.variant == "jocor":
             losses = joint_loss(logits, target, self.weight)
-            chosen = small_losses(losses, self.remembered)
-            return _mean(losses, chosen)
-        among = None
-        if self.variant == "coteaching+":
-            first, second = logits.detach().argmax(dim=2).unbind(dim=1)
-            among = first != second
-        losses = given_losses(logits, target)
-        chosen = [
-            small_losses(of_one, self.remembered, among)
-            for of_one in losses.unbind(dim=1)
-        ]
-        # Each learns from what the other would choose.
-        return _mean(losses[:, 0], chosen[1]) + _mean(losses[:, 1], chosen[0])
+            return _mean(losses, small_losses(losses, self.remembered))
+        disagreeing = self.variant == "coteaching+"
+        return exchange_loss(logits, target, self.remembered, disagreeing)
 
 
 def _mean(losses, chosen):
