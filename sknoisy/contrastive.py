@@ -6,7 +6,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
-from sknoisy.base import split_pipeline
+from sknoisy.base import TorchEstimator, split_pipeline
 from sknoisy.classifier import NoisyRobustClassifier
 from sknoisy.features import LazyFeatures
 from sknoisy.labels import check_given, check_several, encode_labels
@@ -216,7 +216,7 @@ class ContrastiveFineTuner(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
                     "in, a classifier with predict_proba, such as "
                     "NoisyRobustClassifier."
                 )
-            if isinstance(part, NoisyRobustClassifier):
+            if isinstance(part, TorchEstimator):
                 part._check_parameters()
         contrastive = self._contrastive()
         _hand_on_encoder(_gives_features(front, X), first, contrastive, last)

@@ -83,11 +83,38 @@ class ELR(Loss):
         self._target = Table(self.state_, "target", shape, self.storage, device)
 
     def __call__(self, logits, target, index):  # noqa: D102
-        log_p = logits.log_softmax(dim=1)
-        probs = log_p.exp().clamp(CLAMP, 1 - CLAMP)
         with torch.no_grad():
+            log_p = logits.log_softmax(dim=1)
+            probs = log_p.exp().clamp_(CLAMP, 1 - CLAMP)
             normal = probs / probs.sum(dim=1, keepdim=True)
-            average = normal.lerp(self._target[index].to(normal), self.beta)
+            average = normal.lerp_(self._target[index].to(normal), self.beta)
             self._target[index] = average
+        return _RegularizedCrossEntropy.apply(
+            logits, log_p, probs, average, target[:, None], self.lam
+        )
+
+
+class _RegularizedCrossEntropy(torch.autograd.Function):
+    """Cross-entropy plus the regulariser, with its gradient in few operations.
+
+    Beside a small network, autograd's many small ones are half of the loss's time.
+    """
+
+    @staticmethod
+    def forward(ctx, logits, log_p, probs, average, target, lam):
         regularizer = early_learning_regularizer(probs, average)
-        return self.lam * regularizer - log_p.gather(1, target[:, None])[:, 0]
+        ctx.save_for_backward(log_p, probs, average, target, regularizer)
+        ctx.lam = lam
+        return lam * regularizer - log_p.gather(1, target)[:, 0]
+
+    @staticmethod
+    def backward(ctx, grad):
+        log_p, probs, average, target, regularizer = ctx.saved_tensors
+        p = log_p.exp()
+        # Of <p, t> with respect to the logits; where p is clamped, it has none.
+        q = average * p * (p == probs)
+        q = q.addcmul_(p, q.sum(dim=1, keepdim=True), value=-1)
+        # p minus the label's one, minus lam / (1 - <p, t>) times that.
+        p.scatter_add_(1, target, torch.full_like(target, -1, dtype=p.dtype))
+        p.addcmul_(q, regularizer.neg().exp_()[:, None], value=-ctx.lam)
+        return p.mul_(grad[:, None]), None, None, None, None, None
