@@ -214,7 +214,8 @@ class Net(NeuralNet):
                 self.history.record_batch("train_loss", loss.item())
                 self.notify("on_batch_end", batch=batch, training=True, loss=loss)
             if self.progress is not None:
-                self.progress.advance(n)
+                # An epoch is all samples, however often it takes some of them.
+                self.progress.advance(len(iterator.store) * n / iterator.n_samples)
         loss = float(total) / iterator.n_samples
         rate = self.optimizer_.param_groups[0]["lr"]
         self.history.record("train_loss", loss)

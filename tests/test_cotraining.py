@@ -23,7 +23,6 @@ from sknoisy import (
     PseudoLabelRefiner,
     SSLPretrainer,
 )
-from sknoisy.architecture import Ensemble
 from sknoisy.cotraining import (
     averaging_decay,
     curriculum_weights,
@@ -40,7 +39,9 @@ from sknoisy.cotraining.base import held_out
 from sknoisy.cotraining.dividemix import DivideMix, SplitBatches
 from sknoisy.cotraining.elr_plus import ELRPlus
 from sknoisy.cotraining.selection import Selection
+from sknoisy.inputs import InputSpec
 from sknoisy.noise import symmetric_exclusive
+from sknoisy.training import Batches
 
 CLASSIFIERS = {
     "coteaching": CoTeachingClassifier(),
@@ -291,30 +292,20 @@ def test_a_split_is_by_trust_and_never_empty():
     assert len(labelled) == 4 and len(unlabelled) == 0
 
 
-class _Net:
-    """As much of a net as batches know of."""
-
-    def __init__(self):
-        self.batch_size = 4
-        self.generator = torch.Generator().manual_seed(0)
-        self.device = torch.device("cpu")
-        self.module_ = Ensemble([nn.BatchNorm1d(1), nn.BatchNorm1d(1)])
-
-
 def test_networks_take_turns_on_labelled_and_unlabelled_samples():
-    from sknoisy.inputs import InputSpec
-
     X = np.arange(7, dtype=np.float32)[:, None]
     store = InputSpec.learn(X).open(X)
-    method, net = dividemix(), _Net()
+    method = dividemix()
+    networks = [nn.BatchNorm1d(1), nn.BatchNorm1d(1)]
+    whole = Batches(store, 4, torch.Generator().manual_seed(0), "cpu")
     method.splits = [
         (torch.tensor([0, 1, 2]), torch.tensor([3, 4, 5, 6])),
         (torch.tensor([5, 6]), torch.tensor([0])),
     ]
-    batches, seen = SplitBatches(method, net, store), []
+    batches, seen = SplitBatches(method, networks, whole, 4), []
     for index, batch in batches:
         k, n_labelled, _ = method.turn
-        modes = [network.training for network in net.module_.networks]
+        modes = [network.training for network in networks]
         assert modes == [k == 0, k == 1]  # the other one only guesses
         assert len(index) == 2 * n_labelled
         assert batch[:, 0].tolist() == index.tolist()

@@ -132,10 +132,10 @@ def test_gradient_of_elr_holds_the_target_constant():
     # beta = 1 - tiny keeps the target where it is, so both gradients must agree.
     elr = started(ELR(beta=1 - 1e-12))
     weights = torch.linspace(-1, 2, len(z), dtype=torch.float64)
-    for z in (z, (20 * z.detach()).requires_grad_()):  # the latter is clamped
+    for logits in (z, (20 * z.detach()).requires_grad_()):  # the latter is clamped
         elr.state_["target"] = target.clone()
-        ours = torch.autograd.grad(elr(z, y, index), z, weights)[0]
-        theirs = torch.autograd.grad(with_constant_target(z), z, weights)[0]
+        ours = torch.autograd.grad(elr(logits, y, index), logits, weights)[0]
+        theirs = torch.autograd.grad(with_constant_target(logits), logits, weights)[0]
         torch.testing.assert_close(ours, theirs)
 
 

@@ -134,7 +134,8 @@ rampup_epochs
         self.splits = [self._split(clean[1 - k], net.generator) for k in (0, 1)]
 
     def batches(self, net, dataset):  # noqa: D102
-        return SplitBatches(self, net, dataset.store)
+        whole = Batches(dataset.store, net.batch_size, net.generator, net.device)
+        return SplitBatches(self, net.module_.networks, whole, net.batch_size)
 
     def warmup_losses(self, logits, target):  # noqa: D102
         losses = super().warmup_losses(logits, target)
@@ -226,23 +227,26 @@ class SplitBatches:
     ----------
     method : DivideMix
         Has the splits, and is told whose turn it is.
-    net : CoTrainingNet
-        Whose networks take turns.
-    store : ArrayStore or PathStore
-        The samples.
+    networks : list of torch.nn.Module
+        Which take turns.
+    whole : Batches
+        Of all samples.
+    batch_size : int
+        Labelled and unlabelled samples together, at most.
     """
 
-    def __init__(self, method, net, store):
+    def __init__(self, method, networks, whole, batch_size):
         self.method = method
-        self.net = net
-        self.store = store
-        self._whole = Batches(store, net.batch_size, net.generator, net.device)
+        self.networks = networks
+        self.whole = whole
+        self.store = whole.store
+        self.n_labelled = max(1, batch_size // 2)
 
     @property
     def n_samples(self):
         """Samples in an epoch, counted as often as they are trained on."""
         if self.method.is_warmup:
-            return self._whole.n_samples
+            return self.whole.n_samples
         counts = [
             len(labelled) * (2 if len(unlabelled) else 1)
             for labelled, unlabelled in self.method.splits
@@ -251,30 +255,30 @@ class SplitBatches:
 
     def __len__(self):
         if self.method.is_warmup:
-            return len(self._whole)
+            return len(self.whole)
         return sum(self._steps(labelled) for labelled, _ in self.method.splits)
 
     def __iter__(self):
         if self.method.is_warmup:
-            yield from self._whole
+            yield from self.whole
             return
         done, steps = 0, len(self)
         for k, (labelled, unlabelled) in enumerate(self.method.splits):
-            self.net.module_.networks[k].train()
-            self.net.module_.networks[1 - k].eval()
+            self.networks[k].train()
+            self.networks[1 - k].eval()
             parts = labelled.tensor_split(self._steps(labelled))
             others = self._cycle(unlabelled, len(labelled))
             others = others.split([len(part) if len(others) else 0 for part in parts])
             index = [torch.cat(pair) for pair in zip(parts, others, strict=True)]
             sizes = [len(part) for part in index]
-            batches = stream(self.store, torch.cat(index), sizes, self.net.device)
+            batches = stream(self.store, torch.cat(index), sizes, self.whole.device)
             for part, batch in zip(parts, batches, strict=True):
                 self.method.turn = k, len(part), done / steps
                 yield batch
                 done += 1
 
     def _steps(self, labelled):
-        return math.ceil(len(labelled) / max(1, self.net.batch_size // 2))
+        return math.ceil(len(labelled) / self.n_labelled)
 
     def _cycle(self, index, n):
         """Return `n` of some samples, each as often as the others but for one."""
@@ -282,7 +286,7 @@ class SplitBatches:
             return index
         rounds = math.ceil(n / len(index))
         shuffled = [
-            index[torch.randperm(len(index), generator=self.net.generator)]
+            index[torch.randperm(len(index), generator=self.whole.generator)]
             for _ in range(rounds)
         ]
         return torch.cat(shuffled)[:n]
