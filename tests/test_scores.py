@@ -14,6 +14,8 @@ from sknoisy.scores import (
     gmm_clean_probability,
     knn_agreement,
     knn_votes,
+    label_votes,
+    noise_concentration,
     normalized_margin,
     self_confidence,
 )
@@ -232,8 +234,50 @@ def test_anchor_by_hand():
     np.testing.assert_allclose(lower, [[0.8, 0.2], [0.3, 0.7]])
 
 
+def test_votes_by_hand():
+    """Of 6 samples, 2 vote for each of 2 classes with a share of 2/3."""
+    p = np.array([0.9, 0.8, 0.6, 0.4, 0.2, 0.1])
+    p, y = np.stack([p, 1 - p], axis=1), [0, 1, 1, 0, 1, 1]
+    np.testing.assert_array_equal(label_votes(y, p, share=2 / 3), [[1, 1], [0, 2]])
+    T = estimate_transition_matrix(y, p, method="votes", share=2 / 3)
+    np.testing.assert_allclose(T, [[0.5, 0.5], [0.0, 1.0]])
+    # By default a tenth votes: here one sample, the surest.
+    np.testing.assert_array_equal(label_votes(y, p), [[1, 0], [0, 1]])
+    assert estimate_noise_rate(y, p, method="votes") == 0
+
+
+def test_votes_do_not_mind_a_classifier_that_is_poor_elsewhere():
+    """It is right where it is sure, and guesses half of the samples."""
+    rng = np.random.default_rng(0)
+    clean = rng.integers(4, size=8000)
+    noisy = symmetric_exclusive(clean, 0.3, random_state=0).y
+    sure = rng.random(8000) < 0.5
+    p = np.where(sure[:, None], 0.9 * np.eye(4)[clean] + 0.025, 0)
+    p[~sure] = rng.dirichlet(np.full(4, 5.0), size=(~sure).sum())
+    rate = estimate_noise_rate(noisy, p, method="votes")
+    assert rate == pytest.approx(0.3, abs=0.03)
+    assert estimate_noise_rate(noisy, p) > 0.33
+
+
+def test_concentration_is_without_bias():
+    rng = np.random.default_rng(0)
+    found = []
+    for _ in range(2000):  # three uniform wrong labels of each class
+        votes = 9 * np.eye(5, dtype=int)
+        for row, wrong in zip(votes, np.arange(5), strict=True):
+            others = np.delete(np.arange(5), wrong)
+            np.add.at(row, rng.choice(others, size=3), 1)
+        found.append(noise_concentration(votes))
+    assert np.mean(found) == pytest.approx(0, abs=0.01)
+    pair_flip = 9 * np.eye(5) + 3 * np.roll(np.eye(5), 1, axis=1)
+    assert noise_concentration(pair_flip) == 1
+    assert noise_concentration(9 * np.eye(5)) == 0
+    assert noise_concentration([[9, 3], [2, 9]]) == 1
+
+
 @pytest.mark.parametrize("rate", [0.0, 0.2, 0.5])
-def test_noise_rate_on_real_digits(rate):
+@pytest.mark.parametrize("method", ["confident_joint", "votes"])
+def test_noise_rate_on_real_digits(method, rate):
     from sklearn.datasets import load_digits
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import cross_val_predict
@@ -244,7 +288,8 @@ def test_noise_rate_on_real_digits(rate):
     noisy = symmetric_exclusive(y, rate, random_state=0)
     clf = make_pipeline(StandardScaler(), LogisticRegression(C=0.01))
     p = cross_val_predict(clf, X, noisy.y, method="predict_proba")
-    assert estimate_noise_rate(noisy.y, p) == pytest.approx(rate, abs=0.08)
+    found = estimate_noise_rate(noisy.y, p, method=method)
+    assert found == pytest.approx(rate, abs=0.08)
 
 
 @pytest.mark.parametrize(

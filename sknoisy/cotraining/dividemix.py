@@ -155,15 +155,14 @@ rampup_epochs
         order = torch.randperm(len(views), generator=net.generator).to(views.device)
         views, targets = mixup(views, targets.repeat(2, 1), lam, order)
         logits = own(views).float()
-        labelled = torch.arange(len(views), device=views.device) % len(batch)
-        labelled = labelled < n_labelled
         log_p = logits.log_softmax(dim=1)
-        cross_entropy = -(targets * log_p).sum(dim=1)
-        loss = cross_entropy[labelled].mean() + uniform_penalty(logits)
+        # (2, n): two views of the labelled samples, then of the others.
+        cross_entropy = -(targets * log_p).sum(dim=1).view(2, -1)
+        loss = cross_entropy[:, :n_labelled].mean() + uniform_penalty(logits)
         weight = self.weight_u * self._rampup(done)
         if weight and n_labelled < len(batch):
-            square = (log_p.exp() - targets).square().mean(dim=1)
-            loss = loss + weight * square[~labelled].mean()
+            square = (log_p.exp() - targets).square().mean(dim=1).view(2, -1)
+            loss = loss + weight * square[:, n_labelled:].mean()
         return loss
 
     def clean_probability(self, dynamics):  # noqa: D102

@@ -51,8 +51,8 @@ class _Corrected(Loss):
     def __init__(
         self,
         transition_matrix="auto",
-        method="confident_joint",
-        begin=1 / 3,
+        method="votes",
+        begin=0.1,
         percentile=97.0,
         storage="float32",
     ):
@@ -158,12 +158,12 @@ class Forward(_Corrected):
     transition_matrix : "auto" or array-like of shape (n_classes, n_classes)
         Probability of each label (column) for each true class (row), in the sorted
         order of the classes. "auto", the default, estimates it during training.
-    method : {"confident_joint", "votes", "anchor"}, default="confident_joint"
+    method : {"votes", "confident_joint", "anchor"}, default="votes"
         How "auto" estimates: see
         :func:`sknoisy.scores.estimate_transition_matrix`.
-    begin : float, default=1/3
+    begin : float, default=0.1
         Share of the epochs that are trained with cross-entropy before "auto"
-        estimates, in (0, 1].
+        estimates, in (0, 1]; at least one epoch.
     percentile : float, default=97.0
         Of the method "anchor".
     storage : {"float32", "float16"} or int, default="float32"
@@ -218,12 +218,12 @@ class Backward(_Corrected):
     transition_matrix : "auto" or array-like of shape (n_classes, n_classes)
         Probability of each label (column) for each true class (row), in the sorted
         order of the classes. "auto", the default, estimates it during training.
-    method : {"confident_joint", "votes", "anchor"}, default="confident_joint"
+    method : {"votes", "confident_joint", "anchor"}, default="votes"
         How "auto" estimates: see
         :func:`sknoisy.scores.estimate_transition_matrix`.
-    begin : float, default=1/3
+    begin : float, default=0.1
         Share of the epochs that are trained with cross-entropy before "auto"
-        estimates, in (0, 1].
+        estimates, in (0, 1]; at least one epoch.
     percentile : float, default=97.0
         Of the method "anchor".
     storage : {"float32", "float16"} or int, default="float32"
