@@ -138,6 +138,7 @@ def test_joint_loss_gradient():
 
 def test_the_forget_rate_rises():
     method = Selection(2, "coteaching", forget_rate=0.4, ramp_epochs=4, lam=0.9)
+    method.start(10, 2, "cpu")
     shares = []
     for epoch in range(2, 9):
         method.on_epoch(epoch, 9)
@@ -146,7 +147,7 @@ def test_the_forget_rate_rises():
     # "auto" is the estimate; nothing is forgotten before there is one.
     method.forget_rate, method.noise_rate = "auto", 0.5
     assert method.remembered == 0.5
-    method.noise_rate = float("nan")
+    method.noise_rate = np.nan
     assert method.remembered == 1.0
 
 
@@ -231,7 +232,7 @@ def dividemix(**params):
     method.on_epoch(1, 10)
     method.noise_rate = method.noise_concentration = 0.0
     method.n_classes = 10
-    method._resolve()
+    method.settings = method.resolved()
     return method
 
 
@@ -248,14 +249,23 @@ def test_settings_follow_the_estimated_noise():
     method = dividemix(
         p_threshold="auto", loss_history="auto", confidence_penalty="auto"
     )
-    assert (method.threshold, method.n_averaged) == (0.5, 1)
-    method.noise_rate, method.noise_concentration = 0.85, 0.0
-    method._resolve()
-    assert (method.threshold, method.n_averaged) == (0.6, 5)
-    assert not method.penalizes_confidence
-    method.noise_concentration = 0.6
-    method._resolve()
-    assert method.penalizes_confidence and method.weight_u == 0
+    settings = []
+    for rate, concentration in [(0.45, 0.0), (0.85, 0.0), (0.3, 0.6)]:
+        method.noise_rate, method.noise_concentration = rate, concentration
+        settings.append(tuple(method.resolved().values()))
+    assert settings == [(25, 0.5, 1, False), (50, 0.6, 5, False), (0, 0.5, 1, True)]
+
+
+def test_settings_that_were_auto_are_exposed(digits):
+    X, y = digits[0].reshape(300, -1), digits[1]
+    noisy = symmetric_exclusive(y, rate=0.5, random_state=0).y
+    clf = small("coteaching").fit(X, noisy)
+    assert clf.forget_rate_ == clf.noise_rate_ > 0.2
+    assert small("coteaching", forget_rate=0.2).fit(X, noisy).forget_rate_ == 0.2
+    clf = small("mentornet").fit(X, noisy)
+    assert clf.percentile_ == pytest.approx(100 * (1 - clf.noise_rate_))
+    assert small("elr+").fit(X, noisy).lam_ == 3.0
+    assert small("dividemix", lambda_u=7.0).fit(X, noisy).lambda_u_ == 7.0
 
 
 def test_weight_of_unlabelled_samples_rises():

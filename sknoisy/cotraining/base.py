@@ -1,5 +1,7 @@
 """What methods of several networks share: the net, the method and the classifier."""
 
+import math
+
 import numpy as np
 import torch
 from scipy.special import log_softmax, logsumexp, softmax
@@ -49,6 +51,7 @@ class CoTraining:
         """Begin a training: create the state."""
         self.n_classes = n_classes
         self.state_ = {"noise": torch.full((2,), torch.nan, device=device)}
+        self.noise_rate = self.noise_concentration = math.nan
         order = torch.randperm(n_samples, generator=torch.Generator().manual_seed(0))
         self._half = (order % 2).to(device)
 
@@ -135,6 +138,10 @@ class CoTraining:
     def after_step(self, net, progress):
         """Hear that a step is done; `progress` is the share of steps done."""
 
+    def resolved(self):
+        """Return parameters that may be "auto", by name, as what they stand for."""
+        return {}
+
     def estimated_rate(self, clean_probability):
         """Return the estimated share of wrong labels, a float."""
         return float(self.state_["noise"][0])
@@ -219,6 +226,8 @@ class EnsembleClassifier(TorchClassifier):
         super()._finish(training, classes, architecture)
         self.clean_proba_ = training.loss.clean_probability(training.dynamics)
         self.noise_rate_ = training.loss.estimated_rate(self.clean_proba_)
+        for name, value in training.loss.resolved().items():
+            setattr(self, f"{name}_", value)
         return self
 
     def _logits(self, X):

@@ -121,14 +121,14 @@ rampup_epochs
 
     def before_epoch(self, net):  # noqa: D102
         super().before_epoch(net)
-        self._resolve()
+        self.settings = self.resolved()
         if self.is_warmup:
             return
         codes = net.data.codes
         logits = torch.from_numpy(net.predict()).to(codes.device)
         net.observe(logits, codes, torch.arange(len(codes), device=codes.device))
         self._losses.append(given_losses(logits, codes).cpu().numpy())
-        history = list(self._losses)[-self.n_averaged :]
+        history = list(self._losses)[-self.settings["loss_history"] :]
         clean = [gmm_clean_probability(one) for one in np.mean(history, axis=0).T]
         self.state_["clean_proba"].copy_(torch.from_numpy(np.stack(clean, axis=1)))
         self.splits = [self._split(clean[1 - k], net.generator) for k in (0, 1)]
@@ -139,7 +139,7 @@ rampup_epochs
 
     def warmup_losses(self, logits, target):  # noqa: D102
         losses = super().warmup_losses(logits, target)
-        if not self.penalizes_confidence:
+        if not self.settings["confidence_penalty"]:
             return losses
         log_p = logits.log_softmax(dim=2)
         return losses + (log_p.exp() * log_p).sum(dim=2)
@@ -159,7 +159,7 @@ rampup_epochs
         # (2, n): two views of the labelled samples, then of the others.
         cross_entropy = -(targets * log_p).sum(dim=1).view(2, -1)
         loss = cross_entropy[:, :n_labelled].mean() + uniform_penalty(logits)
-        weight = self.weight_u * self._rampup(done)
+        weight = self.settings["lambda_u"] * self._rampup(done)
         if weight and n_labelled < len(batch):
             square = (log_p.exp() - targets).square().mean(dim=1).view(2, -1)
             loss = loss + weight * square[:, n_labelled:].mean()
@@ -184,24 +184,19 @@ rampup_epochs
             targets.append((2 * probs[n_labelled:] + first + second) / 4)
         return sharpen(torch.cat(targets), self.temperature)
 
-    def _resolve(self):
-        """Turn "auto" into values, by the estimate of the noise."""
+    def resolved(self):  # noqa: D102
         known = not math.isnan(self.noise_rate)
         rate = self.noise_rate if known else 0.0
         concentration = self.noise_concentration if known else 0.0
-        extreme = rate > EXTREME
-        self.weight_u = self.lambda_u
-        if self.lambda_u == "auto":
-            self.weight_u = lambda_u_for(rate, concentration, self.n_classes)
-        self.threshold = self.p_threshold
-        if self.p_threshold == "auto":
-            self.threshold = 0.6 if extreme else 0.5
-        self.n_averaged = self.loss_history
-        if self.loss_history == "auto":
-            self.n_averaged = 5 if extreme else 1
-        self.penalizes_confidence = self.confidence_penalty
-        if self.confidence_penalty == "auto":
-            self.penalizes_confidence = concentration > CONCENTRATED
+        extreme, asymmetric = rate > EXTREME, concentration > CONCENTRATED
+        automatic = {
+            "lambda_u": lambda_u_for(rate, concentration, self.n_classes),
+            "p_threshold": 0.6 if extreme else 0.5,
+            "loss_history": 5 if extreme else 1,
+            "confidence_penalty": asymmetric,
+        }
+        given = {name: getattr(self, name) for name in automatic}
+        return {k: automatic[k] if v == "auto" else v for k, v in given.items()}
 
     def _rampup(self, done):
         """Return the share of lambda_u that holds when a share of an epoch is done."""
@@ -212,7 +207,8 @@ rampup_epochs
         order = torch.randperm(len(clean), generator=generator)
         clean = torch.from_numpy(clean)[order]
         least = max(1, int(LEAST * len(clean)))
-        threshold = min(self.threshold, clean.topk(least).values[-1].item())
+        threshold = self.settings["p_threshold"]
+        threshold = min(threshold, clean.topk(least).values[-1].item())
         labelled = clean >= threshold
         return order[labelled], order[~labelled]
 
@@ -346,6 +342,8 @@ callbacks, verbose, random_state
         networks' mixtures before the last epoch.
     noise_rate_ : float
         Estimated share of wrong labels, by the networks' votes in the warm-up.
+    lambda_u_, p_threshold_, loss_history_, confidence_penalty_
+        What these parameters were, where they are "auto".
     label_quality_, training_loss_, loss_state_, history_, n_features_in_
         As in :class:`~sknoisy.NoisyRobustClassifier`, of the networks' mean
         probabilities before each epoch.

@@ -65,15 +65,20 @@ class ELRPlus(CoTraining):
 
     def before_epoch(self, net):  # noqa: D102
         super().before_epoch(net)
-        hard = self.n_classes >= MANY_CLASSES
-        asymmetric = self.noise_concentration > CONCENTRATED
-        self.weight, self.momentum = self.lam, self.beta
-        if self.lam == "auto":
-            self.weight = 7.0 if hard else 1.0 if asymmetric else 3.0
-        if self.beta == "auto":
-            self.momentum = 0.9 if hard or asymmetric else 0.7
+        settings = self.resolved()
+        self.weight, self.momentum = settings["lam"], settings["beta"]
         if not self.is_warmup and self._averages is None:
             self._averages = copy.deepcopy(net.module_).train().requires_grad_(False)
+
+    def resolved(self):  # noqa: D102
+        many = self.n_classes >= MANY_CLASSES
+        asymmetric = self.noise_concentration > CONCENTRATED
+        lam, beta = self.lam, self.beta
+        if lam == "auto":
+            lam = 7.0 if many else 1.0 if asymmetric else 3.0
+        if beta == "auto":
+            beta = 0.9 if many or asymmetric else 0.7
+        return {"lam": lam, "beta": beta}
 
     def loss(self, net, index, batch):  # noqa: D102
         view = net.view(batch)
@@ -153,6 +158,8 @@ compile, callbacks, verbose, random_state
         Gaussians of `training_loss_`.
     noise_rate_ : float
         Estimated share of wrong labels, by the networks' votes in the warm-up.
+    lam_, beta_ : float
+        What `lam` and `beta` were, where they are "auto".
     label_quality_, training_loss_, loss_state_, history_, n_features_in_
         As in :class:`~sknoisy.NoisyRobustClassifier`, of the averaged networks' mean
         probabilities. `loss_state_` has the targets.

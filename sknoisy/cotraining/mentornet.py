@@ -1,5 +1,7 @@
 """MentorNet's predefined curriculum: weights of samples by their loss."""
 
+import math
+
 import torch
 
 from sknoisy.cotraining.base import CoTraining, EnsembleClassifier, given_losses
@@ -82,12 +84,16 @@ class Curriculum(CoTraining):
         kept = order[:n_kept]
         return (weights[kept] * losses[kept]).mean()
 
+    def resolved(self):  # noqa: D102
+        percentile = self.percentile
+        if percentile == "auto":  # all count before there is an estimate
+            wrong = 0.0 if math.isnan(self.noise_rate) else self.noise_rate
+            percentile = 100 * (1 - wrong)
+        return {"percentile": percentile}
+
     def _threshold(self, losses):
         """Return the moving average of the percentile, with this batch."""
-        percentile = self.percentile
-        if percentile == "auto":
-            percentile = 100 * (1 - self.noise_rate)
-        now = losses.detach().quantile(percentile / 100)
+        now = losses.detach().quantile(self.resolved()["percentile"] / 100)
         average = self.state_["threshold"]
         average.copy_(torch.where(average.isnan(), now, now.lerp(average, self.decay)))
         return average
@@ -125,6 +131,8 @@ compile, callbacks, verbose, random_state
         Gaussians of `training_loss_`.
     noise_rate_ : float
         Estimated share of wrong labels, by the network's votes in the warm-up.
+    percentile_ : float
+        What `percentile` was, where it is "auto".
     label_quality_, training_loss_, loss_state_, history_, n_features_in_
         As in :class:`~sknoisy.NoisyRobustClassifier`.
 

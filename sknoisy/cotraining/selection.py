@@ -1,5 +1,7 @@
 """Two networks that choose samples by their loss: co-teaching, co-teaching+, JoCoR."""
 
+import math
+
 import torch
 
 from sknoisy.cotraining.base import CoTraining, EnsembleClassifier, given_losses
@@ -119,24 +121,23 @@ class Selection(CoTraining):
     @property
     def remembered(self):
         """Share of a batch that is trained on, in this epoch."""
-        rate = self.noise_rate if self.forget_rate == "auto" else self.forget_rate
-        if rate != rate:  # not estimated yet
-            return 1.0
+        rate = self.resolved()["forget_rate"]
         return 1 - rate * min(1.0, (self.epochs_after_warmup + 1) / self.ramp_epochs)
 
-    @property
-    def weight(self):
-        """Weight of the disagreement, with "auto" resolved."""
-        if self.lam == "auto":
-            return 0.65 if self.noise_rate > 0.65 else 0.9
-        return self.lam
+    def resolved(self):  # noqa: D102
+        rate, lam = self.forget_rate, self.lam
+        if rate == "auto":  # nothing is forgotten before there is an estimate
+            rate = 0.0 if math.isnan(self.noise_rate) else self.noise_rate
+        if lam == "auto":
+            lam = 0.65 if self.noise_rate > 0.65 else 0.9
+        return {"forget_rate": rate, "lam": lam}
 
     def loss(self, net, index, batch):  # noqa: D102
         logits = net.module_(net.view(batch)).float()
         target = net.data.codes[index]
         net.observe(logits, target, index)
         if self.variant == "jocor":
-            losses = joint_loss(logits, target, self.weight)
+            losses = joint_loss(logits, target, self.resolved()["lam"])
             return _mean(losses, small_losses(losses, self.remembered))
         disagreeing = self.variant == "coteaching+"
         return exchange_loss(logits, target, self.remembered, disagreeing)
@@ -186,6 +187,8 @@ compile, callbacks, verbose, random_state
         Gaussians of `training_loss_`.
     noise_rate_ : float
         Estimated share of wrong labels, by the networks' votes in the warm-up.
+    forget_rate_, lam_ : float
+        What `forget_rate` and `lam` were, where they are "auto".
     label_quality_, training_loss_, loss_state_, history_, n_features_in_
         As in :class:`~sknoisy.NoisyRobustClassifier`, of the networks' mean
         probabilities.
