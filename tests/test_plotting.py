@@ -142,7 +142,7 @@ def test_errors(found):
     ):
         with pytest.raises(NotFittedError):
             display.from_estimator(LabelErrorDetector(LogisticRegression()), *args)
-    with pytest.raises(ValueError, match=r"X of shape \(300, 64\).*shows images"):
+    with pytest.raises(ValueError, match=r"X of shape \(300, 64\).*only images can"):
         LabelErrorDisplay.from_estimator(detector, X.reshape(300, -1), y)
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
         LabelErrorDisplay.from_estimator(detector, X[:200], y)
