@@ -5,7 +5,12 @@ import torch
 
 from sknoisy.inputs import InputSpec, is_paths
 
-BLUE, ORANGE = "#0072B2", "#D55E00"  # of Okabe and Ito
+# Of Okabe and Ito, whose yellow is darkened for white paper, and two more.
+BLUE, ORANGE, GREEN = "#0072B2", "#D55E00", "#009E73"
+PALETTE = [BLUE, ORANGE, GREEN, "#CC79A7", "#000000", "#E69F00", "#56B4E9"]
+PALETTE += ["#882255", "#999999", "#D9C800"]
+DASHES = ["-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1))]
+MARKERS = "o^sDvP*X<>"
 
 
 def pyplot():
@@ -23,9 +28,9 @@ def as_images(X, positions, channels, image_size):
     """Return some images as (n, H, W) or (n, H, W, C), floats in [0, 1]."""
     if not is_paths(X) and np.ndim(X) < 3:
         raise ValueError(
-            f"X of shape {np.shape(X)} is not valid: only images can be shown, (n, H, W), "
-            "(n, H, W, C), (n, C, H, W) or paths. Reshape X, or pass the images that "
-            "its rows come from."
+            f"X of shape {np.shape(X)} is not valid: only images can be shown, "
+            "(n, H, W), (n, H, W, C), (n, C, H, W) or paths. Reshape X, or pass the "
+            "images that its rows come from."
         )
     if len(positions) == 0:
         return np.empty((0, 1, 1))
@@ -37,7 +42,8 @@ def as_images(X, positions, channels, image_size):
 
 
 def show_image(ax, image):
-    """Draw an image, (H, W) or (H, W, C) in [0, 1], without axes."""
+    """Draw an image, (H, W) or (H, W, C) in [0, 1], without ticks."""
     smooth = "nearest" if max(image.shape[:2]) < 64 else "auto"
     ax.imshow(image, cmap="gray", vmin=0, vmax=1, interpolation=smooth)
-    ax.axis("off")
+    ax.set(xticks=[], yticks=[])
+    ax.spines[:].set_visible(False)
