@@ -8,7 +8,8 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from sknoisy.base import split_pipeline
-from sknoisy.classifier import NoisyRobustClassifier
+from sknoisy.base_classifier import TorchClassifier
+from sknoisy.encoders import load_numpy_state, numpy_state
 from sknoisy.features import LazyFeatures, TrainedEncoder
 from sknoisy.inputs import as_inputs
 from sknoisy.parameters import check_integer
@@ -254,18 +255,16 @@ def _features(estimator, X):
         return _features(inner, X)
     if isinstance(last, SSLPretrainer):
         X = last.transform(X)
-    elif isinstance(last, NoisyRobustClassifier):
+    elif isinstance(last, TorchClassifier):
         X = _encoder(last).transform(X.inputs if isinstance(X, LazyFeatures) else X)
     return np.asarray(X).reshape(len(X), -1)
 
 
 def _encoder(classifier):
     """Return the encoder of a fitted classifier."""
-    blueprint = classifier._architecture.blueprint
-    state = {
-        name.removeprefix("encoder."): values
-        for name, values in classifier.state_dict_.items()
-        if name.startswith("encoder.")
-    }
-    n_features = blueprint.build().n_features
-    return TrainedEncoder(blueprint, state, n_features, classifier.device)
+    architecture = classifier._architecture
+    network = architecture.build()
+    load_numpy_state(network, classifier.state_dict_)
+    encoder, device = network.encoder, classifier.device
+    state = numpy_state(encoder)
+    return TrainedEncoder(architecture.blueprint, state, encoder.n_features, device)
