@@ -16,7 +16,8 @@ from sknoisy.parameters import check_integer
 from sknoisy.plotting.base import MARKERS, PALETTE, pyplot
 from sknoisy.pretrainer import SSLPretrainer
 
-NAMED_CLASSES = 30  # beyond that, the legend would be higher than the figure
+NAMED_CLASSES = 30  # beyond that, markers are hard to tell apart
+LEGEND_ROWS = 15  # more would be higher than the figure
 
 
 class EmbeddingDisplay:
@@ -212,8 +213,13 @@ class EmbeddingDisplay:
         axes[0].set_ylabel(f"{self.name} 2")
         if named:
             entries = axes[0].get_legend_handles_labels()
-            place = {"loc": "outside right center", "frameon": False}
-            figure.legend(*entries, markerscale=2.5, **place)
+            figure.legend(
+                *entries,
+                loc="outside right center",
+                ncols=-(-len(classes) // LEGEND_ROWS),
+                markerscale=2.5,
+                frameon=False,
+            )
         self.axes_, self.figure_ = axes, figure
         return self
 
