@@ -12,6 +12,7 @@ from sklearn.preprocessing import StandardScaler
 
 from sknoisy import (
     ContrastiveFineTuner,
+    CoTeachingClassifier,
     LabelErrorDetector,
     LazyFeatures,
     NoisyRobustClassifier,
@@ -237,6 +238,17 @@ def test_embedding_takes_any_estimator(digits):
     plain = make_pipeline(StandardScaler(), LogisticRegression()).fit(vectors, y)
     scaled = PCA(2).fit_transform(StandardScaler().fit_transform(vectors))
     np.testing.assert_allclose(points(plain, vectors), scaled, atol=1e-3)
+
+
+def test_displays_of_two_networks(digits):
+    X, y = digits[0].reshape(300, -1), digits[1]
+    clf = CoTeachingClassifier(max_epochs=2, random_state=0).fit(X, y)
+    display = EmbeddingDisplay.from_estimator(
+        clf, X, y, refined=clf.predict(X), n_samples=40, random_state=0
+    )
+    assert np.isfinite(display.points).all() and len(display.axes_) == 2
+    losses = LossMixtureDisplay.from_estimator(clf).losses
+    np.testing.assert_array_equal(losses, clf.training_loss_)
 
 
 def test_embedding_of_many_classes_and_few_samples():
