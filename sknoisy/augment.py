@@ -10,11 +10,13 @@ from sknoisy.imageops import (
     blur_matrix,
     color_jitter,
     crop_boxes,
+    cut_out,
     jitter_factors,
     luma,
     resize_matrix,
 )
-from sknoisy.parameters import Method, check_real
+from sknoisy.parameters import Method, check_integer, check_real
+from sknoisy.randaugment import rand_augment
 
 
 class Views(Method):
@@ -194,7 +196,7 @@ class ImageViews(Views):
             gray = (draw.uniform(len(batch), 1, 1, 1) < self.gray).float()
             batch = torch.lerp(batch, luma(batch).expand_as(batch), gray)
         if self.cutout:
-            batch = self._cut_out(draw, batch)
+            batch = cut_out(batch, draw, self.cutout)
         return batch
 
     def _geometry(self, draw, height, width):
@@ -220,15 +222,56 @@ class ImageViews(Views):
             columns = blur_matrix(sigma, width) @ columns
         return rows, columns
 
-    def _cut_out(self, draw, batch):
-        inside = draw.zeros()[:, None, None, None] == 0
-        for dim in (2, 3):
-            size = batch.shape[dim]
-            center = draw.uniform(draw.n, 1) * size
-            pixel = torch.arange(size, device=batch.device) + 0.5
-            near = (pixel - center).abs() < self.cutout * size / 2
-            inside = inside & near.view(-1, 1, *((size, 1) if dim == 2 else (1, size)))
-        return batch.masked_fill(inside, 0.5)
+
+class RandAugment(Views):
+    """A few operations drawn for each image, all of one strength.
+
+    Of these 14: identity, shear and shift along either axis, rotation, brightness,
+    colour, contrast, sharpness, fewer bits, inverted highlights, stretched contrast and
+    equalised histogram.
+
+    Parameters
+    ----------
+    n_operations : int, default=2
+        How many are applied to an image, one after the other.
+    magnitude : float, default=9
+        Their strength, in [0, 30].
+    cutout : float, default=0.0
+        Side of a square that is then set to mid-grey, as a share of the image's side.
+
+    Notes
+    -----
+    The operations, their ranges and the defaults, which the authors give for ImageNet,
+    are torchvision's. Geometry is bilinear, there nearest by default.
+
+    References
+    ----------
+    Cubuk, Zoph, Shlens and Le, RandAugment: Practical Automated Data Augmentation with
+    a Reduced Search Space, CVPR Workshops 2020.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sknoisy.augment import RandAugment
+    >>> images, generator = torch.rand(8, 3, 32, 32), torch.Generator().manual_seed(0)
+    >>> RandAugment(cutout=0.5)(images, generator).shape
+    torch.Size([8, 3, 32, 32])
+    """
+
+    def __init__(self, n_operations=2, magnitude=9, cutout=0.0):
+        self.n_operations = n_operations
+        self.magnitude = magnitude
+        self.cutout = cutout
+
+    def check(self):  # noqa: D102
+        check_integer("n_operations", self.n_operations, low=0)
+        check_real("magnitude", self.magnitude, "[0, 30]")
+        check_real("cutout", self.cutout, "[0, 1)")
+
+    def __call__(self, batch, generator):  # noqa: D102
+        draw = Draw(batch, generator)
+        batch = rand_augment(draw, batch, self.n_operations, self.magnitude / 30)
+        return cut_out(batch, draw, self.cutout) if self.cutout else batch
 
 
 def resolve_views(views, spec, strength):
@@ -240,9 +283,9 @@ def resolve_views(views, spec, strength):
         The parameter.
     spec : InputSpec
         What the samples are.
-    strength : {"strong", "weak"}
-        Strong views, for self-supervised learning, or weak ones, for
-        classification: what "auto" stands for.
+    strength : {"strong", "weak", "randaugment"}
+        What "auto" stands for: strong views, for self-supervised learning, weak ones,
+        for classification, or RandAugment, for what is to be restored.
 
     Returns
     -------
@@ -252,7 +295,9 @@ def resolve_views(views, spec, strength):
         mild crops and brightness, but no flips, which would make other characters.
         Grey images are not flipped either. Up to 64 pixels: the views of SimCLR
         for CIFAR (strong), or padding crop and flip (weak). Larger images: those
-        for ImageNet, with blur (strong), or resized crop and flip (weak).
+        for ImageNet, with blur (strong), or resized crop and flip (weak). With
+        "randaugment", images of 16 pixels or more get :class:`RandAugment` with a
+        cutout of half the side, and all else the strong views.
     """
     if isinstance(views, str) and views == "auto":
         return _automatic(spec, strength)
@@ -264,17 +309,20 @@ def resolve_views(views, spec, strength):
             "of Views, such as ImageViews or VectorViews."
         )
     views.check()
-    if isinstance(views, {"image": VectorViews, "vector": ImageViews}[spec.kind]):
+    others = {"image": VectorViews, "vector": (ImageViews, RandAugment)}[spec.kind]
+    if isinstance(views, others):
         raise ValueError(f"views={views!r} is not valid: X holds {spec.kind}s.")
     return views
 
 
 def _automatic(spec, strength):
-    strong = strength == "strong"
+    strong = strength != "weak"
     if spec.kind == "vector":
         return VectorViews() if strong else NoViews()
     channels, *size = spec.shape
     side = min(size)
+    if strength == "randaugment" and side >= 16:
+        return RandAugment(cutout=0.5)
     flip = 0.5 if channels > 1 and side >= 16 else 0.0
     still = {"jitter": None, "gray": 0.0, "flip": flip}
     if side < 16:

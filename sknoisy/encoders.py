@@ -304,7 +304,7 @@ class Blueprint:
         else:
             encoder = build_encoder(self.encoder, shape, self.weights, generator)
         module = nn.Sequential(Normalize(self.spec), encoder)
-        module.n_features = encoder.n_features
+        module.n_features, module.spec = encoder.n_features, self.spec
         return module.to(memory_format=torch.channels_last)
 
     def __str__(self):

@@ -201,3 +201,25 @@ def rotate_hue(images, turns):
     k = sector + origin
     k = k - 6 * (k / 6).floor()  # torch.remainder takes five times as long
     return value - chroma * torch.minimum(k, 4 - k).clamp(0, 1)
+
+
+def cut_out(images, draw, share):
+    """Set a square of each image to mid-grey, centred anywhere in the image.
+
+    Parameters
+    ----------
+    images : tensor of shape (n, C, H, W)
+        Values in [0, 1].
+    draw : Draw
+        Source of randomness.
+    share : float
+        Side of the square, as a share of the image's sides.
+    """
+    inside = draw.zeros()[:, None, None, None] == 0
+    for dim in (2, 3):
+        size = images.shape[dim]
+        center = draw.uniform(draw.n, 1) * size
+        pixel = torch.arange(size, device=images.device) + 0.5
+        near = (pixel - center).abs() < share * size / 2
+        inside = inside & near.view(-1, 1, *((size, 1) if dim == 2 else (1, size)))
+    return images.masked_fill(inside, 0.5)

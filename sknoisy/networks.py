@@ -25,6 +25,10 @@ class Normalize(nn.Module):
     def forward(self, x):  # noqa: D102
         return (x - self.mean) / self.std
 
+    def inverse(self, x):
+        """Bring features or channels back to where they were."""
+        return x * self.std + self.mean
+
 
 class MLP(nn.Sequential):
     """Two hidden layers with batch normalisation, for vectors.

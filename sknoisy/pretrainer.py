@@ -37,8 +37,8 @@ class SSLPretrainer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TorchEsti
     Parameters
     ----------
     method : str or SelfSupervised, default="simclr"
-        What is learned: "barlow_twins", "byol", "moco", "simclr" or "vicreg",
-        which learn without labels, or "supcon", which learns from y;
+        What is learned: "barlow_twins", "byol", "moco", "restoration", "simclr" or
+        "vicreg", which learn without labels, or "supcon", which learns from y;
         ``method__temperature`` and the like reach its parameters.
     encoder : str or callable, default="auto"
         "auto" ("mlp" for vectors, "convnet" for images), "mlp", "convnet",
@@ -94,6 +94,9 @@ class SSLPretrainer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TorchEsti
     ----------
     encoder_ : TrainedEncoder
         The encoder, its weights as NumPy arrays.
+    heads_ : dict of str to ndarray
+        Weights of the method's heads, if it keeps them, as "restoration" does; else
+        empty.
     history_ : list of dict
         For each epoch "train_loss", "lr" (at its end) and "dur" (seconds).
     n_features_in_ : int
@@ -213,10 +216,10 @@ class SSLPretrainer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TorchEsti
         labels = self._labels(inputs, y, **weights)
         memory = check_memory(self.memory)
         if not isinstance(memory, Memory) or memory.location is None:
-            encoder, history = self._pretrain(inputs, trained, labels)
+            learned = self._pretrain(inputs, trained, labels)
         else:
-            encoder, history = self._cached(memory, inputs, trained, labels)
-        return self._keep(encoder, history)
+            learned = self._cached(memory, inputs, trained, labels)
+        return self._keep(*learned)
 
     def transform(self, X):
         """Return the features of samples.
@@ -280,7 +283,7 @@ class SSLPretrainer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TorchEsti
         return cached(plain, inputs, trained, labels, stamps, reporting=self)
 
     def _pretrain(self, inputs, trained, labels, reporting=None):
-        """Return the trained encoder and the history."""
+        """Return the trained encoder, the heads that are kept, and the history."""
         reporting = reporting or self
         seeds = self._seeds(5)
         method = self._method()
@@ -314,7 +317,9 @@ class SSLPretrainer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TorchEsti
 
         def result():
             state = numpy_state(encoder)
-            return TrainedEncoder(blueprint, state, encoder.n_features), net.rows()
+            learned = TrainedEncoder(blueprint, state, encoder.n_features)
+            kept = nn.ModuleDict(heads if method.keeps_heads else {})
+            return learned, numpy_state(kept), net.rows()
 
         try:
             net.partial_fit(TrainingData(store.resident(settings.device)))
@@ -325,9 +330,9 @@ class SSLPretrainer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TorchEsti
             progress.close()
         return result()
 
-    def _keep(self, encoder, history):
+    def _keep(self, encoder, heads, history):
         encoder.device = self.device
-        self.encoder_, self.history_ = encoder, history
+        self.encoder_, self.heads_, self.history_ = encoder, heads, history
         self._n_features_out = encoder.n_features
         return self
 
@@ -343,5 +348,5 @@ class SSLPretrainer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TorchEsti
 
 
 def _pretrain_cached(pretrainer, inputs, trained, labels, stamps, reporting):
-    """Pre-train; a function of what the cache keys on."""
+    """Pre-train, heads included; a function of what the cache keys on."""
     return pretrainer._pretrain(inputs, trained, labels, reporting)

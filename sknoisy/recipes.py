@@ -100,8 +100,9 @@ def robust_feature_learning(random_state=None, **params):
     SGD's momentum is Nesterov's here.
 
     The paper is silent on the weight of the mutual information, the number of clusters,
-    the decoder, how alpha falls, and the classifier's own augmentation; it augments by
-    RandAugment. See :class:`~sknoisy.regularizers.ClusteringRegularizer`,
+    the decoder, how alpha falls, the classifier's own augmentation, and the numbers of
+    RandAugment, which its regularisers' views are. See
+    :class:`~sknoisy.regularizers.ClusteringRegularizer`,
     :class:`~sknoisy.regularizers.RestorationRegularizer` and
     :class:`~sknoisy.ProgressiveBootstrap` for what was chosen.
 

@@ -3,15 +3,34 @@ import sys
 
 import numpy as np
 import pytest
+import torch
+from sklearn.decomposition import PCA
+from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
-from sknoisy import LabelErrorDetector, LazyFeatures
+from sknoisy import (
+    ContrastiveFineTuner,
+    CoTeachingClassifier,
+    LabelErrorDetector,
+    LazyFeatures,
+    NoisyRobustClassifier,
+    PseudoLabelRefiner,
+    SSLPretrainer,
+)
 from sknoisy.noise import symmetric_exclusive
 from sknoisy.plotting import (
+    EmbeddingDisplay,
     LabelErrorDisplay,
     LabelQualityDisplay,
+    LossMixtureDisplay,
+    RefinementDisplay,
+    RestorationDisplay,
+    TrainingCurveDisplay,
     TransitionMatrixDisplay,
 )
+from sknoisy.scores import bmm_clean_probability, gaussian_mixture
 
 plt = pytest.importorskip("matplotlib.pyplot")
 
@@ -57,8 +76,6 @@ def test_sheet_shows_the_worst_labels(found):
 
 @pytest.mark.parametrize("layout", ["HW", "HWC", "CHW", "uint8", "tensor", "lazy"])
 def test_sheet_takes_any_images(layout, found):
-    import torch
-
     X, y, detector = found
     colour = np.stack([X, X / 2, X / 4], axis=-1)
     inputs = {
@@ -132,8 +149,6 @@ def test_quality_histogram(found):
 
 
 def test_errors(found):
-    from sklearn.exceptions import NotFittedError
-
     X, y, detector = found
     for display, args in (
         (LabelErrorDisplay, (X, y)),
@@ -142,12 +157,285 @@ def test_errors(found):
     ):
         with pytest.raises(NotFittedError):
             display.from_estimator(LabelErrorDetector(LogisticRegression()), *args)
-    with pytest.raises(ValueError, match=r"X of shape \(300, 64\).*shows images"):
+    with pytest.raises(ValueError, match=r"X of shape \(300, 64\).*only images can"):
         LabelErrorDisplay.from_estimator(detector, X.reshape(300, -1), y)
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
         LabelErrorDisplay.from_estimator(detector, X[:200], y)
     with pytest.raises(ValueError, match="n_images=0 is not valid"):
         LabelErrorDisplay.from_estimator(detector, X, y, n_images=0)
+
+
+# Features ----------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def refined(digits):
+    """Vectors, given and true labels, and a refiner that was fitted on them."""
+    X, y = digits[0].reshape(300, -1), digits[1]
+    given = symmetric_exclusive(y, 0.4, random_state=0).y
+    clf = NoisyRobustClassifier("ce", batch_size=32, random_state=0)
+    return X, given, y, PseudoLabelRefiner(clf, random_state=0).fit(X, given)
+
+
+def coloured(ax):
+    """Return the points of an axes, in their order, and the names of their classes."""
+    names = ax.get_legend_handles_labels()[1]
+    points, labels = [], []
+    for i, collection in enumerate(ax.collections):
+        points += [collection.get_offsets()]
+        labels += [names[i % len(names)]] * len(points[-1])
+    points = np.concatenate(points)
+    order = np.lexsort(points.T)
+    return points[order], np.array(labels)[order]
+
+
+def test_embedding_of_a_refiner(refined):
+    X, given, y, refiner = refined
+    settings = {"y_true": y, "n_samples": 100, "random_state": 0}
+    display = EmbeddingDisplay.from_estimator(refiner, X, given, **settings)
+    rows = display.positions
+    assert len(np.unique(rows)) == 100 and display.points.shape == (100, 2)
+    panels = {"given labels": given, "refined labels": refiner.labels_}
+    panels["true labels"] = y
+    order = np.lexsort(display.points.T)
+    for ax, (title, labels) in zip(display.axes_, panels.items(), strict=True):
+        assert ax.get_title() == title
+        points, classes = coloured(ax)
+        np.testing.assert_allclose(points, display.points[order])
+        np.testing.assert_array_equal(classes, labels[rows][order].astype(str))
+    again = EmbeddingDisplay.from_estimator(refiner, X, given, **settings)
+    np.testing.assert_array_equal(again.points, display.points)
+    assert "9" in drawn(display.figure_)
+
+
+def test_embedding_takes_any_estimator(digits):
+    X, y = digits
+    ssl = SSLPretrainer(max_epochs=1, random_state=0)
+    clf = NoisyRobustClassifier("ce", max_epochs=1, warmup_epochs=0, random_state=0)
+    frozen = NoisyRobustClassifier("ce", max_epochs=1, freeze_encoder=True)
+    pipe = make_pipeline(ssl, frozen).fit(X, y)
+    lazy = pipe[0].transform(X)
+    expected = PCA(2).fit_transform(lazy)
+
+    def points(estimator, X):
+        settings = {"n_samples": None, "embedding": PCA(2)}
+        display = EmbeddingDisplay.from_estimator(estimator, X, y, **settings)
+        np.testing.assert_array_equal(display.positions, np.arange(300))
+        assert display.axes_[0].get_xlabel() == "PCA 1"
+        return display.points
+
+    for estimator, inputs in (
+        (pipe, X),  # whose encoder was not trained further
+        (pipe[0], X),
+        (pipe[1], lazy),
+        (pipe[1], X),
+        (PseudoLabelRefiner(frozen, n_iterations=1).fit(lazy, y), lazy),
+    ):
+        np.testing.assert_allclose(points(estimator, inputs), expected, atol=1e-3)
+    tuned = points(make_pipeline(ssl, clf).fit(X, y), X)
+    assert np.abs(tuned - expected).max() > 0.1
+    vectors = X.reshape(300, -1)
+    plain = make_pipeline(StandardScaler(), LogisticRegression()).fit(vectors, y)
+    scaled = PCA(2).fit_transform(StandardScaler().fit_transform(vectors))
+    np.testing.assert_allclose(points(plain, vectors), scaled, atol=1e-3)
+
+
+def test_displays_of_two_networks(digits):
+    X, y = digits[0].reshape(300, -1), digits[1]
+    clf = CoTeachingClassifier(max_epochs=2, random_state=0).fit(X, y)
+    display = EmbeddingDisplay.from_estimator(
+        clf, X, y, refined=clf.predict(X), n_samples=40, random_state=0
+    )
+    assert np.isfinite(display.points).all() and len(display.axes_) == 2
+    losses = LossMixtureDisplay.from_estimator(clf).losses
+    np.testing.assert_array_equal(losses, clf.training_loss_)
+
+
+def test_embedding_of_many_classes_and_few_samples():
+    rng = np.random.default_rng(0)
+    many = EmbeddingDisplay.from_predictions(
+        rng.normal(size=(100, 5)), np.arange(100) % 50, embedding=PCA(2)
+    )
+    assert "49" not in drawn(many.figure_)
+    figure = plt.figure()
+    few = EmbeddingDisplay.from_predictions(
+        rng.normal(size=(6, 5)), list("aabbcc"), list("abcabc"), figure=figure
+    )
+    assert few.figure_ is figure and len(few.axes_) == 2
+    for i, ax in enumerate(few.axes_):
+        assert coloured(ax)[1].tolist() != coloured(few.axes_[1 - i])[1].tolist()
+
+
+# Restored images ---------------------------------------------------------------------
+
+
+def test_restored_images_of_a_pretrainer(digits):
+    X = digits[0]
+    ssl = SSLPretrainer("restoration", max_epochs=30, batch_size=50, random_state=0)
+    settings = {"n_images": 7, "random_state": 0}
+    display = RestorationDisplay.from_estimator(ssl.fit(X), X, **settings)
+    assert display.axes_.shape == (3, 7)
+    np.testing.assert_allclose(display.originals, X[:7])
+    assert np.abs(display.augmented - X[:7]).max() > 0.1
+    knows_nothing = ((X[:7] - X.mean()) ** 2).mean()
+    assert ((display.restored - X[:7]) ** 2).mean() < 0.6 * knows_nothing
+    again = RestorationDisplay.from_estimator(ssl, ssl.transform(X), **settings)
+    assert again.restored.shape == display.restored.shape
+    text = drawn(display.figure_)
+    assert "original" in text and "augmented" in text and "restored" in text
+
+
+def test_given_restored_images_are_clipped(colour):
+    images = colour[0][:3]
+    floats = torch.tensor(images / 255).permute(0, 3, 1, 2)
+    display = RestorationDisplay.from_predictions(images, floats, 3 * floats - 1)
+    np.testing.assert_allclose(display.originals, images / 255, atol=1e-6)
+    np.testing.assert_allclose(display.augmented, images / 255, atol=1e-6)
+    expected = (3 * (images / 255) - 1).clip(0, 1)
+    np.testing.assert_allclose(display.restored, expected, atol=1e-6)
+    assert display.axes_.shape == (3, 3)
+
+
+# Losses ------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def two_gaussians():
+    """Losses of 600 right and 300 wrong labels, and which are wrong."""
+    rng = np.random.default_rng(0)
+    losses = np.r_[rng.normal(0.5, 0.2, 600), rng.normal(3.0, 0.5, 300)]
+    return losses, np.arange(900) >= 600
+
+
+def test_loss_mixture(two_gaussians):
+    losses, is_wrong = two_gaussians
+    display = LossMixtureDisplay.from_predictions(losses, is_wrong=is_wrong)
+    text = drawn(display.figure_)
+    assert "right labels (600)" in text and "wrong labels (300)" in text
+    assert "probably right (67%)" in text and "probably wrong (33%)" in text
+    assert 1.0 < display.threshold < 2.0
+    split = losses >= display.threshold
+    np.testing.assert_array_equal(split, display.mixture.clean_probability < 0.5)
+    bars = display.ax_.patches
+    assert sum(bar.get_height() for bar in bars) == 900
+    # The curves count labels a bar, too: both have the area of all labels.
+    width = bars[0].get_width()
+    areas = [np.trapezoid(c.get_ydata(), c.get_xdata()) for c in display.ax_.lines[:2]]
+    assert sum(areas) == pytest.approx(900 * width, rel=0.02)
+
+
+def test_loss_mixture_of_betas_and_given_ones(two_gaussians):
+    losses, _ = two_gaussians
+    _, ax = plt.subplots()
+    betas = LossMixtureDisplay.from_predictions(losses, mixture="bmm", ax=ax)
+    assert betas.ax_ is ax
+    clean = bmm_clean_probability(losses)
+    np.testing.assert_array_equal(betas.mixture.clean_probability, clean)
+    assert betas.threshold == losses[clean < 0.5].min()
+    given = gaussian_mixture(losses, max_iter=50)
+    assert LossMixtureDisplay.from_predictions(losses, mixture=given).mixture is given
+
+
+def test_equal_losses_are_no_mixture():
+    display = LossMixtureDisplay.from_predictions([1.0, 1.0, 1.0])
+    assert display.threshold is None and "split" not in drawn(display.figure_)
+
+
+def test_losses_of_estimators(digits):
+    X, y = digits[0].reshape(300, -1), digits[1]
+    clf = NoisyRobustClassifier("ce", max_epochs=3, random_state=0)
+    pipe = make_pipeline(StandardScaler(), clf).fit(X, y)
+    display = LossMixtureDisplay.from_estimator(pipe)
+    np.testing.assert_array_equal(display.losses, pipe[-1].training_loss_)
+    ssl = SSLPretrainer("supcon", max_epochs=1)
+    tuner = ContrastiveFineTuner(clf, ssl, random_state=0).fit(X, y)
+    display = LossMixtureDisplay.from_estimator(tuner, is_wrong=y == 3)
+    np.testing.assert_array_equal(display.losses, tuner.losses_)
+    clean = display.mixture.clean_probability
+    np.testing.assert_array_equal(clean, tuner.clean_proba_)
+
+
+# Iterations and epochs ---------------------------------------------------------------
+
+
+def test_refinement(refined):
+    _, given, y, refiner = refined
+    display = RefinementDisplay.from_estimator(refiner, given, y_true=y)
+    expected = [row["agreement"] for row in refiner.history_]
+    np.testing.assert_allclose(display.agreement, [1, *expected])
+    assert display.accuracy[0] == pytest.approx((given == y).mean())
+    assert display.accuracy[-1] == pytest.approx((refiner.labels_ == y).mean())
+    assert display.refined[-1] == pytest.approx(refiner.refined_.mean())
+    assert f"{display.accuracy[-1]:.1%}" in drawn(display.figure_)
+    assert len(display.ax_.lines) == 3
+    alone = RefinementDisplay.from_estimator(refiner, given)
+    assert alone.accuracy is None and len(alone.ax_.lines) == 2
+
+
+def test_refinement_of_no_iterations():
+    clf = NoisyRobustClassifier("ce", max_epochs=1)
+    X, y = np.random.default_rng(0).normal(size=(20, 3)), np.arange(20) % 2
+    refiner = PseudoLabelRefiner(clf, warmup_epochs=1, n_iterations=0).fit(X, y)
+    assert RefinementDisplay.from_estimator(refiner, y).agreement.tolist() == [1.0]
+
+
+def test_training_curves():
+    curves = {"ce": [0.2, 0.9, 0.4], "elr": np.array([0.1, 0.5])}
+    display = TrainingCurveDisplay.from_predictions(curves)
+    text = drawn(display.figure_)
+    assert "ce: best 0.900, last 0.400" in text and "elr: best 0.500, last 0" in text
+    assert display.ax_.get_ylabel() == "Test accuracy"
+    np.testing.assert_array_equal(display.lines_[0].get_xdata(), [1, 2, 3])
+    best, last = display.ax_.lines[1:3]
+    assert (best.get_xdata(), best.get_ydata()) == (2, 0.9)
+    assert (last.get_xdata(), last.get_ydata()) == (3, 0.4)
+    losses = {"a loss": [3.0, 1.0, 2.0]}
+    _, ax = plt.subplots()
+    lowest = TrainingCurveDisplay.from_predictions(losses, best="min", ax=ax)
+    assert lowest.ax_ is ax and "best 1.000, last 2.000" in drawn(ax.figure)
+
+
+def test_training_curves_of_estimators(digits):
+    X, y = digits[0].reshape(300, -1), digits[1]
+    ssl = SSLPretrainer(max_epochs=2)
+    clf = NoisyRobustClassifier("ce", max_epochs=3, warmup_epochs=0)
+    pipe = make_pipeline(ssl, clf).fit(X, y)
+    display = TrainingCurveDisplay.from_estimator(
+        {"pre-training": pipe[0], "all": pipe}
+    )
+    for name, part in {"pre-training": pipe[0], "all": pipe[1]}.items():
+        expected = [row["train_loss"] for row in part.history_]
+        np.testing.assert_array_equal(display.curves[name], expected)
+    rates = TrainingCurveDisplay.from_estimator(pipe, key="lr")
+    assert "NoisyRobustClassifier" in drawn(rates.figure_)
+    assert rates.ax_.get_ylabel() == "lr"
+
+
+def test_errors_of_other_displays(digits, refined):
+    X, given, _, refiner = refined
+    fitted = SSLPretrainer(max_epochs=1).fit(digits[0])
+    clf = NoisyRobustClassifier()
+    for display, args in (
+        (EmbeddingDisplay, (PseudoLabelRefiner(clf), X, given)),
+        (LossMixtureDisplay, (clf,)),
+        (RefinementDisplay, (PseudoLabelRefiner(clf), given)),
+        (RestorationDisplay, (SSLPretrainer("restoration"), digits[0])),
+        (TrainingCurveDisplay, (clf,)),
+    ):
+        with pytest.raises(NotFittedError):
+            display.from_estimator(*args)
+    with pytest.raises(ValueError, match="method=.restoration"):
+        RestorationDisplay.from_estimator(fitted, digits[0])
+    with pytest.raises(ValueError, match="key='accuracy' is not valid.*'train_loss'"):
+        TrainingCurveDisplay.from_estimator(fitted, key="accuracy")
+    with pytest.raises(ValueError, match="of shape .0,. is not valid"):
+        TrainingCurveDisplay.from_predictions({"ce": []})
+    with pytest.raises(ValueError, match="mixture='gm' is not valid"):
+        LossMixtureDisplay.from_predictions([0.0, 1.0], mixture="gm")
+    with pytest.raises(ValueError, match="n_samples=1 is not valid"):
+        EmbeddingDisplay.from_estimator(refiner, X, given, n_samples=1)
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        EmbeddingDisplay.from_predictions(X, given[:-1])
 
 
 def test_matplotlib_is_imported_when_something_is_drawn():

@@ -10,6 +10,7 @@ from sklearn.model_selection import GridSearchCV
 from torch import nn
 
 from sknoisy import NoisyRobustClassifier
+from sknoisy.decoding import image_decoder, vector_decoder
 from sknoisy.encoders import initialize
 from sknoisy.regularizers import (
     REGULARIZERS,
@@ -18,7 +19,6 @@ from sknoisy.regularizers import (
     RestorationRegularizer,
 )
 from sknoisy.regularizers.clustering import consistency, mutual_information
-from sknoisy.regularizers.restoration import image_decoder, vector_decoder
 
 
 def test_mutual_information_by_hand():

@@ -4,15 +4,26 @@ import numpy as np
 import pytest
 import torch
 from sklearn.base import clone
-from sklearn.datasets import load_digits
+from sklearn.datasets import load_digits, load_sample_images
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import nn
 
 from sknoisy import SSLPretrainer
-from sknoisy.encoders import build, build_encoder
-from sknoisy.selfsup import BYOL, METHODS, BarlowTwins, MoCo, SimCLR, VICReg
+from sknoisy.decoding import encode
+from sknoisy.encoders import Blueprint, build, build_encoder
+from sknoisy.inputs import InputSpec
+from sknoisy.regularizers import RestorationRegularizer
+from sknoisy.selfsup import (
+    BYOL,
+    METHODS,
+    BarlowTwins,
+    MoCo,
+    Restoration,
+    SimCLR,
+    VICReg,
+)
 from sknoisy.selfsup.barlow_twins import cross_correlation, redundancy_reduction
 from sknoisy.selfsup.base import off_diagonal
 from sknoisy.selfsup.byol import prediction_error
@@ -198,7 +209,10 @@ SMALL = {"hidden_features": 128, "projection_features": 32}
 
 
 def learner(name, **params):
-    return METHODS[name]().set_params(**SMALL | params)
+    method = METHODS[name]()
+    known = method.get_params()
+    small = {k: v for k, v in SMALL.items() if k in known}
+    return method.set_params(**small | params)
 
 
 @pytest.mark.parametrize("name", FOLLOWERS)
@@ -366,3 +380,54 @@ def test_nothing_of_y_enters(digits):
 def test_bad_parameters_are_named(method, parameter, digits):
     with pytest.raises(ValueError, match=f"{parameter}=.* is not valid"):
         SSLPretrainer(method).fit(digits[0])
+
+
+# Restoration -------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def photos():
+    """192 parts of two photographs, uint8 (n, 32, 32, 3)."""
+    images = np.stack([image[:384, :512] for image in load_sample_images().images])
+    parts = images.reshape(2, 12, 32, 16, 32, 3).swapaxes(2, 3)
+    return parts.reshape(-1, 32, 32, 3)[::2]
+
+
+def test_restoration_learns_to_restore_photographs(photos):
+    ssl = SSLPretrainer("restoration", max_epochs=12, batch_size=32, random_state=0)
+    losses = [row["train_loss"] for row in ssl.fit(photos).history_]
+    # A decoder that knows nothing has an error of 1.
+    assert losses[-1] < 0.6 < 0.9 < losses[0]
+    assert np.isfinite(ssl.transform(photos)).all()
+
+
+def test_restoration_loss_is_the_regularisers(digits):
+    """Of the same networks, samples and views."""
+    images = torch.tensor(digits[0])[:20, None]
+    spec = InputSpec.learn(digits[0])
+    encoder = Blueprint("convnet", spec).build(torch.Generator().manual_seed(0))
+    method, regularizer = Restoration(), RestorationRegularizer()
+    heads = nn.ModuleDict(method.build(encoder))
+    networks = nn.ModuleDict({"encoder": encoder, **heads}).eval()
+    views = images.flip(3)
+    original, augmented = (encode(encoder, x) for x in (images, views))
+    expected = regularizer.loss(heads, original, augmented)
+    torch.testing.assert_close(method.loss(networks, images, views), expected)
+    inputs = (images - spec.mean.item()) / spec.std.item()
+    layers = list(encoder[1])[:-2]  # without pooling and flattening
+    code = nn.Sequential(encoder[0], *layers)(views)
+    by_hand = (heads["decoder"](code) - inputs).square().mean()
+    torch.testing.assert_close(expected, by_hand)
+
+
+def test_only_restoration_keeps_its_heads(digits, tmp_path):
+    X = digits[0][:60]
+    ssl = SSLPretrainer("restoration", max_epochs=1, random_state=0)
+    heads = clone(ssl).fit(X).heads_
+    assert heads and all(name.startswith("decoder.") for name in heads)
+    assert SSLPretrainer(max_epochs=1).fit(X).heads_ == {}
+    for _ in range(2):  # trained, then from the cache
+        cached = clone(ssl).set_params(memory=str(tmp_path)).fit(X)
+        assert cached.heads_.keys() == heads.keys()
+        for name, values in heads.items():
+            np.testing.assert_array_equal(cached.heads_[name], values)

@@ -1,6 +1,7 @@
 """Losses of a classifier's features that no wrong label can mislead, one a file."""
 
-from sknoisy.regularizers.base import Encoded, Regularizer
+from sknoisy.decoding import Encoded
+from sknoisy.regularizers.base import Regularizer
 from sknoisy.regularizers.clustering import ClusteringRegularizer
 from sknoisy.regularizers.restoration import RestorationRegularizer
 

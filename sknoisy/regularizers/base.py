@@ -1,32 +1,12 @@
 """What a regulariser is, and the network that is trained with some of them."""
 
-from typing import NamedTuple
-
-import torch
 from torch import nn
 
 from sknoisy.augment import resolve_views
+from sknoisy.decoding import encode, encode_example
 from sknoisy.devices import full_precision, to_channels_last
 from sknoisy.encoders import build
 from sknoisy.parameters import Method
-
-
-class Encoded(NamedTuple):
-    """A batch on its way through an encoder.
-
-    Attributes
-    ----------
-    inputs : tensor of shape (n, d) or (n, C, H, W)
-        Samples, brought to mean 0 and deviation 1 by the training data's moments.
-    maps : tensor of shape (n, n_features, h, w) or None
-        What the encoder averages into its features, if it does.
-    features : tensor of shape (n, n_features)
-        What it returns.
-    """
-
-    inputs: torch.Tensor
-    maps: torch.Tensor
-    features: torch.Tensor
 
 
 class Regularizer(Method):
@@ -41,7 +21,7 @@ class Regularizer(Method):
 
     def make_views(self, spec):
         """Return the augmentation of samples like `spec`, a Views."""
-        return resolve_views(self.views, spec, "strong")
+        return resolve_views(self.views, spec, "randaugment")
 
     def build(self, example, n_classes):
         """Return the networks that are trained beside the classifier, then dropped.
@@ -100,18 +80,14 @@ class Regularized(nn.Module):
         self.network = network
         self.regularizers = regularizers
         self.views = [regularizer.make_views(spec) for regularizer in regularizers]
-        device = next(network.parameters()).device
-        network.eval()
-        with torch.no_grad():
-            example = self._encode(torch.zeros(2, *spec.shape, device=device))
-        network.train()
+        example = encode_example(network.encoder, spec.shape)
         self.heads = nn.ModuleList(
             build(
                 lambda r=r: nn.ModuleDict(r.build(example, n_classes)),
                 generator=generator,
             )
             for r in regularizers
-        ).to(device)
+        ).to(next(network.parameters()).device)
 
     def forward(self, batch):
         """Return the logits of a batch."""
@@ -127,7 +103,7 @@ class Regularized(nn.Module):
         generator : torch.Generator
             Source of the augmented views, on the device.
         """
-        original = self._encode(batch)
+        original = encode(self.network.encoder, batch)
         penalty, augmented = 0.0, {}
         for regularizer, views, heads in zip(
             self.regularizers, self.views, self.heads, strict=True
@@ -136,20 +112,6 @@ class Regularized(nn.Module):
             if key not in augmented:
                 with full_precision(batch):
                     view = to_channels_last(views(batch, generator))
-                augmented[key] = self._encode(view)
+                augmented[key] = encode(self.network.encoder, view)
             penalty = penalty + regularizer.loss(heads, original, augmented[key])
         return self.network.head(original.features), penalty
-
-    def _encode(self, batch):
-        encoder, maps = self.network.encoder, []
-        pools = [m for m in encoder.modules() if isinstance(m, nn.AdaptiveAvgPool2d)]
-        hooks = [
-            pool.register_forward_pre_hook(lambda _, inputs: maps.append(*inputs))
-            for pool in pools[-1:]
-        ]
-        try:
-            features = encoder(batch)
-        finally:
-            for hook in hooks:
-                hook.remove()
-        return Encoded(encoder[0](batch), maps[-1] if maps else None, features)

@@ -57,8 +57,8 @@ class ClusteringRegularizer(Regularizer):
     lambd=1 clusters of digits hardly formed. Its
     equation 10 writes H(c) for one sample, which would undo H(c|x); as in the work that
     it builds on, H(c) is of the batch's mean here. It is the entropy itself, which
-    differs from -KL to the uniform distribution by a constant. Views are SimCLR's, not
-    RandAugment.
+    differs from -KL to the uniform distribution by a constant. Views are RandAugment
+    with a cutout, as those of :class:`RestorationRegularizer`.
 
     References
     ----------

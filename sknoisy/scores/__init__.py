@@ -15,7 +15,13 @@ from sknoisy.scores.estimates import (
     label_votes,
     noise_concentration,
 )
-from sknoisy.scores.mixture import bmm_clean_probability, gmm_clean_probability
+from sknoisy.scores.mixture import (
+    LossMixture,
+    beta_mixture,
+    bmm_clean_probability,
+    gaussian_mixture,
+    gmm_clean_probability,
+)
 from sknoisy.scores.neighbors import knn_agreement, knn_votes
 from sknoisy.scores.quality import (
     area_under_margin,
@@ -25,7 +31,9 @@ from sknoisy.scores.quality import (
 )
 
 __all__ = [
+    "LossMixture",
     "area_under_margin",
+    "beta_mixture",
     "bmm_clean_probability",
     "confidence_weighted_entropy",
     "confident_joint",
@@ -33,6 +41,7 @@ __all__ = [
     "estimate_noise_rate",
     "estimate_transition_matrix",
     "find_label_errors",
+    "gaussian_mixture",
     "gmm_clean_probability",
     "knn_agreement",
     "knn_votes",

@@ -1,9 +1,112 @@
 """Right and wrong labels as a mixture of two, by their losses."""
 
+from typing import NamedTuple
+
 import numpy as np
+from scipy import stats
 from scipy.special import betaln, expit
 
 from sknoisy.parameters import check_integer, check_real
+
+
+class LossMixture(NamedTuple):
+    """Two distributions that losses were drawn from, the one of lower mean first.
+
+    Attributes
+    ----------
+    clean_probability : ndarray of shape (n_samples,), float64
+        How probable it is that each loss is of the first.
+    weights : ndarray of shape (2,), float64
+        Share of each; empty where all losses are the same.
+    components : list of two frozen distributions of scipy.stats
+        In the unit of the losses; empty where all losses are the same.
+
+    Examples
+    --------
+    >>> from sknoisy.scores import gaussian_mixture
+    >>> mixture = gaussian_mixture([0.1, 0.2, 0.1, 4.0])
+    >>> mixture.weights, [float(c.mean().round(2)) for c in mixture.components]
+    (array([0.75, 0.25]), [0.13, 4.0])
+    """
+
+    clean_probability: np.ndarray
+    weights: np.ndarray
+    components: list
+
+
+def gaussian_mixture(losses, max_iter=10, tol=1e-2, reg_covar=5e-4):
+    """Return the mixture of two Gaussians on losses.
+
+    Parameters
+    ----------
+    losses : array-like of shape (n_samples,)
+        Loss of each sample, in any unit.
+    max_iter, tol, reg_covar : int, float, float
+        See :func:`gmm_clean_probability`.
+
+    Returns
+    -------
+    mixture : LossMixture
+        Its components are ``scipy.stats.norm``.
+    """
+    check_integer("max_iter", max_iter)
+    check_real("tol", tol, "(0, inf)")
+    check_real("reg_covar", reg_covar, "(0, inf)")
+    losses = _check_losses(losses, at_least=2)
+    spread = np.ptp(losses)
+    if spread == 0:
+        return _all_clean(losses)
+    x = (losses - losses.min()) / spread
+    low = (x <= _two_means(x)).astype(np.float64)
+    likelihood = -np.inf
+    for _ in range(max_iter):
+        fitted = [_gaussian(x, share, reg_covar) for share in (low, 1 - low)]
+        log_low, log_high = (_log_joint(x, *gaussian) for gaussian in fitted)
+        low = expit(log_low - log_high)
+        previous, likelihood = likelihood, np.logaddexp(log_low, log_high).mean()
+        if abs(likelihood - previous) < tol:
+            break
+    means = [np.average(x, weights=share) for share in (low, 1 - low)]
+    if means[0] > means[1]:
+        low, fitted = 1 - low, fitted[::-1]
+    components = [
+        stats.norm(losses.min() + spread * mean, spread * np.sqrt(variance))
+        for _, mean, variance in fitted
+    ]
+    return LossMixture(low, np.array([w for w, _, _ in fitted]), components)
+
+
+def beta_mixture(losses, max_iter=10, percentiles=(5.0, 95.0)):
+    """Return the mixture of two beta distributions on losses.
+
+    Parameters
+    ----------
+    losses : array-like of shape (n_samples,)
+        Loss of each sample, in any unit.
+    max_iter, percentiles : int, (float, float)
+        See :func:`bmm_clean_probability`.
+
+    Returns
+    -------
+    mixture : LossMixture
+        Its components are ``scipy.stats.beta`` between the two percentiles.
+    """
+    check_integer("max_iter", max_iter)
+    losses = _check_losses(losses, at_least=4)
+    low_end, high_end = np.percentile(losses, _check_percentiles(percentiles))
+    if low_end == high_end:
+        return _all_clean(losses)
+    x = ((losses - low_end) / (high_end - low_end)).clip(1e-3, 1 - 1e-3)
+    fitted = x[(losses >= low_end) & (losses <= high_end)]
+    low = 1 - fitted
+    for _ in range(max_iter):
+        betas = _beta(fitted, low), _beta(fitted, 1 - low)
+        low = _posterior(fitted, *betas)
+    betas = sorted(betas, key=lambda beta: beta[1] / (beta[1] + beta[2]))
+    _, alpha, beta = betas[0]
+    clean = _falling(x, _posterior(x, *betas), alpha / (alpha + beta))
+    components = [stats.beta(a, b, low_end, high_end - low_end) for _, a, b in betas]
+    return LossMixture(clean, np.array([w for w, _, _ in betas]), components)
 
 
 def gmm_clean_probability(losses, max_iter=10, tol=1e-2, reg_covar=5e-4):
@@ -49,26 +152,7 @@ def gmm_clean_probability(losses, max_iter=10, tol=1e-2, reg_covar=5e-4):
     >>> gmm_clean_probability([0.1, 0.2, 0.1, 4.0]).round(2)
     array([1., 1., 1., 0.])
     """
-    check_integer("max_iter", max_iter)
-    check_real("tol", tol, "(0, inf)")
-    check_real("reg_covar", reg_covar, "(0, inf)")
-    losses = _check_losses(losses, at_least=2)
-    spread = np.ptp(losses)
-    if spread == 0:
-        return np.ones(len(losses))
-    x = (losses - losses.min()) / spread
-    low = (x <= _two_means(x)).astype(np.float64)
-    likelihood = -np.inf
-    for _ in range(max_iter):
-        log_low, log_high = (
-            _log_joint(x, share, reg_covar) for share in (low, 1 - low)
-        )
-        low = expit(log_low - log_high)
-        previous, likelihood = likelihood, np.logaddexp(log_low, log_high).mean()
-        if abs(likelihood - previous) < tol:
-            break
-    means = [np.average(x, weights=share) for share in (low, 1 - low)]
-    return low if means[0] <= means[1] else 1 - low
+    return gaussian_mixture(losses, max_iter, tol, reg_covar).clean_probability
 
 
 def bmm_clean_probability(losses, max_iter=10, percentiles=(5.0, 95.0)):
@@ -121,20 +205,11 @@ def bmm_clean_probability(losses, max_iter=10, percentiles=(5.0, 95.0)):
     >>> bmm_clean_probability([0.1, 0.2, 0.3, 0.2, 3.8, 3.9, 4.0]).round(2)
     array([1., 1., 1., 1., 0., 0., 0.])
     """
-    check_integer("max_iter", max_iter)
-    losses = _check_losses(losses, at_least=4)
-    low_end, high_end = np.percentile(losses, _check_percentiles(percentiles))
-    if low_end == high_end:
-        return np.ones(len(losses))
-    x = ((losses - low_end) / (high_end - low_end)).clip(1e-3, 1 - 1e-3)
-    fitted = x[(losses >= low_end) & (losses <= high_end)]
-    low = 1 - fitted
-    for _ in range(max_iter):
-        components = _beta(fitted, low), _beta(fitted, 1 - low)
-        low = _posterior(fitted, *components)
-    components = sorted(components, key=lambda beta: beta[1] / (beta[1] + beta[2]))
-    _, alpha, beta = components[0]
-    return _falling(x, _posterior(x, *components), alpha / (alpha + beta))
+    return beta_mixture(losses, max_iter, percentiles).clean_probability
+
+
+def _all_clean(losses):
+    return LossMixture(np.ones(len(losses)), np.empty(0), [])
 
 
 def _check_losses(losses, at_least):
@@ -208,10 +283,14 @@ def _two_means(x):
     return cut
 
 
-def _log_joint(x, share, reg_covar):
-    """Return the log of weight times density of the Gaussian of a share of x."""
+def _gaussian(x, share, reg_covar):
+    """Return weight, mean and variance of the Gaussian of a share of x."""
     total = share.sum() + 1e-15  # a component may lose all of its samples
     mean = share @ x / total
-    variance = share @ (x - mean) ** 2 / total + reg_covar
+    return total / len(x), mean, share @ (x - mean) ** 2 / total + reg_covar
+
+
+def _log_joint(x, weight, mean, variance):
+    """Return the log of weight times density of a Gaussian."""
     log_density = -0.5 * (np.log(2 * np.pi * variance) + (x - mean) ** 2 / variance)
-    return np.log(total / len(x)) + log_density
+    return np.log(weight) + log_density

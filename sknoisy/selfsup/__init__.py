@@ -4,6 +4,7 @@ from sknoisy.selfsup.barlow_twins import BarlowTwins
 from sknoisy.selfsup.base import SelfSupervised
 from sknoisy.selfsup.byol import BYOL
 from sknoisy.selfsup.moco import MoCo
+from sknoisy.selfsup.restoration import Restoration
 from sknoisy.selfsup.simclr import SimCLR
 from sknoisy.selfsup.supcon import SupCon
 from sknoisy.selfsup.vicreg import VICReg
@@ -12,6 +13,7 @@ METHODS = {
     "barlow_twins": BarlowTwins,
     "byol": BYOL,
     "moco": MoCo,
+    "restoration": Restoration,
     "simclr": SimCLR,
     "supcon": SupCon,
     "vicreg": VICReg,
@@ -22,6 +24,7 @@ __all__ = [
     "METHODS",
     "BarlowTwins",
     "MoCo",
+    "Restoration",
     "SelfSupervised",
     "SimCLR",
     "SupCon",

@@ -19,9 +19,12 @@ class SelfSupervised(Method):
     uses_labels : bool
         Whether ``loss`` takes the labels of the batch, too. Where not, the default,
         y and weights are never looked at.
+    keeps_heads : bool
+        Whether the heads' weights are kept after the training.
     """
 
     uses_labels = False
+    keeps_heads = False
     views = "auto"
 
     def make_views(self, spec):
@@ -35,7 +38,8 @@ class SelfSupervised(Method):
         Parameters
         ----------
         encoder : torch.nn.Module
-            With an attribute ``n_features``.
+            With attributes ``n_features`` and ``spec``, what the samples are; its first
+            layer, ``encoder[0]``, is a Normalize.
 
         Returns
         -------
@@ -51,7 +55,7 @@ class SelfSupervised(Method):
         ----------
         networks : torch.nn.ModuleDict
             As in ``loss``, initialised, on the CPU. Modules whose parameters ask for no
-            gradients may be added; only the encoder is kept after the training.
+            gradients may be added; they are dropped after the training.
         n_samples : int
             Size of the training set.
         generator : torch.Generator

@@ -1,0 +1,26 @@
+"""Displays of what was found and learned: labels, noise, features, training.
+
+They need matplotlib, ``pip install "sknoisy[plot]"``, which is imported when something
+is drawn. Colours are told apart with any colour vision, viridis or those of Okabe and
+Ito, and lines, markers and hatches tell apart what is printed in grey.
+"""
+
+from sknoisy.plotting.curves import TrainingCurveDisplay
+from sknoisy.plotting.embedding import EmbeddingDisplay
+from sknoisy.plotting.label_errors import LabelErrorDisplay
+from sknoisy.plotting.mixture import LossMixtureDisplay
+from sknoisy.plotting.quality import LabelQualityDisplay
+from sknoisy.plotting.refinement import RefinementDisplay
+from sknoisy.plotting.restoration import RestorationDisplay
+from sknoisy.plotting.transition import TransitionMatrixDisplay
+
+__all__ = [
+    "EmbeddingDisplay",
+    "LabelErrorDisplay",
+    "LabelQualityDisplay",
+    "LossMixtureDisplay",
+    "RefinementDisplay",
+    "RestorationDisplay",
+    "TrainingCurveDisplay",
+    "TransitionMatrixDisplay",
+]

@@ -1,0 +1,161 @@
+"""Training curves: who learns, and who memorises in the end."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from sknoisy.base import split_pipeline
+from sknoisy.parameters import check_choice
+from sknoisy.plotting.base import DASHES, PALETTE, pyplot
+
+
+class TrainingCurveDisplay:
+    """A number of every epoch, of one or several methods, best and last marked.
+
+    How far the last lies from the best shows how much was memorised. Make one by
+    :meth:`from_estimator` or :meth:`from_predictions`.
+
+    Parameters
+    ----------
+    curves : dict of str to ndarray of shape (n_epochs,)
+        By the names of the methods; lengths may differ.
+    metric : str, default="Test accuracy"
+        What the numbers are.
+    best : {"max", "min"}, default="max"
+        Which of them is best.
+
+    Attributes
+    ----------
+    ax_ : Axes
+        The axes, after :meth:`plot`.
+    figure_ : Figure
+        The figure, after :meth:`plot`.
+    lines_ : list of Line2D
+        The curves, after :meth:`plot`.
+
+    Examples
+    --------
+    >>> from sknoisy.plotting import TrainingCurveDisplay
+    >>> curves = {"ce": [0.4, 0.7, 0.5], "elr": [0.3, 0.7, 0.8]}
+    >>> display = TrainingCurveDisplay.from_predictions(curves)
+    >>> display.lines_[0].get_label()
+    'ce: best 0.700, last 0.500'
+
+    Accuracy by epoch, which no history has, takes a loop:
+
+    >>> from sklearn.datasets import load_iris
+    >>> from sknoisy import NoisyRobustClassifier
+    >>> X, y = load_iris(return_X_y=True)
+    >>> clf = NoisyRobustClassifier("ce", max_epochs=5, random_state=0)
+    >>> curve = [clf.partial_fit(X, y).score(X, y) for _ in range(5)]
+    """
+
+    def __init__(self, curves, metric="Test accuracy", best="max"):
+        self.curves = curves
+        self.metric = metric
+        self.best = best
+
+    @classmethod
+    def from_estimator(cls, estimators, *, key="train_loss", best="min", **kwargs):
+        """Draw what estimators kept of their epochs.
+
+        Parameters
+        ----------
+        estimators : estimator or dict of str to estimator
+            Fitted, with ``history_``, or pipelines that end in such.
+        key : str, default="train_loss"
+            What to draw of each epoch that has it.
+        best : {"min", "max"}, default="min"
+            Which of the numbers is best.
+        **kwargs : dict
+            Passed to :meth:`plot`.
+
+        Returns
+        -------
+        display : TrainingCurveDisplay
+            The display, drawn.
+        """
+        if not isinstance(estimators, Mapping):
+            estimators = {type(split_pipeline(estimators)[1]).__name__: estimators}
+        curves = {}
+        for name, estimator in estimators.items():
+            _, last = split_pipeline(estimator)
+            check_is_fitted(last, "history_")
+            curves[name] = [row[key] for row in last.history_ if key in row]
+            if not curves[name]:
+                known = sorted(set().union(*last.history_))
+                raise ValueError(
+                    f"key={key!r} is not valid: the history of {name} holds {known}."
+                )
+        metric = "Training loss" if key == "train_loss" else key
+        return cls.from_predictions(curves, metric=metric, best=best, **kwargs)
+
+    @classmethod
+    def from_predictions(cls, curves, *, metric="Test accuracy", best="max", **kwargs):
+        """Draw given curves.
+
+        Parameters
+        ----------
+        curves : dict of str to array-like of shape (n_epochs,)
+            By the names of the methods; lengths may differ.
+        metric : str, default="Test accuracy"
+            What the numbers are, with their unit if they have one.
+        best : {"max", "min"}, default="max"
+            Which of them is best.
+        **kwargs : dict
+            Passed to :meth:`plot`.
+
+        Returns
+        -------
+        display : TrainingCurveDisplay
+            The display, drawn.
+        """
+        check_choice("best", best, ["max", "min"])
+        curves = {k: np.asarray(v, dtype=np.float64) for k, v in curves.items()}
+        for name, curve in curves.items():
+            if curve.ndim != 1 or len(curve) == 0:
+                raise ValueError(
+                    f"curves[{name!r}] of shape {curve.shape} is not valid: it must be "
+                    "of shape (n_epochs,), with one epoch or more."
+                )
+        return cls(curves, metric, best).plot(**kwargs)
+
+    def plot(self, *, ax=None):
+        """Draw the curves.
+
+        Parameters
+        ----------
+        ax : Axes, default=None
+            Where to draw; new ones by default.
+
+        Returns
+        -------
+        display : TrainingCurveDisplay
+            This display.
+        """
+        if ax is None:
+            _, ax = pyplot().subplots(figsize=(5.5, 3.5), layout="constrained")
+        self.lines_ = []
+        for i, (name, curve) in enumerate(self.curves.items()):
+            epochs = np.arange(1, len(curve) + 1)
+            at = int(np.nanargmax(curve) if self.best == "max" else np.nanargmin(curve))
+            (line,) = ax.plot(
+                epochs,
+                curve,
+                color=PALETTE[i % len(PALETTE)],
+                linestyle=DASHES[i % len(DASHES)],
+                label=f"{name}: best {curve[at]:.3f}, last {curve[-1]:.3f}",
+            )
+            ends = {"color": line.get_color(), "linestyle": "none", "zorder": 3}
+            ax.plot(epochs[at], curve[at], marker="*", markersize=11, **ends)
+            ax.plot(epochs[-1], curve[-1], marker="s", markersize=5, **ends)
+            self.lines_.append(line)
+        ax.xaxis.get_major_locator().set_params(integer=True)
+        ax.set(xlabel="Epoch", ylabel=self.metric)
+        grey = {"color": "grey", "linestyle": "none"}
+        marks = ax.plot([], [], marker="*", markersize=11, label="best epoch", **grey)
+        marks += ax.plot([], [], marker="s", markersize=5, label="last epoch", **grey)
+        ax.legend(handles=self.lines_ + marks, frameon=False, fontsize="small")
+        self.ax_, self.figure_ = ax, ax.figure
+        return self

@@ -1,0 +1,187 @@
+"""A sheet of the labels that are most probably wrong."""
+
+import numpy as np
+from sklearn.utils.validation import check_consistent_length, check_is_fitted
+
+from sknoisy.features import LazyFeatures
+from sknoisy.inputs import as_inputs
+from sknoisy.parameters import check_integer
+from sknoisy.plotting.base import as_images, pyplot, show_image
+
+
+class LabelErrorDisplay:
+    """A sheet of the worst labels: image, given and suggested label, quality.
+
+    Make one by :meth:`from_estimator` or :meth:`from_predictions`.
+
+    Parameters
+    ----------
+    images : ndarray of shape (n_images, H, W) or (n_images, H, W, C), float
+        Images in [0, 1], worst first.
+    given : ndarray of shape (n_images,)
+        Their labels.
+    suggested : ndarray of shape (n_images,)
+        What the labels should be.
+    quality : ndarray of shape (n_images,)
+        Quality of the labels, in [0, 1]; low is bad.
+    positions : ndarray of shape (n_images,), dtype int
+        Where the images are in X.
+
+    Attributes
+    ----------
+    axes_ : ndarray of Axes of shape (n_rows, n_columns)
+        The axes, after :meth:`plot`.
+    figure_ : Figure
+        The figure, after :meth:`plot`.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from sknoisy import LabelErrorDetector
+    >>> from sknoisy.plotting import LabelErrorDisplay
+    >>> digits = load_digits()
+    >>> X, y = digits.data[:300] / 16, digits.target[:300]
+    >>> y[5] = 8
+    >>> detector = LabelErrorDetector(LogisticRegression(), random_state=0)
+    >>> images = digits.images[:300]
+    >>> display = LabelErrorDisplay.from_estimator(detector.fit(X, y), images, y)
+    >>> int(display.positions[0])
+    5
+    """
+
+    def __init__(self, images, given, suggested, quality, positions):
+        self.images = images
+        self.given = given
+        self.suggested = suggested
+        self.quality = quality
+        self.positions = positions
+
+    @classmethod
+    def from_estimator(cls, detector, X, y, *, n_images=20, **kwargs):
+        """Draw the worst labels that a detector found.
+
+        Parameters
+        ----------
+        detector : LabelErrorDetector
+            Fitted on these samples.
+        X : array-like, tensor, array of paths or LazyFeatures of shape (n_samples, ...)
+            The images, in any layout that the classifiers take; not what the detector
+            was fitted on, if that was features.
+        y : array-like of shape (n_samples,)
+            Given labels.
+        n_images : int, default=20
+            How many to show, at most.
+        **kwargs : dict
+            Passed to :meth:`from_predictions`.
+
+        Returns
+        -------
+        display : LabelErrorDisplay
+            The display, drawn.
+        """
+        check_is_fitted(detector, "label_errors_")
+        return cls.from_predictions(
+            X,
+            y,
+            detector.suggested_labels_,
+            detector.label_quality_,
+            label_errors=detector.label_errors_,
+            n_images=n_images,
+            **kwargs,
+        )
+
+    @classmethod
+    def from_predictions(
+        cls,
+        X,
+        y,
+        suggested,
+        label_quality,
+        *,
+        label_errors=None,
+        n_images=20,
+        n_columns=5,
+        channels="auto",
+        image_size=64,
+        figure=None,
+    ):
+        """Draw the worst of given labels.
+
+        Parameters
+        ----------
+        X : array-like, tensor, array of paths or LazyFeatures of shape (n_samples, ...)
+            The images, in any layout that the classifiers take.
+        y : array-like of shape (n_samples,)
+            Given labels.
+        suggested : array-like of shape (n_samples,)
+            What they should be.
+        label_quality : array-like of shape (n_samples,)
+            Quality of the labels, in [0, 1]; low is bad.
+        label_errors : array-like of shape (n_samples,), dtype bool, default=None
+            Which labels may be shown; all by default.
+        n_images : int, default=20
+            How many to show, at most.
+        n_columns : int, default=5
+            Images in a row.
+        channels : {"auto", "first", "last"}, default="auto"
+            Where 4-D images keep their channels.
+        image_size : int or (int, int), default=64
+            Height and width that image files are brought to.
+        figure : Figure, default=None
+            Where to draw; a new figure by default.
+
+        Returns
+        -------
+        display : LabelErrorDisplay
+            The display, drawn.
+        """
+        check_integer("n_images", n_images)
+        X = as_inputs(X.inputs if isinstance(X, LazyFeatures) else X)
+        y, suggested = np.asarray(y), np.asarray(suggested)
+        quality = np.asarray(label_quality, dtype=np.float64)
+        check_consistent_length(X, y, suggested, quality, label_errors)
+        order = np.argsort(quality, kind="stable")
+        if label_errors is not None:
+            order = order[np.asarray(label_errors, dtype=bool)[order]]
+        worst = order[:n_images]
+        images = as_images(X, worst, channels, image_size)
+        display = cls(images, y[worst], suggested[worst], quality[worst], worst)
+        return display.plot(n_columns=n_columns, figure=figure)
+
+    def plot(self, *, n_columns=5, figure=None):
+        """Draw the sheet.
+
+        Parameters
+        ----------
+        n_columns : int, default=5
+            Images in a row.
+        figure : Figure, default=None
+            Where to draw; a new figure by default.
+
+        Returns
+        -------
+        display : LabelErrorDisplay
+            This display.
+        """
+        check_integer("n_columns", n_columns)
+        n_columns = max(1, min(n_columns, len(self.images)))
+        n_rows = max(1, -(-len(self.images) // n_columns))
+        if figure is None:
+            size = (1.9 * n_columns, 2.3 * n_rows)  # inches
+            figure = pyplot().figure(figsize=size, layout="constrained")
+        axes = figure.subplots(n_rows, n_columns, squeeze=False)
+        for ax in axes.flat:
+            ax.axis("off")
+        for i, (ax, image) in enumerate(zip(axes.flat, self.images, strict=False)):
+            show_image(ax, image)
+            given, suggested = str(self.given[i]), str(self.suggested[i])
+            # Names that do not fit beside each other stand below each other.
+            arrow = " → " if len(given + suggested) < 20 else " →\n"
+            numbers = f"{self.quality[i]:.2g}   #{self.positions[i]}"
+            title = f"{given}{arrow}{suggested}\n{numbers}"
+            ax.set_title(title, fontsize="small")
+        shown = "given → suggested label,  quality   #position in X"
+        figure.suptitle(shown if len(self.images) else "no label errors", fontsize=9)
+        self.axes_, self.figure_ = axes, figure
+        return self
