@@ -3,6 +3,7 @@
     python benchmarks/speed.py --out speed.json
     python benchmarks/speed.py --device cuda --configs simclr/resnet18
     python benchmarks/speed.py --losses
+    python benchmarks/speed.py --networks
     python benchmarks/speed.py --memory
 
 The limit is the same network's forward, backward and step on a random batch that lies
@@ -22,10 +23,12 @@ import sys
 import tempfile
 import time
 import warnings
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
+from accuracy import CLASSIFIERS
 from torch import nn
 from torch.nn import functional as F
 
@@ -357,6 +360,33 @@ def measure_losses(device, repeats):
                 random_state=0,
             ).fit(X, y)
             seconds[name] += [row["dur"] for row in clf.history_[1:]]
+    return over_ce(seconds)
+
+
+def measure_networks(device, repeats):
+    """Return the time of an epoch of classifiers of several networks, over one's.
+
+    Of the second and third epoch, after one of warm-up, with all that is around them.
+    """
+    X = np.random.default_rng(0).integers(0, 256, (2048, 32, 32, 3), dtype=np.uint8)
+    y = np.arange(len(X)) % 10
+    makers = {"ce": partial(NoisyRobustClassifier, "ce"), **CLASSIFIERS}
+    seconds = {name: [] for name in makers}
+    for _ in range(repeats):
+        for name, make in makers.items():
+            times = []
+            for epochs in (1, 3):
+                clf = make(device=str(device), random_state=0, encoder="convnet")
+                clf.set_params(warmup_epochs=1, max_epochs=epochs)
+                started = time.perf_counter()
+                clf.fit(X, y)
+                times.append(time.perf_counter() - started)
+            seconds[name].append(times[1] - times[0])
+    return over_ce(seconds)
+
+
+def over_ce(seconds):
+    """Return the medians of seconds by name, over that of "ce"."""
     medians = {name: statistics.median(each) for name, each in seconds.items()}
     return {name: round(v / medians["ce"], 2) for name, v in medians.items()}
 
@@ -395,6 +425,7 @@ def main():
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--out", type=Path)
     parser.add_argument("--losses", action="store_true", help="cost of each loss")
+    parser.add_argument("--networks", action="store_true", help="cost of several")
     parser.add_argument("--memory", nargs="?", const="all", metavar="KIND")
     args = parser.parse_args()
     if args.memory == "all":  # each in a process of its own: peaks do not go down
@@ -406,8 +437,9 @@ def main():
         return
     warnings.simplefilter("ignore")
     device = resolve_device(args.device)
-    if args.losses:
-        print(json.dumps(measure_losses(device, args.repeats), indent=1))
+    if args.losses or args.networks:
+        measure_them = measure_losses if args.losses else measure_networks
+        print(json.dumps(measure_them(device, args.repeats), indent=1))
         return
     rows = []
     for name in args.configs:
