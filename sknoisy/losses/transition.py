@@ -218,10 +218,10 @@ class Backward(_Corrected):
     transition_matrix : "auto" or array-like of shape (n_classes, n_classes)
         Probability of each label (column) for each true class (row), in the sorted
         order of the classes. "auto", the default, estimates it during training.
-    method : {"votes", "confident_joint", "anchor"}, default="votes"
+    method : {"confident_joint", "votes", "anchor"}, default="confident_joint"
         How "auto" estimates: see
         :func:`sknoisy.scores.estimate_transition_matrix`.
-    begin : float, default=0.1
+    begin : float, default=1/3
         Share of the epochs that are trained with cross-entropy before "auto"
         estimates, in (0, 1]; at least one epoch.
     percentile : float, default=97.0
@@ -242,6 +242,9 @@ class Backward(_Corrected):
     estimates once in one training, before wrong labels are memorised; again where
     the number of samples changes, or where the estimate was the identity.
 
+    It does not take the early estimate by votes that :class:`Forward` takes: with it,
+    accuracy at 40% of CIFAR-10's asymmetric noise fell from 48 to 14%.
+
     References
     ----------
     Patrini et al., Making Deep Neural Networks Robust to Label Noise: A Loss Correction
@@ -256,6 +259,16 @@ class Backward(_Corrected):
     >>> loss(torch.zeros(1, 2), torch.tensor([1]), torch.tensor([0]))
     tensor([0.6931])
     """
+
+    def __init__(
+        self,
+        transition_matrix="auto",
+        method="confident_joint",
+        begin=1 / 3,
+        percentile=97.0,
+        storage="float32",
+    ):
+        super().__init__(transition_matrix, method, begin, percentile, storage)
 
     def _prepare(self):
         # The pseudo-inverse also serves where two classes cannot be told apart.
