@@ -50,8 +50,12 @@ class CoTraining:
     def start(self, n_samples, n_classes, device):
         """Begin a training: create the state."""
         self.n_classes = n_classes
-        self.state_ = {"noise": torch.full((2,), torch.nan, device=device)}
-        self.noise_rate = self.noise_concentration = math.nan
+        if not hasattr(self, "state_"):
+            noise = torch.full((2,), torch.nan, device=device)
+            self.noise_rate = self.noise_concentration = math.nan
+        else:  # other samples: networks that memorised them cannot judge these
+            noise = self.state_["noise"]
+        self.state_ = {"noise": noise}
         order = torch.randperm(n_samples, generator=torch.Generator().manual_seed(0))
         self._half = (order % 2).to(device)
 
