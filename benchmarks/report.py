@@ -14,7 +14,9 @@ from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
-from accuracy import read_rows
+from accuracy import CLASSIFIERS, read_rows
+
+from sknoisy.losses import LOSSES
 
 HERE = Path(__file__).parent
 PAGE = HERE.parent / "docs" / "benchmarks.md"
@@ -36,6 +38,14 @@ PUBLISHED = {
 }
 RATES = {"symmetric": (0.2, 0.4, 0.6, 0.8), "asymmetric": (0.2, 0.3, 0.4)}
 NOISES = {"symmetric": "symmetric_inclusive", "asymmetric": "asymmetric_cifar10"}
+
+
+NETWORK_NOISES = [
+    ("symmetric_exclusive", 0.5),
+    ("symmetric_exclusive", 0.8),
+    ("asymmetric_cifar10", 0.4),
+    ("instance_dependent", 0.4),
+]
 
 
 def grouped(rows, protocol, tag=""):
@@ -70,7 +80,7 @@ def losses_table(rows):
         ("symmetric_exclusive", 0.8),
         ("asymmetric_cifar10", 0.4),
     ]
-    names = sorted({m.rpartition("+")[2] for m, noise, r in groups})
+    names = sorted({m.rpartition("+")[2] for m, *_ in groups} & LOSSES.keys())
     header = ["loss"]
     for noise, rate in noises:
         short = f"{noise.split('_')[0]} {rate:.0%}"
@@ -93,6 +103,19 @@ def noise_table(rows, protocol="small"):
     header = ["method", *(f"{noise} {rate:.0%}" for noise, rate in noises)]
     lines = [[m, *(cell(groups[m, *noise]) for noise in noises)] for m in methods]
     return table(header, [line for line in lines if set(line[1:]) != {"open"}])
+
+
+def networks_table(rows):
+    """Classifiers that choose and correct their samples, beside two losses."""
+    groups = grouped(rows, "small")
+    header = ["method", *(_noise(*noise) for noise in NETWORK_NOISES)]
+    lines = []
+    for name in ["ce", "elr", *CLASSIFIERS]:
+        for method in (name, f"simclr+{name}"):
+            cells = [cell(groups[method, *noise]) for noise in NETWORK_NOISES]
+            if set(cells) != {"open"}:
+                lines.append([f"`{method}`", *cells])
+    return table(header, lines)
 
 
 def published_table(rows):
@@ -121,6 +144,10 @@ def memorisation_table(rows):
                 numbers = cell(found), cell(found, "best"), str(len(found))
                 lines.append([protocol, f"{noise} {rate:.0%}", method, *numbers])
     return table(["protocol", "noise", "method", "last", "best", "seeds"], lines)
+
+
+def _noise(name, rate):
+    return f"{name} {rate:.0%}"
 
 
 def speed_table(path):
@@ -188,6 +215,7 @@ def main():
     page = fill(page, "memorisation", memorisation_table(rows))
     page = fill(page, "losses", losses_table(rows))
     page = fill(page, "noise", noise_table(rows))
+    page = fill(page, "networks", networks_table(rows))
     page = fill(page, "published", published_table(rows))
     if args.speed.exists():
         page = fill(page, "speed", speed_table(args.speed))
