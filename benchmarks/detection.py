@@ -2,7 +2,7 @@
 
     python benchmarks/detection.py speed --out detection_speed.json
     python benchmarks/detection.py accuracy --data DIR --seeds 0
-    python benchmarks/detection.py table
+    python benchmarks/report.py
 
 speed: each run is a process of its own, the two sides take turns, on the same
 probabilities; medians are compared, and the masks. Extra memory is the peak of the
@@ -247,21 +247,24 @@ def scores(noisy, errors, quality):
     return {name: round(value, 4) for name, value in values.items()}
 
 
-def table(args):
+SCORES = ("f1", "balanced_accuracy", "average_precision")
+
+
+def detection_table(rows):
+    """Return, for each noise and method, the scores with each kind of features."""
     groups = {}
-    names = ("protocol", "noise", "rate", "source", "method", "features", "tag")
-    for row in read_rows(args.rows):
-        groups.setdefault(tuple(row[n] for n in names), []).append(row)
-    print("| protocol | noise | rate | source | method | features", end="")
-    print(" | F1 | balanced accuracy | average precision | seeds |")
-    print("|---" * 10 + "|")
-    for (*shown, features, tag), rows in sorted(groups.items()):
-        means = [
-            f"{np.mean([row[score] for row in rows]):.3f}"
-            for score in ("f1", "balanced_accuracy", "average_precision")
-        ]
-        cells = [*map(str, shown), f"{features} {tag}".strip(), *means, str(len(rows))]
-        print("| " + " | ".join(cells) + " |")
+    for row in rows:
+        if row["protocol"] == "small" and not row["tag"]:
+            noise = f"{row['noise']} {row['rate']:.0%}"
+            cells = groups.setdefault((noise, row["source"], row["method"]), {})
+            cells.setdefault(row["features"], []).append([row[s] for s in SCORES])
+    header = ["noise", "evidence", "method", *FEATURES]
+    lines = [header, ["---"] * len(header)]
+    for names, cells in groups.items():
+        means = [np.mean(cells[f], axis=0) if f in cells else [] for f in FEATURES]
+        shown = [" / ".join(f"{v:.2f}" for v in each) or "open" for each in means]
+        lines.append([*names, *shown])
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def main():
@@ -294,10 +297,7 @@ def main():
     runner.add_argument("--clf", default="{}", help="JSON of classifier settings")
     runner.add_argument("--tag", default="", help="name of these settings")
     runner.set_defaults(action=accuracy)
-    tabler = commands.add_parser("table", help="print the rows as a table")
-    tabler.set_defaults(action=table)
-    for command in (runner, tabler):
-        command.add_argument("--rows", type=Path, default=HERE / "detection.jsonl")
+    runner.add_argument("--rows", type=Path, default=HERE / "detection.jsonl")
     args = parser.parse_args()
     args.action(args)
 

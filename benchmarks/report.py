@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 from accuracy import CLASSIFIERS, read_rows
+from detection import detection_table
 
 from sknoisy.losses import LOSSES
 
@@ -216,6 +217,8 @@ def main():
     page = fill(page, "losses", losses_table(rows))
     page = fill(page, "noise", noise_table(rows))
     page = fill(page, "networks", networks_table(rows))
+    found = read_rows(HERE / "detection.jsonl")
+    page = fill(page, "detection", detection_table(found))
     page = fill(page, "published", published_table(rows))
     if args.speed.exists():
         page = fill(page, "speed", speed_table(args.speed))

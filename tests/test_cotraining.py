@@ -11,6 +11,7 @@ from sklearn.base import clone
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import Pipeline
+from skorch.callbacks import Callback
 from torch import nn
 
 from sknoisy import (
@@ -453,6 +454,31 @@ def test_pretrained_encoders_warm_up_by_their_heads(name, digits, colour):
     for network in frozen._network.networks:
         for key, values in network.encoder.state_dict().items():
             np.testing.assert_array_equal(values, before[key])
+
+
+class _Interrupt(Callback):
+    def on_epoch_begin(self, net, **kwargs):
+        if len(net.history) == 3:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("name", CLASSIFIERS)
+def test_an_interrupted_training_keeps_what_it_learned(name, digits):
+    X, y = digits
+    clf = small(name, callbacks=[_Interrupt()])
+    with pytest.raises(KeyboardInterrupt):
+        clf.fit(X, y)
+    assert len(clf.history_) == 2 and clf.clean_proba_.shape == (300,)
+    assert clf.predict(X).shape == (300,)
+
+
+@pytest.mark.parametrize("name", ["dividemix", "dynamic_bootstrap"])
+def test_guesses_without_gradients_leave_those_of_bfloat16(name, noisy_digits):
+    """Autocast may keep weights that it has cast where gradients are off."""
+    X, y, noisy, _ = noisy_digits
+    clf = clone(CLASSIFIERS[name]).set_params(precision="bfloat16", random_state=0)
+    clf.set_params(max_epochs=15).fit(X[:1200], noisy)
+    assert clf.score(X[1200:], y[1200:]) > 0.8
 
 
 def test_images_of_files(image_files):
