@@ -36,7 +36,7 @@ from sknoisy.cotraining import (
     small_losses,
     uniform_penalty,
 )
-from sknoisy.cotraining.base import held_out
+from sknoisy.cotraining.base import held_out, own_half_loss
 from sknoisy.cotraining.dividemix import DivideMix, SplitBatches
 from sknoisy.cotraining.elr_plus import ELRPlus
 from sknoisy.cotraining.selection import Selection
@@ -171,6 +171,15 @@ def test_held_out_predictions_are_the_other_networks():
     assert found.tolist() == [[2.0], [3.0]] and rows.all()
     found, rows = held_out(logits[:, :1], np.array([0, 1]))
     assert found.tolist() == [[1.0], [3.0]] and rows.tolist() == [False, True]
+
+
+def test_networks_learn_their_half():
+    losses = torch.tensor([[1.0, 10.0], [2.0, 20.0], [4.0, 40.0]])
+    loss = own_half_loss(losses, torch.tensor([0, 1, 0]))
+    assert loss.item() == (1 + 4) / 2 + 20
+    assert own_half_loss(losses[:, :1], torch.tensor([0, 1, 0])).item() == 2.5
+    loss = own_half_loss(losses, torch.tensor([1, 1, 1]))
+    assert loss.item() == pytest.approx(70 / 3)
 
 
 # Mixing -------------------------------------------------------------------------------

@@ -115,8 +115,7 @@ class CoTraining:
         half = self._half[index]
         logits, _ = held_out(logits, half)
         net.observe(logits[:, None], target, index)
-        own = half[:, None] == torch.arange(losses.shape[1], device=half.device)
-        return (losses * own).sum() / own.sum().clamp(min=1)
+        return own_half_loss(losses, half)
 
     def warmup_losses(self, logits, target):
         """Return the losses of a batch in the warm-up.
@@ -261,6 +260,25 @@ def held_out(logits, half):
         return logits[:, 0], first
     where = torch.where if isinstance(logits, torch.Tensor) else np.where
     return where(first[:, None], logits[:, 0], logits[:, 1]), first | True
+
+
+def own_half_loss(losses, half):
+    """Return the mean loss of each network's half of a batch, sum over the networks.
+
+    Parameters
+    ----------
+    losses : tensor of shape (n, n_networks)
+        Of all samples.
+    half : tensor of shape (n,), int64
+        The network that trains on a sample, 0 or 1.
+
+    Returns
+    -------
+    loss : tensor of shape ()
+        A half that no sample of the batch is in adds nothing.
+    """
+    own = half[:, None] == torch.arange(losses.shape[1], device=half.device)
+    return ((losses * own).sum(dim=0) / own.sum(dim=0).clamp(min=1)).sum()
 
 
 def mean_log_proba(logits):

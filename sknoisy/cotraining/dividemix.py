@@ -20,6 +20,7 @@ from sknoisy.training import Batches
 
 CONCENTRATED = 0.22  # noise above this counts as asymmetric
 EXTREME = 0.77  # noise rates above this have settings of their own: between 72 and 81%
+LONGEST = 5  # epochs whose losses are averaged then
 LEAST = 0.1  # share of the samples that is labelled whatever the threshold
 
 
@@ -117,7 +118,8 @@ rampup_epochs
     def start(self, n_samples, n_classes, device):  # noqa: D102
         super().start(n_samples, n_classes, device)
         self.state_["clean_proba"] = torch.full((n_samples, 2), torch.nan).to(device)
-        self._losses = deque(maxlen=5)
+        n_kept = LONGEST if self.loss_history == "auto" else self.loss_history
+        self._losses = deque(maxlen=n_kept)
 
     def before_epoch(self, net):  # noqa: D102
         super().before_epoch(net)
@@ -192,7 +194,7 @@ rampup_epochs
         automatic = {
             "lambda_u": lambda_u_for(rate, concentration, self.n_classes),
             "p_threshold": 0.6 if extreme else 0.5,
-            "loss_history": 5 if extreme else 1,
+            "loss_history": LONGEST if extreme else 1,
             "confidence_penalty": asymmetric,
         }
         given = {name: getattr(self, name) for name in automatic}
@@ -306,8 +308,8 @@ class DivideMixClassifier(EnsembleClassifier):
         Probability of being right above which a label is kept. "auto": 0.5, or 0.6 if
         more than 77% are estimated to be wrong: what the authors take for 90% of noise.
     loss_history : int or "auto", default="auto"
-        Number of epochs, up to 5, whose losses are averaged for the mixture. "auto": 1,
-        or 5 if more than 77% of labels are estimated to be wrong.
+        Number of epochs whose losses are averaged for the mixture. "auto": 1, or 5 if
+        more than 77% of labels are estimated to be wrong.
     confidence_penalty : bool or "auto", default="auto"
         Whether to add the predictions' negative entropy to the warm-up's loss. "auto":
         where the noise is estimated to be asymmetric, from that estimate on, which is
