@@ -14,12 +14,14 @@ import argparse
 import json
 import platform
 import subprocess
+import time
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import sklearn
 import torch
+from pipelines import PIPELINES, classifier_of, label_accuracy
 from protocols import PROTOCOLS, load, noisy_labels
 from sklearn.metrics import roc_auc_score
 from skorch.callbacks import Callback
@@ -60,16 +62,17 @@ class TestAccuracy(Callback):
 
     def __init__(self, X, y, spec):
         self.X = X
-        self.codes = np.unique(y, return_inverse=True)[1]
+        self.y = y
         self.spec = spec
-        self.scores = []
 
     def on_epoch_end(self, net, **kwargs):
         store = self.spec.open(as_inputs(self.X))
         logits = forward_all(net.module_, store, net.device)
         if logits.ndim == 3:  # of several networks
             logits = mean_log_proba(logits)
-        self.scores.append((logits.argmax(axis=1) == self.codes).mean())
+        codes = np.unique(self.y, return_inverse=True)[1]
+        score = (logits.argmax(axis=1) == codes).mean()
+        self.scores_ = [*getattr(self, "scores_", []), score]  # a clone starts anew
 
 
 def run_row(row, data, protocol, args):
@@ -77,7 +80,8 @@ def run_row(row, data, protocol, args):
     X, y, X_test, y_test = data
     noise = row["noise"], row["rate"], row["seed"]
     noisy, is_wrong = noisy_labels(y, X, *noise, labels=args.labels)
-    pretrainer, _, loss = row["method"].rpartition("+")
+    pipeline, _, backbone = row["method"].rpartition(":")
+    pretrainer, _, loss = backbone.rpartition("+")
     shared = {"device": args.device, "image_size": args.image_size}
     clf_settings = {"encoder": "auto" if pretrainer else protocol.encoder}
     clf_settings |= shared | protocol.clf | row["overrides"]["clf"]
@@ -96,18 +100,27 @@ def run_row(row, data, protocol, args):
     make = CLASSIFIERS.get(loss, partial(NoisyRobustClassifier, loss))
     clf = make(callbacks=[watch], random_state=row["seed"])
     clf.set_params(**clf_settings)  # also loss__beta and the like
-    clf.fit(inputs, noisy)
-    known = is_wrong is not None and is_wrong.any()
+    model = clf
+    if pipeline:
+        settings = protocol.pipelines.get(pipeline, {})
+        settings = settings | row["overrides"].get("pipeline", {})
+        model = PIPELINES[pipeline](clf, settings)
+    started = time.perf_counter()
+    model.fit(inputs, noisy)
+    seconds = time.perf_counter() - started
+    watch = classifier_of(model).callbacks[0]  # pipelines clone it
+    known = not pipeline and is_wrong is not None and is_wrong.any()
     auc = roc_auc_score(is_wrong, -clf.label_quality_) if known else None
     return row | {
         "realised_rate": None if is_wrong is None else float(is_wrong.mean()),
-        "last": round(100 * float(clf.score(X_test, y_test)), 2),
-        "best": round(100 * float(max(watch.scores)), 2),
-        "curve": [round(100 * float(score), 1) for score in watch.scores],
+        "last": round(100 * float(model.score(X_test, y_test)), 2),
+        "best": round(100 * float(max(watch.scores_)), 2),
+        "curve": [round(100 * float(score), 1) for score in watch.scores_],
         "label_quality_auc": auc and round(float(auc), 4),
         "noise_rate": getattr(clf, "noise_rate_", None),
+        "labels": label_accuracy(model, y, noisy) if pipeline else None,
         "ssl_seconds": round(ssl_seconds, 1),
-        "clf_seconds": round(sum(h["dur"] for h in clf.history_), 1),
+        "clf_seconds": round(seconds, 1),
         "n_train": len(X),
         **environment(args.device),
     }
@@ -158,6 +171,8 @@ def run(args):
     protocol = PROTOCOLS[args.protocol]
     data = load(protocol, args.data)
     overrides = {"ssl": json.loads(args.ssl), "clf": json.loads(args.clf)}
+    if args.pipeline:
+        overrides["pipeline"] = json.loads(args.pipeline)
     done = {key(row) for row in read_rows(args.rows)}
     for seed in args.seeds:
         for noise in args.noises:
@@ -198,8 +213,9 @@ def main():
         "--methods",
         nargs="+",
         default=["ce", "simclr+ce", "simclr+elr"],
-        help="[simclr+ or barlow+] and the name of a loss or of one of "
-        f'{", ".join(CLASSIFIERS)}; or "losses" for all losses',
+        help="[idn_hybrid: or contrastive_framework:] [simclr+ or barlow+] and the "
+        f"name of a loss or of one of {', '.join(CLASSIFIERS)}; or "
+        '"losses" for all losses',
     )
     parser.add_argument("--noises", nargs="+", default=["symmetric_exclusive:0.6"])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
@@ -207,6 +223,7 @@ def main():
     parser.add_argument("--cache", default=str(HERE / ".cache"))
     parser.add_argument("--ssl", default="{}", help="JSON of pre-trainer settings")
     parser.add_argument("--clf", default="{}", help="JSON of classifier settings")
+    parser.add_argument("--pipeline", help="JSON of settings of the recipe's step")
     parser.add_argument("--tag", default="", help="name of these other settings")
     parser.add_argument("--rows", type=Path, default=HERE / "accuracy.jsonl")
     run(parser.parse_args())

@@ -24,6 +24,8 @@ class Protocol:
         Of both estimators.
     ssl, clf : dict
         Other settings of SSLPretrainer and NoisyRobustClassifier.
+    pipelines : dict of str to dict
+        Settings of a recipe's step, by the recipe.
     per_class : (int, int) or None
         How many training and test images of each class, the first ones; None: all.
     """
@@ -32,6 +34,7 @@ class Protocol:
     encoder: object = "auto"
     ssl: dict = field(default_factory=dict)
     clf: dict = field(default_factory=dict)
+    pipelines: dict = field(default_factory=dict)
     per_class: tuple = None
 
 
@@ -58,6 +61,7 @@ PROTOCOLS = {
         encoder=small_convnet,
         ssl={"max_epochs": 100},
         clf={"max_epochs": 15, "views": "none"},
+        pipelines={"contrastive_framework": {"contrastive__max_epochs": 20}},
         per_class=(1000, 200),
     ),
     "cifar10": Protocol("cifar10", **FULL),
