@@ -61,7 +61,7 @@ PROTOCOLS = {
         encoder=small_convnet,
         ssl={"max_epochs": 100},
         clf={"max_epochs": 15, "views": "none"},
-        pipelines={"contrastive_framework": {"contrastive__max_epochs": 20}},
+        pipelines={"contrastive_framework": {"contrastive__max_epochs": 10}},
         per_class=(1000, 200),
     ),
     "cifar10": Protocol("cifar10", **FULL),

@@ -40,6 +40,27 @@ PUBLISHED = {
 RATES = {"symmetric": (0.2, 0.4, 0.6, 0.8), "asymmetric": (0.2, 0.3, 0.4)}
 NOISES = {"symmetric": "symmetric_inclusive", "asymmetric": "asymmetric_cifar10"}
 
+# Method and tag of each recipe, after those of its backbone: the same training without
+# what the paper adds.
+RECIPES = {
+    "pretrain_to_gain": [("ce", ""), ("simclr+ce", "")],
+    "robust_feature_learning": [
+        ("ce", ""),
+        ("bootstrap_progressive", "restoration+clustering"),
+    ],
+    "contrastive_framework, ce": [
+        ("simclr+ce", ""),
+        ("contrastive_framework:simclr+ce", ""),
+    ],
+    "contrastive_framework, elr": [
+        ("simclr+elr", ""),
+        ("contrastive_framework:simclr+elr", ""),
+    ],
+    "idn_hybrid": [("simclr+ce", "30 epochs"), ("idn_hybrid:simclr+ce", "")],
+    "idn_hybrid from scratch": [("ce", "30 epochs"), ("idn_hybrid:ce", "")],
+}
+RECIPE_NOISES = [("symmetric_exclusive", 0.6), ("instance_dependent", 0.4)]
+
 
 NETWORK_NOISES = [
     ("symmetric_exclusive", 0.5),
@@ -141,10 +162,63 @@ def memorisation_table(rows):
     lines = []
     for protocol in ("digits", "small"):
         for (method, noise, rate), found in sorted(grouped(rows, protocol).items()):
-            if rate == 0.6:
+            if rate == 0.6 and method in ("ce", "simclr+ce", "simclr+elr"):
                 numbers = cell(found), cell(found, "best"), str(len(found))
                 lines.append([protocol, f"{noise} {rate:.0%}", method, *numbers])
     return table(["protocol", "noise", "method", "last", "best", "seeds"], lines)
+
+
+def recipes_table(rows):
+    """Last epoch of each recipe and of its backbone, and the gain seed by seed."""
+    lines = []
+    for noise in RECIPE_NOISES:
+        for recipe, pair in RECIPES.items():
+            before, after = (
+                {row["seed"]: row for row in grouped(rows, "small", tag)[method, *noise]}
+                for method, tag in pair
+            )
+            seeds = sorted(before.keys() & after.keys())
+            gains = [{"last": after[s]["last"] - before[s]["last"]} for s in seeds]
+            found = [[found[s] for s in seeds] for found in (before, after)]
+            cells = [*map(cell, found), cell(gains), str(len(seeds))]
+            lines.append([_noise(*noise), f"`{recipe}`", *cells])
+    header = ["noise", "recipe", "backbone", "recipe", "gain", "seeds"]
+    return table(header, lines)
+
+
+def labels_table(rows):
+    """How many labels in a hundred are right: given, and mended."""
+    header = ["noise", "method", "given", "mended", "gain", "each iteration", "seeds"]
+    lines = []
+    for (method, *noise), found in grouped(rows, "small").items():
+        if found[0].get("labels"):
+            labels = [row["labels"] for row in found]
+            mended = np.mean([row["mended"] for row in labels], axis=0)
+            ends = [{"given": row["given"], "end": row["mended"][-1]} for row in labels]
+            ends = [row | {"gain": row["end"] - row["given"]} for row in ends]
+            cells = [cell(ends, key) for key in ("given", "end", "gain")]
+            cells += [", ".join(f"{value:.1f}" for value in mended), str(len(found))]
+            lines.append([_noise(*noise), f"`{method}`", *cells])
+    return table(header, sorted(lines, reverse=True))
+
+
+def ablation_table(rows):
+    """Table 4 of Tai et al.: what each addition gives, at the last and best epoch."""
+    added = {"": "", "restoration": "B", "clustering": "C"}
+    added["restoration+clustering"] = "B + C"
+    header = ["", "components"]
+    for noise in RECIPE_NOISES:
+        header += [f"{_noise(*noise)}, {epoch}" for epoch in ("last", "best")]
+    lines = []
+    for loss, letter in {"ce": "", "bootstrap_progressive": "A"}.items():
+        for tag, letters in added.items():
+            line = [" + ".join(filter(None, [letter, letters])), f"`{loss}`"]
+            line[1] += f" + {tag.replace('+', ' + ')}" if tag else ""
+            for noise in RECIPE_NOISES:
+                found = grouped(rows, "small", tag)[loss, *noise]
+                line += [cell(found), cell(found, "best")]
+            lines.append(line)
+    return table(header, lines)
 
 
 def _noise(name, rate):
@@ -219,6 +293,9 @@ def main():
     page = fill(page, "networks", networks_table(rows))
     found = read_rows(HERE / "detection.jsonl")
     page = fill(page, "detection", detection_table(found))
+    page = fill(page, "recipes", recipes_table(rows))
+    page = fill(page, "labels", labels_table(rows))
+    page = fill(page, "ablation", ablation_table(rows))
     page = fill(page, "published", published_table(rows))
     if args.speed.exists():
         page = fill(page, "speed", speed_table(args.speed))
