@@ -40,6 +40,7 @@ from sknoisy.cotraining.base import mean_log_proba
 from sknoisy.devices import forward_all, resolve_device
 from sknoisy.inputs import InputSpec, as_inputs
 from sknoisy.losses import LOSSES
+from sknoisy.regularizers import REGULARIZERS
 
 HERE = Path(__file__).parent
 
@@ -85,6 +86,11 @@ def run_row(row, data, protocol, args):
     shared = {"device": args.device, "image_size": args.image_size}
     clf_settings = {"encoder": "auto" if pretrainer else protocol.encoder}
     clf_settings |= shared | protocol.clf | row["overrides"]["clf"]
+    if isinstance(clf_settings.get("regularizers"), dict):  # settings by name
+        clf_settings["regularizers"] = [
+            REGULARIZERS[name](**settings)
+            for name, settings in clf_settings["regularizers"].items()
+        ]
     ssl_seconds, inputs = 0.0, X
     if pretrainer:
         settings = {"encoder": protocol.encoder, "random_state": 0, **shared}

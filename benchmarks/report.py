@@ -46,7 +46,7 @@ RECIPES = {
     "pretrain_to_gain": [("ce", ""), ("simclr+ce", "")],
     "robust_feature_learning": [
         ("ce", ""),
-        ("bootstrap_progressive", "restoration+clustering"),
+        ("bootstrap_progressive", "power3+restoration+clustering"),
     ],
     "contrastive_framework, ce": [
         ("simclr+ce", ""),
@@ -204,20 +204,18 @@ def labels_table(rows):
 
 def ablation_table(rows):
     """Table 4 of Tai et al.: what each addition gives, at the last and best epoch."""
-    added = {"": "", "restoration": "B", "clustering": "C"}
-    added["restoration+clustering"] = "B + C"
-    header = ["", "components"]
+    added = {"B": "restoration", "C": "clustering"}
+    header = ["", "tag"]
     for noise in RECIPE_NOISES:
         header += [f"{_noise(*noise)}, {epoch}" for epoch in ("last", "best")]
     lines = []
-    for loss, letter in {"ce": "", "bootstrap_progressive": "A"}.items():
-        for tag, letters in added.items():
-            line = [" + ".join(filter(None, [letter, letters])), f"`{loss}`"]
-            line[1] += f" + {tag.replace('+', ' + ')}" if tag else ""
-            for noise in RECIPE_NOISES:
-                found = grouped(rows, "small", tag)[loss, *noise]
-                line += [cell(found), cell(found, "best")]
-            lines.append(line)
+    for letters in ["", "A", "B", "C", "B + C", "A + B", "A + C", "A + B + C"]:
+        names = [added[letter] for letter in letters.split(" + ") if letter in added]
+        tag = "+".join(["power3"] * ("A" in letters) + names)
+        method = "bootstrap_progressive" if "A" in letters else "ce"
+        found = [grouped(rows, "small", tag)[method, *noise] for noise in RECIPE_NOISES]
+        cells = [cell(each, key) for each in found for key in ("last", "best")]
+        lines.append([letters or "ce", tag, *cells])
     return table(header, lines)
 
 
