@@ -114,7 +114,8 @@ def run_row(row, data, protocol, args):
     started = time.perf_counter()
     model.fit(inputs, noisy)
     seconds = time.perf_counter() - started
-    watch = classifier_of(model).callbacks[0]  # pipelines clone it
+    if pipeline:
+        watch = classifier_of(model).callbacks[0]  # a clone's
     known = not pipeline and is_wrong is not None and is_wrong.any()
     auc = roc_auc_score(is_wrong, -clf.label_quality_) if known else None
     return row | {

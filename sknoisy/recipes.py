@@ -119,10 +119,10 @@ def robust_feature_learning(random_state=None, **params):
     >>> from sknoisy.recipes import robust_feature_learning
     >>> pipe = robust_feature_learning(clf__regularizers=["restoration"])
     >>> pipe["clf"].loss, pipe["clf"].max_epochs
-    (ProgressiveBootstrap(), 300)
+    (ProgressiveBootstrap(power=3.0), 300)
     """
     classifier = NoisyRobustClassifier(
-        ProgressiveBootstrap(),
+        ProgressiveBootstrap(power=3.0),
         encoder="resnet18",
         regularizers=[RestorationRegularizer(), ClusteringRegularizer()],
         max_epochs=300,

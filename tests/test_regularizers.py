@@ -133,7 +133,7 @@ def test_heads_are_trained_and_dropped(encoder, digits):
 
 def test_clusters_form(digits):
     X, y = digits[0].reshape(300, -1), digits[1]
-    regularizers = [ClusteringRegularizer(n_clusters=10)]
+    regularizers = [ClusteringRegularizer(n_clusters=10, weight=1.0)]
     model = classifier(regularizers=regularizers, max_epochs=30, lr=0.05).fit(X, y)
     # R - 4 I is 0 if all samples share a cluster, and cross-entropy only adds to it.
     assert model.history_[-1]["train_loss"] < -4

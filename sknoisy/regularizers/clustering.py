@@ -46,7 +46,7 @@ class ClusteringRegularizer(Regularizer):
         Number of clusters; None: as many as classes.
     lambd : float, default=4.0
         Weight of the mutual information.
-    weight : float, default=1.0
+    weight : float, default=0.1
         Weight of the whole.
     views : "auto", "none" or Views, default="auto"
         Augmentation; see :func:`sknoisy.augment.resolve_views`.
@@ -76,7 +76,7 @@ class ClusteringRegularizer(Regularizer):
     tensor(0.6931)
     """
 
-    def __init__(self, n_clusters=None, lambd=4.0, weight=1.0, views="auto"):
+    def __init__(self, n_clusters=None, lambd=4.0, weight=0.1, views="auto"):
         self.n_clusters = n_clusters
         self.lambd = lambd
         self.weight = weight
