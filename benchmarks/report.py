@@ -173,14 +173,12 @@ def recipes_table(rows):
     lines = []
     for noise in RECIPE_NOISES:
         for recipe, pair in RECIPES.items():
-            before, after = (
-                {row["seed"]: row for row in grouped(rows, "small", tag)[method, *noise]}
-                for method, tag in pair
-            )
+            found = [grouped(rows, "small", tag)[m, *noise] for m, tag in pair]
+            before, after = ({row["seed"]: row for row in each} for each in found)
             seeds = sorted(before.keys() & after.keys())
             gains = [{"last": after[s]["last"] - before[s]["last"]} for s in seeds]
-            found = [[found[s] for s in seeds] for found in (before, after)]
-            cells = [*map(cell, found), cell(gains), str(len(seeds))]
+            pair = [[each[s] for s in seeds] for each in (before, after)]
+            cells = [*map(cell, pair), cell(gains), str(len(seeds))]
             lines.append([_noise(*noise), f"`{recipe}`", *cells])
     header = ["noise", "recipe", "backbone", "recipe", "gain", "seeds"]
     return table(header, lines)

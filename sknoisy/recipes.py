@@ -6,7 +6,8 @@ The encoder is a ResNet18, which is for images and made for GPUs; for vectors, o
 CPU, pass ``ssl__encoder="auto"``, or ``clf__encoder="auto"`` where there is no "ssl".
 What papers leave open has this package's defaults.
 
-No recipe's gain in accuracy has been measured on CIFAR-10 with this package yet.
+What each gains over its own backbone on a part of CIFAR-10, with a small network, is in
+the benchmarks; none was run with its own network and epochs yet.
 """
 
 from sklearn.pipeline import Pipeline
@@ -104,7 +105,7 @@ def robust_feature_learning(random_state=None, **params):
     RandAugment, which its regularisers' views are. See
     :class:`~sknoisy.regularizers.ClusteringRegularizer`,
     :class:`~sknoisy.regularizers.RestorationRegularizer` and
-    :class:`~sknoisy.ProgressiveBootstrap` for what was chosen.
+    :class:`~sknoisy.ProgressiveBootstrap` for what was chosen, here with power=3.
 
     The ablation of table 4 is a search over ``clf__loss`` in "ce" and
     "bootstrap_progressive", and over ``clf__regularizers`` in None, ["restoration"],

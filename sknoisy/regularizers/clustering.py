@@ -54,7 +54,9 @@ class ClusteringRegularizer(Regularizer):
     Notes
     -----
     The paper gives neither the number of clusters nor lambd; these are choices: with
-    lambd=1 clusters of digits hardly formed. Its
+    lambd=1 clusters of digits hardly formed. It adds this loss with weight 1, which at
+    lambd=4 kept a small network from learning 10,000 images of CIFAR-10 in 15 epochs
+    (22% after cross-entropy with it, 42% without). Its
     equation 10 writes H(c) for one sample, which would undo H(c|x); as in the work that
     it builds on, H(c) is of the batch's mean here. It is the entropy itself, which
     differs from -KL to the uniform distribution by a constant. Views are RandAugment
