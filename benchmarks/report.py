@@ -61,8 +61,9 @@ RECIPES = {
 }
 RECIPE_NOISES = [("symmetric_exclusive", 0.6), ("instance_dependent", 0.4)]
 
-# Parts of robust feature learning: A bootstrapping (power 3), B restoration, C clustering
-# (weight 0.1). The rows with SimCLR's views were made when regularisers drew these.
+# Parts of robust feature learning: A bootstrapping (power 3), B restoration, C
+# clustering (weight 0.1). The rows with SimCLR's views were made when regularisers
+# drew these.
 OLD = "SimCLR's views"
 ABLATION = {
     "-": ("ce", ""),
