@@ -120,8 +120,8 @@ class PseudoLabelRefiner(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
       their place, and their samples have copies in every later iteration.
     - How many copies are added: one of each sample, augmented anew in every epoch.
 
-    The threshold is the paper's. On 10,000 images of CIFAR-10 at 60% symmetric noise, 2.0
-    was better: 59% of the labels were right in the end, not 54% (one seed).
+    The threshold is the paper's. On 10,000 images of CIFAR-10 at 60% symmetric noise,
+    2.0 was better: 59% of the labels were right in the end, not 54% (one seed).
 
     What a classifier keeps for each training sample, such as the targets of ELR, starts
     anew whenever the number of copies changes; PENCIL and Joint Optimization train
