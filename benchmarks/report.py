@@ -168,6 +168,21 @@ def networks_table(rows):
     return table(header, lines)
 
 
+def estimates_table(rows):
+    """Of the noise, what a warm-up lets the classifiers of two networks estimate."""
+    groups = {}
+    for row in rows:
+        noise = _noise(row["noise"], row["rate"]), f"{100 * row['realised']:.0f}"
+        groups.setdefault(noise, {})[row["features"]] = row
+    lines = []
+    for noise, found in groups.items():
+        rates = [f"{100 * found[f]['estimated']:.0f}" for f in ("scratch", "simclr")]
+        kinds = [f"{found[f]['concentration']:.2f}" for f in ("scratch", "simclr")]
+        lines.append([*noise, *rates, *kinds])
+    header = ["noise", "wrong", "estimated, scratch", "estimated, SimCLR"]
+    return table([*header, "concentration, scratch", "SimCLR"], lines)
+
+
 def published_table(rows):
     """Full size: what was published, and what this gives ("open" if it was not run)."""
     groups = grouped(rows, "cifar10")
@@ -312,6 +327,7 @@ def main():
     page = fill(page, "losses", losses_table(rows))
     page = fill(page, "noise", noise_table(rows))
     page = fill(page, "networks", networks_table(rows))
+    page = fill(page, "estimates", estimates_table(read_rows(HERE / "estimates.jsonl")))
     found = read_rows(HERE / "detection.jsonl")
     page = fill(page, "detection", detection_table(found))
     page = fill(page, "recipes", recipes_table(rows))

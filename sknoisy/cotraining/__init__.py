@@ -1,10 +1,10 @@
 """Classifiers of one or two networks that choose and correct the samples they learn."""
 
-from sknoisy.cotraining.dividemix import DivideMixClassifier, lambda_u_for, refine
+from sknoisy.cotraining.dividemix import DivideMixClassifier, lambda_u_for
 from sknoisy.cotraining.dynamic_bootstrap import DynamicBootstrapClassifier
 from sknoisy.cotraining.elr_plus import ELRPlusClassifier, averaging_decay
 from sknoisy.cotraining.mentornet import MentorNetClassifier, curriculum_weights
-from sknoisy.cotraining.mixing import mixup, sharpen, uniform_penalty
+from sknoisy.cotraining.mixing import mixup, refine, sharpen, uniform_penalty
 from sknoisy.cotraining.selection import (
     CoTeachingClassifier,
     exchange_loss,

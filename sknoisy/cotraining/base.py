@@ -15,6 +15,7 @@ from sknoisy.scores.estimates import transition_of
 from sknoisy.training import Batches, ClassifierNet
 
 FEW, MANY = 0.05, 0.2  # share of samples that vote on the noise's rate, on its kind
+CONCENTRATED = 0.22  # noise above this counts as asymmetric
 LOOK = 5  # epochs after which the noise is estimated, or all of a shorter warm-up
 
 
@@ -191,6 +192,21 @@ class CoTrainingNet(ClassifierNet):
         return forward_all(
             self.module_, self.data.store, self.device, self.settings.precision
         )
+
+    def losses(self):
+        """Return each network's cross-entropy of the given labels, without views.
+
+        The dynamics hear of it, too.
+
+        Returns
+        -------
+        losses : ndarray of shape (n_samples, n_networks), float32
+            In nats.
+        """
+        codes = self.data.codes
+        logits = torch.from_numpy(self.predict()).to(codes.device)
+        self.observe(logits, codes, torch.arange(len(codes), device=codes.device))
+        return given_losses(logits, codes).cpu().numpy()
 
 
 class EnsembleClassifier(TorchClassifier):

@@ -5,20 +5,14 @@ from collections import deque
 
 import numpy as np
 import torch
-from torch.nn.functional import one_hot
 
-from sknoisy.cotraining.base import (
-    CoTraining,
-    EnsembleClassifier,
-    given_losses,
-)
-from sknoisy.cotraining.mixing import mixup, sharpen, uniform_penalty
+from sknoisy.cotraining.base import CONCENTRATED, CoTraining, EnsembleClassifier
+from sknoisy.cotraining.mixing import mixup, refine, sharpen, uniform_penalty
 from sknoisy.parameters import check_choice, check_integer, check_real
 from sknoisy.scores import gmm_clean_probability
 from sknoisy.stores import stream
 from sknoisy.training import Batches
 
-CONCENTRATED = 0.22  # noise above this counts as asymmetric
 EXTREME = 0.77  # noise rates above this have settings of their own: between 72 and 81%
 LONGEST = 5  # epochs whose losses are averaged then
 LEAST = 0.1  # share of the samples that is labelled whatever the threshold
@@ -61,26 +55,6 @@ def lambda_u_for(noise_rate, concentration, n_classes):
     hundred = np.interp(noise_rate, [0.2, 0.5], [25, 150])
     share = min(max(math.log10(n_classes) - 1, 0.0), 1.0)
     return float((1 - share) * ten + share * hundred)
-
-
-def refine(probs, target, clean):
-    """Return targets of labelled samples: label and prediction, by the label's trust.
-
-    Parameters
-    ----------
-    probs : tensor of shape (n, n_classes)
-        The network's predictions, mean over views.
-    target : tensor of shape (n,), int64
-        Codes of the given labels.
-    clean : tensor of shape (n,)
-        How probably each label is right.
-
-    Returns
-    -------
-    refined : tensor of shape (n, n_classes)
-        Before sharpening.
-    """
-    return probs.lerp(one_hot(target, probs.shape[1]).to(probs), clean[:, None])
 
 
 class DivideMix(CoTraining):
@@ -126,10 +100,7 @@ rampup_epochs
         self.settings = self.resolved()
         if self.is_warmup:
             return
-        codes = net.data.codes
-        logits = torch.from_numpy(net.predict()).to(codes.device)
-        net.observe(logits, codes, torch.arange(len(codes), device=codes.device))
-        self._losses.append(given_losses(logits, codes).cpu().numpy())
+        self._losses.append(net.losses())
         history = list(self._losses)[-self.settings["loss_history"] :]
         clean = [gmm_clean_probability(one) for one in np.mean(history, axis=0).T]
         self.state_["clean_proba"].copy_(torch.from_numpy(np.stack(clean, axis=1)))

@@ -3,13 +3,12 @@
 import torch
 from torch.nn.functional import one_hot
 
-from sknoisy.cotraining.base import CoTraining, EnsembleClassifier, given_losses
-from sknoisy.cotraining.dividemix import refine
-from sknoisy.cotraining.mixing import mixup, uniform_penalty
+from sknoisy.cotraining.base import CoTraining, EnsembleClassifier
+from sknoisy.cotraining.mixing import mixup, refine, uniform_penalty
 from sknoisy.parameters import check_choice, check_real
 from sknoisy.scores import bmm_clean_probability, gmm_clean_probability
 
-MIXTURES = {"beta": bmm_clean_probability, "gaussian": gmm_clean_probability}
+MIXTURES = {"bmm": bmm_clean_probability, "gmm": gmm_clean_probability}
 BEGIN = 0.35  # share of the training before labels are corrected: 105 of 300 epochs
 
 
@@ -39,10 +38,7 @@ class DynamicBootstrap(CoTraining):
         self.draw(net)
         if self.is_warmup:
             return
-        codes = net.data.codes
-        logits = torch.from_numpy(net.predict()).to(codes.device)
-        net.observe(logits, codes, torch.arange(len(codes), device=codes.device))
-        losses = given_losses(logits, codes)[:, 0].cpu().numpy()
+        losses = net.losses()[:, 0]
         if len(losses) >= 4:  # no mixture can be fitted to fewer
             clean = torch.from_numpy(MIXTURES[self.mixture](losses))
             self.state_["clean_proba"].copy_(clean)
@@ -83,8 +79,9 @@ class DynamicBootstrapClassifier(EnsembleClassifier):
     ----------
     bootstrap : {"hard", "soft"}, default="hard"
         Whether the prediction is the most probable class, or the probabilities.
-    mixture : {"beta", "gaussian"}, default="beta"
-        The two distributions: see :func:`sknoisy.scores.bmm_clean_probability` and
+    mixture : {"bmm", "gmm"}, default="bmm"
+        Two beta distributions, or two Gaussians: see
+        :func:`sknoisy.scores.bmm_clean_probability` and
         :func:`sknoisy.scores.gmm_clean_probability`.
     alpha : float, default=32.0
         Of the beta distribution of mixup's weight; 0 is without mixup.
@@ -142,7 +139,7 @@ compile, callbacks, verbose, random_state
     def __init__(
         self,
         bootstrap="hard",
-        mixture="beta",
+        mixture="bmm",
         alpha=32.0,
         penalty=1.0,
         encoder="auto",

@@ -6,8 +6,7 @@ import math
 import torch
 from torch.nn.functional import one_hot
 
-from sknoisy.cotraining.base import CoTraining, EnsembleClassifier
-from sknoisy.cotraining.dividemix import CONCENTRATED
+from sknoisy.cotraining.base import CONCENTRATED, CoTraining, EnsembleClassifier
 from sknoisy.cotraining.mixing import mixup
 from sknoisy.losses.elr import CLAMP, early_learning_regularizer
 from sknoisy.losses.table import Table, check_storage

@@ -1,6 +1,7 @@
-"""Mixed samples and sharpened targets."""
+"""Mixed samples, and targets that are mixed, refined and sharpened."""
 
 import torch
+from torch.nn.functional import one_hot
 
 
 def mixup(inputs, targets, lam, order):
@@ -38,6 +39,26 @@ def mixup(inputs, targets, lam, order):
     """
     lam = max(lam, 1 - lam)
     return inputs.lerp(inputs[order], 1 - lam), targets.lerp(targets[order], 1 - lam)
+
+
+def refine(probs, target, clean):
+    """Return targets of labelled samples: label and prediction, by the label's trust.
+
+    Parameters
+    ----------
+    probs : tensor of shape (n, n_classes)
+        The network's predictions, mean over views.
+    target : tensor of shape (n,), int64
+        Codes of the given labels.
+    clean : tensor of shape (n,)
+        How probably each label is right.
+
+    Returns
+    -------
+    refined : tensor of shape (n, n_classes)
+        Before sharpening.
+    """
+    return probs.lerp(one_hot(target, probs.shape[1]).to(probs), clean[:, None])
 
 
 def sharpen(probs, temperature):

@@ -43,10 +43,8 @@ def estimate_transition_matrix(
     Notes
     -----
     The confident joint counts what a poor classifier gets wrong as label noise. "votes"
-    asks it only where it is most sure, and is right after few epochs of training or on
-    frozen features; it needs a classifier that has not memorised its labels. Two epochs
-    from scratch on 10,000 images of CIFAR-10 with 20, 50 and 80% of symmetric noise
-    gave 24, 49 and 72%, where the confident joint had 48, 71 and 83%.
+    asks it only where it is most sure, and is nearer after few epochs of training or on
+    frozen features; it needs a classifier that has not memorised its labels.
 
     References
     ----------
@@ -106,9 +104,11 @@ def label_votes(y, pred_probs, classes=None, share=0.1):
     _, codes, pred_probs = check_probabilities(y, pred_probs, classes)
     n_samples, n_classes = pred_probs.shape
     n_votes = max(1, round(share * n_samples / n_classes))
-    surest = np.argpartition(pred_probs, n_samples - n_votes, axis=0)[-n_votes:]
-    votes = [np.bincount(codes[rows], minlength=n_classes) for rows in surest.T]
-    return np.array(votes)
+    votes = np.empty((n_classes, n_classes), dtype=np.int64)
+    for row, of_class in zip(votes, pred_probs.T, strict=True):  # memory of one class
+        surest = np.argpartition(of_class, n_samples - n_votes)[-n_votes:]
+        row[:] = np.bincount(codes[surest], minlength=n_classes)
+    return votes
 
 
 def estimate_noise_rate(y, pred_probs, classes=None, method="confident_joint"):
