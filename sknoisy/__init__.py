@@ -9,6 +9,7 @@ The main job, with no clean labels at all::
 """
 
 from sknoisy._version import __version__
+from sknoisy.checkpoint import Checkpoint
 from sknoisy.classifier import NoisyRobustClassifier
 from sknoisy.contrastive import ContrastiveFineTuner
 from sknoisy.cotraining import (
@@ -67,6 +68,7 @@ __all__ = [
     "SOP",
     "Backward",
     "BarlowTwins",
+    "Checkpoint",
     "CoTeachingClassifier",
     "ContrastiveFineTuner",
     "CrossEntropy",

@@ -8,6 +8,7 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 from sknoisy.architecture import HEADS, Architecture
 from sknoisy.augment import resolve_views
 from sknoisy.base import TorchEstimator, generator
+from sknoisy.checkpoint import resumable
 from sknoisy.devices import forward_all, resolve_device
 from sknoisy.encoders import load_numpy_state, numpy_state
 from sknoisy.labels import check_given, check_several, encode_labels
@@ -49,16 +50,16 @@ class TorchClassifier(ClassifierMixin, TorchEstimator):
             If the loss is no longer finite.
         """
         training, *known = self._begin(X, y)
-        progress = Progress(
-            self, len(training.data), training.planned_epochs, self.verbose
-        )
-        try:
-            training.run(training.planned_epochs, progress)
-        except KeyboardInterrupt:
-            self._finish(training, *known)  # what was learned so far can be used
-            raise
-        finally:
-            progress.close()
+        planned = training.planned_epochs
+        with (
+            resumable(self, training, X, y),
+            Progress(self, len(training.data), planned, training.epochs) as progress,
+        ):
+            try:
+                training.run(planned - training.epochs, progress)
+            except KeyboardInterrupt:
+                self._finish(training, *known)  # what was learned so far can be used
+                raise
         return self._finish(training, *known)
 
     def partial_fit(self, X, y, classes=None):

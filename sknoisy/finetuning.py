@@ -140,6 +140,24 @@ class FineTuning:
             for name, tensor in self.loss.state_.items():
                 tensor.copy_(torch.from_numpy(loss_state[name]))
 
+    def state(self):
+        """Return all that the next epochs depend on, but for the data."""
+        return {
+            "nets": {phase.name: net.state() for phase, net in self._nets.items()},
+            "loss": vars(self.loss),
+            "dynamics": self.dynamics.numpy(),
+            "first_weights": self.first_weights,
+        }
+
+    def load_state(self, state):
+        """Take over what :meth:`state` returned, once data of these are attached."""
+        for phase in self.phases:
+            if phase.name in state["nets"]:
+                self._net(phase).load_state(state["nets"][phase.name])
+        vars(self.loss).update(state["loss"])
+        self.dynamics.load(state["dynamics"])
+        self.first_weights = state["first_weights"]
+
     def attach(self, store, codes, n_classes):
         """Give the data of the next epochs; state of samples is kept if it fits."""
         device = self.settings.device

@@ -191,6 +191,12 @@ def is_paths(X):
     return isinstance(X, np.ndarray) and X.ndim == 1 and X.dtype.kind == "U"
 
 
+def file_stamps(paths):
+    """Return time of change, in ns, and size, in bytes, of the files that exist."""
+    found = [os.stat(path) for path in paths if os.path.isfile(path)]
+    return [(stat.st_mtime_ns, stat.st_size) for stat in found]
+
+
 def _holds_paths(column):
     if column.dtype.kind == "U":
         return len(column) > 0

@@ -1,6 +1,5 @@
 """SSLPretrainer: learns a representation of X without labels."""
 
-import os
 import warnings
 from dataclasses import replace
 
@@ -16,9 +15,10 @@ from sklearn.utils.validation import (
 from torch import nn
 
 from sknoisy.base import TorchEstimator, generator, is_array_output
+from sknoisy.checkpoint import resumable
 from sknoisy.encoders import build, load_numpy_state, numpy_state
 from sknoisy.features import LazyFeatures, TrainedEncoder
-from sknoisy.inputs import is_paths
+from sknoisy.inputs import file_stamps, is_paths
 from sknoisy.labels import check_given, check_weights, encode_labels
 from sknoisy.parameters import check_choice, check_integer, resolve
 from sknoisy.progress import Progress, with_callbacks
@@ -277,8 +277,7 @@ class SSLPretrainer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TorchEsti
             inputs = inputs.cpu().numpy()  # tensors do not hash by value
         files = [*inputs] if is_paths(inputs) else []
         files += [self.weights] if self.weights not in (None, "imagenet") else []
-        found = [os.stat(f) for f in files if os.path.isfile(f)]  # _pretrain says which
-        stamps = [(stat.st_mtime_ns, stat.st_size) for stat in found]
+        stamps = file_stamps(files)
         cached = memory.cache(_pretrain_cached, ignore=["reporting"])
         return cached(plain, inputs, trained, labels, stamps, reporting=self)
 
@@ -303,7 +302,6 @@ class SSLPretrainer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TorchEsti
         method.start(networks, len(store), generator(seeds[4]))
         if self.compile:
             encoder.compile()
-        progress = Progress(reporting, len(store), self.max_epochs, reporting.verbose)
         net = SelfSupervisedNet(
             networks,
             method=method,
@@ -312,8 +310,7 @@ class SSLPretrainer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TorchEsti
             labels=[torch.from_numpy(v).to(settings.device) for v in labels],
             settings=settings,
             generator=generator(seeds[3]),
-            progress=progress,
-        )
+        ).initialize()
 
         def result():
             state = numpy_state(encoder)
@@ -321,13 +318,17 @@ class SSLPretrainer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TorchEsti
             kept = nn.ModuleDict(heads if method.keeps_heads else {})
             return learned, numpy_state(kept), net.rows()
 
-        try:
-            net.partial_fit(TrainingData(store.resident(settings.device)))
-        except KeyboardInterrupt:
-            reporting._keep(*result())  # what was learned so far can be used
-            raise
-        finally:
-            progress.close()
+        data = TrainingData(store.resident(settings.device))
+        epochs = self.max_epochs
+        with (
+            resumable(reporting, net, inputs, trained, labels),
+            Progress(reporting, len(store), epochs, net.epochs_) as net.progress,
+        ):
+            try:
+                net.partial_fit(data, epochs=epochs - net.epochs_)
+            except KeyboardInterrupt:
+                reporting._keep(*result())  # what was learned so far can be used
+                raise
         return result()
 
     def _keep(self, encoder, heads, history):

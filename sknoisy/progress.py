@@ -21,14 +21,15 @@ class Progress:
     ----------
     estimator : estimator instance
         What is trained.
+        Its `verbose` asks for a bar (True), none (False), or one once ten seconds have
+        passed, in a terminal or a notebook, and not within a search (None).
     n_samples, n_epochs : int
         Size of the training.
-    verbose : bool or None
-        True: a bar. None: a bar once ten seconds have passed, in a terminal or a
-        notebook, and not within a search. False: none.
+    n_done : int, default=0
+        Epochs that were done before.
     """
 
-    def __init__(self, estimator, n_samples, n_epochs, verbose):
+    def __init__(self, estimator, n_samples, n_epochs, n_done=0):
         from tqdm.auto import tqdm
 
         self._estimator = estimator
@@ -37,10 +38,12 @@ class Progress:
         if has_callbacks:
             self._context = estimator._init_callback_context(max_subtasks=n_epochs)
             self._context.call_on_fit_task_begin(estimator=estimator)
+        verbose = estimator.verbose
         quiet = verbose is None and (has_callbacks or within_search())
         self._bar = tqdm(
             desc=type(estimator).__name__,
             total=n_samples * n_epochs,
+            initial=n_samples * n_done,
             unit=" samples",
             unit_scale=True,
             delay=0 if verbose else 10,
@@ -48,6 +51,12 @@ class Progress:
             disable=True if quiet or verbose is False else (False if verbose else None),
         )
         self._epoch = None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self.close()
 
     def epoch_begin(self):
         """Hear that an epoch begins."""

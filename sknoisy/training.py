@@ -104,11 +104,16 @@ class Net(NeuralNet):
         How.
     generator : torch.Generator
         Source of the order of samples, on the CPU.
-    progress : Progress, default=None
-        Hears of batches and epochs.
+    view_generator : torch.Generator
+        Source of the views' parameters, on the device.
+
+    Attributes
+    ----------
+    progress : Progress or None
+        Hears of batches and epochs; set before training.
     """
 
-    def __init__(self, module, settings, generator, progress=None, **kwargs):
+    def __init__(self, module, settings, generator, view_generator, **kwargs):
         super().__init__(
             module,
             criterion=kwargs.pop("criterion", None),
@@ -126,7 +131,8 @@ class Net(NeuralNet):
         )
         self.settings = settings
         self.generator = generator
-        self.progress = progress
+        self.view_generator = view_generator
+        self.progress = None
         self.epochs_before = 0
 
     _default_callbacks = []
@@ -223,7 +229,7 @@ class Net(NeuralNet):
         self.history.record("dur", time.perf_counter() - started)
         if not math.isfinite(loss):
             raise DivergenceError(
-                f"the training loss is {loss} in epoch {self._done() + 1} at "
+                f"the training loss is {loss} in epoch {self.epochs_done + 1} at "
                 f"learning rate {rate:.3g}. Pass a smaller lr."
             )
 
@@ -251,9 +257,30 @@ class Net(NeuralNet):
                 raise _StopTraining from interrupt
             raise
 
-    def _done(self):
-        """Return the number of epochs done, those of earlier phases included."""
+    @property
+    def epochs_done(self):
+        """Number of epochs done, those of earlier phases included."""
         return self.epochs_before + self.epochs_
+
+    def state(self):
+        """Return all that the next epochs depend on, but for the data."""
+        return {
+            "module": self.module_.state_dict(),
+            "optimizer": self.optimizer_.state_dict(),
+            "history": list(self.history),
+            "epochs": self.epochs_,
+            "order": self.generator.get_state(),
+            "views": self.view_generator.get_state(),
+        }
+
+    def load_state(self, state):
+        """Take over what :meth:`state` returned."""
+        self.module_.load_state_dict(state["module"])
+        self.optimizer_.load_state_dict(state["optimizer"])
+        self.history[:] = state["history"]
+        self.epochs_ = state["epochs"]
+        self.generator.set_state(state["order"].cpu())
+        self.view_generator.set_state(state["views"].cpu())
 
     def on_epoch_begin(self, net, **kwargs):  # noqa: D102
         super().on_epoch_begin(net, **kwargs)
@@ -265,7 +292,7 @@ class Net(NeuralNet):
         self.epochs_ += 1
         if self.progress is not None:
             loss = self.history[-1, "train_loss"]
-            if self.progress.epoch_end(self._done(), loss):
+            if self.progress.epoch_end(self.epochs_done, loss):
                 raise _StopTraining
 
     def _heard(self, event):
@@ -295,17 +322,14 @@ class SelfSupervisedNet(Net):
         Owns views and loss; skorch's criterion.
     views : pair of Views
         Makes the two views.
-    view_generator : torch.Generator
-        On the device.
     labels : sequence of tensors of shape (n_samples,), default=()
         What the loss is told of each sample beside its views; on the device.
     """
 
-    def __init__(self, networks, *, method, views, view_generator, labels=(), **kwargs):
+    def __init__(self, networks, *, method, views, labels=(), **kwargs):
         super().__init__(networks, criterion=method, **kwargs)
         self.method = method
         self.views = views
-        self.view_generator = view_generator
         self.labels = labels
 
     def batch_loss(self, index, batch):  # noqa: D102
@@ -330,8 +354,6 @@ class ClassifierNet(Net):
         skorch's criterion.
     views : Views
         Augmentation.
-    view_generator : torch.Generator
-        On the device.
     phase : str
         Name of the phase, for the history.
 
@@ -345,11 +367,10 @@ class ClassifierNet(Net):
         Epochs done in the phases before, and planned in all; set before training.
     """
 
-    def __init__(self, module, *, loss, views, view_generator, phase, **kwargs):
+    def __init__(self, module, *, loss, views, phase, **kwargs):
         super().__init__(module, criterion=loss, **kwargs)
         self.loss = loss
         self.views = views
-        self.view_generator = view_generator
         self.phase = phase
         self.data = None
         self.dynamics = None
@@ -358,7 +379,7 @@ class ClassifierNet(Net):
     def on_epoch_begin(self, net, **kwargs):  # noqa: D102
         super().on_epoch_begin(net, **kwargs)
         self.history.record("phase", self.phase)
-        self.criterion_.on_epoch(self._done(), self.planned_epochs)
+        self.criterion_.on_epoch(self.epochs_done, self.planned_epochs)
 
     def fit_loop(self, X, y=None, epochs=None, **fit_params):  # noqa: D102
         self.data = X

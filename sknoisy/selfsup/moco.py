@@ -56,6 +56,14 @@ class Queue(nn.Module):
         self.register_buffer("keys", F.normalize(keys, dim=1))
         self.oldest = 0
 
+    def get_extra_state(self):
+        """Return what ``state_dict`` holds beside the keys."""
+        return {"oldest": self.oldest}
+
+    def set_extra_state(self, state):
+        """Take over what :meth:`get_extra_state` returned."""
+        self.oldest = state["oldest"]
+
     @torch.no_grad()
     def push(self, keys):
         """Take in the keys of a batch, tensor of shape (n, n_features)."""
