@@ -292,6 +292,7 @@ def plot(rows, path):
     import matplotlib
 
     matplotlib.use("agg")
+    matplotlib.rcParams["svg.hashsalt"] = "sknoisy"  # equal rows, equal file
     from matplotlib import pyplot as plt
 
     groups = grouped(rows, "small")

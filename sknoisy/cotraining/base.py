@@ -16,6 +16,7 @@ from sknoisy.training import Batches, ClassifierNet
 
 FEW, MANY = 0.05, 0.2  # share of samples that vote on the noise's rate, on its kind
 CONCENTRATED = 0.22  # noise above this counts as asymmetric
+MOST = 0.8  # share of labels that are left out at most: the highest noise of the papers
 LOOK = 5  # epochs after which the noise is estimated, or all of a shorter warm-up
 
 
@@ -72,6 +73,15 @@ class CoTraining:
     def is_warmup(self):
         """Whether this epoch trains with cross-entropy."""
         return self.epoch < self.warmup_epochs
+
+    @property
+    def rate_to_leave_out(self):
+        """Share of labels that a selection by loss leaves out, if it is not told.
+
+        The estimated noise, within bounds: 0 before there is an estimate, and at most
+        ``MOST``, for networks that find more labels wrong know too little to choose.
+        """
+        return 0.0 if math.isnan(self.noise_rate) else min(self.noise_rate, MOST)
 
     @property
     def epochs_after_warmup(self):

@@ -1,6 +1,5 @@
 """MentorNet's predefined curriculum: weights of samples by their loss."""
 
-import math
 
 import torch
 
@@ -86,9 +85,8 @@ class Curriculum(CoTraining):
 
     def resolved(self):  # noqa: D102
         percentile = self.percentile
-        if percentile == "auto":  # all count before there is an estimate
-            wrong = 0.0 if math.isnan(self.noise_rate) else self.noise_rate
-            percentile = 100 * (1 - wrong)
+        if percentile == "auto":
+            percentile = 100 * (1 - self.rate_to_leave_out)
         return {"percentile": percentile}
 
     def _threshold(self, losses):
@@ -110,7 +108,7 @@ class MentorNetClassifier(EnsembleClassifier):
     ----------
     percentile : float or "auto", default="auto"
         Percentile of the losses, in [0, 100]. "auto": that of the labels that are
-        estimated to be right. The official code takes 75.
+        estimated to be right, but at least 20. The official code takes 75.
     decay : float, default=0.5
         Of the percentile's moving average over batches, in [0, 1).
     warmup_epochs : int or "auto", default="auto"

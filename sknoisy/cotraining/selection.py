@@ -1,7 +1,5 @@
 """Two networks that choose samples by their loss: co-teaching, co-teaching+, JoCoR."""
 
-import math
-
 import torch
 
 from sknoisy.cotraining.base import CoTraining, EnsembleClassifier, given_losses
@@ -126,8 +124,8 @@ class Selection(CoTraining):
 
     def resolved(self):  # noqa: D102
         rate, lam = self.forget_rate, self.lam
-        if rate == "auto":  # nothing is forgotten before there is an estimate
-            rate = 0.0 if math.isnan(self.noise_rate) else self.noise_rate
+        if rate == "auto":
+            rate = self.rate_to_leave_out
         if lam == "auto":
             lam = 0.65 if self.noise_rate > 0.65 else 0.9
         return {"forget_rate": rate, "lam": lam}
@@ -161,7 +159,8 @@ class CoTeachingClassifier(EnsembleClassifier):
         The method.
     forget_rate : float or "auto", default="auto"
         Share of a batch that is left out in the end, in [0, 1). "auto": the noise's
-        rate, which is estimated in the warm-up. The papers take its true value.
+        rate, which is estimated in the warm-up, but at most 0.8. The papers take its
+        true value.
     ramp_epochs : int or "auto", default="auto"
         Epochs after the warm-up in which that share rises from 0. "auto": 10, as in
         the papers, or a fifth of fewer than 50 `max_epochs`.
