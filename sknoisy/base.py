@@ -15,7 +15,7 @@ from sknoisy import _version
 from sknoisy.devices import resolve_device, resolve_precision
 from sknoisy.encoders import Blueprint, check_encoder
 from sknoisy.features import LazyFeatures
-from sknoisy.inputs import InputSpec, as_inputs, is_paths
+from sknoisy.inputs import InputSpec, as_inputs, check_image_size, is_paths
 from sknoisy.optim import OPTIMIZERS, SCHEDULES
 from sknoisy.parameters import NamedMethods, check_choice, check_integer, check_real
 from sknoisy.progress import CallbackSupportMixin
@@ -89,6 +89,13 @@ class TorchEstimator(NamedMethods, CallbackSupportMixin, BaseEstimator):
                 f"encoder={self.encoder!r} is not valid: X holds lazy features of the "
                 f"encoder {str(trained.blueprint)!r}, which this estimator trains on. "
                 'Pass encoder="auto", or give that encoder to the pre-trainer.'
+            )
+        given, size = self.image_size, trained.blueprint.spec.shape[1:]
+        if is_paths(inputs) and given is not None and check_image_size(given) != size:
+            raise ValueError(
+                f"image_size={given!r} is not valid: X holds lazy features "
+                f"of images that are read at {size}. Pass image_size to the "
+                "pre-trainer, and None or the same to this estimator."
             )
         if self.weights is not None:
             raise ValueError(

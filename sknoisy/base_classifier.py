@@ -1,6 +1,7 @@
 """What classifiers share: training in one go or by epochs, and prediction."""
 
 import numpy as np
+import torch
 from scipy.special import log_softmax, softmax
 from sklearn.base import ClassifierMixin
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
@@ -11,6 +12,8 @@ from sknoisy.base import TorchEstimator, generator
 from sknoisy.checkpoint import resumable
 from sknoisy.devices import forward_all, resolve_device
 from sknoisy.encoders import load_numpy_state, numpy_state
+from sknoisy.features import LazyFeatures
+from sknoisy.inputs import as_inputs
 from sknoisy.labels import check_given, check_several, encode_labels
 from sknoisy.parameters import check_choice, check_integer
 from sknoisy.progress import Progress, with_callbacks
@@ -51,8 +54,9 @@ class TorchClassifier(ClassifierMixin, TorchEstimator):
         """
         training, *known = self._begin(X, y)
         planned = training.planned_epochs
+        inputs = X if isinstance(X, LazyFeatures) else as_inputs(X)
         with (
-            resumable(self, training, X, y),
+            resumable(self, training, inputs, y),
             Progress(self, len(training.data), planned, training.epochs) as progress,
         ):
             try:
@@ -190,8 +194,8 @@ class TorchClassifier(ClassifierMixin, TorchEstimator):
         return training
 
     def _parameters(self):
-        """Return the parameters in a form that compares."""
-        return {k: repr(v) for k, v in self.get_params().items()}
+        """Return the parameters in a form that compares: by value, arrays, too."""
+        return {name: _by_value(value) for name, value in self.get_params().items()}
 
     def _continue(self, X, y):
         """Check the data of one epoch more; return what :meth:`_begin` returns."""
@@ -258,6 +262,14 @@ class TorchClassifier(ClassifierMixin, TorchEstimator):
             f"{self._architecture.blueprint.spec}, or on lazy features of them, "
             "not on an array of features."
         )
+
+
+def _by_value(parameter):
+    if isinstance(parameter, torch.Tensor):
+        parameter = parameter.detach().cpu().numpy()
+    if isinstance(parameter, np.ndarray):  # whose repr is abbreviated
+        return parameter.shape, parameter.dtype, parameter.tobytes()
+    return repr(parameter)
 
 
 def _check_two(codes):

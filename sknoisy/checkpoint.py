@@ -1,6 +1,7 @@
 """Files from which a training that was killed goes on."""
 
 import hashlib
+import inspect
 import io
 import os
 import warnings
@@ -10,14 +11,18 @@ from pathlib import Path
 import joblib
 import numpy as np
 import torch
+from filelock import FileLock, Timeout
 from skorch.callbacks import Callback
 
 from sknoisy import _version
+from sknoisy.features import LazyFeatures
 from sknoisy.inputs import file_stamps, is_paths
 from sknoisy.parameters import check_integer
 
 # Parameters that say nothing of what a training computes.
 REPORTING = ("callbacks", "memory", "output", "verbose")
+# Packages whose code the versions stand for.
+VERSIONED = ("builtins", "numpy", "sklearn", "sknoisy", "torch", "torchvision")
 
 
 class Checkpoint(Callback):
@@ -43,13 +48,18 @@ class Checkpoint(Callback):
     -----
     UserWarning
         If a file cannot be written, on a full disk, say; the training goes on. If a
-        file is damaged; then the one before it is used, or none.
+        file is damaged; then the one before it is used, or none. If an equal training
+        is running; then this one keeps no file.
 
     Notes
     -----
     Two files are kept, the last and the one before it, each as large as the weights,
     the optimiser's state and what the loss keeps for each sample. A file replaces
     another only once it is whole on the disk.
+
+    Trainings without a `random_state` are equal if data and parameters are. A loss, an
+    encoder or views that you wrote are told apart by the source of their class or
+    function, not by that of what these call.
 
     The short training of the head that comes before that of a pre-trained encoder is
     not written. Other callbacks begin anew when a training goes on. ``partial_fit``,
@@ -73,82 +83,84 @@ class Checkpoint(Callback):
     def __init__(self, folder, every=1):
         self.folder = folder
         self.every = every
-        self.training_ = None  # while it runs
+        self.training_ = self.lock_ = None  # but while it runs
 
     def on_epoch_end(self, net, **kwargs):  # noqa: D102
         if self.training_ is not None and net.epochs_done % self.every == 0:
             self._write()
 
-    def begin(self, training, identity):
+    def begin(self, training, name):
         """Take up a training, and let it go on where the last one was killed.
 
         Parameters
         ----------
         training : Net or FineTuning
             Has ``state`` and ``load_state``.
-        identity : object
-            What another training has to be equal in to go on with this one's file.
+        name : str
+            Of its file; that of an equal training is the same.
         """
         check_integer("every", self.every)
-        name = joblib.hash([_version.__version__, identity])
         self.last_ = Path(self.folder) / f"{name}.checkpoint"
         self.previous_ = self.last_.with_suffix(".previous")
+        lock = FileLock(self.last_.with_suffix(".lock"), timeout=0)
+        try:
+            self.last_.parent.mkdir(parents=True, exist_ok=True)
+            lock.acquire()
+        except Timeout:
+            warnings.warn(
+                f"the checkpoint {self.last_} is that of an equal training that is "
+                "still running: this one keeps none. Pass another random_state, or "
+                "another folder, to keep both.",
+                UserWarning,
+                stacklevel=2,
+            )
+            return
+        except OSError as error:
+            self._warn(error)
+            return
+        self.training_, self.lock_ = training, lock
         for path in (self.last_, self.previous_):
             state = _read(path, training.settings.device)
             if state is not None:
                 training.load_state(state)
-                break
-        self.training_ = training
+                return
 
     def end(self, done):
         """Let go of the training; remove its files if it is done."""
-        self.training_ = None
+        if self.training_ is None:
+            return
         if done:
             _remove(self.last_)
             _remove(self.previous_)
+        _remove(self.lock_.lock_file)
+        self.lock_.release()
+        self.training_ = self.lock_ = None
 
     def _write(self):
-        content = io.BytesIO()
-        torch.save(self.training_.state(), content)
-        content = content.getvalue()
-        part = self.last_.with_suffix(f".{os.getpid()}.part")
+        part = self.last_.with_suffix(".part")
         try:
-            self.last_.parent.mkdir(parents=True, exist_ok=True)
+            content = io.BytesIO()
+            torch.save(self.training_.state(), content)
+            content = content.getbuffer()
             with part.open("wb") as file:
-                file.write(hashlib.sha256(content).digest() + content)
+                file.write(hashlib.sha256(content).digest())
+                file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
             if self.last_.exists():
                 os.replace(self.last_, self.previous_)
             os.replace(part, self.last_)
-        except OSError as error:
+        except Exception as error:  # whatever it is: it is not worth the training
             _remove(part)
-            warnings.warn(
-                f"the checkpoint {self.last_} could not be written ({error}): the "
-                "training goes on, but could not be resumed after this epoch.",
-                UserWarning,
-                stacklevel=2,
-            )
+            self._warn(error)
 
-
-def _remove(path):
-    with suppress(OSError):
-        path.unlink()
-
-
-def _read(path, device):
-    """Return the state in a file, or None, with a warning if it is damaged."""
-    try:
-        content = path.read_bytes()
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    digest, content = content[:32], content[32:]
-    if hashlib.sha256(content).digest() == digest:
-        return torch.load(io.BytesIO(content), map_location=device, weights_only=False)
-    warnings.warn(
-        f"the checkpoint {path} is damaged and is not used.", UserWarning, stacklevel=2
-    )
-    return None
+    def _warn(self, error):
+        warnings.warn(
+            f"the checkpoint {self.last_} could not be written ({error}): the training "
+            "goes on, but could not be resumed after this epoch.",
+            UserWarning,
+            stacklevel=3,
+        )
 
 
 @contextmanager
@@ -162,22 +174,17 @@ def resumable(estimator, training, *data):
     training : Net or FineTuning
         Has data already. It may have done some epochs once this is entered.
     *data : objects
-        What it learns from.
+        What it learns from; inputs as :func:`~sknoisy.inputs.as_inputs` returns them,
+        or lazy features.
     """
-    checkpoints = [
-        callback
-        for callback in map(_without_name, estimator.callbacks or ())
-        if isinstance(callback, Checkpoint)
-    ]
-    if checkpoints:
-        parameters = estimator.get_params(deep=False)
-        parameters = {k: v for k, v in parameters.items() if k not in REPORTING}
-        device = str(training.settings.device)
-        identity = [type(estimator), parameters, device, *map(_by_value, data)]
-        for checkpoint in checkpoints:
-            checkpoint.begin(training, identity)
+    callbacks = (c[1] if isinstance(c, tuple) else c for c in estimator.callbacks or ())
+    checkpoints = [c for c in callbacks if isinstance(c, Checkpoint)]
     done = False
     try:
+        if checkpoints:
+            name = _name(estimator, training.settings.device, data)
+            for checkpoint in checkpoints:
+                checkpoint.begin(training, name)
         yield
         done = True
     finally:
@@ -185,14 +192,67 @@ def resumable(estimator, training, *data):
             checkpoint.end(done)
 
 
-def _without_name(callback):
-    return callback[1] if isinstance(callback, tuple) else callback
+def _read(path, device):
+    """Return the state in a file, or None, with a warning if it cannot be used."""
+    if not path.exists():
+        return None
+    try:
+        with path.open("rb") as file:
+            digest, content = file.read(32), file.read()
+        if hashlib.sha256(content).digest() != digest:
+            raise ValueError("it is damaged")
+        return torch.load(io.BytesIO(content), map_location=device, weights_only=False)
+    except Exception as error:  # a class that it needs may be gone, for example
+        warnings.warn(
+            f"the checkpoint {path} is not used: {error}.", UserWarning, stacklevel=2
+        )
+        return None
+
+
+def _remove(path):
+    with suppress(OSError):
+        os.unlink(path)
+
+
+def _name(estimator, device, data):
+    """Return a name that is the same for equal trainings only."""
+    parts = [_version.__version__, type(estimator), str(device)]
+    for name, value in estimator.get_params(deep=False).items():
+        if name in REPORTING:
+            continue
+        try:
+            parts.append((name, joblib.hash(value), _sources(value)))
+        except Exception as error:
+            raise ValueError(
+                f"{name}={value!r} is not valid with a Checkpoint, which tells "
+                f"trainings apart by it: it cannot be pickled ({error}). Define it at "
+                "the top level of a module."
+            ) from error
+    weights = getattr(estimator, "weights", None)
+    files = file_stamps([weights]) if isinstance(weights, (str, os.PathLike)) else []
+    return joblib.hash([parts, files, *map(_by_value, data)])
+
+
+def _sources(value):
+    """Return the code of what a user wrote: with other code it is another training."""
+    if isinstance(value, (list, tuple)):
+        return [_sources(one) for one in value]
+    is_code = inspect.isclass(value) or inspect.isfunction(value)
+    code = value if is_code else type(value)
+    if code.__module__.partition(".")[0] in VERSIONED:
+        return None
+    try:
+        return inspect.getsource(code)
+    except (OSError, TypeError):  # typed into an interpreter
+        return None
 
 
 def _by_value(data):
     """Return what tells data apart, in a form that hashes by value."""
+    if isinstance(data, LazyFeatures):
+        return _by_value(data.inputs), data.encoder.blueprint, data.encoder.state
     if isinstance(data, torch.Tensor):
-        return data.cpu().numpy()
+        return data.detach().cpu().numpy()
     if isinstance(data, np.memmap) and data.filename is not None:
         where = str(data.filename), data.offset, data.shape, data.strides, data.dtype
         return where, file_stamps([data.filename])

@@ -70,17 +70,26 @@ class AugmentedCopies:
             return self.X
         n_batches = math.ceil(len(index) / BATCH)
         batches = stream(self.store, torch.from_numpy(index), n_batches, self.device)
-        views = torch.cat([self.views(b, self.generator).cpu() for _, b in batches])
-        views = self.spec.restore(views)
+        parts = [self.inputs]
+        for _, batch in batches:  # only a batch is in float32 at a time
+            views = self.spec.restore(self.views(batch, self.generator).cpu())
+            parts.append(self._like_inputs(views, start=sum(map(len, parts[1:]))))
         if isinstance(self.inputs, torch.Tensor):
-            views = torch.from_numpy(_cast(views, self.inputs.dtype == torch.uint8))
-            return torch.cat([self.inputs, views.to(self.inputs)])
+            return torch.cat(parts)
+        return self._like_X(np.concatenate(parts))
+
+    def _like_inputs(self, views, start):
+        """Return views in the dtype of the training set, or the files they are in."""
         if is_paths(self.inputs):
-            return self._like_X(np.r_[self.inputs, self._write(_cast(views, True))])
-        views = _cast(views, self.inputs.dtype == np.uint8)
-        if self.inputs.dtype.kind == "f":
-            views = views.astype(self.inputs.dtype)
-        return self._like_X(np.concatenate([self.inputs, views]))
+            return self._write(_to_uint8(views), start)
+        if isinstance(self.inputs, torch.Tensor):
+            whole = self.inputs.dtype == torch.uint8
+            views = torch.from_numpy(_to_uint8(views) if whole else views)
+            return views.to(self.inputs)
+        if self.inputs.dtype == np.uint8:
+            return _to_uint8(views)
+        is_float = self.inputs.dtype.kind == "f"
+        return views.astype(self.inputs.dtype) if is_float else views
 
     def _like_X(self, inputs):
         if isinstance(self.X, LazyFeatures):
@@ -89,18 +98,19 @@ class AugmentedCopies:
             return type(self.X)(inputs, columns=self.X.columns)
         return inputs
 
-    def _write(self, images):
-        """Write images (n, H, W, 3) to files; return their paths."""
+    def _write(self, images, start):
+        """Write images (n, H, W, 3) to files, counted from `start`; return paths."""
         from PIL import Image
 
         if self._folder is None:
             self._folder = tempfile.mkdtemp(prefix="sknoisy-")
             weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
-        paths = [os.path.join(self._folder, f"{i}.png") for i in range(len(images))]
+        numbers = range(start, start + len(images))
+        paths = [os.path.join(self._folder, f"{i}.png") for i in numbers]
         for path, image in zip(paths, images, strict=True):
             Image.fromarray(image).save(path)
         return np.array(paths)
 
 
-def _cast(views, to_uint8):
-    return views.round().clip(0, 255).astype(np.uint8) if to_uint8 else views
+def _to_uint8(views):
+    return views.round().clip(0, 255).astype(np.uint8)

@@ -1,5 +1,7 @@
 """LabelErrorDetector: which labels are wrong, how sure, and what they should be."""
 
+import warnings
+
 import numpy as np
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, is_classifier
 from sklearn.utils import get_tags
@@ -61,7 +63,11 @@ class LabelErrorDetector(NamedMethods, MetaEstimatorMixin, BaseEstimator):
     suggested_labels_ : ndarray of shape (n_samples,)
         The given labels, with the most probable other class where they are wrong.
     noise_rate_ : float
-        Estimated share of wrong labels, by the joint.
+        Estimated share of wrong labels, by the joint. What the classifier gets wrong
+        itself counts as wrong labels, too.
+    agreement_ : float or None
+        Share of the labels that the out-of-sample predictions agree with; None with
+        ``cv="dynamics"``.
     transition_matrix_ : ndarray of shape (n_classes, n_classes), float64
         Estimated probability of each label (column) for each true class (row).
     confident_joint_ : ndarray of shape (n_classes, n_classes), dtype int64
@@ -138,6 +144,11 @@ class LabelErrorDetector(NamedMethods, MetaEstimatorMixin, BaseEstimator):
         ValueError
             If X, y or a parameter is not valid, before training starts; or if the
             classifier's probabilities are not finite or do not sum to 1.
+
+        Warns
+        -----
+        UserWarning
+            If predictions agree with labels no more than by chance.
         """
         method = self._check_parameters()
         check_given(self, y)
@@ -151,8 +162,10 @@ class LabelErrorDetector(NamedMethods, MetaEstimatorMixin, BaseEstimator):
         suggested = np.where(errors, evidence.others, codes)
         if evidence.pred_probs is None:
             joint = _count(codes, suggested, len(classes))
+            self.agreement_ = None
         else:
             joint = confident_joint(*evidence.labels)
+            self.agreement_ = _agreement(codes, evidence.pred_probs)
         self.classes_ = classes
         self.label_errors_ = errors
         self.label_quality_ = quality
@@ -302,6 +315,24 @@ def _check_source(cv):
             f"cv={cv!r} is not valid: it must be an integer >= 2, 'dynamics', "
             "'prefit', a splitter or an iterable of splits."
         )
+
+
+def _agreement(codes, pred_probs):
+    """Return the share of labels that predictions agree with; warn of chance."""
+    n, n_classes = pred_probs.shape
+    predicted = pred_probs.argmax(axis=1)
+    agreement = float((predicted == codes).mean())
+    shares = [np.bincount(c, minlength=n_classes) / n for c in (predicted, codes)]
+    chance = float(shares[0] @ shares[1])
+    if agreement < chance + 2 * np.sqrt(chance * (1 - chance) / n):  # 2 standard errors
+        warnings.warn(
+            f"out-of-sample predictions agree with {agreement:.0%} of the labels, "
+            f"which may be chance ({chance:.0%}): the classifier has learned nothing "
+            "that labels could be judged by. Train it longer, or pass another one.",
+            UserWarning,
+            stacklevel=3,
+        )
+    return agreement
 
 
 def _count(given, true, n):

@@ -62,9 +62,8 @@ def inference_batch(spec, device):
     return int(np.clip(elements // math.prod(spec.shape), 64, 4096))
 
 
-@torch.inference_mode()
-def forward_all(module, store, device, precision=None):
-    """Apply a module in evaluation mode to every sample of a store.
+def forward_batches(module, store, device, precision=None):
+    """Apply a module in evaluation mode to every sample of a store, batch by batch.
 
     Parameters
     ----------
@@ -77,20 +76,39 @@ def forward_all(module, store, device, precision=None):
     precision : torch.dtype, default=None
         Lower precision to compute in.
 
+    Yields
+    ------
+    index : tensor of shape (n,), int64
+        Positions of a batch, on `device`; batches are in order.
+    outputs : tensor of shape (n, ...), float32
+        What the module makes of it, on `device`.
+    """
+    module.eval()
+    step = inference_batch(store.spec, device)
+    n_batches = math.ceil(len(store) / step)
+    lower = precision is not None
+    for index, batch in stream(store, torch.arange(len(store)), n_batches, device):
+        batch = to_channels_last(batch)
+        with torch.inference_mode(), torch.autocast(device.type, precision, lower):
+            outputs = module(batch).float()
+        yield index, outputs
+
+
+def forward_all(module, store, device, precision=None):
+    """Return what :func:`forward_batches` yields, of all samples, on the CPU.
+
     Returns
     -------
     outputs : ndarray of shape (n_samples, ...), dtype float32
         One row a sample.
     """
-    module.eval()
-    step = inference_batch(store.spec, device)
-    outputs = []
-    n_batches = math.ceil(len(store) / step)
-    for _, batch in stream(store, torch.arange(len(store)), n_batches, device):
-        batch = to_channels_last(batch)
-        with torch.autocast(device.type, precision, enabled=precision is not None):
-            outputs.append(module(batch).float())
-    return torch.cat(outputs).cpu().numpy()
+    outputs, done = None, 0
+    for _, batch in forward_batches(module, store, device, precision):
+        if outputs is None:
+            outputs = batch.new_empty(len(store), *batch.shape[1:])
+        outputs[done : done + len(batch)] = batch
+        done += len(batch)
+    return outputs.cpu().numpy()
 
 
 def full_precision(tensor):

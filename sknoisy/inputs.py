@@ -9,7 +9,7 @@ images stay uint8 until they are there.
 
 import os
 import warnings
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -19,6 +19,7 @@ from sknoisy.stores import ArrayStore, PathStore
 CHANNELS = (1, 3, 4)  # grey, RGB, RGBA: what "auto" recognises as a channel axis
 MIN_SIDE = 4  # pixels; smaller images leave nothing to convolve
 MOMENT_SAMPLES = 10_000  # images that the mean and deviation are measured on
+LARGE = 2.0**10  # a mean, in deviations, that takes 10 of float32's 24 bits
 CHUNK_BYTES = 8 * 2**20  # float32 bytes of a chunk, where all of X is read in turn
 
 
@@ -39,6 +40,9 @@ class InputSpec:
         within [0, 1], the training minimum and maximum for anything else.
     mean, std : ndarray of float32
         Moments of each feature or channel, after that; constant ones have std 1.
+    shift : ndarray of shape (d,), float64, or None
+        Of vectors, what is subtracted from each column before it becomes float32, in
+        which a large mean, a time stamp's, would leave nothing of the differences.
     """
 
     kind: str
@@ -48,6 +52,7 @@ class InputSpec:
     high: float = 1.0
     mean: np.ndarray = field(default=None, compare=False)
     std: np.ndarray = field(default=None, compare=False)
+    shift: np.ndarray = field(default=None, compare=False)
 
     @classmethod
     def learn(cls, X, channels="auto", image_size=None):
@@ -68,9 +73,9 @@ class InputSpec:
             The description of X.
         """
         if is_paths(X):
-            spec = cls("image", (3, *_pair(image_size)), "path", 0.0, 255.0)
+            spec = cls("image", (3, *check_image_size(image_size)), "path", 0.0, 255.0)
         elif X.ndim == 2:
-            spec = cls("vector", (X.shape[1],), "vector")
+            spec = cls("vector", (X.shape[1],), "vector", shift=_large_means(X))
         else:
             layout = _layout(X.shape, channels)
             shape = (1,) * (layout == "HW") + tuple(X.shape[1:])
@@ -82,7 +87,12 @@ class InputSpec:
                 f"width): each side must be at least {MIN_SIDE}."
             )
         mean, std = _moments(spec.open(X))
-        return cls(spec.kind, spec.shape, spec.layout, spec.low, spec.high, mean, std)
+        if not np.isfinite(mean).all():
+            raise ValueError(
+                "X holds numbers that are too large for float32 (above 3.4e38), in "
+                "which networks compute. Scale it."
+            )
+        return replace(spec, mean=mean, std=std)
 
     def open(self, X):
         """Return a store of the samples of X, which must be as described."""
@@ -93,6 +103,8 @@ class InputSpec:
         found = tuple(X.shape[1:])
         if self.layout == "path" or found != self._sample_shape():
             hint = "" if len(found) != 1 else _FEATURES_HINT
+            if self.layout == "path" and not hint:
+                hint = " Pass paths, or train on arrays."
             raise ValueError(
                 f"X has samples of shape {found}, but the training X held {self}."
                 + (hint if self.kind == "image" else "")
@@ -110,11 +122,11 @@ class InputSpec:
 
         Returns
         -------
-        X : ndarray of shape (n, ...), float32
+        X : ndarray of shape (n, ...), float32, or float64 where there is a `shift`
             In the layout and range of X; images of files as (n, H, W, 3), 0 to 255.
         """
         if self.kind == "vector":
-            return batch.numpy()
+            return batch.numpy() if self.shift is None else batch.numpy() + self.shift
         batch = batch * (self.high - self.low) + self.low
         if self.layout == "HW":
             return batch[:, 0].numpy()
@@ -170,7 +182,7 @@ def as_inputs(X):
         return X.numpy() if X.device.type == "cpu" else X
     if isinstance(X, (list, tuple)) and X and isinstance(X[0], (str, os.PathLike)):
         X = np.array([os.fspath(path) for path in X])
-    if hasattr(X, "to_numpy") and (X.ndim == 1 or X.shape[1] == 1):
+    if hasattr(X, "to_numpy") and (len(X.shape) == 1 or X.shape[1] == 1):
         column = X.to_numpy().ravel()  # a series, or a frame of one column
         if _holds_paths(column):
             return np.array([os.fspath(path) for path in column])
@@ -200,11 +212,15 @@ def file_stamps(paths):
 def _holds_paths(column):
     if column.dtype.kind == "U":
         return len(column) > 0
-    return (
-        column.dtype == object
-        and len(column) > 0
-        and all(isinstance(v, (str, os.PathLike)) for v in column)
-    )
+    if column.dtype != object:
+        return False
+    others = [i for i, v in enumerate(column) if not isinstance(v, (str, os.PathLike))]
+    if others and len(others) < len(column):
+        raise ValueError(
+            f"X has {len(others)} entries that are no path among paths of files, the "
+            f"first at index {others[0]}: {column[others[0]]!r}."
+        )
+    return 0 < len(column) != len(others)
 
 
 def _check_list(X):
@@ -224,7 +240,8 @@ def _check_list(X):
         )
 
 
-def _pair(image_size):
+def check_image_size(image_size):
+    """Return height and width that image files are brought to, in pixels."""
     size = (image_size,) * 2 if np.ndim(image_size) == 0 else tuple(image_size)
     if (
         image_size is None
@@ -269,6 +286,21 @@ def _value_range(X):
     return low, high if high > low else low + 1.0
 
 
+def _large_means(X):
+    """Return the means of columns that float32 would not hold exactly, or None."""
+    if X.dtype in (np.float32, torch.float32) or len(X) == 0:
+        return None
+    rows = np.linspace(0, len(X) - 1, min(len(X), MOMENT_SAMPLES)).astype(np.int64)
+    some = X[rows]
+    if isinstance(some, torch.Tensor):
+        some = some.cpu().numpy()
+    some = some.astype(np.float64)
+    with np.errstate(over="ignore"):
+        mean, std = some.mean(axis=0), some.std(axis=0)
+    is_large = (np.abs(mean) > LARGE * std) & (std > 0)
+    return np.where(is_large, mean, 0.0) if is_large.any() else None
+
+
 def _moments(store):
     """Return mean and standard deviation of each feature or channel."""
     n, spec = len(store), store.spec
@@ -282,7 +314,8 @@ def _moments(store):
     count, total, squares = 0, 0.0, 0.0
     shift = None  # the first sample's level: keeps the sum of squares exact
     for start in range(0, len(index), step):
-        batch = store.fetch(torch.from_numpy(index[start : start + step])).double()
+        batch = store.fetch(torch.from_numpy(index[start : start + step]))
+        batch = batch.cpu().double()
         shift = batch[:1].mean(dim=dims, keepdim=True) if shift is None else shift
         batch = batch - shift
         count += batch.numel() // batch.shape[1]

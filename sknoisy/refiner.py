@@ -66,7 +66,7 @@ class PseudoLabelRefiner(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
     stages : tuple of int, default=(2, 5, 7)
         The same for later iterations.
     loss_threshold : float, default=1.0
-        Cross-entropy, in nats, that a small loss is below of.
+        Losses below this cross-entropy, in nats, count as small.
     loss_of : {"prediction", "label"}, default="prediction"
         Whose loss is measured: the would-be pseudo-label's, which is the prediction at
         the iteration's last stage, or the label's that a sample trains with.

@@ -3,6 +3,7 @@
 import os
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -36,8 +37,16 @@ class ArrayStore:
     def raw(self, index):
         """Return the samples at `index` (int64 tensor) as they are stored."""
         if isinstance(self.array, torch.Tensor):
-            return self.array[index.to(self.array.device)]
-        rows = np.take(self.array, index.cpu().numpy(), axis=0)
+            rows = self.array[index.to(self.array.device)]
+            if self.spec.shift is None:
+                return rows
+            shift = torch.from_numpy(self.spec.shift).to(rows.device)
+            return (rows.double() - shift).float()
+        return self._tensor(np.take(self.array, index.cpu().numpy(), axis=0))
+
+    def _tensor(self, rows):
+        if self.spec.shift is not None:
+            rows = (rows - self.spec.shift).astype(np.float32)
         return torch.from_numpy(_plain(rows))
 
     def fetch(self, index, device="cpu"):
@@ -71,8 +80,8 @@ class ArrayStore:
         free, _ = torch.cuda.mem_get_info(device)
         if self.array.nbytes > fraction * free:
             return self
-        tensor = torch.from_numpy(_plain(np.array(self.array))).to(device)
-        return ArrayStore(tensor, self.spec)
+        tensor = self._tensor(np.array(self.array)).to(device)
+        return ArrayStore(tensor, replace(self.spec, shift=None))
 
 
 def _plain(array):
@@ -147,7 +156,29 @@ class PathStore:
         # PIL decodes outside the interpreter lock, so threads are enough.
         with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
             images = pool.map(lambda i: read_image(self.paths[i], size), index)
-            return np.stack(list(images))
+            try:
+                return np.stack(list(images))
+            except ValueError as error:
+                errors = pool.map(self._error_of, range(len(self)))
+                bad = {i: e for i, e in enumerate(errors) if e is not None}
+                raise ValueError(_describe(bad)) from error
+
+    def _error_of(self, i):
+        """Return why an image cannot be read, or None."""
+        try:
+            read_image(self.paths[i], self.spec.shape[1:])
+        except ValueError as error:
+            return str(error)
+        return None
+
+
+def _describe(errors, shown=5):
+    """Return a message of all files that cannot be read, by their position."""
+    found = [f"{error} (index {i})" for i, error in [*errors.items()][:shown]]
+    more = [] if len(errors) <= shown else [f"and {len(errors) - shown} more"]
+    return f"X names {len(errors)} files that cannot be read: " + "; ".join(
+        found + more
+    )
 
 
 def read_image(path, size):
@@ -172,16 +203,14 @@ def read_image(path, size):
         with Image.open(path) as file:
             if file.mode.startswith(("I", "F")):
                 raise ValueError(
-                    f"X names a file of more than 8 bits a pixel: {str(path)!r} (mode "
-                    f"{file.mode!r}). Pass an array instead, or convert the file."
+                    f"{str(path)!r} has more than 8 bits a pixel (mode {file.mode!r}), "
+                    "pass an array instead, or convert the file"
                 )
             # JPEG decodes at a half, quarter or eighth for the price of that size.
             file.draft("RGB", (2 * width, 2 * height))
             image = ImageOps.exif_transpose(file).convert("RGB")
     except OSError as error:
-        raise ValueError(
-            f"X names a file that cannot be read as an image: {str(path)!r} ({error})."
-        ) from error
+        raise ValueError(f"{str(path)!r} is no image ({error})") from error
     return np.asarray(ImageOps.fit(image, (width, height), Image.Resampling.BILINEAR))
 
 

@@ -277,6 +277,9 @@ class Net(NeuralNet):
         """Take over what :meth:`state` returned."""
         self.module_.load_state_dict(state["module"])
         self.optimizer_.load_state_dict(state["optimizer"])
+        for kept in self.optimizer_.state.values():
+            if "step" in kept:  # Adam reads it on the host, in every step
+                kept["step"] = kept["step"].cpu()
         self.history[:] = state["history"]
         self.epochs_ = state["epochs"]
         self.generator.set_state(state["order"].cpu())
@@ -391,7 +394,14 @@ class ClassifierNet(Net):
         logits, penalty = self._forward(batch)
         target = self.data.codes[index]
         self.dynamics.update(logits, target, index)
-        return self.criterion_(logits, target, index).mean() + penalty
+        losses = self.criterion_(logits, target, index)
+        if losses.shape != target.shape:
+            raise ValueError(
+                f"{type(self.criterion_).__name__} returned a loss of shape "
+                f"{tuple(losses.shape)} for a batch of {len(target)} samples: it must "
+                f"return one for each sample, of shape ({len(target)},)."
+            )
+        return losses.mean() + penalty
 
     def _forward(self, batch):
         """Return the logits, and what regularisers add to the loss."""

@@ -1,5 +1,7 @@
 """A training that was killed goes on, and ends as if it had not been."""
 
+import importlib
+import linecache
 import signal
 import subprocess
 import sys
@@ -7,6 +9,8 @@ import sys
 import joblib
 import numpy as np
 import pytest
+import torch
+from PIL import Image
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline
@@ -61,7 +65,7 @@ def assert_resumes(estimator, folder, X, y=None, epoch=4):
     whole = clone(estimator).fit(X, y)
     resumed = clone(estimator).set_params(callbacks=[Checkpoint(folder)])
     cut(resumed, epoch, X, y)
-    assert len([*folder.iterdir()]) == 2
+    assert len([*folder.iterdir()]) == 2  # the last and the one before
     watch = Epochs()
     resumed.set_params(callbacks=[Checkpoint(folder), watch]).fit(X, y)
     assert watch.seen_ == [*range(epoch, len(whole.history_))]
@@ -268,6 +272,80 @@ def test_full_disk_leaves_the_last_files(tmp_path):  # [54]
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert before == {path: path.read_bytes() for path in tmp_path.iterdir()}
+
+
+def test_an_equal_training_that_runs(tmp_path):  # [63]
+    class Rival(Callback):
+        def on_epoch_begin(self, net, **kwargs):
+            if net.epochs_done == 2:
+                self.clf_ = NoisyRobustClassifier(max_epochs=3)
+                self.clf_.set_params(callbacks=[Checkpoint(tmp_path), watch])
+                with pytest.warns(UserWarning, match="equal training.*still running"):
+                    self.clf_.fit(X, Y)
+
+    watch, rival = Epochs(), Rival()
+    clf = NoisyRobustClassifier(max_epochs=3, callbacks=[Checkpoint(tmp_path), rival])
+    clf.fit(X, Y)
+    assert watch.seen_ == [0, 1, 2]
+    assert not np.array_equal(clf.predict_proba(X), rival.clf_.predict_proba(X))
+    assert [*tmp_path.iterdir()] == []
+
+
+OWN_LOSS = """
+import torch
+from sknoisy import Loss
+
+class Own(Loss):
+    def __call__(self, logits, target, index):
+        return {factor} * torch.nn.functional.cross_entropy(
+            logits, target, reduction="none"
+        )
+"""
+
+
+def test_other_code_is_another_training(tmp_path, monkeypatch):
+    module = tmp_path / "own_loss_of_a_test.py"
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    folder, seen = tmp_path / "checkpoints", []
+    for factor in (1, 1000, 1):
+        module.write_text(OWN_LOSS.format(factor=factor))
+        linecache.checkcache()
+        sys.modules.pop(module.stem, None)
+        importlib.invalidate_caches()
+        loss, watch = importlib.import_module(module.stem).Own(), Epochs()
+        clf = NoisyRobustClassifier(loss, max_epochs=4, random_state=0)
+        clf.set_params(callbacks=[Checkpoint(folder), watch, Cut(2)])
+        with pytest.raises(PowerCut):
+            clf.fit(X, Y)
+        seen.append(watch.seen_)
+    assert seen == [[0, 1, 2], [0, 1, 2], [2]]
+
+
+def test_a_file_that_changed(image_files, tmp_path):
+    paths, labels = image_files
+    clf = NoisyRobustClassifier(max_epochs=4, warmup_epochs=0, image_size=8)
+    clf.set_params(callbacks=[Checkpoint(tmp_path / "new")], random_state=0)
+    features = SSLPretrainer(max_epochs=1, image_size=8).fit_transform(paths)
+    kinds = [[*paths], features]
+    for data in kinds:
+        cut(clf, 2, data, labels)
+    Image.fromarray(np.zeros((9, 9), np.uint8)).save(paths[0])
+    for data in kinds:
+        watch = Epochs()
+        clf.set_params(callbacks=[Checkpoint(tmp_path / "new"), watch, Cut(2)])
+        with pytest.raises(PowerCut):
+            clf.fit(data, labels)
+        assert len(watch.seen_) == 3
+
+
+def test_what_cannot_be_pickled(tmp_path):
+    def local(shape):
+        return torch.nn.Flatten()
+
+    clf = NoisyRobustClassifier(encoder=local, callbacks=[Checkpoint(tmp_path)])
+    with pytest.raises(ValueError, match="encoder=.*Checkpoint.*pickled"):
+        clf.fit(X, Y)
 
 
 def test_files_of_images(image_files, tmp_path):

@@ -148,6 +148,8 @@ def test_the_forget_rate_rises():
     # "auto" is the estimate; nothing is forgotten before there is one.
     method.forget_rate, method.noise_rate = "auto", 0.5
     assert method.remembered == 0.5
+    method.noise_rate = 0.95  # more than the papers' highest
+    assert method.remembered == pytest.approx(0.2)
     method.noise_rate = np.nan
     assert method.remembered == 1.0
 

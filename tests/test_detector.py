@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 from sklearn.datasets import load_digits
+from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
@@ -38,6 +39,7 @@ OURS = NoisyRobustClassifier(max_epochs=20, random_state=0)
         LabelErrorDetector(NoisyRobustClassifier(max_epochs=1), cv="dynamics"),
     ]
 )
+@pytest.mark.filterwarnings("ignore:out-of-sample")  # of checks with random labels
 def test_scikit_learn(estimator, check):
     check(estimator)
 
@@ -99,6 +101,17 @@ def test_folds_are_cross_val_predict(noisy):
         np.testing.assert_array_equal(detector.label_errors_, find_label_errors(y, p))
         np.testing.assert_allclose(detector.label_quality_, self_confidence(y, p))
         np.testing.assert_allclose(detector.pred_probs_, p)
+
+
+def test_predictions_that_say_nothing(noisy):
+    X, y = noisy[0][:500], noisy[1].y[:500]
+    detector = LabelErrorDetector(LOGISTIC, random_state=0).fit(X, y)
+    agrees = detector.pred_probs_.argmax(axis=1) == y
+    assert detector.agreement_ == agrees.mean()
+    noise = np.random.default_rng(0).normal(size=(500, 3))
+    for clf in (LOGISTIC, DummyClassifier()):
+        with pytest.warns(UserWarning, match="may be chance"):
+            LabelErrorDetector(clf, random_state=0).fit(noise, y)
 
 
 def test_pretrainer_is_fitted_once(digits, monkeypatch):

@@ -293,8 +293,34 @@ def test_file_that_is_no_image(image_files):
     paths, y = image_files
     with open(paths[0], "w") as file:
         file.write("no image")
-    with pytest.raises(ValueError, match="cannot be read as an image: .*0.png"):
+    with pytest.raises(ValueError, match="cannot be read: .*0.png' is no image"):
         clf(image_size=8).fit(paths, y)
+
+
+def test_all_bad_files_at_once(image_files):
+    paths, y = image_files
+    for i in (3, 50):
+        open(paths[i], "w").close()
+    with pytest.raises(ValueError, match=r"2 files.*3.png.*index 3.*50.png.*index 50"):
+        clf(image_size=8).fit(paths, y)
+
+
+def test_missing_path_in_a_column(image_files):
+    import pandas as pd
+
+    paths, y = image_files
+    column = pd.Series(paths, dtype=object)
+    column[5] = np.nan
+    with pytest.raises(ValueError, match="1 entries that are no path.*index 5: nan"):
+        clf(image_size=8).fit(column, y)
+
+
+def test_image_size_against_that_of_the_features(image_files):
+    paths, y = image_files
+    features = SSLPretrainer(max_epochs=1, image_size=8).fit_transform(paths)
+    with pytest.raises(ValueError, match=r"image_size=16 is not valid.*\(8, 8\)"):
+        clf(image_size=16).fit(features, y)
+    clf(image_size=(8, 8), max_epochs=1).fit(features, y)
 
 
 def test_file_of_16_bits(tmp_path):
@@ -302,7 +328,7 @@ def test_file_of_16_bits(tmp_path):
 
     deep = Image.fromarray(np.full((8, 8), 30_000, np.uint16))
     deep.save(tmp_path / "deep.png")
-    with pytest.raises(ValueError, match="more than 8 bits a pixel.*deep.png"):
+    with pytest.raises(ValueError, match="deep.png' has more than 8 bits"):
         clf(image_size=8).fit([str(tmp_path / "deep.png")] * 2, [0, 1])
 
 

@@ -37,6 +37,31 @@ def test_moments_survive_a_large_offset():
     np.testing.assert_allclose(InputSpec.learn(X).std, X.std(axis=0), rtol=0.05)
 
 
+@pytest.mark.parametrize("kind", ["float64", "int64", "tensor"])
+def test_large_offsets_leave_the_differences(kind):
+    """Time stamps and identifiers: float32 has 24 bits."""
+    X = np.random.default_rng(0).integers(0, 1000, (300, 3)) + [0, 10**9, -(10**15)]
+    X = {"float64": X.astype(float), "tensor": torch.from_numpy(X)}.get(kind, X)
+    spec = InputSpec.learn(X)
+    batch = spec.open(X).fetch(torch.arange(300))
+    assert batch.dtype == torch.float32
+    moved = batch - batch[0]
+    np.testing.assert_allclose(moved, np.asarray(X - X[0]), atol=1e-3)
+    np.testing.assert_allclose(spec.std, np.asarray(X).std(axis=0), rtol=1e-5)
+    np.testing.assert_allclose(spec.restore(batch), np.asarray(X), rtol=1e-15, atol=0.5)
+
+
+def test_shift_only_where_it_is_needed():
+    X = np.random.default_rng(0).normal(5, 1, (300, 3))
+    assert InputSpec.learn(X).shift is None
+    assert InputSpec.learn((X + 1e6).astype(np.float32)).shift is None
+
+
+def test_numbers_beyond_float32():
+    with pytest.raises(ValueError, match="too large for float32"):
+        InputSpec.learn(np.random.default_rng(0).normal(size=(20, 3)) * 1e300)
+
+
 def test_constant_features_stay_finite():
     spec = InputSpec.learn(np.full((5, 2), 3.0))
     assert spec.mean.tolist() == [3, 3] and spec.std.tolist() == [1, 1]

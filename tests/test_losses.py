@@ -334,6 +334,19 @@ def test_transition_matrix_is_estimated_again_for_other_samples(digits):
     assert known == [False, False, False, True, True]
 
 
+def test_a_matrix_that_changes_between_epochs():
+    """NumPy abbreviates the repr of more than 1000 numbers."""
+    y = np.arange(200) % 40
+    X = np.eye(40)[y]
+    first, second = np.eye(40), np.eye(40)[np.r_[:20, 21:40, 20]]
+    clf = NoisyRobustClassifier(Forward(first), max_epochs=9, batch_size=4)
+    for _ in range(8):
+        clf.partial_fit(X, y)
+    clf.set_params(loss__transition_matrix=second).partial_fit(X, y)
+    before, after = (row["train_loss"] for row in clf.history_[-2:])
+    assert after > before + 1  # half of the labels have become improbable
+
+
 def test_the_given_matrix_must_fit_the_classes(digits):
     with pytest.raises(ValueError, match="shape .3, 3. is not valid: y holds 10"):
         NoisyRobustClassifier(Forward(T3), max_epochs=1).fit(*digits)

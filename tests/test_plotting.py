@@ -74,7 +74,9 @@ def test_sheet_shows_the_worst_labels(found):
         assert f"#{worst[i]}" in text
 
 
-@pytest.mark.parametrize("layout", ["HW", "HWC", "CHW", "uint8", "tensor", "lazy"])
+@pytest.mark.parametrize(
+    "layout", ["HW", "HWC", "CHW", "uint8", "tensor", "lazy", "list"]
+)
 def test_sheet_takes_any_images(layout, found):
     X, y, detector = found
     colour = np.stack([X, X / 2, X / 4], axis=-1)
@@ -85,9 +87,10 @@ def test_sheet_takes_any_images(layout, found):
         "uint8": (255 * colour).astype(np.uint8),
         "tensor": torch.from_numpy(X),
         "lazy": LazyFeatures(X, encoder=None),  # which nobody asks for features
+        "list": X.tolist(),
     }
     display = LabelErrorDisplay.from_estimator(detector, inputs[layout], y)
-    expected = X if layout in ("HW", "tensor", "lazy") else colour
+    expected = X if layout in ("HW", "tensor", "lazy", "list") else colour
     expected = expected[detector.ranked()[:20]]
     np.testing.assert_allclose(display.images, expected, atol=1 / 255)
 
@@ -238,6 +241,19 @@ def test_embedding_takes_any_estimator(digits):
     plain = make_pipeline(StandardScaler(), LogisticRegression()).fit(vectors, y)
     scaled = PCA(2).fit_transform(StandardScaler().fit_transform(vectors))
     np.testing.assert_allclose(points(plain, vectors), scaled, atol=1e-3)
+
+
+def test_embedding_of_a_data_frame_and_a_list(digits):
+    pd = pytest.importorskip("pandas")
+    X, y = digits[0].reshape(300, -1), digits[1]
+    settings = {"n_samples": 40, "embedding": PCA(2), "random_state": 0}
+    frame = pd.DataFrame(X, columns=[f"pixel {i}" for i in range(64)])
+    clf = make_pipeline(StandardScaler(), LogisticRegression()).fit(frame, y)
+    display = EmbeddingDisplay.from_estimator(clf, frame, y, **settings)
+    clf.fit(X, y)
+    for inputs in (X, X.tolist()):
+        other = EmbeddingDisplay.from_estimator(clf, inputs, y, **settings)
+        np.testing.assert_allclose(other.points, display.points, atol=1e-3)
 
 
 def test_displays_of_two_networks(digits):
@@ -448,4 +464,4 @@ def test_matplotlib_is_imported_when_something_is_drawn():
     result = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
-    assert "sknoisy[plot]" in result.stdout
+    assert "pip install matplotlib" in result.stdout

@@ -312,6 +312,17 @@ def test_bad_input(y, p, message, function):
         function(y, p)
 
 
+@pytest.mark.parametrize(
+    "function", [self_confidence, estimate_noise_rate, area_under_margin]
+)
+@pytest.mark.parametrize("classes", [["dog", "cat"], ["cat", "cat"]])
+def test_classes_are_sorted_as_columns_are(function, classes):
+    p = np.array([[0.9, 0.1], [0.1, 0.9]])
+    p = p[None] if function is area_under_margin else p
+    with pytest.raises(ValueError, match=r"classes=\['.*sorted and distinct"):
+        function(["cat", "dog"], p, classes=classes)
+
+
 def test_string_labels():
     p = [[0.9, 0.1], [0.2, 0.8]]
     assert estimate_noise_rate(["cat", "dog"], p) == 0

@@ -105,6 +105,28 @@ def test_a_lost_epoch_leaves_the_last_one():
     np.testing.assert_array_equal(before, model.predict_proba(X))
 
 
+class Reduced(Loss):
+    """A loss that returns one number, or one for each class."""
+
+    def __init__(self, reduction="mean"):
+        self.reduction = reduction
+
+    def __call__(self, logits, target, index):
+        if self.reduction == "mean":
+            return torch.nn.functional.cross_entropy(logits, target)
+        return -logits.log_softmax(dim=1)
+
+
+@pytest.mark.parametrize(
+    ("reduction", "shape"), [("mean", r"\(\)"), ("none", r"\(30, 2\)")]
+)
+def test_a_loss_of_another_shape(reduction, shape):
+    X, y = np.random.default_rng(0).normal(size=(30, 3)), np.repeat([0, 1], 15)
+    clf = NoisyRobustClassifier(Reduced(reduction), max_epochs=1)
+    with pytest.raises(ValueError, match=rf"Reduced returned.*{shape}.*\(30,\)"):
+        clf.fit(X, y)
+
+
 class Explode(Loss):
     def on_epoch(self, epoch, n_epochs):
         self.epoch_ = epoch

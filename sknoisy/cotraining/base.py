@@ -8,7 +8,12 @@ from scipy.special import log_softmax, logsumexp, softmax
 from torch.nn.functional import cross_entropy
 
 from sknoisy.base_classifier import TorchClassifier
-from sknoisy.devices import forward_all, full_precision, to_channels_last
+from sknoisy.devices import (
+    forward_all,
+    forward_batches,
+    full_precision,
+    to_channels_last,
+)
 from sknoisy.finetuning import FineTuning
 from sknoisy.scores import gmm_clean_probability, label_votes, noise_concentration
 from sknoisy.scores.estimates import transition_of
@@ -199,9 +204,11 @@ class CoTrainingNet(ClassifierNet):
         logits : ndarray of shape (n_samples, n_networks, n_classes), float32
             In evaluation mode.
         """
-        return forward_all(
-            self.module_, self.data.store, self.device, self.settings.precision
-        )
+        return forward_all(*self._all_samples())
+
+    def _all_samples(self):
+        """Return what :func:`sknoisy.devices.forward_all` takes."""
+        return self.module_, self.data.store, self.device, self.settings.precision
 
     def losses(self):
         """Return each network's cross-entropy of the given labels, without views.
@@ -213,10 +220,19 @@ class CoTrainingNet(ClassifierNet):
         losses : ndarray of shape (n_samples, n_networks), float32
             In nats.
         """
-        codes = self.data.codes
-        logits = torch.from_numpy(self.predict()).to(codes.device)
-        self.observe(logits, codes, torch.arange(len(codes), device=codes.device))
-        return given_losses(logits, codes).cpu().numpy()
+        parts = []
+        for index, logits in forward_batches(*self._all_samples()):
+            target = self.data.codes[index]
+            self.observe(logits, target, index)
+            parts.append(given_losses(logits, target))
+        return torch.cat(parts).cpu().numpy()
+
+    def permutation(self, n):
+        """Return a random order of n things, on the device, without waiting for it."""
+        order = torch.randperm(n, generator=self.generator)
+        if self.device.type == "cuda":
+            order = order.pin_memory()
+        return order.to(self.device, non_blocking=True)
 
 
 class EnsembleClassifier(TorchClassifier):

@@ -103,7 +103,9 @@ rampup_epochs
         self._losses.append(net.losses())
         history = list(self._losses)[-self.settings["loss_history"] :]
         clean = [gmm_clean_probability(one) for one in np.mean(history, axis=0).T]
-        self.state_["clean_proba"].copy_(torch.from_numpy(np.stack(clean, axis=1)))
+        self.state_["clean_proba"].copy_(
+            torch.from_numpy(np.stack(clean, axis=1)).float()
+        )
         self.splits = [self._split(clean[1 - k], net.generator) for k in (0, 1)]
 
     def batches(self, net, dataset):  # noqa: D102
@@ -125,7 +127,7 @@ rampup_epochs
         clean = self.state_["clean_proba"][index[:n_labelled], 1 - k]
         targets = self._targets(own, other, views, target, clean)
         lam = self.rng.beta(self.alpha, self.alpha)
-        order = torch.randperm(len(views), generator=net.generator).to(views.device)
+        order = net.permutation(len(views))
         views, targets = mixup(views, targets.repeat(2, 1), lam, order)
         logits = own(views).float()
         log_p = logits.log_softmax(dim=1)
@@ -142,7 +144,7 @@ rampup_epochs
         clean = self.state_["clean_proba"]
         if clean.isnan().any():
             return super().clean_probability(dynamics)
-        return clean.double().mean(dim=1).cpu().numpy()
+        return clean.cpu().double().mean(dim=1).numpy()
 
     @torch.no_grad()
     def _targets(self, own, other, views, target, clean):

@@ -40,7 +40,7 @@ class DynamicBootstrap(CoTraining):
             return
         losses = net.losses()[:, 0]
         if len(losses) >= 4:  # no mixture can be fitted to fewer
-            clean = torch.from_numpy(MIXTURES[self.mixture](losses))
+            clean = torch.from_numpy(MIXTURES[self.mixture](losses)).float()
             self.state_["clean_proba"].copy_(clean)
 
     def batch_loss(self, net, index, batch):  # noqa: D102
@@ -55,7 +55,7 @@ class DynamicBootstrap(CoTraining):
                 probs = one_hot(probs.argmax(dim=1), self.n_classes).float()
             labels = refine(probs, target, self.state_["clean_proba"][index])
         lam = self.rng.beta(self.alpha, self.alpha) if self.alpha else 1.0
-        order = torch.randperm(len(view), generator=net.generator).to(view.device)
+        order = net.permutation(len(view))
         mixed, labels = mixup(view, labels, lam, order)
         logits = network(mixed).float()
         loss = -(labels * logits.log_softmax(dim=1)).sum(dim=1).mean()
@@ -65,7 +65,7 @@ class DynamicBootstrap(CoTraining):
         return float(1 - clean_probability.mean())
 
     def clean_probability(self, dynamics):  # noqa: D102
-        return self.state_["clean_proba"].double().cpu().numpy()
+        return self.state_["clean_proba"].cpu().double().numpy()
 
 
 class DynamicBootstrapClassifier(EnsembleClassifier):

@@ -90,7 +90,7 @@ class ELRPlus(CoTraining):
         for k, network in enumerate(net.module_.networks):
             kept = self._update(k, averages[:, 1 - k], index)
             lam = self.rng.beta(self.alpha, self.alpha) if self.alpha else 1.0
-            order = torch.randperm(len(view), generator=net.generator).to(view.device)
+            order = net.permutation(len(view))
             mixed, pair = mixup(view, torch.cat([given, kept], dim=1), lam, order)
             labels, kept = pair.chunk(2, dim=1)
             log_p = network(mixed).float().log_softmax(dim=1)

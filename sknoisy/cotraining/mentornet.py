@@ -1,6 +1,5 @@
 """MentorNet's predefined curriculum: weights of samples by their loss."""
 
-
 import torch
 
 from sknoisy.cotraining.base import CoTraining, EnsembleClassifier, given_losses
@@ -79,8 +78,7 @@ class Curriculum(CoTraining):
         early, until, late = DROPOUT
         dropout = early if progress < until else late
         n_kept = max(1, round((1 - dropout) * len(losses)))
-        order = torch.randperm(len(losses), generator=net.generator).to(losses.device)
-        kept = order[:n_kept]
+        kept = net.permutation(len(losses))[:n_kept]
         return (weights[kept] * losses[kept]).mean()
 
     def resolved(self):  # noqa: D102
@@ -143,7 +141,8 @@ compile, callbacks, verbose, random_state
     This is MentorNet PD. Its curriculum is a formula, which the paper has a second
     network learn to imitate; here the formula is used. As in the official code: all
     weights are 1 in the first 18% of the epochs, the fading ones come after 90%, and
-    of each batch a random half is left out in the first 17% of the epochs, 5% later.
+    of each batch a random half is left out in the first 17% of the epochs, 5% later;
+    but nothing in the warm-up, which may be all of these epochs in a short training.
     The curriculum that is learned from clean labels (MentorNet DD) is not offered, for
     there are none here. Where the paper's moving average begins at 0, this one begins
     at the first batch's percentile.

@@ -10,6 +10,7 @@ from sknoisy.losses.table import Table, check_storage
 from sknoisy.parameters import as_floats, check_choice, check_real
 from sknoisy.scores import estimate_transition_matrix
 from sknoisy.scores.estimates import METHODS
+from sknoisy.scores.probabilities import chunks
 
 SMALLEST = 1e-7  # probability in backward correction, at least: bounds negative terms
 
@@ -82,8 +83,6 @@ class _Corrected(Loss):
             )
 
     def start(self, n_samples, n_classes, device):  # noqa: D102
-        # The identity corrects nothing: until it is estimated, this is cross-entropy.
-        T = torch.eye(n_classes)
         self.state_ = {}
         if self._is_given():
             T = torch.tensor(np.asarray(self.transition_matrix), dtype=torch.float32)
@@ -102,14 +101,16 @@ class _Corrected(Loss):
             )
             labels = torch.zeros(n_samples, dtype=torch.int64, device=device)
             self.state_["labels"] = labels
-        self.state_["transition_matrix"] = T.to(device)
-        self._prepare()
+            # The identity corrects nothing: until the estimate, this is cross-entropy.
+            T = self.state_["transition_matrix"] = torch.eye(n_classes, device=device)
+        self._prepare(T.to(device))
 
     def on_epoch(self, epoch, n_epochs):  # noqa: D102
         is_due = epoch >= max(1, round(self.begin * n_epochs))
         if is_due and not self._is_given() and not self._is_estimated():
             self._estimate()
-        self._prepare()
+        if not self._is_given():
+            self._prepare(self.state_["transition_matrix"])
 
     def __call__(self, logits, target, index):  # noqa: D102
         if not self._is_given():
@@ -129,20 +130,24 @@ class _Corrected(Loss):
     def _estimate(self):
         """Estimate the matrix, if all samples were met."""
         labels = self.state_["labels"]
-        probabilities = self._table[torch.arange(len(labels))].cpu().numpy()
-        totals = probabilities.sum(axis=1, keepdims=True)
-        if totals.min() == 0:
-            return
+        shape = len(labels), self._table.n_classes
+        probabilities = np.empty(shape, np.float32)
+        for rows in chunks(*shape):
+            part = self._table[torch.arange(rows.start, rows.stop)].cpu().numpy()
+            totals = part.sum(axis=1, keepdims=True)
+            if totals.min() == 0:
+                return
+            probabilities[rows] = part / totals
         T = estimate_transition_matrix(
             labels.cpu().numpy(),
-            probabilities / totals,
-            classes=range(probabilities.shape[1]),
+            probabilities,
+            classes=range(shape[1]),
             method=self.method,
             percentile=self.percentile,
         )
         self.state_["transition_matrix"].copy_(torch.from_numpy(T))
 
-    def _prepare(self):
+    def _prepare(self, T):
         """Compute what every batch needs of the transition matrix."""
         raise NotImplementedError
 
@@ -172,9 +177,9 @@ class Forward(_Corrected):
     Attributes
     ----------
     state_ : dict
-        ``"transition_matrix"``: tensor of shape (n_classes, n_classes), float32. With
-        "auto" also ``"probabilities"`` (n_samples, n_classes), 4 or 2 bytes for each
-        sample and class, or 4 for each of the classes kept, and ``"labels"``.
+        With "auto", ``"transition_matrix"``, tensor of shape (n_classes, n_classes),
+        float32; ``"probabilities"`` (n_samples, n_classes), 4 or 2 bytes for each
+        sample and class, or 4 for each of the classes kept; and ``"labels"``.
 
     Notes
     -----
@@ -197,9 +202,8 @@ class Forward(_Corrected):
     tensor([1.3333])
     """
 
-    def _prepare(self):
+    def _prepare(self, T):
         # A label that no class changes into has a finite loss, and no gradient.
-        T = self.state_["transition_matrix"]
         self._log_T = T.clamp(min=torch.finfo(T.dtype).tiny).log()
 
     def _corrected(self, logits, target):
@@ -232,9 +236,9 @@ class Backward(_Corrected):
     Attributes
     ----------
     state_ : dict
-        ``"transition_matrix"``: tensor of shape (n_classes, n_classes), float32. With
-        "auto" also ``"probabilities"`` (n_samples, n_classes), 4 or 2 bytes for each
-        sample and class, or 4 for each of the classes kept, and ``"labels"``.
+        With "auto", ``"transition_matrix"``, tensor of shape (n_classes, n_classes),
+        float32; ``"probabilities"`` (n_samples, n_classes), 4 or 2 bytes for each
+        sample and class, or 4 for each of the classes kept; and ``"labels"``.
 
     Notes
     -----
@@ -270,11 +274,9 @@ class Backward(_Corrected):
     ):
         super().__init__(transition_matrix, method, begin, percentile, storage)
 
-    def _prepare(self):
+    def _prepare(self, T):
         # The pseudo-inverse also serves where two classes cannot be told apart.
-        self._inverse = torch.linalg.pinv(self.state_["transition_matrix"].cpu()).to(
-            self.state_["transition_matrix"].device
-        )
+        self._inverse = torch.linalg.pinv(T.cpu()).to(T.device)
 
     def _corrected(self, logits, target):
         return backward_correction(logits, target, self._inverse.to(logits.dtype))

@@ -1,6 +1,6 @@
 """Displays of what was found and learned: labels, noise, features, training.
 
-They need matplotlib, ``pip install "sknoisy[plot]"``, which is imported when something
+They need matplotlib, ``pip install matplotlib``, which is imported when something
 is drawn. Colours are told apart with any colour vision, viridis or those of Okabe and
 Ito, and lines, markers and hatches tell apart what is printed in grey.
 """

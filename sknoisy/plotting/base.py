@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from sknoisy.inputs import InputSpec, is_paths
+from sknoisy.inputs import InputSpec, as_inputs, is_paths
 
 # Of Okabe and Ito, whose yellow is darkened for white paper, and two more.
 BLUE, ORANGE, GREEN = "#0072B2", "#D55E00", "#009E73"
@@ -19,13 +19,20 @@ def pyplot():
         import matplotlib.pyplot as plt
     except ImportError as error:
         raise ImportError(
-            'Displays need matplotlib: pip install "sknoisy[plot]".'
+            "Displays need matplotlib: pip install matplotlib."
         ) from error
     return plt
 
 
+def as_samples(X):
+    """Return X as an array, a tensor or an array of paths, also if it is a list."""
+    X = as_inputs(X)
+    return X if isinstance(X, (np.ndarray, torch.Tensor)) else np.asarray(X)
+
+
 def as_images(X, positions, channels, image_size):
     """Return some images as (n, H, W) or (n, H, W, C), floats in [0, 1]."""
+    X = as_samples(X)
     if not is_paths(X) and np.ndim(X) < 3:
         raise ValueError(
             f"X of shape {np.shape(X)} is not valid: only images can be shown, "

@@ -9,6 +9,8 @@ from sknoisy.base import split_pipeline
 from sknoisy.parameters import check_choice
 from sknoisy.plotting.base import DASHES, PALETTE, pyplot
 
+BESIDE = 6  # more curves than these have their legend beside the axes
+
 
 class TrainingCurveDisplay:
     """A number of every epoch, of one or several methods, best and last marked.
@@ -135,7 +137,8 @@ class TrainingCurveDisplay:
             This display.
         """
         if ax is None:
-            _, ax = pyplot().subplots(figsize=(5.5, 3.5), layout="constrained")
+            width = 5.5 if len(self.curves) <= BESIDE else 8.5  # inches
+            _, ax = pyplot().subplots(figsize=(width, 3.5), layout="constrained")
         self.lines_ = []
         for i, (name, curve) in enumerate(self.curves.items()):
             epochs = np.arange(1, len(curve) + 1)
@@ -144,7 +147,7 @@ class TrainingCurveDisplay:
                 epochs,
                 curve,
                 color=PALETTE[i % len(PALETTE)],
-                linestyle=DASHES[i % len(DASHES)],
+                linestyle=DASHES[(i + i // len(PALETTE)) % len(DASHES)],
                 label=f"{name}: best {curve[at]:.3f}, last {curve[-1]:.3f}",
             )
             ends = {"color": line.get_color(), "linestyle": "none", "zorder": 3}
@@ -156,6 +159,8 @@ class TrainingCurveDisplay:
         grey = {"color": "grey", "linestyle": "none"}
         marks = ax.plot([], [], marker="*", markersize=11, label="best epoch", **grey)
         marks += ax.plot([], [], marker="s", markersize=5, label="last epoch", **grey)
-        ax.legend(handles=self.lines_ + marks, frameon=False, fontsize="small")
+        beside = {"loc": "upper left", "bbox_to_anchor": (1, 1)}
+        where = beside if len(self.lines_) > BESIDE else {}
+        ax.legend(handles=self.lines_ + marks, frameon=False, fontsize="small", **where)
         self.ax_, self.figure_ = ax, ax.figure
         return self

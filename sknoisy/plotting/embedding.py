@@ -4,7 +4,7 @@ from itertools import product
 
 import numpy as np
 from sklearn.manifold import TSNE
-from sklearn.utils import check_random_state
+from sklearn.utils import _safe_indexing, check_random_state
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from sknoisy.base import split_pipeline
@@ -116,7 +116,7 @@ class EmbeddingDisplay:
         rows = _choose(len(y), n_samples, random_state)
         y, refined, y_true = (_take(labels, rows) for labels in (y, refined, y_true))
         display = cls.from_predictions(
-            _features(estimator, X[rows]),
+            _features(estimator, _safe_indexing(X, rows)),
             y,
             refined,
             y_true=y_true,
@@ -195,12 +195,15 @@ class EmbeddingDisplay:
             This display.
         """
         n = len(self.labels)
-        if figure is None:
-            # Inches; the legend beside the panels takes the one that is over.
-            figure = pyplot().figure(figsize=(3.2 * n + 1, 3.4), layout="constrained")
-        axes = figure.subplots(1, n, squeeze=False)[0]
         classes = np.unique(np.concatenate(list(self.labels.values())))
         named = len(classes) <= NAMED_CLASSES
+        columns = -(-len(classes) // LEGEND_ROWS) if named else 0
+        if figure is None:
+            longest = max(len(str(name)) for name in classes)
+            width = columns * (0.6 + 0.1 * longest)  # inches, of the legend
+            inches = 3.2 * n + max(1, width), 3.4
+            figure = pyplot().figure(figsize=inches, layout="constrained")
+        axes = figure.subplots(1, n, squeeze=False)[0]
         for ax, (title, labels) in zip(axes, self.labels.items(), strict=True):
             if named:
                 self._draw_classes(ax, labels, classes, size)
@@ -216,7 +219,7 @@ class EmbeddingDisplay:
             figure.legend(
                 *entries,
                 loc="outside right center",
-                ncols=-(-len(classes) // LEGEND_ROWS),
+                ncols=columns,
                 markerscale=2.5,
                 frameon=False,
             )

@@ -178,8 +178,9 @@ class LabelErrorDisplay:
             given, suggested = str(self.given[i]), str(self.suggested[i])
             # Names that do not fit beside each other stand below each other.
             arrow = " → " if len(given + suggested) < 20 else " →\n"
-            numbers = f"{self.quality[i]:.2g}   #{self.positions[i]}"
-            title = f"{given}{arrow}{suggested}\n{numbers}"
+            quality = self.quality[i]
+            quality = f"{quality:.2f}" if quality >= 0.01 else "<0.01"
+            title = f"{given}{arrow}{suggested}\n{quality}   #{self.positions[i]}"
             ax.set_title(title, fontsize="small")
         shown = "given → suggested label,  quality   #position in X"
         figure.suptitle(shown if len(self.images) else "no label errors", fontsize=9)

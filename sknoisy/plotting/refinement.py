@@ -121,7 +121,7 @@ class RefinementDisplay:
             _, ax = pyplot().subplots(figsize=(5, 4), layout="constrained")
         lines = [
             ("labels that are right", self.accuracy, BLUE, "o-"),
-            ("labels as they were given", self.agreement, ORANGE, "s--"),
+            ("labels that did not change", self.agreement, ORANGE, "s--"),
             ("samples with a pseudo-label", self.refined, GREEN, "^:"),
         ]
         for name, share, colour, style in lines:

@@ -10,9 +10,8 @@ from sknoisy.base import generator
 from sknoisy.decoding import encode
 from sknoisy.encoders import build, load_numpy_state
 from sknoisy.features import LazyFeatures
-from sknoisy.inputs import as_inputs
 from sknoisy.parameters import check_integer
-from sknoisy.plotting.base import as_images, pyplot, show_image
+from sknoisy.plotting.base import as_images, as_samples, pyplot, show_image
 from sknoisy.selfsup import Restoration
 
 
@@ -85,7 +84,7 @@ class RestorationDisplay:
                 f"pretrainer={pretrainer!r} is not valid: it must have been fitted on "
                 'images with method="restoration", or an instance of Restoration.'
             )
-        X = as_inputs(X.inputs if isinstance(X, LazyFeatures) else X)[:n_images]
+        X = as_samples(X.inputs if isinstance(X, LazyFeatures) else X)[:n_images]
         batch = spec.open(X).fetch(torch.arange(len(X))).cpu()
         seed = check_random_state(random_state).randint(2**31 - 1)
         _, views = method.make_views(spec)
@@ -117,7 +116,7 @@ class RestorationDisplay:
             The display, drawn.
         """
         check_integer("n_images", n_images)
-        parts = [as_inputs(part) for part in (originals, augmented, restored)]
+        parts = [as_samples(part) for part in (originals, augmented, restored)]
         check_consistent_length(*parts)
         rows = np.arange(min(n_images, len(parts[0])))
         parts = [as_images(_clip(p), rows, channels, None) for p in parts]

@@ -94,7 +94,7 @@ class TransitionMatrixDisplay:
         ax : Axes, default=None
             Where to draw; new ones by default.
         cmap : str or Colormap, default="viridis"
-            Colours from 0 to 1.
+            Colours from 0 to 1, by the square root, so that little noise is seen.
         colorbar : bool, default=True
             Whether to draw the scale.
 
@@ -107,20 +107,24 @@ class TransitionMatrixDisplay:
         if ax is None:
             side = float(np.clip(0.5 * n + 2, 3.5, 9))  # inches
             _, ax = pyplot().subplots(figsize=(side + 1, side), layout="compressed")
-        self.im_ = ax.imshow(matrix, cmap=cmap, vmin=0, vmax=1)
+        from matplotlib.colors import PowerNorm
+
+        norm = PowerNorm(0.5, vmin=0, vmax=1)
+        self.im_ = ax.imshow(matrix, cmap=cmap, norm=norm)
         if colorbar:
             ax.figure.colorbar(self.im_, ax=ax, label="share of the true class")
         ax.set(xlabel="Given label", ylabel="True class (estimated)")
+        ticks = range(0, n, -(-n // NAMED_CLASSES))  # all, or every second, third ...
+        names = [str(self.classes[i]) for i in ticks]
+        long = max(map(len, names)) > 3
+        ax.set_xticks(ticks, names, rotation=90 if long else 0)
+        ax.set_yticks(ticks, names)
         if n <= NAMED_CLASSES:
-            names = [str(c) for c in self.classes]
-            long = max(map(len, names)) > 3
-            ax.set_xticks(range(n), names, rotation=90 if long else 0)
-            ax.set_yticks(range(n), names)
+            size = float(np.clip(170 / n, 5, 9))  # points: four digits in a cell
             for i, j in np.ndindex(n, n):
-                if matrix[i, j] >= 0.005:  # what would be 0.00
-                    colour = "black" if matrix[i, j] > 0.5 else "white"
-                    text = f"{matrix[i, j]:.2f}"
-                    kwargs = {"ha": "center", "va": "center", "fontsize": "small"}
-                    ax.text(j, i, text, color=colour, **kwargs)
+                text = f"{matrix[i, j]:.2f}" if matrix[i, j] >= 0.005 else "0"
+                colour = "black" if norm(matrix[i, j]) > 0.6 else "white"
+                kwargs = {"ha": "center", "va": "center", "fontsize": size}
+                ax.text(j, i, text, color=colour, **kwargs)
         self.ax_, self.figure_ = ax, ax.figure
         return self

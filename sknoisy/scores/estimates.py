@@ -67,8 +67,11 @@ def estimate_transition_matrix(
     else:
         _, _, pred_probs = check_probabilities(y, pred_probs, classes)
         # The sample at the percentile, not a value between two samples.
-        at = np.percentile(pred_probs, percentile, axis=0, method="higher")
-        rows = pred_probs[np.abs(pred_probs - at).argmin(axis=0)].astype(np.float64)
+        anchors = []
+        for of_class in pred_probs.T:  # memory of one class
+            at = np.percentile(of_class, percentile, method="higher")
+            anchors.append(np.abs(of_class - at).argmin())
+        rows = pred_probs[anchors].astype(np.float64)
     return transition_of(rows)
 
 
@@ -147,7 +150,7 @@ def estimate_noise_rate(y, pred_probs, classes=None, method="confident_joint"):
 
 
 def noise_concentration(votes):
-    """Return how far the wrong labels of a class are of one other class.
+    """Return how much each class's wrong labels concentrate on one other class.
 
     Parameters
     ----------

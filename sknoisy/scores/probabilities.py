@@ -18,7 +18,7 @@ def check_probabilities(y, pred_probs, classes=None):
     pred_probs : array-like of shape (n_samples, n_classes)
         Probabilities, columns in the order of `classes`.
     classes : array-like of shape (n_classes,), default=None
-        The classes; by default the sorted distinct labels.
+        The classes, sorted; by default the distinct labels.
 
     Returns
     -------
@@ -35,6 +35,7 @@ def check_probabilities(y, pred_probs, classes=None):
         If lengths or classes do not fit, or rows are not probabilities that sum to 1,
         give or take a thousandth.
     """
+    check_sorted(classes)
     classes, codes = encode_labels(y, classes)
     pred_probs = np.asarray(pred_probs)
     if pred_probs.dtype not in (np.float32, np.float64):
@@ -60,6 +61,19 @@ def check_probabilities(y, pred_probs, classes=None):
             f"but they sum to {sums.min():.3g} to {sums.max():.3g}."
         )
     return classes, codes, pred_probs
+
+
+def check_sorted(classes):
+    """Raise ``ValueError`` unless classes are None, or sorted and distinct."""
+    if classes is None:
+        return
+    classes = np.asarray(classes)
+    if not np.array_equal(classes, np.unique(classes)):
+        raise ValueError(
+            f"classes={classes.tolist()[:10]} is not valid: classes must be sorted and "
+            "distinct, as clf.classes_ are. Pass np.sort(classes), and columns in that "
+            "order: pred_probs[:, np.argsort(classes)]."
+        )
 
 
 def chunks(n_rows, n_columns, n_chunks=1):

@@ -7,6 +7,7 @@ from sknoisy.labels import check_several, encode_labels
 from sknoisy.scores.probabilities import (
     best_others,
     check_probabilities,
+    check_sorted,
     chunks,
     of_labels,
 )
@@ -175,6 +176,7 @@ def area_under_margin(y, logits, classes=None):
     >>> area_under_margin([0, 1], [[[1.0, 2.0], [0.0, 3.0]], [[4.0, 2.0], [0.0, 1.0]]])
     array([0.5, 2. ])
     """
+    check_sorted(classes)
     classes, codes = encode_labels(y, classes)
     check_several(classes)
     total, n_epochs = np.zeros(len(codes)), 0
