@@ -57,35 +57,27 @@ RECIPES = {
         ("contrastive_framework:simclr+elr", ""),
     ],
     "idn_hybrid": [("simclr+ce", "30 epochs"), ("idn_hybrid:simclr+ce", "")],
-    "idn_hybrid from scratch": [("ce", "30 epochs"), ("idn_hybrid:ce", "")],
 }
+STANDARD_LOSSES = ["ce", "gce", "nfl_rce", "elr"]
+STANDARD_NOISES = [
+    ("none", 0.0),
+    *(("symmetric_exclusive", rate) for rate in (0.2, 0.4, 0.6, 0.8)),
+    *(("asymmetric_cifar10", rate) for rate in (0.2, 0.4)),
+    ("instance_dependent", 0.4),
+]
 RECIPE_NOISES = [("symmetric_exclusive", 0.6), ("instance_dependent", 0.4)]
 
 # Parts of robust feature learning: A bootstrapping (power 3), B restoration, C
-# clustering (weight 0.1). The rows with SimCLR's views were made when regularisers
-# drew these.
-OLD = "SimCLR's views"
+# clustering (weight 0.1).
 ABLATION = {
     "-": ("ce", ""),
     "A, power 1": ("bootstrap_progressive", ""),
     "A": ("bootstrap_progressive", "power3"),
-    f"B, {OLD}": ("ce", f"{OLD}/restoration"),
+    "B": ("ce", "restoration"),
     "C": ("ce", "clustering"),
-    f"C, weight 1, {OLD}": ("ce", f"{OLD}/clustering"),
-    f"A + B, {OLD}": ("bootstrap_progressive", f"{OLD}/power3+restoration"),
-    f"A + C, {OLD}": ("bootstrap_progressive", f"{OLD}/power3+clustering0.1"),
-    f"A + B + C, {OLD}": (
-        "bootstrap_progressive",
-        f"{OLD}/power3+restoration+clustering0.1",
-    ),
-    f"A + B + C, weight 1, {OLD}": (
-        "bootstrap_progressive",
-        f"{OLD}/power3+restoration+clustering",
-    ),
-    f"A + B + C, power 1, weight 1, {OLD}": (
-        "bootstrap_progressive",
-        f"{OLD}/restoration+clustering",
-    ),
+    "A + B": ("bootstrap_progressive", "power3+restoration"),
+    "A + C": ("bootstrap_progressive", "power3+clustering"),
+    "B + C": ("ce", "restoration+clustering"),
     "A + B + C": ("bootstrap_progressive", "power3+restoration+clustering"),
 }
 
@@ -144,15 +136,33 @@ def losses_table(rows):
     return table(header, lines)
 
 
-def noise_table(rows, protocol="small"):
+def noise_table(rows):
     """Accuracy over the kinds and rates of noise."""
-    groups = grouped(rows, protocol)
-    noises = sorted({(noise, rate) for _, noise, rate in groups})
-    losses = ("ce", "gce", "nfl_rce", "elr")
-    methods = [f"{p}{m}" for m in losses for p in ("", "simclr+", "barlow+")]
-    header = ["method", *(f"{noise} {rate:.0%}" for noise, rate in noises)]
-    lines = [[m, *(cell(groups[m, *noise]) for noise in noises)] for m in methods]
-    return table(header, [line for line in lines if set(line[1:]) != {"open"}])
+    groups = grouped(rows, "small")
+    header = ["method", *(_noise(*noise) for noise in STANDARD_NOISES)]
+    lines = [
+        [f"`{p}{loss}`", *(cell(groups[p + loss, *noise]) for noise in STANDARD_NOISES)]
+        for loss in STANDARD_LOSSES
+        for p in ("", "simclr+", "barlow+")
+    ]
+    return table(header, lines)
+
+
+def gains_table(rows):
+    """Tell what SimCLR adds to a loss, seed by seed."""
+    groups = grouped(rows, "small")
+    lines = []
+    for loss in STANDARD_LOSSES:
+        cells = []
+        for noise in STANDARD_NOISES:
+            before, after = (
+                {row["seed"]: row["last"] for row in groups[method, *noise]}
+                for method in (loss, f"simclr+{loss}")
+            )
+            seeds = before.keys() & after.keys()
+            cells.append(cell([{"last": after[s] - before[s]} for s in seeds]))
+        lines.append([f"`{loss}`", *cells])
+    return table(["loss", *(_noise(*noise) for noise in STANDARD_NOISES)], lines)
 
 
 def networks_table(rows):
@@ -258,7 +268,7 @@ def ablation_table(rows):
 
 
 def _noise(name, rate):
-    return f"{name} {rate:.0%}"
+    return f"{name} {rate:.0%}" if rate else name
 
 
 def speed_table(path):
@@ -327,6 +337,7 @@ def main():
     page = fill(page, "memorisation", memorisation_table(rows))
     page = fill(page, "losses", losses_table(rows))
     page = fill(page, "noise", noise_table(rows))
+    page = fill(page, "gains", gains_table(rows))
     page = fill(page, "networks", networks_table(rows))
     page = fill(page, "estimates", estimates_table(read_rows(HERE / "estimates.jsonl")))
     found = read_rows(HERE / "detection.jsonl")
