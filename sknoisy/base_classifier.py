@@ -157,6 +157,10 @@ class TorchClassifier(ClassifierMixin, TorchEstimator):
         """Return the training of a network on its device."""
         raise NotImplementedError
 
+    def _class_weights(self, classes, codes):
+        """Return the weight of each class, ndarray of float32, or None."""
+        return None
+
     def _begin(self, X, y, classes=None):
         """Check everything; return the training, the classes and the architecture."""
         self._check_parameters()
@@ -177,7 +181,8 @@ class TorchClassifier(ClassifierMixin, TorchEstimator):
             for one in getattr(network, "networks", [network]):
                 load_numpy_state(one.encoder, trained.state)
         training = self._training_of(network, architecture, len(codes), seeds[1])
-        training.attach(blueprint.spec.open(inputs), codes, len(classes))
+        weights = self._class_weights(classes, codes)
+        training.attach(blueprint.spec.open(inputs), codes, len(classes), weights)
         return training, classes, architecture
 
     def _training_of(self, network, architecture, n_samples, seed, **before):
@@ -206,11 +211,16 @@ class TorchClassifier(ClassifierMixin, TorchEstimator):
         check_consistent_length(inputs, codes)
         _check_two(codes)
         known = self.classes_, self._architecture
-        store = self._architecture.blueprint.spec.open(inputs)
+        data = (
+            self._architecture.blueprint.spec.open(inputs),
+            codes,
+            len(self.classes_),
+            self._class_weights(self.classes_, codes),
+        )
         training = getattr(self, "_training", None)
         if training is not None and training.parameters == self._parameters():
             training.network.to(training.settings.device)
-            training.attach(store, codes, len(self.classes_))
+            training.attach(*data)
             return training, *known
         # Loaded from a file, or with other parameters: the optimiser starts anew.
         training = self._training_of(
@@ -221,7 +231,7 @@ class TorchClassifier(ClassifierMixin, TorchEstimator):
             history=self.history_,
             first_weights=self._first_weights,
         )
-        training.attach(store, codes, len(self.classes_))
+        training.attach(*data)
         training.restore(self.loss_state_, self._dynamics)
         return training, *known
 

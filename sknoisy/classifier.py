@@ -2,6 +2,7 @@
 
 from sknoisy.base_classifier import TorchClassifier
 from sknoisy.finetuning import FineTuning
+from sknoisy.labels import check_class_weight, class_weights
 from sknoisy.losses import LOSSES, Loss
 from sknoisy.parameters import resolve
 from sknoisy.regularizers import REGULARIZERS, Regularizer
@@ -36,6 +37,10 @@ class NoisyRobustClassifier(TorchClassifier):
         Losses of the features that are added to that of the labels while all of the
         network is trained: "clustering", "restoration" or objects, see
         ``sknoisy.regularizers``.
+    class_weight : dict, "balanced" or None, default=None
+        Weights of the losses, by the label; "balanced": inversely by how often a label
+        is given. A batch's loss is their weighted mean. Where most labels of a rare
+        class are wrong, weighting it weights these.
     max_epochs : int, default=100
         Epochs in which all of the network is trained.
     warmup_epochs : int or "auto", default="auto"
@@ -131,6 +136,7 @@ class NoisyRobustClassifier(TorchClassifier):
         freeze_encoder=False,
         views="auto",
         regularizers=None,
+        class_weight=None,
         max_epochs=100,
         warmup_epochs="auto",
         batch_size="auto",
@@ -155,6 +161,7 @@ class NoisyRobustClassifier(TorchClassifier):
         self.freeze_encoder = freeze_encoder
         self.views = views
         self.regularizers = regularizers
+        self.class_weight = class_weight
         self.max_epochs = max_epochs
         self.warmup_epochs = warmup_epochs
         self.batch_size = batch_size
@@ -175,6 +182,7 @@ class NoisyRobustClassifier(TorchClassifier):
     def _check_parameters(self):
         super()._check_parameters()
         resolve("loss", self.loss, LOSSES, Loss)
+        check_class_weight(self.class_weight)
         if self._regularizers() and self.freeze_encoder:
             raise ValueError(
                 f"regularizers={self.regularizers!r} is not valid with "
@@ -192,6 +200,9 @@ class NoisyRobustClassifier(TorchClassifier):
             resolve("regularizers", value, REGULARIZERS, Regularizer)
             for value in given or ()
         ]
+
+    def _class_weights(self, classes, codes):
+        return class_weights(self.class_weight, classes, codes)
 
     def _make_training(self, network, architecture, settings, views, **kwargs):
         warmup = self.warmup_epochs

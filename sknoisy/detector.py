@@ -92,6 +92,9 @@ class LabelErrorDetector(NamedMethods, MetaEstimatorMixin, BaseEstimator):
 
     Notes
     -----
+    Folds are scikit-learn's ``cross_val_predict``, in which classifiers are fitted on
+    the positions of the labels in `classes_`: a dict of class weights must name these.
+
     "knn_agreement" fits no classifier, whatever `cv` is: it needs only the pre-trainers
     of the pipeline, fitted unless `cv` is "prefit", or a pre-trainer alone, or else
     takes X itself as features.

@@ -158,7 +158,7 @@ class FineTuning:
         self.dynamics.load(state["dynamics"])
         self.first_weights = state["first_weights"]
 
-    def attach(self, store, codes, n_classes):
+    def attach(self, store, codes, n_classes, class_weights=None):
         """Give the data of the next epochs; state of samples is kept if it fits."""
         device = self.settings.device
         self.n_classes = n_classes
@@ -166,7 +166,9 @@ class FineTuning:
             self.loss.start(len(store), n_classes, device)
             self.dynamics = Dynamics(len(store), device)
         codes = torch.from_numpy(codes).to(device)
-        self.data = TrainingData(store.resident(device), codes)
+        if class_weights is not None:
+            class_weights = torch.from_numpy(class_weights).to(device)
+        self.data = TrainingData(store.resident(device), codes, class_weights)
         self._frozen = None
 
     def detach(self):
@@ -248,5 +250,5 @@ class FineTuning:
             features = forward_all(self.network.encoder, store, device)
             spec = InputSpec("vector", features.shape[1:], "vector")
             features = ArrayStore(features, spec).resident(device)
-            self._frozen = TrainingData(features, self.data.codes)
+            self._frozen = replace(self.data, store=features)
         return self._frozen

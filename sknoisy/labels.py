@@ -81,6 +81,47 @@ def check_weights(sample_weight, n_samples):
     return weights
 
 
+def check_class_weight(class_weight):
+    """Raise ``ValueError`` unless it is None, "balanced" or weights by label."""
+    if class_weight is None or class_weight == "balanced":
+        return
+    if isinstance(class_weight, dict):
+        weights = np.asarray([*class_weight.values()])
+        if weights.dtype.kind in "iuf" and (weights > 0).all():
+            return
+    raise ValueError(
+        f"class_weight={class_weight!r} is not valid: it must be None, 'balanced' or a "
+        "dict of labels and their weights, above 0."
+    )
+
+
+def class_weights(class_weight, classes, codes):
+    """Return the weight of each class, ndarray of float32, or None if all are equal.
+
+    Parameters
+    ----------
+    class_weight : dict, "balanced" or None
+        As scikit-learn has it; labels that a dict lacks have weight 1.
+    classes : ndarray of shape (n_classes,)
+        The classes.
+    codes : ndarray of shape (n_samples,), int64
+        Position of each label in `classes`; a class may have none.
+    """
+    if class_weight is None:
+        return None
+    if isinstance(class_weight, dict):
+        strange = [label for label in class_weight if label not in classes.tolist()]
+        if strange:
+            raise ValueError(
+                f"class_weight={class_weight!r} is not valid: {strange} are not among "
+                f"the classes {classes.tolist()}."
+            )
+        weights = [class_weight.get(label, 1.0) for label in classes.tolist()]
+        return np.array(weights, dtype=np.float32)
+    counts = np.bincount(codes, minlength=len(classes))
+    return (len(codes) / (len(classes) * counts.clip(min=1))).astype(np.float32)
+
+
 def check_several(classes):
     """Raise ``ValueError`` if there is one class only, or none."""
     if len(classes) < 2:

@@ -46,10 +46,11 @@ class Settings:
 
 @dataclass
 class TrainingData:
-    """A store and, in classification, the codes of its labels."""
+    """A store and, in classification, the codes of its labels, and classes' weights."""
 
     store: object
     codes: torch.Tensor = None
+    class_weights: torch.Tensor = None
 
     def __len__(self):
         return len(self.store)
@@ -401,7 +402,10 @@ class ClassifierNet(Net):
                 f"{tuple(losses.shape)} for a batch of {len(target)} samples: it must "
                 f"return one for each sample, of shape ({len(target)},)."
             )
-        return losses.mean() + penalty
+        if self.data.class_weights is None:
+            return losses.mean() + penalty
+        weights = self.data.class_weights[target]
+        return (weights * losses).sum() / weights.sum() + penalty
 
     def _forward(self, batch):
         """Return the logits, and what regularisers add to the loss."""

@@ -30,6 +30,7 @@ from sknoisy import (
         SSLPretrainer(max_epochs=2),
         SSLPretrainer("supcon", max_epochs=2),
         NoisyRobustClassifier(max_epochs=30),
+        NoisyRobustClassifier("ce", class_weight="balanced", max_epochs=30),
         CoTeachingClassifier(max_epochs=30),
         DivideMixClassifier(max_epochs=20),
         DynamicBootstrapClassifier(max_epochs=30, lr=0.1),
