@@ -38,12 +38,20 @@ from sknoisy.devices import resolve_device, resolve_precision, to_channels_last
 from sknoisy.encoders import Blueprint, build
 from sknoisy.inputs import InputSpec, is_paths
 from sknoisy.losses import ELR, LOSSES, CrossEntropy
+from sknoisy.networks import ConvNet
 from sknoisy.optim import OPTIMIZERS
 from sknoisy.selfsup import METHODS
 
+
 # name: task, encoder, samples, shape of a sample, batch size
+def narrow_convnet(shape):
+    """Return a residual net of 16, 32 and 64 channels on maps of full size."""
+    return ConvNet(shape, width=16, size=32)
+
+
 CONFIGS = {
     "simclr/convnet": ("simclr", "convnet", 2048, (32, 32, 3), 256),
+    "simclr/convnet16": ("simclr", narrow_convnet, 2048, (32, 32, 3), 256),
     "barlow_twins/convnet": ("barlow_twins", "convnet", 2048, (32, 32, 3), 256),
     "ce/convnet": ("ce", "convnet", 2048, (32, 32, 3), 128),
     "elr/convnet": ("elr", "convnet", 2048, (32, 32, 3), 128),
