@@ -8,18 +8,19 @@ import warnings
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-import joblib
 import numpy as np
 import torch
 from filelock import FileLock, Timeout
+from joblib.hashing import NumpyHasher
 from skorch.callbacks import Callback
 
 from sknoisy import _version
 from sknoisy.features import LazyFeatures
 from sknoisy.inputs import file_stamps, is_paths
 from sknoisy.parameters import check_integer
+from sknoisy.training import DivergenceError
 
-# Parameters that say nothing of what a training computes.
+# Parameters that are not compared: what callbacks do to a training cannot be known.
 REPORTING = ("callbacks", "memory", "output", "verbose")
 # Packages whose code the versions stand for.
 VERSIONED = ("builtins", "numpy", "sklearn", "sknoisy", "torch", "torchvision")
@@ -40,7 +41,8 @@ class Checkpoint(Callback):
     folder : str or path-like
         Where the files are; it is made if it does not exist. Their names are made
         of data, parameters and version, so that many trainings can share a folder, the
-        candidates of a search, too, and no training goes on with another's file.
+        candidates of a search, too, and none goes on with another's file. Trainings
+        that differ in their other callbacks only count as equal: give each a folder.
     every : int, default=1
         Epochs from one file to the next.
 
@@ -58,8 +60,9 @@ class Checkpoint(Callback):
     another only once it is whole on the disk.
 
     Trainings without a `random_state` are equal if data and parameters are. A loss, an
-    encoder or views that you wrote are told apart by the source of their class or
-    function, not by that of what these call.
+    encoder or views that you wrote are told apart by the source of their class, its
+    bases or function, not by that of what these call. The files of a training that
+    diverged are removed, too.
 
     The short training of the head that comes before that of a pre-trained encoder is
     not written. Other callbacks begin anew when a training goes on. ``partial_fit``,
@@ -84,6 +87,9 @@ class Checkpoint(Callback):
         self.folder = folder
         self.every = every
         self.training_ = self.lock_ = None  # but while it runs
+
+    def __getstate__(self):
+        return self.get_params() | {"training_": None, "lock_": None}
 
     def on_epoch_end(self, net, **kwargs):  # noqa: D102
         if self.training_ is not None and net.epochs_done % self.every == 0:
@@ -115,15 +121,22 @@ class Checkpoint(Callback):
                 stacklevel=2,
             )
             return
-        except OSError as error:
+        except (OSError, NotImplementedError) as error:  # a file system without locks
             self._warn(error)
             return
         self.training_, self.lock_ = training, lock
         for path in (self.last_, self.previous_):
             state = _read(path, training.settings.device)
-            if state is not None:
+            if state is None:
+                continue
+            try:
                 training.load_state(state)
-                return
+            except (KeyError, RuntimeError, ValueError) as error:
+                raise ValueError(
+                    f"the checkpoint {path} does not fit this training ({error}). "
+                    "Delete it, if code that it depends on has changed."
+                ) from error
+            return
 
     def end(self, done):
         """Let go of the training; remove its files if it is done."""
@@ -187,6 +200,9 @@ def resumable(estimator, training, *data):
                 checkpoint.begin(training, name)
         yield
         done = True
+    except DivergenceError:
+        done = True  # to go on would end in the same
+        raise
     finally:
         for checkpoint in checkpoints:
             checkpoint.end(done)
@@ -221,7 +237,7 @@ def _name(estimator, device, data):
         if name in REPORTING:
             continue
         try:
-            parts.append((name, joblib.hash(value), _sources(value)))
+            parts.append((name, _hash(value), _sources(value)))
         except Exception as error:
             raise ValueError(
                 f"{name}={value!r} is not valid with a Checkpoint, which tells "
@@ -230,7 +246,21 @@ def _name(estimator, device, data):
             ) from error
     weights = getattr(estimator, "weights", None)
     files = file_stamps([weights]) if isinstance(weights, (str, os.PathLike)) else []
-    return joblib.hash([parts, files, *map(_by_value, data)])
+    return _hash([parts, files, *map(_by_value, data)])
+
+
+class _Hasher(NumpyHasher):
+    """joblib's, but that equal tensors are equal."""
+
+    def save(self, obj):
+        if isinstance(obj, torch.Tensor):
+            obj = obj.detach().cpu()
+            obj = (obj.float() if obj.dtype == torch.bfloat16 else obj).numpy()
+        super().save(obj)
+
+
+def _hash(value):
+    return _Hasher(hash_name="md5").hash(value)
 
 
 def _sources(value):
@@ -239,7 +269,22 @@ def _sources(value):
         return [_sources(one) for one in value]
     is_code = inspect.isclass(value) or inspect.isfunction(value)
     code = value if is_code else type(value)
-    if code.__module__.partition(".")[0] in VERSIONED:
+    if not inspect.isclass(code):
+        return _source(code)
+    bases = [base for base in code.__mro__ if not _is_versioned(base)]
+    # In a notebook there is no source of a class, but of its methods.
+    return [
+        _source(base) or [_source(f) for f in vars(base).values() if callable(f)]
+        for base in bases
+    ]
+
+
+def _is_versioned(code):
+    return code.__module__.partition(".")[0] in VERSIONED
+
+
+def _source(code):
+    if _is_versioned(code):
         return None
     try:
         return inspect.getsource(code)
@@ -251,11 +296,6 @@ def _by_value(data):
     """Return what tells data apart, in a form that hashes by value."""
     if isinstance(data, LazyFeatures):
         return _by_value(data.inputs), data.encoder.blueprint, data.encoder.state
-    if isinstance(data, torch.Tensor):
-        return data.detach().cpu().numpy()
-    if isinstance(data, np.memmap) and data.filename is not None:
-        where = str(data.filename), data.offset, data.shape, data.strides, data.dtype
-        return where, file_stamps([data.filename])
     if is_paths(data):
         return data, file_stamps(data)
-    return data
+    return np.asarray(data) if isinstance(data, np.memmap) else data

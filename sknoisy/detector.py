@@ -66,8 +66,7 @@ class LabelErrorDetector(NamedMethods, MetaEstimatorMixin, BaseEstimator):
         Estimated share of wrong labels, by the joint. What the classifier gets wrong
         itself counts as wrong labels, too.
     agreement_ : float or None
-        Share of the labels that the out-of-sample predictions agree with; None with
-        ``cv="dynamics"``.
+        Share of the labels that `pred_probs_` agree with; None where it is.
     transition_matrix_ : ndarray of shape (n_classes, n_classes), float64
         Estimated probability of each label (column) for each true class (row).
     confident_joint_ : ndarray of shape (n_classes, n_classes), dtype int64
@@ -151,7 +150,7 @@ class LabelErrorDetector(NamedMethods, MetaEstimatorMixin, BaseEstimator):
         Warns
         -----
         UserWarning
-            If predictions agree with labels no more than by chance.
+            If predictions agree with labels no more than they may by chance.
         """
         method = self._check_parameters()
         check_given(self, y)
@@ -325,13 +324,16 @@ def _agreement(codes, pred_probs):
     n, n_classes = pred_probs.shape
     predicted = pred_probs.argmax(axis=1)
     agreement = float((predicted == codes).mean())
-    shares = [np.bincount(c, minlength=n_classes) / n for c in (predicted, codes)]
-    chance = float(shares[0] @ shares[1])
-    if agreement < chance + 2 * np.sqrt(chance * (1 - chance) / n):  # 2 standard errors
+    p, q = (np.bincount(c, minlength=n_classes) / n for c in (predicted, codes))
+    chance = float(p @ q)
+    # Variance of the agreement if labels were shuffled: both shares are given.
+    variance = max(0.0, chance + chance**2 - float((p * q * (p + q)).sum())) / n
+    if agreement <= chance + 2 * np.sqrt(variance) + 1e-9:
         warnings.warn(
             f"out-of-sample predictions agree with {agreement:.0%} of the labels, "
-            f"which may be chance ({chance:.0%}): the classifier has learned nothing "
-            "that labels could be judged by. Train it longer, or pass another one.",
+            f"which may be chance ({chance:.0%}): either there are too few samples, or "
+            "nothing was learned that labels could be judged by. Train longer, or pass "
+            "another estimator.",
             UserWarning,
             stacklevel=3,
         )

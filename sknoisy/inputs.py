@@ -297,7 +297,8 @@ def _large_means(X):
     some = some.astype(np.float64)
     with np.errstate(over="ignore"):
         mean, std = some.mean(axis=0), some.std(axis=0)
-    is_large = (np.abs(mean) > LARGE * std) & (std > 0)
+    # Below 1e-14 of the mean, differences are the rounding of float64.
+    is_large = (np.abs(mean) > LARGE * std) & (std > 1e-14 * np.abs(mean))
     return np.where(is_large, mean, 0.0) if is_large.any() else None
 
 

@@ -83,11 +83,14 @@ def check_weights(sample_weight, n_samples):
 
 def check_class_weight(class_weight):
     """Raise ``ValueError`` unless it is None, "balanced" or weights by label."""
-    if class_weight is None or class_weight == "balanced":
+    if class_weight is None:
+        return
+    if isinstance(class_weight, str) and class_weight == "balanced":
         return
     if isinstance(class_weight, dict):
         weights = np.asarray([*class_weight.values()])
-        if weights.dtype.kind in "iuf" and (weights > 0).all():
+        is_real = weights.dtype.kind in "iuf"
+        if is_real and (weights > 0).all() and np.isfinite(weights).all():
             return
     raise ValueError(
         f"class_weight={class_weight!r} is not valid: it must be None, 'balanced' or a "
@@ -110,13 +113,15 @@ def class_weights(class_weight, classes, codes):
     if class_weight is None:
         return None
     if isinstance(class_weight, dict):
-        strange = [label for label in class_weight if label not in classes.tolist()]
-        if strange:
+        labels = classes.tolist()
+        strange = [label for label in class_weight if label not in labels]
+        # A subset of the data may lack a class; but a label may be mistyped, too.
+        if strange and any(label not in class_weight for label in labels):
             raise ValueError(
                 f"class_weight={class_weight!r} is not valid: {strange} are not among "
-                f"the classes {classes.tolist()}."
+                f"the classes {labels}."
             )
-        weights = [class_weight.get(label, 1.0) for label in classes.tolist()]
+        weights = [class_weight.get(label, 1.0) for label in labels]
         return np.array(weights, dtype=np.float32)
     counts = np.bincount(codes, minlength=len(classes))
     return (len(codes) / (len(classes) * counts.clip(min=1))).astype(np.float32)

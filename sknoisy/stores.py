@@ -161,6 +161,8 @@ class PathStore:
             except ValueError as error:
                 errors = pool.map(self._error_of, range(len(self)))
                 bad = {i: e for i, e in enumerate(errors) if e is not None}
+                if not bad:  # it can be read now
+                    raise
                 raise ValueError(_describe(bad)) from error
 
     def _error_of(self, i):
@@ -200,7 +202,7 @@ def read_image(path, size):
 
     height, width = size
     try:
-        with Image.open(path) as file:
+        with Image.open(str(path)) as file:
             if file.mode.startswith(("I", "F")):
                 raise ValueError(
                     f"{str(path)!r} has more than 8 bits a pixel (mode {file.mode!r}), "

@@ -1,7 +1,11 @@
 """A training that was killed goes on, and ends as if it had not been."""
 
+import hashlib
 import importlib
+import io
 import linecache
+import os
+import re
 import signal
 import subprocess
 import sys
@@ -20,9 +24,11 @@ from sknoisy import (
     BYOL,
     Checkpoint,
     CoTeachingClassifier,
+    DivergenceError,
     DivideMixClassifier,
     DynamicBootstrapClassifier,
     ELRPlusClassifier,
+    Forward,
     JointOptimization,
     MentorNetClassifier,
     MoCo,
@@ -169,7 +175,9 @@ def test_killed_process(tmp_path):  # [53]
     files = [str(tmp_path / name) for name in ("X.npy", "y.npy", "checkpoints")]
     np.save(files[0], X)
     np.save(files[1], Y)
-    ended = subprocess.run([sys.executable, "-c", SCRIPT, *files], check=False)
+    threads = {"OMP_NUM_THREADS": str(torch.get_num_threads())}
+    command = [sys.executable, "-c", SCRIPT, *files]
+    ended = subprocess.run(command, check=False, env=os.environ | threads)
     assert ended.returncode == -signal.SIGKILL
     watch = Epochs()
     clf = NoisyRobustClassifier(
@@ -242,7 +250,7 @@ def test_damaged_file(damage, tmp_path):  # [56, 57]
     path.write_bytes(content[: {"truncated": 999, "empty": 0}.get(damage)])
     watch = Epochs()
     clf.set_params(callbacks=[Checkpoint(tmp_path), watch])
-    with pytest.warns(UserWarning, match=f"{path}.*damaged"):
+    with pytest.warns(UserWarning, match=re.escape(str(path)) + ".*damaged"):
         clf.fit(X, Y)
     assert watch.seen_ == [3, 4, 5]
     np.testing.assert_array_equal(clf.predict_proba(X), whole.predict_proba(X))
@@ -337,6 +345,56 @@ def test_a_file_that_changed(image_files, tmp_path):
         with pytest.raises(PowerCut):
             clf.fit(data, labels)
         assert len(watch.seen_) == 3
+
+
+def seen_epochs(clf, folder, X, y, epoch=2):
+    """Fit until an epoch in which the training is cut; return the epochs it saw."""
+    watch = Epochs()
+    clf = clone(clf).set_params(callbacks=[Checkpoint(folder), watch, Cut(epoch)])
+    with pytest.raises(PowerCut):
+        clf.fit(X, y)
+    return watch.seen_
+
+
+def test_slices_of_a_memmap_differ(tmp_path):
+    np.save(tmp_path / "X.npy", X)
+    mapped = np.load(tmp_path / "X.npy", mmap_mode="r")
+    clf, y = NoisyRobustClassifier(max_epochs=4, random_state=0), Y[:30] % 2
+    parts = [(mapped[:30], [0, 1, 2]), (mapped[30:], [0, 1, 2]), (mapped[:30], [2])]
+    for part, epochs in parts:
+        assert seen_epochs(clf, tmp_path / "new", part, y) == epochs
+
+
+def test_equal_tensors_are_equal(tmp_path):
+    for epochs in ([0, 1, 2], [2]):
+        loss = Forward(torch.eye(3, dtype=torch.float64))
+        clf = NoisyRobustClassifier(loss, max_epochs=4, random_state=0)
+        assert seen_epochs(clf, tmp_path, torch.from_numpy(X.copy()), Y) == epochs
+
+
+def test_a_file_that_does_not_fit(tmp_path):
+    clf = NoisyRobustClassifier(max_epochs=4, random_state=0)
+    seen_epochs(clf, tmp_path, X, Y)
+    (path,) = tmp_path.glob("*.checkpoint")
+    digest, content = path.read_bytes()[:32], path.read_bytes()[32:]
+    assert hashlib.sha256(content).digest() == digest
+    state = torch.load(io.BytesIO(content), weights_only=False)
+    state["nets"]["all"]["module"].popitem()
+    content = io.BytesIO()
+    torch.save(state, content)
+    content = content.getvalue()
+    path.write_bytes(hashlib.sha256(content).digest() + content)
+    match = re.escape(str(path)) + " does not fit this training"
+    with pytest.raises(ValueError, match=match):
+        clf.set_params(callbacks=[Checkpoint(tmp_path)]).fit(X, Y)
+
+
+def test_nothing_is_left_of_a_training_that_diverged(tmp_path):
+    clf = NoisyRobustClassifier("ce", lr=1e30, max_epochs=9, random_state=0)
+    clf.set_params(callbacks=[Checkpoint(tmp_path)], schedule="constant")
+    with pytest.raises(DivergenceError):
+        clf.fit(X, Y)
+    assert [*tmp_path.iterdir()] == []
 
 
 def test_what_cannot_be_pickled(tmp_path):

@@ -6,7 +6,12 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import recall_score
 from sklearn.utils.class_weight import compute_class_weight
 
-from sknoisy import LabelErrorDetector, NoisyRobustClassifier
+from sknoisy import (
+    JointOptimization,
+    LabelErrorDetector,
+    NoisyRobustClassifier,
+    SSLPretrainer,
+)
 from sknoisy.labels import class_weights
 
 RNG = np.random.default_rng(0)
@@ -52,14 +57,25 @@ def test_rare_classes_are_found():
     assert recalls[1] > recalls[0]
 
 
-def test_by_epochs_and_in_the_warm_up_of_a_head():
-    whole = clf(max_epochs=4, class_weight="balanced", freeze_encoder=True).fit(X, Y)
-    steps = clf(max_epochs=4, class_weight="balanced", freeze_encoder=True)
-    for _ in range(4):
-        steps.partial_fit(X, Y)
-    np.testing.assert_array_equal(whole.predict_proba(X), steps.predict_proba(X))
-    plain = clf(max_epochs=4, freeze_encoder=True).fit(X, Y)
-    assert np.abs(plain.predict_proba(X) - whole.predict_proba(X)).max() > 0.05
+def test_by_epochs_and_in_all_phases():
+    features = SSLPretrainer(max_epochs=1, random_state=0).fit_transform(X)
+    loss = JointOptimization(begin=0.3, retrain=0.5)
+    settings = {"max_epochs": 4, "warmup_epochs": 2, "random_state": 0}
+    plain, whole, steps = (
+        NoisyRobustClassifier(loss, class_weight=weight, **settings)
+        for weight in (None, "balanced", "balanced")
+    )
+    for _ in range(6):
+        steps.partial_fit(features, Y)
+    plain.fit(features, Y)
+    whole.fit(features, Y)
+    phases = [row["phase"] for row in whole.history_]
+    assert phases == ["head", "head", "all", "anew", "anew", "anew"]
+    np.testing.assert_array_equal(
+        whole.predict_proba(features), steps.predict_proba(features)
+    )
+    for one, other in zip(plain.history_, whole.history_, strict=True):
+        assert one["train_loss"] != other["train_loss"]
 
 
 def test_labels_by_position_in_the_folds_of_a_detector():
@@ -70,11 +86,25 @@ def test_labels_by_position_in_the_folds_of_a_detector():
 
 
 @pytest.mark.parametrize(
-    "weight", ["even", 2.0, {"rare": 0}, {"rare": -1.0}, {"rare": "much"}, [1, 2]]
+    "weight",
+    [
+        "even",
+        2.0,
+        {"rare": 0},
+        {"rare": -1.0},
+        {"rare": "much"},
+        {"rare": np.inf},
+        [1, 2],
+    ],
 )
 def test_bad_weights(weight):
     with pytest.raises(ValueError, match="class_weight=.* is not valid: it must be"):
         clf(class_weight=weight).fit(X, Y)
+
+
+def test_a_subset_without_one_of_the_classes():
+    weight = {"common": 1.0, "rare": 2.0, "unseen": 3.0}
+    clf(class_weight=weight, max_epochs=1).fit(X, Y)
 
 
 def test_strange_labels():

@@ -114,6 +114,18 @@ def test_predictions_that_say_nothing(noisy):
             LabelErrorDetector(clf, random_state=0).fit(noise, y)
 
 
+@pytest.mark.filterwarnings("error:out-of-sample")
+@pytest.mark.parametrize("seed", range(10))
+def test_few_of_a_class_are_no_chance(seed):
+    """2% of one class, 20% of all labels flipped, and predictions that are right."""
+    rng = np.random.default_rng(seed)
+    y = (np.arange(1000) < 20).astype(int)
+    noisy = np.where(rng.random(1000) < 0.2, 1 - y, y)
+    X = np.c_[y, rng.normal(size=1000)]
+    prefit = LogisticRegression(C=100).fit(X, y)
+    LabelErrorDetector(prefit, cv="prefit").fit(X, noisy)
+
+
 def test_pretrainer_is_fitted_once(digits, monkeypatch):
     X, y = digits[0].reshape(300, -1), digits[1]
     sizes = []
