@@ -192,7 +192,7 @@ def test_ctrl_c_goes_on_too(tmp_path):  # [52]
     class Press(Cut):
         def on_batch_end(self, net, **kwargs):
             if net.epochs_done == self.epoch:
-                signal.raise_signal(signal.SIGINT)
+                raise KeyboardInterrupt
 
     clf = NoisyRobustClassifier(max_epochs=5, random_state=0)
     clf.set_params(callbacks=[Checkpoint(tmp_path), Press(3)])
