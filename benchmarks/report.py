@@ -65,6 +65,7 @@ STANDARD_NOISES = [
     *(("asymmetric_cifar10", rate) for rate in (0.2, 0.4)),
     ("instance_dependent", 0.4),
 ]
+SYMMETRIC = ("none", "symmetric_exclusive")
 RECIPE_NOISES = [("symmetric_exclusive", 0.6), ("instance_dependent", 0.4)]
 
 # Parts of robust feature learning: A bootstrapping (power 3), B restoration, C
@@ -308,22 +309,24 @@ def plot(rows, path):
     groups = grouped(rows, "small")
     # Okabe and Ito's colours, which the colour-blind tell apart.
     colors = {"ce": "#999999", "gce": "#E69F00", "nfl_rce": "#56B4E9", "elr": "#009E73"}
-    styles = {"": "--", "simclr+": "-", "barlow+": ":"}
-    fig, axes = plt.subplots(figsize=(6, 4), layout="constrained")
+    styles = {"": "o--", "simclr+": "s-", "barlow+": "^:"}
+    noises = [noise for noise in STANDARD_NOISES if noise[0] in SYMMETRIC]
+    fig, axes = plt.subplots(figsize=(7.5, 4), layout="constrained")
     for loss, color in colors.items():
         for pretrainer, style in styles.items():
-            points = sorted(
-                (rate, np.mean([row["last"] for row in found]))
-                for (method, noise, rate), found in groups.items()
-                if method == pretrainer + loss and noise.startswith("symmetric")
-            )
-            if len(points) > 1:
-                rates, accuracy = zip(*points, strict=True)
-                label = pretrainer + loss
-                axes.plot(rates, accuracy, style, color=color, marker="o", label=label)
-    axes.set(xlabel="rate of symmetric noise", ylabel="test accuracy, last epoch (%)")
+            method = pretrainer + loss
+            found = [groups[method, *noise] for noise in noises]
+            points = [
+                (100 * rate, np.mean([row["last"] for row in each]))
+                for (_, rate), each in zip(noises, found, strict=True)
+                if each
+            ]
+            if points:
+                axes.plot(*zip(*points, strict=True), style, color=color, label=method)
+    axes.set(xlabel="Wrong labels, symmetric noise (%)")
+    axes.set(ylabel="Test accuracy after the last epoch (%)")
     if axes.lines:
-        axes.legend(ncols=2, fontsize="small")
+        fig.legend(loc="outside right center", frameon=False)
     fig.savefig(path, metadata={"Date": None})
 
 
