@@ -280,7 +280,8 @@ def _sources(value):
 
 
 def _is_versioned(code):
-    return code.__module__.partition(".")[0] in VERSIONED
+    module = getattr(code, "__module__", None) or ""
+    return module.partition(".")[0] in VERSIONED
 
 
 def _source(code):
