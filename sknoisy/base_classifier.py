@@ -12,7 +12,7 @@ from sknoisy.base import TorchEstimator, generator
 from sknoisy.checkpoint import resumable
 from sknoisy.devices import forward_all, resolve_device
 from sknoisy.encoders import load_numpy_state, numpy_state
-from sknoisy.features import LazyFeatures
+from sknoisy.features import LazyFeatures, TrainedEncoder
 from sknoisy.inputs import as_inputs
 from sknoisy.labels import check_given, check_several, encode_labels
 from sknoisy.parameters import check_choice, check_integer
@@ -100,6 +100,20 @@ class TorchClassifier(ClassifierMixin, TorchEstimator):
             self._network = self._training = None
             raise
         return self._finish(training, *known)
+
+    @property
+    def encoder_(self):
+        """The encoder as it was trained; of several networks, the first one's."""
+        check_is_fitted(self, "classes_")
+        network = self._architecture.build()
+        load_numpy_state(network, self.state_dict_)
+        encoder = network.encoder
+        return TrainedEncoder(
+            self._architecture.blueprint,
+            numpy_state(encoder),
+            encoder.n_features,
+            self.device,
+        )
 
     def predict_proba(self, X):
         """Return the probability of each class.

@@ -83,6 +83,9 @@ class NoisyRobustClassifier(TorchClassifier):
     ----------
     classes_ : ndarray of shape (n_classes,)
         The classes, in the dtype of y.
+    encoder_ : TrainedEncoder
+        The encoder as it was trained here: ``encoder_.transform(X)`` returns features
+        of arrays or paths.
     label_quality_ : ndarray of shape (n_samples,)
         For each training sample, how well its label agrees with what the network
         learned, in [0, 1]; low is bad. It is (1 + m) / 2 with m the mean over the

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import Pipeline
 
@@ -278,3 +279,19 @@ def test_the_pipeline_resists_noise_that_cross_entropy_memorises():
     ce = NoisyRobustClassifier("ce", **settings).fit(X, noisy)
     robust = pipeline(ssl={"max_epochs": 20}, **settings).fit(X, noisy)
     assert robust.score(X_test, y_test) > ce.score(X_test, y_test) + 0.1
+
+
+def test_features_of_a_classifier(digits):
+    X, y = digits
+    features = SSLPretrainer(max_epochs=1, random_state=0).fit_transform(X)
+    clf = NoisyRobustClassifier("ce", max_epochs=2, random_state=0)
+    with pytest.raises(NotFittedError):
+        clf.encoder_.transform(X)
+    frozen = clone(clf).set_params(freeze_encoder=True).fit(features, y)
+    np.testing.assert_allclose(frozen.encoder_.transform(X), features, atol=1e-5)
+    tuned = clf.fit(features, y).encoder_.transform(X)
+    assert tuned.shape == features.shape
+    assert np.abs(tuned - np.asarray(features)).max() > 0.01
+    # With its head, that is what predicts.
+    logits = tuned @ clf.state_dict_["head.weight"].T + clf.state_dict_["head.bias"]
+    np.testing.assert_array_equal(clf.classes_[logits.argmax(axis=1)], clf.predict(X))

@@ -9,8 +9,7 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from sknoisy.base import split_pipeline
 from sknoisy.base_classifier import TorchClassifier
-from sknoisy.encoders import load_numpy_state, numpy_state
-from sknoisy.features import LazyFeatures, TrainedEncoder
+from sknoisy.features import LazyFeatures
 from sknoisy.inputs import as_inputs
 from sknoisy.parameters import check_integer
 from sknoisy.plotting.base import MARKERS, PALETTE, pyplot
@@ -265,15 +264,5 @@ def _features(estimator, X):
     if isinstance(last, SSLPretrainer):
         X = last.transform(X)
     elif isinstance(last, TorchClassifier):
-        X = _encoder(last).transform(X.inputs if isinstance(X, LazyFeatures) else X)
+        X = last.encoder_.transform(X.inputs if isinstance(X, LazyFeatures) else X)
     return np.asarray(X).reshape(len(X), -1)
-
-
-def _encoder(classifier):
-    """Return the encoder of a fitted classifier."""
-    architecture = classifier._architecture
-    network = architecture.build()
-    load_numpy_state(network, classifier.state_dict_)
-    encoder, device = network.encoder, classifier.device
-    state = numpy_state(encoder)
-    return TrainedEncoder(architecture.blueprint, state, encoder.n_features, device)
