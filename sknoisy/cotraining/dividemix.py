@@ -332,8 +332,7 @@ callbacks, verbose, random_state
     -----
     After the warm-up, an epoch takes 10 forward and 4 backward passes for each labelled
     sample and network: there are as many unlabelled ones, two views of both, and the
-    other network guesses, too. Memory is two networks', and 8 bytes for each sample and
-    class while losses are measured.
+    other network guesses, too. Memory is two networks'.
 
     Where this differs from the authors' code: at least a tenth of the samples are
     labelled, the most probably right ones, whatever the threshold; the network that
