@@ -12,8 +12,7 @@ from sknoisy.base import TorchEstimator, generator
 from sknoisy.checkpoint import resumable
 from sknoisy.devices import forward_all, resolve_device
 from sknoisy.encoders import load_numpy_state, numpy_state
-from sknoisy.features import LazyFeatures, TrainedEncoder
-from sknoisy.inputs import as_inputs
+from sknoisy.features import TrainedEncoder
 from sknoisy.labels import check_given, check_several, encode_labels
 from sknoisy.parameters import check_choice, check_integer
 from sknoisy.progress import Progress, with_callbacks
@@ -54,9 +53,8 @@ class TorchClassifier(ClassifierMixin, TorchEstimator):
         """
         training, *known = self._begin(X, y)
         planned = training.planned_epochs
-        inputs = X if isinstance(X, LazyFeatures) else as_inputs(X)
         with (
-            resumable(self, training, inputs, y),
+            resumable(self, training, X, y),
             Progress(self, len(training.data), planned, training.epochs) as progress,
         ):
             try:
@@ -214,7 +212,7 @@ class TorchClassifier(ClassifierMixin, TorchEstimator):
 
     def _parameters(self):
         """Return the parameters in a form that compares: by value, arrays, too."""
-        return {name: _by_value(value) for name, value in self.get_params().items()}
+        return {name: _comparable(value) for name, value in self.get_params().items()}
 
     def _continue(self, X, y):
         """Check the data of one epoch more; return what :meth:`_begin` returns."""
@@ -288,7 +286,7 @@ class TorchClassifier(ClassifierMixin, TorchEstimator):
         )
 
 
-def _by_value(parameter):
+def _comparable(parameter):
     if isinstance(parameter, torch.Tensor):
         parameter = parameter.detach().cpu().numpy()
     if isinstance(parameter, np.ndarray):  # whose repr is abbreviated

@@ -16,7 +16,7 @@ from skorch.callbacks import Callback
 
 from sknoisy import _version
 from sknoisy.features import LazyFeatures
-from sknoisy.inputs import file_stamps, is_paths
+from sknoisy.inputs import as_inputs, file_stamps, is_paths
 from sknoisy.parameters import check_integer
 from sknoisy.training import DivergenceError
 
@@ -177,7 +177,7 @@ class Checkpoint(Callback):
 
 
 @contextmanager
-def resumable(estimator, training, *data):
+def resumable(estimator, training, X, *labels):
     """Let an estimator's checkpoints, if it has any, keep a training while it runs.
 
     Parameters
@@ -186,16 +186,18 @@ def resumable(estimator, training, *data):
         With the parameter `callbacks`.
     training : Net or FineTuning
         Has data already. It may have done some epochs once this is entered.
-    *data : objects
-        What it learns from; inputs as :func:`~sknoisy.inputs.as_inputs` returns them,
-        or lazy features.
+    X : array-like, tensor, array of paths or LazyFeatures
+        What it learns from.
+    *labels : objects
+        What else it does.
     """
     callbacks = (c[1] if isinstance(c, tuple) else c for c in estimator.callbacks or ())
     checkpoints = [c for c in callbacks if isinstance(c, Checkpoint)]
     done = False
     try:
         if checkpoints:
-            name = _name(estimator, training.settings.device, data)
+            X = X if isinstance(X, LazyFeatures) else as_inputs(X)
+            name = _name(estimator, training.settings.device, (X, *labels))
             for checkpoint in checkpoints:
                 checkpoint.begin(training, name)
         yield

@@ -38,11 +38,13 @@ class ArrayStore:
         """Return the samples at `index` (int64 tensor) as they are stored."""
         if isinstance(self.array, torch.Tensor):
             rows = self.array[index.to(self.array.device)]
-            if self.spec.shift is None:
-                return rows
-            shift = torch.from_numpy(self.spec.shift).to(rows.device)
-            return (rows.double() - shift).float()
+            return rows if self.spec.shift is None else self._shifted(rows)
         return self._tensor(np.take(self.array, index.cpu().numpy(), axis=0))
+
+    def _shifted(self, rows):
+        # On the CPU: not every device has float64.
+        shifted = rows.cpu().double() - torch.from_numpy(self.spec.shift)
+        return shifted.float().to(rows.device)
 
     def _tensor(self, rows):
         if self.spec.shift is not None:
@@ -72,8 +74,12 @@ class ArrayStore:
     def resident(self, device, fraction=0.5):
         """Return a store on `device` if its samples fit a fraction of free memory.
 
-        Memmaps stay on disk; arrays in memory are already resident for the CPU.
+        Memmaps stay on disk; arrays in memory are already resident for the CPU. Tensors
+        stay where they are; what is subtracted from them is subtracted here, once.
         """
+        if isinstance(self.array, torch.Tensor) and self.spec.shift is not None:
+            spec = replace(self.spec, shift=None)
+            return ArrayStore(self._shifted(self.array), spec)
         stays = isinstance(self.array, (np.memmap, torch.Tensor))
         if stays or torch.device(device).type != "cuda":
             return self

@@ -45,6 +45,8 @@ def test_large_offsets_leave_the_differences(kind):
     spec = InputSpec.learn(X)
     batch = spec.open(X).fetch(torch.arange(300))
     assert batch.dtype == torch.float32
+    resident = spec.open(X).resident(torch.device("cpu"))
+    np.testing.assert_array_equal(resident.fetch(torch.arange(300)), batch)
     moved = batch - batch[0]
     np.testing.assert_allclose(moved, np.asarray(X - X[0]), atol=1e-3)
     np.testing.assert_allclose(spec.std, np.asarray(X).std(axis=0), rtol=1e-5)
