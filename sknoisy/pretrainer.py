@@ -14,6 +14,7 @@ from sklearn.utils.validation import (
 )
 from torch import nn
 
+from sknoisy._version import __version__
 from sknoisy.base import TorchEstimator, generator, is_array_output
 from sknoisy.checkpoint import resumable
 from sknoisy.encoders import build, load_numpy_state, numpy_state
@@ -271,7 +272,11 @@ class SSLPretrainer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TorchEsti
     def _cached(self, memory, inputs, trained, labels):
         """Pre-train, or take the result of an equal training from the cache."""
         plain = clone(self).set_params(
-            memory=None, output="lazy", callbacks=None, verbose=None
+            method=self._method(),  # with its settings: a name's defaults may change
+            memory=None,
+            output="lazy",
+            callbacks=None,
+            verbose=None,
         )
         if isinstance(inputs, torch.Tensor):
             inputs = inputs.cpu().numpy()  # tensors do not hash by value
@@ -279,7 +284,8 @@ class SSLPretrainer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TorchEsti
         files += [self.weights] if self.weights not in (None, "imagenet") else []
         stamps = file_stamps(files)
         cached = memory.cache(_pretrain_cached, ignore=["reporting"])
-        return cached(plain, inputs, trained, labels, stamps, reporting=self)
+        key = plain, inputs, trained, labels, stamps, __version__
+        return cached(*key, reporting=self)
 
     def _pretrain(self, inputs, trained, labels, reporting=None):
         """Return the trained encoder, the heads that are kept, and the history."""
@@ -348,6 +354,6 @@ class SSLPretrainer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TorchEsti
         return tags
 
 
-def _pretrain_cached(pretrainer, inputs, trained, labels, stamps, reporting):
+def _pretrain_cached(pretrainer, inputs, trained, labels, stamps, version, reporting):
     """Pre-train, heads included; a function of what the cache keys on."""
     return pretrainer._pretrain(inputs, trained, labels, reporting)

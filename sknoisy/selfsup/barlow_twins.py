@@ -59,12 +59,13 @@ class BarlowTwins(SelfSupervised):
         Width of the projection head's hidden layers.
     projection_features : int, default=2048
         Width of its output. The paper takes 8192 for ImageNet.
-    n_hidden : int, default=1
-        Number of hidden layers. The paper has 2, solo-learn's CIFAR setting 1.
+    n_hidden : int, default=2
+        Number of hidden layers.
     views : "auto", "none" or Views, default="auto"
         Random views; see :func:`sknoisy.augment.resolve_views`. For images
-        that "auto" blurs (over 64 pixels), the two views differ as in the paper:
-        the first is always blurred, the second with probability 0.1.
+        that "auto" blurs (over 64 pixels), the first view is always blurred and the
+        second with probability 0.1, as in the paper, which also solarises the second
+        with probability 0.2.
 
     References
     ----------
@@ -85,7 +86,7 @@ class BarlowTwins(SelfSupervised):
         scale=0.1,
         hidden_features=2048,
         projection_features=2048,
-        n_hidden=1,
+        n_hidden=2,
         views="auto",
     ):
         self.lambd = lambd
