@@ -92,7 +92,7 @@ class Limit:
         )
 
     def autocast(self):
-        """As the estimators do, and for the peers, too."""
+        """As the estimators do, and for those peers that run this class's network."""
         enabled = self.precision is not None
         return torch.autocast(self.device.type, self.precision, enabled=enabled)
 
@@ -323,11 +323,16 @@ def measure(name, device, repeats):
     seconds = {runner: [] for runner in runners}
     for repeat in range(repeats + 1):
         for runner, epoch in runners.items():
+            if device.type == "cuda" and runner == "sknoisy":
+                torch.cuda.reset_peak_memory_stats()
+                others = torch.cuda.memory_allocated()  # what the peers keep there
             started = time.perf_counter()
             reported = epoch.epoch()
             elapsed = time.perf_counter() - started if reported is None else reported
             if repeat:  # the first warms up
                 seconds[runner].append(elapsed)
+            if device.type == "cuda" and runner == "sknoisy":
+                peak = torch.cuda.max_memory_allocated() - others
     # The limit runs whole batches only: compare seconds a sample.
     counts = dict.fromkeys(runners, n)
     counts["limit"] = runners["limit"].n_steps * batch_size
@@ -343,7 +348,7 @@ def measure(name, device, repeats):
     row["rounds"] = [round(r * counts["limit"] / n, 3) for r in rounds]
     row["peak_rss_mib"] = peak_mib()
     if device.type == "cuda":
-        row["peak_device_mib"] = round(torch.cuda.max_memory_allocated() / 2**20)
+        row["peak_device_mib"] = round(peak / 2**20)  # of the last epoch
     return row
 
 

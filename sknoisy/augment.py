@@ -56,8 +56,8 @@ class VectorViews(Views):
     Parameters
     ----------
     corruption : float, default=0.3
-        Probability that a feature is replaced, in [0, 1]. The paper takes 0.6 for
-        both views of contrastive learning on tables with many features.
+        Probability that a feature is replaced, in [0, 1]. The paper takes 0.6 for one
+        of two views and leaves the other as it is; here both are corrupted.
     noise : float, default=0.1
         Standard deviation of the noise, in units of each feature's standard
         deviation within the batch.

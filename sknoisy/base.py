@@ -1,7 +1,6 @@
 """What the estimators share: parameters of training, inputs, and pickling."""
 
 import math
-import os
 import warnings
 
 import numpy as np
@@ -12,7 +11,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import validate_data
 
 from sknoisy import _version
-from sknoisy.devices import resolve_device, resolve_precision
+from sknoisy.devices import resolve_device, resolve_precision, total_memory
 from sknoisy.encoders import Blueprint, check_encoder
 from sknoisy.features import LazyFeatures
 from sknoisy.inputs import InputSpec, as_inputs, check_image_size, is_paths
@@ -117,7 +116,7 @@ class TorchEstimator(NamedMethods, CallbackSupportMixin, BaseEstimator):
                 stacklevel=4,
             )
             batch_size = n_samples
-        _check_memory(spec, batch_size)
+        _check_memory(spec, batch_size, device)
         return Settings(
             max_epochs=self.max_epochs,
             batch_size=batch_size,
@@ -164,18 +163,16 @@ def _check_samples(X, min_samples):
         raise ValueError("Input X contains NaN, infinity or complex values.")
 
 
-def _check_memory(spec, batch_size):
+def _check_memory(spec, batch_size, device):
     """Refuse images of which one batch cannot fit, with the estimate."""
     needed = 16 * 4 * batch_size * math.prod(spec.shape)  # bytes; 16 maps of its size
-    try:
-        total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):
-        return
-    if needed > total:
+    total = total_memory(device)
+    if total is not None and needed > total:
         raise ValueError(
             f"batch_size={batch_size} of samples of shape {spec.shape} needs about "
             f"{needed / 2**30:.0f} GiB of memory, more than the {total / 2**30:.0f} "
-            "GiB here. Pass a smaller batch_size, or smaller images."
+            f"GiB of the device {str(device)!r}. Pass a smaller batch_size, or smaller "
+            "images."
         )
 
 

@@ -1,7 +1,6 @@
 """What classifiers share: training in one go or by epochs, and prediction."""
 
 import numpy as np
-import torch
 from scipy.special import log_softmax, softmax
 from sklearn.base import ClassifierMixin
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
@@ -14,7 +13,7 @@ from sknoisy.devices import forward_all, resolve_device
 from sknoisy.encoders import load_numpy_state, numpy_state
 from sknoisy.features import TrainedEncoder
 from sknoisy.labels import check_given, check_several, encode_labels
-from sknoisy.parameters import check_choice, check_integer
+from sknoisy.parameters import check_choice, check_integer, comparable
 from sknoisy.progress import Progress, with_callbacks
 
 
@@ -62,13 +61,16 @@ class TorchClassifier(ClassifierMixin, TorchEstimator):
             except KeyboardInterrupt:
                 self._finish(training, *known)  # what was learned so far can be used
                 raise
-        return self._finish(training, *known)
+        self._finish(training, *known)
+        self._training = None  # as large as the network again, on the device
+        return self
 
     def partial_fit(self, X, y, classes=None):
         """Train one epoch from the current state.
 
         The first call starts a training as ``fit`` does; later ones go on with the
-        optimiser, the schedule and what is kept for each sample. After `max_epochs`
+        optimiser, the schedule and what is kept for each sample; the first one after
+        ``fit`` does so with the optimiser anew. After `max_epochs`
         the learning rate stays at its end. Parameters that were changed in between
         hold from the next epoch on, but for `encoder`, `weights` and `head`, which make
         the network; the optimiser then starts anew.
@@ -207,12 +209,8 @@ class TorchClassifier(ClassifierMixin, TorchEstimator):
         training = self._make_training(
             network, architecture, settings, views, seed=seed, **before
         )
-        training.parameters = self._parameters()
+        training.parameters = comparable(self)
         return training
-
-    def _parameters(self):
-        """Return the parameters in a form that compares: by value, arrays, too."""
-        return {name: _comparable(value) for name, value in self.get_params().items()}
 
     def _continue(self, X, y):
         """Check the data of one epoch more; return what :meth:`_begin` returns."""
@@ -230,7 +228,7 @@ class TorchClassifier(ClassifierMixin, TorchEstimator):
             self._class_weights(self.classes_, codes),
         )
         training = getattr(self, "_training", None)
-        if training is not None and training.parameters == self._parameters():
+        if training is not None and training.parameters == comparable(self):
             training.network.to(training.settings.device)
             training.attach(*data)
             return training, *known
@@ -272,8 +270,9 @@ class TorchClassifier(ClassifierMixin, TorchEstimator):
 
     def _network_on(self, device):
         if getattr(self, "_network", None) is None:
-            self._network = self._architecture.build()
-            load_numpy_state(self._network, self.state_dict_)
+            network = self._architecture.build()
+            load_numpy_state(network, self.state_dict_)
+            self._network = network.to(device)  # whole, for other threads see it
         return self._network.to(device)
 
     def _features_hint(self, X):
@@ -284,14 +283,6 @@ class TorchClassifier(ClassifierMixin, TorchEstimator):
             f"{self._architecture.blueprint.spec}, or on lazy features of them, "
             "not on an array of features."
         )
-
-
-def _comparable(parameter):
-    if isinstance(parameter, torch.Tensor):
-        parameter = parameter.detach().cpu().numpy()
-    if isinstance(parameter, np.ndarray):  # whose repr is abbreviated
-        return parameter.shape, parameter.dtype, parameter.tobytes()
-    return repr(parameter)
 
 
 def _check_two(codes):

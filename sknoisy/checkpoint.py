@@ -239,7 +239,7 @@ def _name(estimator, device, data):
         if name in REPORTING:
             continue
         try:
-            parts.append((name, _hash(value), _sources(value)))
+            parts.append((name, _hash(value), sources(value)))
         except Exception as error:
             raise ValueError(
                 f"{name}={value!r} is not valid with a Checkpoint, which tells "
@@ -265,20 +265,35 @@ def _hash(value):
     return _Hasher(hash_name="md5").hash(value)
 
 
-def _sources(value):
-    """Return the code of what a user wrote: with other code it is another training."""
+def sources(value):
+    """Return the code of what a user wrote: with other code it is another training.
+
+    Parameters
+    ----------
+    value : object
+        A parameter of an estimator, or an estimator.
+
+    Returns
+    -------
+    sources : list
+        Of its class or function, of those it is derived from, and of its parameters.
+    """
     if isinstance(value, (list, tuple)):
-        return [_sources(one) for one in value]
+        return [sources(one) for one in value]
     is_code = inspect.isclass(value) or inspect.isfunction(value)
     code = value if is_code else type(value)
     if not inspect.isclass(code):
-        return _source(code)
+        return [_source(code)]
     bases = [base for base in code.__mro__ if not _is_versioned(base)]
     # In a notebook there is no source of a class, but of its methods.
-    return [
+    found = [
         _source(base) or [_source(f) for f in vars(base).values() if callable(f)]
         for base in bases
     ]
+    if is_code or not hasattr(value, "get_params"):
+        return found
+    parts = value.get_params(deep=False).items()
+    return found + [(name, sources(part)) for name, part in parts]
 
 
 def _is_versioned(code):

@@ -10,7 +10,7 @@ from sknoisy.base import TorchEstimator, split_pipeline
 from sknoisy.classifier import NoisyRobustClassifier
 from sknoisy.features import LazyFeatures
 from sknoisy.labels import check_given, check_several, encode_labels
-from sknoisy.parameters import check_choice
+from sknoisy.parameters import check_choice, seed_parts
 from sknoisy.pretrainer import SSLPretrainer
 from sknoisy.scores import gmm_clean_probability
 from sknoisy.scores.probabilities import losses_of
@@ -228,7 +228,7 @@ class ContrastiveFineTuner(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
             rng = check_random_state(self.random_state)
             for part in (front, first, contrastive, last):
                 if part is not None:
-                    _seed(part, rng)
+                    seed_parts(part, rng)
         return front, first, contrastive, last
 
     def _contrastive(self):
@@ -300,10 +300,3 @@ def _gives_features(front, X):
     if front is None:
         return isinstance(X, LazyFeatures)
     return isinstance(front[-1], SSLPretrainer) and front[-1].output == "lazy"
-
-
-def _seed(estimator, rng):
-    """Seed an estimator and its parts where they have no seed of their own."""
-    params = sorted(estimator.get_params().items())
-    unset = [k for k, v in params if k.endswith("random_state") and v is None]
-    estimator.set_params(**{key: int(rng.randint(2**31 - 1)) for key in unset})

@@ -1,6 +1,7 @@
 """Where networks compute: devices, memory formats, prediction in batches."""
 
 import math
+import os
 import warnings
 
 import numpy as np
@@ -52,6 +53,16 @@ def resolve_device(device, fallback=False):
     )
 
 
+def total_memory(device):
+    """Return how much memory a device has, in bytes, or None if it does not tell."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_properties(device).total_memory
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):
+        return None
+
+
 def inference_batch(spec, device):
     """Return how many samples one forward pass takes.
 
@@ -87,7 +98,8 @@ def forward_batches(module, store, device, precision=None):
     step = inference_batch(store.spec, device)
     n_batches = math.ceil(len(store) / step)
     lower = precision is not None
-    for index, batch in stream(store, torch.arange(len(store)), n_batches, device):
+    order = torch.arange(len(store), device="cpu")
+    for index, batch in stream(store, order, n_batches, device):
         batch = to_channels_last(batch)
         with torch.inference_mode(), torch.autocast(device.type, precision, lower):
             outputs = module(batch).float()

@@ -18,6 +18,8 @@ from sknoisy.networks import MLP, ConvNet, Normalize, PreActResNet18, conv3x3
 from sknoisy.parameters import unknown
 
 SMALL_SIDE = 64  # pixels; images up to here get the CIFAR stem
+# Layers that are initialised here, from a generator.
+KNOWN = (nn.Conv2d, nn.Linear, nn.BatchNorm1d, nn.BatchNorm2d)
 
 
 def _resnet(name, shape):
@@ -120,7 +122,9 @@ def build_encoder(encoder, shape, weights=None, generator=None):
             return _published(encoder, shape)
     with seeded(generator):
         module = encoder(shape) if _takes_argument(encoder) else encoder()
-    if not isinstance(module, nn.Module):
+    if isinstance(module, nn.Module):
+        module = module.to("cpu")
+    else:
         raise ValueError(
             f"encoder={encoder!r} is not valid: it returned "
             f"{type(module).__name__}, not a torch.nn.Module."
@@ -129,11 +133,27 @@ def build_encoder(encoder, shape, weights=None, generator=None):
 
 
 def build(factory, *args, generator=None):
-    """Build a module without random numbers, then initialise it from a generator."""
+    """Build a module, on the CPU, and initialise it from a generator.
+
+    Without random numbers, but where it has layers that :func:`initialize` does not
+    know: these initialise themselves.
+    """
     with torch.device("meta"):
         module = factory(*args)
-    initialize(module.to_empty(device="cpu"), generator)
+    if all(map(_is_known, module.modules())):
+        module.to_empty(device="cpu")
+    else:
+        with torch.device("cpu"), seeded(generator):
+            module = factory(*args)
+    initialize(module, generator)
     return module
+
+
+def _is_known(layer):
+    """Whether :func:`initialize` sets all that a layer has itself."""
+    has_own = any(t is not None for t in vars(layer)["_parameters"].values())
+    has_own = has_own or any(t is not None for t in vars(layer)["_buffers"].values())
+    return isinstance(layer, KNOWN) or not has_own
 
 
 @torch.no_grad()
@@ -141,7 +161,8 @@ def initialize(module, generator=None):
     """Initialise convolutions, linear layers and normalisations in place.
 
     Convolutions by He et al. (normal, fan out), linear layers by PyTorch's default
-    (uniform in 1 over the root of the fan in), normalisations to 1 and 0.
+    (uniform in 1 over the root of the fan in), normalisations to 1 and 0. Other layers
+    stay as they are.
 
     Parameters
     ----------
@@ -179,7 +200,9 @@ def seeded(generator):
     For modules that are not ours: their constructors know no other generator. Its
     state is put back; a lock keeps two such constructions apart.
     """
-    seed = torch.randint(2**62, (), generator=generator).item() if generator else 0
+    seed = 0
+    if generator is not None:
+        seed = torch.randint(2**62, (), generator=generator, device="cpu").item()
     with _GLOBAL_GENERATOR:
         state = torch.random.get_rng_state()
         torch.random.default_generator.manual_seed(seed)
@@ -254,7 +277,7 @@ def _with_n_features(module, shape, name):
     was_training = module.training
     with torch.no_grad():
         try:
-            features = module.eval()(torch.zeros(2, *shape))
+            features = module.eval()(torch.zeros(2, *shape, device="cpu"))
         except (RuntimeError, AssertionError, ValueError) as error:
             raise ValueError(
                 f"encoder={name!r} is not valid: it fails on samples of shape "

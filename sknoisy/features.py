@@ -122,15 +122,19 @@ class LazyFeatures:
     def __array__(self, dtype=None, copy=None):
         if copy is False:
             raise ValueError("LazyFeatures are computed: np.asarray must copy.")
+        return np.array(self._computed(), dtype=dtype)
+
+    def _computed(self):
         if self._features is None:
             self._features = self.encoder.transform(self.inputs)
-        return np.array(self._features, dtype=dtype)
+        return self._features
 
     def __getitem__(self, key):
         rows, *columns = key if isinstance(key, tuple) else (key,)
         whole = all(c is Ellipsis or c == slice(None) for c in map(_as_slice, columns))
-        if rows is Ellipsis or isinstance(rows, (int, np.integer)) or not whole:
-            return np.asarray(self)[key]
+        several = isinstance(rows, slice) or np.ndim(rows) == 1
+        if not (whole and several):
+            return np.array(self._computed()[key])
         index = np.arange(len(self)) if self._index is None else self._index
         part = LazyFeatures(self._inputs, self.encoder, index[rows])
         if self._features is not None:

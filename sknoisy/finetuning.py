@@ -169,12 +169,12 @@ class FineTuning:
         if class_weights is not None:
             class_weights = torch.from_numpy(class_weights).to(device)
         self.data = TrainingData(store.resident(device), codes, class_weights)
-        self._frozen = None
+        self._forget_frozen()
 
     def detach(self):
         """Forget the data, but not how many samples there were."""
         self.data = range(len(self.data))
-        self._frozen = None
+        self._forget_frozen()
         for net in self._nets.values():
             net.data = net.progress = net.dynamics = None
 
@@ -185,6 +185,8 @@ class FineTuning:
             phase = [p for p in self.phases if p.begin <= self.epochs][-1]
             until = end if phase is self.phases[-1] else min(end, phase.end)
             self._begin(phase)
+            if not phase.head_only:
+                self._forget_frozen()
             net = self._net(phase)
             net.progress, net.dynamics = progress, self.dynamics
             net.epochs_before = self.epochs - net.epochs_
@@ -243,6 +245,13 @@ class FineTuning:
         self._nets[phase] = net.initialize()
         net.epochs_ = sum(row["phase"] == phase.name for row in self._before)
         return net
+
+    def _forget_frozen(self):
+        """Free the frozen features, which may be larger than the data."""
+        self._frozen = None
+        for phase, net in self._nets.items():
+            if phase.head_only:
+                net.data = None
 
     def _frozen_features(self):
         if self._frozen is None:

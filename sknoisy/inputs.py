@@ -112,8 +112,34 @@ class InputSpec:
         self._check_range(X)
         return ArrayStore(X, self)
 
+    def prepare(self, batch):
+        """Bring raw samples, on their device, to the form that networks take.
+
+        Parameters
+        ----------
+        batch : tensor of shape (n, ...)
+            What a store's ``raw`` returned, uint8 or as X is.
+
+        Returns
+        -------
+        batch : tensor of shape (n, d) or (n, C, H, W), float32
+            Images have values in [0, 1].
+        """
+        if self.kind == "vector":
+            return batch.float()
+        if self.layout == "HW":
+            batch = batch.unsqueeze(1)
+        elif self.layout != "CHW":
+            batch = batch.permute(0, 3, 1, 2)
+        batch = batch.to(torch.float32, memory_format=torch.contiguous_format)
+        if (self.low, self.high) == (0.0, 1.0):
+            return batch
+        if self.low:
+            batch = batch - self.low
+        return batch.mul_(1 / (self.high - self.low))
+
     def restore(self, batch):
-        """Return samples as they lie in X: what a store's ``finish`` undoes.
+        """Return samples as they lie in X: what :meth:`prepare` undoes.
 
         Parameters
         ----------

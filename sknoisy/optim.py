@@ -57,19 +57,14 @@ class LARS(torch.optim.Optimizer):
     def _step_group(self, params, group):
         grads = [p.grad for p in params]
         weights = [i for i, p in enumerate(params) if p.ndim > 1]
-        decayed = torch._foreach_add(
-            [grads[i] for i in weights],
-            [params[i] for i in weights],
-            alpha=group["weight_decay"],
-        )
-        weight_norms = torch._foreach_norm([params[i] for i in weights])
-        grad_norms = torch._foreach_norm(decayed)
         if weights:
-            w, g = torch.stack(weight_norms), torch.stack(grad_norms)
-            rates = torch.where(w > 0, self.trust * w / g, 1.0).clamp(max=1.0)
-            torch._foreach_mul_(decayed, list(rates.unbind()))
-        for i, step in zip(weights, decayed, strict=True):
-            grads[i] = step
+            steps = self._adapted(
+                [params[i] for i in weights],
+                [grads[i] for i in weights],
+                group["weight_decay"],
+            )
+            for i, step in zip(weights, steps, strict=True):
+                grads[i] = step
         momenta = []
         for p in params:
             if "momentum" not in self.state[p]:
@@ -78,6 +73,15 @@ class LARS(torch.optim.Optimizer):
         torch._foreach_mul_(momenta, group["momentum"])
         torch._foreach_add_(momenta, grads)
         torch._foreach_add_(params, momenta, alpha=-group["lr"])
+
+    def _adapted(self, weights, grads, weight_decay):
+        """Return the steps of weights, none far longer than the weights are."""
+        steps = torch._foreach_add(grads, weights, alpha=weight_decay)
+        w = torch.stack(torch._foreach_norm(weights))
+        g = torch.stack(torch._foreach_norm(steps))
+        rates = torch.where(w > 0, self.trust * w / g, 1.0).clamp(max=1.0)
+        torch._foreach_mul_(steps, list(rates.unbind()))
+        return steps
 
 
 def sgd(params, lr, momentum=0.9, weight_decay=0.0):

@@ -10,6 +10,7 @@ from difflib import get_close_matches
 from numbers import Integral, Real
 
 import numpy as np
+import torch
 from sklearn.base import BaseEstimator, clone
 
 
@@ -148,6 +149,45 @@ def check_real(name, value, interval, other=None):
         raise ValueError(
             f"{name}={value!r} is not valid: it must be a number in {interval}{also}."
         )
+
+
+def seed_parts(estimator, rng):
+    """Seed an estimator and its parts where they have no seed of their own.
+
+    Parameters
+    ----------
+    estimator : estimator
+        What may have parts.
+    rng : numpy.random.RandomState
+        Source of the seeds, one a part.
+    """
+    params = sorted(estimator.get_params().items())
+    unset = [k for k, v in params if k.endswith("random_state") and v is None]
+    estimator.set_params(**{key: int(rng.randint(2**31 - 1)) for key in unset})
+
+
+def comparable(estimator):
+    """Return an estimator's parameters in a form that compares: by value, arrays, too.
+
+    Parameters
+    ----------
+    estimator : estimator or Method
+        What has them.
+
+    Returns
+    -------
+    parameters : dict of str to object
+        Of nested objects, too.
+    """
+    return {name: _plain(value) for name, value in estimator.get_params().items()}
+
+
+def _plain(value):
+    if isinstance(value, torch.Tensor):
+        value = value.detach().cpu().numpy()
+    if isinstance(value, np.ndarray):  # whose repr is abbreviated
+        return value.shape, value.dtype, value.tobytes()
+    return repr(value)
 
 
 def as_floats(value):

@@ -1,5 +1,6 @@
 """SSLPretrainer: learns a representation of X without labels."""
 
+import os
 import warnings
 from dataclasses import replace
 
@@ -16,7 +17,7 @@ from torch import nn
 
 from sknoisy._version import __version__
 from sknoisy.base import TorchEstimator, generator, is_array_output
-from sknoisy.checkpoint import resumable
+from sknoisy.checkpoint import resumable, sources
 from sknoisy.encoders import build, load_numpy_state, numpy_state
 from sknoisy.features import LazyFeatures, TrainedEncoder
 from sknoisy.inputs import file_stamps, is_paths
@@ -74,7 +75,7 @@ class SSLPretrainer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TorchEsti
     output : {"lazy", "array"}, default="lazy"
         Whether ``transform`` returns :class:`~sknoisy.features.LazyFeatures` or an
         ndarray. ``set_output(transform="pandas")`` makes it a data frame.
-    memory : str or joblib.Memory, default=None
+    memory : str, path or joblib.Memory, default=None
         Cache of trained encoders, by X and the parameters; by y and its weights only
         where the method learns from them.
     device : str, default="auto"
@@ -215,7 +216,8 @@ class SSLPretrainer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TorchEsti
         self._check_parameters()
         inputs, trained = self._read(X, reset=True)
         labels = self._labels(inputs, y, **weights)
-        memory = check_memory(self.memory)
+        is_path = isinstance(self.memory, os.PathLike)
+        memory = check_memory(os.fspath(self.memory) if is_path else self.memory)
         if not isinstance(memory, Memory) or memory.location is None:
             learned = self._pretrain(inputs, trained, labels)
         else:
@@ -284,8 +286,8 @@ class SSLPretrainer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TorchEsti
         files += [self.weights] if self.weights not in (None, "imagenet") else []
         stamps = file_stamps(files)
         cached = memory.cache(_pretrain_cached, ignore=["reporting"])
-        key = plain, inputs, trained, labels, stamps, __version__
-        return cached(*key, reporting=self)
+        code = __version__, sources(plain)
+        return cached(plain, inputs, trained, labels, stamps, code, reporting=self)
 
     def _pretrain(self, inputs, trained, labels, reporting=None):
         """Return the trained encoder, the heads that are kept, and the history."""
@@ -354,6 +356,6 @@ class SSLPretrainer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TorchEsti
         return tags
 
 
-def _pretrain_cached(pretrainer, inputs, trained, labels, stamps, version, reporting):
+def _pretrain_cached(pretrainer, inputs, trained, labels, stamps, code, reporting):
     """Pre-train, heads included; a function of what the cache keys on."""
     return pretrainer._pretrain(inputs, trained, labels, reporting)

@@ -166,7 +166,7 @@ def rand_augment(draw, images, n_operations, strength):
     images : tensor of shape (n, C, H, W)
         Values in [0, 1].
     n_operations : int
-        How many, drawn independently.
+        How many, drawn independently; in a batch, each is drawn about equally often.
     strength : float
         Of all operations, in [0, 1]; the sign is drawn, where an operation has one.
 
@@ -175,15 +175,18 @@ def rand_augment(draw, images, n_operations, strength):
     images : tensor of shape (n, C, H, W)
         A new tensor.
     """
-    images = images.clone()
-    kinds = (draw.uniform(n_operations, draw.n) * len(OPERATIONS)).long()
-    # One call for all images of an operation, and one wait for the device in all.
-    order = kinds.argsort(dim=1)
-    counts = F.one_hot(kinds, len(OPERATIONS)).sum(dim=1).tolist()
-    for rows, sizes in zip(order, counts, strict=True):
+    # Every operation has equally many places, and every image takes one. Places that
+    # stay empty cost a few images, but how many images an operation has is known
+    # without waiting for the device.
+    n_kinds = len(OPERATIONS)
+    n_places = math.ceil(draw.n / n_kinds) * n_kinds
+    for _ in range(n_operations):
         sign = torch.where(draw.uniform(draw.n, 1, 1, 1) < 0.5, -1.0, 1.0)
-        groups = rows.split(sizes)
-        for operation, group in zip(OPERATIONS.values(), groups, strict=True):
-            if len(group):
-                images[group] = operation(images[group], strength * sign[group])
+        taken_by = draw.uniform(n_places).argsort()
+        rows = taken_by.clamp(max=draw.n - 1)
+        groups = images[rows].tensor_split(n_kinds)
+        strengths = (strength * sign[rows]).tensor_split(n_kinds)
+        each = zip(OPERATIONS.values(), groups, strengths, strict=True)
+        done = torch.cat([operation(*group) for operation, *group in each])
+        images = done[taken_by.argsort()[: draw.n]]
     return images

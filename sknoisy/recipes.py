@@ -11,10 +11,12 @@ the benchmarks; none was run with its own network and epochs yet.
 """
 
 from sklearn.pipeline import Pipeline
+from sklearn.utils import check_random_state
 
 from sknoisy.classifier import NoisyRobustClassifier
 from sknoisy.contrastive import ContrastiveFineTuner
 from sknoisy.losses import ELR, ProgressiveBootstrap
+from sknoisy.parameters import seed_parts
 from sknoisy.pretrainer import SSLPretrainer
 from sknoisy.refiner import PseudoLabelRefiner
 from sknoisy.regularizers import ClusteringRegularizer, RestorationRegularizer
@@ -170,7 +172,8 @@ def contrastive_framework(random_state=None, **params):
     schedule, ELR with lam=3 and beta=0.7. Cross-entropy ("ce") and "nfl_rce", whose
     defaults are the paper's, are its other losses; ELR had "the best overall results".
     The contrastive loss is equation 8 as it is printed: the mean inside the logarithm,
-    the anchor's weight.
+    the anchor's weight. The paper's views blur images; those by default do so above 64
+    pixels only, as SimCLR itself did on CIFAR-10.
 
     It is silent on epochs (but for 200 of its baseline without pre-training), learning
     rates, weight decay and temperatures; here they are this package's defaults: 200
@@ -231,7 +234,8 @@ def idn_hybrid(random_state=None, **params):
     From the paper: 30 epochs of SimCLR, 5 of warm-up on the noisy labels with
     cross-entropy, 4 iterations with stages after epochs 2, 3 and 4 of the first and 2,
     5 and 7 of the others, a loss threshold of 1, SimCLR's augmentation for the copies
-    of pseudo-labelled samples.
+    of pseudo-labelled samples. The paper blurs images in both; views by default do so
+    above 64 pixels only, as SimCLR itself did on CIFAR-10.
 
     It is silent on the encoder, a ResNet18 here as in the other papers, on batches and
     on optimisers: defaults, with a cosine schedule over all 30 epochs of the
@@ -266,6 +270,6 @@ def idn_hybrid(random_state=None, **params):
 def _with(pipeline, random_state, params):
     """Set some parameters of a pipeline, and the seeds that it does not have."""
     pipeline.set_params(**params)
-    found = pipeline.get_params().items()
-    unset = [k for k, v in found if k.endswith("random_state") and v is None]
-    return pipeline.set_params(**dict.fromkeys(unset, random_state))
+    if random_state is not None:
+        seed_parts(pipeline, check_random_state(random_state))
+    return pipeline

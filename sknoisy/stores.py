@@ -8,6 +8,8 @@ from dataclasses import replace
 import numpy as np
 import torch
 
+CHUNK_BYTES = 64 * 2**20  # of what is copied to a device at a time
+
 
 class ArrayStore:
     """Samples of an array in memory, a memmap, or a tensor on a device.
@@ -53,23 +55,7 @@ class ArrayStore:
 
     def fetch(self, index, device="cpu"):
         """Return the samples at `index` (int64 tensor) as float32 on `device`."""
-        return self.finish(self.raw(index).to(device, non_blocking=True))
-
-    def finish(self, batch):
-        """Bring raw samples, on their device, to the form that networks take."""
-        spec = self.spec
-        if spec.kind == "vector":
-            return batch.float()
-        if spec.layout == "HW":
-            batch = batch.unsqueeze(1)
-        elif spec.layout != "CHW":
-            batch = batch.permute(0, 3, 1, 2)
-        batch = batch.to(torch.float32, memory_format=torch.contiguous_format)
-        if (spec.low, spec.high) == (0.0, 1.0):
-            return batch
-        if spec.low:
-            batch = batch - spec.low
-        return batch.mul_(1 / (spec.high - spec.low))
+        return self.spec.prepare(move(self.raw(index), device))
 
     def resident(self, device, fraction=0.5):
         """Return a store on `device` if its samples fit a fraction of free memory.
@@ -84,10 +70,32 @@ class ArrayStore:
         if stays or torch.device(device).type != "cuda":
             return self
         free, _ = torch.cuda.mem_get_info(device)
-        if self.array.nbytes > fraction * free:
-            return self
-        tensor = self._tensor(np.array(self.array)).to(device)
+        # What PyTorch keeps for reuse is free, too.
+        free += torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return self if self.device_bytes() > fraction * free else self.on(device)
+
+    def device_bytes(self):
+        """Return how many bytes all samples take on a device."""
+        return len(self) * self._tensor(np.array(self.array[:1])).nbytes
+
+    def on(self, device):
+        """Return a store of an array's samples on a device, copied part by part."""
+        first = self._tensor(np.array(self.array[:1]))
+        shape = len(self), *first.shape[1:]
+        tensor = torch.empty(shape, dtype=first.dtype, device=device)
+        step = max(1, CHUNK_BYTES // first.nbytes)
+        for start in range(0, len(self), step):
+            part = slice(start, start + step)
+            tensor[part] = self._tensor(np.array(self.array[part]))
         return ArrayStore(tensor, replace(self.spec, shift=None))
+
+
+def move(tensor, device):
+    """Return a tensor on a device, without waiting where nobody can look too early.
+
+    A copy to the CPU is waited for: it is read at once, also while it is under way.
+    """
+    return tensor.to(device, non_blocking=torch.device(device).type == "cuda")
 
 
 def _plain(array):
@@ -147,11 +155,7 @@ class PathStore:
 
     def fetch(self, index, device="cpu"):
         """Return the images at `index` (int64 tensor) as float32 on `device`."""
-        return self.finish(self.raw(index).to(device, non_blocking=True))
-
-    def finish(self, batch):
-        """Bring decoded images, on their device, to the form that networks take."""
-        return ArrayStore(batch, self.spec).finish(batch)
+        return self.spec.prepare(move(self.raw(index), device))
 
     def resident(self, device, fraction=0.5):
         """Return this store: files are read as they are needed."""
@@ -261,9 +265,9 @@ def stream(store, order, batches, device, ahead=2):
         raw = store.raw(index)
         return (index.pin_memory(), raw.pin_memory()) if on_gpu else (index, raw)
 
-    def move(future):
-        index, raw = (t.to(device, non_blocking=True) for t in future.result())
-        return index, store.finish(raw)
+    def finish(future):
+        index, raw = (move(tensor, device) for tensor in future.result())
+        return index, store.spec.prepare(raw)
 
     waiting = deque()
     pool = ThreadPoolExecutor(1)
@@ -271,8 +275,8 @@ def stream(store, order, batches, device, ahead=2):
         for index in parts(order):
             waiting.append(pool.submit(read, index))
             if len(waiting) > ahead:
-                yield move(waiting.popleft())
+                yield finish(waiting.popleft())
         while waiting:
-            yield move(waiting.popleft())
+            yield finish(waiting.popleft())
     finally:
         pool.shutdown(cancel_futures=True)

@@ -87,7 +87,7 @@ class Batches:
         return self.n_batches
 
     def __iter__(self):
-        order = torch.randperm(self.n_samples, generator=self.generator)
+        order = torch.randperm(self.n_samples, generator=self.generator, device="cpu")
         return stream(self.store, order, self.n_batches, self.device)
 
 
@@ -238,15 +238,24 @@ class Net(NeuralNet):
         """Train on; unlike skorch's, an interruption is raised."""
         if not self.initialized_:
             self.initialize()
-        self.stopped_ = False
+        self.stopped_ = out_of_memory = False
         try:
             self.notify("on_train_begin", X=X, y=y)
             self.fit_loop(X, y, **fit_params)
         except _StopTraining:
             self.stopped_ = True
+        except torch.OutOfMemoryError:
+            out_of_memory = True
         finally:
             self.optimizer_.zero_grad(set_to_none=True)  # as large as the network
             self.notify("on_train_end", X=X, y=y)
+        if out_of_memory:
+            # Raised anew, as the error held what the step had allocated.
+            torch.cuda.empty_cache()
+            raise torch.OutOfMemoryError(
+                f"batch_size={self.batch_size} is too large: {self.device} ran out of "
+                f"memory in epoch {self.epochs_done + 1}. Pass a smaller batch_size."
+            )
         return self
 
     def notify(self, method_name, **cb_kwargs):
@@ -395,7 +404,8 @@ class ClassifierNet(Net):
         logits, penalty = self._forward(batch)
         target = self.data.codes[index]
         self.dynamics.update(logits, target, index)
-        losses = self.criterion_(logits, target, index)
+        with full_precision(logits):
+            losses = self.criterion_(logits, target, index)
         if losses.shape != target.shape:
             raise ValueError(
                 f"{type(self.criterion_).__name__} returned a loss of shape "

@@ -2,6 +2,7 @@
 
 import hashlib
 import importlib
+import importlib.util
 import io
 import linecache
 import os
@@ -33,8 +34,10 @@ from sknoisy import (
     MentorNetClassifier,
     MoCo,
     NoisyRobustClassifier,
+    SimCLR,
     SSLPretrainer,
 )
+from sknoisy.checkpoint import sources
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(0, 256, (60, 8, 8), dtype=np.uint8)
@@ -328,6 +331,32 @@ def test_other_code_is_another_training(tmp_path, monkeypatch):
             clf.fit(X, Y)
         seen.append(watch.seen_)
     assert seen == [[0, 1, 2], [0, 1, 2], [2]]
+
+
+def test_code_within_a_method_tells_trainings_apart(tmp_path):
+    module = tmp_path / "own_views_of_a_test.py"
+    found = []
+    for factor in (1, 2, 1):
+        module.write_text(
+            "from sknoisy.augment import NoViews\n"
+            "class Own(NoViews):\n"
+            "    def __call__(self, batch, generator):\n"
+            f"        return {factor} * batch\n"
+        )
+        linecache.checkcache()
+        spec = importlib.util.spec_from_file_location(module.stem, module)
+        loaded = importlib.util.module_from_spec(spec)
+        sys.modules[module.stem] = loaded
+        spec.loader.exec_module(loaded)
+        pretrainer = SSLPretrainer(SimCLR(views=loaded.Own()), max_epochs=2)
+        pretrainer.set_params(memory=tmp_path / "cache", random_state=0)
+        weights = pretrainer.fit(X).encoder_.state["1.1.weight"]
+        found.append((sources(pretrainer), weights))
+    del sys.modules[module.stem]
+    (_, first), (_, second), (_, third) = found
+    assert found[0][0] == found[2][0] != found[1][0]
+    np.testing.assert_array_equal(first, third)
+    assert not np.array_equal(first, second)  # not the first one's, from the cache
 
 
 def test_a_file_that_changed(image_files, tmp_path):

@@ -37,7 +37,7 @@ from sknoisy.cotraining import (
     uniform_penalty,
 )
 from sknoisy.cotraining.base import held_out, own_half_loss
-from sknoisy.cotraining.dividemix import DivideMix, SplitBatches
+from sknoisy.cotraining.dividemix import DivideMix, SplitBatches, scaled
 from sknoisy.cotraining.elr_plus import ELRPlus
 from sknoisy.cotraining.selection import Selection
 from sknoisy.inputs import InputSpec
@@ -255,6 +255,8 @@ def test_published_weights_of_unlabelled_samples():
     assert lambda_u_for(0.2, 0.0, 100) == pytest.approx(25)
     assert lambda_u_for(0.8, 0.0, 100) == pytest.approx(150)
     assert lambda_u_for(0.4, 0.5, 10) == 0  # asymmetric
+    assert lambda_u_for(0.5, 0.5, 100) == pytest.approx(150)
+    assert lambda_u_for(0.5, 0.0, 2) == 0 < lambda_u_for(0.5, 0.0, 8) < 25
 
 
 def test_settings_follow_the_estimated_noise():
@@ -278,6 +280,12 @@ def test_settings_that_were_auto_are_exposed(digits):
     assert clf.percentile_ == pytest.approx(100 * (1 - clf.noise_rate_))
     assert small("elr+").fit(X, noisy).lam_ == 3.0
     assert small("dividemix", lambda_u=7.0).fit(X, noisy).lambda_u_ == 7.0
+
+
+def test_an_epoch_of_large_losses_counts_as_much_as_another():
+    losses = np.array([[1.0, 5.0], [3.0, 5.0], [2.0, 5.0]])
+    np.testing.assert_array_equal(scaled(losses), [[0, 0], [1, 0], [0.5, 0]])
+    np.testing.assert_array_equal(scaled(7 * losses), scaled(losses))
 
 
 def test_weight_of_unlabelled_samples_rises():
@@ -324,9 +332,10 @@ def test_networks_take_turns_on_labelled_and_unlabelled_samples():
         (torch.tensor([0, 1, 2]), torch.tensor([3, 4, 5, 6])),
         (torch.tensor([5, 6]), torch.tensor([0])),
     ]
-    batches, seen = SplitBatches(method, networks, whole, 4), []
+    batches, seen, progress = SplitBatches(method, networks, whole, 4), [], []
     for index, batch in batches:
-        k, n_labelled, _ = method.turn
+        k, n_labelled, done = method.turn
+        progress.append(done)
         modes = [network.training for network in networks]
         assert modes == [k == 0, k == 1]  # the other one only guesses
         assert len(index) == 2 * n_labelled
@@ -339,6 +348,7 @@ def test_networks_take_turns_on_labelled_and_unlabelled_samples():
     assert labelled == [0, 1, 2] and len(set(unlabelled)) == 3
     assert set(unlabelled) <= {3, 4, 5, 6}
     assert seen[-1] == (1, [5, 6], [0, 0])
+    assert progress == [0.0, 0.5, 0.0]  # of each network's epoch
 
 
 # ELR+ ---------------------------------------------------------------------------------
@@ -453,10 +463,10 @@ def test_partial_fit_is_fit_epoch_by_epoch(name, digits):
 def test_pretrained_encoders_warm_up_by_their_heads(name, digits, colour):
     X, y = digits
     pipe = Pipeline([("ssl", SSLPretrainer(max_epochs=2, random_state=0))])
-    pipe.steps.append(("clf", small(name, max_epochs=2, warmup_epochs=3)))
+    pipe.steps.append(("clf", small(name, max_epochs=5, warmup_epochs=3)))
     clf = pipe.fit(X, y)[-1]
     phases = [row["phase"] for row in clf.history_]
-    assert phases == ["head"] * 3 + ["all"] * 2
+    assert phases == ["head"] * 3 + ["all"] * 5
     assert pipe.score(X, y) > 0.3
     frozen = small(name, freeze_encoder=True, max_epochs=4).fit(
         pipe[:-1].transform(X), y
@@ -481,6 +491,19 @@ def test_an_interrupted_training_keeps_what_it_learned(name, digits):
         clf.fit(X, y)
     assert len(clf.history_) == 2 and clf.clean_proba_.shape == (300,)
     assert clf.predict(X).shape == (300,)
+
+
+def test_dynamic_bootstrapping_penalizes_after_the_warm_up(digits):
+    X, y = digits[0].reshape(300, -1), digits[1]
+    found = {}
+    for warmup_epochs in (3, 2):
+        settings = {"max_epochs": 3, "warmup_epochs": warmup_epochs}
+        with_it, without = (
+            small("dynamic_bootstrap", penalty=p, **settings).fit(X, y).predict_proba(X)
+            for p in (5.0, 0.0)
+        )
+        found[warmup_epochs] = np.array_equal(with_it, without)
+    assert found == {3: True, 2: False}
 
 
 @pytest.mark.parametrize("name", ["dividemix", "dynamic_bootstrap"])

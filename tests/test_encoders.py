@@ -8,6 +8,8 @@ from torch import nn
 from sknoisy import NoisyRobustClassifier, SSLPretrainer
 from sknoisy.encoders import (
     ENCODERS,
+    _is_known,
+    build,
     build_encoder,
     load_numpy_state,
     numpy_state,
@@ -178,3 +180,31 @@ def test_trained_encoder_is_the_pretrainers(digits):
     ssl = SSLPretrainer(max_epochs=1, random_state=0).fit(digits[0])
     assert isinstance(ssl.encoder_, TrainedEncoder)
     assert all(isinstance(v, np.ndarray) for v in ssl.encoder_.state.values())
+
+
+def test_layers_that_are_not_known_initialise_themselves():
+    def heads():
+        return nn.Sequential(
+            nn.Linear(4, 6), nn.LayerNorm(6), nn.PReLU(), nn.Linear(6, 2)
+        )
+
+    state = torch.random.get_rng_state()
+    garbage = [torch.full((6,), 1000.0) for _ in range(100)]
+    del garbage  # freed memory that new tensors may get
+    first, second = (
+        build(heads, generator=torch.Generator().manual_seed(7)) for _ in range(2)
+    )
+    assert torch.random.get_rng_state().equal(state)
+    assert first[1].weight.eq(1).all() and first[1].bias.eq(0).all()
+    assert first[2].weight.item() == 0.25
+    for one, other in zip(first.parameters(), second.parameters(), strict=True):
+        assert one.equal(other)
+
+
+@pytest.mark.parametrize("name", ENCODERS)
+def test_own_encoders_draw_nothing_from_the_global_generator(name):
+    shape = (8,) if name == "mlp" else (3, 32, 32)
+    state = torch.random.get_rng_state()
+    modules = ENCODERS[name](shape).modules()
+    torch.random.set_rng_state(state)
+    assert all(map(_is_known, modules))

@@ -174,6 +174,19 @@ def test_a_stream_raises_what_reading_raises(image_files):
         list(stream(store, torch.arange(60), 8, "cpu"))
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.float16, np.uint16, ">f4", np.int64])
+def test_stores_on_a_device_hold_what_arrays_hold(dtype, monkeypatch):
+    monkeypatch.setattr("sknoisy.stores.CHUNK_BYTES", 100)
+    X = np.random.default_rng(0).integers(0, 100, (40, 5)).astype(dtype)
+    X.flags.writeable = False
+    store = InputSpec.learn(X).open(X)
+    index = torch.tensor([3, 39, 0])
+    moved = store.on("cpu")
+    assert isinstance(moved.array, torch.Tensor) and len(moved) == 40
+    assert moved.array.nbytes == store.device_bytes()
+    torch.testing.assert_close(moved.fetch(index), store.fetch(index))
+
+
 def test_memmaps_stay_on_disk(colour, tmp_path):
     """scikit-learn's checks return them as arrays."""
     np.save(tmp_path / "X.npy", colour[0])
@@ -235,6 +248,10 @@ def test_lazy_features_are_an_array(lazy, digits):
     np.testing.assert_array_equal(lazy[[4, 7], :], array[[4, 7]])
     np.testing.assert_array_equal(lazy[:, 3], array[:, 3])
     np.testing.assert_array_equal(lazy[5], array[5])
+    np.testing.assert_array_equal(lazy[None], array[None])
+    np.testing.assert_array_equal(
+        lazy[np.eye(3, dtype=int)], array[np.eye(3, dtype=int)]
+    )
     np.testing.assert_array_equal(np.stack(list(lazy)), array)
     np.testing.assert_array_equal(lazy[10:20][[3, 1]], array[[13, 11]])
     assert array.flags.writeable

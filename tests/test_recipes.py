@@ -115,7 +115,10 @@ def test_all_parts_are_seeded_and_every_setting_gives_way(recipe):
     params = pipeline.get_params()
     seeds = {k: v for k, v in params.items() if k.endswith("random_state")}
     assert seeds.pop("clf__random_state") == 5
-    assert set(seeds.values()) <= {3}
+    assert None not in seeds.values()
+    assert len(set(seeds.values())) == len(seeds)  # parts draw other numbers
+    again = recipe(random_state=3, clf__random_state=5, **SHORT[recipe]).get_params()
+    assert {name: again[name] for name in seeds} == seeds
     assert {name: params[name] for name in SHORT[recipe]} == SHORT[recipe]
     with pytest.raises(ValueError, match="epochs_max"):
         recipe(clf__epochs_max=3)

@@ -10,14 +10,17 @@ from sklearn.model_selection import GridSearchCV
 from torch import nn
 
 from sknoisy import NoisyRobustClassifier
+from sknoisy.augment import ImageViews
 from sknoisy.decoding import image_decoder, vector_decoder
-from sknoisy.encoders import initialize
+from sknoisy.encoders import Blueprint, initialize
+from sknoisy.inputs import InputSpec
 from sknoisy.regularizers import (
     REGULARIZERS,
     ClusteringRegularizer,
     Encoded,
     RestorationRegularizer,
 )
+from sknoisy.regularizers.base import Regularized
 from sknoisy.regularizers.clustering import consistency, mutual_information
 
 
@@ -160,3 +163,14 @@ def test_an_ablation_is_a_grid_search(digits):
 def test_bad_parameters_are_named(params, message, digits):
     with pytest.raises(ValueError, match=message):
         classifier(**params).fit(*digits)
+
+
+def test_equal_views_are_drawn_once(digits):
+    network = nn.Sequential()
+    spec = InputSpec.learn(digits[0])
+    network.encoder = Blueprint("convnet", spec).build(torch.Generator().manual_seed(0))
+    other = RestorationRegularizer(views=ImageViews(flip=0.25))
+    regularizers = [RestorationRegularizer(), ClusteringRegularizer(), other]
+    generator = torch.Generator().manual_seed(0)
+    first, second, third = Regularized(network, regularizers, spec, 2, generator).views
+    assert first is second is not third

@@ -272,7 +272,9 @@ def test_concentration_is_without_bias():
     pair_flip = 9 * np.eye(5) + 3 * np.roll(np.eye(5), 1, axis=1)
     assert noise_concentration(pair_flip) == 1
     assert noise_concentration(9 * np.eye(5)) == 0
-    assert noise_concentration([[9, 3], [2, 9]]) == 1
+    # Of two classes: shares of 3/12 and 2/20, and of one class alone.
+    assert noise_concentration([[9, 3], [2, 18]]) == pytest.approx(0.15 / 0.35)
+    assert noise_concentration([[9, 0], [5, 5]]) == 1
 
 
 @pytest.mark.parametrize("rate", [0.0, 0.2, 0.5])

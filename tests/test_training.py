@@ -1,8 +1,11 @@
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 import torch
+from sklearn.exceptions import FitFailedWarning
+from sklearn.model_selection import GridSearchCV
 from skorch.callbacks import Callback, EarlyStopping, LRScheduler
 from torch import nn
 
@@ -230,6 +233,51 @@ def test_views_are_not_rounded_where_networks_are():
     assert set(seen) == {torch.float32}
 
 
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_losses_are_not_rounded_where_networks_are(precision):
+    seen = []
+
+    class Watch(Loss):
+        def __call__(self, logits, target, index):
+            probs = logits.softmax(dim=1) @ torch.eye(logits.shape[1])
+            seen.append(probs.dtype)
+            return -probs[torch.arange(len(target)), target].log()
+
+    clf(loss=Watch(), precision=precision).fit(X, Y)
+    assert set(seen) == {torch.float32}
+
+
+def test_running_out_of_memory_names_the_batch_size():
+    class Greedy(Loss):
+        def __call__(self, logits, target, index):
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 9 GiB")
+
+    with pytest.raises(torch.OutOfMemoryError, match="batch_size=60 .* epoch 1"):
+        clf(loss=Greedy()).fit(X, Y)
+    search = GridSearchCV(clf(), {"loss": [Greedy(), "ce"]}, cv=2, error_score=0.0)
+    with pytest.warns(FitFailedWarning):
+        assert search.fit(X, Y).best_params_ == {"loss": "ce"}
+
+
+def test_threads_of_a_loaded_model_agree():
+    model = clf().fit(X, Y)
+    expected = model.predict_proba(X)
+    saved = pickle.dumps(model)
+    for _ in range(5):
+        loaded = pickle.loads(saved)
+        with ThreadPoolExecutor(8) as pool:
+            for found in pool.map(loaded.predict_proba, [X] * 8):
+                np.testing.assert_array_equal(found, expected)
+
+
+def test_a_default_device_does_not_matter():
+    expected = clf().fit(X, Y).predict_proba(X)
+    with torch.device("meta"):  # as set_default_device("cuda") would
+        found = clf(device="cpu").fit(X, Y).predict_proba(X)
+        SSLPretrainer(max_epochs=1, device="cpu").fit(X)
+    np.testing.assert_array_equal(found, expected)
+
+
 def test_no_gradients_are_kept():
     model = clf().fit(X, Y)
     assert all(p.grad is None for p in model._network.parameters())
@@ -337,6 +385,13 @@ def test_lars_steps_by_hand():
         lars.step()
         assert w[0, 0].item() == pytest.approx(expected, abs=1e-5)
         assert b[0].item() == pytest.approx(-0.1 if step == 1 else -0.29)
+
+
+def test_lars_without_weights():
+    b = nn.Parameter(torch.zeros(2))
+    b.grad = torch.ones(2)
+    LARS([b], lr=0.5).step()
+    assert b.tolist() == [-0.5, -0.5]
 
 
 # The loss's knowledge of samples ----------------------------------------------------

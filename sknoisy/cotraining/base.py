@@ -42,7 +42,8 @@ class CoTraining:
     ----------
     state_ : dict of str to tensor
         What is kept of the training set, among it ``"noise"``: the estimates of the
-        noise's rate and concentration, NaN before there are any.
+        noise's rate and concentration, NaN before there are any; and ``"half"``: in
+        which half a sample is, all 0 before they are drawn.
     epoch, n_epochs : int
         Epochs done, and planned.
     noise_rate, noise_concentration : float
@@ -62,9 +63,8 @@ class CoTraining:
             self.noise_rate = self.noise_concentration = math.nan
         else:  # other samples: networks that memorised them cannot judge these
             noise = self.state_["noise"]
-        self.state_ = {"noise": noise}
-        order = torch.randperm(n_samples, generator=torch.Generator().manual_seed(0))
-        self._half = (order % 2).to(device)
+        half = torch.zeros(n_samples, dtype=torch.int64, device=device)
+        self.state_ = {"noise": noise, "half": half}
 
     def restart(self, n_epochs):
         """Return `n_epochs`: the networks never start anew."""
@@ -95,15 +95,18 @@ class CoTraining:
 
     def draw(self, net):
         """Seed the random numbers of an epoch that PyTorch has no generator for."""
-        seed = torch.randint(2**62, (), generator=net.generator).item()
+        seed = torch.randint(2**62, (), generator=net.generator, device="cpu").item()
         self.rng = np.random.default_rng(seed)
 
     def before_epoch(self, net):
         """Prepare an epoch: estimate the noise, if that is due."""
         self.draw(net)
+        half = self.state_["half"]
+        if not half.any().item():
+            half.copy_(net.permutation(len(half)) % 2)
         unknown = self.state_["noise"].isnan().any().item()
         if unknown and self.epoch >= max(1, min(LOOK, self.warmup_epochs)):
-            logits, rows = held_out(net.predict(), self._half.cpu().numpy())
+            logits, rows = held_out(net.predict(), half.cpu().numpy())
             probs = softmax(logits[rows], axis=1)
             labels = net.data.codes.cpu().numpy()[rows], probs, range(self.n_classes)
             rate = 1 - transition_of(label_votes(*labels, share=FEW)).diagonal().mean()
@@ -128,7 +131,7 @@ class CoTraining:
         if not self.in_halves:
             net.observe(logits, target, index)
             return losses.sum(dim=1).mean()
-        half = self._half[index]
+        half = self.state_["half"][index]
         logits, _ = held_out(logits, half)
         net.observe(logits[:, None], target, index)
         return own_half_loss(losses, half)
@@ -229,7 +232,7 @@ class CoTrainingNet(ClassifierNet):
 
     def permutation(self, n):
         """Return a random order of n things, on the device, without waiting for it."""
-        order = torch.randperm(n, generator=self.generator)
+        order = torch.randperm(n, generator=self.generator, device="cpu")
         if self.device.type == "cuda":
             order = order.pin_memory()
         return order.to(self.device, non_blocking=True)

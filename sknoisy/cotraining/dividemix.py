@@ -23,8 +23,9 @@ def lambda_u_for(noise_rate, concentration, n_classes):
 
     Theirs are, where 18, 45, 72 and 81% of labels are wrong, 0, 25, 25 and 50 on
     CIFAR-10 (20, 50, 80 and 90% of symmetric noise that may draw the true class again);
-    25 and then 150 on CIFAR-100; and 0 for asymmetric noise on CIFAR-10. Between these
-    it is linear, in the logarithm of the number of classes, too.
+    25 and then 150 on CIFAR-100; and 0 for asymmetric noise on CIFAR-10, but 150 on
+    CIFAR-100, by Contrast-to-Divide. Between these it is linear, in the logarithm of
+    the number of classes, too, and below ten classes it goes on so, down to 0.
 
     Parameters
     ----------
@@ -49,12 +50,24 @@ def lambda_u_for(noise_rate, concentration, n_classes):
     >>> lambda_u_for(0.2, concentration=0.5, n_classes=10)
     0.0
     """
-    if concentration > CONCENTRATED:
-        return 0.0
+    asymmetric = concentration > CONCENTRATED
     ten = np.interp(noise_rate, [0.18, 0.45, 0.72, 0.81], [0, 25, 25, 50])
+    ten = 0.0 if asymmetric else ten
     hundred = np.interp(noise_rate, [0.2, 0.5], [25, 150])
-    share = min(max(math.log10(n_classes) - 1, 0.0), 1.0)
-    return float((1 - share) * ten + share * hundred)
+    share = min(math.log10(n_classes) - 1, 1.0)
+    return max(0.0, float((1 - share) * ten + share * hundred))
+
+
+def scaled(losses):
+    """Scale each network's losses to [0, 1], so that epochs count alike in a mean.
+
+    Parameters
+    ----------
+    losses : ndarray of shape (n_samples, n_networks)
+        Losses of one epoch; where all are equal they become 0.
+    """
+    low, high = losses.min(axis=0), losses.max(axis=0)
+    return (losses - low) / np.where(high > low, high - low, 1)
 
 
 class DivideMix(CoTraining):
@@ -100,7 +113,7 @@ rampup_epochs
         self.settings = self.resolved()
         if self.is_warmup:
             return
-        self._losses.append(net.losses())
+        self._losses.append(scaled(net.losses()))
         history = list(self._losses)[-self.settings["loss_history"] :]
         clean = [gmm_clean_probability(one) for one in np.mean(history, axis=0).T]
         self.state_["clean_proba"].copy_(
@@ -168,7 +181,7 @@ rampup_epochs
             "lambda_u": lambda_u_for(rate, concentration, self.n_classes),
             "p_threshold": 0.6 if extreme else 0.5,
             "loss_history": LONGEST if extreme else 1,
-            "confidence_penalty": asymmetric,
+            "confidence_penalty": asymmetric or self.n_classes == 2,
         }
         given = {name: getattr(self, name) for name in automatic}
         return {k: automatic[k] if v == "auto" else v for k, v in given.items()}
@@ -179,7 +192,7 @@ rampup_epochs
 
     def _split(self, clean, generator):
         """Return the labelled and the unlabelled samples, in a random order."""
-        order = torch.randperm(len(clean), generator=generator)
+        order = torch.randperm(len(clean), generator=generator, device="cpu")
         clean = torch.from_numpy(clean)[order]
         least = max(1, int(LEAST * len(clean)))
         threshold = self.settings["p_threshold"]
@@ -232,7 +245,6 @@ class SplitBatches:
         if self.method.is_warmup:
             yield from self.whole
             return
-        done, steps = 0, len(self)
         for k, (labelled, unlabelled) in enumerate(self.method.splits):
             self.networks[k].train()
             self.networks[1 - k].eval()
@@ -242,10 +254,9 @@ class SplitBatches:
             index = [torch.cat(pair) for pair in zip(parts, others, strict=True)]
             sizes = [len(part) for part in index]
             batches = stream(self.store, torch.cat(index), sizes, self.whole.device)
-            for part, batch in zip(parts, batches, strict=True):
-                self.method.turn = k, len(part), done / steps
+            for done, (part, batch) in enumerate(zip(parts, batches, strict=True)):
+                self.method.turn = k, len(part), done / len(parts)
                 yield batch
-                done += 1
 
     def _steps(self, labelled):
         return math.ceil(len(labelled) / self.n_labelled)
@@ -255,8 +266,9 @@ class SplitBatches:
         if len(index) == 0:
             return index
         rounds = math.ceil(n / len(index))
+        generator = self.whole.generator
         shuffled = [
-            index[torch.randperm(len(index), generator=self.whole.generator)]
+            index[torch.randperm(len(index), generator=generator, device="cpu")]
             for _ in range(rounds)
         ]
         return torch.cat(shuffled)[:n]
@@ -286,7 +298,7 @@ class DivideMixClassifier(EnsembleClassifier):
     confidence_penalty : bool or "auto", default="auto"
         Whether to add the predictions' negative entropy to the warm-up's loss. "auto":
         where the noise is estimated to be asymmetric, from that estimate on, which is
-        after five epochs of a longer warm-up.
+        after five epochs of a longer warm-up; and where there are two classes.
     temperature : float, default=0.5
         Of the sharpening.
     alpha : float, default=4.0
@@ -325,7 +337,7 @@ callbacks, verbose, random_state
 
     See Also
     --------
-    SSLPretrainer : Before this, in a Pipeline, it makes Contrast-to-Divide.
+    SSLPretrainer : Before this, in a Pipeline, as in Contrast-to-Divide.
     PseudoLabelRefiner : Can be put around this.
 
     Notes
@@ -342,8 +354,11 @@ callbacks, verbose, random_state
     prediction, not logits; and in the first epochs of the warm-up each network trains
     on a half of the samples, so that the noise can be estimated on the other.
 
-    With a pre-trained encoder, Contrast-to-Divide (C2D) trains all of the networks in
-    its warm-up, for five epochs; here the warm-up trains the heads.
+    Contrast-to-Divide (C2D) puts this after SimCLR. There the warm-up trains all of the
+    networks, for five epochs; here it trains the heads. C2D also measures the losses of
+    the first network again when it has trained, before the second takes its turn, and
+    has settings of its own: a threshold of 0.03 and a weight of 500 at 80% of noise on
+    CIFAR-100.
 
     References
     ----------

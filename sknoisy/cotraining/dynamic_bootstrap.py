@@ -59,6 +59,8 @@ class DynamicBootstrap(CoTraining):
         mixed, labels = mixup(view, labels, lam, order)
         logits = network(mixed).float()
         loss = -(labels * logits.log_softmax(dim=1)).sum(dim=1).mean()
+        if self.is_warmup:
+            return loss
         return loss + self.penalty * uniform_penalty(logits)
 
     def estimated_rate(self, clean_probability):  # noqa: D102
@@ -86,7 +88,8 @@ class DynamicBootstrapClassifier(EnsembleClassifier):
     alpha : float, default=32.0
         Of the beta distribution of mixup's weight; 0 is without mixup.
     penalty : float, default=1.0
-        Weight of the divergence of a batch's mean prediction from uniform.
+        Weight of the divergence of a batch's mean prediction from uniform, after the
+        warm-up.
     warmup_epochs : int or "auto", default="auto"
         Epochs of mixup on the given labels that come first: of the head alone and
         before `max_epochs` with a pre-trained encoder, else the first of these. "auto":
@@ -118,7 +121,9 @@ compile, callbacks, verbose, random_state
     Notes
     -----
     This is the paper's M-correction. Its weight decay is 1e-4 and its learning rate
-    0.1, which falls to a tenth after 100 and after 250 of 300 epochs.
+    0.1, which falls to a tenth after 100 and after 250 of 300 epochs. How probably a
+    label is right is asked once an epoch, of samples as they are, where the authors'
+    code asks for each batch, of its augmented views.
 
     References
     ----------

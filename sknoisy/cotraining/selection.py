@@ -206,8 +206,8 @@ compile, callbacks, verbose, random_state
     Where the official code differs from the paper, this is the paper: that of
     co-teaching divides a mean by the number of samples once more; that of co-teaching+
     takes the cross-entropy of probabilities as if they were logits, and never trains
-    on the first sample of the data. Without any disagreement in a batch, co-teaching+
-    takes no step on it.
+    on the first sample of the data. From a batch without any disagreement, co-teaching+
+    learns nothing.
 
     The papers train with Adam at 1e-3 for 200 epochs, co-teaching+ after 20 epochs of
     co-teaching on CIFAR-10 (5 on CIFAR-100), for which the warm-up stands here.

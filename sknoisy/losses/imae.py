@@ -38,9 +38,9 @@ class IMAE(Loss):
     Notes
     -----
     This is a weighting of gradients, not the gradient of any loss: the value is
-    weighted cross-entropy, whose weights are constants of the gradient. The authors'
-    code is not public in a usable form; T and the normalisation by the batch follow
-    the paper's description.
+    weighted cross-entropy, whose weights are constants of the gradient. The weighting
+    and its normalisation by the batch are those of the authors' Caffe layer; T=8 is
+    the scale in its settings for CIFAR-100.
 
     References
     ----------

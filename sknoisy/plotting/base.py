@@ -44,7 +44,8 @@ def as_images(X, positions, channels, image_size):
     some = X[positions]
     size = image_size if is_paths(some) else None
     store = InputSpec.learn(some, channels, size).open(some)
-    images = store.fetch(torch.arange(len(some))).cpu().numpy().transpose(0, 2, 3, 1)
+    images = store.fetch(torch.arange(len(some), device="cpu")).numpy()
+    images = images.transpose(0, 2, 3, 1)
     return images[..., 0] if images.shape[-1] == 1 else images
 
 

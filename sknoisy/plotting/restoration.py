@@ -85,7 +85,7 @@ class RestorationDisplay:
                 'images with method="restoration", or an instance of Restoration.'
             )
         X = as_samples(X.inputs if isinstance(X, LazyFeatures) else X)[:n_images]
-        batch = spec.open(X).fetch(torch.arange(len(X))).cpu()
+        batch = spec.open(X).fetch(torch.arange(len(X), device="cpu")).cpu()
         seed = check_random_state(random_state).randint(2**31 - 1)
         _, views = method.make_views(spec)
         view = views(batch, generator(seed))

@@ -6,7 +6,7 @@ from sknoisy.augment import resolve_views
 from sknoisy.decoding import encode, encode_example
 from sknoisy.devices import full_precision, to_channels_last
 from sknoisy.encoders import build
-from sknoisy.parameters import Method
+from sknoisy.parameters import Method, comparable
 
 
 class Regularizer(Method):
@@ -36,7 +36,8 @@ class Regularizer(Method):
         Returns
         -------
         heads : dict of str to torch.nn.Module
-            Called without random numbers; their layers are initialised afterwards.
+            Linear layers, 2-D convolutions and batch normalisations are initialised
+            afterwards, from the classifier's seed, whatever they hold.
         """
         raise NotImplementedError
 
@@ -54,6 +55,11 @@ class Regularizer(Method):
         -------
         loss : tensor of shape ()
             Added to the classifier's.
+
+        Notes
+        -----
+        This runs in the classifier's `precision`. What is no network's belongs inside
+        ``with full_precision(...)``, of :mod:`sknoisy.devices`.
         """
         raise NotImplementedError
 
@@ -79,7 +85,12 @@ class Regularized(nn.Module):
         super().__init__()
         self.network = network
         self.regularizers = regularizers
-        self.views = [regularizer.make_views(spec) for regularizer in regularizers]
+        # Equal views are drawn and encoded once; which are, is found out once.
+        self.views = []
+        for regularizer in regularizers:
+            views = regularizer.make_views(spec)
+            equal = (v for v in self.views if _equal(v, views))
+            self.views.append(next(equal, views))
         example = encode_example(network.encoder, spec.shape)
         self.heads = nn.ModuleList(
             build(
@@ -108,10 +119,14 @@ class Regularized(nn.Module):
         for regularizer, views, heads in zip(
             self.regularizers, self.views, self.heads, strict=True
         ):
-            key = repr(views)  # equal views are drawn and encoded once
-            if key not in augmented:
+            if views not in augmented:
                 with full_precision(batch):
                     view = to_channels_last(views(batch, generator))
-                augmented[key] = encode(self.network.encoder, view)
-            penalty = penalty + regularizer.loss(heads, original, augmented[key])
+                augmented[views] = encode(self.network.encoder, view)
+            penalty = penalty + regularizer.loss(heads, original, augmented[views])
         return self.network.head(original.features), penalty
+
+
+def _equal(views, others):
+    """Whether two views do the same."""
+    return type(views) is type(others) and comparable(views) == comparable(others)

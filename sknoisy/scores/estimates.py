@@ -160,13 +160,17 @@ def noise_concentration(votes):
     Returns
     -------
     concentration : float
-        0 for symmetric noise, 1 where each class turns into one other; 0 if there are
-        not two wrong labels of one class. Without bias, so that it may be below 0.
+        0 for symmetric noise, 1 where each class turns into one other, or, of two
+        classes, where one does; 0 if there are not two wrong labels of one class.
+        Without bias for three classes and more, so that it may be below 0.
 
     Notes
     -----
     It is the probability that two wrong labels of a class are the same, mean over such
-    pairs, scaled so that it is 0 where all wrong labels are equally probable.
+    pairs, scaled so that it is 0 where all wrong labels are equally probable. Where
+    there are two classes, wrong labels cannot but be of the other one, and it is how
+    far the classes' shares of wrong labels are apart: the larger minus the smaller
+    one, over their sum.
 
     Examples
     --------
@@ -176,13 +180,16 @@ def noise_concentration(votes):
     >>> round(noise_concentration([[80, 10, 10], [10, 80, 10], [10, 10, 80]]), 2)
     -0.05
     """
-    wrong = np.array(votes, dtype=np.float64)
-    np.fill_diagonal(wrong, 0)
+    votes = np.array(votes, dtype=np.float64)
+    wrong = votes * (1 - np.eye(len(votes)))
     totals = wrong.sum(axis=1)
     pairs = np.sum(totals * (totals - 1))
+    if pairs <= 0:
+        return 0.0
     others = len(wrong) - 1
-    if pairs <= 0 or others < 2:  # of two classes there is one other
-        return float(pairs > 0)
+    if others == 1:
+        shares = totals / np.maximum(votes.sum(axis=1), 1)
+        return float(np.ptp(shares) / shares.sum())
     same = np.sum(wrong * (wrong - 1)) / pairs
     return float((same - 1 / others) / (1 - 1 / others))
 

@@ -44,7 +44,8 @@ class SelfSupervised(Method):
         Returns
         -------
         heads : dict of str to torch.nn.Module
-            Called without random numbers; their layers are initialised afterwards.
+            Linear layers, 2-D convolutions and batch normalisations are initialised
+            afterwards, from the pre-trainer's seed, whatever they hold.
         """
         raise NotImplementedError
 
@@ -79,6 +80,11 @@ class SelfSupervised(Method):
         -------
         loss : tensor of shape ()
             To be minimised.
+
+        Notes
+        -----
+        This runs in the pre-trainer's `precision`. What is no network's belongs inside
+        ``with full_precision(...)``, of :mod:`sknoisy.devices`.
         """
         raise NotImplementedError
 

@@ -52,7 +52,7 @@ class Queue(nn.Module):
 
     def __init__(self, size, n_features, generator):
         super().__init__()
-        keys = torch.randn(size, n_features, generator=generator)
+        keys = torch.randn(size, n_features, generator=generator, device="cpu")
         self.register_buffer("keys", F.normalize(keys, dim=1))
         self.oldest = 0
 

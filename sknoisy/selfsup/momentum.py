@@ -35,9 +35,9 @@ def follow(target, online, momentum):
     momentum : float
         In [0, 1].
     """
-    torch._foreach_lerp_(
-        list(target.parameters()), list(online.parameters()), 1 - momentum
-    )
+    followers = list(target.parameters())
+    if followers:
+        torch._foreach_lerp_(followers, list(online.parameters()), 1 - momentum)
 
 
 def rising_momentum(progress, base, final):
