@@ -37,7 +37,7 @@ class Views(Method):
         view : tensor of the shape of `batch`
             A new tensor.
         """
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must define __call__.")
 
 
 class NoViews(Views):

@@ -1,6 +1,7 @@
 """What the estimators share: parameters of training, inputs, and pickling."""
 
 import math
+import os
 import warnings
 
 import numpy as np
@@ -8,13 +9,20 @@ import torch
 from sklearn.base import BaseEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import validate_data
+from sklearn.utils.validation import check_array, validate_data
+from skorch.callbacks import Callback
 
 from sknoisy import _version
 from sknoisy.devices import resolve_device, resolve_precision, total_memory
 from sknoisy.encoders import Blueprint, check_encoder
 from sknoisy.features import LazyFeatures
-from sknoisy.inputs import InputSpec, as_inputs, check_image_size, is_paths
+from sknoisy.inputs import (
+    InputSpec,
+    as_inputs,
+    check_image_size,
+    check_unused,
+    is_paths,
+)
 from sknoisy.optim import OPTIMIZERS, SCHEDULES
 from sknoisy.parameters import NamedMethods, check_choice, check_integer, check_real
 from sknoisy.progress import CallbackSupportMixin
@@ -42,6 +50,10 @@ class TorchEstimator(NamedMethods, CallbackSupportMixin, BaseEstimator):
         check_choice("precision", self.precision, ["auto", "float32", "bfloat16"])
         check_choice("verbose", self.verbose, [None, True, False])
         check_choice("compile", self.compile, [True, False])
+        _check_callbacks(self.callbacks)
+        _check_weights_file(self.weights)
+        if self.image_size is not None:
+            check_image_size(self.image_size)
         resolve_device(self.device)
 
     def _read(self, X, reset):
@@ -55,15 +67,14 @@ class TorchEstimator(NamedMethods, CallbackSupportMixin, BaseEstimator):
             if reset and inputs.ndim > 1:
                 self.n_features_in_ = inputs.shape[1]
             return inputs, trained
+        settings = {"dtype": "numeric", "allow_nd": True}
+        settings["ensure_min_samples"] = min_samples
         try:
-            checked = validate_data(
-                self,
-                inputs,
-                reset=reset,
-                allow_nd=True,
-                dtype="numeric",
-                ensure_min_samples=min_samples,
-            )
+            if not reset and self._known_spec().kind == "image":
+                # Images have no features to count; their spec compares all axes.
+                checked = check_array(inputs, **settings, estimator=self)
+            else:
+                checked = validate_data(self, inputs, reset=reset, **settings)
         except ValueError as error:
             hint = self._features_hint(inputs) if not reset else ""
             if not hint:
@@ -75,6 +86,10 @@ class TorchEstimator(NamedMethods, CallbackSupportMixin, BaseEstimator):
 
     def _features_hint(self, X):
         return ""
+
+    def _known_spec(self):
+        """Return the spec of the samples that this was fitted on."""
+        raise NotImplementedError
 
     def _blueprint(self, inputs, trained):
         """Return the blueprint of the encoder, from lazy features or parameters."""
@@ -90,7 +105,8 @@ class TorchEstimator(NamedMethods, CallbackSupportMixin, BaseEstimator):
                 'Pass encoder="auto", or give that encoder to the pre-trainer.'
             )
         given, size = self.image_size, trained.blueprint.spec.shape[1:]
-        if is_paths(inputs) and given is not None and check_image_size(given) != size:
+        check_unused(inputs, given)
+        if given is not None and check_image_size(given) != size:
             raise ValueError(
                 f"image_size={given!r} is not valid: X holds lazy features "
                 f"of images that are read at {size}. Pass image_size to the "
@@ -150,6 +166,36 @@ class TorchEstimator(NamedMethods, CallbackSupportMixin, BaseEstimator):
                 stacklevel=2,
             )
         super().__setstate__(state)
+
+
+def check_steps(estimator):
+    """Check the parameters of our estimators in a pipeline, before any is trained."""
+    steps = estimator.steps if isinstance(estimator, Pipeline) else [("", estimator)]
+    for _, step in steps:
+        if isinstance(step, TorchEstimator):
+            step._check_parameters()
+
+
+def _check_callbacks(callbacks):
+    if callbacks is None:
+        return
+    if isinstance(callbacks, (list, tuple)):
+        found = [c[1] if isinstance(c, tuple) and len(c) == 2 else c for c in callbacks]
+        if all(isinstance(c, Callback) for c in found):
+            return
+    raise ValueError(
+        f"callbacks={callbacks!r} is not valid: it must be a list of skorch's "
+        "callbacks, such as [Checkpoint('folder')], or None."
+    )
+
+
+def _check_weights_file(weights):
+    if weights is None or weights == "imagenet" or os.path.isfile(weights):
+        return
+    raise ValueError(
+        f"weights={weights!r} is not valid: it must be 'imagenet', the path of a file "
+        "that exists, or None."
+    )
 
 
 def _check_samples(X, min_samples):

@@ -275,6 +275,9 @@ class TorchClassifier(ClassifierMixin, TorchEstimator):
             self._network = network.to(device)  # whole, for other threads see it
         return self._network.to(device)
 
+    def _known_spec(self):
+        return self._architecture.blueprint.spec
+
     def _features_hint(self, X):
         if not self._architecture.pretrained or np.ndim(X) != 2:
             return ""

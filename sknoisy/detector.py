@@ -11,7 +11,7 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from sknoisy.base import TorchEstimator, split_pipeline
+from sknoisy.base import TorchEstimator, check_steps, split_pipeline
 from sknoisy.detection import DETECTION_METHODS, DetectionMethod
 from sknoisy.evidence import (
     from_dynamics,
@@ -19,7 +19,7 @@ from sknoisy.evidence import (
     from_neighbors,
     from_prefit,
 )
-from sknoisy.labels import check_given, check_several, encode_labels
+from sknoisy.labels import check_given, check_several, encode_labels, some
 from sknoisy.parameters import NamedMethods, resolve
 from sknoisy.scores.confident import confident_joint
 from sknoisy.scores.estimates import noise_rate_of, transition_of
@@ -92,7 +92,8 @@ class LabelErrorDetector(NamedMethods, MetaEstimatorMixin, BaseEstimator):
     Notes
     -----
     Folds are scikit-learn's ``cross_val_predict``, in which classifiers are fitted on
-    the positions of the labels in `classes_`: a dict of class weights must name these.
+    the positions of the labels in `classes_`; a `class_weight` by label is brought to
+    these.
 
     "knn_agreement" fits no classifier, whatever `cv` is: it needs only the pre-trainers
     of the pipeline, fitted unless `cv` is "prefit", or a pre-trainer alone, or else
@@ -150,7 +151,10 @@ class LabelErrorDetector(NamedMethods, MetaEstimatorMixin, BaseEstimator):
         Warns
         -----
         UserWarning
-            If predictions agree with labels no more than they may by chance.
+            If predictions agree with labels no more than they may by chance (of folds,
+            neighbours and fitted classifiers; the predictions of a training's dynamics
+            are not out-of-sample); or if a class has no label left among those
+            suggested.
         """
         method = self._check_parameters()
         check_given(self, y)
@@ -162,6 +166,15 @@ class LabelErrorDetector(NamedMethods, MetaEstimatorMixin, BaseEstimator):
         evidence = self._gather(method, X, codes, classes)
         errors, quality = method.judge(evidence)
         suggested = np.where(errors, evidence.others, codes)
+        lost = classes[np.setdiff1d(codes, suggested)]
+        if len(lost):
+            warnings.warn(
+                f"the suggested labels have none of the classes {some(lost)}: labels "
+                "that few samples have are hard to tell from wrong ones. Look at them "
+                "before you take what is suggested.",
+                UserWarning,
+                stacklevel=2,
+            )
         if evidence.pred_probs is None:
             joint = _count(codes, suggested, len(classes))
             self.agreement_ = None
@@ -180,7 +193,7 @@ class LabelErrorDetector(NamedMethods, MetaEstimatorMixin, BaseEstimator):
         self._codes, self._suggested = codes, suggested
         return self
 
-    def ranked(self, all_samples=False):
+    def ranked(self, *, all_samples=False):
         """Return the positions of the wrong labels, worst first.
 
         Parameters
@@ -220,13 +233,13 @@ class LabelErrorDetector(NamedMethods, MetaEstimatorMixin, BaseEstimator):
         suggested = self.classes_[changes.argmax(axis=1)].astype(object)
         suggested[changes.sum(axis=1) == 0] = None
         right = self.confident_joint_.diagonal()
-        some = np.where(counts > 0, counts, np.nan)
+        held = np.where(counts > 0, counts, np.nan)
         table = {
             "class": self.classes_,
             "n_labels": counts,
             "n_errors": errors,
-            "noise_rate": 1 - right / some,
-            "mean_quality": quality / some,
+            "noise_rate": 1 - right / held,
+            "mean_quality": quality / held,
             "missed": changes.sum(axis=0),
             "suggested": suggested,
         }
@@ -304,8 +317,10 @@ def _check_estimator(estimator):
     if isinstance(estimator, type) or not hasattr(estimator, "fit"):
         raise ValueError(
             f"estimator={estimator!r} is not valid: it must be a classifier, an object "
-            "with fit and predict_proba."
+            "with fit and predict_proba"
+            + (", not a class." if isinstance(estimator, type) else ".")
         )
+    check_steps(estimator)
 
 
 def _check_source(cv):

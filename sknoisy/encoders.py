@@ -121,7 +121,13 @@ def build_encoder(encoder, shape, weights=None, generator=None):
         with seeded(generator):
             return _published(encoder, shape)
     with seeded(generator):
-        module = encoder(shape) if _takes_argument(encoder) else encoder()
+        try:
+            module = encoder(shape) if _takes_argument(encoder) else encoder()
+        except TypeError as error:
+            raise ValueError(
+                f"encoder={encoder!r} is not valid: called with nothing but the shape "
+                f"of a sample, {tuple(shape)}, it must return a module ({error})."
+            ) from error
     if isinstance(module, nn.Module):
         module = module.to("cpu")
     else:

@@ -11,6 +11,7 @@ from sklearn.utils import check_random_state, get_tags
 
 from sknoisy.base import split_pipeline
 from sknoisy.features import LazyFeatures
+from sknoisy.labels import some
 from sknoisy.pretrainer import SSLPretrainer
 from sknoisy.scores.neighbors import knn_votes
 from sknoisy.scores.probabilities import best_others, check_probabilities, losses_of
@@ -74,23 +75,41 @@ def from_folds(estimator, X, codes, classes, cv, n_jobs=None, random_state=None)
     evidence : Evidence
         Out-of-sample probabilities and losses.
     """
-    counts = np.bincount(codes)
-    if counts.min() < 2:
-        rare = classes.tolist()[counts.argmin()]
+    single = classes[np.bincount(codes) == 1]
+    if len(single):
         raise ValueError(
-            f"y has 1 sample of class {rare!r}: out-of-sample "
-            "probabilities need at least 2 of each class. Leave that sample out, or "
-            "merge its class with another."
+            f"y has 1 sample of each of the classes {some(single)}: out-of-sample "
+            "probabilities need at least 2 of each class. Leave those samples out, "
+            "merge their classes with others, or pass cv='dynamics' or "
+            "method='knn_agreement'."
         )
     if isinstance(cv, (int, np.integer)):
         seed = check_random_state(random_state).randint(2**31 - 1)
         cv = StratifiedKFold(cv, shuffle=True, random_state=seed)
     cv = check_cv(cv, codes, classifier=True)
-    rest, X = fit_label_free(estimator, X)
+    rest, X = fit_label_free(_weighted_by_code(estimator, classes), X)
     pred_probs = cross_val_predict(
         rest, X, codes, cv=cv, n_jobs=n_jobs, method="predict_proba"
     )
     return _of_probabilities(codes, pred_probs, len(classes))
+
+
+def _weighted_by_code(estimator, classes):
+    """Return an estimator whose class weights are those of codes, not of labels."""
+    codes = {label: code for code, label in enumerate(classes.tolist())}
+    weights = {}
+    for name, value in estimator.get_params().items():
+        if name.split("__")[-1] == "class_weight" and isinstance(value, dict):
+            strange = np.array([k for k in value if k not in codes], dtype=object)
+            # Labels that the data lack may be there, as long as none is mistyped.
+            if len(strange) and any(label not in value for label in codes):
+                raise ValueError(
+                    f"{name}={value!r} is not valid: {some(strange)} are not among the "
+                    f"classes {some(classes, 20)}."
+                )
+            known = value.keys() & codes.keys()
+            weights[name] = {codes[label]: value[label] for label in known}
+    return clone(estimator).set_params(**weights) if weights else estimator
 
 
 def from_prefit(estimator, X, codes):

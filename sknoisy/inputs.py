@@ -72,6 +72,7 @@ class InputSpec:
         spec : InputSpec
             The description of X.
         """
+        check_unused(X, image_size)
         if is_paths(X):
             spec = cls("image", (3, *check_image_size(image_size)), "path", 0.0, 255.0)
         elif X.ndim == 2:
@@ -201,6 +202,8 @@ def as_inputs(X):
 
     Arrays that scikit-learn can check are left to it; this looks at what it cannot.
     """
+    if isinstance(X, (str, os.PathLike)):
+        raise ValueError(f"X={os.fspath(X)!r} is a single path: pass a list of paths.")
     if isinstance(X, torch.Tensor):
         X = X.detach()
         if X.dtype == torch.bfloat16:
@@ -263,6 +266,15 @@ def _check_list(X):
         raise ValueError(
             f"X holds samples of different shapes (X[0]: {shapes[0]}, {listed}): "
             "bring them to one size, or pass the paths of the files and image_size."
+        )
+
+
+def check_unused(X, image_size):
+    """Raise ``ValueError`` if an image size is given with arrays."""
+    if image_size is not None and not is_paths(X):
+        raise ValueError(
+            f"image_size={image_size!r} is not valid: X holds no paths, and arrays are "
+            "not resized. Pass None."
         )
 
 

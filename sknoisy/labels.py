@@ -42,10 +42,16 @@ def encode_labels(y, classes=None):
     strange = found[classes[position] != found]
     if len(strange):
         raise ValueError(
-            f"y holds labels that are not among the classes {classes.tolist()}: "
-            f"{strange[:5].tolist()}."
+            f"y holds labels that are not among the classes: {some(strange)}. The "
+            f"classes are {some(classes, 20)}."
         )
     return classes, position[codes].astype(np.int64)
+
+
+def some(labels, n=5):
+    """Return the first of some labels as text, and how many more there are."""
+    shown = ", ".join(map(repr, labels[:n].tolist()))
+    return shown if len(labels) <= n else f"{shown} and {len(labels) - n} more"
 
 
 def check_weights(sample_weight, n_samples):

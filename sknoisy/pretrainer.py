@@ -259,9 +259,14 @@ class SSLPretrainer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TorchEsti
         check_integer("warmup_epochs", self.warmup_epochs, low=0)
         check_choice("output", self.output, ["lazy", "array"])
 
+    def _known_spec(self):
+        return self.encoder_.spec
+
     def _labels(self, inputs, y, sample_weight=None):
         """Return codes and weights of the labels, or nothing if they are not used."""
         if not self._method().uses_labels:
+            if y is not None:  # what comes after this would find out late
+                check_consistent_length(inputs, y)
             return ()
         check_given(self, y)
         _, codes = encode_labels(y)

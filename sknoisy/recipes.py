@@ -10,6 +10,7 @@ What each gains over its own backbone on a part of CIFAR-10, with a small networ
 the benchmarks; none was run with its own network and epochs yet.
 """
 
+from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 from sklearn.utils import check_random_state
 
@@ -269,7 +270,7 @@ def idn_hybrid(random_state=None, **params):
 
 def _with(pipeline, random_state, params):
     """Set some parameters of a pipeline, and the seeds that it does not have."""
-    pipeline.set_params(**params)
+    pipeline = clone(pipeline.set_params(**params))
     if random_state is not None:
         seed_parts(pipeline, check_random_state(random_state))
     return pipeline

@@ -1,12 +1,15 @@
 """PseudoLabelRefiner: replaces labels by predictions that stay confident."""
 
+import warnings
+
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from sknoisy.augment import Views
-from sknoisy.base import generator, split_pipeline
+from sknoisy.base import check_steps, generator, split_pipeline
+from sknoisy.checkpoint import Checkpoint
 from sknoisy.copies import AugmentedCopies
 from sknoisy.devices import resolve_device
 from sknoisy.labels import check_given, check_several, encode_labels
@@ -205,9 +208,14 @@ class PseudoLabelRefiner(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
             X = front.fit_transform(X, y)
             estimator.steps = [*front.steps, estimator.steps[-1]]
         run = _Refinement(self, classifier, X, classes, codes)
-        run.train(self.warmup_epochs)
-        for stages in schedule:
-            run.iterate(stages)
+        try:
+            run.train(self.warmup_epochs)
+            for stages in schedule:
+                run.iterate(stages)
+        except KeyboardInterrupt:
+            if hasattr(classifier, "classes_"):
+                self._keep(estimator, run)  # what was learned so far can be used
+            raise
         return self._keep(estimator, run)
 
     def fit_resample(self, X, y):
@@ -281,7 +289,17 @@ class PseudoLabelRefiner(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
             self.views.check()
         else:
             check_choice("views", self.views, ["auto", "none", None])
+        check_steps(self.estimator)
         _, classifier = split_pipeline(self.estimator)
+        callbacks = getattr(classifier, "callbacks", None) or ()
+        if any(isinstance(callback, Checkpoint) for callback in callbacks):
+            warnings.warn(
+                "a Checkpoint in the classifier of a PseudoLabelRefiner saves nothing: "
+                "labels change from epoch to epoch. In a pre-trainer before it, it "
+                "does.",
+                UserWarning,
+                stacklevel=3,
+            )
         for name in ("partial_fit", "predict_proba"):
             if not hasattr(classifier, name):
                 raise ValueError(

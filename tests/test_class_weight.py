@@ -78,8 +78,8 @@ def test_by_epochs_and_in_all_phases():
         assert one["train_loss"] != other["train_loss"]
 
 
-def test_labels_by_position_in_the_folds_of_a_detector():
-    weight = {1: 9.0}  # scikit-learn's cross_val_predict fits on positions
+@pytest.mark.parametrize("weight", [{"rare": 9.0}, {"common": 1, "rare": 9, "no": 2}])
+def test_by_label_in_the_folds_of_a_detector(weight):
     ours = clf(max_epochs=5, class_weight=weight)
     for model in (ours, LogisticRegression(class_weight=weight)):
         LabelErrorDetector(model, cv=2, random_state=0).fit(X, Y)

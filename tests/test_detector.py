@@ -15,7 +15,12 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from sknoisy import LabelErrorDetector, NoisyRobustClassifier, SSLPretrainer
+from sknoisy import (
+    LabelErrorDetector,
+    NoisyRobustClassifier,
+    PseudoLabelRefiner,
+    SSLPretrainer,
+)
 from sknoisy.detection import (
     DETECTION_METHODS,
     ConfidentLearning,
@@ -245,8 +250,9 @@ def test_images_and_files(image_files, colour):
     y = y.copy()
     y[[3, 10]] = 1 - y[[3, 10]]
     settings = {"max_epochs": 5, "views": "none", "random_state": 0}
-    clf = NoisyRobustClassifier("ce", "mlp", image_size=4, **settings)
-    for inputs in (X, image_files[0]):
+    clf = NoisyRobustClassifier("ce", "mlp", **settings)
+    for inputs, size in ((X, None), (image_files[0], 4)):
+        clf.set_params(image_size=size)
         detector = LabelErrorDetector(clf, cv=3, random_state=0).fit(inputs, y)
         assert set(detector.ranked()) == {3, 10}
     flat = LabelErrorDetector(clf, method="knn_agreement").fit(X.reshape(60, -1), y)
@@ -340,7 +346,7 @@ def test_rare_class(noisy):
         detector = LabelErrorDetector(LOGISTIC, random_state=0).fit(X, y)
     assert detector.confident_joint_[-1].sum() == 3
     y[:2] = 0
-    with pytest.raises(ValueError, match="1 sample of class .*77.*at least 2 of each"):
+    with pytest.raises(ValueError, match="1 sample of .* 77: .*at least 2 of each"):
         LabelErrorDetector(LOGISTIC).fit(X, y)
     LabelErrorDetector(OURS, cv="dynamics").fit(X, y)
 
@@ -436,3 +442,59 @@ def test_clean_learning_takes_our_classifiers(noisy):
     assert detection_f1(labels.is_wrong, issues["is_label_issue"]) > 0.8
     cleaner.fit(X, labels.y, label_issues=issues)
     assert cleaner.predict(X[:5]).shape == (5,)
+
+
+@pytest.mark.parametrize("labels", [[1, 2, 3], ["a", "b", "c"]])
+def test_class_weights_by_label_reach_folds(labels):
+    rng = np.random.default_rng(0)
+    codes = np.arange(120) % 3
+    X, y = rng.normal(size=(120, 2)), np.array(labels)[codes]
+    weights = {labels[0]: 1000.0}
+    plain, ours = (
+        LabelErrorDetector(classifier, cv=2, random_state=0)
+        for classifier in (
+            LogisticRegression(class_weight=weights),
+            NoisyRobustClassifier(
+                class_weight=weights, lr=0.2, max_epochs=10, random_state=0
+            ),
+        )
+    )
+    for detector in (plain, ours):
+        with pytest.warns(UserWarning):  # nothing can be learned from noise
+            probs = detector.fit(X, y).pred_probs_.mean(axis=0)
+        assert probs.argmax() == 0 and probs[0] > 0.9
+    strange = LogisticRegression(class_weight={"z": 2.0})
+    with pytest.raises(ValueError, match="'z' are not among the classes"):
+        LabelErrorDetector(strange, cv=2).fit(X, y)
+
+
+def test_classes_that_lose_all_labels_are_named(noisy):
+    X, labels = noisy
+    y = labels.y.astype(object)
+    y[y == 3] = 4
+    y[[5, 9]] = "only two"
+    y = y.astype(str)
+    clf = NoisyRobustClassifier("ce", max_epochs=10, random_state=0)
+    with pytest.warns(UserWarning, match="none of the classes 'only two'"):
+        detector = LabelErrorDetector(clf, cv="dynamics").fit(X, y)
+    assert "only two" not in detector.suggested_labels_
+
+
+def test_classes_of_one_sample_are_all_named():
+    y = np.repeat([0, 1, 2, 3], [10, 1, 10, 1])
+    with pytest.raises(ValueError, match="classes 1, 3: .*cv='dynamics'"):
+        LabelErrorDetector(LogisticRegression()).fit(np.zeros((22, 2)), y)
+
+
+def test_mistakes_in_a_pipeline_come_before_its_training():
+    class Never(SSLPretrainer):
+        def fit(self, X, y=None):
+            raise AssertionError("this trains")
+
+    pipe = make_pipeline(Never(), NoisyRobustClassifier("erl"))
+    X, y = np.zeros((20, 2)), np.arange(20) % 2
+    for cv in ("dynamics", 2):
+        with pytest.raises(ValueError, match="loss='erl' .* Did you mean 'elr'"):
+            LabelErrorDetector(pipe, cv=cv).fit(X, y)
+    with pytest.raises(ValueError, match="loss='erl'"):
+        PseudoLabelRefiner(pipe).fit(X, y)

@@ -7,7 +7,7 @@ import torch
 from sklearn.exceptions import DataConversionWarning, NotFittedError
 from sklearn.pipeline import Pipeline
 
-from sknoisy import NoisyRobustClassifier, SSLPretrainer
+from sknoisy import Checkpoint, Loss, NoisyRobustClassifier, SSLPretrainer
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(40, 3)).astype(np.float32)
@@ -197,7 +197,7 @@ def test_too_large():  # [28]
 
     spec = InputSpec("image", (3, *huge.shape[1:3]), "HWC")
     with pytest.raises(ValueError, match=r"needs about \d+ GiB"):
-        _check_memory(spec, batch_size=2)
+        _check_memory(spec, batch_size=2, device=torch.device("cpu"))
 
 
 def test_constant_images():  # [29]
@@ -417,3 +417,57 @@ def test_random_state_object():  # [51]
     a = clf(random_state=np.random.RandomState(3)).fit(X, Y).predict_proba(X)
     b = clf(random_state=np.random.RandomState(3)).fit(X, Y).predict_proba(X)
     np.testing.assert_array_equal(a, b)
+
+
+def test_images_of_another_shape_at_predict():
+    model = clf().fit(IMAGES, Y)
+    for other in (
+        IMAGES[:, :4],
+        IMAGES.transpose(0, 3, 1, 2),
+        IMAGES.reshape(40, -1),
+        IMAGES[..., :1],
+        IMAGES[0],
+    ):
+        with pytest.raises(ValueError, match=r"training X held images of shape .8, 8"):
+            model.predict(other)
+    ssl = SSLPretrainer(max_epochs=1).fit(IMAGES)
+    with pytest.raises(ValueError, match=r"training X held images of shape .8, 8"):
+        ssl.transform(IMAGES[:, :4])
+
+
+def test_y_that_a_pretrainer_is_handed():
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        SSLPretrainer(max_epochs=1).fit(X, Y[:-1])
+
+
+@pytest.mark.parametrize("size", [16, -3, "a", (32, 32, 3)])
+def test_image_size_with_arrays(size):
+    for inputs in (IMAGES, X, SSLPretrainer(max_epochs=1).fit_transform(IMAGES)):
+        refuses("image_size=.* is not valid", X=inputs, image_size=size)
+
+
+def test_a_single_path():
+    with pytest.raises(ValueError, match="'new/cat.jpg' is a single path"):
+        clf(image_size=8).fit("new/cat.jpg", Y)
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"callbacks": Checkpoint("folder")}, "callbacks=.* must be a list"),
+        ({"callbacks": "folder"}, "callbacks='folder' is not valid"),
+        ({"callbacks": [3]}, r"callbacks=\[3\] is not valid"),
+        ({"encoder": torch.nn.Linear}, "encoder=.*Linear.* is not valid"),
+        ({"weights": "x.pth"}, "weights='x.pth' is not valid.* that exists"),
+    ],
+)
+def test_parameters_of_another_kind(params, message):
+    refuses(message, **params)
+
+
+def test_methods_that_lack_what_they_need():
+    class Nothing(Loss):
+        pass
+
+    with pytest.raises(NotImplementedError, match="Nothing must define __call__"):
+        clf(loss=Nothing()).fit(X, Y)

@@ -465,3 +465,16 @@ def test_matplotlib_is_imported_when_something_is_drawn():
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
     assert "pip install matplotlib" in result.stdout
+
+
+def test_displays_name_the_estimator_that_they_take(digits):
+    X, y = digits
+    clf = NoisyRobustClassifier("ce", "mlp", max_epochs=1).fit(X, y)
+    for make, arguments, kind in [
+        (LabelErrorDisplay, (X, y), "LabelErrorDetector"),
+        (TransitionMatrixDisplay, (), "LabelErrorDetector"),
+        (LabelQualityDisplay, (), "LabelErrorDetector"),
+        (RefinementDisplay, (y,), "PseudoLabelRefiner"),
+    ]:
+        with pytest.raises(ValueError, match=f"must be a {kind}"):
+            make.from_estimator(clf, *arguments)

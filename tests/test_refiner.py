@@ -10,8 +10,10 @@ from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin, clone
 from sklearn.linear_model import LogisticRegression, SGDClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
+from skorch.callbacks import Callback
 
 from sknoisy import (
+    Checkpoint,
     NoisyRobustClassifier,
     PseudoLabelRefiner,
     SSLPretrainer,
@@ -388,3 +390,26 @@ def test_bad_estimators_and_labels_are_refused_before_training():
         refiner.fit(X4, ["a"] * 4)
     with pytest.raises(ValueError, match="inconsistent numbers"):
         refiner.fit(X4, Y4[:3])
+
+
+def test_an_interrupted_refinement_keeps_what_was_learned(digits):
+    X, y = digits[0].reshape(300, -1), digits[1]
+
+    class CtrlC(Callback):
+        def on_epoch_begin(self, net, **kwargs):
+            if net.epochs_done == 5:
+                raise KeyboardInterrupt
+
+    clf = NoisyRobustClassifier("ce", callbacks=[CtrlC()], random_state=0)
+    refiner = PseudoLabelRefiner(clf, warmup_epochs=2, first_stages=(1, 2), stages=(2,))
+    with pytest.raises(KeyboardInterrupt):
+        refiner.fit(X, y)
+    assert len(refiner.history_) == 1 and refiner.labels_.shape == (300,)
+    assert refiner.score(X, y) > 0.5
+
+
+def test_a_checkpoint_in_the_classifier_is_of_no_use(digits, tmp_path):
+    clf = NoisyRobustClassifier("ce", "mlp", callbacks=[Checkpoint(tmp_path)])
+    with pytest.warns(UserWarning, match="saves nothing"):
+        PseudoLabelRefiner(clf, warmup_epochs=1, n_iterations=0).fit(*digits)
+    assert not [*tmp_path.iterdir()]

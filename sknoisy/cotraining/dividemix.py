@@ -328,7 +328,8 @@ callbacks, verbose, random_state
         For each training sample, how probably its label is right: the mean of both
         networks' mixtures before the last epoch.
     noise_rate_ : float
-        Estimated share of wrong labels, by the networks' votes in the warm-up.
+        Estimated share of wrong labels, by the networks' votes in the warm-up;
+        NaN if the training ends in it.
     lambda_u_, p_threshold_, loss_history_, confidence_penalty_
         What these parameters were, where they are "auto".
     label_quality_, training_loss_, loss_state_, history_, n_features_in_

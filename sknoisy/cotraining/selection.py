@@ -185,7 +185,8 @@ compile, callbacks, verbose, random_state
         For each training sample, how probably its label is right: by a mixture of two
         Gaussians of `training_loss_`.
     noise_rate_ : float
-        Estimated share of wrong labels, by the networks' votes in the warm-up.
+        Estimated share of wrong labels, by the networks' votes in the warm-up;
+        NaN if the training ends in it.
     forget_rate_, lam_ : float
         What `forget_rate` and `lam` were, where they are "auto".
     label_quality_, training_loss_, loss_state_, history_, n_features_in_

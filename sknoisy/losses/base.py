@@ -79,4 +79,4 @@ class Loss(Method):
         loss : tensor of shape (n,), float32
             Its mean is minimised.
         """
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must define __call__.")

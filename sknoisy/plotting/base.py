@@ -2,6 +2,7 @@
 
 import numpy as np
 import torch
+from sklearn.utils.validation import check_is_fitted
 
 from sknoisy.inputs import InputSpec, as_inputs, is_paths
 
@@ -22,6 +23,15 @@ def pyplot():
             "Displays need matplotlib: pip install matplotlib."
         ) from error
     return plt
+
+
+def check_fitted(name, estimator, attribute, kind):
+    """Check that a parameter is a fitted estimator of a kind."""
+    if not hasattr(estimator, attribute) and not isinstance(estimator, kind):
+        raise ValueError(
+            f"{name}={estimator!r} is not valid: it must be a {kind.__name__}."
+        )
+    check_is_fitted(estimator, attribute)
 
 
 def as_samples(X):

@@ -1,12 +1,13 @@
 """A sheet of the labels that are most probably wrong."""
 
 import numpy as np
-from sklearn.utils.validation import check_consistent_length, check_is_fitted
+from sklearn.utils.validation import check_consistent_length
 
+from sknoisy.detector import LabelErrorDetector
 from sknoisy.features import LazyFeatures
 from sknoisy.inputs import as_inputs
 from sknoisy.parameters import check_integer
-from sknoisy.plotting.base import as_images, pyplot, show_image
+from sknoisy.plotting.base import as_images, check_fitted, pyplot, show_image
 
 
 class LabelErrorDisplay:
@@ -80,7 +81,7 @@ class LabelErrorDisplay:
         display : LabelErrorDisplay
             The display, drawn.
         """
-        check_is_fitted(detector, "label_errors_")
+        check_fitted("detector", detector, "label_errors_", LabelErrorDetector)
         return cls.from_predictions(
             X,
             y,

@@ -1,9 +1,10 @@
 """The quality of labels as a histogram."""
 
 import numpy as np
-from sklearn.utils.validation import check_consistent_length, check_is_fitted
+from sklearn.utils.validation import check_consistent_length
 
-from sknoisy.plotting.base import BLUE, ORANGE, pyplot
+from sknoisy.detector import LabelErrorDetector
+from sknoisy.plotting.base import BLUE, ORANGE, check_fitted, pyplot
 
 
 class LabelQualityDisplay:
@@ -55,7 +56,7 @@ class LabelQualityDisplay:
         display : LabelQualityDisplay
             The display, drawn.
         """
-        check_is_fitted(detector, "label_errors_")
+        check_fitted("detector", detector, "label_errors_", LabelErrorDetector)
         quality, errors = detector.label_quality_, detector.label_errors_
         return cls.from_predictions(quality, errors, **kwargs)
 

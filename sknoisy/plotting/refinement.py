@@ -1,9 +1,10 @@
 """How the labels change while they are refined."""
 
 import numpy as np
-from sklearn.utils.validation import check_consistent_length, check_is_fitted
+from sklearn.utils.validation import check_consistent_length
 
-from sknoisy.plotting.base import BLUE, GREEN, ORANGE, pyplot
+from sknoisy.plotting.base import BLUE, GREEN, ORANGE, check_fitted, pyplot
+from sknoisy.refiner import PseudoLabelRefiner
 
 
 class RefinementDisplay:
@@ -62,7 +63,7 @@ class RefinementDisplay:
         display : RefinementDisplay
             The display, drawn.
         """
-        check_is_fitted(refiner, "iteration_labels_")
+        check_fitted("refiner", refiner, "iteration_labels_", PseudoLabelRefiner)
         refined = [row["refined"] / len(y) for row in refiner.history_]
         return cls.from_predictions(
             refiner.iteration_labels_,

@@ -1,10 +1,10 @@
 """The noise matrix as a picture."""
 
 import numpy as np
-from sklearn.utils.validation import check_is_fitted
 
+from sknoisy.detector import LabelErrorDetector
 from sknoisy.labels import encode_labels
-from sknoisy.plotting.base import pyplot
+from sknoisy.plotting.base import check_fitted, pyplot
 from sknoisy.scores.estimates import estimate_transition_matrix
 
 NAMED_CLASSES = 30  # beyond that, ticks and numbers would overlap
@@ -60,7 +60,7 @@ class TransitionMatrixDisplay:
         display : TransitionMatrixDisplay
             The display, drawn.
         """
-        check_is_fitted(detector, "label_errors_")
+        check_fitted("detector", detector, "label_errors_", LabelErrorDetector)
         return cls(detector.transition_matrix_, detector.classes_).plot(**kwargs)
 
     @classmethod

@@ -39,7 +39,7 @@ class Regularizer(Method):
             Linear layers, 2-D convolutions and batch normalisations are initialised
             afterwards, from the classifier's seed, whatever they hold.
         """
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must define build.")
 
     def loss(self, heads, original, augmented):
         """Return the loss of a batch.
@@ -61,7 +61,7 @@ class Regularizer(Method):
         This runs in the classifier's `precision`. What is no network's belongs inside
         ``with full_precision(...)``, of :mod:`sknoisy.devices`.
         """
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must define loss.")
 
 
 class Regularized(nn.Module):

@@ -47,7 +47,7 @@ class SelfSupervised(Method):
             Linear layers, 2-D convolutions and batch normalisations are initialised
             afterwards, from the pre-trainer's seed, whatever they hold.
         """
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must define build.")
 
     def start(self, networks, n_samples, generator):
         """Add what is not trained: copies of initialised networks, queues.
@@ -86,7 +86,7 @@ class SelfSupervised(Method):
         This runs in the pre-trainer's `precision`. What is no network's belongs inside
         ``with full_precision(...)``, of :mod:`sknoisy.devices`.
         """
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must define loss.")
 
     def after_step(self, networks, progress):
         """Hear that a step is done.
