@@ -92,10 +92,10 @@ class ContrastiveFineTuner(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
     of logarithms, not inside of one as in the paper's equation 8. The default mixture's
     settings are DivideMix's, which the paper cites.
 
-    On 10,000 images of CIFAR-10 with a small network, one seed, this phase gained 1.5
-    and 2.9 points over cross-entropy alone at 60% symmetric and 40% instance-dependent
-    noise, and nothing over ELR (0.1 and -0.7). The paper reports a gain "in over 65% of
-    cases on CIFAR10".
+    On 10,000 images of CIFAR-10 with a small network, three seeds, this phase gained
+    1.8 points over cross-entropy alone at 60% symmetric and at 40% instance-dependent
+    noise, and nothing over ELR (-0.0 and -1.2). The paper reports a gain "in over 65%
+    of cases on CIFAR10".
 
     References
     ----------

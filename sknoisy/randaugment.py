@@ -176,17 +176,17 @@ def rand_augment(draw, images, n_operations, strength):
         A new tensor.
     """
     # Every operation has equally many places, and every image takes one. Places that
-    # stay empty cost a few images, but how many images an operation has is known
-    # without waiting for the device.
+    # are left over go to copies, which cost a little; but how many images an operation
+    # has is known without waiting for the device.
     n_kinds = len(OPERATIONS)
     n_places = math.ceil(draw.n / n_kinds) * n_kinds
+    taken_by = torch.arange(n_places, device=images.device)
+    images = images[taken_by.clamp(max=draw.n - 1)]
     for _ in range(n_operations):
-        sign = torch.where(draw.uniform(draw.n, 1, 1, 1) < 0.5, -1.0, 1.0)
-        taken_by = draw.uniform(n_places).argsort()
-        rows = taken_by.clamp(max=draw.n - 1)
-        groups = images[rows].tensor_split(n_kinds)
-        strengths = (strength * sign[rows]).tensor_split(n_kinds)
-        each = zip(OPERATIONS.values(), groups, strengths, strict=True)
-        done = torch.cat([operation(*group) for operation, *group in each])
-        images = done[taken_by.argsort()[: draw.n]]
-    return images
+        order = draw.uniform(n_places).argsort()
+        taken_by = taken_by[order]
+        sign = torch.where(draw.uniform(n_places, 1, 1, 1) < 0.5, -1.0, 1.0)
+        rows, strengths = (x.tensor_split(n_kinds) for x in (order, strength * sign))
+        each = zip(OPERATIONS.values(), rows, strengths, strict=True)
+        images = torch.cat([operation(images[r], s) for operation, r, s in each])
+    return images[taken_by.argsort()[: draw.n]]
