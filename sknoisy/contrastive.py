@@ -37,9 +37,11 @@ class ContrastiveFineTuner(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         scratch: if its `encoder` is "auto", the classifier's, with its `weights`. It
         is cloned. None: ``SSLPretrainer("supcon")``.
     final_estimator : classifier, default=None
-        What is trained on the pseudo-labels in the end. It is cloned; `encoder` and
-        `weights`, where it has them, give way to the encoder that it fine-tunes.
-        None: like the first classifier.
+        What is trained in the end. It is cloned; `encoder` and `weights`, where it has
+        them, give way to the encoder that it fine-tunes. None: like the first
+        classifier.
+    final_labels : {"pseudo", "given"}, default="pseudo"
+        What it is trained on. "given" is for a loss that resists wrong labels itself.
     loss_of : {"prediction", "label"}, default="prediction"
         Whose cross-entropy the mixture is fitted to: the pseudo-label's, or the given
         label's. In both cases a small loss means a pseudo-label that is trusted.
@@ -79,7 +81,7 @@ class ContrastiveFineTuner(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
 
     - The labels of the last classifier. "The fine-tuning phase uses [pseudo-labels] as
       a new ground truth", "in all underlying steps (b1-b3)": the pseudo-labels of all
-      samples, without weights.
+      samples, without weights. For the given ones instead there is `final_labels`.
     - The loss that the mixture is fitted to. By the same sentence it is the
       pseudo-label's; methods that the paper builds on take the given label's, for
       which there is `loss_of`. It is measured once, without augmentation, when the
@@ -123,12 +125,14 @@ class ContrastiveFineTuner(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         estimator=None,
         contrastive=None,
         final_estimator=None,
+        final_labels="pseudo",
         loss_of="prediction",
         random_state=None,
     ):
         self.estimator = estimator
         self.contrastive = contrastive
         self.final_estimator = final_estimator
+        self.final_labels = final_labels
         self.loss_of = loss_of
         self.random_state = random_state
 
@@ -164,7 +168,7 @@ class ContrastiveFineTuner(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         features = contrastive.fit(
             inputs, self.pseudo_labels_, sample_weight=self.clean_proba_
         ).transform(inputs)
-        last.fit(features, self.pseudo_labels_)
+        last.fit(features, self.pseudo_labels_ if self.final_labels == "pseudo" else y)
         return self._keep(front, contrastive, last)
 
     def predict(self, X):
@@ -206,6 +210,7 @@ class ContrastiveFineTuner(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
 
     def _parts(self, X):
         """Return fresh parts, checked: front or None, first, contrastive, last."""
+        check_choice("final_labels", self.final_labels, ["pseudo", "given"])
         check_choice("loss_of", self.loss_of, ["prediction", "label"])
         default = NoisyRobustClassifier()
         estimator = clone(default if self.estimator is None else self.estimator)

@@ -76,10 +76,13 @@ class Remembering(LogisticRegression):
         return super().fit(X, y)
 
 
-def test_the_last_classifier_gets_new_features_and_pseudo_labels():
-    tuner = ContrastiveFineTuner(Table(), supcon(), Remembering()).fit(TABLE, GIVEN)
+@pytest.mark.parametrize("final_labels", ["pseudo", "given"])
+def test_the_last_classifier_gets_new_features_and_its_labels(final_labels):
+    tuner = ContrastiveFineTuner(Table(), supcon(), Remembering(), final_labels)
+    tuner.fit(TABLE, GIVEN)
     X, y = tuner.estimator_["classifier"].seen_
-    assert y.tolist() == tuner.pseudo_labels_.tolist()
+    expected = tuner.pseudo_labels_ if final_labels == "pseudo" else GIVEN
+    assert y.tolist() == expected.tolist()
     np.testing.assert_array_equal(X, tuner.encoder_.transform(TABLE))
 
 
@@ -201,6 +204,7 @@ class Unreachable(TransformerMixin, BaseEstimator):
 @pytest.mark.parametrize(
     "params, message",
     [
+        ({"final_labels": "y"}, "final_labels='y' is not valid.*'pseudo', 'given'"),
         ({"loss_of": "both"}, "loss_of='both' is not valid.*'prediction', 'label'"),
         ({"contrastive": "supcon"}, "contrastive='supcon' is not valid"),
         ({"contrastive": supcon(method="simclr")}, "contrastive__method='simclr'"),
