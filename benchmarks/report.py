@@ -56,6 +56,10 @@ RECIPES = {
         ("simclr+elr", ""),
         ("contrastive_framework:simclr+elr", ""),
     ],
+    'contrastive_framework, elr, final_labels="given"': [
+        ("simclr+elr", ""),
+        ("contrastive_framework:simclr+elr", "given labels"),
+    ],
     "idn_hybrid": [("simclr+ce", "30 epochs"), ("idn_hybrid:simclr+ce", "")],
 }
 STANDARD_LOSSES = ["ce", "gce", "nfl_rce", "elr"]
