@@ -25,7 +25,7 @@ from sknoisy.inputs import (
 )
 from sknoisy.optim import OPTIMIZERS, SCHEDULES
 from sknoisy.parameters import NamedMethods, check_choice, check_integer, check_real
-from sknoisy.progress import CallbackSupportMixin
+from sknoisy.progress import CallbackSupportMixin, unnamed
 from sknoisy.training import Settings
 
 AUTO_BATCH = {"ssl": 256, "classifier": 128}
@@ -51,7 +51,6 @@ class TorchEstimator(NamedMethods, CallbackSupportMixin, BaseEstimator):
         check_choice("verbose", self.verbose, [None, True, False])
         check_choice("compile", self.compile, [True, False])
         _check_callbacks(self.callbacks)
-        _check_weights_file(self.weights)
         if self.image_size is not None:
             check_image_size(self.image_size)
         resolve_device(self.device)
@@ -93,6 +92,7 @@ class TorchEstimator(NamedMethods, CallbackSupportMixin, BaseEstimator):
 
     def _blueprint(self, inputs, trained):
         """Return the blueprint of the encoder, from lazy features or parameters."""
+        _check_weights_file(self.weights)
         if trained is None:
             spec = InputSpec.learn(inputs, self.channels, self.image_size)
             encoder = check_encoder(self.encoder, spec)
@@ -180,17 +180,18 @@ def _check_callbacks(callbacks):
     if callbacks is None:
         return
     if isinstance(callbacks, (list, tuple)):
-        found = [c[1] if isinstance(c, tuple) and len(c) == 2 else c for c in callbacks]
-        if all(isinstance(c, Callback) for c in found):
+        if all(isinstance(callback, Callback) for callback in unnamed(callbacks)):
             return
     raise ValueError(
-        f"callbacks={callbacks!r} is not valid: it must be a list of skorch's "
-        "callbacks, such as [Checkpoint('folder')], or None."
+        f"callbacks={callbacks!r} is not valid: it must be a list of instances of "
+        "skorch's callbacks, such as [Checkpoint('folder')], or None."
     )
 
 
 def _check_weights_file(weights):
-    if weights is None or weights == "imagenet" or os.path.isfile(weights):
+    if weights is None or isinstance(weights, str) and weights == "imagenet":
+        return
+    if isinstance(weights, (str, os.PathLike)) and os.path.isfile(weights):
         return
     raise ValueError(
         f"weights={weights!r} is not valid: it must be 'imagenet', the path of a file "

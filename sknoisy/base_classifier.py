@@ -61,9 +61,8 @@ class TorchClassifier(ClassifierMixin, TorchEstimator):
             except KeyboardInterrupt:
                 self._finish(training, *known)  # what was learned so far can be used
                 raise
-        self._finish(training, *known)
-        self._training = None  # as large as the network again, on the device
-        return self
+        training.forget_momentum()
+        return self._finish(training, *known)
 
     def partial_fit(self, X, y, classes=None):
         """Train one epoch from the current state.

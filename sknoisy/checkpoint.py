@@ -6,6 +6,7 @@ import io
 import os
 import warnings
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from sknoisy import _version
 from sknoisy.features import LazyFeatures
 from sknoisy.inputs import as_inputs, file_stamps, is_paths
 from sknoisy.parameters import check_integer
+from sknoisy.progress import unnamed
 from sknoisy.training import DivergenceError
 
 # Parameters that are not compared: what callbacks do to a training cannot be known.
@@ -191,7 +193,7 @@ def resumable(estimator, training, X, *labels):
     *labels : objects
         What else it does.
     """
-    callbacks = (c[1] if isinstance(c, tuple) else c for c in estimator.callbacks or ())
+    callbacks = unnamed(estimator.callbacks)
     checkpoints = [c for c in callbacks if isinstance(c, Checkpoint)]
     done = False
     try:
@@ -278,6 +280,10 @@ def sources(value):
     sources : list
         Of its class or function, of those it is derived from, and of its parameters.
     """
+    if isinstance(value, partial):
+        value = [value.func, value.args, value.keywords]
+    if isinstance(value, dict):
+        value = [*value.items()]
     if isinstance(value, (list, tuple)):
         return [sources(one) for one in value]
     is_code = inspect.isclass(value) or inspect.isfunction(value)

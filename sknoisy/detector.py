@@ -92,8 +92,8 @@ class LabelErrorDetector(NamedMethods, MetaEstimatorMixin, BaseEstimator):
     Notes
     -----
     Folds are scikit-learn's ``cross_val_predict``, in which classifiers are fitted on
-    the positions of the labels in `classes_`; a `class_weight` by label is brought to
-    these.
+    the positions of the labels in `classes_`; a `class_weight` by label, of the
+    estimator or its steps, is brought to these, but not those in a search's grid.
 
     "knn_agreement" fits no classifier, whatever `cv` is: it needs only the pre-trainers
     of the pipeline, fitted unless `cv` is "prefit", or a pre-trainer alone, or else
@@ -264,6 +264,8 @@ class LabelErrorDetector(NamedMethods, MetaEstimatorMixin, BaseEstimator):
         method = resolve("method", name, allowed, DetectionMethod)
         if self._source == "prefit":
             check_is_fitted(self.estimator)
+        else:
+            check_steps(self.estimator)
         if self._source == "dynamics" and method.needs == "probabilities":
             raise ValueError(
                 f"method={self.method!r} is not valid with cv='dynamics': it needs "
@@ -320,7 +322,6 @@ def _check_estimator(estimator):
             "with fit and predict_proba"
             + (", not a class." if isinstance(estimator, type) else ".")
         )
-    check_steps(estimator)
 
 
 def _check_source(cv):

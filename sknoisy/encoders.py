@@ -18,8 +18,6 @@ from sknoisy.networks import MLP, ConvNet, Normalize, PreActResNet18, conv3x3
 from sknoisy.parameters import unknown
 
 SMALL_SIDE = 64  # pixels; images up to here get the CIFAR stem
-# Layers that are initialised here, from a generator.
-KNOWN = (nn.Conv2d, nn.Linear, nn.BatchNorm1d, nn.BatchNorm2d)
 
 
 def _resnet(name, shape):
@@ -139,27 +137,40 @@ def build_encoder(encoder, shape, weights=None, generator=None):
 
 
 def build(factory, *args, generator=None):
-    """Build a module, on the CPU, and initialise it from a generator.
+    """Build a module without random numbers, then initialise it from a generator.
 
-    Without random numbers, but where it has layers that :func:`initialize` does not
-    know: these initialise themselves.
+    For what this package makes of layers that :func:`initialize` knows.
     """
     with torch.device("meta"):
         module = factory(*args)
-    if all(map(_is_known, module.modules())):
-        module.to_empty(device="cpu")
-    else:
-        with torch.device("cpu"), seeded(generator):
-            module = factory(*args)
-    initialize(module, generator)
+    initialize(module.to_empty(device="cpu"), generator)
     return module
 
 
-def _is_known(layer):
-    """Whether :func:`initialize` sets all that a layer has itself."""
-    has_own = any(t is not None for t in vars(layer)["_parameters"].values())
-    has_own = has_own or any(t is not None for t in vars(layer)["_buffers"].values())
-    return isinstance(layer, KNOWN) or not has_own
+def build_heads(method, *args, generator=None):
+    """Build the networks that are trained beside an encoder.
+
+    Parameters
+    ----------
+    method : SelfSupervised or Regularizer
+        Its ``build`` gets `args`. What a user wrote may hold any layers, which
+        initialise themselves.
+    generator : torch.Generator, default=None
+        Source of randomness.
+
+    Returns
+    -------
+    heads : torch.nn.ModuleDict
+        On the CPU.
+    """
+
+    def factory():
+        return nn.ModuleDict(method.build(*args))
+
+    if type(method).__module__.partition(".")[0] == "sknoisy":
+        return build(factory, generator=generator)
+    with seeded(generator):
+        return factory().to("cpu")
 
 
 @torch.no_grad()
@@ -167,8 +178,7 @@ def initialize(module, generator=None):
     """Initialise convolutions, linear layers and normalisations in place.
 
     Convolutions by He et al. (normal, fan out), linear layers by PyTorch's default
-    (uniform in 1 over the root of the fan in), normalisations to 1 and 0. Other layers
-    stay as they are.
+    (uniform in 1 over the root of the fan in), normalisations to 1 and 0.
 
     Parameters
     ----------
@@ -203,8 +213,9 @@ _GLOBAL_GENERATOR = threading.Lock()
 def seeded(generator):
     """Let code that draws from PyTorch's global generator draw reproducibly.
 
-    For modules that are not ours: their constructors know no other generator. Its
-    state is put back; a lock keeps two such constructions apart.
+    For modules that are not ours: their constructors know no other generator. It is
+    that of the CPU, where they are built. Its state is put back; a lock keeps two such
+    constructions apart.
     """
     seed = 0
     if generator is not None:
@@ -213,7 +224,8 @@ def seeded(generator):
         state = torch.random.get_rng_state()
         torch.random.default_generator.manual_seed(seed)
         try:
-            yield
+            with torch.device("cpu"):  # whatever the default device is
+                yield
         finally:
             torch.random.set_rng_state(state)
 

@@ -96,6 +96,8 @@ def from_folds(estimator, X, codes, classes, cv, n_jobs=None, random_state=None)
 
 def _weighted_by_code(estimator, classes):
     """Return an estimator whose class weights are those of codes, not of labels."""
+    if not hasattr(estimator, "get_params"):
+        return estimator
     codes = {label: code for code, label in enumerate(classes.tolist())}
     weights = {}
     for name, value in estimator.get_params().items():

@@ -129,6 +129,8 @@ class FineTuning:
 
     def restore(self, loss_state, dynamics):
         """Take over what was kept for each sample, if it is of the same shapes."""
+        for name in self.loss.lasting:
+            self.loss.state_[name].copy_(torch.from_numpy(loss_state[name]))
         if len(dynamics) != len(self.data):
             return
         self.dynamics.load(dynamics)
@@ -177,6 +179,11 @@ class FineTuning:
         self._forget_frozen()
         for net in self._nets.values():
             net.data = net.progress = net.dynamics = None
+
+    def forget_momentum(self):
+        """Free what optimisers keep, which is as large as the network."""
+        for net in self._nets.values():
+            net.optimizer_.state.clear()
 
     def run(self, epochs, progress=None):
         """Train for a number of epochs from the current state."""

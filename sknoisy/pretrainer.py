@@ -18,7 +18,7 @@ from torch import nn
 from sknoisy._version import __version__
 from sknoisy.base import TorchEstimator, generator, is_array_output
 from sknoisy.checkpoint import resumable, sources
-from sknoisy.encoders import build, load_numpy_state, numpy_state
+from sknoisy.encoders import build_heads, load_numpy_state, numpy_state
 from sknoisy.features import LazyFeatures, TrainedEncoder
 from sknoisy.inputs import file_stamps, is_paths
 from sknoisy.labels import check_given, check_weights, encode_labels
@@ -308,9 +308,7 @@ class SSLPretrainer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TorchEsti
         encoder = blueprint.build(generator(seeds[0]), load_weights=True)
         if trained is not None:
             load_numpy_state(encoder, trained.state)
-        heads = build(
-            lambda: nn.ModuleDict(method.build(encoder)), generator=generator(seeds[1])
-        )
+        heads = build_heads(method, encoder, generator=generator(seeds[1]))
         networks = nn.ModuleDict({"encoder": encoder, **heads})
         method.start(networks, len(store), generator(seeds[4]))
         if self.compile:

@@ -14,6 +14,12 @@ except ImportError:  # scikit-learn < 1.9
         return method
 
 
+def unnamed(callbacks):
+    """Return skorch's callbacks without the names that they may be given with."""
+    named = (isinstance(c, tuple) and len(c) == 2 for c in callbacks or ())
+    return [c[1] if n else c for c, n in zip(callbacks or (), named, strict=True)]
+
+
 class Progress:
     """A progress bar, and scikit-learn's callbacks where they are set.
 

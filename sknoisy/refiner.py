@@ -14,6 +14,7 @@ from sknoisy.copies import AugmentedCopies
 from sknoisy.devices import resolve_device
 from sknoisy.labels import check_given, check_several, encode_labels
 from sknoisy.parameters import check_choice, check_integer, check_real
+from sknoisy.progress import unnamed
 from sknoisy.scores.probabilities import losses_of
 
 
@@ -291,7 +292,7 @@ class PseudoLabelRefiner(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
             check_choice("views", self.views, ["auto", "none", None])
         check_steps(self.estimator)
         _, classifier = split_pipeline(self.estimator)
-        callbacks = getattr(classifier, "callbacks", None) or ()
+        callbacks = unnamed(getattr(classifier, "callbacks", None))
         if any(isinstance(callback, Checkpoint) for callback in callbacks):
             warnings.warn(
                 "a Checkpoint in the classifier of a PseudoLabelRefiner saves nothing: "

@@ -2,13 +2,11 @@
 
 import numpy as np
 import pytest
-from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import recall_score
 from sklearn.utils.class_weight import compute_class_weight
 
 from sknoisy import (
     JointOptimization,
-    LabelErrorDetector,
     NoisyRobustClassifier,
     SSLPretrainer,
 )
@@ -76,13 +74,6 @@ def test_by_epochs_and_in_all_phases():
     )
     for one, other in zip(plain.history_, whole.history_, strict=True):
         assert one["train_loss"] != other["train_loss"]
-
-
-@pytest.mark.parametrize("weight", [{"rare": 9.0}, {"common": 1, "rare": 9, "no": 2}])
-def test_by_label_in_the_folds_of_a_detector(weight):
-    ours = clf(max_epochs=5, class_weight=weight)
-    for model in (ours, LogisticRegression(class_weight=weight)):
-        LabelErrorDetector(model, cv=2, random_state=0).fit(X, Y)
 
 
 @pytest.mark.parametrize(

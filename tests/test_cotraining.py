@@ -454,9 +454,10 @@ def test_partial_fit_is_fit_epoch_by_epoch(name, digits):
     loaded = pickle.loads(pickle.dumps(whole)).partial_fit(X, y)
     assert len(loaded.history_) == 6 and loaded.score(X, y) > 0.3
     # Another number of samples: their state starts anew, the estimated noise stays.
-    noise = whole.loss_state_["noise"].copy()
-    assert whole.partial_fit(X[:200], y[:200]).clean_proba_.shape == (200,)
-    np.testing.assert_array_equal(whole.loss_state_["noise"], noise)
+    for model in (whole, pickle.loads(pickle.dumps(whole))):
+        noise = model.loss_state_["noise"].copy()
+        assert model.partial_fit(X[:200], y[:200]).clean_proba_.shape == (200,)
+        np.testing.assert_array_equal(model.loss_state_["noise"], noise)
 
 
 @pytest.mark.parametrize("name", CLASSIFIERS)

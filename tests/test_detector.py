@@ -463,6 +463,11 @@ def test_class_weights_by_label_reach_folds(labels):
         with pytest.warns(UserWarning):  # nothing can be learned from noise
             probs = detector.fit(X, y).pred_probs_.mean(axis=0)
         assert probs.argmax() == 0 and probs[0] > 0.9
+    ours.estimator.set_params(
+        class_weight={**weights, **dict.fromkeys(labels[1:], 1.0), "z": 2.0}
+    )
+    with pytest.warns(UserWarning):
+        np.testing.assert_array_equal(ours.fit(X, y).pred_probs_.mean(axis=0), probs)
     strange = LogisticRegression(class_weight={"z": 2.0})
     with pytest.raises(ValueError, match="'z' are not among the classes"):
         LabelErrorDetector(strange, cv=2).fit(X, y)
@@ -484,6 +489,14 @@ def test_classes_of_one_sample_are_all_named():
     y = np.repeat([0, 1, 2, 3], [10, 1, 10, 1])
     with pytest.raises(ValueError, match="classes 1, 3: .*cv='dynamics'"):
         LabelErrorDetector(LogisticRegression()).fit(np.zeros((22, 2)), y)
+
+
+def test_a_fitted_model_of_another_machine():
+    X, y = np.random.default_rng(0).normal(size=(30, 2)), np.arange(30) % 2
+    model = NoisyRobustClassifier("ce", max_epochs=1).fit(X, y)
+    model.set_params(device="cuda:7")  # where it was trained
+    with pytest.warns(UserWarning, match="the CPU is used"):
+        LabelErrorDetector(model, cv="prefit").fit(X, y)
 
 
 def test_mistakes_in_a_pipeline_come_before_its_training():

@@ -5,12 +5,12 @@ import pytest
 import torch
 from torch import nn
 
-from sknoisy import NoisyRobustClassifier, SSLPretrainer
+from sknoisy import NoisyRobustClassifier, SimCLR, SSLPretrainer
 from sknoisy.encoders import (
     ENCODERS,
-    _is_known,
     build,
     build_encoder,
+    build_heads,
     load_numpy_state,
     numpy_state,
 )
@@ -182,29 +182,55 @@ def test_trained_encoder_is_the_pretrainers(digits):
     assert all(isinstance(v, np.ndarray) for v in ssl.encoder_.state.values())
 
 
-def test_layers_that_are_not_known_initialise_themselves():
-    def heads():
-        return nn.Sequential(
-            nn.Linear(4, 6), nn.LayerNorm(6), nn.PReLU(), nn.Linear(6, 2)
-        )
+class Scaled(nn.Linear):
+    """A layer with more than it is derived from."""
 
+    def __init__(self, *widths):
+        super().__init__(*widths)
+        self.scale = nn.Parameter(torch.full((), 3.0))
+        self.steps = [x.item() for x in torch.linspace(0, 1, 3)]
+        self.plain = torch.ones(2)
+
+
+class OwnHeads(SimCLR):
+    def build(self, encoder):
+        norm = nn.utils.parametrizations.weight_norm(nn.Linear(6, 6))
+        layers = Scaled(encoder.n_features, 6), nn.LayerNorm(6), nn.PReLU(), norm
+        return {"projector": nn.Sequential(*layers)}
+
+
+def test_users_heads_initialise_themselves():
+    encoder = nn.Identity()
+    encoder.n_features = 4
     state = torch.random.get_rng_state()
-    garbage = [torch.full((6,), 1000.0) for _ in range(100)]
-    del garbage  # freed memory that new tensors may get
-    first, second = (
-        build(heads, generator=torch.Generator().manual_seed(7)) for _ in range(2)
+    first, second, other = (
+        build_heads(OwnHeads(), encoder, generator=generator(seed))["projector"]
+        for seed in (7, 7, 8)
     )
     assert torch.random.get_rng_state().equal(state)
+    assert first[0].scale.item() == 3 and first[0].plain.device.type == "cpu"
     assert first[1].weight.eq(1).all() and first[1].bias.eq(0).all()
     assert first[2].weight.item() == 0.25
-    for one, other in zip(first.parameters(), second.parameters(), strict=True):
-        assert one.equal(other)
+    for one, same in zip(first.parameters(), second.parameters(), strict=True):
+        assert one.equal(same)
+    assert not first[0].weight.equal(other[0].weight)
+    X = np.random.default_rng(0).normal(size=(40, 3))
+    assert SSLPretrainer(OwnHeads(), max_epochs=1).fit_transform(X).shape == (40, 256)
 
 
 @pytest.mark.parametrize("name", ENCODERS)
 def test_own_encoders_draw_nothing_from_the_global_generator(name):
     shape = (8,) if name == "mlp" else (3, 32, 32)
     state = torch.random.get_rng_state()
-    modules = ENCODERS[name](shape).modules()
-    torch.random.set_rng_state(state)
-    assert all(map(_is_known, modules))
+    build(ENCODERS[name], shape, generator=generator(0))
+    assert torch.random.get_rng_state().equal(state)
+
+
+@pytest.mark.parametrize("name", ENCODERS)
+def test_own_encoders_have_layers_that_are_initialised(name):
+    known = nn.Conv2d, nn.Linear, nn.BatchNorm1d, nn.BatchNorm2d
+    with torch.device("meta"):
+        network = ENCODERS[name]((8,) if name == "mlp" else (3, 32, 32))
+    for layer in network.modules():
+        own = {**layer._parameters, **layer._buffers}
+        assert type(layer) in known or not own

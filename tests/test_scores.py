@@ -272,8 +272,11 @@ def test_concentration_is_without_bias():
     pair_flip = 9 * np.eye(5) + 3 * np.roll(np.eye(5), 1, axis=1)
     assert noise_concentration(pair_flip) == 1
     assert noise_concentration(9 * np.eye(5)) == 0
-    # Of two classes: shares of 3/12 and 2/20, and of one class alone.
-    assert noise_concentration([[9, 3], [2, 18]]) == pytest.approx(0.15 / 0.35)
+    # Of two classes: shares of 3/12 and 2/20, of which ten times as many make sure, and
+    # of one class alone.
+    votes = np.array([[9, 3], [2, 18]])
+    assert noise_concentration(votes) == 0
+    assert noise_concentration(10 * votes) == pytest.approx(0.15 / 0.35)
     assert noise_concentration([[9, 0], [5, 5]]) == 1
 
 

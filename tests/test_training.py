@@ -29,6 +29,11 @@ X = RNG.normal(size=(60, 4)).astype(np.float32)
 Y = (X[:, 0] > 0).astype(int)
 
 
+class Encoder(nn.Sequential):
+    def __init__(self, shape):
+        super().__init__(nn.Linear(*shape, 8), nn.LayerNorm(8))
+
+
 def clf(**params):
     return NoisyRobustClassifier(**{"max_epochs": 3, "random_state": 0} | params)
 
@@ -270,12 +275,25 @@ def test_threads_of_a_loaded_model_agree():
                 np.testing.assert_array_equal(found, expected)
 
 
-def test_a_default_device_does_not_matter():
-    expected = clf().fit(X, Y).predict_proba(X)
+@pytest.mark.parametrize("encoder", ["mlp", Encoder, "convnet", "shufflenet_v2_x0_5"])
+def test_a_default_device_does_not_matter(encoder):
+    images = RNG.integers(0, 256, (20, 32, 32, 3), dtype=np.uint8)
+    x = images if encoder in ("convnet", "shufflenet_v2_x0_5") else X[:20]
+    settings = {"max_epochs": 1, "encoder": encoder, "device": "cpu"}
+    ssl = SSLPretrainer(random_state=0, **settings)
+    expected = clf(**settings).fit(x, Y[:20]).predict_proba(x), ssl.fit_transform(x)
     with torch.device("meta"):  # as set_default_device("cuda") would
-        found = clf(device="cpu").fit(X, Y).predict_proba(X)
-        SSLPretrainer(max_epochs=1, device="cpu").fit(X)
-    np.testing.assert_array_equal(found, expected)
+        found = clf(**settings).fit(x, Y[:20]).predict_proba(x), ssl.fit_transform(x)
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_partial_fit_after_fit_goes_on_with_the_regularisers():
+    settings = {"regularizers": ["restoration"], "max_epochs": 30, "loss": "ce"}
+    model = clf(**settings).fit(X, Y)
+    before = model.history_[-1]["train_loss"]
+    after = model.partial_fit(X, Y).history_[-1]["train_loss"]
+    assert after < 1.1 * before  # with new heads, half as much again
 
 
 def test_no_gradients_are_kept():

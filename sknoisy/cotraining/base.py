@@ -52,6 +52,8 @@ class CoTraining:
         Source of random numbers in an epoch.
     """
 
+    lasting = ("noise",)
+
     def __init__(self, warmup_epochs):
         self.warmup_epochs = warmup_epochs
 

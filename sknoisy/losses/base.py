@@ -24,6 +24,8 @@ class Loss(Method):
     tensor([0.5000])
     """
 
+    lasting = ()  # names of state that holds for other samples, too
+
     def start(self, n_samples, n_classes, device):
         """Begin a training: create the state of each sample in ``state_``.
 

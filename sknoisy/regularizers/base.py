@@ -5,7 +5,7 @@ from torch import nn
 from sknoisy.augment import resolve_views
 from sknoisy.decoding import encode, encode_example
 from sknoisy.devices import full_precision, to_channels_last
-from sknoisy.encoders import build
+from sknoisy.encoders import build_heads
 from sknoisy.parameters import Method, comparable
 
 
@@ -36,8 +36,8 @@ class Regularizer(Method):
         Returns
         -------
         heads : dict of str to torch.nn.Module
-            Linear layers, 2-D convolutions and batch normalisations are initialised
-            afterwards, from the classifier's seed, whatever they hold.
+            Any layers; what they draw from PyTorch's global generator comes from the
+            classifier's seed.
         """
         raise NotImplementedError(f"{type(self).__name__} must define build.")
 
@@ -86,18 +86,15 @@ class Regularized(nn.Module):
         self.network = network
         self.regularizers = regularizers
         # Equal views are drawn and encoded once; which are, is found out once.
-        self.views = []
-        for regularizer in regularizers:
-            views = regularizer.make_views(spec)
-            equal = (v for v in self.views if _equal(v, views))
-            self.views.append(next(equal, views))
+        self.views, self.drawn_with = [], []
+        for i, regularizer in enumerate(regularizers):
+            self.views.append(regularizer.make_views(spec))
+            equal = (k for k in range(i) if _equal(self.views[k], self.views[i]))
+            self.drawn_with.append(next(equal, i))
         example = encode_example(network.encoder, spec.shape)
         self.heads = nn.ModuleList(
-            build(
-                lambda r=r: nn.ModuleDict(r.build(example, n_classes)),
-                generator=generator,
-            )
-            for r in regularizers
+            build_heads(regularizer, example, n_classes, generator=generator)
+            for regularizer in regularizers
         ).to(next(network.parameters()).device)
 
     def forward(self, batch):
@@ -116,17 +113,19 @@ class Regularized(nn.Module):
         """
         original = encode(self.network.encoder, batch)
         penalty, augmented = 0.0, {}
-        for regularizer, views, heads in zip(
-            self.regularizers, self.views, self.heads, strict=True
+        for regularizer, i, heads in zip(
+            self.regularizers, self.drawn_with, self.heads, strict=True
         ):
-            if views not in augmented:
+            if i not in augmented:
                 with full_precision(batch):
-                    view = to_channels_last(views(batch, generator))
-                augmented[views] = encode(self.network.encoder, view)
-            penalty = penalty + regularizer.loss(heads, original, augmented[views])
+                    view = to_channels_last(self.views[i](batch, generator))
+                augmented[i] = encode(self.network.encoder, view)
+            penalty = penalty + regularizer.loss(heads, original, augmented[i])
         return self.network.head(original.features), penalty
 
 
 def _equal(views, others):
     """Whether two views do the same."""
-    return type(views) is type(others) and comparable(views) == comparable(others)
+    if not isinstance(views, Method) or type(views) is not type(others):
+        return views is others
+    return comparable(views) == comparable(others)

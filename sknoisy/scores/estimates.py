@@ -170,7 +170,7 @@ def noise_concentration(votes):
     pairs, scaled so that it is 0 where all wrong labels are equally probable. Where
     there are two classes, wrong labels cannot but be of the other one, and it is how
     far the classes' shares of wrong labels are apart: the larger minus the smaller
-    one, over their sum.
+    one, over their sum; but 0 if that is less than two standard errors.
 
     Examples
     --------
@@ -188,8 +188,11 @@ def noise_concentration(votes):
         return 0.0
     others = len(wrong) - 1
     if others == 1:
-        shares = totals / np.maximum(votes.sum(axis=1), 1)
-        return float(np.ptp(shares) / shares.sum())
+        n = np.maximum(votes.sum(axis=1), 1)
+        shares = totals / n
+        error = np.sqrt(np.sum(shares * (1 - shares) / n))
+        apart = np.ptp(shares)
+        return float(apart / shares.sum()) if apart > 2 * error else 0.0
     same = np.sum(wrong * (wrong - 1)) / pairs
     return float((same - 1 / others) / (1 - 1 / others))
 

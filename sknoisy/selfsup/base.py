@@ -44,8 +44,8 @@ class SelfSupervised(Method):
         Returns
         -------
         heads : dict of str to torch.nn.Module
-            Linear layers, 2-D convolutions and batch normalisations are initialised
-            afterwards, from the pre-trainer's seed, whatever they hold.
+            Any layers; what they draw from PyTorch's global generator comes from the
+            pre-trainer's seed.
         """
         raise NotImplementedError(f"{type(self).__name__} must define build.")
 
