@@ -179,7 +179,8 @@ def contrastive_framework(random_state=None, **params):
     It is silent on epochs (but for 200 of its baseline without pre-training), learning
     rates, weight decay and temperatures; here they are this package's defaults: 200
     epochs of either pre-training and 100 of either classifier, after 10 of its head.
-    :class:`~sknoisy.ContrastiveFineTuner` says what it leaves open in fine-tuning.
+    :class:`~sknoisy.ContrastiveFineTuner` says what it leaves open in fine-tuning, and
+    what was measured: with ELR, ``clf__final_labels="given"`` ended higher.
 
     References
     ----------
