@@ -3,6 +3,7 @@
 import math
 import os
 import warnings
+from contextlib import nullcontext
 
 import numpy as np
 import torch
@@ -129,7 +130,10 @@ def full_precision(tensor):
     Views and losses are computed in float32 where the networks are not: losses divide
     by temperatures and sum over many pairs.
     """
-    return torch.autocast(tensor.device.type, enabled=False)
+    kind = tensor.device.type
+    if not torch.is_autocast_enabled(kind):
+        return nullcontext()
+    return torch.autocast(kind, enabled=False)
 
 
 def to_channels_last(batch):

@@ -6,6 +6,7 @@ an epoch; no sample passes through Python on its own.
 """
 
 import math
+import operator
 import time
 from dataclasses import dataclass
 
@@ -204,7 +205,7 @@ class Net(NeuralNet):
         scheduled = settings.schedule != "constant" or settings.lr_warmup > 0
         each_batch = self._heard("on_batch_begin") or self._heard("on_batch_end")
         self.module_.train()
-        total = 0.0
+        losses, sizes = [], []
         for i, batch in enumerate(iterator):
             done = self.epochs_ / settings.max_epochs + i * share
             if scheduled:
@@ -216,14 +217,17 @@ class Net(NeuralNet):
             loss = step_fn(batch)
             self.after_step(done + share)
             n = len(batch[0])
-            total = total + loss * n
+            losses.append(loss)
+            sizes.append(n)
             if each_batch:
                 self.history.record_batch("train_loss", loss.item())
                 self.notify("on_batch_end", batch=batch, training=True, loss=loss)
             if self.progress is not None:
                 # An epoch is all samples, however often it takes some of them.
                 self.progress.advance(len(iterator.store) * n / iterator.n_samples)
-        loss = float(total) / iterator.n_samples
+        # One wait for the device in an epoch.
+        losses = torch.stack(losses).tolist()
+        loss = sum(map(operator.mul, losses, sizes)) / iterator.n_samples
         rate = self.optimizer_.param_groups[0]["lr"]
         self.history.record("train_loss", loss)
         self.history.record("lr", rate)
@@ -402,7 +406,7 @@ class ClassifierNet(Net):
         with full_precision(batch):
             batch = to_channels_last(self.views(batch, self.view_generator))
         logits, penalty = self._forward(batch)
-        target = self.data.codes[index]
+        target = self.data.codes.index_select(0, index)
         self.dynamics.update(logits, target, index)
         with full_precision(logits):
             losses = self.criterion_(logits, target, index)
@@ -413,13 +417,15 @@ class ClassifierNet(Net):
                 f"return one for each sample, of shape ({len(target)},)."
             )
         if self.data.class_weights is None:
-            return losses.mean() + penalty
-        weights = self.data.class_weights[target]
-        return (weights * losses).sum() / weights.sum() + penalty
+            loss = losses.mean()
+        else:
+            weights = self.data.class_weights[target]
+            loss = (weights * losses).sum() / weights.sum()
+        return loss if penalty is None else loss + penalty
 
     def _forward(self, batch):
-        """Return the logits, and what regularisers add to the loss."""
+        """Return the logits, and what regularisers add to the loss, or None."""
         if not isinstance(self.module_, Regularized):
-            return self.module_(batch).float(), 0.0
+            return self.module_(batch).float(), None
         logits, penalty = self.module_.regularized(batch, self.view_generator)
         return logits.float(), penalty
