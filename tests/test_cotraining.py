@@ -496,6 +496,19 @@ def test_an_interrupted_training_keeps_what_it_learned(name, digits):
     assert clf.predict(X).shape == (300,)
 
 
+def test_the_halves_that_the_noise_is_estimated_on_follow_the_seed(digits):
+    X, y = digits[0].reshape(300, -1), digits[1]
+    first, same, other = (
+        small("coteaching", max_epochs=2, random_state=seed)
+        .fit(X, y)
+        .loss_state_["half"]
+        for seed in (0, 0, 1)
+    )
+    assert first.sum() == other.sum() == 150
+    np.testing.assert_array_equal(first, same)
+    assert not np.array_equal(first, other)
+
+
 def test_dynamic_bootstrapping_penalizes_after_the_warm_up(digits):
     X, y = digits[0].reshape(300, -1), digits[1]
     found = {}
