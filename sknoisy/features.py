@@ -134,7 +134,7 @@ class LazyFeatures:
         whole = all(c is Ellipsis or c == slice(None) for c in map(_as_slice, columns))
         several = isinstance(rows, slice) or np.ndim(rows) == 1
         if not (whole and several):
-            return np.array(self._computed()[key])
+            return self._computed()[key].copy()
         index = np.arange(len(self)) if self._index is None else self._index
         part = LazyFeatures(self._inputs, self.encoder, index[rows])
         if self._features is not None:

@@ -16,8 +16,7 @@ except ImportError:  # scikit-learn < 1.9
 
 def unnamed(callbacks):
     """Return skorch's callbacks without the names that they may be given with."""
-    named = (isinstance(c, tuple) and len(c) == 2 for c in callbacks or ())
-    return [c[1] if n else c for c, n in zip(callbacks or (), named, strict=True)]
+    return [c[-1] if isinstance(c, tuple) and c else c for c in callbacks or ()]
 
 
 class Progress:

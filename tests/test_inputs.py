@@ -248,6 +248,10 @@ def test_lazy_features_are_an_array(lazy, digits):
     np.testing.assert_array_equal(lazy[[4, 7], :], array[[4, 7]])
     np.testing.assert_array_equal(lazy[:, 3], array[:, 3])
     np.testing.assert_array_equal(lazy[5], array[5])
+    assert isinstance(lazy[5, 3], np.float32) and lazy[5, 3] == array[5, 3]
+    row = lazy[5]
+    row[:] = 0  # the caller's own
+    np.testing.assert_array_equal(lazy[5], array[5])
     np.testing.assert_array_equal(lazy[None], array[None])
     np.testing.assert_array_equal(
         lazy[np.eye(3, dtype=int)], array[np.eye(3, dtype=int)]
