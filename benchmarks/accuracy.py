@@ -37,8 +37,10 @@ from sknoisy import (
     SSLPretrainer,
 )
 from sknoisy.cotraining.base import mean_log_proba
-from sknoisy.devices import forward_all, resolve_device
-from sknoisy.inputs import InputSpec, as_inputs
+from sknoisy.data.devices import resolve_device
+from sknoisy.data.inputs import as_inputs
+from sknoisy.data.spec import InputSpec
+from sknoisy.encoders.inference import forward_all
 from sknoisy.losses import LOSSES
 from sknoisy.regularizers import REGULARIZERS
 

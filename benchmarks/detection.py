@@ -30,8 +30,8 @@ from protocols import PROTOCOLS, load
 from sklearn.pipeline import Pipeline
 
 from sknoisy import NoisyRobustClassifier, SSLPretrainer
-from sknoisy.detection import DETECTION_METHODS
-from sknoisy.evidence import from_dynamics, from_folds, from_neighbors
+from sknoisy.detection.evidence import from_dynamics, from_folds, from_neighbors
+from sknoisy.detection.methods import DETECTION_METHODS
 from sknoisy.metrics import (
     detection_average_precision,
     detection_balanced_accuracy,

@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
-from sknoisy.networks import ConvNet
+from sknoisy.encoders.networks import ConvNet
 from sknoisy.noise import add_noise
 
 

@@ -33,14 +33,20 @@ from torch import nn
 from torch.nn import functional as F
 
 from sknoisy import NoisyRobustClassifier, SSLPretrainer
-from sknoisy.base import generator
-from sknoisy.devices import resolve_device, resolve_precision, to_channels_last
-from sknoisy.encoders import Blueprint, build
-from sknoisy.inputs import InputSpec, is_paths
+from sknoisy.data.devices import (
+    generator,
+    resolve_device,
+    resolve_precision,
+    to_channels_last,
+)
+from sknoisy.data.inputs import is_paths
+from sknoisy.data.spec import InputSpec
+from sknoisy.encoders.blueprint import Blueprint
+from sknoisy.encoders.initialization import build
+from sknoisy.encoders.networks import ConvNet
 from sknoisy.losses import ELR, LOSSES, CrossEntropy
-from sknoisy.networks import ConvNet
-from sknoisy.optim import OPTIMIZERS
 from sknoisy.selfsup import METHODS
+from sknoisy.training.optim import OPTIMIZERS
 
 
 # name: task, encoder, samples, shape of a sample, batch size

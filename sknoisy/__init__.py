@@ -9,9 +9,6 @@ The main job, with no clean labels at all::
 """
 
 from sknoisy._version import __version__
-from sknoisy.checkpoint import Checkpoint
-from sknoisy.classifier import NoisyRobustClassifier
-from sknoisy.contrastive import ContrastiveFineTuner
 from sknoisy.cotraining import (
     CoTeachingClassifier,
     DivideMixClassifier,
@@ -19,8 +16,12 @@ from sknoisy.cotraining import (
     ELRPlusClassifier,
     MentorNetClassifier,
 )
-from sknoisy.detector import LabelErrorDetector
-from sknoisy.features import LazyFeatures
+from sknoisy.detection.detector import LabelErrorDetector
+from sknoisy.encoders.features import LazyFeatures
+from sknoisy.estimators.classifier import NoisyRobustClassifier
+from sknoisy.estimators.contrastive import ContrastiveFineTuner
+from sknoisy.estimators.pretrainer import SSLPretrainer
+from sknoisy.estimators.refiner import PseudoLabelRefiner
 from sknoisy.losses import (
     APL,
     ELR,
@@ -42,8 +43,6 @@ from sknoisy.losses import (
     SoftBootstrap,
     TruncatedGCE,
 )
-from sknoisy.pretrainer import SSLPretrainer
-from sknoisy.refiner import PseudoLabelRefiner
 from sknoisy.selfsup import (
     BYOL,
     BarlowTwins,
@@ -54,7 +53,8 @@ from sknoisy.selfsup import (
     SupCon,
     VICReg,
 )
-from sknoisy.training import DivergenceError
+from sknoisy.training.checkpoint import Checkpoint
+from sknoisy.training.nets import DivergenceError
 
 __all__ = [
     "APL",

@@ -11,7 +11,7 @@ from scipy.special import softmax
 from scipy.stats import truncnorm
 from sklearn.utils import check_random_state
 
-from sknoisy.labels import encode_labels
+from sknoisy.data.labels import encode_labels
 from sknoisy.parameters import check_real, unknown
 
 CIFAR10_CONFUSIONS = {9: 1, 2: 0, 3: 5, 5: 3, 4: 7}  # truck, bird, cat and dog, deer

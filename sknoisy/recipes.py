@@ -14,12 +14,12 @@ from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 from sklearn.utils import check_random_state
 
-from sknoisy.classifier import NoisyRobustClassifier
-from sknoisy.contrastive import ContrastiveFineTuner
+from sknoisy.estimators.classifier import NoisyRobustClassifier
+from sknoisy.estimators.contrastive import ContrastiveFineTuner
+from sknoisy.estimators.pretrainer import SSLPretrainer
+from sknoisy.estimators.refiner import PseudoLabelRefiner
 from sknoisy.losses import ELR, ProgressiveBootstrap
 from sknoisy.parameters import seed_parts
-from sknoisy.pretrainer import SSLPretrainer
-from sknoisy.refiner import PseudoLabelRefiner
 from sknoisy.regularizers import ClusteringRegularizer, RestorationRegularizer
 from sknoisy.selfsup import SimCLR, SupCon
 

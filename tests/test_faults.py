@@ -192,8 +192,8 @@ def test_too_small():  # [27]
 
 def test_too_large():  # [28]
     huge = np.broadcast_to(np.uint8(0), (2, 200_000, 200_000, 3))
-    from sknoisy.base import _check_memory
-    from sknoisy.inputs import InputSpec
+    from sknoisy.data.spec import InputSpec
+    from sknoisy.estimators.base import _check_memory
 
     spec = InputSpec("image", (3, *huge.shape[1:3]), "HWC")
     with pytest.raises(ValueError, match=r"needs about \d+ GiB"):

@@ -30,7 +30,7 @@ from sknoisy import (
     PseudoLabelRefiner,
     SSLPretrainer,
 )
-from sknoisy.inputs import InputSpec
+from sknoisy.data.spec import InputSpec
 from sknoisy.losses import LOSSES
 from sknoisy.selfsup import METHODS
 

@@ -7,17 +7,14 @@ import torch
 from scipy.special import log_softmax, logsumexp, softmax
 from torch.nn.functional import cross_entropy
 
-from sknoisy.base_classifier import TorchClassifier
-from sknoisy.devices import (
-    forward_all,
-    forward_batches,
-    full_precision,
-    to_channels_last,
-)
-from sknoisy.finetuning import FineTuning
+from sknoisy.data.batches import Batches
+from sknoisy.data.devices import full_precision, to_channels_last
+from sknoisy.encoders.inference import forward_all, forward_batches
+from sknoisy.estimators.base_classifier import TorchClassifier
 from sknoisy.scores import gmm_clean_probability, label_votes, noise_concentration
 from sknoisy.scores.estimates import transition_of
-from sknoisy.training import Batches, ClassifierNet
+from sknoisy.training.phases import ClassifierTraining
+from sknoisy.training.supervised import ClassifierNet
 
 FEW, MANY = 0.05, 0.2  # share of samples that vote on the noise's rate, on its kind
 CONCENTRATED = 0.22  # noise above this counts as asymmetric
@@ -255,7 +252,7 @@ class EnsembleClassifier(TorchClassifier):
         # Of the heads alone, before the other epochs; else the first of these.
         of_heads = architecture.pretrained and not self.freeze_encoder
         warmup = self._warmup(of_heads)
-        return FineTuning(
+        return ClassifierTraining(
             network,
             self._make_method(warmup),
             views,

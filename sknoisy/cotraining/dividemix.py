@@ -8,10 +8,9 @@ import torch
 
 from sknoisy.cotraining.base import CONCENTRATED, CoTraining, EnsembleClassifier
 from sknoisy.cotraining.mixing import mixup, refine, sharpen, uniform_penalty
+from sknoisy.data.batches import Batches, stream
 from sknoisy.parameters import check_choice, check_integer, check_real
 from sknoisy.scores import gmm_clean_probability
-from sknoisy.stores import stream
-from sknoisy.training import Batches
 
 EXTREME = 0.77  # noise rates above this have settings of their own: between 72 and 81%
 LONGEST = 5  # epochs whose losses are averaged then

@@ -4,7 +4,8 @@ import numpy as np
 import torch
 from sklearn.utils.validation import check_is_fitted
 
-from sknoisy.inputs import InputSpec, as_inputs, is_paths
+from sknoisy.data.inputs import as_inputs, is_paths
+from sknoisy.data.spec import InputSpec
 
 # Of Okabe and Ito, whose yellow is darkened for white paper, and two more.
 BLUE, ORANGE, GREEN = "#0072B2", "#D55E00", "#009E73"

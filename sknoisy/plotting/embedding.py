@@ -4,16 +4,17 @@ from itertools import product
 
 import numpy as np
 from sklearn.manifold import TSNE
-from sklearn.utils import _safe_indexing, check_random_state
+from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
-from sknoisy.base import split_pipeline
-from sknoisy.base_classifier import TorchClassifier
-from sknoisy.features import LazyFeatures
-from sknoisy.inputs import as_inputs
+from sknoisy._compat import safe_indexing
+from sknoisy.data.inputs import as_inputs
+from sknoisy.encoders.features import LazyFeatures
+from sknoisy.estimators.base_classifier import TorchClassifier
+from sknoisy.estimators.pipelines import split_pipeline
+from sknoisy.estimators.pretrainer import SSLPretrainer
 from sknoisy.parameters import check_integer
 from sknoisy.plotting.base import MARKERS, PALETTE, pyplot
-from sknoisy.pretrainer import SSLPretrainer
 
 NAMED_CLASSES = 30  # beyond that, markers are hard to tell apart
 LEGEND_ROWS = 15  # more would be higher than the figure
@@ -115,7 +116,7 @@ class EmbeddingDisplay:
         rows = _choose(len(y), n_samples, random_state)
         y, refined, y_true = (_take(labels, rows) for labels in (y, refined, y_true))
         display = cls.from_predictions(
-            _features(estimator, _safe_indexing(X, rows)),
+            _features(estimator, safe_indexing(X, rows)),
             y,
             refined,
             y_true=y_true,

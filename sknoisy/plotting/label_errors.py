@@ -3,9 +3,9 @@
 import numpy as np
 from sklearn.utils.validation import check_consistent_length
 
-from sknoisy.detector import LabelErrorDetector
-from sknoisy.features import LazyFeatures
-from sknoisy.inputs import as_inputs
+from sknoisy.data.inputs import as_inputs
+from sknoisy.detection.detector import LabelErrorDetector
+from sknoisy.encoders.features import LazyFeatures
 from sknoisy.parameters import check_integer
 from sknoisy.plotting.base import as_images, check_fitted, pyplot, show_image
 

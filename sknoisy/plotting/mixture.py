@@ -4,7 +4,7 @@ import numpy as np
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_consistent_length
 
-from sknoisy.base import split_pipeline
+from sknoisy.estimators.pipelines import split_pipeline
 from sknoisy.parameters import check_choice
 from sknoisy.plotting.base import BLUE, ORANGE, pyplot
 from sknoisy.scores.mixture import beta_mixture, gaussian_mixture

@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.utils.validation import check_consistent_length
 
-from sknoisy.detector import LabelErrorDetector
+from sknoisy.detection.detector import LabelErrorDetector
 from sknoisy.plotting.base import BLUE, ORANGE, check_fitted, pyplot
 
 

@@ -3,8 +3,8 @@
 import numpy as np
 from sklearn.utils.validation import check_consistent_length
 
+from sknoisy.estimators.refiner import PseudoLabelRefiner
 from sknoisy.plotting.base import BLUE, GREEN, ORANGE, check_fitted, pyplot
-from sknoisy.refiner import PseudoLabelRefiner
 
 
 class RefinementDisplay:

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from sknoisy.detector import LabelErrorDetector
-from sknoisy.labels import encode_labels
+from sknoisy.data.labels import encode_labels
+from sknoisy.detection.detector import LabelErrorDetector
 from sknoisy.plotting.base import check_fitted, pyplot
 from sknoisy.scores.estimates import estimate_transition_matrix
 

@@ -1,6 +1,6 @@
 """Losses of a classifier's features that no wrong label can mislead, one a file."""
 
-from sknoisy.decoding import Encoded
+from sknoisy.encoders.encoding import Encoded
 from sknoisy.regularizers.base import Regularizer
 from sknoisy.regularizers.clustering import ClusteringRegularizer
 from sknoisy.regularizers.restoration import RestorationRegularizer

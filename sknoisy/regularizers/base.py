@@ -2,11 +2,11 @@
 
 from torch import nn
 
-from sknoisy.augment import resolve_views
-from sknoisy.decoding import encode, encode_example
-from sknoisy.devices import full_precision, to_channels_last
-from sknoisy.encoders import build_heads
+from sknoisy.data.devices import full_precision, to_channels_last
+from sknoisy.encoders.encoding import encode, encode_example
+from sknoisy.encoders.initialization import build_heads
 from sknoisy.parameters import Method, comparable
+from sknoisy.views.automatic import resolve_views
 
 
 class Regularizer(Method):

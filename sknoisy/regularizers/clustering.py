@@ -2,7 +2,7 @@
 
 from torch import nn
 
-from sknoisy.devices import full_precision
+from sknoisy.data.devices import full_precision
 from sknoisy.parameters import check_integer, check_real
 from sknoisy.regularizers.base import Regularizer
 
@@ -49,7 +49,7 @@ class ClusteringRegularizer(Regularizer):
     weight : float, default=0.1
         Weight of the whole.
     views : "auto", "none" or Views, default="auto"
-        Augmentation; see :func:`sknoisy.augment.resolve_views`.
+        Augmentation; see :func:`sknoisy.views.resolve_views`.
 
     Notes
     -----

@@ -1,6 +1,6 @@
 """Augmentation restoration: features must tell the sample that was augmented."""
 
-from sknoisy.decoding import build_decoder, restoration_error
+from sknoisy.encoders.decoding import build_decoder, restoration_error
 from sknoisy.parameters import check_real
 from sknoisy.regularizers.base import Regularizer
 
@@ -14,7 +14,7 @@ class RestorationRegularizer(Regularizer):
         Weight of the mean squared error, in units of each channel's or feature's
         deviation: a decoder that knows nothing has an error of 1.
     views : "auto", "none" or Views, default="auto"
-        Augmentation; see :func:`sknoisy.augment.resolve_views`.
+        Augmentation; see :func:`sknoisy.views.resolve_views`.
 
     Notes
     -----

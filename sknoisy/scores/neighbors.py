@@ -5,7 +5,7 @@ from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import normalize
 from sklearn.utils import check_array, check_consistent_length
 
-from sknoisy.labels import encode_labels
+from sknoisy.data.labels import encode_labels
 from sknoisy.parameters import check_integer
 from sknoisy.scores.probabilities import chunks, of_labels
 

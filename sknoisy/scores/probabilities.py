@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sknoisy.labels import encode_labels
+from sknoisy.data.labels import encode_labels
 
 SMALLEST = np.finfo(np.float32).tiny  # a probability of 0 gives a large, finite loss
 CHUNK = 2**17  # probabilities that are worked on at a time: they fit into a cache

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.special import xlogy
 
-from sknoisy.labels import check_several, encode_labels
+from sknoisy.data.labels import check_several, encode_labels
 from sknoisy.scores.probabilities import (
     best_others,
     check_probabilities,

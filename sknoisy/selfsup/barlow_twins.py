@@ -2,8 +2,7 @@
 
 from sklearn.base import clone
 
-from sknoisy.augment import ImageViews, resolve_views
-from sknoisy.devices import full_precision
+from sknoisy.data.devices import full_precision
 from sknoisy.parameters import check_integer, check_real
 from sknoisy.selfsup.base import (
     SelfSupervised,
@@ -11,6 +10,8 @@ from sknoisy.selfsup.base import (
     off_diagonal,
     projector,
 )
+from sknoisy.views.automatic import resolve_views
+from sknoisy.views.images import ImageViews
 
 EPS = 1e-5  # added to variances
 
@@ -62,7 +63,7 @@ class BarlowTwins(SelfSupervised):
     n_hidden : int, default=2
         Number of hidden layers.
     views : "auto", "none" or Views, default="auto"
-        Random views; see :func:`sknoisy.augment.resolve_views`. For images
+        Random views; see :func:`sknoisy.views.resolve_views`. For images
         that "auto" blurs (over 64 pixels), the first view is always blurred and the
         second with probability 0.1, as in the paper, which also solarises the second
         with probability 0.2.

@@ -2,8 +2,8 @@
 
 from torch import nn
 
-from sknoisy.augment import resolve_views
 from sknoisy.parameters import Method, check_integer
+from sknoisy.views.automatic import resolve_views
 
 
 class SelfSupervised(Method):
@@ -28,7 +28,7 @@ class SelfSupervised(Method):
     views = "auto"
 
     def make_views(self, spec):
-        """Return the two :class:`~sknoisy.augment.Views` of samples like `spec`."""
+        """Return the two :class:`~sknoisy.views.Views` of samples like `spec`."""
         views = resolve_views(self.views, spec, "strong")
         return views, views
 

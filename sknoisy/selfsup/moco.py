@@ -4,7 +4,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from sknoisy.devices import full_precision
+from sknoisy.data.devices import full_precision
 from sknoisy.parameters import check_choice, check_integer, check_real
 from sknoisy.selfsup.base import SelfSupervised, check_widths
 from sknoisy.selfsup.momentum import follow, follower, rising_momentum
@@ -98,7 +98,7 @@ class MoCo(SelfSupervised):
     projection_features : int, default=256
         Width of its output.
     views : "auto", "none" or Views, default="auto"
-        Random views; see :func:`sknoisy.augment.resolve_views`.
+        Random views; see :func:`sknoisy.views.resolve_views`.
 
     Notes
     -----

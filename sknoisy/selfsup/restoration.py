@@ -1,8 +1,10 @@
 """Augmentation restoration as a pretext: a view must tell the sample it was made of."""
 
-from sknoisy.augment import NoViews, resolve_views
-from sknoisy.decoding import build_decoder, encode, encode_example, restoration_error
+from sknoisy.encoders.decoding import build_decoder, restoration_error
+from sknoisy.encoders.encoding import encode, encode_example
 from sknoisy.selfsup.base import SelfSupervised
+from sknoisy.views.automatic import resolve_views
+from sknoisy.views.base import NoViews
 
 
 class Restoration(SelfSupervised):
@@ -15,7 +17,7 @@ class Restoration(SelfSupervised):
     ----------
     views : "auto", "none" or Views, default="auto"
         Augmentation. "auto": RandAugment and cutout for images of 16 pixels or more;
-        see :func:`sknoisy.augment.resolve_views`.
+        see :func:`sknoisy.views.resolve_views`.
 
     Notes
     -----

@@ -3,7 +3,7 @@
 import torch
 from torch.nn import functional as F
 
-from sknoisy.devices import full_precision
+from sknoisy.data.devices import full_precision
 from sknoisy.parameters import check_real
 from sknoisy.selfsup.base import (
     SelfSupervised,
@@ -49,7 +49,7 @@ class SimCLR(SelfSupervised):
     projection_features : int, default=128
         Width of its output.
     views : "auto", "none" or Views, default="auto"
-        Random views; see :func:`sknoisy.augment.resolve_views`.
+        Random views; see :func:`sknoisy.views.resolve_views`.
 
     Notes
     -----

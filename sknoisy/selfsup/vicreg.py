@@ -2,7 +2,7 @@
 
 from torch.nn import functional as F
 
-from sknoisy.devices import full_precision
+from sknoisy.data.devices import full_precision
 from sknoisy.parameters import check_integer, check_real
 from sknoisy.selfsup.base import (
     SelfSupervised,
@@ -66,7 +66,7 @@ class VICReg(SelfSupervised):
     n_hidden : int, default=2
         Number of hidden layers.
     views : "auto", "none" or Views, default="auto"
-        Random views; see :func:`sknoisy.augment.resolve_views`.
+        Random views; see :func:`sknoisy.views.resolve_views`.
 
     Notes
     -----

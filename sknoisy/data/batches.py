@@ -1,0 +1,100 @@
+"""Batches of a store: in a random order, streamed to a device."""
+
+import math
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+
+import torch
+
+from sknoisy.data.devices import move
+
+
+def stream(store, order, batches, device, ahead=2):
+    """Fetch batch after batch; what is not at hand is read ahead by a thread.
+
+    Parameters
+    ----------
+    store : ArrayStore or PathStore
+        The samples.
+    order : tensor of shape (n_samples,), int64
+        Positions of the samples, on the CPU.
+    batches : int or list of int
+        Number of batches to make of them, of one size but for one sample; or their
+        sizes.
+    device : torch.device
+        Where batches are wanted.
+    ahead : int, default=2
+        Batches that wait in memory while one is used: all that streaming takes.
+
+    Yields
+    ------
+    index : tensor of shape (n,), int64
+        Positions of a batch, on `device`.
+    batch : tensor of shape (n, ...), float32
+        The samples there, on `device`.
+    """
+    by_sizes = not isinstance(batches, int)
+
+    def parts(order):
+        return order.split(batches) if by_sizes else order.tensor_split(batches)
+
+    if store.is_ready(device):
+        for index in parts(order.to(device)):
+            yield index, store.fetch(index, device)
+        return
+    on_gpu = torch.device(device).type == "cuda"
+
+    def read(index):
+        raw = store.raw(index)
+        return (index.pin_memory(), raw.pin_memory()) if on_gpu else (index, raw)
+
+    def finish(future):
+        index, raw = (move(tensor, device) for tensor in future.result())
+        return index, store.spec.prepare(raw)
+
+    waiting = deque()
+    pool = ThreadPoolExecutor(1)
+    try:
+        for index in parts(order):
+            waiting.append(pool.submit(read, index))
+            if len(waiting) > ahead:
+                yield finish(waiting.popleft())
+        while waiting:
+            yield finish(waiting.popleft())
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+class Batches:
+    """Random batches, all of one size but for one sample.
+
+    No small batch is left over at the end, so batch normalisation always works; at
+    batch size 2, an odd sample makes one batch of 3. Iterating yields pairs of indices
+    and samples.
+
+    Parameters
+    ----------
+    store : ArrayStore or PathStore
+        The samples.
+    batch_size : int
+        The largest size of a batch.
+    generator : torch.Generator
+        Source of the order, on the CPU: the same on every device.
+    device : torch.device
+        Where indices and samples are wanted.
+    """
+
+    def __init__(self, store, batch_size, generator, device):
+        self.store = store
+        self.generator = generator
+        self.device = device
+        self.n_samples = len(store)
+        whole = math.ceil(self.n_samples / batch_size)
+        self.n_batches = max(1, min(whole, self.n_samples // 2))
+
+    def __len__(self):
+        return self.n_batches
+
+    def __iter__(self):
+        order = torch.randperm(self.n_samples, generator=self.generator, device="cpu")
+        return stream(self.store, order, self.n_batches, self.device)

@@ -1,0 +1,107 @@
+"""Where networks compute: devices, precision, memory formats."""
+
+import os
+import warnings
+from contextlib import nullcontext
+
+import torch
+
+
+def move(tensor, device):
+    """Return a tensor on a device, without waiting where nobody can look too early.
+
+    A copy to the CPU is waited for: it is read at once, also while it is under way.
+    """
+    return tensor.to(device, non_blocking=torch.device(device).type == "cuda")
+
+
+def resolve_device(device, fallback=False):
+    """Return the torch device that a parameter's value stands for.
+
+    Parameters
+    ----------
+    device : str or torch.device
+        "auto" (a GPU if there is one), "cpu", "cuda", "cuda:1", "mps", ...
+    fallback : bool, default=False
+        Whether to fall back to the CPU, where a model that was trained on another
+        machine is used.
+
+    Raises
+    ------
+    ValueError
+        If the machine has no such device; lists those it has.
+    """
+    available = ["cpu"]
+    if torch.cuda.is_available():
+        available += [f"cuda:{i}" for i in range(torch.cuda.device_count())]
+    if torch.backends.mps.is_available():
+        available += ["mps"]
+    if isinstance(device, str) and device == "auto":
+        return torch.device("cuda" if "cuda:0" in available else available[-1])
+    try:
+        resolved = torch.device(device)
+    except (RuntimeError, TypeError):
+        resolved = None
+    index = getattr(resolved, "index", None)
+    name = f"{resolved.type}:{index or 0}" if resolved else ""
+    if name in available or getattr(resolved, "type", "") in available:
+        return resolved
+    if fallback:
+        warnings.warn(
+            f"device={device!r} is not on this machine: the CPU is used.",
+            UserWarning,
+            stacklevel=3,
+        )
+        return torch.device("cpu")
+    raise ValueError(
+        f"device={device!r} is not valid: it must be 'auto' or one of {available}."
+    )
+
+
+def total_memory(device):
+    """Return how much memory a device has, in bytes, or None if it does not tell."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_properties(device).total_memory
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):
+        return None
+
+
+def full_precision(tensor):
+    """Return a context in which nothing is rounded to bfloat16.
+
+    Views and losses are computed in float32 where the networks are not: losses divide
+    by temperatures and sum over many pairs.
+    """
+    kind = tensor.device.type
+    if not torch.is_autocast_enabled(kind):
+        return nullcontext()
+    return torch.autocast(kind, enabled=False)
+
+
+def to_channels_last(batch):
+    """Return images in the memory format that convolutions are fastest in."""
+    if batch.ndim == 4:
+        return batch.contiguous(memory_format=torch.channels_last)
+    return batch
+
+
+def resolve_precision(precision, device):
+    """Return the dtype of autocast, or None for float32.
+
+    "auto" is bfloat16 on GPUs that compute in it, float32 elsewhere: on CPUs
+    bfloat16 was measured to be slower.
+    """
+    if precision == "auto":
+        if device.type != "cuda":
+            return None
+        # Older GPUs emulate bfloat16, slowly; those of AMD do not.
+        fast = torch.cuda.get_device_capability(device) >= (8, 0)
+        return torch.bfloat16 if fast or torch.version.hip else None
+    return torch.bfloat16 if precision == "bfloat16" else None
+
+
+def generator(seed, device="cpu"):
+    """Return a seeded generator on a device."""
+    return torch.Generator(device).manual_seed(int(seed))

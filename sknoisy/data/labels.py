@@ -1,0 +1,194 @@
+"""What y may be: any class labels that scikit-learn takes, checked and encoded."""
+
+import numpy as np
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import column_or_1d
+
+from sknoisy._compat import check_y
+
+
+def encode_labels(y, classes=None):
+    """Check class labels and turn them into integer codes.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_samples,)
+        Labels: integers, integral floats, booleans or strings.
+    classes : ndarray of shape (n_classes,), default=None
+        The classes to encode by; by default the sorted distinct labels.
+
+    Returns
+    -------
+    classes : ndarray of shape (n_classes,)
+        The classes, in the dtype of `y`.
+    codes : ndarray of shape (n_samples,), dtype int64
+        Position of each label in `classes`.
+
+    Raises
+    ------
+    ValueError
+        If labels are missing, continuous, one-hot or multilabel, of mixed types,
+        or not among `classes`.
+    """
+    y = _as_column(y)
+    _check_complete(y)
+    if y.dtype != object:
+        y = check_y(y, y_numeric=False)
+    _check_one_type(y)
+    check_classification_targets(y)
+    found, codes = np.unique(y, return_inverse=True)
+    if classes is None:
+        return found, codes.astype(np.int64)
+    classes = np.unique(np.asarray(classes))
+    position = np.searchsorted(classes, found).clip(max=len(classes) - 1)
+    strange = found[classes[position] != found]
+    if len(strange):
+        raise ValueError(
+            f"y holds labels that are not among the classes: {some(strange)}. The "
+            f"classes are {some(classes, 20)}."
+        )
+    return classes, position[codes].astype(np.int64)
+
+
+def some(labels, n=5):
+    """Return the first of some labels as text, and how many more there are."""
+    shown = ", ".join(map(repr, labels[:n].tolist()))
+    return shown if len(labels) <= n else f"{shown} and {len(labels) - n} more"
+
+
+def check_weights(sample_weight, n_samples):
+    """Check how far each label is trusted.
+
+    Parameters
+    ----------
+    sample_weight : array-like of shape (n_samples,) or None
+        Probabilities that labels are right; None: all are 1.
+    n_samples : int
+        Number of samples.
+
+    Returns
+    -------
+    weights : ndarray of shape (n_samples,), float32
+        The same.
+    """
+    if sample_weight is None:
+        return np.ones(n_samples, np.float32)
+    weights = np.asarray(sample_weight, dtype=np.float32)
+    if weights.shape != (n_samples,):
+        raise ValueError(
+            f"sample_weight of shape {weights.shape} is not valid: it must be of shape "
+            f"({n_samples},), one weight a sample."
+        )
+    wrong = ~((weights >= 0) & (weights <= 1))  # also NaN
+    if wrong.any():
+        at = wrong.argmax()
+        raise ValueError(
+            f"sample_weight holds {weights[at]} at index {at}: it must hold "
+            "probabilities, in [0, 1]."
+        )
+    return weights
+
+
+def check_class_weight(class_weight):
+    """Raise ``ValueError`` unless it is None, "balanced" or weights by label."""
+    if class_weight is None:
+        return
+    if isinstance(class_weight, str) and class_weight == "balanced":
+        return
+    if isinstance(class_weight, dict):
+        weights = np.asarray([*class_weight.values()])
+        is_real = weights.dtype.kind in "iuf"
+        if is_real and (weights > 0).all() and np.isfinite(weights).all():
+            return
+    raise ValueError(
+        f"class_weight={class_weight!r} is not valid: it must be None, 'balanced' or a "
+        "dict of labels and their weights, above 0."
+    )
+
+
+def class_weights(class_weight, classes, codes):
+    """Return the weight of each class, ndarray of float32, or None if all are equal.
+
+    Parameters
+    ----------
+    class_weight : dict, "balanced" or None
+        As scikit-learn has it; labels that a dict lacks have weight 1.
+    classes : ndarray of shape (n_classes,)
+        The classes.
+    codes : ndarray of shape (n_samples,), int64
+        Position of each label in `classes`; a class may have none.
+    """
+    if class_weight is None:
+        return None
+    if isinstance(class_weight, dict):
+        labels = classes.tolist()
+        strange = [label for label in class_weight if label not in labels]
+        # A subset of the data may lack a class; but a label may be mistyped, too.
+        if strange and any(label not in class_weight for label in labels):
+            raise ValueError(
+                f"class_weight={class_weight!r} is not valid: {strange} are not among "
+                f"the classes {labels}."
+            )
+        weights = [class_weight.get(label, 1.0) for label in labels]
+        return np.array(weights, dtype=np.float32)
+    counts = np.bincount(codes, minlength=len(classes))
+    return (len(codes) / (len(classes) * counts.clip(min=1))).astype(np.float32)
+
+
+def check_several(classes):
+    """Raise ``ValueError`` if there is one class only, or none."""
+    if len(classes) < 2:
+        one = f"one class, {classes.tolist()[0]!r}" if len(classes) else "0 samples"
+        raise ValueError(f"y holds only {one}: at least 2 classes are needed.")
+
+
+def check_given(estimator, y):
+    """Raise ``ValueError`` if there is no y, in scikit-learn's words."""
+    if y is None:
+        raise ValueError(
+            f"{type(estimator).__name__} requires y to be passed, but the target y is "
+            "None."
+        )
+
+
+def _as_column(y):
+    given, y = y, y.detach().cpu().numpy() if hasattr(y, "detach") else np.asarray(y)
+    if y.dtype.kind in "US" and isinstance(given, (list, tuple)):
+        # NumPy makes strings of numbers, None and NaN that stand among strings.
+        if not all(isinstance(value, (str, bytes)) for value in given):
+            y = np.asarray(given, dtype=object)
+    if y.ndim == 2 and y.shape[1] > 1:
+        binary = y.dtype.kind in "biuf" and np.isin(y, (0, 1)).all()
+        one_hot = binary and (y.sum(axis=1) == 1).all()
+        hint = " It looks one-hot: pass y.argmax(axis=1)." if one_hot else ""
+        raise ValueError(
+            f"y of shape {y.shape} is not valid: it must be of shape (n_samples,), "
+            f"with one label a sample; multilabel targets are not supported.{hint}"
+        )
+    return column_or_1d(y, warn=True)
+
+
+def _check_complete(y):
+    if y.dtype == object:
+        missing = np.array([v is None or (v == v) is not True for v in y], dtype=bool)
+    elif y.dtype.kind == "f":
+        missing = np.isnan(y)
+    else:
+        return
+    if missing.any():
+        raise ValueError(
+            f"y holds {missing.sum()} missing labels (NaN or None), the first at "
+            f"index {missing.argmax()}: every sample needs a label, right or wrong. "
+            "Input y contains NaN."
+        )
+
+
+def _check_one_type(y):
+    if y.dtype != object:
+        return
+    kinds = {"str" if isinstance(v, str) else "number" for v in y}
+    if len(kinds) > 1:
+        raise ValueError(
+            "y mixes strings and numbers: its labels must be of one type, "
+            "for example y.astype(str)."
+        )

@@ -1,0 +1,25 @@
+"""Which labels are wrong: the methods that judge them, and their estimator."""
+
+from sknoisy.detection.detector import LabelErrorDetector
+from sknoisy.detection.methods import (
+    DETECTION_METHODS,
+    AreaUnderMargin,
+    ConfidentLearning,
+    DetectionMethod,
+    KNNAgreement,
+    LossGMM,
+    NormalizedMargin,
+    SelfConfidence,
+)
+
+__all__ = [
+    "DETECTION_METHODS",
+    "AreaUnderMargin",
+    "ConfidentLearning",
+    "DetectionMethod",
+    "KNNAgreement",
+    "LabelErrorDetector",
+    "LossGMM",
+    "NormalizedMargin",
+    "SelfConfidence",
+]

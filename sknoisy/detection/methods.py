@@ -1,0 +1,206 @@
+"""The methods by which labels are judged, as objects with parameters."""
+
+from sknoisy.parameters import Method, check_choice, check_integer, check_real
+from sknoisy.scores.confident import PRUNE_RULES, find_label_errors
+from sknoisy.scores.mixture import gmm_clean_probability
+from sknoisy.scores.quality import normalized_margin, self_confidence
+
+QUALITIES = {
+    "normalized_margin": normalized_margin,
+    "self_confidence": self_confidence,
+}
+
+
+class DetectionMethod(Method):
+    """Base class of what judges labels.
+
+    A method's ``needs`` is what it works on: "probabilities", "margins", "losses" or
+    "features". Of an :class:`~sknoisy.evidence.Evidence`, ``judge`` returns which
+    labels are wrong, ndarray of bool of shape (n_samples,), and their quality, floats
+    in [0, 1] of the same shape; low is bad.
+    """
+
+    needs = "probabilities"
+
+    def judge(self, evidence):
+        """Return which labels are wrong, and the quality of all."""
+        raise NotImplementedError
+
+
+class ConfidentLearning(DetectionMethod):
+    """Confident learning: prune what the confident joint counts as another class.
+
+    Parameters
+    ----------
+    prune : str, default="prune_by_noise_rate"
+        "prune_by_noise_rate", "prune_by_class", "both" or "confident_learning"; see
+        :func:`sknoisy.scores.find_label_errors`.
+    quality : {"self_confidence", "normalized_margin"}, default="self_confidence"
+        What samples are ranked by.
+
+    References
+    ----------
+    Northcutt, Jiang and Chuang, Confident Learning: Estimating Uncertainty in Dataset
+    Labels, JAIR 2021.
+
+    Examples
+    --------
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from sknoisy import LabelErrorDetector
+    >>> from sknoisy.detection.methods import ConfidentLearning
+    >>> method = ConfidentLearning(prune="both")
+    >>> LabelErrorDetector(LogisticRegression(), method=method)
+    LabelErrorDetector(estimator=LogisticRegression(),
+                       method=ConfidentLearning(prune='both'))
+    """
+
+    def __init__(self, prune="prune_by_noise_rate", quality="self_confidence"):
+        self.prune = prune
+        self.quality = quality
+
+    def check(self):
+        """Raise ``ValueError`` if a parameter is not among its choices."""
+        check_choice("prune", self.prune, [*PRUNE_RULES, "confident_learning"])
+        check_choice("quality", self.quality, list(QUALITIES))
+
+    def judge(self, evidence):
+        """Return which labels are wrong, and the quality of all."""
+        errors = find_label_errors(*evidence.labels, rule=self.prune)
+        return errors, QUALITIES[self.quality](*evidence.labels)
+
+
+class SelfConfidence(DetectionMethod):
+    """The labels of lowest probability, as many as are confidently another class.
+
+    References
+    ----------
+    Kuan and Mueller, Model-agnostic Label Quality Scoring to Detect Real-World Label
+    Errors, 2022.
+    """
+
+    def judge(self, evidence):
+        """Return which labels are wrong, and the quality of all."""
+        errors = find_label_errors(*evidence.labels, rule="low_self_confidence")
+        return errors, self_confidence(*evidence.labels)
+
+
+class NormalizedMargin(DetectionMethod):
+    """The labels of lowest margin, as many as are confidently another class.
+
+    References
+    ----------
+    Kuan and Mueller, Model-agnostic Label Quality Scoring to Detect Real-World Label
+    Errors, 2022.
+    """
+
+    def judge(self, evidence):
+        """Return which labels are wrong, and the quality of all."""
+        errors = find_label_errors(*evidence.labels, rule="low_normalized_margin")
+        return errors, normalized_margin(*evidence.labels)
+
+
+class AreaUnderMargin(DetectionMethod):
+    """The labels of low margin, averaged over the epochs of a training.
+
+    Parameters
+    ----------
+    threshold : float, default=0.0
+        Labels of a lower mean margin are wrong, in [-1, 1]. At 0, another class was
+        more probable than the label, on average.
+
+    Notes
+    -----
+    Pleiss et al. take margins of logits, and find the threshold by training on samples
+    that are given a class of their own, twice; these are margins of probabilities,
+    which one training leaves behind.
+
+    References
+    ----------
+    Pleiss et al., Identifying Mislabeled Data using the Area Under the Margin Ranking,
+    NeurIPS 2020.
+    """
+
+    needs = "margins"
+
+    def __init__(self, threshold=0.0):
+        self.threshold = threshold
+
+    def check(self):
+        """Raise ``ValueError`` if a parameter is out of its range."""
+        check_real("threshold", self.threshold, "[-1, 1]")
+
+    def judge(self, evidence):
+        """Return which labels are wrong, and the quality of all."""
+        return evidence.margins < (1 + self.threshold) / 2, evidence.margins
+
+
+class LossGMM(DetectionMethod):
+    """The labels whose loss belongs to the worse of two Gaussians.
+
+    Parameters
+    ----------
+    threshold : float, default=0.5
+        Labels whose posterior of being right is lower are wrong, in (0, 1).
+    max_iter : int, default=10
+        Steps of expectation maximisation, at most.
+
+    References
+    ----------
+    Li, Socher and Hoi, DivideMix: Learning with Noisy Labels as Semi-supervised
+    Learning, ICLR 2020.
+    """
+
+    needs = "losses"
+
+    def __init__(self, threshold=0.5, max_iter=10):
+        self.threshold = threshold
+        self.max_iter = max_iter
+
+    def check(self):
+        """Raise ``ValueError`` if a parameter is out of its range."""
+        check_real("threshold", self.threshold, "(0, 1)")
+        check_integer("max_iter", self.max_iter)
+
+    def judge(self, evidence):
+        """Return which labels are wrong, and the quality of all."""
+        quality = gmm_clean_probability(evidence.losses, self.max_iter)
+        return quality < self.threshold, quality
+
+
+class KNNAgreement(DetectionMethod):
+    """The labels that the nearest neighbours in feature space outvote.
+
+    Parameters
+    ----------
+    n_neighbors : int, default=10
+        Number of neighbours, which are found by their angle.
+
+    References
+    ----------
+    Zhu, Dong and Liu, Detecting Corrupted Labels Without Training a Model to Predict,
+    ICML 2022.
+    """
+
+    needs = "features"
+
+    def __init__(self, n_neighbors=10):
+        self.n_neighbors = n_neighbors
+
+    def check(self):
+        """Raise ``ValueError`` if a parameter is out of its range."""
+        check_integer("n_neighbors", self.n_neighbors)
+
+    def judge(self, evidence):
+        """Return which labels are wrong, and the quality of all."""
+        errors = find_label_errors(*evidence.labels, rule="predicted_neq_given")
+        return errors, self_confidence(*evidence.labels)
+
+
+DETECTION_METHODS = {
+    "area_under_margin": AreaUnderMargin,
+    "confident_learning": ConfidentLearning,
+    "knn_agreement": KNNAgreement,
+    "loss_gmm": LossGMM,
+    "normalized_margin": NormalizedMargin,
+    "self_confidence": SelfConfidence,
+}

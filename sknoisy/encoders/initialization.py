@@ -1,0 +1,106 @@
+"""Modules that are built and initialised without a global random number.
+
+Networks of this package are built without drawing a random number and then initialised
+from an explicit generator, so that fits in parallel threads do not disturb each other.
+"""
+
+import math
+import threading
+from contextlib import contextmanager
+
+import torch
+from torch import nn
+
+
+def build(factory, *args, generator=None):
+    """Build a module without random numbers, then initialise it from a generator.
+
+    For what this package makes of layers that :func:`initialize` knows.
+    """
+    with torch.device("meta"):
+        module = factory(*args)
+    initialize(module.to_empty(device="cpu"), generator)
+    return module
+
+
+def build_heads(method, *args, generator=None):
+    """Build the networks that are trained beside an encoder.
+
+    Parameters
+    ----------
+    method : SelfSupervised or Regularizer
+        Its ``build`` gets `args`. What a user wrote may hold any layers, which
+        initialise themselves.
+    generator : torch.Generator, default=None
+        Source of randomness.
+
+    Returns
+    -------
+    heads : torch.nn.ModuleDict
+        On the CPU.
+    """
+
+    def factory():
+        return nn.ModuleDict(method.build(*args))
+
+    if type(method).__module__.partition(".")[0] == "sknoisy":
+        return build(factory, generator=generator)
+    with seeded(generator):
+        return factory().to("cpu")
+
+
+@torch.no_grad()
+def initialize(module, generator=None):
+    """Initialise convolutions, linear layers and normalisations in place.
+
+    Convolutions by He et al. (normal, fan out), linear layers by PyTorch's default
+    (uniform in 1 over the root of the fan in), normalisations to 1 and 0.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        A network of these layers.
+    generator : torch.Generator, default=None
+        Source of randomness.
+    """
+    for layer in module.modules():
+        if isinstance(layer, nn.Conv2d):
+            nn.init.kaiming_normal_(
+                layer.weight, mode="fan_out", nonlinearity="relu", generator=generator
+            )
+            if layer.bias is not None:
+                layer.bias.zero_()
+        elif isinstance(layer, nn.Linear):
+            bound = 1 / math.sqrt(layer.in_features)
+            layer.weight.uniform_(-bound, bound, generator=generator)
+            if layer.bias is not None:
+                layer.bias.uniform_(-bound, bound, generator=generator)
+        elif isinstance(layer, (nn.BatchNorm1d, nn.BatchNorm2d)):
+            layer.reset_running_stats()
+            if layer.affine:
+                layer.weight.fill_(1)
+                layer.bias.zero_()
+
+
+_GLOBAL_GENERATOR = threading.Lock()
+
+
+@contextmanager
+def seeded(generator):
+    """Let code that draws from PyTorch's global generator draw reproducibly.
+
+    For modules that are not ours: their constructors know no other generator. It is
+    that of the CPU, where they are built. Its state is put back; a lock keeps two such
+    constructions apart.
+    """
+    seed = 0
+    if generator is not None:
+        seed = torch.randint(2**62, (), generator=generator, device="cpu").item()
+    with _GLOBAL_GENERATOR:
+        state = torch.random.get_rng_state()
+        torch.random.default_generator.manual_seed(seed)
+        try:
+            with torch.device("cpu"):  # whatever the default device is
+                yield
+        finally:
+            torch.random.set_rng_state(state)

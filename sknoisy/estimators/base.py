@@ -1,0 +1,211 @@
+"""What the estimators share: parameters of training, inputs, and pickling."""
+
+import math
+import os
+import warnings
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_array, validate_data
+from skorch.callbacks import Callback
+
+from sknoisy import _version
+from sknoisy._compat import CallbackSupportMixin
+from sknoisy.data.devices import resolve_device, resolve_precision, total_memory
+from sknoisy.data.inputs import as_inputs, check_image_size, check_unused, is_paths
+from sknoisy.data.spec import InputSpec
+from sknoisy.encoders.blueprint import Blueprint
+from sknoisy.encoders.features import LazyFeatures
+from sknoisy.encoders.named import check_encoder
+from sknoisy.parameters import NamedMethods, check_choice, check_integer, check_real
+from sknoisy.training.nets import Settings
+from sknoisy.training.optim import OPTIMIZERS, SCHEDULES
+from sknoisy.training.progress import unnamed
+
+AUTO_BATCH = {"ssl": 256, "classifier": 128}
+
+
+class TorchEstimator(NamedMethods, CallbackSupportMixin, BaseEstimator):
+    """Base class: parameters are scikit-learn's, the training is a private net."""
+
+    _ephemeral = ()  # attributes that are not pickled
+    _min_samples = 1
+
+    def _check_parameters(self):
+        """Check what all estimators have; before any array or device is touched."""
+        check_integer("max_epochs", self.max_epochs)
+        check_integer("batch_size", self.batch_size, low=2, other="auto")
+        check_real("lr", self.lr, "(0, inf)")
+        check_real("momentum", self.momentum, "[0, 1)")
+        check_real("weight_decay", self.weight_decay, "[0, inf)")
+        check_choice("optimizer", self.optimizer, list(OPTIMIZERS))
+        check_choice("schedule", self.schedule, list(SCHEDULES))
+        check_choice("channels", self.channels, ["auto", "first", "last"])
+        check_choice("precision", self.precision, ["auto", "float32", "bfloat16"])
+        check_choice("verbose", self.verbose, [None, True, False])
+        check_choice("compile", self.compile, [True, False])
+        _check_callbacks(self.callbacks)
+        if self.image_size is not None:
+            check_image_size(self.image_size)
+        resolve_device(self.device)
+
+    def _read(self, X, reset):
+        """Check X; return raw inputs, and the encoder of lazy features or None."""
+        trained = X.encoder if isinstance(X, LazyFeatures) else None
+        inputs = as_inputs(X if trained is None else X.inputs)
+        min_samples = self._min_samples if reset else 1
+        if is_paths(inputs) or isinstance(inputs, torch.Tensor):
+            # What scikit-learn cannot check: files, and tensors on a GPU, which stay.
+            _check_samples(inputs, min_samples)
+            if reset and inputs.ndim > 1:
+                self.n_features_in_ = inputs.shape[1]
+            return inputs, trained
+        settings = {"dtype": "numeric", "allow_nd": True}
+        settings["ensure_min_samples"] = min_samples
+        try:
+            if not reset and self._known_spec().kind == "image":
+                # Images have no features to count; their spec compares all axes.
+                checked = check_array(inputs, **settings, estimator=self)
+            else:
+                checked = validate_data(self, inputs, reset=reset, **settings)
+        except ValueError as error:
+            hint = self._features_hint(inputs) if not reset else ""
+            if not hint:
+                raise
+            raise ValueError(f"{error} {hint}") from error
+        # scikit-learn returns a memmap as an array, which would not be streamed.
+        as_it_was = isinstance(inputs, np.memmap) and inputs.dtype == checked.dtype
+        return inputs if as_it_was else checked, trained
+
+    def _features_hint(self, X):
+        return ""
+
+    def _known_spec(self):
+        """Return the spec of the samples that this was fitted on."""
+        raise NotImplementedError
+
+    def _blueprint(self, inputs, trained):
+        """Return the blueprint of the encoder, from lazy features or parameters."""
+        _check_weights_file(self.weights)
+        if trained is None:
+            spec = InputSpec.learn(inputs, self.channels, self.image_size)
+            encoder = check_encoder(self.encoder, spec)
+            return Blueprint(encoder, spec, self.weights)
+        encoder = trained.blueprint.encoder
+        if self.encoder != "auto" and self.encoder != encoder:
+            raise ValueError(
+                f"encoder={self.encoder!r} is not valid: X holds lazy features of the "
+                f"encoder {str(trained.blueprint)!r}, which this estimator trains on. "
+                'Pass encoder="auto", or give that encoder to the pre-trainer.'
+            )
+        given, size = self.image_size, trained.blueprint.spec.shape[1:]
+        check_unused(inputs, given)
+        if given is not None and check_image_size(given) != size:
+            raise ValueError(
+                f"image_size={given!r} is not valid: X holds lazy features "
+                f"of images that are read at {size}. Pass image_size to the "
+                "pre-trainer, and None or the same to this estimator."
+            )
+        if self.weights is not None:
+            raise ValueError(
+                f"weights={self.weights!r} is not valid: X holds lazy features, whose "
+                "encoder has weights. Pass weights to the pre-trainer."
+            )
+        return trained.blueprint
+
+    def _settings(self, n_samples, spec, kind, lr_warmup=0.0):
+        device = resolve_device(self.device)
+        batch_size = self.batch_size
+        if batch_size == "auto":
+            batch_size = min(AUTO_BATCH[kind], n_samples)
+        elif batch_size > n_samples:
+            warnings.warn(
+                f"batch_size={batch_size} is more than the {n_samples} samples and is "
+                f"clipped to {n_samples}.",
+                UserWarning,
+                stacklevel=4,
+            )
+            batch_size = n_samples
+        _check_memory(spec, batch_size, device)
+        return Settings(
+            max_epochs=self.max_epochs,
+            batch_size=batch_size,
+            lr=self.lr,
+            momentum=self.momentum,
+            weight_decay=self.weight_decay,
+            optimizer=self.optimizer,
+            schedule=self.schedule,
+            lr_warmup=lr_warmup,
+            device=device,
+            precision=resolve_precision(self.precision, device),
+            callbacks=tuple(self.callbacks or ()),
+        )
+
+    def _seeds(self, n):
+        return check_random_state(self.random_state).randint(2**31 - 1, size=n).tolist()
+
+    def __getstate__(self):
+        state = super().__getstate__()
+        state = {k: v for k, v in state.items() if k not in self._ephemeral}
+        return state | {"_sknoisy_version": _version.__version__}
+
+    def __setstate__(self, state):
+        state = dict(state)
+        saved = state.pop("_sknoisy_version", None)
+        if saved != _version.__version__:
+            warnings.warn(
+                f"this {type(self).__name__} was saved by sknoisy {saved} and is "
+                f"loaded by {_version.__version__}: its predictions may differ.",
+                UserWarning,
+                stacklevel=2,
+            )
+        super().__setstate__(state)
+
+
+def _check_callbacks(callbacks):
+    if callbacks is None:
+        return
+    if isinstance(callbacks, (list, tuple)):
+        if all(isinstance(callback, Callback) for callback in unnamed(callbacks)):
+            return
+    raise ValueError(
+        f"callbacks={callbacks!r} is not valid: it must be a list of instances of "
+        "skorch's callbacks, such as [Checkpoint('folder')], or None."
+    )
+
+
+def _check_weights_file(weights):
+    if weights is None or isinstance(weights, str) and weights == "imagenet":
+        return
+    if isinstance(weights, (str, os.PathLike)) and os.path.isfile(weights):
+        return
+    raise ValueError(
+        f"weights={weights!r} is not valid: it must be 'imagenet', the path of a file "
+        "that exists, or None."
+    )
+
+
+def _check_samples(X, min_samples):
+    """Check paths and tensors as scikit-learn checks arrays."""
+    if len(X) < min_samples:
+        raise ValueError(
+            f"Found array with {len(X)} sample(s) (shape={tuple(X.shape)}) while a "
+            f"minimum of {min_samples} is required."
+        )
+    if isinstance(X, torch.Tensor) and (X.is_complex() or not X.isfinite().all()):
+        raise ValueError("Input X contains NaN, infinity or complex values.")
+
+
+def _check_memory(spec, batch_size, device):
+    """Refuse images of which one batch cannot fit, with the estimate."""
+    needed = 16 * 4 * batch_size * math.prod(spec.shape)  # bytes; 16 maps of its size
+    total = total_memory(device)
+    if total is not None and needed > total:
+        raise ValueError(
+            f"batch_size={batch_size} of samples of shape {spec.shape} needs about "
+            f"{needed / 2**30:.0f} GiB of memory, more than the {total / 2**30:.0f} "
+            f"GiB of the device {str(device)!r}. Pass a smaller batch_size, or smaller "
+            "images."
+        )

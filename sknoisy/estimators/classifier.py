@@ -1,0 +1,223 @@
+"""NoisyRobustClassifier: trains a network on labels that are partly wrong."""
+
+from sknoisy.data.labels import check_class_weight, class_weights
+from sknoisy.estimators.base_classifier import TorchClassifier
+from sknoisy.losses import LOSSES, Loss
+from sknoisy.parameters import resolve
+from sknoisy.regularizers import REGULARIZERS, Regularizer
+from sknoisy.training.phases import ClassifierTraining
+
+
+class NoisyRobustClassifier(TorchClassifier):
+    """Train a network on noisy labels with a robust loss.
+
+    Given lazy features of :class:`SSLPretrainer`, it fine-tunes the encoder that they
+    carry: first the head alone, with the encoder frozen, then all of it. Given
+    anything else, it trains an encoder from scratch.
+
+    Parameters
+    ----------
+    loss : str or Loss, default="elr"
+        The loss: a key of ``sknoisy.losses.LOSSES``, such as "ce", "elr" or "nfl_rce";
+        ``loss__lam`` and the like reach its parameters.
+    encoder : str or callable, default="auto"
+        "auto": the encoder of the lazy features, else "mlp" for vectors and "convnet"
+        for images. See :class:`SSLPretrainer` for the other values.
+    weights : str, default=None
+        "imagenet" or the path of a state dict: initial weights of a torchvision
+        model, which then counts as pre-trained.
+    head : {"linear", "mlp"}, default="linear"
+        What turns features into logits; "mlp" has one normalised hidden layer.
+    freeze_encoder : bool, default=False
+        Train the head only, on features that are computed once, without views.
+    views : "auto", "none" or Views, default="auto"
+        Random views of the training samples; see
+        :func:`sknoisy.views.resolve_views`.
+    regularizers : list of str or Regularizer, default=None
+        Losses of the features that are added to that of the labels while all of the
+        network is trained: "clustering", "restoration" or objects, see
+        ``sknoisy.regularizers``.
+    class_weight : dict, "balanced" or None, default=None
+        Weights of the losses, by the label; "balanced": inversely by how often a label
+        is given. A batch's loss is their weighted mean. Where most labels of a rare
+        class are wrong, weighting it weights these.
+    max_epochs : int, default=100
+        Epochs in which all of the network is trained.
+    warmup_epochs : int or "auto", default="auto"
+        Epochs before, in which the head alone is trained on the frozen encoder's
+        features. "auto": a tenth of `max_epochs`, at least one, with a pre-trained
+        encoder, and none from scratch.
+    batch_size : int or "auto", default="auto"
+        Largest number of samples in a batch; "auto" is 128, or all of fewer.
+    lr : float, default=0.02
+        Peak learning rate.
+    momentum : float, default=0.9
+        Momentum.
+    weight_decay : float, default=1e-3
+        Weight decay.
+    optimizer : {"sgd", "lars", "adamw"}, default="sgd"
+        Optimiser.
+    schedule : {"cosine", "constant", "steps"}, default="cosine"
+        Learning rate over the epochs; "steps": a tenth from half of them, a hundredth
+        from three quarters.
+    image_size : int or (int, int), default=None
+        Height and width that image files are brought to; needed where X holds paths.
+    channels : {"auto", "first", "last"}, default="auto"
+        Where 4-D images keep their channels.
+    device : str, default="auto"
+        "auto" (a GPU if there is one), "cpu", "cuda", "cuda:1", "mps".
+    precision : {"auto", "float32", "bfloat16"}, default="auto"
+        "auto" is bfloat16 on GPUs that have it.
+    compile : bool, default=False
+        Whether to compile the network, which pays for itself on long fits; training
+        with regularisers is not compiled.
+    callbacks : list of skorch callbacks, default=None
+        Called while all of the network is trained, not in the warm-up.
+    verbose : bool, default=None
+        True: a progress bar. None: a bar for long fits, in a terminal or a notebook,
+        but not within a search.
+    random_state : int, RandomState or None, default=None
+        Source of all randomness. An int gives the same result on the same CPU.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The classes, in the dtype of y.
+    encoder_ : TrainedEncoder
+        The encoder as it was trained here: ``encoder_.transform(X)`` returns features
+        of arrays or paths.
+    label_quality_ : ndarray of shape (n_samples,)
+        For each training sample, how well its label agrees with what the network
+        learned, in [0, 1]; low is bad. It is (1 + m) / 2 with m the mean over the
+        epochs of the margin: the label's probability minus the largest other one.
+    training_loss_ : ndarray of shape (n_samples,)
+        For each training sample, the mean over the epochs of its cross-entropy.
+    loss_state_ : dict of str to ndarray
+        What the loss keeps for each training sample, such as the targets of ELR.
+    history_ : list of dict
+        For each epoch "epoch", "phase" ("head" where the head alone is trained, "all",
+        or "anew" where a loss trains a second time), "train_loss", "lr" (at its end)
+        and "dur" (seconds).
+    n_features_in_ : int
+        Length of axis 1 of the samples.
+
+    See Also
+    --------
+    SSLPretrainer : Pre-trains the encoder.
+
+    Notes
+    -----
+    Warm-up and fine-tuning follow Ciortan, Dupuis and Peel (2021), section 4. Their
+    head is "mlp"; their warm-up passes images through the frozen encoder in every
+    epoch, this one computes its features once.
+
+    References
+    ----------
+    Ciortan, Dupuis and Peel, A Framework using Contrastive Learning for
+    Classification with Noisy Labels, 2021. `label_quality_`: Pleiss et al.,
+    Identifying Mislabeled Data using the Area Under the Margin Ranking, NeurIPS 2020,
+    there on logits.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sknoisy import NoisyRobustClassifier
+    >>> X, y = load_iris(return_X_y=True)
+    >>> clf = NoisyRobustClassifier(max_epochs=30, random_state=0).fit(X, y)
+    >>> clf.score(X, y) > 0.9
+    True
+    """
+
+    _registries = {"loss": LOSSES}
+
+    def __init__(
+        self,
+        loss="elr",
+        encoder="auto",
+        weights=None,
+        head="linear",
+        freeze_encoder=False,
+        views="auto",
+        regularizers=None,
+        class_weight=None,
+        max_epochs=100,
+        warmup_epochs="auto",
+        batch_size="auto",
+        lr=0.02,
+        momentum=0.9,
+        weight_decay=1e-3,
+        optimizer="sgd",
+        schedule="cosine",
+        image_size=None,
+        channels="auto",
+        device="auto",
+        precision="auto",
+        compile=False,
+        callbacks=None,
+        verbose=None,
+        random_state=None,
+    ):
+        self.loss = loss
+        self.encoder = encoder
+        self.weights = weights
+        self.head = head
+        self.freeze_encoder = freeze_encoder
+        self.views = views
+        self.regularizers = regularizers
+        self.class_weight = class_weight
+        self.max_epochs = max_epochs
+        self.warmup_epochs = warmup_epochs
+        self.batch_size = batch_size
+        self.lr = lr
+        self.momentum = momentum
+        self.weight_decay = weight_decay
+        self.optimizer = optimizer
+        self.schedule = schedule
+        self.image_size = image_size
+        self.channels = channels
+        self.device = device
+        self.precision = precision
+        self.compile = compile
+        self.callbacks = callbacks
+        self.verbose = verbose
+        self.random_state = random_state
+
+    def _check_parameters(self):
+        super()._check_parameters()
+        resolve("loss", self.loss, LOSSES, Loss)
+        check_class_weight(self.class_weight)
+        if self._regularizers() and self.freeze_encoder:
+            raise ValueError(
+                f"regularizers={self.regularizers!r} is not valid with "
+                "freeze_encoder=True: they train the encoder."
+            )
+
+    def _regularizers(self):
+        given = self.regularizers
+        if given is not None and not isinstance(given, (list, tuple)):
+            raise ValueError(
+                f"regularizers={given!r} is not valid: it must be None or a list of "
+                f"names, of {sorted(REGULARIZERS)}, or of instances of Regularizer."
+            )
+        return [
+            resolve("regularizers", value, REGULARIZERS, Regularizer)
+            for value in given or ()
+        ]
+
+    def _class_weights(self, classes, codes):
+        return class_weights(self.class_weight, classes, codes)
+
+    def _make_training(self, network, architecture, settings, views, **kwargs):
+        warmup = self.warmup_epochs
+        if warmup == "auto":
+            warmup = max(1, self.max_epochs // 10) if architecture.pretrained else 0
+        return ClassifierTraining(
+            network,
+            resolve("loss", self.loss, LOSSES, Loss),
+            views,
+            settings,
+            warmup_epochs=0 if self.freeze_encoder else warmup,
+            freeze=self.freeze_encoder,
+            regularizers=self._regularizers(),
+            **kwargs,
+        )

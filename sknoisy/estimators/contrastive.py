@@ -1,0 +1,308 @@
+"""ContrastiveFineTuner: pseudo-labels, trusted by their losses, shape the encoder."""
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
+from sklearn.pipeline import Pipeline
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_consistent_length, check_is_fitted
+
+from sknoisy.data.labels import check_given, check_several, encode_labels
+from sknoisy.encoders.features import LazyFeatures
+from sknoisy.estimators.base import TorchEstimator
+from sknoisy.estimators.classifier import NoisyRobustClassifier
+from sknoisy.estimators.pipelines import split_pipeline
+from sknoisy.estimators.pretrainer import SSLPretrainer
+from sknoisy.parameters import check_choice, seed_parts
+from sknoisy.scores import gmm_clean_probability
+from sknoisy.scores.probabilities import losses_of
+
+
+class ContrastiveFineTuner(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
+    """Train a classifier, then the encoder on its predictions, then a new head.
+
+    A classifier is trained on the given labels. Its predictions of the training set,
+    the pseudo-labels, take their place. A mixture of two Gaussians on the losses says
+    how probably each is right, and with these weights the encoder is trained further,
+    by supervised contrastive learning. On it, a new classifier is trained on the
+    pseudo-labels.
+
+    Parameters
+    ----------
+    estimator : estimator instance, default=None
+        A classifier with ``predict_proba``, or a Pipeline that ends in one, whose
+        other steps, such as an :class:`SSLPretrainer`, are fitted once. It is cloned.
+        None: ``NoisyRobustClassifier()``.
+    contrastive : SSLPretrainer, default=None
+        What trains the encoder further; its method learns from labels. It goes on
+        from the encoder of lazy features; given anything else it trains one from
+        scratch: if its `encoder` is "auto", the classifier's, with its `weights`. It
+        is cloned. None: ``SSLPretrainer("supcon")``.
+    final_estimator : classifier, default=None
+        What is trained in the end. It is cloned; `encoder` and `weights`, where it has
+        them, give way to the encoder that it fine-tunes. None: like the first
+        classifier.
+    final_labels : {"pseudo", "given"}, default="pseudo"
+        What it is trained on. "given" is for a loss that resists wrong labels itself.
+    loss_of : {"prediction", "label"}, default="prediction"
+        Whose cross-entropy the mixture is fitted to: the pseudo-label's, or the given
+        label's. In both cases a small loss means a pseudo-label that is trusted.
+    random_state : int, RandomState or None, default=None
+        Seeds the parts, and the parts of these, that have no `random_state` of their
+        own.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The classes, in the dtype of y.
+    pseudo_labels_ : ndarray of shape (n_samples,)
+        The first classifier's predictions of the training set, in the dtype of y.
+    losses_ : ndarray of shape (n_samples,), float64
+        Cross-entropy of each sample after the first classifier's training, in nats.
+    clean_proba_ : ndarray of shape (n_samples,), float64
+        How probably each pseudo-label is right: what the encoder's training weighs
+        them by.
+    encoder_ : TrainedEncoder
+        The encoder after its contrastive training; the classifier's copy of it was
+        trained further.
+    estimator_ : Pipeline
+        What predicts: the fitted steps before the first classifier, the contrastive
+        pre-trainer ("contrastive"), and the last classifier ("classifier").
+    n_features_in_ : int
+        Length of axis 1 of X, where the first step knows it.
+
+    See Also
+    --------
+    sknoisy.recipes.contrastive_framework : The paper's whole pipeline.
+    PseudoLabelRefiner : Mends labels while a classifier trains.
+
+    Notes
+    -----
+    This is the fine-tuning phase of the paper, figure 2b. What it leaves open, and what
+    was chosen:
+
+    - The labels of the last classifier. "The fine-tuning phase uses [pseudo-labels] as
+      a new ground truth", "in all underlying steps (b1-b3)": the pseudo-labels of all
+      samples, without weights. For the given ones instead there is `final_labels`.
+    - The loss that the mixture is fitted to. By the same sentence it is the
+      pseudo-label's; methods that the paper builds on take the given label's, for
+      which there is `loss_of`. It is measured once, without augmentation, when the
+      first classifier is trained.
+    - Where the encoder goes on from. From the self-supervised one, which no label has
+      touched, not from the classifier's, which may have memorised wrong ones.
+    - Epochs and learning rates of all parts.
+
+    In the form of :class:`SupCon` that is the default, the mean over positives is taken
+    of logarithms, not inside of one as in the paper's equation 8. The default mixture's
+    settings are DivideMix's, which the paper cites.
+
+    On 10,000 images of CIFAR-10 with a small network, three seeds, this phase gained
+    1.8 points over cross-entropy alone at 60% symmetric and at 40% instance-dependent
+    noise, and nothing over ELR (-0.0 and -1.2), but with ``final_labels="given"`` about
+    1 over ELR, too. The paper reports a gain "in over 65% of cases on CIFAR10".
+
+    References
+    ----------
+    Ciortan, Dupuis and Peel, A Framework using Contrastive Learning for Classification
+    with Noisy Labels, 2021, section 4.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sknoisy import ContrastiveFineTuner, NoisyRobustClassifier, SSLPretrainer
+    >>> X, y = load_iris(return_X_y=True)
+    >>> tuner = ContrastiveFineTuner(
+    ...     NoisyRobustClassifier(max_epochs=20),
+    ...     SSLPretrainer("supcon", max_epochs=3),
+    ...     random_state=0,
+    ... ).fit(X, y)
+    >>> tuner.clean_proba_.shape
+    (150,)
+    >>> tuner.score(X, y) > 0.9
+    True
+    """
+
+    def __init__(
+        self,
+        estimator=None,
+        contrastive=None,
+        final_estimator=None,
+        final_labels="pseudo",
+        loss_of="prediction",
+        random_state=None,
+    ):
+        self.estimator = estimator
+        self.contrastive = contrastive
+        self.final_estimator = final_estimator
+        self.final_labels = final_labels
+        self.loss_of = loss_of
+        self.random_state = random_state
+
+    def fit(self, X, y):
+        """Train the first classifier, the encoder, and the last classifier.
+
+        Parameters
+        ----------
+        X : array-like, tensor, array of paths or LazyFeatures
+            What the estimator takes.
+        y : array-like of shape (n_samples,)
+            Labels, some of them wrong. They are never written to.
+
+        Returns
+        -------
+        self : ContrastiveFineTuner
+            This estimator.
+
+        Raises
+        ------
+        ValueError
+            If y or a parameter is not valid, before training starts; or if the first
+            classifier predicts one class for all samples.
+        """
+        check_given(self, y)
+        classes, codes = encode_labels(y)
+        front, first, contrastive, last = self._parts(X)
+        check_several(classes)
+        check_consistent_length(X, codes)
+        inputs = X if front is None else front.fit_transform(X, y)
+        probs = first.fit(inputs, y).predict_proba(inputs)
+        self._judge(probs, classes, codes)
+        features = contrastive.fit(
+            inputs, self.pseudo_labels_, sample_weight=self.clean_proba_
+        ).transform(inputs)
+        last.fit(features, self.pseudo_labels_ if self.final_labels == "pseudo" else y)
+        return self._keep(front, contrastive, last)
+
+    def predict(self, X):
+        """Return the most probable class of each sample.
+
+        Parameters
+        ----------
+        X : array-like, tensor, array of paths or LazyFeatures
+            Samples like those that ``fit`` got.
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,)
+            In the dtype of ``classes_``.
+        """
+        check_is_fitted(self, "estimator_")
+        return self.estimator_.predict(X)
+
+    def predict_proba(self, X):
+        """Return the probability of each class.
+
+        Parameters
+        ----------
+        X : array-like, tensor, array of paths or LazyFeatures
+            Samples like those that ``fit`` got.
+
+        Returns
+        -------
+        probabilities : ndarray of shape (n_samples, n_classes)
+            Columns are in the order of ``classes_``; 0 for a class that is no sample's
+            pseudo-label.
+        """
+        check_is_fitted(self, "estimator_")
+        probs = self.estimator_.predict_proba(X)
+        known = np.searchsorted(self.classes_, self.estimator_.classes_)
+        every = np.zeros((len(probs), len(self.classes_)), probs.dtype)
+        every[:, known] = probs
+        return every
+
+    def _parts(self, X):
+        """Return fresh parts, checked: front or None, first, contrastive, last."""
+        check_choice("final_labels", self.final_labels, ["pseudo", "given"])
+        check_choice("loss_of", self.loss_of, ["prediction", "label"])
+        default = NoisyRobustClassifier()
+        estimator = clone(default if self.estimator is None else self.estimator)
+        front, first = split_pipeline(estimator)
+        last = clone(first if self.final_estimator is None else self.final_estimator)
+        for name, part in {"estimator": first, "final_estimator": last}.items():
+            if not hasattr(part, "predict_proba"):
+                raise ValueError(
+                    f"{name}={getattr(self, name)!r} is not valid: it must be, or end "
+                    "in, a classifier with predict_proba, such as "
+                    "NoisyRobustClassifier."
+                )
+            if isinstance(part, TorchEstimator):
+                part._check_parameters()
+        contrastive = self._contrastive()
+        _hand_on_encoder(_gives_features(front, X), first, contrastive, last)
+        if front is None:
+            clone(contrastive)._blueprint(*contrastive._read(X, reset=True))
+        if self.random_state is not None:
+            rng = check_random_state(self.random_state)
+            for part in (front, first, contrastive, last):
+                if part is not None:
+                    seed_parts(part, rng)
+        return front, first, contrastive, last
+
+    def _contrastive(self):
+        contrastive = self.contrastive
+        if contrastive is None:
+            contrastive = SSLPretrainer("supcon")
+        if not isinstance(contrastive, SSLPretrainer):
+            raise ValueError(
+                f"contrastive={contrastive!r} is not valid: it must be an "
+                "SSLPretrainer."
+            )
+        contrastive._check_parameters()
+        if not contrastive._method().uses_labels:
+            raise ValueError(
+                f"contrastive__method={contrastive.method!r} is not valid: it must be "
+                'a method that learns from labels, such as "supcon".'
+            )
+        # Whatever scikit-learn is set to give elsewhere, classifiers need the encoder.
+        return clone(contrastive).set_output(transform="default")
+
+    def _judge(self, probs, classes, codes):
+        """Take the pseudo-labels from predictions, and the trust in them."""
+        predicted = probs.argmax(axis=1)
+        pseudo_labels = classes[predicted]
+        if (predicted == predicted[0]).all():
+            only = pseudo_labels.tolist()[0]
+            raise ValueError(
+                f"the first classifier predicts {only!r} for every sample, which "
+                "leaves nothing to learn: train it for more epochs, or with another "
+                "learning rate or loss."
+            )
+        measured = predicted if self.loss_of == "prediction" else codes
+        self.classes_ = classes
+        self.pseudo_labels_ = pseudo_labels
+        self.losses_ = losses_of(measured, probs)
+        self.clean_proba_ = gmm_clean_probability(self.losses_)
+
+    def _keep(self, front, contrastive, last):
+        steps = [] if front is None else front.steps
+        steps = [*steps, ("contrastive", contrastive), ("classifier", last)]
+        self.encoder_ = contrastive.encoder_
+        self.estimator_ = Pipeline(steps)
+        for name in ("n_features_in_", "feature_names_in_"):
+            vars(self).pop(name, None)
+            if hasattr(self.estimator_, name):
+                setattr(self, name, getattr(self.estimator_, name))
+        return self
+
+
+def _hand_on_encoder(from_features, first, contrastive, last):
+    """Make the contrastive training start from, and end in, the right encoder."""
+    if not from_features and contrastive.encoder == "auto":
+        own = first.get_params()
+        contrastive.set_params(
+            encoder=own.get("encoder", "auto"), weights=own.get("weights")
+        )
+    elif from_features and contrastive.encoder != "auto":
+        raise ValueError(
+            f"contrastive__encoder={contrastive.encoder!r} is not valid: it trains on "
+            'the encoder of lazy features. Pass "auto".'
+        )
+    carried = {"encoder": "auto", "weights": None}
+    known = last.get_params(deep=False)
+    last.set_params(**{k: v for k, v in carried.items() if k in known})
+
+
+def _gives_features(front, X):
+    """Whether the first classifier gets lazy features."""
+    if front is None:
+        return isinstance(X, LazyFeatures)
+    return isinstance(front[-1], SSLPretrainer) and front[-1].output == "lazy"

@@ -1,0 +1,369 @@
+"""SSLPretrainer: learns a representation of X without labels."""
+
+import os
+import warnings
+from dataclasses import replace
+
+import numpy as np
+import torch
+from joblib import Memory
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin, clone
+from sklearn.utils.validation import (
+    check_consistent_length,
+    check_is_fitted,
+    check_memory,
+)
+from torch import nn
+
+from sknoisy._compat import is_array_output, with_callbacks
+from sknoisy._version import __version__
+from sknoisy.data.devices import generator
+from sknoisy.data.inputs import file_stamps, is_paths
+from sknoisy.data.labels import check_given, check_weights, encode_labels
+from sknoisy.encoders.blueprint import load_numpy_state, numpy_state
+from sknoisy.encoders.features import LazyFeatures, TrainedEncoder
+from sknoisy.encoders.initialization import build_heads
+from sknoisy.estimators.base import TorchEstimator
+from sknoisy.parameters import check_choice, check_integer, resolve
+from sknoisy.selfsup import METHODS, SelfSupervised
+from sknoisy.training.checkpoint import resumable
+from sknoisy.training.identity import sources
+from sknoisy.training.nets import TrainingData
+from sknoisy.training.progress import Progress
+from sknoisy.training.selfsupervised import SelfSupervisedNet
+
+
+class SSLPretrainer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TorchEstimator):
+    """Pre-train an encoder on X alone, by self-supervised learning.
+
+    A representation that is learned without labels cannot be misled by wrong ones.
+    ``transform`` returns lazy features: to any estimator an array of the encoder's
+    features, to the classifiers of this package the samples and the encoder itself,
+    which they fine-tune.
+
+    Parameters
+    ----------
+    method : str or SelfSupervised, default="simclr"
+        What is learned: "barlow_twins", "byol", "moco", "restoration", "simclr" or
+        "vicreg", which learn without labels, or "supcon", which learns from y;
+        ``method__temperature`` and the like reach its parameters.
+    encoder : str or callable, default="auto"
+        "auto" ("mlp" for vectors, "convnet" for images), "mlp", "convnet",
+        "resnet18", "resnet34", "resnet50", "preact_resnet18", the name of a
+        torchvision classification model, a module class or a function that returns
+        a module; the last two get the shape of a sample if they take an argument.
+        The ResNets are made for GPUs.
+    weights : str, default=None
+        "imagenet" or the path of a state dict: initial weights of a torchvision
+        model.
+    max_epochs : int, default=200
+        Number of passes over X.
+    batch_size : int or "auto", default="auto"
+        Largest number of samples in a batch; "auto" is 256, or all of fewer.
+    lr : float, default=0.4
+        Peak learning rate, for the default optimiser and batch size.
+    momentum : float, default=0.9
+        Momentum.
+    weight_decay : float, default=1e-4
+        Weight decay.
+    optimizer : {"lars", "sgd", "adamw"}, default="lars"
+        Optimiser.
+    schedule : {"cosine", "constant", "steps"}, default="cosine"
+        Learning rate after its rise; "steps": a tenth from half of the epochs, a
+        hundredth from three quarters.
+    warmup_epochs : int, default=10
+        Epochs in which the learning rate rises; at most a tenth of all.
+    image_size : int or (int, int), default=None
+        Height and width that image files are brought to; needed where X holds paths.
+    channels : {"auto", "first", "last"}, default="auto"
+        Where 4-D images keep their channels.
+    output : {"lazy", "array"}, default="lazy"
+        Whether ``transform`` returns :class:`~sknoisy.features.LazyFeatures` or an
+        ndarray. ``set_output(transform="pandas")`` makes it a data frame.
+    memory : str, path or joblib.Memory, default=None
+        Cache of trained encoders, by X and the parameters; by y and its weights only
+        where the method learns from them.
+    device : str, default="auto"
+        "auto" (a GPU if there is one), "cpu", "cuda", "cuda:1", "mps".
+    precision : {"auto", "float32", "bfloat16"}, default="auto"
+        "auto" is bfloat16 on GPUs that have it.
+    compile : bool, default=False
+        Whether to compile the encoder, which pays for itself on long fits.
+    callbacks : list of skorch callbacks, default=None
+        Called during training.
+    verbose : bool, default=None
+        True: a progress bar. None: a bar for long fits, in a terminal or a notebook,
+        but not within a search.
+    random_state : int, RandomState or None, default=None
+        Source of all randomness. An int gives the same result on the same CPU.
+
+    Attributes
+    ----------
+    encoder_ : TrainedEncoder
+        The encoder, its weights as NumPy arrays.
+    heads_ : dict of str to ndarray
+        Weights of the method's heads, if it keeps them, as "restoration" does; else
+        empty.
+    history_ : list of dict
+        For each epoch "train_loss", "lr" (at its end) and "dur" (seconds).
+    n_features_in_ : int
+        Length of axis 1 of X.
+
+    See Also
+    --------
+    NoisyRobustClassifier : Fine-tunes the encoder on noisy labels.
+
+    References
+    ----------
+    Chen et al., A Simple Framework for Contrastive Learning of Visual
+    Representations, ICML 2020. Zbontar et al., Barlow Twins: Self-Supervised
+    Learning via Redundancy Reduction, ICML 2021. On noisy labels: Ciortan, Dupuis
+    and Peel, A Framework using Contrastive Learning for Classification with Noisy
+    Labels, 2021.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sknoisy import SSLPretrainer
+    >>> X = load_digits().images[:100]
+    >>> features = SSLPretrainer(max_epochs=2, random_state=0).fit_transform(X)
+    >>> features.shape
+    (100, 192)
+    """
+
+    _registries = {"method": METHODS}
+    _min_samples = 2
+
+    def __init__(
+        self,
+        method="simclr",
+        encoder="auto",
+        weights=None,
+        max_epochs=200,
+        batch_size="auto",
+        lr=0.4,
+        momentum=0.9,
+        weight_decay=1e-4,
+        optimizer="lars",
+        schedule="cosine",
+        warmup_epochs=10,
+        image_size=None,
+        channels="auto",
+        output="lazy",
+        memory=None,
+        device="auto",
+        precision="auto",
+        compile=False,
+        callbacks=None,
+        verbose=None,
+        random_state=None,
+    ):
+        self.method = method
+        self.encoder = encoder
+        self.weights = weights
+        self.max_epochs = max_epochs
+        self.batch_size = batch_size
+        self.lr = lr
+        self.momentum = momentum
+        self.weight_decay = weight_decay
+        self.optimizer = optimizer
+        self.schedule = schedule
+        self.warmup_epochs = warmup_epochs
+        self.image_size = image_size
+        self.channels = channels
+        self.output = output
+        self.memory = memory
+        self.device = device
+        self.precision = precision
+        self.compile = compile
+        self.callbacks = callbacks
+        self.verbose = verbose
+        self.random_state = random_state
+
+    # Not in fit's signature: scikit-learn takes a weight for a number of equal samples,
+    # and these are probabilities of labels.
+    __metadata_request__fit = {"sample_weight": None}
+
+    @with_callbacks
+    def fit(self, X, y=None, **weights):
+        """Pre-train the encoder.
+
+        Parameters
+        ----------
+        X : array-like, tensor, array of paths or LazyFeatures
+            Vectors (n, d), images (n, H, W), (n, H, W, C) or (n, C, H, W), uint8 or
+            float, or n paths of image files. Lazy features train on: the encoder
+            that they carry is where this training starts.
+        y : array-like of shape (n_samples,), default=None
+            Labels, for a method that learns from them; else ignored.
+        **weights : dict
+            ``sample_weight``, array-like of shape (n_samples,): how far each label is
+            trusted, in [0, 1], by default 1; ignored where y is.
+
+        Returns
+        -------
+        self : SSLPretrainer
+            This estimator.
+
+        Raises
+        ------
+        ValueError
+            If X or a parameter is not valid; before training starts.
+        DivergenceError
+            If the loss is no longer finite.
+        """
+        for name in weights:
+            if name != "sample_weight":
+                raise TypeError(
+                    f"fit got an unexpected keyword argument {name!r}: beside X and y "
+                    "it takes 'sample_weight' only."
+                )
+        self._check_parameters()
+        inputs, trained = self._read(X, reset=True)
+        labels = self._labels(inputs, y, **weights)
+        is_path = isinstance(self.memory, os.PathLike)
+        memory = check_memory(os.fspath(self.memory) if is_path else self.memory)
+        if not isinstance(memory, Memory) or memory.location is None:
+            learned = self._pretrain(inputs, trained, labels)
+        else:
+            learned = self._cached(memory, inputs, trained, labels)
+        return self._keep(*learned)
+
+    def transform(self, X):
+        """Return the features of samples.
+
+        Parameters
+        ----------
+        X : array-like, tensor, array of paths or LazyFeatures
+            Samples like those that ``fit`` got.
+
+        Returns
+        -------
+        features : LazyFeatures or ndarray of shape (n_samples, n_features), float32
+            See the parameter `output`. Nothing is computed before it is asked for.
+        """
+        check_is_fitted(self, "encoder_")
+        inputs, _ = self._read(X, reset=False)
+        self.encoder_.spec.open(inputs)
+        features = LazyFeatures(inputs, self.encoder_)
+        if is_array_output(self) and not hasattr(self, "_sklearn_output_config"):
+            warnings.warn(
+                "scikit-learn's global transform_output makes features a data frame: "
+                "classifiers after this cannot fine-tune the encoder. Call "
+                'set_output(transform="default") on SSLPretrainer to let them.',
+                UserWarning,
+                stacklevel=2,
+            )
+        if self.output == "array" or is_array_output(self):
+            return np.asarray(features)
+        return features
+
+    def _check_parameters(self):
+        super()._check_parameters()
+        self._method()
+        check_integer("warmup_epochs", self.warmup_epochs, low=0)
+        check_choice("output", self.output, ["lazy", "array"])
+
+    def _known_spec(self):
+        return self.encoder_.spec
+
+    def _labels(self, inputs, y, sample_weight=None):
+        """Return codes and weights of the labels, or nothing if they are not used."""
+        if not self._method().uses_labels:
+            if y is not None:  # what comes after this would find out late
+                check_consistent_length(inputs, y)
+            return ()
+        check_given(self, y)
+        _, codes = encode_labels(y)
+        check_consistent_length(inputs, codes)
+        return codes, check_weights(sample_weight, len(codes))
+
+    def _method(self):
+        return resolve("method", self.method, METHODS, SelfSupervised)
+
+    def _cached(self, memory, inputs, trained, labels):
+        """Pre-train, or take the result of an equal training from the cache."""
+        plain = clone(self).set_params(
+            method=self._method(),  # with its settings: a name's defaults may change
+            memory=None,
+            output="lazy",
+            callbacks=None,
+            verbose=None,
+        )
+        if isinstance(inputs, torch.Tensor):
+            inputs = inputs.cpu().numpy()  # tensors do not hash by value
+        files = [*inputs] if is_paths(inputs) else []
+        files += [self.weights] if self.weights not in (None, "imagenet") else []
+        stamps = file_stamps(files)
+        cached = memory.cache(_pretrain_cached, ignore=["reporting"])
+        code = __version__, sources(plain)
+        return cached(plain, inputs, trained, labels, stamps, code, reporting=self)
+
+    def _pretrain(self, inputs, trained, labels, reporting=None):
+        """Return the trained encoder, the heads that are kept, and the history."""
+        reporting = reporting or self
+        seeds = self._seeds(5)
+        method = self._method()
+        blueprint = self._blueprint(inputs, trained)
+        spec = blueprint.spec
+        store = spec.open(inputs)
+        share = min(self.warmup_epochs, self.max_epochs // 10) / self.max_epochs
+        settings = self._settings(len(store), spec, "ssl", lr_warmup=share)
+        settings = replace(settings, callbacks=tuple(reporting.callbacks or ()))
+        encoder = blueprint.build(generator(seeds[0]), load_weights=True)
+        if trained is not None:
+            load_numpy_state(encoder, trained.state)
+        heads = build_heads(method, encoder, generator=generator(seeds[1]))
+        networks = nn.ModuleDict({"encoder": encoder, **heads})
+        method.start(networks, len(store), generator(seeds[4]))
+        if self.compile:
+            encoder.compile()
+        net = SelfSupervisedNet(
+            networks,
+            method=method,
+            views=method.make_views(spec),
+            view_generator=generator(seeds[2], settings.device),
+            labels=[torch.from_numpy(v).to(settings.device) for v in labels],
+            settings=settings,
+            generator=generator(seeds[3]),
+        ).initialize()
+
+        def result():
+            state = numpy_state(encoder)
+            learned = TrainedEncoder(blueprint, state, encoder.n_features)
+            kept = nn.ModuleDict(heads if method.keeps_heads else {})
+            return learned, numpy_state(kept), net.rows()
+
+        data = TrainingData(store.resident(settings.device))
+        epochs = self.max_epochs
+        with (
+            resumable(reporting, net, inputs, trained, labels),
+            Progress(reporting, len(store), epochs, net.epochs_) as net.progress,
+        ):
+            try:
+                net.partial_fit(data, epochs=epochs - net.epochs_)
+            except KeyboardInterrupt:
+                reporting._keep(*result())  # what was learned so far can be used
+                raise
+        return result()
+
+    def _keep(self, encoder, heads, history):
+        encoder.device = self.device
+        self.encoder_, self.heads_, self.history_ = encoder, heads, history
+        self._n_features_out = encoder.n_features
+        return self
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float32"]
+        tags.target_tags.required = getattr(
+            METHODS.get(self.method) if isinstance(self.method, str) else self.method,
+            "uses_labels",
+            False,
+        )
+        return tags
+
+
+def _pretrain_cached(pretrainer, inputs, trained, labels, stamps, code, reporting):
+    """Pre-train, heads included; a function of what the cache keys on."""
+    return pretrainer._pretrain(inputs, trained, labels, reporting)

@@ -1,0 +1,388 @@
+"""PseudoLabelRefiner: replaces labels by predictions that stay confident."""
+
+import warnings
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_consistent_length, check_is_fitted
+
+from sknoisy.data.devices import generator, resolve_device
+from sknoisy.data.labels import check_given, check_several, encode_labels
+from sknoisy.estimators.copies import AugmentedCopies
+from sknoisy.estimators.pipelines import check_steps, split_pipeline
+from sknoisy.parameters import check_choice, check_integer, check_real
+from sknoisy.scores.probabilities import losses_of
+from sknoisy.training.checkpoint import Checkpoint
+from sknoisy.training.progress import unnamed
+from sknoisy.views.base import Views
+
+
+def consensus(losses, threshold):
+    """Return which samples have a small loss at every stage.
+
+    Parameters
+    ----------
+    losses : array-like of shape (n_stages, n_samples)
+        Cross-entropy of each sample at each stage.
+    threshold : float
+        What a small loss is below of.
+
+    Returns
+    -------
+    selected : ndarray of shape (n_samples,), bool
+        Whether all of a sample's losses are small.
+
+    Examples
+    --------
+    >>> from sknoisy.estimators.refiner import consensus
+    >>> consensus([[0.2, 0.2, 3.0], [0.9, 1.1, 0.1]], threshold=1.0)
+    array([ True, False, False])
+    """
+    return (np.asarray(losses) < threshold).all(axis=0)
+
+
+class PseudoLabelRefiner(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
+    """Train a classifier and, on the way, replace labels by its stable predictions.
+
+    After a warm-up on the given labels come iterations. In some epochs of each, its
+    stages, the loss of every sample is measured. A sample whose loss was small at all
+    stages gets the classifier's prediction as its label; the others keep theirs. In
+    the iterations that follow, augmented copies of the samples with such a
+    pseudo-label are added to the training set.
+
+    Parameters
+    ----------
+    estimator : estimator instance
+        A classifier whose ``partial_fit`` trains one epoch, such as
+        :class:`NoisyRobustClassifier`, or a Pipeline that ends in one, whose other
+        steps are fitted once. It is cloned. A parameter `max_epochs` is set to the
+        number of epochs that all of this takes, so that its schedule ends with it; if
+        it begins with a warm-up of its head, that comes out of `warmup_epochs` and
+        the first iteration, and the schedule does not quite end.
+    warmup_epochs : int, default=5
+        Epochs on the given labels before the first iteration.
+    n_iterations : int, default=4
+        Number of times that labels are refined. 0 leaves them all.
+    first_stages : tuple of int, default=(2, 3, 4)
+        Epochs of the first iteration after which losses are measured, counted from 1;
+        it ends with the last.
+    stages : tuple of int, default=(2, 5, 7)
+        The same for later iterations.
+    loss_threshold : float, default=1.0
+        Losses below this cross-entropy, in nats, count as small.
+    loss_of : {"prediction", "label"}, default="prediction"
+        Whose loss is measured: the would-be pseudo-label's, which is the prediction at
+        the iteration's last stage, or the label's that a sample trains with.
+    views : "auto", "none", None or Views, default="auto"
+        How the copies are augmented: "auto" as in self-supervised learning, see
+        :func:`sknoisy.views.resolve_views`. None: no copies are added.
+    random_state : int, RandomState or None, default=None
+        Source of the random views; `estimator` has its own.
+
+    Attributes
+    ----------
+    labels_ : ndarray of shape (n_samples,)
+        The refined labels, in the dtype of y.
+    refined_ : ndarray of shape (n_samples,), bool
+        Which samples have a pseudo-label; it may equal the given label.
+    refined_iteration_ : ndarray of shape (n_samples,), int64
+        The iteration, from 1, in which a sample last got a pseudo-label; 0: in none.
+    iteration_labels_ : ndarray of shape (n_iterations, n_samples)
+        The labels after each iteration; the last are ``labels_``.
+    history_ : list of dict
+        For each iteration "iteration", "selected" (samples that got a pseudo-label in
+        it), "refined" (samples that have one), "changed" (labels that it changed) and
+        "agreement" (share of all labels that equal the given ones, after it).
+    estimator_ : estimator instance
+        The fitted classifier or Pipeline.
+    classes_ : ndarray of shape (n_classes,)
+        The classes, in the dtype of y.
+    n_features_in_ : int
+        Length of axis 1 of X, where the fitted estimator has it.
+
+    See Also
+    --------
+    NoisyRobustClassifier : What is refined around.
+    SSLPretrainer : What comes first in the paper.
+
+    Notes
+    -----
+    The paper has SimCLR for 30 epochs, 5 epochs of warm-up with cross-entropy, and 4
+    iterations; its optimiser, its number of epochs in an iteration and its final
+    training are not given. Here, an iteration ends with its last stage, training goes
+    on from one to the next without a new start, and there is no training after the
+    last. It is also silent on these:
+
+    - Which label a loss is of. The label that a sample trains with is the plain
+      reading, but a threshold of 1 means a probability above 0.37: a label that passes
+      is nearly always the prediction already. On 1,200 digits with 40% symmetric noise
+      it changed one label of 1,200. The loss of the prediction finds what the paper
+      asks for, samples that are "confidently predicted" at all stages; there it raised
+      the labels' accuracy from 60% to 97%, and is the default.
+    - What becomes of pseudo-labels in later iterations: they stay until another takes
+      their place, and their samples have copies in every later iteration.
+    - How many copies are added: one of each sample, augmented anew in every epoch.
+
+    The threshold is the paper's. On 10,000 images of CIFAR-10 at 60% symmetric noise,
+    2.0 was better: 59% of the labels were right in the end, not 54% (one seed).
+
+    What a classifier keeps for each training sample, such as the targets of ELR, starts
+    anew whenever the number of copies changes; PENCIL and Joint Optimization train
+    labels of their own meanwhile, and hardly learn refined ones. Measuring losses takes
+    one prediction of the training set at each stage, without augmentation. Copies are
+    held in memory with the samples, which a memmap is read into.
+
+    References
+    ----------
+    Bala, Gupta, Behera and Sethi, Mitigating Instance-Dependent Label Noise:
+    Integrating Self-Supervised Pretraining with Pseudo-Label Refinement, 2024.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sknoisy import NoisyRobustClassifier, PseudoLabelRefiner
+    >>> from sknoisy.noise import symmetric_exclusive
+    >>> X, y = load_iris(return_X_y=True)
+    >>> noisy = symmetric_exclusive(y, rate=0.3, random_state=0).y
+    >>> clf = NoisyRobustClassifier("ce", batch_size=16, random_state=0)
+    >>> labels = PseudoLabelRefiner(clf, random_state=0).fit(X, noisy).labels_
+    >>> bool((labels == y).mean() > (noisy == y).mean() + 0.2)
+    True
+    """
+
+    def __init__(
+        self,
+        estimator,
+        warmup_epochs=5,
+        n_iterations=4,
+        first_stages=(2, 3, 4),
+        stages=(2, 5, 7),
+        loss_threshold=1.0,
+        loss_of="prediction",
+        views="auto",
+        random_state=None,
+    ):
+        self.estimator = estimator
+        self.warmup_epochs = warmup_epochs
+        self.n_iterations = n_iterations
+        self.first_stages = first_stages
+        self.stages = stages
+        self.loss_threshold = loss_threshold
+        self.loss_of = loss_of
+        self.views = views
+        self.random_state = random_state
+
+    def fit(self, X, y):
+        """Train, and refine the labels.
+
+        Parameters
+        ----------
+        X : array-like, tensor, array of paths or LazyFeatures
+            What the estimator takes.
+        y : array-like of shape (n_samples,)
+            Labels, some of them wrong. They are never written to.
+
+        Returns
+        -------
+        self : PseudoLabelRefiner
+            This estimator.
+
+        Raises
+        ------
+        ValueError
+            If y or a parameter is not valid; before training starts.
+        """
+        self._check_parameters()
+        check_given(self, y)
+        classes, codes = encode_labels(y)
+        check_several(classes)
+        estimator = clone(self.estimator)
+        front, classifier = split_pipeline(estimator)
+        schedule = [self.first_stages] + (self.n_iterations - 1) * [self.stages]
+        schedule = [sorted(stages) for stages in schedule[: self.n_iterations]]
+        if "max_epochs" in classifier.get_params():
+            n_epochs = self.warmup_epochs + sum(stages[-1] for stages in schedule)
+            classifier.set_params(max_epochs=n_epochs)
+        if front is not None:
+            check_consistent_length(X, codes)
+            X = front.fit_transform(X, y)
+            estimator.steps = [*front.steps, estimator.steps[-1]]
+        run = _Refinement(self, classifier, X, classes, codes)
+        try:
+            run.train(self.warmup_epochs)
+            for stages in schedule:
+                run.iterate(stages)
+        except KeyboardInterrupt:
+            if hasattr(classifier, "classes_"):
+                self._keep(estimator, run)  # what was learned so far can be used
+            raise
+        return self._keep(estimator, run)
+
+    def fit_resample(self, X, y):
+        """Refine the labels; what a Pipeline of imbalanced-learn calls.
+
+        Parameters
+        ----------
+        X, y : array-like
+            As for ``fit``.
+
+        Returns
+        -------
+        X : array-like
+            The same.
+        labels : ndarray of shape (n_samples,)
+            The refined labels.
+        """
+        return X, self.fit(X, y).labels_
+
+    def predict(self, X):
+        """Return the most probable class of each sample.
+
+        Parameters
+        ----------
+        X : array-like, tensor, array of paths or LazyFeatures
+            What the estimator takes.
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,)
+            In the dtype of ``classes_``.
+        """
+        check_is_fitted(self, "estimator_")
+        return self.estimator_.predict(X)
+
+    def predict_proba(self, X):
+        """Return the probability of each class.
+
+        Parameters
+        ----------
+        X : array-like, tensor, array of paths or LazyFeatures
+            What the estimator takes.
+
+        Returns
+        -------
+        probabilities : ndarray of shape (n_samples, n_classes)
+            Columns are in the order of ``classes_``.
+        """
+        check_is_fitted(self, "estimator_")
+        return self.estimator_.predict_proba(X)
+
+    def _check_parameters(self):
+        check_integer("warmup_epochs", self.warmup_epochs, low=0)
+        check_integer("n_iterations", self.n_iterations, low=0)
+        if self.warmup_epochs + self.n_iterations == 0:
+            raise ValueError(
+                "n_iterations=0 is not valid with warmup_epochs=0: nothing is trained."
+            )
+        for name in ("first_stages", "stages"):
+            stages = getattr(self, name)
+            if not isinstance(stages, (tuple, list)) or len(stages) == 0:
+                raise ValueError(
+                    f"{name}={stages!r} is not valid: it must be a tuple of one or "
+                    "more epochs."
+                )
+            for epoch in stages:
+                check_integer(name, epoch)
+        check_real("loss_threshold", self.loss_threshold, "(0, inf)")
+        check_choice("loss_of", self.loss_of, ["prediction", "label"])
+        if isinstance(self.views, Views):
+            self.views.check()
+        else:
+            check_choice("views", self.views, ["auto", "none", None])
+        check_steps(self.estimator)
+        _, classifier = split_pipeline(self.estimator)
+        callbacks = unnamed(getattr(classifier, "callbacks", None))
+        if any(isinstance(callback, Checkpoint) for callback in callbacks):
+            warnings.warn(
+                "a Checkpoint in the classifier of a PseudoLabelRefiner saves nothing: "
+                "labels change from epoch to epoch. In a pre-trainer before it, it "
+                "does.",
+                UserWarning,
+                stacklevel=3,
+            )
+        for name in ("partial_fit", "predict_proba"):
+            if not hasattr(classifier, name):
+                raise ValueError(
+                    f"estimator={self.estimator!r} is not valid: it must be, or end "
+                    f"in, a classifier with {name}, such as NoisyRobustClassifier."
+                )
+
+    def _keep(self, estimator, run):
+        n = len(run.labels)
+        self.classes_ = run.classes
+        self.labels_ = run.classes[run.labels]
+        self.iteration_labels_ = run.classes[np.reshape(run.codes, (-1, n)).astype(int)]
+        self.refined_ = run.iteration > 0
+        self.refined_iteration_ = run.iteration
+        self.history_ = run.history
+        self.estimator_ = estimator
+        for name in ("n_features_in_", "feature_names_in_"):
+            vars(self).pop(name, None)
+            if hasattr(estimator, name):
+                setattr(self, name, getattr(estimator, name))
+        return self
+
+
+class _Refinement:
+    """The labels of one training set, and the classifier that refines them."""
+
+    def __init__(self, refiner, classifier, X, classes, codes):
+        self.refiner = refiner
+        self.classifier = classifier
+        self.X = X
+        self.classes = classes
+        self.given = codes
+        self.labels = codes.copy()
+        self.iteration = np.zeros(len(codes), np.int64)
+        self.codes = []  # labels after each iteration
+        self.history = []
+        self.copies = None if refiner.views is None else self._copies()
+
+    def _copies(self):
+        params = self.classifier.get_params()
+        device = resolve_device(params.get("device", "cpu"))
+        seed = check_random_state(self.refiner.random_state).randint(2**31 - 1)
+        return AugmentedCopies(
+            self.X,
+            self.refiner.views,
+            device,
+            generator(seed, device),
+            params.get("channels", "auto"),
+            params.get("image_size"),
+        )
+
+    def train(self, epochs):
+        """Train on all samples, and on copies of those with a pseudo-label."""
+        index = np.flatnonzero(self.iteration)
+        if self.copies is None:
+            index = index[:0]
+        labels = self.classes[np.r_[self.labels, self.labels[index]]]
+        for _ in range(epochs):
+            X = self.X if self.copies is None else self.copies.extend(index)
+            self.classifier.partial_fit(X, labels, classes=self.classes)
+
+    def iterate(self, stages):
+        """Train through the stages of an iteration, then refine the labels."""
+        probs, done = [], 0
+        for epoch in stages:
+            self.train(epoch - done)
+            done = epoch
+            probs.append(self.classifier.predict_proba(self.X))
+        predicted = probs[-1].argmax(axis=1)
+        measured = self.labels if self.refiner.loss_of == "label" else predicted
+        losses = [losses_of(measured, stage) for stage in probs]
+        selected = consensus(losses, self.refiner.loss_threshold)
+        refined = np.where(selected, predicted, self.labels)
+        self.iteration[selected] = len(self.history) + 1
+        self.history.append(
+            {
+                "iteration": len(self.history) + 1,
+                "selected": int(selected.sum()),
+                "refined": int((self.iteration > 0).sum()),
+                "changed": int((refined != self.labels).sum()),
+                "agreement": float((refined == self.given).mean()),
+            }
+        )
+        self.labels = refined
+        self.codes.append(refined)

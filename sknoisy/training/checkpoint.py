@@ -1,0 +1,225 @@
+"""Files from which a training that was killed goes on."""
+
+import hashlib
+import io
+import os
+import warnings
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import torch
+from filelock import FileLock, Timeout
+from skorch.callbacks import Callback
+
+from sknoisy.data.inputs import as_inputs
+from sknoisy.encoders.features import LazyFeatures
+from sknoisy.parameters import check_integer
+from sknoisy.training.identity import training_name
+from sknoisy.training.nets import DivergenceError
+from sknoisy.training.progress import unnamed
+
+
+class Checkpoint(Callback):
+    """Keeps a training in a file, so that ``fit`` goes on where it was killed.
+
+    Give it among the `callbacks` of an estimator. After an epoch, all that the training
+    consists of is written: weights, optimiser, the state of the loss and of random
+    numbers. When ``fit`` is called again, in another process, say, with the same data
+    and parameters, it goes on after the last epoch that was written, and on a CPU ends
+    with the same weights as if it had never stopped. The file is removed when the
+    training is done.
+
+    Parameters
+    ----------
+    folder : str or path-like
+        Where the files are; it is made if it does not exist. Their names are made
+        of data, parameters and version, so that many trainings can share a folder, the
+        candidates of a search, too, and none goes on with another's file. Trainings
+        that differ in their other callbacks only count as equal: give each a folder.
+    every : int, default=1
+        Epochs from one file to the next.
+
+    Warns
+    -----
+    UserWarning
+        If a file cannot be written, on a full disk, say; the training goes on. If a
+        file is damaged; then the one before it is used, or none. If an equal training
+        is running; then this one keeps no file.
+
+    Notes
+    -----
+    Two files are kept, the last and the one before it, each as large as the weights,
+    the optimiser's state and what the loss keeps for each sample. A file replaces
+    another only once it is whole on the disk.
+
+    Trainings without a `random_state` are equal if data and parameters are. A loss, an
+    encoder or views that you wrote are told apart by the source of their class, its
+    bases or function, not by that of what these call. The files of a training that
+    diverged are removed, too.
+
+    The short training of the head that comes before that of a pre-trained encoder is
+    not written. Other callbacks begin anew when a training goes on. ``partial_fit``,
+    and what is built on it, the :class:`~sknoisy.PseudoLabelRefiner`, write nothing:
+    keep the estimator itself with joblib.
+
+    Load no file that you do not trust: like a model's, it may hold code.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from sklearn.datasets import load_iris
+    >>> from sknoisy import Checkpoint, NoisyRobustClassifier
+    >>> X, y = load_iris(return_X_y=True)
+    >>> checkpoint = Checkpoint(tempfile.mkdtemp())
+    >>> clf = NoisyRobustClassifier(max_epochs=5, callbacks=[checkpoint]).fit(X, y)
+    >>> len(clf.history_)
+    5
+    """
+
+    def __init__(self, folder, every=1):
+        self.folder = folder
+        self.every = every
+        self.training_ = self.lock_ = None  # but while it runs
+
+    def __getstate__(self):
+        return self.get_params() | {"training_": None, "lock_": None}
+
+    def on_epoch_end(self, net, **kwargs):  # noqa: D102
+        if self.training_ is not None and net.epochs_done % self.every == 0:
+            self._write()
+
+    def begin(self, training, name):
+        """Take up a training, and let it go on where the last one was killed.
+
+        Parameters
+        ----------
+        training : Net or ClassifierTraining
+            Has ``state`` and ``load_state``.
+        name : str
+            Of its file; that of an equal training is the same.
+        """
+        check_integer("every", self.every)
+        self.last_ = Path(self.folder) / f"{name}.checkpoint"
+        self.previous_ = self.last_.with_suffix(".previous")
+        lock = FileLock(self.last_.with_suffix(".lock"), timeout=0)
+        try:
+            self.last_.parent.mkdir(parents=True, exist_ok=True)
+            lock.acquire()
+        except Timeout:
+            warnings.warn(
+                f"the checkpoint {self.last_} is that of an equal training that is "
+                "still running: this one keeps none. Pass another random_state, or "
+                "another folder, to keep both.",
+                UserWarning,
+                stacklevel=2,
+            )
+            return
+        except (OSError, NotImplementedError) as error:  # a file system without locks
+            self._warn(error)
+            return
+        self.training_, self.lock_ = training, lock
+        for path in (self.last_, self.previous_):
+            state = _read(path, training.settings.device)
+            if state is None:
+                continue
+            try:
+                training.load_state(state)
+            except (KeyError, RuntimeError, ValueError) as error:
+                raise ValueError(
+                    f"the checkpoint {path} does not fit this training ({error}). "
+                    "Delete it, if code that it depends on has changed."
+                ) from error
+            return
+
+    def end(self, done):
+        """Let go of the training; remove its files if it is done."""
+        if self.training_ is None:
+            return
+        if done:
+            _remove(self.last_)
+            _remove(self.previous_)
+        _remove(self.lock_.lock_file)
+        self.lock_.release()
+        self.training_ = self.lock_ = None
+
+    def _write(self):
+        part = self.last_.with_suffix(".part")
+        try:
+            content = io.BytesIO()
+            torch.save(self.training_.state(), content)
+            content = content.getbuffer()
+            with part.open("wb") as file:
+                file.write(hashlib.sha256(content).digest())
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            if self.last_.exists():
+                os.replace(self.last_, self.previous_)
+            os.replace(part, self.last_)
+        except Exception as error:  # whatever it is: it is not worth the training
+            _remove(part)
+            self._warn(error)
+
+    def _warn(self, error):
+        warnings.warn(
+            f"the checkpoint {self.last_} could not be written ({error}): the training "
+            "goes on, but could not be resumed after this epoch.",
+            UserWarning,
+            stacklevel=3,
+        )
+
+
+@contextmanager
+def resumable(estimator, training, X, *labels):
+    """Let an estimator's checkpoints, if it has any, keep a training while it runs.
+
+    Parameters
+    ----------
+    estimator : estimator instance
+        With the parameter `callbacks`.
+    training : Net or ClassifierTraining
+        Has data already. It may have done some epochs once this is entered.
+    X : array-like, tensor, array of paths or LazyFeatures
+        What it learns from.
+    *labels : objects
+        What else it does.
+    """
+    callbacks = unnamed(estimator.callbacks)
+    checkpoints = [c for c in callbacks if isinstance(c, Checkpoint)]
+    done = False
+    try:
+        if checkpoints:
+            X = X if isinstance(X, LazyFeatures) else as_inputs(X)
+            name = training_name(estimator, training.settings.device, (X, *labels))
+            for checkpoint in checkpoints:
+                checkpoint.begin(training, name)
+        yield
+        done = True
+    except DivergenceError:
+        done = True  # to go on would end in the same
+        raise
+    finally:
+        for checkpoint in checkpoints:
+            checkpoint.end(done)
+
+
+def _read(path, device):
+    """Return the state in a file, or None, with a warning if it cannot be used."""
+    if not path.exists():
+        return None
+    try:
+        with path.open("rb") as file:
+            digest, content = file.read(32), file.read()
+        if hashlib.sha256(content).digest() != digest:
+            raise ValueError("it is damaged")
+        return torch.load(io.BytesIO(content), map_location=device, weights_only=False)
+    except Exception as error:  # a class that it needs may be gone, for example
+        warnings.warn(
+            f"the checkpoint {path} is not used: {error}.", UserWarning, stacklevel=2
+        )
+        return None
+
+
+def _remove(path):
+    with suppress(OSError):
+        os.unlink(path)

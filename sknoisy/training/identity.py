@@ -1,0 +1,109 @@
+"""What tells trainings apart: data, parameters, versions and code, as one name."""
+
+import inspect
+import os
+from functools import partial
+
+import numpy as np
+import torch
+from joblib.hashing import NumpyHasher
+
+from sknoisy import _version
+from sknoisy.data.inputs import file_stamps, is_paths
+from sknoisy.encoders.features import LazyFeatures
+
+# Parameters that are not compared: what callbacks do to a training cannot be known.
+REPORTING = ("callbacks", "memory", "output", "verbose")
+# Packages whose code the versions stand for.
+VERSIONED = ("builtins", "numpy", "sklearn", "sknoisy", "torch", "torchvision")
+
+
+def training_name(estimator, device, data):
+    """Return a name that is the same for equal trainings only."""
+    parts = [_version.__version__, type(estimator), str(device)]
+    for name, value in estimator.get_params(deep=False).items():
+        if name in REPORTING:
+            continue
+        try:
+            parts.append((name, _hash(value), sources(value)))
+        except Exception as error:
+            raise ValueError(
+                f"{name}={value!r} is not valid with a Checkpoint, which tells "
+                f"trainings apart by it: it cannot be pickled ({error}). Define it at "
+                "the top level of a module."
+            ) from error
+    weights = getattr(estimator, "weights", None)
+    files = file_stamps([weights]) if isinstance(weights, (str, os.PathLike)) else []
+    return _hash([parts, files, *map(_by_value, data)])
+
+
+class _Hasher(NumpyHasher):
+    """joblib's, but that equal tensors are equal."""
+
+    def save(self, obj):
+        if isinstance(obj, torch.Tensor):
+            obj = obj.detach().cpu()
+            obj = (obj.float() if obj.dtype == torch.bfloat16 else obj).numpy()
+        super().save(obj)
+
+
+def _hash(value):
+    return _Hasher(hash_name="md5").hash(value)
+
+
+def sources(value):
+    """Return the code of what a user wrote: with other code it is another training.
+
+    Parameters
+    ----------
+    value : object
+        A parameter of an estimator, or an estimator.
+
+    Returns
+    -------
+    sources : list
+        Of its class or function, of those it is derived from, and of its parameters.
+    """
+    if isinstance(value, partial):
+        value = [value.func, value.args, value.keywords]
+    if isinstance(value, dict):
+        value = [*value.items()]
+    if isinstance(value, (list, tuple)):
+        return [sources(one) for one in value]
+    is_code = inspect.isclass(value) or inspect.isfunction(value)
+    code = value if is_code else type(value)
+    if not inspect.isclass(code):
+        return [_source(code)]
+    bases = [base for base in code.__mro__ if not _is_versioned(base)]
+    # In a notebook there is no source of a class, but of its methods.
+    found = [
+        _source(base) or [_source(f) for f in vars(base).values() if callable(f)]
+        for base in bases
+    ]
+    if is_code or not hasattr(value, "get_params"):
+        return found
+    parts = value.get_params(deep=False).items()
+    return found + [(name, sources(part)) for name, part in parts]
+
+
+def _is_versioned(code):
+    module = getattr(code, "__module__", None) or ""
+    return module.partition(".")[0] in VERSIONED
+
+
+def _source(code):
+    if _is_versioned(code):
+        return None
+    try:
+        return inspect.getsource(code)
+    except (OSError, TypeError):  # typed into an interpreter
+        return None
+
+
+def _by_value(data):
+    """Return what tells data apart, in a form that hashes by value."""
+    if isinstance(data, LazyFeatures):
+        return _by_value(data.inputs), data.encoder.blueprint, data.encoder.state
+    if is_paths(data):
+        return data, file_stamps(data)
+    return np.asarray(data) if isinstance(data, np.memmap) else data

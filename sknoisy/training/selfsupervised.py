@@ -1,0 +1,36 @@
+"""The net of self-supervised learning: pairs of views, and the method's loss."""
+
+from sknoisy.data.devices import full_precision, to_channels_last
+from sknoisy.training.nets import Net
+
+
+class SelfSupervisedNet(Net):
+    """Trains an encoder and its heads on pairs of views.
+
+    Parameters
+    ----------
+    networks : torch.nn.ModuleDict
+        The encoder and the heads.
+    method : SelfSupervised
+        Owns views and loss; skorch's criterion.
+    views : pair of Views
+        Makes the two views.
+    labels : sequence of tensors of shape (n_samples,), default=()
+        What the loss is told of each sample beside its views; on the device.
+    """
+
+    def __init__(self, networks, *, method, views, labels=(), **kwargs):
+        super().__init__(networks, criterion=method, **kwargs)
+        self.method = method
+        self.views = views
+        self.labels = labels
+
+    def batch_loss(self, index, batch):  # noqa: D102
+        with full_precision(batch):
+            first, second = (views(batch, self.view_generator) for views in self.views)
+        first, second = to_channels_last(first), to_channels_last(second)
+        labels = (values[index] for values in self.labels)
+        return self.criterion_.loss(self.module_, first, second, *labels)
+
+    def after_step(self, progress):  # noqa: D102
+        self.criterion_.after_step(self.module_, progress)

@@ -1,0 +1,60 @@
+"""Random views of vectors: tables and embeddings."""
+
+import torch
+
+from sknoisy.parameters import check_real
+from sknoisy.views.base import Views
+from sknoisy.views.imageops import (
+    Draw,
+)
+
+
+class VectorViews(Views):
+    """Feature corruption and Gaussian noise, for tables and embeddings.
+
+    A corrupted feature takes its value from another random sample of the batch,
+    which is a draw from the feature's marginal distribution.
+
+    Parameters
+    ----------
+    corruption : float, default=0.3
+        Probability that a feature is replaced, in [0, 1]. The paper takes 0.6 for one
+        of two views and leaves the other as it is; here both are corrupted.
+    noise : float, default=0.1
+        Standard deviation of the noise, in units of each feature's standard
+        deviation within the batch.
+
+    References
+    ----------
+    Bahri et al., SCARF: Self-Supervised Contrastive Learning using Random Feature
+    Corruption, ICLR 2022.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sknoisy.views.vectors import VectorViews
+    >>> batch, generator = torch.eye(3), torch.Generator().manual_seed(0)
+    >>> VectorViews(corruption=0.0, noise=0.0)(batch, generator).equal(batch)
+    True
+    """
+
+    def __init__(self, corruption=0.3, noise=0.1):
+        self.corruption = corruption
+        self.noise = noise
+
+    def check(self):  # noqa: D102
+        check_real("corruption", self.corruption, "[0, 1]")
+        check_real("noise", self.noise, "[0, inf)")
+
+    def __call__(self, batch, generator):  # noqa: D102
+        draw = Draw(batch, generator)
+        if self.corruption:
+            other = (draw.uniform(*batch.shape) * len(batch)).long()
+            marginal = batch.gather(0, other)
+            batch = torch.where(
+                draw.uniform(*batch.shape) < self.corruption, marginal, batch
+            )
+        if self.noise:
+            scale = self.noise * batch.std(dim=0, correction=0)
+            batch = batch + scale * draw.normal(*batch.shape)
+        return batch

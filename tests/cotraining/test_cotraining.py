@@ -1,0 +1,602 @@
+"""Several networks: what they choose, mix and correct, by hand; and as classifiers."""
+
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from scipy.special import log_softmax, softmax
+from scipy.stats import entropy
+from sklearn.base import clone
+from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import Pipeline
+from skorch.callbacks import Callback
+from torch import nn
+
+from sknoisy import (
+    CoTeachingClassifier,
+    DivideMixClassifier,
+    DynamicBootstrapClassifier,
+    ELRPlusClassifier,
+    MentorNetClassifier,
+    NoisyRobustClassifier,
+    PseudoLabelRefiner,
+    SSLPretrainer,
+)
+from sknoisy.cotraining import (
+    averaging_decay,
+    curriculum_weights,
+    exchange_loss,
+    joint_loss,
+    lambda_u_for,
+    mixup,
+    refine,
+    sharpen,
+    small_losses,
+    uniform_penalty,
+)
+from sknoisy.cotraining.base import held_out, own_half_loss
+from sknoisy.cotraining.dividemix import DivideMix, SplitBatches, scaled
+from sknoisy.cotraining.elr_plus import ELRPlus
+from sknoisy.cotraining.selection import Selection
+from sknoisy.data.batches import Batches
+from sknoisy.data.spec import InputSpec
+from sknoisy.noise import symmetric_exclusive
+
+CLASSIFIERS = {
+    "coteaching": CoTeachingClassifier(),
+    "coteaching+": CoTeachingClassifier("coteaching+"),
+    "jocor": CoTeachingClassifier("jocor"),
+    "mentornet": MentorNetClassifier(),
+    "dividemix": DivideMixClassifier(),
+    "elr+": ELRPlusClassifier(),
+    "dynamic_bootstrap": DynamicBootstrapClassifier(),
+}
+OWN = {  # a parameter of each that changes its result, and two values
+    "coteaching": ("forget_rate", [0.1, 0.6]),
+    "coteaching+": ("forget_rate", [0.1, 0.6]),
+    "jocor": ("lam", [0.1, 0.9]),
+    "mentornet": ("percentile", [30.0, 90.0]),
+    "dividemix": ("lambda_u", [0.0, 50.0]),
+    "elr+": ("lam", [0.0, 5.0]),
+    "dynamic_bootstrap": ("alpha", [0.0, 32.0]),
+}
+
+
+def two_networks(*rows):
+    """Return logits (n, 2, n_classes) of rows of both networks' probabilities."""
+    return torch.tensor(rows, dtype=torch.float64).log().requires_grad_()
+
+
+# Selection ----------------------------------------------------------------------------
+
+
+def test_small_losses_by_hand():
+    losses = torch.tensor([0.5, 3.0, 0.1, 2.0, 0.2])
+    assert small_losses(losses, 0.5).tolist() == [False, False, True, False, True]
+    assert small_losses(losses, 1.0).all()
+    assert small_losses(losses, 0.0).tolist() == [False, False, True, False, False]
+    among = torch.tensor([True, True, False, True, False])
+    assert small_losses(losses, 0.7, among).tolist() == [
+        True,
+        False,
+        False,
+        True,
+        False,
+    ]
+    assert not small_losses(losses, 0.7, torch.zeros(5, dtype=torch.bool)).any()
+
+
+def test_each_network_learns_what_the_other_chooses():
+    # The first finds samples 0 and 1 easy, the second 2 and 3; all labels are 0.
+    easy, hard = [0.9, 0.1], [0.2, 0.8]
+    logits = two_networks([easy, hard], [easy, hard], [hard, easy], [hard, easy])
+    loss = exchange_loss(logits, torch.zeros(4, dtype=torch.int64), share=0.5)
+    assert loss.item() == pytest.approx(-2 * np.log(0.2))
+    loss.backward()
+    moved = logits.grad.abs().sum(dim=2) > 0
+    assert moved[:, 0].tolist() == [False, False, True, True]
+    assert moved[:, 1].tolist() == [True, True, False, False]
+
+
+def test_with_all_samples_co_teaching_is_cross_entropy():
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(6, 2, 3, generator=generator)
+    target = torch.tensor([0, 1, 2, 0, 1, 2])
+    expected = sum(nn.functional.cross_entropy(logits[:, k], target) for k in (0, 1))
+    torch.testing.assert_close(exchange_loss(logits, target, share=1.0), expected)
+
+
+def test_co_teaching_plus_trains_where_networks_disagree():
+    zero, one = [0.8, 0.2], [0.3, 0.7]
+    logits = two_networks([zero, zero], [zero, one], [one, zero], [one, one])
+    target = torch.zeros(4, dtype=torch.int64)
+    exchange_loss(logits, target, share=1.0, disagreeing=True).backward()
+    moved = logits.grad.abs().sum(dim=(1, 2)) > 0
+    assert moved.tolist() == [False, True, True, False]
+    # The first sample of the data is one like others, and agreement is no step.
+    agreeing = two_networks([zero, zero], [one, one])
+    loss = exchange_loss(agreeing, target[:2], share=1.0, disagreeing=True)
+    assert loss.item() == 0
+
+
+def test_joint_loss_against_scipy():
+    rng = np.random.default_rng(0)
+    logits, target = rng.normal(size=(5, 2, 4)), np.array([0, 1, 2, 3, 0])
+    p, q = softmax(logits, axis=2).swapaxes(0, 1)
+    cross = -log_softmax(logits, axis=2)[np.arange(5), :, target].sum(axis=1)
+    both_ways = entropy(p, q, axis=1) + entropy(q, p, axis=1)
+    found = joint_loss(torch.tensor(logits), torch.tensor(target), lam=0.3)
+    np.testing.assert_allclose(found, 0.7 * cross + 0.3 * both_ways, rtol=1e-10)
+
+
+def test_joint_loss_gradient():
+    logits = torch.randn(3, 2, 4, dtype=torch.float64).requires_grad_()
+    target = torch.tensor([0, 1, 3])
+    assert torch.autograd.gradcheck(lambda x: joint_loss(x, target, 0.6), logits)
+
+
+def test_the_forget_rate_rises():
+    method = Selection(2, "coteaching", forget_rate=0.4, ramp_epochs=4, lam=0.9)
+    method.start(10, 2, "cpu")
+    shares = []
+    for epoch in range(2, 9):
+        method.on_epoch(epoch, 9)
+        shares.append(round(method.remembered, 9))
+    assert shares == [0.9, 0.8, 0.7, 0.6, 0.6, 0.6, 0.6]
+    # "auto" is the estimate; nothing is forgotten before there is one.
+    method.forget_rate, method.noise_rate = "auto", 0.5
+    assert method.remembered == 0.5
+    method.noise_rate = 0.95  # more than the papers' highest
+    assert method.remembered == pytest.approx(0.2)
+    method.noise_rate = np.nan
+    assert method.remembered == 1.0
+
+
+def test_curriculum_by_hand():
+    losses = torch.tensor([0.5, 1.0, 1.25, 3.0])
+    for progress, weights in [
+        (0.0, [1, 1, 1, 1]),
+        (0.17, [1, 1, 1, 1]),
+        (0.18, [1, 1, 0, 0]),
+        (0.89, [1, 1, 0, 0]),
+        (0.90, [1, 1, 0.75, 0]),
+    ]:
+        found = curriculum_weights(losses, threshold=1.0, progress=progress)
+        assert found.tolist() == weights
+
+
+def test_held_out_predictions_are_the_other_networks():
+    logits = np.array([[[1.0], [2.0]], [[3.0], [4.0]]])  # network 0: 1, 3; 1: 2, 4
+    found, rows = held_out(logits, np.array([0, 1]))
+    assert found.tolist() == [[2.0], [3.0]] and rows.all()
+    found, rows = held_out(logits[:, :1], np.array([0, 1]))
+    assert found.tolist() == [[1.0], [3.0]] and rows.tolist() == [False, True]
+
+
+def test_networks_learn_their_half():
+    losses = torch.tensor([[1.0, 10.0], [2.0, 20.0], [4.0, 40.0]])
+    loss = own_half_loss(losses, torch.tensor([0, 1, 0]))
+    assert loss.item() == (1 + 4) / 2 + 20
+    assert own_half_loss(losses[:, :1], torch.tensor([0, 1, 0])).item() == 2.5
+    loss = own_half_loss(losses, torch.tensor([1, 1, 1]))
+    assert loss.item() == pytest.approx(70 / 3)
+
+
+# Mixing -------------------------------------------------------------------------------
+
+
+def test_mixup_keeps_most_of_the_sample_itself():
+    inputs, targets = torch.tensor([[0.0], [10.0]]), torch.eye(2)
+    for lam in (0.2, 0.8):
+        mixed, labels = mixup(inputs, targets, lam, torch.tensor([1, 0]))
+        torch.testing.assert_close(mixed, torch.tensor([[2.0], [8.0]]))
+        torch.testing.assert_close(labels, torch.tensor([[0.8, 0.2], [0.2, 0.8]]))
+
+
+def test_sharpen_by_hand():
+    probs = torch.tensor([[0.6, 0.3, 0.1], [1.0, 0.0, 0.0]])
+    found = sharpen(probs, 0.5)
+    expected = torch.tensor([[0.36, 0.09, 0.01], [1.0, 0.0, 0.0]])
+    torch.testing.assert_close(found, expected / expected.sum(dim=1, keepdim=True))
+    torch.testing.assert_close(sharpen(probs, 1.0), probs)
+    assert sharpen(torch.full((1, 1000), 1e-30), 0.01).isfinite().all()
+
+
+def test_refined_labels_by_hand():
+    probs = torch.tensor([[0.2, 0.8], [0.2, 0.8]])
+    found = refine(probs, torch.tensor([0, 0]), torch.tensor([1.0, 0.25]))
+    torch.testing.assert_close(found, torch.tensor([[1.0, 0.0], [0.4, 0.6]]))
+
+
+def test_uniform_penalty():
+    assert uniform_penalty(torch.eye(3).log().clamp(min=-1e4)).item() == pytest.approx(
+        0
+    )
+    mean = np.array([0.7, 0.2, 0.1])
+    logits = torch.tensor(np.log(mean))[None]
+    expected = entropy(np.full(3, 1 / 3), mean)
+    assert uniform_penalty(logits).item() == pytest.approx(expected)
+
+
+def test_averaging_decay():
+    assert averaging_decay(0.9, 0.0) == pytest.approx(0.9 * np.exp(-5))
+    assert averaging_decay(0.9, 0.25) == pytest.approx(0.9 * np.exp(-1.25))
+    assert averaging_decay(0.9, 0.5) == averaging_decay(0.9, 1.0) == 0.9
+
+
+# DivideMix ----------------------------------------------------------------------------
+
+
+def dividemix(**params):
+    settings = {
+        "warmup_epochs": 1,
+        "lambda_u": "auto",
+        "p_threshold": 0.5,
+        "loss_history": 1,
+        "confidence_penalty": False,
+        "temperature": 0.5,
+        "alpha": 4.0,
+        "rampup_epochs": 16,
+    }
+    method = DivideMix(**settings | params)
+    method.on_epoch(1, 10)
+    method.noise_rate = method.noise_concentration = 0.0
+    method.n_classes = 10
+    method.settings = method.resolved()
+    return method
+
+
+def test_published_weights_of_unlabelled_samples():
+    # Wrong labels at 20, 50, 80 and 90% of noise that may draw the true class again.
+    for rate, weight in [(0.18, 0), (0.45, 25), (0.72, 25), (0.81, 50)]:
+        assert lambda_u_for(rate, 0.0, 10) == pytest.approx(weight)
+    assert lambda_u_for(0.2, 0.0, 100) == pytest.approx(25)
+    assert lambda_u_for(0.8, 0.0, 100) == pytest.approx(150)
+    assert lambda_u_for(0.4, 0.5, 10) == 0  # asymmetric
+    assert lambda_u_for(0.5, 0.5, 100) == pytest.approx(150)
+    assert lambda_u_for(0.5, 0.0, 2) == 0 < lambda_u_for(0.5, 0.0, 8) < 25
+
+
+def test_settings_follow_the_estimated_noise():
+    method = dividemix(
+        p_threshold="auto", loss_history="auto", confidence_penalty="auto"
+    )
+    settings = []
+    for rate, concentration in [(0.45, 0.0), (0.85, 0.0), (0.3, 0.6)]:
+        method.noise_rate, method.noise_concentration = rate, concentration
+        settings.append(tuple(method.resolved().values()))
+    assert settings == [(25, 0.5, 1, False), (50, 0.6, 5, False), (0, 0.5, 1, True)]
+
+
+def test_settings_that_were_auto_are_exposed(digits):
+    X, y = digits[0].reshape(300, -1), digits[1]
+    noisy = symmetric_exclusive(y, rate=0.5, random_state=0).y
+    clf = small("coteaching").fit(X, noisy)
+    assert clf.forget_rate_ == clf.noise_rate_ > 0.2
+    assert small("coteaching", forget_rate=0.2).fit(X, noisy).forget_rate_ == 0.2
+    clf = small("mentornet").fit(X, noisy)
+    assert clf.percentile_ == pytest.approx(100 * (1 - clf.noise_rate_))
+    assert small("elr+").fit(X, noisy).lam_ == 3.0
+    assert small("dividemix", lambda_u=7.0).fit(X, noisy).lambda_u_ == 7.0
+
+
+def test_an_epoch_of_large_losses_counts_as_much_as_another():
+    losses = np.array([[1.0, 5.0], [3.0, 5.0], [2.0, 5.0]])
+    np.testing.assert_array_equal(scaled(losses), [[0, 0], [1, 0], [0.5, 0]])
+    np.testing.assert_array_equal(scaled(7 * losses), scaled(losses))
+
+
+def test_weight_of_unlabelled_samples_rises():
+    method = dividemix(rampup_epochs=4)
+    found = []
+    for epoch, done in [(1, 0.0), (1, 0.5), (3, 0.0), (5, 0.0), (9, 0.5)]:
+        method.on_epoch(epoch, 10)
+        found.append(method._rampup(done))
+    assert found == [0.0, 0.125, 0.5, 1.0, 1.0]
+
+
+def test_co_guessing_and_co_refinement_by_hand():
+    own, other = nn.Linear(1, 2), nn.Linear(1, 2)
+    views = torch.tensor([[0.5], [2.0], [-1.0], [1.5]])  # of 2 samples, two of each
+    target, clean = torch.tensor([1]), torch.tensor([0.6])
+    found = dividemix()._targets(own, other, views, target, clean)
+    p = own(views).softmax(dim=1).detach().numpy()
+    q = other(views).softmax(dim=1).detach().numpy()
+    labelled = 0.6 * np.array([0, 1]) + 0.4 * (p[0] + p[2]) / 2
+    guessed = (p[1] + p[3] + q[1] + q[3]) / 4
+    expected = np.array([labelled, guessed]) ** 2
+    expected /= expected.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+def test_a_split_is_by_trust_and_never_empty():
+    generator = torch.Generator().manual_seed(0)
+    clean = np.array([0.9, 0.4, 0.6, 0.1])
+    labelled, unlabelled = dividemix()._split(clean, generator)
+    assert (sorted(labelled.tolist()), sorted(unlabelled.tolist())) == ([0, 2], [1, 3])
+    labelled, _ = dividemix()._split(np.linspace(0, 0.3, 20), generator)
+    assert sorted(labelled.tolist()) == [18, 19]  # the most probable tenth
+    labelled, unlabelled = dividemix()._split(np.ones(4), generator)
+    assert len(labelled) == 4 and len(unlabelled) == 0
+
+
+def test_networks_take_turns_on_labelled_and_unlabelled_samples():
+    X = np.arange(7, dtype=np.float32)[:, None]
+    store = InputSpec.learn(X).open(X)
+    method = dividemix()
+    networks = [nn.BatchNorm1d(1), nn.BatchNorm1d(1)]
+    whole = Batches(store, 4, torch.Generator().manual_seed(0), "cpu")
+    method.splits = [
+        (torch.tensor([0, 1, 2]), torch.tensor([3, 4, 5, 6])),
+        (torch.tensor([5, 6]), torch.tensor([0])),
+    ]
+    batches, seen, progress = SplitBatches(method, networks, whole, 4), [], []
+    for index, batch in batches:
+        k, n_labelled, done = method.turn
+        progress.append(done)
+        modes = [network.training for network in networks]
+        assert modes == [k == 0, k == 1]  # the other one only guesses
+        assert len(index) == 2 * n_labelled
+        assert batch[:, 0].tolist() == index.tolist()
+        seen.append((k, index[:n_labelled].tolist(), index[n_labelled:].tolist()))
+    assert len(seen) == len(batches) == 3
+    assert sum(len(a) + len(b) for _, a, b in seen) == batches.n_samples
+    labelled = [i for k, a, _ in seen if k == 0 for i in a]
+    unlabelled = [i for k, _, b in seen if k == 0 for i in b]
+    assert labelled == [0, 1, 2] and len(set(unlabelled)) == 3
+    assert set(unlabelled) <= {3, 4, 5, 6}
+    assert seen[-1] == (1, [5, 6], [0, 0])
+    assert progress == [0.0, 0.5, 0.0]  # of each network's epoch
+
+
+# ELR+ ---------------------------------------------------------------------------------
+
+
+def test_targets_of_elr_plus_by_hand():
+    method = ELRPlus(0, 3.0, 0.7, 1.0, 0.997, "float32")
+    method.start(2, 2, "cpu")
+    method.momentum = 0.7
+    logits = torch.tensor([[0.2, 0.8]]).log()
+    index = torch.tensor([1])
+    first = method._update(0, logits, index)
+    torch.testing.assert_close(first, torch.tensor([[0.06, 0.24]]))
+    second = method._update(0, logits, index)
+    torch.testing.assert_close(second, torch.tensor([[0.102, 0.408]]))
+    assert method.state_["target_0"][0].tolist() == [0, 0]
+    assert method.state_["target_1"].tolist() == [[0, 0], [0, 0]]
+
+
+# As classifiers -----------------------------------------------------------------------
+
+
+def small(name, **params):
+    settings = {"max_epochs": 8, "batch_size": 32, "lr": 0.05, "random_state": 0}
+    return clone(CLASSIFIERS[name]).set_params(**settings | params)
+
+
+@pytest.fixture(scope="module")
+def noisy_digits():
+    from sklearn.datasets import load_digits
+
+    X, y = load_digits(return_X_y=True)
+    noisy = symmetric_exclusive(y[:1200], rate=0.5, random_state=0)
+    return (X / 16).astype(np.float32), y, noisy.y, noisy.is_wrong
+
+
+@pytest.fixture(scope="module")
+def baseline(noisy_digits):
+    X, y, noisy, _ = noisy_digits
+    clf = NoisyRobustClassifier("ce", max_epochs=40, random_state=0).fit(
+        X[:1200], noisy
+    )
+    return clf.score(X[1200:], y[1200:])
+
+
+@pytest.mark.parametrize("name", CLASSIFIERS)
+def test_beats_cross_entropy_and_knows_wrong_labels(name, noisy_digits, baseline):
+    X, y, noisy, is_wrong = noisy_digits
+    clf = clone(CLASSIFIERS[name]).set_params(max_epochs=40, random_state=0)
+    clf.fit(X[:1200], noisy)
+    assert clf.score(X[1200:], y[1200:]) > baseline + 0.1
+    assert clf.clean_proba_.shape == (1200,)
+    assert (clf.clean_proba_ >= 0).all() and (clf.clean_proba_ <= 1).all()
+    assert roc_auc_score(is_wrong, -clf.clean_proba_) > 0.9
+    assert roc_auc_score(is_wrong, -clf.label_quality_) > 0.9
+    assert clf.noise_rate_ == pytest.approx(0.5, abs=0.2)
+
+
+@pytest.mark.parametrize("name", CLASSIFIERS)
+def test_own_parameters_are_searchable_and_survive_pickle(name, digits):
+    X, y = digits[0].reshape(300, -1), digits[1].astype(str)
+    parameter, values = OWN[name]
+    scores = [
+        cross_val_score(small(name, **{parameter: value}), X, y, cv=2).tolist()
+        for value in values
+    ]
+    assert scores[0] != scores[1]
+    grid = {parameter: [*values, "auto"]} if name != "dynamic_bootstrap" else {}
+    grid = grid or {parameter: values}
+    best = GridSearchCV(small(name), grid, cv=2, error_score="raise").fit(X, y)
+    best = best.best_estimator_
+    loaded = pickle.loads(pickle.dumps(best))
+    np.testing.assert_array_equal(best.predict(X), loaded.predict(X))
+    assert best.predict(X).dtype == y.dtype
+    again = clone(best).fit(X, y)
+    np.testing.assert_array_equal(best.predict_proba(X), again.predict_proba(X))
+
+
+@pytest.mark.parametrize("name", CLASSIFIERS)
+def test_probabilities_are_the_networks_mean(name, digits):
+    X, y = digits
+    clf = small(name, max_epochs=3).fit(X, y)
+    store = torch.from_numpy(X)[:, None]
+    networks = clf._network.eval().networks
+    with torch.no_grad():
+        each = [network(store).softmax(dim=1).numpy() for network in networks]
+    assert len(each) == (1 if name in ("mentornet", "dynamic_bootstrap") else 2)
+    np.testing.assert_allclose(clf.predict_proba(X), np.mean(each, axis=0), atol=1e-5)
+    np.testing.assert_allclose(
+        clf.predict_log_proba(X), np.log(clf.predict_proba(X)), atol=1e-4
+    )
+
+
+@pytest.mark.parametrize("name", CLASSIFIERS)
+def test_partial_fit_is_fit_epoch_by_epoch(name, digits):
+    X, y = digits[0].reshape(300, -1), digits[1]
+    whole = small(name, max_epochs=5, warmup_epochs=2).fit(X, y)
+    steps = small(name, max_epochs=5, warmup_epochs=2)
+    for _ in range(5):
+        steps.partial_fit(X, y)
+    np.testing.assert_array_equal(whole.predict_proba(X), steps.predict_proba(X))
+    np.testing.assert_array_equal(whole.clean_proba_, steps.clean_proba_)
+    loaded = pickle.loads(pickle.dumps(whole)).partial_fit(X, y)
+    assert len(loaded.history_) == 6 and loaded.score(X, y) > 0.3
+    # Another number of samples: their state starts anew, the estimated noise stays.
+    for model in (whole, pickle.loads(pickle.dumps(whole))):
+        noise = model.loss_state_["noise"].copy()
+        assert model.partial_fit(X[:200], y[:200]).clean_proba_.shape == (200,)
+        np.testing.assert_array_equal(model.loss_state_["noise"], noise)
+
+
+@pytest.mark.parametrize("name", CLASSIFIERS)
+def test_pretrained_encoders_warm_up_by_their_heads(name, digits, colour):
+    X, y = digits
+    pipe = Pipeline([("ssl", SSLPretrainer(max_epochs=2, random_state=0))])
+    settings = {"lam": 0.5} if name == "jocor" else {}  # with 0.9 it learns slowly
+    settings |= {"max_epochs": 5, "warmup_epochs": 3}
+    pipe.steps.append(("clf", small(name, **settings)))
+    clf = pipe.fit(X, y)[-1]
+    phases = [row["phase"] for row in clf.history_]
+    assert phases == ["head"] * 3 + ["all"] * 5
+    assert pipe.score(X, y) > 0.3
+    frozen = small(name, freeze_encoder=True, max_epochs=4).fit(
+        pipe[:-1].transform(X), y
+    )
+    before = pipe[0].encoder_.state
+    for network in frozen._network.networks:
+        for key, values in network.encoder.state_dict().items():
+            np.testing.assert_array_equal(values, before[key])
+
+
+class _Interrupt(Callback):
+    def on_epoch_begin(self, net, **kwargs):
+        if len(net.history) == 3:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("name", CLASSIFIERS)
+def test_an_interrupted_training_keeps_what_it_learned(name, digits):
+    X, y = digits
+    clf = small(name, callbacks=[_Interrupt()])
+    with pytest.raises(KeyboardInterrupt):
+        clf.fit(X, y)
+    assert len(clf.history_) == 2 and clf.clean_proba_.shape == (300,)
+    assert clf.predict(X).shape == (300,)
+
+
+def test_the_halves_that_the_noise_is_estimated_on_follow_the_seed(digits):
+    X, y = digits[0].reshape(300, -1), digits[1]
+    first, same, other = (
+        small("coteaching", max_epochs=2, random_state=seed)
+        .fit(X, y)
+        .loss_state_["half"]
+        for seed in (0, 0, 1)
+    )
+    assert first.sum() == other.sum() == 150
+    np.testing.assert_array_equal(first, same)
+    assert not np.array_equal(first, other)
+
+
+def test_dynamic_bootstrapping_penalizes_after_the_warm_up(digits):
+    X, y = digits[0].reshape(300, -1), digits[1]
+    found = {}
+    for warmup_epochs in (3, 2):
+        settings = {"max_epochs": 3, "warmup_epochs": warmup_epochs}
+        with_it, without = (
+            small("dynamic_bootstrap", penalty=p, **settings).fit(X, y).predict_proba(X)
+            for p in (5.0, 0.0)
+        )
+        found[warmup_epochs] = np.array_equal(with_it, without)
+    assert found == {3: True, 2: False}
+
+
+@pytest.mark.parametrize("name", ["dividemix", "dynamic_bootstrap"])
+def test_guesses_without_gradients_leave_those_of_bfloat16(name, noisy_digits):
+    """Autocast may keep weights that it has cast where gradients are off."""
+    X, y, noisy, _ = noisy_digits
+    clf = clone(CLASSIFIERS[name]).set_params(precision="bfloat16", random_state=0)
+    moved = []
+    for _ in range(2):  # the second epoch has guesses
+        clf.set_params(max_epochs=2, warmup_epochs=1).partial_fit(X[:1200], noisy)
+        moved.append(clf.state_dict_)
+    weights = [name for name in moved[0] if name.endswith("weight")]
+    assert weights
+    for name in weights:
+        assert not np.array_equal(moved[0][name], moved[1][name]), name
+
+
+def test_images_of_files(image_files):
+    paths, y = image_files
+    clf = small("dividemix", max_epochs=4, image_size=16).fit(paths, y)
+    assert clf.predict(paths).shape == (60,)
+
+
+def test_refiner_around_dividemix(noisy_digits):
+    X, y, noisy, _ = noisy_digits
+    refiner = PseudoLabelRefiner(
+        DivideMixClassifier(warmup_epochs=2, batch_size=64, random_state=0),
+        warmup_epochs=4,
+        n_iterations=2,
+        random_state=0,
+    ).fit(X[:1200], noisy)
+    right = (noisy == y[:1200]).mean()
+    assert (refiner.labels_ == y[:1200]).mean() > right + 0.2
+
+
+def test_two_classes_and_two_samples():
+    X = np.array([[0.0], [1.0]], dtype=np.float32)
+    for name in CLASSIFIERS:
+        clf = small(name, max_epochs=4, batch_size="auto").fit(X, [0, 1])
+        assert clf.predict_proba(X).shape == (2, 2)
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"variant": "decoupling"},
+        {"forget_rate": 1.0},
+        {"ramp_epochs": 0},
+        {"lam": 2},
+    ],
+)
+def test_bad_parameters_of_co_teaching(params):
+    (name,) = params
+    with pytest.raises(ValueError, match=f"{name}="):
+        CoTeachingClassifier(**params).fit([[0.0], [1.0]], [0, 1])
+
+
+@pytest.mark.parametrize(
+    "clf",
+    [
+        DivideMixClassifier(lambda_u=-1),
+        DivideMixClassifier(p_threshold="none"),
+        DivideMixClassifier(temperature=0),
+        DivideMixClassifier(confidence_penalty="yes"),
+        DivideMixClassifier(loss_history=0),
+        ELRPlusClassifier(decay=1.0),
+        ELRPlusClassifier(storage="int8"),
+        MentorNetClassifier(percentile=101),
+        MentorNetClassifier(decay=1),
+        DynamicBootstrapClassifier(mixture="poisson"),
+        DynamicBootstrapClassifier(bootstrap="none"),
+    ],
+)
+def test_bad_parameters_are_named(clf):
+    changed = {
+        k: v for k, v in clf.get_params().items() if v != type(clf)().get_params()[k]
+    }
+    (name,) = changed
+    with pytest.raises(ValueError, match=f"{name}="):
+        clf.fit([[0.0], [1.0]], [0, 1])

@@ -1,0 +1,307 @@
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from sklearn import config_context
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.linear_model import LogisticRegression
+from sklearn.manifold import TSNE
+from sklearn.model_selection import train_test_split
+from sklearn.preprocessing import StandardScaler
+
+from sknoisy import LazyFeatures, NoisyRobustClassifier, SSLPretrainer
+from sknoisy.data.batches import stream
+from sknoisy.data.inputs import as_inputs
+from sknoisy.data.spec import InputSpec
+from sknoisy.data.stores import ArrayStore, PathStore, read_image
+
+
+def test_uint8_is_scaled_on_the_way_and_not_copied(colour):
+    X, _ = colour
+    store = InputSpec.learn(X).open(X)
+    assert store.array is X
+    batch = store.fetch(torch.tensor([3, 1]))
+    assert batch.shape == (2, 3, 16, 16) and batch.dtype == torch.float32
+    expected = np.moveaxis(X[[3, 1]], 3, 1) / 255
+    np.testing.assert_allclose(batch, expected, rtol=1e-6)
+
+
+def test_moments_are_those_of_the_data(colour):
+    X, _ = colour
+    spec = InputSpec.learn(X)
+    np.testing.assert_allclose(spec.mean, (X / 255).mean(axis=(0, 1, 2)), rtol=1e-4)
+    np.testing.assert_allclose(spec.std, (X / 255).std(axis=(0, 1, 2)), rtol=1e-4)
+
+
+def test_moments_survive_a_large_offset():
+    X = np.random.default_rng(0).normal(1e4, 1e-2, (500, 3))
+    np.testing.assert_allclose(InputSpec.learn(X).std, X.std(axis=0), rtol=0.05)
+
+
+@pytest.mark.parametrize("kind", ["float64", "int64", "tensor"])
+def test_large_offsets_leave_the_differences(kind):
+    """Time stamps and identifiers: float32 has 24 bits."""
+    X = np.random.default_rng(0).integers(0, 1000, (300, 3)) + [0, 10**9, -(10**15)]
+    X = {"float64": X.astype(float), "tensor": torch.from_numpy(X)}.get(kind, X)
+    spec = InputSpec.learn(X)
+    batch = spec.open(X).fetch(torch.arange(300))
+    assert batch.dtype == torch.float32
+    resident = spec.open(X).resident(torch.device("cpu"))
+    np.testing.assert_array_equal(resident.fetch(torch.arange(300)), batch)
+    moved = batch - batch[0]
+    np.testing.assert_allclose(moved, np.asarray(X - X[0]), atol=1e-3)
+    np.testing.assert_allclose(spec.std, np.asarray(X).std(axis=0), rtol=1e-5)
+    np.testing.assert_allclose(spec.restore(batch), np.asarray(X), rtol=1e-15, atol=0.5)
+
+
+def test_shift_only_where_it_is_needed():
+    X = np.random.default_rng(0).normal(5, 1, (300, 3))
+    assert InputSpec.learn(X).shift is None
+    assert InputSpec.learn((X + 1e6).astype(np.float32)).shift is None
+
+
+def test_numbers_beyond_float32():
+    with pytest.raises(ValueError, match="too large for float32"):
+        InputSpec.learn(np.random.default_rng(0).normal(size=(20, 3)) * 1e300)
+
+
+def test_constant_features_stay_finite():
+    spec = InputSpec.learn(np.full((5, 2), 3.0))
+    assert spec.mean.tolist() == [3, 3] and spec.std.tolist() == [1, 1]
+
+
+@pytest.mark.parametrize(
+    "shape, expected",
+    [
+        ((5, 8, 9), (1, 8, 9)),
+        ((5, 8, 9, 1), (1, 8, 9)),
+        ((5, 8, 9, 4), (4, 8, 9)),
+        ((5, 3, 8, 9), (3, 8, 9)),
+    ],
+)
+def test_shapes(shape, expected):
+    assert InputSpec.learn(np.zeros(shape)).shape == expected
+
+
+def test_files_hold_what_arrays_hold(colour, image_files):
+    images, y = colour
+    paths, _ = image_files
+    settings = {"max_epochs": 2, "random_state": 0}
+    from_files = NoisyRobustClassifier(image_size=16, **settings).fit(paths, y)
+    from_arrays = NoisyRobustClassifier(**settings).fit(images, y)
+    np.testing.assert_array_equal(
+        from_files.predict_proba(paths), from_arrays.predict_proba(images)
+    )
+
+
+@pytest.mark.parametrize("kind", [list, lambda p: np.array(p, dtype=object)])
+def test_kinds_of_path_arrays(kind, image_files):
+    from pathlib import Path
+
+    paths, y = image_files
+    given = kind([Path(path) for path in paths])
+    assert as_inputs(given).tolist() == paths.tolist()
+
+
+def test_column_of_paths_in_a_data_frame(image_files):
+    import pandas as pd
+
+    paths, y = image_files
+    frame = pd.DataFrame({"file": paths})
+    clf = NoisyRobustClassifier(image_size=16, max_epochs=1).fit(frame, y)
+    assert clf.predict(frame["file"]).shape == (60,)
+
+
+def test_files_are_decoded_once_if_they_fit(image_files):
+    paths, _ = image_files
+    spec = InputSpec.learn(paths, image_size=16)
+    kept, streamed = PathStore(paths, spec), PathStore(paths, spec, keep_bytes=0)
+    index = torch.tensor([5, 2, 5])
+    np.testing.assert_array_equal(kept.fetch(index), streamed.fetch(index))
+    for path in paths[:10]:
+        open(path, "w").close()
+    np.testing.assert_array_equal(kept.fetch(index)[0], kept.fetch(index)[2])
+    with pytest.raises(ValueError, match="cannot be read"):
+        streamed.fetch(index)
+
+
+@pytest.mark.parametrize("kind", ["memmap", "files"])
+def test_streams_hold_what_arrays_hold(kind, colour, image_files, tmp_path):
+    images, _ = colour
+    spec = InputSpec.learn(images)
+    if kind == "files":
+        paths = image_files[0]
+        store = PathStore(paths, InputSpec.learn(paths, image_size=16), keep_bytes=0)
+    else:
+        np.save(tmp_path / "X.npy", images)
+        store = spec.open(np.load(tmp_path / "X.npy", mmap_mode="r"))
+    assert not store.is_ready("cpu") and spec.open(images).is_ready("cpu")
+    assert not spec.open(images).is_ready("cuda")
+    order = torch.randperm(60, generator=torch.Generator().manual_seed(0))
+    expected = list(stream(spec.open(images), order, 9, "cpu"))
+    streamed = list(stream(store, order, 9, "cpu"))
+    assert len(streamed) == len(expected) == 9
+    for (index, batch), (same_index, same_batch) in zip(
+        streamed, expected, strict=True
+    ):
+        assert index.equal(same_index) and batch.equal(same_batch)
+
+
+def test_a_stream_reads_ahead_but_not_far():
+    read = []
+
+    class Slow(ArrayStore):
+        def is_ready(self, device):
+            return False
+
+        def raw(self, index):
+            read.append(index.item())
+            return super().raw(index)
+
+    X = np.zeros((50, 2))
+    batches = stream(Slow(X, InputSpec.learn(X)), torch.arange(50), 50, "cpu")
+    next(batches)
+    next(batches)
+    batches.close()
+    assert max(read) <= 4
+
+
+def test_a_stream_raises_what_reading_raises(image_files):
+    paths, _ = image_files
+    spec = InputSpec.learn(paths, image_size=16)
+    store = PathStore(paths, spec, keep_bytes=0)
+    open(paths[30], "w").close()
+    with pytest.raises(ValueError, match="cannot be read.*30.png"):
+        list(stream(store, torch.arange(60), 8, "cpu"))
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float16, np.uint16, ">f4", np.int64])
+def test_stores_on_a_device_hold_what_arrays_hold(dtype, monkeypatch):
+    monkeypatch.setattr("sknoisy.data.stores.CHUNK_BYTES", 100)
+    X = np.random.default_rng(0).integers(0, 100, (40, 5)).astype(dtype)
+    X.flags.writeable = False
+    store = InputSpec.learn(X).open(X)
+    index = torch.tensor([3, 39, 0])
+    moved = store.on("cpu")
+    assert isinstance(moved.array, torch.Tensor) and len(moved) == 40
+    assert moved.array.nbytes == store.device_bytes()
+    torch.testing.assert_close(moved.fetch(index), store.fetch(index))
+
+
+def test_memmaps_stay_on_disk(colour, tmp_path):
+    """scikit-learn's checks return them as arrays."""
+    np.save(tmp_path / "X.npy", colour[0])
+    mapped = np.load(tmp_path / "X.npy", mmap_mode="r")
+    inputs, _ = NoisyRobustClassifier()._read(mapped, reset=True)
+    assert inputs is mapped
+    lazy = SSLPretrainer(max_epochs=1).fit(mapped).transform(mapped)
+    assert lazy.inputs is mapped
+
+
+def test_read_image_keeps_the_shape_of_things(tmp_path):
+    """A wide image is cropped at its sides, not squeezed."""
+    from PIL import Image
+
+    wide = np.zeros((20, 60, 3), np.uint8)
+    wide[:, 20:40] = 255
+    Image.fromarray(wide).save(tmp_path / "wide.png")
+    image = read_image(tmp_path / "wide.png", (10, 10))
+    assert image.min() > 200  # squeezed, two thirds of it would be black
+
+
+def test_read_image_turns_photographs_upright(tmp_path):
+    from PIL import Image
+
+    image = np.zeros((20, 20, 3), np.uint8)
+    image[:10] = 255
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera was turned: rotate by a quarter
+    Image.fromarray(image).save(tmp_path / "turned.png", exif=exif)
+    upright = read_image(tmp_path / "turned.png", (20, 20))
+    assert (upright[:, 10:] == 255).all() and (upright[:, :10] == 0).all()
+
+
+def test_images_of_another_size_than_32_on_disk(tmp_path):
+    from PIL import Image
+
+    paths = []
+    for i, size in enumerate([(40, 30), (200, 100), (16, 16)]):
+        Image.new("L", size, color=10 * i).save(tmp_path / f"{i}.jpg")
+        paths.append(str(tmp_path / f"{i}.jpg"))
+    clf = NoisyRobustClassifier(image_size=(24, 32), max_epochs=1)
+    assert clf.fit(paths, [0, 1, 0]).predict(paths).shape == (3,)
+
+
+@pytest.fixture(scope="module")
+def lazy(digits):
+    return SSLPretrainer(max_epochs=2, random_state=0).fit_transform(digits[0])
+
+
+def test_lazy_features_are_an_array(lazy, digits):
+    array = np.asarray(lazy)
+    assert lazy.shape == array.shape == (300, 192) and lazy.ndim == 2
+    assert lazy.dtype == array.dtype == np.float32 and lazy.size == array.size
+    assert len(lazy) == 300
+    np.testing.assert_array_equal(lazy[[4, 7]], array[[4, 7]])
+    np.testing.assert_array_equal(lazy[2:4], array[2:4])
+    np.testing.assert_array_equal(lazy[digits[1] == 3], array[digits[1] == 3])
+    np.testing.assert_array_equal(lazy[[4, 7], ...], array[[4, 7]])
+    np.testing.assert_array_equal(lazy[[4, 7], :], array[[4, 7]])
+    np.testing.assert_array_equal(lazy[:, 3], array[:, 3])
+    np.testing.assert_array_equal(lazy[5], array[5])
+    assert isinstance(lazy[5, 3], np.float32) and lazy[5, 3] == array[5, 3]
+    row = lazy[5]
+    row[:] = 0  # the caller's own
+    np.testing.assert_array_equal(lazy[5], array[5])
+    np.testing.assert_array_equal(lazy[None], array[None])
+    np.testing.assert_array_equal(
+        lazy[np.eye(3, dtype=int)], array[np.eye(3, dtype=int)]
+    )
+    np.testing.assert_array_equal(np.stack(list(lazy)), array)
+    np.testing.assert_array_equal(lazy[10:20][[3, 1]], array[[13, 11]])
+    assert array.flags.writeable
+
+
+def test_parts_stay_lazy_and_pickle_their_own_samples_only(lazy):
+    part = lazy[np.arange(30)]
+    assert isinstance(part, LazyFeatures)
+    loaded = pickle.loads(pickle.dumps(part))
+    assert loaded.inputs.shape[0] == 30
+    np.testing.assert_allclose(loaded, np.asarray(lazy)[:30], atol=1e-5)
+
+
+def test_other_estimators_take_them(lazy, digits):
+    y = digits[1]
+    train, test, y_train, y_test = train_test_split(lazy, y, random_state=0)
+    assert isinstance(train, LazyFeatures)
+    assert (
+        LogisticRegression(max_iter=500).fit(train, y_train).score(test, y_test) > 0.7
+    )
+    assert StandardScaler().fit_transform(lazy).shape == (300, 192)
+    assert TSNE(max_iter=250).fit_transform(lazy[:50]).shape == (50, 2)
+    clf = NoisyRobustClassifier(max_epochs=1, random_state=0)
+    assert CalibratedClassifierCV(clf, cv=2).fit(lazy, y).predict(lazy).shape == (300,)
+
+
+def test_plain_arrays_where_asked(digits):
+    X = digits[0]
+    ssl = SSLPretrainer(max_epochs=1, random_state=0).fit(X)
+    lazy = np.asarray(ssl.transform(X))
+    array = ssl.set_params(output="array").transform(X)
+    assert type(array) is np.ndarray
+    np.testing.assert_array_equal(array, lazy)
+    with config_context(transform_output="pandas"):
+        with pytest.warns(UserWarning, match="cannot fine-tune"):
+            ssl.set_params(output="lazy").transform(X)
+    frame = ssl.set_output(transform="pandas").transform(X)
+    np.testing.assert_array_equal(frame.to_numpy(), lazy)
+    assert frame.columns[0] == "sslpretrainer0"
+
+
+def test_features_of_read_only_array_store():
+    X = np.arange(12.0).reshape(6, 2)
+    X.flags.writeable = False
+    batch = ArrayStore(X, InputSpec.learn(X)).fetch(torch.tensor([5, 0]))
+    batch.mul_(0)
+    assert X[5].tolist() == [10, 11]

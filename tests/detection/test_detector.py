@@ -1,0 +1,513 @@
+import pickle
+
+import joblib
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.datasets import load_digits
+from sklearn.dummy import DummyClassifier
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV, KFold, cross_val_predict
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import LinearSVC
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from sknoisy import (
+    LabelErrorDetector,
+    NoisyRobustClassifier,
+    PseudoLabelRefiner,
+    SSLPretrainer,
+)
+from sknoisy.detection.methods import (
+    DETECTION_METHODS,
+    ConfidentLearning,
+    KNNAgreement,
+    LossGMM,
+)
+from sknoisy.metrics import detection_average_precision, detection_f1
+from sknoisy.noise import pair_flip, symmetric_exclusive
+from sknoisy.scores import find_label_errors, self_confidence
+
+FITTED = ["label_errors_", "label_quality_", "suggested_labels_", "noise_rate_"]
+FITTED += ["transition_matrix_", "confident_joint_"]
+LOGISTIC = make_pipeline(StandardScaler(), LogisticRegression(C=0.1))
+OURS = NoisyRobustClassifier(max_epochs=20, random_state=0)
+
+
+@parametrize_with_checks(
+    [
+        LabelErrorDetector(LogisticRegression()),
+        LabelErrorDetector(LogisticRegression(), method=KNNAgreement(n_neighbors=5)),
+        LabelErrorDetector(NoisyRobustClassifier(max_epochs=1), cv="dynamics"),
+    ]
+)
+@pytest.mark.filterwarnings("ignore:out-of-sample")  # of checks with random labels
+def test_scikit_learn(estimator, check):
+    check(estimator)
+
+
+@pytest.fixture(scope="module")
+def noisy():
+    """All digits as vectors, and labels of which 5% are wrong."""
+    X, y = load_digits(return_X_y=True)
+    return X, symmetric_exclusive(y, 0.05, random_state=0)
+
+
+SOURCES = [(name, 5) for name in sorted(DETECTION_METHODS)]
+SOURCES.remove(("area_under_margin", 5))
+SOURCES += [("area_under_margin", "dynamics"), ("loss_gmm", "dynamics")]
+
+
+@pytest.mark.parametrize("method, cv", SOURCES)
+def test_worst_digits_are_the_wrong_ones(method, cv, noisy):
+    """Of the 5% that are wrong, the worst-ranked 5% hold at least 80%."""
+    X, labels = noisy
+    estimator = LOGISTIC if cv == 5 else OURS
+    detector = LabelErrorDetector(estimator, method=method, cv=cv, random_state=0)
+    detector.fit(X, labels.y)
+    n_wrong = labels.is_wrong.sum()
+    worst = detector.ranked(all_samples=True)[:n_wrong]
+    assert labels.is_wrong[worst].mean() >= 0.8
+    assert detection_f1(labels.is_wrong, detector.label_errors_) > 0.7
+    assert detector.noise_rate_ == pytest.approx(0.05, abs=0.02)
+
+
+@pytest.mark.parametrize("method", ["confident_learning", "loss_gmm", "knn_agreement"])
+def test_attributes(method, noisy):
+    X, y = noisy[0][:400], noisy[1].y[:400]
+    detector = LabelErrorDetector(LOGISTIC, method=method, random_state=0).fit(X, y)
+    errors, quality = detector.label_errors_, detector.label_quality_
+    assert errors.shape == quality.shape == (400,) and errors.dtype == bool
+    assert quality.min() >= 0 and quality.max() <= 1
+    np.testing.assert_array_equal(detector.suggested_labels_ != y, errors)
+    joint = detector.confident_joint_
+    np.testing.assert_array_equal(joint.sum(axis=1), np.bincount(y))
+    assert detector.noise_rate_ == pytest.approx(1 - joint.trace() / 400)
+    T = detector.transition_matrix_
+    np.testing.assert_allclose(T.sum(axis=1), 1)
+    np.testing.assert_allclose(T[3], joint[:, 3] / joint[:, 3].sum())
+    np.testing.assert_array_equal(detector.classes_, range(10))
+    ranked = detector.ranked()
+    assert sorted(ranked) == np.flatnonzero(errors).tolist()
+    assert (np.diff(quality[ranked]) >= 0).all()
+    assert sorted(detector.ranked(all_samples=True)) == list(range(400))
+
+
+def test_folds_are_cross_val_predict(noisy):
+    """With folds of the user's own, it is the functions on scikit-learn's output."""
+    X, y = noisy[0][:500], noisy[1].y[:500]
+    cv = KFold(4, shuffle=True, random_state=1)
+    p = cross_val_predict(LOGISTIC, X, y, cv=cv, method="predict_proba")
+    for folds in (cv, list(cv.split(X)), cv.split(X)):
+        detector = LabelErrorDetector(LOGISTIC, cv=folds).fit(X, y)
+        np.testing.assert_array_equal(detector.label_errors_, find_label_errors(y, p))
+        np.testing.assert_allclose(detector.label_quality_, self_confidence(y, p))
+        np.testing.assert_allclose(detector.pred_probs_, p)
+
+
+def test_predictions_that_say_nothing(noisy):
+    X, y = noisy[0][:500], noisy[1].y[:500]
+    detector = LabelErrorDetector(LOGISTIC, random_state=0).fit(X, y)
+    agrees = detector.pred_probs_.argmax(axis=1) == y
+    assert detector.agreement_ == agrees.mean()
+    noise = np.random.default_rng(0).normal(size=(500, 3))
+    for clf in (LOGISTIC, DummyClassifier()):
+        with pytest.warns(UserWarning, match="may be chance"):
+            LabelErrorDetector(clf, random_state=0).fit(noise, y)
+
+
+@pytest.mark.filterwarnings("error:out-of-sample")
+@pytest.mark.parametrize("seed", range(10))
+def test_few_of_a_class_are_no_chance(seed):
+    """2% of one class, 20% of all labels flipped, and predictions that are right."""
+    rng = np.random.default_rng(seed)
+    y = (np.arange(1000) < 20).astype(int)
+    noisy = np.where(rng.random(1000) < 0.2, 1 - y, y)
+    X = np.c_[y, rng.normal(size=1000)]
+    prefit = LogisticRegression(C=100).fit(X, y)
+    LabelErrorDetector(prefit, cv="prefit").fit(X, noisy)
+
+
+def test_pretrainer_is_fitted_once(digits, monkeypatch):
+    X, y = digits[0].reshape(300, -1), digits[1]
+    sizes = []
+    pretrain = SSLPretrainer._pretrain
+
+    def counting(self, inputs, *args, **kwargs):
+        sizes.append(len(inputs))
+        return pretrain(self, inputs, *args, **kwargs)
+
+    monkeypatch.setattr(SSLPretrainer, "_pretrain", counting)
+    pipe = Pipeline(
+        [
+            ("ssl", SSLPretrainer(max_epochs=1, random_state=0)),
+            ("clf", NoisyRobustClassifier(max_epochs=1, random_state=0)),
+        ]
+    )
+    detector = LabelErrorDetector(pipe, cv=3, random_state=0).fit(X, y)
+    assert sizes == [300]
+    assert not hasattr(pipe["ssl"], "encoder_")  # the user's own is not fitted
+    features = clone(pipe["ssl"]).fit_transform(X)
+    same = LabelErrorDetector(pipe["clf"], cv=3, random_state=0).fit(features, y)
+    np.testing.assert_array_equal(detector.label_quality_, same.label_quality_)
+    sizes.clear()
+    LabelErrorDetector(pipe, method="knn_agreement").fit(X, y)
+    LabelErrorDetector(pipe, cv="dynamics").fit(X, y)
+    assert sizes == [300, 300]
+
+
+def test_pipeline_memory_serves_the_pretrainer(digits, tmp_path, monkeypatch):
+    X, y = digits[0].reshape(300, -1), digits[1]
+    steps = [("ssl", SSLPretrainer(max_epochs=1, random_state=0)), ("clf", LOGISTIC)]
+    pipe = Pipeline(steps, memory=str(tmp_path))
+    first = LabelErrorDetector(pipe, cv=2, random_state=0).fit(X, y)
+
+    def fail(*args, **kwargs):
+        raise AssertionError("pre-trained again")
+
+    monkeypatch.setattr(SSLPretrainer, "_pretrain", fail)
+    again = LabelErrorDetector(pipe, cv=2, random_state=0).fit(X, y[::-1])
+    assert (first.label_quality_ != again.label_quality_).any()
+
+
+def test_prefit(noisy):
+    X, y = noisy[0], noisy[1].y
+    model = clone(LOGISTIC).fit(X[:900], y[:900])
+    for estimator in (model, FrozenEstimator(model)):
+        detector = LabelErrorDetector(estimator, cv="prefit").fit(X[900:], y[900:])
+        p = model.predict_proba(X[900:])
+        expected = find_label_errors(y[900:], p)
+        np.testing.assert_array_equal(detector.label_errors_, expected)
+        assert detector.estimator_ is estimator
+    some = y < 7  # the classes are the model's, not those of these labels
+    detector.fit(X[some], y[some])
+    assert detector.confident_joint_.shape == (10, 10)
+    with pytest.raises(ValueError, match="labels that are not among the classes"):
+        detector.fit(X, y + 1)
+
+
+def test_prefit_neighbours_use_the_fitted_pretrainer(digits):
+    X, y = digits[0].reshape(300, -1), digits[1]
+    ssl = SSLPretrainer(max_epochs=1, random_state=0)
+    pipe = make_pipeline(ssl, LogisticRegression(max_iter=500)).fit(X, y)
+    settings = {"method": "knn_agreement", "random_state": 0}
+    fitted = LabelErrorDetector(pipe, cv="prefit", **settings).fit(X, y)
+    anew = LabelErrorDetector(pipe, **settings).fit(X, y)
+    np.testing.assert_allclose(fitted.label_quality_, anew.label_quality_)
+
+
+def test_neighbours_take_a_pretrainer_alone(digits):
+    X, y = digits
+    ssl = SSLPretrainer(max_epochs=1, random_state=0)
+    alone, in_pipeline = (
+        LabelErrorDetector(estimator, method="knn_agreement").fit(X, y)
+        for estimator in (ssl, make_pipeline(ssl, LogisticRegression()))
+    )
+    np.testing.assert_array_equal(alone.label_quality_, in_pipeline.label_quality_)
+
+
+def test_dynamics_are_the_classifiers(noisy):
+    X, y = noisy[0][:400], noisy[1].y[:400]
+    settings = {"cv": "dynamics", "method": "area_under_margin"}
+    detector = LabelErrorDetector(OURS, **settings).fit(X, y)
+    alone = clone(OURS).fit(X, y)
+    np.testing.assert_array_equal(detector.label_quality_, alone.label_quality_)
+    np.testing.assert_array_equal(detector.label_errors_, alone.label_quality_ < 0.5)
+    np.testing.assert_array_equal(detector.estimator_.predict(X), alone.predict(X))
+    assert detector.noise_rate_ == pytest.approx(detector.label_errors_.mean())
+    assert detector.pred_probs_ is None
+
+
+def test_string_labels(noisy):
+    X, y = noisy[0][:400], noisy[1].y[:400]
+    names = np.array([f"class {c}" for c in y])
+    plain = LabelErrorDetector(LOGISTIC, random_state=0).fit(X, y)
+    named = LabelErrorDetector(LOGISTIC, random_state=0).fit(X, names)
+    np.testing.assert_array_equal(plain.label_quality_, named.label_quality_)
+    expected = [f"class {c}" for c in plain.suggested_labels_]
+    assert named.suggested_labels_.tolist() == expected
+    named = LabelErrorDetector(OURS, cv="dynamics").fit(X, names)
+    assert set(named.suggested_labels_) <= set(names)
+
+
+def test_texts():
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    texts = ["red apple", "green apple", "red cherry", "apple pie"] * 5
+    texts += ["fast car", "red car", "car race", "car wheel"] * 5
+    y = np.repeat(["fruit", "car"], 20)
+    y[3] = "car"
+    clf = make_pipeline(TfidfVectorizer(), LogisticRegression())
+    detector = LabelErrorDetector(clf, random_state=0).fit(texts, y)
+    assert detector.ranked().tolist() == [3]
+
+
+def test_images_and_files(image_files, colour):
+    X, y = colour
+    y = y.copy()
+    y[[3, 10]] = 1 - y[[3, 10]]
+    settings = {"max_epochs": 5, "views": "none", "random_state": 0}
+    clf = NoisyRobustClassifier("ce", "mlp", **settings)
+    for inputs, size in ((X, None), (image_files[0], 4)):
+        clf.set_params(image_size=size)
+        detector = LabelErrorDetector(clf, cv=3, random_state=0).fit(inputs, y)
+        assert set(detector.ranked()) == {3, 10}
+    flat = LabelErrorDetector(clf, method="knn_agreement").fit(X.reshape(60, -1), y)
+    images = LabelErrorDetector(clf, method="knn_agreement").fit(X, y)
+    np.testing.assert_array_equal(images.label_quality_, flat.label_quality_)
+
+
+def test_search_as_estimator_and_search_of_settings(noisy):
+    X, labels = noisy
+    search = GridSearchCV(LogisticRegression(max_iter=50), {"C": [1e-4, 1e-2]}, cv=2)
+    detector = LabelErrorDetector(make_pipeline(StandardScaler(), search), cv=2)
+    detector.set_params(random_state=0).fit(X[:600], labels.y[:600])
+    quality = detector.label_quality_
+    assert detection_average_precision(labels.is_wrong[:600], quality) > 0.8
+    detector.set_params(method="confident_learning", method__prune="both")
+    assert detector.method.prune == "both"
+    detector.set_params(estimator__gridsearchcv__cv=3)
+    assert search.cv == 3
+
+
+def test_prune_rules_and_quality_reach_the_functions(noisy):
+    X, y = noisy[0][:500], noisy[1].y[:500]
+    by_name = LabelErrorDetector(LOGISTIC, random_state=0).fit(X, y)
+    for prune in ("prune_by_class", "both", "confident_learning"):
+        method = ConfidentLearning(prune, quality="normalized_margin")
+        detector = clone(by_name).set_params(method=method).fit(X, y)
+        expected = find_label_errors(y, by_name.pred_probs_, rule=prune)
+        np.testing.assert_array_equal(detector.label_errors_, expected)
+        assert (detector.label_quality_ != by_name.label_quality_).any()
+
+
+def test_clone_pickle_and_joblib(noisy, tmp_path):
+    X, y = noisy[0][:300], noisy[1].y[:300]
+    detector = LabelErrorDetector(LOGISTIC, method=LossGMM(0.4), random_state=0)
+    detector.fit(X, y)
+    joblib.dump(detector, tmp_path / "detector.joblib")
+    copies = [
+        pickle.loads(pickle.dumps(detector)),
+        joblib.load(tmp_path / "detector.joblib"),
+        clone(detector).fit(X, y),
+    ]
+    with joblib.parallel_config(backend="threading"):
+        copies.append(clone(detector).set_params(n_jobs=2).fit(X, y))
+    for copy in copies:
+        for name in FITTED:
+            np.testing.assert_array_equal(getattr(copy, name), getattr(detector, name))
+        assert copy.report().equals(detector.report())
+
+
+@pytest.mark.parametrize("pandas", [True, False])
+def test_report(pandas, noisy, monkeypatch):
+    X, y = noisy[0][:500], noisy[1].y[:500]
+    detector = LabelErrorDetector(LOGISTIC, random_state=0).fit(X, y)
+    if pandas:
+        table = pytest.importorskip("pandas").DataFrame(detector.report())
+    else:
+        monkeypatch.setitem(__import__("sys").modules, "pandas", None)
+        table = detector.report()
+        assert isinstance(table, dict)
+    errors = detector.label_errors_
+    assert list(table["class"]) == list(range(10))
+    np.testing.assert_array_equal(table["n_labels"], np.bincount(y))
+    np.testing.assert_array_equal(
+        table["n_errors"], np.bincount(y[errors], minlength=10)
+    )
+    missed = np.bincount(detector.suggested_labels_[errors], minlength=10)
+    np.testing.assert_array_equal(table["missed"], missed)
+    assert table["mean_quality"][4] == pytest.approx(
+        detector.label_quality_[y == 4].mean()
+    )
+    for c in range(10):
+        found = detector.suggested_labels_[errors & (y == c)]
+        assert (table["suggested"][c] is None) == (len(found) == 0)
+        assert len(found) == 0 or table["suggested"][c] in found
+
+
+def test_report_says_what_is_confused():
+    X, y = load_digits(return_X_y=True)
+    flipped = pair_flip(y, 0.2, random_state=0)
+    detector = LabelErrorDetector(RandomForestClassifier(30, random_state=0), cv=3)
+    table = detector.set_params(random_state=0).fit(X, flipped.y).report()
+    assert list(table["suggested"]) == [9, *range(9)]
+    T = detector.transition_matrix_
+    np.testing.assert_allclose(T, flipped.transition_matrix, atol=0.1)
+
+
+def test_rare_class(noisy):
+    X, y = noisy[0][:300], noisy[1].y[:300].copy()
+    y[:3] = 77
+    with pytest.warns(UserWarning, match="least populated class in y has only 3"):
+        detector = LabelErrorDetector(LOGISTIC, random_state=0).fit(X, y)
+    assert detector.confident_joint_[-1].sum() == 3
+    y[:2] = 0
+    with pytest.raises(ValueError, match="1 sample of .* 77: .*at least 2 of each"):
+        LabelErrorDetector(LOGISTIC).fit(X, y)
+    LabelErrorDetector(OURS, cv="dynamics").fit(X, y)
+
+
+class Odd(LogisticRegression):
+    """Gives probabilities that are none."""
+
+    def __init__(self, value=np.nan):
+        super().__init__(max_iter=5000)
+        self.value = value
+
+    def predict_proba(self, X):
+        return np.full((len(X), len(self.classes_)), self.value)
+
+
+@pytest.mark.parametrize(
+    "value, message", [(np.nan, "NaN"), (0.3, "sum to 3 to 3"), (-0.1, "sum to")]
+)
+def test_bad_probabilities(value, message, noisy):
+    X, y = noisy[0][:200], noisy[1].y[:200]
+    with pytest.raises(ValueError, match=f"pred_probs .*{message}"):
+        LabelErrorDetector(Odd(value), cv=2).fit(X, y)
+
+
+class Untrained(LogisticRegression):
+    """Must not be fitted: everything is checked before."""
+
+    def fit(self, X, y):
+        raise AssertionError("fitted before the checks")
+
+
+@pytest.mark.parametrize(
+    "params, message",
+    [
+        ({"method": "loss"}, "method='loss' is not valid.*'loss_gmm'.*Did you mean"),
+        ({"method": LossGMM}, "not a class"),
+        ({"method": LossGMM(threshold=1)}, r"threshold=1 is not valid.*\(0, 1\)"),
+        ({"method": ConfidentLearning("all")}, "prune='all' is not valid.*'both'"),
+        ({"method": KNNAgreement(0)}, "n_neighbors=0 is not valid"),
+        ({"method": KNNAgreement(50)}, "n_neighbors=50 is not valid.*40 samples"),
+        ({"method": "area_under_margin"}, "not valid with cv=5: .*cv='dynamics'"),
+        ({"cv": "dynamics"}, "cv='dynamics' is not valid with estimator=Untrained"),
+        ({"cv": "dynamics", "method": "self_confidence"}, "needs out-of-sample"),
+        ({"cv": "loo"}, "cv='loo' is not valid: .*'prefit'"),
+        ({"cv": 1}, "cv=1 is not valid: .*>= 2"),
+        ({"cv": None}, "cv=None is not valid"),
+        ({"cv": 30}, "n_splits=30 cannot be greater"),
+        ({"estimator": LinearSVC()}, r"LinearSVC\(\) is not valid: it must have pred"),
+        ({"estimator": LogisticRegression}, "must be a classifier, an object"),
+        ({"estimator": "logistic"}, "estimator='logistic' is not valid"),
+    ],
+)
+def test_bad_parameters(params, message):
+    X, y = np.zeros((40, 2)), np.arange(40) % 2
+    detector = LabelErrorDetector(Untrained()).set_params(**params)
+    with pytest.raises(ValueError, match=f"(?s){message}"):
+        detector.fit(X, y)
+
+
+@pytest.mark.parametrize(
+    "y, message",
+    [
+        (np.zeros(40), "only one class"),
+        (np.arange(30) % 2, "inconsistent numbers of samples"),
+        (np.r_[np.nan, np.arange(39) % 2], "1 missing labels"),
+        (np.linspace(0, 1, 40), "Unknown label type"),
+        (None, "requires y to be passed"),
+    ],
+)
+@pytest.mark.parametrize("method", ["auto", "knn_agreement"])
+def test_bad_labels(y, message, method):
+    with pytest.raises(ValueError, match=message):
+        LabelErrorDetector(Untrained(), method=method).fit(np.zeros((40, 2)), y)
+
+
+def test_unfitted():
+    from sklearn.exceptions import NotFittedError
+
+    detector = LabelErrorDetector(LogisticRegression())
+    for call in (detector.ranked, detector.report):
+        with pytest.raises(NotFittedError):
+            call()
+    with pytest.raises(NotFittedError):
+        detector.set_params(cv="prefit").fit(np.zeros((4, 2)), [0, 1, 0, 1])
+
+
+def test_clean_learning_takes_our_classifiers(noisy):
+    """cleanlab's own wrapper, around a classifier of this package."""
+    classification = pytest.importorskip("cleanlab.classification")
+    X, labels = noisy
+    cleaner = classification.CleanLearning(OURS, cv_n_folds=2, seed=0)
+    issues = cleaner.find_label_issues(X, labels.y)
+    assert detection_f1(labels.is_wrong, issues["is_label_issue"]) > 0.8
+    cleaner.fit(X, labels.y, label_issues=issues)
+    assert cleaner.predict(X[:5]).shape == (5,)
+
+
+@pytest.mark.parametrize("labels", [[1, 2, 3], ["a", "b", "c"]])
+def test_class_weights_by_label_reach_folds(labels):
+    rng = np.random.default_rng(0)
+    codes = np.arange(120) % 3
+    X, y = rng.normal(size=(120, 2)), np.array(labels)[codes]
+    weights = {labels[0]: 1000.0}
+    plain, ours = (
+        LabelErrorDetector(classifier, cv=2, random_state=0)
+        for classifier in (
+            LogisticRegression(class_weight=weights),
+            NoisyRobustClassifier(
+                class_weight=weights, lr=0.2, max_epochs=10, random_state=0
+            ),
+        )
+    )
+    for detector in (plain, ours):
+        with pytest.warns(UserWarning):  # nothing can be learned from noise
+            probs = detector.fit(X, y).pred_probs_.mean(axis=0)
+        assert probs.argmax() == 0 and probs[0] > 0.9
+    ours.estimator.set_params(
+        class_weight={**weights, **dict.fromkeys(labels[1:], 1.0), "z": 2.0}
+    )
+    with pytest.warns(UserWarning):
+        np.testing.assert_array_equal(ours.fit(X, y).pred_probs_.mean(axis=0), probs)
+    strange = LogisticRegression(class_weight={"z": 2.0})
+    with pytest.raises(ValueError, match="'z' are not among the classes"):
+        LabelErrorDetector(strange, cv=2).fit(X, y)
+
+
+def test_classes_that_lose_all_labels_are_named(noisy):
+    X, labels = noisy
+    y = labels.y.astype(object)
+    y[y == 3] = 4
+    y[[5, 9]] = "only two"
+    y = y.astype(str)
+    clf = NoisyRobustClassifier("ce", max_epochs=10, random_state=0)
+    with pytest.warns(UserWarning, match="none of the classes 'only two'"):
+        detector = LabelErrorDetector(clf, cv="dynamics").fit(X, y)
+    assert "only two" not in detector.suggested_labels_
+
+
+def test_classes_of_one_sample_are_all_named():
+    y = np.repeat([0, 1, 2, 3], [10, 1, 10, 1])
+    with pytest.raises(ValueError, match="classes 1, 3: .*cv='dynamics'"):
+        LabelErrorDetector(LogisticRegression()).fit(np.zeros((22, 2)), y)
+
+
+def test_a_fitted_model_of_another_machine():
+    X, y = np.random.default_rng(0).normal(size=(30, 2)), np.arange(30) % 2
+    model = NoisyRobustClassifier("ce", max_epochs=1).fit(X, y)
+    model.set_params(device="cuda:7")  # where it was trained
+    with pytest.warns(UserWarning, match="the CPU is used"):
+        LabelErrorDetector(model, cv="prefit").fit(X, y)
+
+
+def test_mistakes_in_a_pipeline_come_before_its_training():
+    class Never(SSLPretrainer):
+        def fit(self, X, y=None):
+            raise AssertionError("this trains")
+
+    pipe = make_pipeline(Never(), NoisyRobustClassifier("erl"))
+    X, y = np.zeros((20, 2)), np.arange(20) % 2
+    for cv in ("dynamics", 2):
+        with pytest.raises(ValueError, match="loss='erl' .* Did you mean 'elr'"):
+            LabelErrorDetector(pipe, cv=cv).fit(X, y)
+    with pytest.raises(ValueError, match="loss='erl'"):
+        PseudoLabelRefiner(pipe).fit(X, y)

@@ -1,0 +1,464 @@
+"""A training that was killed goes on, and ends as if it had not been."""
+
+import hashlib
+import importlib
+import importlib.util
+import io
+import linecache
+import os
+import re
+import signal
+import subprocess
+import sys
+
+import joblib
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import Pipeline
+from skorch.callbacks import Callback
+
+from sknoisy import (
+    BYOL,
+    Checkpoint,
+    CoTeachingClassifier,
+    DivergenceError,
+    DivideMixClassifier,
+    DynamicBootstrapClassifier,
+    ELRPlusClassifier,
+    Forward,
+    JointOptimization,
+    MentorNetClassifier,
+    MoCo,
+    NoisyRobustClassifier,
+    SimCLR,
+    SSLPretrainer,
+)
+from sknoisy.training.identity import sources
+
+RNG = np.random.default_rng(0)
+IMAGES = RNG.integers(0, 256, (60, 8, 8), dtype=np.uint8)
+X = RNG.normal(size=(60, 4)).astype(np.float32)
+Y = np.repeat([0, 1, 2], 20)
+X[np.arange(60), Y] += 2
+
+
+class PowerCut(Exception):
+    """What ends a training here."""
+
+
+class Cut(Callback):
+    """Ends a training in the middle of an epoch."""
+
+    def __init__(self, epoch):
+        self.epoch = epoch
+
+    def on_batch_end(self, net, **kwargs):  # noqa: D102
+        if net.epochs_done == self.epoch:
+            raise PowerCut
+
+
+def cut(estimator, epoch, X, y=None):
+    """Fit until an epoch, counted from 0, in which the training is cut."""
+    broken = clone(estimator)
+    broken.set_params(callbacks=[*estimator.callbacks, Cut(epoch)])
+    with pytest.raises(PowerCut):
+        broken.fit(X, y)
+
+
+def assert_resumes(estimator, folder, X, y=None, epoch=4):
+    """Check that a training that is cut ends as one that is not."""
+    whole = clone(estimator).fit(X, y)
+    resumed = clone(estimator).set_params(callbacks=[Checkpoint(folder)])
+    cut(resumed, epoch, X, y)
+    assert len([*folder.iterdir()]) == 2  # the last and the one before
+    watch = Epochs()
+    resumed.set_params(callbacks=[Checkpoint(folder), watch]).fit(X, y)
+    assert watch.seen_ == [*range(epoch, len(whole.history_))]
+    assert [*folder.iterdir()] == []
+    losses = [[row["train_loss"] for row in one.history_] for one in (whole, resumed)]
+    assert losses[0] == losses[1]
+    return whole, resumed
+
+
+class Epochs(Callback):
+    """Notes the epochs that it sees."""
+
+    def __init__(self):
+        self.seen_ = []
+
+    def on_epoch_begin(self, net, **kwargs):  # noqa: D102
+        self.seen_.append(net.epochs_done)
+
+
+@pytest.mark.parametrize(
+    "method",
+    ["simclr", "barlow_twins", BYOL(hidden_features=16), MoCo(queue_size=24)],
+    ids=lambda method: str(method).split("(")[0],
+)
+def test_pretraining(method, tmp_path):  # [53]
+    ssl = SSLPretrainer(method, max_epochs=6, batch_size=16, random_state=0)
+    whole, resumed = assert_resumes(ssl, tmp_path, IMAGES)
+    for name, weights in whole.encoder_.state.items():
+        np.testing.assert_array_equal(weights, resumed.encoder_.state[name], name)
+
+
+def test_pretraining_with_a_cache(tmp_path):
+    ssl = SSLPretrainer(max_epochs=3, random_state=0, memory=str(tmp_path / "cache"))
+    cut(ssl.set_params(callbacks=[Checkpoint(tmp_path / "new")]), 2, IMAGES)
+    watch = Epochs()
+    ssl.set_params(callbacks=[Checkpoint(tmp_path / "new"), watch]).fit(IMAGES)
+    ssl.fit(IMAGES)
+    assert watch.seen_ == [2]
+
+
+CLASSIFIERS = {
+    "elr": NoisyRobustClassifier("elr"),
+    "starts anew": NoisyRobustClassifier(JointOptimization(begin=0.3, retrain=0.4)),
+    "sop": NoisyRobustClassifier("sop"),
+    "forward": NoisyRobustClassifier("forward"),
+    "regularizers": NoisyRobustClassifier(regularizers=["clustering"]),
+    "coteaching": CoTeachingClassifier(),
+    "mentornet": MentorNetClassifier(),
+    "dividemix": DivideMixClassifier(loss_history=3),
+    "elr_plus": ELRPlusClassifier(),
+    "dynamic_bootstrap": DynamicBootstrapClassifier(),
+}
+
+
+@pytest.mark.parametrize("name", CLASSIFIERS)
+@pytest.mark.parametrize("epoch", [2, 7])  # in a warm-up of 3 epochs, and after it
+def test_classifiers(name, epoch, tmp_path):  # [53]
+    clf = clone(CLASSIFIERS[name]).set_params(
+        max_epochs=10, batch_size=16, random_state=0
+    )
+    whole, resumed = assert_resumes(clf, tmp_path, X, Y, epoch)
+    for attribute in ("state_dict_", "loss_state_"):
+        for key, value in getattr(whole, attribute).items():
+            np.testing.assert_array_equal(value, getattr(resumed, attribute)[key], key)
+    np.testing.assert_array_equal(whole.label_quality_, resumed.label_quality_)
+    np.testing.assert_array_equal(whole.predict_proba(X), resumed.predict_proba(X))
+
+
+def test_after_the_warm_up_of_a_head(tmp_path):
+    features = SSLPretrainer(max_epochs=1, random_state=0).fit_transform(IMAGES)
+    clf = NoisyRobustClassifier(max_epochs=4, warmup_epochs=3, random_state=0)
+    checkpoint = Checkpoint(tmp_path)
+    whole = clone(clf).fit(features, Y)
+    cut(clf.set_params(callbacks=[checkpoint]), 5, features, Y)
+    resumed = clf.fit(features, Y)
+    assert [row["phase"] for row in resumed.history_] == 3 * ["head"] + 4 * ["all"]
+    np.testing.assert_array_equal(
+        whole.predict_proba(features), resumed.predict_proba(features)
+    )
+
+
+SCRIPT = """
+import os, signal, sys
+import numpy as np
+from skorch.callbacks import Callback
+from sknoisy import Checkpoint, NoisyRobustClassifier
+
+class Kill(Callback):
+    def on_epoch_begin(self, net, **kwargs):
+        if net.epochs_done == 3:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+X, y = np.load(sys.argv[1]), np.load(sys.argv[2])
+callbacks = [Checkpoint(sys.argv[3]), Kill()]
+NoisyRobustClassifier(max_epochs=5, random_state=0, callbacks=callbacks).fit(X, y)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no SIGKILL")
+def test_killed_process(tmp_path):  # [53]
+    files = [str(tmp_path / name) for name in ("X.npy", "y.npy", "checkpoints")]
+    np.save(files[0], X)
+    np.save(files[1], Y)
+    threads = {"OMP_NUM_THREADS": str(torch.get_num_threads())}
+    command = [sys.executable, "-c", SCRIPT, *files]
+    ended = subprocess.run(command, check=False, env=os.environ | threads)
+    assert ended.returncode == -signal.SIGKILL
+    watch = Epochs()
+    clf = NoisyRobustClassifier(
+        max_epochs=5, random_state=0, callbacks=[Checkpoint(files[2]), watch]
+    ).fit(X, Y)
+    assert watch.seen_ == [3, 4]
+    whole = NoisyRobustClassifier(max_epochs=5, random_state=0).fit(X, Y)
+    np.testing.assert_array_equal(clf.predict_proba(X), whole.predict_proba(X))
+
+
+def test_ctrl_c_goes_on_too(tmp_path):  # [52]
+    class Press(Cut):
+        def on_batch_end(self, net, **kwargs):
+            if net.epochs_done == self.epoch:
+                raise KeyboardInterrupt
+
+    clf = NoisyRobustClassifier(max_epochs=5, random_state=0)
+    clf.set_params(callbacks=[Checkpoint(tmp_path), Press(3)])
+    with pytest.raises(KeyboardInterrupt):
+        clf.fit(X, Y)
+    assert len(clf.history_) == 3
+    clf.set_params(callbacks=[Checkpoint(tmp_path)]).fit(X, Y)
+    whole = NoisyRobustClassifier(max_epochs=5, random_state=0).fit(X, Y)
+    np.testing.assert_array_equal(clf.predict_proba(X), whole.predict_proba(X))
+
+
+def test_other_trainings_do_not_go_on_with_it(tmp_path):
+    clf = NoisyRobustClassifier(max_epochs=4, random_state=0)
+    clf.set_params(callbacks=[Checkpoint(tmp_path)])
+    cut(clf, 3, X, Y)
+    for params, data, labels in [
+        ({"lr": 0.03}, X, Y),
+        ({"loss": "gce"}, X, Y),
+        ({"random_state": 1}, X, Y),
+        ({}, X + 1, Y),
+        ({}, X, Y[::-1]),
+    ]:
+        watch = Epochs()
+        other = clone(clf).set_params(**params)
+        other.set_params(callbacks=[Checkpoint(tmp_path), watch]).fit(data, labels)
+        assert watch.seen_ == [0, 1, 2, 3], params
+    assert len([*tmp_path.iterdir()]) == 2  # of the first one, untouched
+    watch = Epochs()
+    clf.set_params(callbacks=[watch, Checkpoint(tmp_path)], verbose=False).fit(X, Y)
+    assert watch.seen_ == [3]
+
+
+def test_every(tmp_path):
+    clf = NoisyRobustClassifier(max_epochs=9, random_state=0)
+    clf.set_params(callbacks=[Checkpoint(tmp_path, every=3)])
+    cut(clf, 5, X, Y)
+    watch = Epochs()
+    clf.set_params(callbacks=[Checkpoint(tmp_path, every=3), watch]).fit(X, Y)
+    assert watch.seen_ == [*range(3, 9)]
+    clf.set_params(callbacks=[Checkpoint(tmp_path, every=0)])
+    with pytest.raises(ValueError, match="every=0"):
+        clf.fit(X, Y)
+
+
+@pytest.mark.parametrize("damage", ["truncated", "flipped", "empty"])
+def test_damaged_file(damage, tmp_path):  # [56, 57]
+    clf = NoisyRobustClassifier(max_epochs=6, random_state=0)
+    whole = clone(clf).fit(X, Y)
+    clf.set_params(callbacks=[Checkpoint(tmp_path)])
+    cut(clf, 4, X, Y)
+    (path,) = tmp_path.glob("*.checkpoint")
+    content = bytearray(path.read_bytes())
+    if damage == "flipped":
+        content[len(content) // 2] ^= 1
+    path.write_bytes(content[: {"truncated": 999, "empty": 0}.get(damage)])
+    watch = Epochs()
+    clf.set_params(callbacks=[Checkpoint(tmp_path), watch])
+    with pytest.warns(UserWarning, match=re.escape(str(path)) + ".*damaged"):
+        clf.fit(X, Y)
+    assert watch.seen_ == [3, 4, 5]
+    np.testing.assert_array_equal(clf.predict_proba(X), whole.predict_proba(X))
+
+
+def test_a_file_that_cannot_be_written(tmp_path):  # [54, 62]
+    clf = NoisyRobustClassifier(max_epochs=3, random_state=0)
+    whole = clone(clf).fit(X, Y)
+    (tmp_path / "file").touch()
+    clf.set_params(callbacks=[Checkpoint(tmp_path / "file" / "folder")])
+    with pytest.warns(UserWarning, match="could not be written"):
+        clf.fit(X, Y)
+    np.testing.assert_array_equal(clf.predict_proba(X), whole.predict_proba(X))
+
+
+def test_full_disk_leaves_the_last_files(tmp_path):  # [54]
+    resource = pytest.importorskip("resource")
+    clf = NoisyRobustClassifier(max_epochs=6, random_state=0)
+    clf.set_params(callbacks=[Checkpoint(tmp_path)])
+    cut(clf, 3, X, Y)
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))  # bytes a file
+    try:
+        with pytest.warns(UserWarning, match="could not be written"):
+            cut(clf, 5, X, Y)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert before == {path: path.read_bytes() for path in tmp_path.iterdir()}
+
+
+def test_an_equal_training_that_runs(tmp_path):  # [63]
+    class Rival(Callback):
+        def on_epoch_begin(self, net, **kwargs):
+            if net.epochs_done == 2:
+                self.clf_ = NoisyRobustClassifier(max_epochs=3)
+                self.clf_.set_params(callbacks=[Checkpoint(tmp_path), watch])
+                with pytest.warns(UserWarning, match="equal training.*still running"):
+                    self.clf_.fit(X, Y)
+
+    watch, rival = Epochs(), Rival()
+    clf = NoisyRobustClassifier(max_epochs=3, callbacks=[Checkpoint(tmp_path), rival])
+    clf.fit(X, Y)
+    assert watch.seen_ == [0, 1, 2]
+    assert not np.array_equal(clf.predict_proba(X), rival.clf_.predict_proba(X))
+    assert [*tmp_path.iterdir()] == []
+
+
+OWN_LOSS = """
+import torch
+from sknoisy import Loss
+
+class Own(Loss):
+    def __call__(self, logits, target, index):
+        return {factor} * torch.nn.functional.cross_entropy(
+            logits, target, reduction="none"
+        )
+"""
+
+
+def test_other_code_is_another_training(tmp_path, monkeypatch):
+    module = tmp_path / "own_loss_of_a_test.py"
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    folder, seen = tmp_path / "checkpoints", []
+    for factor in (1, 1000, 1):
+        module.write_text(OWN_LOSS.format(factor=factor))
+        linecache.checkcache()
+        sys.modules.pop(module.stem, None)
+        importlib.invalidate_caches()
+        loss, watch = importlib.import_module(module.stem).Own(), Epochs()
+        clf = NoisyRobustClassifier(loss, max_epochs=4, random_state=0)
+        clf.set_params(callbacks=[Checkpoint(folder), watch, Cut(2)])
+        with pytest.raises(PowerCut):
+            clf.fit(X, Y)
+        seen.append(watch.seen_)
+    assert seen == [[0, 1, 2], [0, 1, 2], [2]]
+
+
+def test_code_within_a_method_tells_trainings_apart(tmp_path):
+    module = tmp_path / "own_views_of_a_test.py"
+    found = []
+    for factor in (1, 2, 1):
+        module.write_text(
+            "from sknoisy.views import NoViews\n"
+            "class Own(NoViews):\n"
+            "    def __call__(self, batch, generator):\n"
+            f"        return {factor} * batch\n"
+        )
+        linecache.checkcache()
+        spec = importlib.util.spec_from_file_location(module.stem, module)
+        loaded = importlib.util.module_from_spec(spec)
+        sys.modules[module.stem] = loaded
+        spec.loader.exec_module(loaded)
+        pretrainer = SSLPretrainer(SimCLR(views=loaded.Own()), max_epochs=2)
+        pretrainer.set_params(memory=tmp_path / "cache", random_state=0)
+        weights = pretrainer.fit(X).encoder_.state["1.1.weight"]
+        found.append((sources(pretrainer), weights))
+    del sys.modules[module.stem]
+    (_, first), (_, second), (_, third) = found
+    assert found[0][0] == found[2][0] != found[1][0]
+    np.testing.assert_array_equal(first, third)
+    assert not np.array_equal(first, second)  # not the first one's, from the cache
+
+
+def test_a_file_that_changed(image_files, tmp_path):
+    paths, labels = image_files
+    clf = NoisyRobustClassifier(max_epochs=4, warmup_epochs=0, image_size=8)
+    clf.set_params(callbacks=[Checkpoint(tmp_path / "new")], random_state=0)
+    features = SSLPretrainer(max_epochs=1, image_size=8).fit_transform(paths)
+    kinds = [[*paths], features]
+    for data in kinds:
+        cut(clf, 2, data, labels)
+    Image.fromarray(np.zeros((9, 9), np.uint8)).save(paths[0])
+    for data in kinds:
+        watch = Epochs()
+        clf.set_params(callbacks=[Checkpoint(tmp_path / "new"), watch, Cut(2)])
+        with pytest.raises(PowerCut):
+            clf.fit(data, labels)
+        assert len(watch.seen_) == 3
+
+
+def seen_epochs(clf, folder, X, y, epoch=2):
+    """Fit until an epoch in which the training is cut; return the epochs it saw."""
+    watch = Epochs()
+    clf = clone(clf).set_params(callbacks=[Checkpoint(folder), watch, Cut(epoch)])
+    with pytest.raises(PowerCut):
+        clf.fit(X, y)
+    return watch.seen_
+
+
+def test_slices_of_a_memmap_differ(tmp_path):
+    np.save(tmp_path / "X.npy", X)
+    mapped = np.load(tmp_path / "X.npy", mmap_mode="r")
+    clf, y = NoisyRobustClassifier(max_epochs=4, random_state=0), Y[:30] % 2
+    parts = [(mapped[:30], [0, 1, 2]), (mapped[30:], [0, 1, 2]), (mapped[:30], [2])]
+    for part, epochs in parts:
+        assert seen_epochs(clf, tmp_path / "new", part, y) == epochs
+
+
+def test_equal_tensors_are_equal(tmp_path):
+    for epochs in ([0, 1, 2], [2]):
+        loss = Forward(torch.eye(3, dtype=torch.float64))
+        clf = NoisyRobustClassifier(loss, max_epochs=4, random_state=0)
+        assert seen_epochs(clf, tmp_path, torch.from_numpy(X.copy()), Y) == epochs
+
+
+def test_a_file_that_does_not_fit(tmp_path):
+    clf = NoisyRobustClassifier(max_epochs=4, random_state=0)
+    seen_epochs(clf, tmp_path, X, Y)
+    (path,) = tmp_path.glob("*.checkpoint")
+    digest, content = path.read_bytes()[:32], path.read_bytes()[32:]
+    assert hashlib.sha256(content).digest() == digest
+    state = torch.load(io.BytesIO(content), weights_only=False)
+    state["nets"]["all"]["module"].popitem()
+    content = io.BytesIO()
+    torch.save(state, content)
+    content = content.getvalue()
+    path.write_bytes(hashlib.sha256(content).digest() + content)
+    match = re.escape(str(path)) + " does not fit this training"
+    with pytest.raises(ValueError, match=match):
+        clf.set_params(callbacks=[Checkpoint(tmp_path)]).fit(X, Y)
+
+
+def test_nothing_is_left_of_a_training_that_diverged(tmp_path):
+    clf = NoisyRobustClassifier("ce", lr=1e30, max_epochs=9, random_state=0)
+    clf.set_params(callbacks=[Checkpoint(tmp_path)], schedule="constant")
+    with pytest.raises(DivergenceError):
+        clf.fit(X, Y)
+    assert [*tmp_path.iterdir()] == []
+
+
+def test_what_cannot_be_pickled(tmp_path):
+    def local(shape):
+        return torch.nn.Flatten()
+
+    clf = NoisyRobustClassifier(encoder=local, callbacks=[Checkpoint(tmp_path)])
+    with pytest.raises(ValueError, match="encoder=.*Checkpoint.*pickled"):
+        clf.fit(X, Y)
+
+
+def test_files_of_images(image_files, tmp_path):
+    paths, labels = image_files
+    clf = NoisyRobustClassifier(max_epochs=4, image_size=8, random_state=0)
+    assert_resumes(clf, tmp_path / "new", paths, labels, epoch=3)
+
+
+def test_memmap(tmp_path):
+    np.save(tmp_path / "X.npy", X)
+    mapped = np.load(tmp_path / "X.npy", mmap_mode="r")
+    folder = tmp_path / "checkpoints"
+    clf = NoisyRobustClassifier(max_epochs=4, random_state=0)
+    assert_resumes(clf, folder, mapped, Y, epoch=3)
+
+
+def test_search_and_pipeline_share_a_folder(tmp_path):
+    pipe = Pipeline(
+        [
+            ("ssl", SSLPretrainer(max_epochs=2, callbacks=[Checkpoint(tmp_path)])),
+            ("clf", NoisyRobustClassifier(callbacks=[("save", Checkpoint(tmp_path))])),
+        ]
+    ).set_params(clf__max_epochs=2, ssl__random_state=0, clf__random_state=0)
+    search = GridSearchCV(pipe, {"clf__loss": ["ce", "gce"]}, cv=2)
+    search.fit(IMAGES, Y)
+    assert [*tmp_path.iterdir()] == []
+    joblib.dump(search.best_estimator_, tmp_path / "model.joblib")
+    loaded = joblib.load(tmp_path / "model.joblib")
+    np.testing.assert_array_equal(loaded.predict(IMAGES), search.predict(IMAGES))
