@@ -28,11 +28,7 @@ from skorch.callbacks import Callback
 
 import sknoisy
 from sknoisy import (
-    CoTeachingClassifier,
-    DivideMixClassifier,
-    DynamicBootstrapClassifier,
-    ELRPlusClassifier,
-    MentorNetClassifier,
+    CoTrainingClassifier,
     NoisyRobustClassifier,
     SSLPretrainer,
 )
@@ -49,13 +45,13 @@ HERE = Path(__file__).parent
 
 # Methods that are no losses.
 CLASSIFIERS = {
-    "coteaching": CoTeachingClassifier,
-    "coteaching_plus": partial(CoTeachingClassifier, "coteaching+"),
-    "dividemix": DivideMixClassifier,
-    "dynamic_bootstrap": DynamicBootstrapClassifier,
-    "elr_plus": ELRPlusClassifier,
-    "jocor": partial(CoTeachingClassifier, "jocor"),
-    "mentornet": MentorNetClassifier,
+    "coteaching": partial(CoTrainingClassifier, "coteaching"),
+    "coteaching_plus": partial(CoTrainingClassifier, "coteaching_plus"),
+    "dividemix": partial(CoTrainingClassifier, "dividemix"),
+    "dynamic_bootstrap": partial(CoTrainingClassifier, "dynamic_bootstrap"),
+    "elr_plus": partial(CoTrainingClassifier, "elr_plus"),
+    "jocor": partial(CoTrainingClassifier, "jocor"),
+    "mentornet": partial(CoTrainingClassifier, "mentornet"),
 }
 PRETRAINERS = {"simclr": "simclr", "barlow": "barlow_twins"}
 

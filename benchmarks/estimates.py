@@ -14,7 +14,7 @@ from pathlib import Path
 from accuracy import environment, read_rows
 from protocols import PROTOCOLS, load
 
-from sknoisy import CoTeachingClassifier, SSLPretrainer
+from sknoisy import CoTeaching, CoTrainingClassifier, SSLPretrainer
 from sknoisy.noise import add_noise
 
 HERE = Path(__file__).parent
@@ -32,11 +32,11 @@ NOISES = [
 def estimated(inputs, noisy, pretrained, protocol, device):
     """Return the estimates of the noise's rate and concentration."""
     warmup = 5 if pretrained else 3
-    clf = CoTeachingClassifier(
+    clf = CoTrainingClassifier(
+        CoTeaching(warmup_epochs=warmup),
         encoder="auto" if pretrained else protocol.encoder,
         freeze_encoder=pretrained,
         views="none",
-        warmup_epochs=warmup,
         max_epochs=warmup + 1,  # estimates are made as the warm-up ends
         device=device,
         random_state=0,

@@ -11,7 +11,7 @@ from sknoisy.recipes import contrastive_framework, idn_hybrid
 
 def refined(clf, settings):
     """Return the refiner of idn_hybrid around a classifier, warmed up as there."""
-    clf.set_params(warmup_epochs=0)
+    clf.set_params(head_epochs=0)
     steps = idn_hybrid(clf.random_state, clf__estimator=clf)
     return steps["clf"].set_params(**settings)
 

@@ -10,16 +10,20 @@ The main job, with no clean labels at all::
 
 from sknoisy._version import __version__
 from sknoisy.cotraining import (
-    CoTeachingClassifier,
-    DivideMixClassifier,
-    DynamicBootstrapClassifier,
-    ELRPlusClassifier,
-    MentorNetClassifier,
+    CoTeaching,
+    CoTeachingPlus,
+    CoTraining,
+    DivideMix,
+    DynamicBootstrap,
+    ELRPlus,
+    JoCoR,
+    MentorNet,
 )
 from sknoisy.detection.detector import LabelErrorDetector
 from sknoisy.encoders.features import LazyFeatures
 from sknoisy.estimators.classifier import NoisyRobustClassifier
 from sknoisy.estimators.contrastive import ContrastiveFineTuner
+from sknoisy.estimators.cotraining import CoTrainingClassifier
 from sknoisy.estimators.pretrainer import SSLPretrainer
 from sknoisy.estimators.refiner import PseudoLabelRefiner
 from sknoisy.losses import (
@@ -69,12 +73,16 @@ __all__ = [
     "Backward",
     "BarlowTwins",
     "Checkpoint",
-    "CoTeachingClassifier",
+    "CoTeaching",
+    "CoTeachingPlus",
+    "CoTraining",
+    "CoTrainingClassifier",
+    "JoCoR",
     "ContrastiveFineTuner",
     "CrossEntropy",
-    "DivideMixClassifier",
-    "DynamicBootstrapClassifier",
-    "ELRPlusClassifier",
+    "DivideMix",
+    "DynamicBootstrap",
+    "ELRPlus",
     "DivergenceError",
     "Focal",
     "Forward",
@@ -84,7 +92,7 @@ __all__ = [
     "LabelSmoothing",
     "LazyFeatures",
     "Loss",
-    "MentorNetClassifier",
+    "MentorNet",
     "MoCo",
     "NoisyRobustClassifier",
     "ProgressiveBootstrap",

@@ -258,7 +258,7 @@ def idn_hybrid(random_state=None, **params):
     (30, (2, 5, 7))
     """
     refiner = PseudoLabelRefiner(
-        NoisyRobustClassifier("ce", warmup_epochs=0),
+        NoisyRobustClassifier("ce", head_epochs=0),
         warmup_epochs=5,
         n_iterations=4,
         first_stages=(2, 3, 4),

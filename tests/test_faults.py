@@ -356,7 +356,7 @@ def test_unknown_loss():  # [40]
         {"max_epochs": 1.5},
         {"momentum": 1.0},
         {"weight_decay": -1},
-        {"warmup_epochs": -1},
+        {"head_epochs": -1},
         {"optimizer": "adam"},
         {"schedule": "step"},
         {"precision": "float16"},  # [49]

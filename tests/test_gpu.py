@@ -20,12 +20,8 @@ from sknoisy import (
     ELR,
     Checkpoint,
     ContrastiveFineTuner,
-    CoTeachingClassifier,
-    DivideMixClassifier,
-    DynamicBootstrapClassifier,
-    ELRPlusClassifier,
+    CoTrainingClassifier,
     LabelErrorDetector,
-    MentorNetClassifier,
     NoisyRobustClassifier,
     PseudoLabelRefiner,
     SSLPretrainer,
@@ -99,20 +95,20 @@ def test_every_pretext_and_what_follows(method, encoder):
     if encoder == "resnet18" and method not in ("simclr", "moco"):
         pytest.skip("one of each kind is enough")
     ssl = SSLPretrainer(method, encoder=encoder, **SETTINGS)
-    clf = NoisyRobustClassifier(warmup_epochs=1, **SETTINGS)
+    clf = NoisyRobustClassifier(head_epochs=1, **SETTINGS)
     pipe = Pipeline([("ssl", ssl), ("clf", clf)]).fit(X, Y)
     assert np.isfinite(pipe.predict_proba(X)).all()
     assert np.isfinite(np.asarray(pipe[0].transform(X))).all()
 
 
 CLASSIFIERS = [
-    CoTeachingClassifier(),
-    CoTeachingClassifier("coteaching+"),
-    CoTeachingClassifier("jocor"),
-    MentorNetClassifier(),
-    DivideMixClassifier(),
-    ELRPlusClassifier(),
-    DynamicBootstrapClassifier(),
+    CoTrainingClassifier("coteaching"),
+    CoTrainingClassifier("coteaching_plus"),
+    CoTrainingClassifier("jocor"),
+    CoTrainingClassifier("mentornet"),
+    CoTrainingClassifier("dividemix"),
+    CoTrainingClassifier("elr_plus"),
+    CoTrainingClassifier("dynamic_bootstrap"),
     NoisyRobustClassifier(regularizers=["restoration", "clustering"]),
     NoisyRobustClassifier(class_weight="balanced", optimizer="adamw"),
     NoisyRobustClassifier(compile=True),

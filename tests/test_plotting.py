@@ -12,7 +12,7 @@ from sklearn.preprocessing import StandardScaler
 
 from sknoisy import (
     ContrastiveFineTuner,
-    CoTeachingClassifier,
+    CoTrainingClassifier,
     LabelErrorDetector,
     LazyFeatures,
     NoisyRobustClassifier,
@@ -214,7 +214,7 @@ def test_embedding_of_a_refiner(refined):
 def test_embedding_takes_any_estimator(digits):
     X, y = digits
     ssl = SSLPretrainer(max_epochs=1, random_state=0)
-    clf = NoisyRobustClassifier("ce", max_epochs=1, warmup_epochs=0, random_state=0)
+    clf = NoisyRobustClassifier("ce", max_epochs=1, head_epochs=0, random_state=0)
     frozen = NoisyRobustClassifier("ce", max_epochs=1, freeze_encoder=True)
     pipe = make_pipeline(ssl, frozen).fit(X, y)
     lazy = pipe[0].transform(X)
@@ -258,7 +258,7 @@ def test_embedding_of_a_data_frame_and_a_list(digits):
 
 def test_displays_of_two_networks(digits):
     X, y = digits[0].reshape(300, -1), digits[1]
-    clf = CoTeachingClassifier(max_epochs=2, random_state=0).fit(X, y)
+    clf = CoTrainingClassifier("coteaching", max_epochs=2, random_state=0).fit(X, y)
     display = EmbeddingDisplay.from_estimator(
         clf, X, y, refined=clf.predict(X), n_samples=40, random_state=0
     )
@@ -414,7 +414,7 @@ def test_training_curves():
 def test_training_curves_of_estimators(digits):
     X, y = digits[0].reshape(300, -1), digits[1]
     ssl = SSLPretrainer(max_epochs=2)
-    clf = NoisyRobustClassifier("ce", max_epochs=3, warmup_epochs=0)
+    clf = NoisyRobustClassifier("ce", max_epochs=3, head_epochs=0)
     pipe = make_pipeline(ssl, clf).fit(X, y)
     display = TrainingCurveDisplay.from_estimator(
         {"pre-training": pipe[0], "all": pipe}

@@ -1,26 +1,45 @@
-"""Classifiers of one or two networks that choose and correct the samples they learn."""
+"""Co-training methods: one or two networks that choose and correct their samples."""
 
-from sknoisy.cotraining.dividemix import DivideMixClassifier, lambda_u_for
-from sknoisy.cotraining.dynamic_bootstrap import DynamicBootstrapClassifier
-from sknoisy.cotraining.elr_plus import ELRPlusClassifier, averaging_decay
-from sknoisy.cotraining.mentornet import MentorNetClassifier, curriculum_weights
-from sknoisy.cotraining.mixing import mixup, refine, sharpen, uniform_penalty
-from sknoisy.cotraining.selection import (
-    CoTeachingClassifier,
+from sknoisy.cotraining.base import CoTraining, chosen_mean, given_losses
+from sknoisy.cotraining.coteaching import (
+    CoTeaching,
+    CoTeachingPlus,
+    JoCoR,
     exchange_loss,
     joint_loss,
     small_losses,
 )
+from sknoisy.cotraining.dividemix import DivideMix, lambda_u_for
+from sknoisy.cotraining.dynamic_bootstrap import DynamicBootstrap
+from sknoisy.cotraining.elr_plus import ELRPlus, averaging_decay
+from sknoisy.cotraining.mentornet import MentorNet, curriculum_weights
+from sknoisy.cotraining.mixing import mixup, refine, sharpen, uniform_penalty
+
+COTRAINING_METHODS = {
+    "coteaching": CoTeaching,
+    "coteaching_plus": CoTeachingPlus,
+    "dividemix": DivideMix,
+    "dynamic_bootstrap": DynamicBootstrap,
+    "elr_plus": ELRPlus,
+    "jocor": JoCoR,
+    "mentornet": MentorNet,
+}
 
 __all__ = [
-    "CoTeachingClassifier",
-    "DivideMixClassifier",
-    "DynamicBootstrapClassifier",
-    "ELRPlusClassifier",
-    "MentorNetClassifier",
+    "COTRAINING_METHODS",
+    "CoTeaching",
+    "CoTeachingPlus",
+    "CoTraining",
+    "DivideMix",
+    "DynamicBootstrap",
+    "ELRPlus",
+    "JoCoR",
+    "MentorNet",
     "averaging_decay",
+    "chosen_mean",
     "curriculum_weights",
     "exchange_loss",
+    "given_losses",
     "joint_loss",
     "lambda_u_for",
     "mixup",

@@ -6,9 +6,9 @@ from collections import deque
 import numpy as np
 import torch
 
-from sknoisy.cotraining.base import CONCENTRATED, CoTraining, EnsembleClassifier
+from sknoisy.cotraining.base import CONCENTRATED, CoTraining
 from sknoisy.cotraining.mixing import mixup, refine, sharpen, uniform_penalty
-from sknoisy.data.batches import Batches, stream
+from sknoisy.cotraining.split_batches import SplitBatches
 from sknoisy.parameters import check_choice, check_integer, check_real
 from sknoisy.scores import gmm_clean_probability
 
@@ -70,29 +70,84 @@ def scaled(losses):
 
 
 class DivideMix(CoTraining):
-    """Splits the samples by the other network's losses; trains on all by MixMatch.
+    """Two networks that tell each other which labels to trust, and learn from all.
+
+    Before each epoch, a mixture of two Gaussians on a network's losses says how
+    probably each label is right. By that of the other network, a network's samples are
+    labelled or not. Labels are mixed with the network's predictions, the more the less
+    they are trusted; samples without one get the mean prediction of both networks. On
+    all of these it trains by MixMatch.
 
     Parameters
     ----------
-    warmup_epochs : int
-        Epochs of cross-entropy on all samples.
-    lambda_u, p_threshold, loss_history, confidence_penalty, temperature, alpha, \
-rampup_epochs
-        As in :class:`DivideMixClassifier`, `rampup_epochs` as a number.
+    lambda_u : float or "auto", default="auto"
+        Weight of the samples without a label. "auto": by the estimated rate and kind of
+        the noise, see :func:`sknoisy.cotraining.lambda_u_for`. The authors choose it
+        by the true noise: 0, 25, 50 on CIFAR-10, 25, 150 on CIFAR-100.
+    p_threshold : float or "auto", default="auto"
+        Probability of being right above which a label is kept. "auto": 0.5, or 0.6 if
+        more than 77% are estimated to be wrong: what the authors take for 90% of noise.
+    loss_history : int or "auto", default="auto"
+        Number of epochs whose losses are averaged for the mixture. "auto": 1, or 5 if
+        more than 77% of labels are estimated to be wrong.
+    confidence_penalty : bool or "auto", default="auto"
+        Whether to add the predictions' negative entropy to the warm-up's loss. "auto":
+        where the noise is estimated to be asymmetric, from that estimate on, which is
+        after five epochs of a longer warm-up; and where there are two classes.
+    temperature : float, default=0.5
+        Temperature of the sharpening.
+    alpha : float, default=4.0
+        Parameter of the beta distribution that mixup's weight is drawn from.
+    rampup_epochs : int or "auto", default="auto"
+        Epochs after the warm-up in which `lambda_u` rises from 0. "auto": 16, as the
+        authors have it, or a third of fewer than 48 `max_epochs`.
+    warmup_epochs : int or "auto", default="auto"
+        Epochs of cross-entropy on all samples that come first, see
+        :meth:`CoTraining.plan`. The authors take 10 of 300 on CIFAR-10, 30 on
+        CIFAR-100.
+
+    Notes
+    -----
+    After the warm-up, an epoch takes 10 forward and 4 backward passes for each labelled
+    sample and network: there are as many unlabelled ones, two views of both, and the
+    other network guesses, too. Memory is two networks'. A batch is half labelled, half
+    unlabelled samples; the authors' 64 of either make 128.
+
+    Where this differs from the authors' code: at least a tenth of the samples are
+    labelled, the most probably right ones, whatever the threshold; the network that
+    takes its turn sees labelled and unlabelled samples in one batch, also for its
+    guesses; losses are scaled to [0, 1] in each epoch before they are averaged; the
+    learning rate falls by a cosine (``schedule="steps"`` is nearer to theirs, a tenth
+    from half of the epochs on); SGD's momentum is Nesterov's; probabilities are
+    averaged for prediction, not logits; and in the first epochs of the warm-up each
+    network trains on a half of the samples, so that the noise can be estimated on the
+    other.
+
+    Contrast-to-Divide (C2D) puts this after SimCLR. There the warm-up trains all of the
+    networks, for five epochs: ``head_epochs=0`` of the classifier and
+    ``warmup_epochs=5`` are that; by default it trains the heads. C2D also measures the
+    losses of the first network again when it has trained, before the second takes its
+    turn, and has settings of its own: a threshold of 0.03 and a weight of 500 at 80% of
+    noise on CIFAR-100.
+
+    References
+    ----------
+    Li, Socher and Hoi, DivideMix: Learning with Noisy Labels as Semi-supervised
+    Learning, ICLR 2020. Zheltonozhskii et al., Contrast to Divide: Self-Supervised
+    Pre-Training for Learning with Noisy Labels, WACV 2022.
     """
 
     def __init__(
         self,
-        warmup_epochs,
-        lambda_u,
-        p_threshold,
-        loss_history,
-        confidence_penalty,
-        temperature,
-        alpha,
-        rampup_epochs,
+        lambda_u="auto",
+        p_threshold="auto",
+        loss_history="auto",
+        confidence_penalty="auto",
+        temperature=0.5,
+        alpha=4.0,
+        rampup_epochs="auto",
+        warmup_epochs="auto",
     ):
-        super().__init__(warmup_epochs)
         self.lambda_u = lambda_u
         self.p_threshold = p_threshold
         self.loss_history = loss_history
@@ -100,6 +155,25 @@ rampup_epochs
         self.temperature = temperature
         self.alpha = alpha
         self.rampup_epochs = rampup_epochs
+        self.warmup_epochs = warmup_epochs
+
+    def check(self):  # noqa: D102
+        super().check()
+        check_real("lambda_u", self.lambda_u, "[0, inf)", other="auto")
+        check_real("p_threshold", self.p_threshold, "[0, 1)", other="auto")
+        check_integer("loss_history", self.loss_history, other="auto")
+        check_choice(
+            "confidence_penalty", self.confidence_penalty, ["auto", True, False]
+        )
+        check_real("temperature", self.temperature, "(0, inf)")
+        check_real("alpha", self.alpha, "(0, inf)")
+        check_integer("rampup_epochs", self.rampup_epochs, other="auto")
+
+    def plan(self, n_epochs, head_epochs):  # noqa: D102
+        super().plan(n_epochs, head_epochs)
+        self.rampup_epochs_ = self.rampup_epochs
+        if self.rampup_epochs == "auto":
+            self.rampup_epochs_ = max(1, min(16, n_epochs // 3))
 
     def start(self, n_samples, n_classes, device):  # noqa: D102
         super().start(n_samples, n_classes, device)
@@ -120,8 +194,8 @@ rampup_epochs
         )
         self.splits = [self._split(clean[1 - k], net.generator) for k in (0, 1)]
 
-    def batches(self, net, dataset):  # noqa: D102
-        whole = Batches(dataset.store, net.batch_size, net.generator, net.device)
+    def batches(self, net, store):  # noqa: D102
+        whole = super().batches(net, store)
         return SplitBatches(self, net.module_.networks, whole, net.batch_size)
 
     def warmup_losses(self, logits, target):  # noqa: D102
@@ -131,11 +205,12 @@ rampup_epochs
         log_p = logits.log_softmax(dim=2)
         return losses + (log_p.exp() * log_p).sum(dim=2)
 
-    def loss(self, net, index, batch):  # noqa: D102
-        k, n_labelled, done = self.turn
+    def loss(self, net, index, batch, turn):
+        """Return the loss of the network whose turn it is, a tensor of shape ()."""
+        k, n_labelled, done = turn
         own, other = net.module_.networks[k], net.module_.networks[1 - k]
         views = torch.cat([net.view(batch), net.view(batch)])
-        target = net.data.codes[index[:n_labelled]]
+        target = net.targets(index[:n_labelled])
         clean = self.state_["clean_proba"][index[:n_labelled], 1 - k]
         targets = self._targets(own, other, views, target, clean)
         lam = self.rng.beta(self.alpha, self.alpha)
@@ -187,7 +262,7 @@ rampup_epochs
 
     def _rampup(self, done):
         """Return the share of lambda_u that holds when a share of an epoch is done."""
-        return min(1.0, (self.epochs_after_warmup + done) / self.rampup_epochs)
+        return min(1.0, (self.epochs_after_warmup + done) / self.rampup_epochs_)
 
     def _split(self, clean, generator):
         """Return the labelled and the unlabelled samples, in a random order."""
@@ -198,267 +273,3 @@ rampup_epochs
         threshold = min(threshold, clean.topk(least).values[-1].item())
         labelled = clean >= threshold
         return order[labelled], order[~labelled]
-
-
-class SplitBatches:
-    """Batches of labelled and as many unlabelled samples, for one network at a time.
-
-    In the warm-up, those of :class:`~sknoisy.training.Batches`.
-
-    Parameters
-    ----------
-    method : DivideMix
-        Has the splits, and is told whose turn it is.
-    networks : list of torch.nn.Module
-        Which take turns.
-    whole : Batches
-        Of all samples.
-    batch_size : int
-        Labelled and unlabelled samples together, at most.
-    """
-
-    def __init__(self, method, networks, whole, batch_size):
-        self.method = method
-        self.networks = networks
-        self.whole = whole
-        self.store = whole.store
-        self.n_labelled = max(1, batch_size // 2)
-
-    @property
-    def n_samples(self):
-        """Samples in an epoch, counted as often as they are trained on."""
-        if self.method.is_warmup:
-            return self.whole.n_samples
-        counts = [
-            len(labelled) * (2 if len(unlabelled) else 1)
-            for labelled, unlabelled in self.method.splits
-        ]
-        return sum(counts)
-
-    def __len__(self):
-        if self.method.is_warmup:
-            return len(self.whole)
-        return sum(self._steps(labelled) for labelled, _ in self.method.splits)
-
-    def __iter__(self):
-        if self.method.is_warmup:
-            yield from self.whole
-            return
-        for k, (labelled, unlabelled) in enumerate(self.method.splits):
-            self.networks[k].train()
-            self.networks[1 - k].eval()
-            parts = labelled.tensor_split(self._steps(labelled))
-            others = self._cycle(unlabelled, len(labelled))
-            others = others.split([len(part) if len(others) else 0 for part in parts])
-            index = [torch.cat(pair) for pair in zip(parts, others, strict=True)]
-            sizes = [len(part) for part in index]
-            batches = stream(self.store, torch.cat(index), sizes, self.whole.device)
-            for done, (part, batch) in enumerate(zip(parts, batches, strict=True)):
-                self.method.turn = k, len(part), done / len(parts)
-                yield batch
-
-    def _steps(self, labelled):
-        return math.ceil(len(labelled) / self.n_labelled)
-
-    def _cycle(self, index, n):
-        """Return `n` of some samples, each as often as the others but for one."""
-        if len(index) == 0:
-            return index
-        rounds = math.ceil(n / len(index))
-        generator = self.whole.generator
-        shuffled = [
-            index[torch.randperm(len(index), generator=generator, device="cpu")]
-            for _ in range(rounds)
-        ]
-        return torch.cat(shuffled)[:n]
-
-
-class DivideMixClassifier(EnsembleClassifier):
-    """Two networks that tell each other which labels to trust, and learn from all.
-
-    Before each epoch, a mixture of two Gaussians on a network's losses says how
-    probably each label is right. By that of the other network, a network's samples are
-    labelled or not. Labels are mixed with the network's predictions, the more the less
-    they are trusted; samples without one get the mean prediction of both networks. On
-    all of these it trains by MixMatch.
-
-    Parameters
-    ----------
-    lambda_u : float or "auto", default="auto"
-        Weight of the samples without a label. "auto": by the estimated rate and kind of
-        the noise, see :func:`sknoisy.cotraining.lambda_u_for`. The authors choose it
-        by the true noise: 0, 25, 50 on CIFAR-10, 25, 150 on CIFAR-100.
-    p_threshold : float or "auto", default="auto"
-        Probability of being right above which a label is kept. "auto": 0.5, or 0.6 if
-        more than 77% are estimated to be wrong: what the authors take for 90% of noise.
-    loss_history : int or "auto", default="auto"
-        Number of epochs whose losses are averaged for the mixture. "auto": 1, or 5 if
-        more than 77% of labels are estimated to be wrong.
-    confidence_penalty : bool or "auto", default="auto"
-        Whether to add the predictions' negative entropy to the warm-up's loss. "auto":
-        where the noise is estimated to be asymmetric, from that estimate on, which is
-        after five epochs of a longer warm-up; and where there are two classes.
-    temperature : float, default=0.5
-        Of the sharpening.
-    alpha : float, default=4.0
-        Of the beta distribution of mixup's weight.
-    rampup_epochs : int or "auto", default="auto"
-        Epochs after the warm-up in which `lambda_u` rises from 0. "auto": 16, as the
-        authors have it, or a third of fewer than 48 `max_epochs`.
-    warmup_epochs : int or "auto", default="auto"
-        Epochs of cross-entropy on all samples that come first: of the heads alone and
-        before `max_epochs` with a pre-trained encoder, else the first of these. "auto":
-        a tenth of `max_epochs`, at least three. The authors take 10 of 300 on
-        CIFAR-10, 30 on CIFAR-100.
-    batch_size : int or "auto", default="auto"
-        Labelled and unlabelled samples of a batch together, half of each, of which two
-        views are taken; "auto" is 128, as the authors have it.
-    encoder, weights, head, freeze_encoder, views, max_epochs, lr, momentum, \
-weight_decay, optimizer, schedule, image_size, channels, device, precision, compile, \
-callbacks, verbose, random_state
-        As in :class:`~sknoisy.NoisyRobustClassifier`; `compile` is of use in the
-        warm-up alone.
-
-    Attributes
-    ----------
-    classes_ : ndarray of shape (n_classes,)
-        The classes, in the dtype of y.
-    clean_proba_ : ndarray of shape (n_samples,)
-        For each training sample, how probably its label is right: the mean of both
-        networks' mixtures before the last epoch.
-    noise_rate_ : float
-        Estimated share of wrong labels, by the networks' votes in the warm-up;
-        NaN if the training ends in it.
-    lambda_u_, p_threshold_, loss_history_, confidence_penalty_
-        What these parameters were, where they are "auto".
-    label_quality_, training_loss_, loss_state_, history_, n_features_in_
-        As in :class:`~sknoisy.NoisyRobustClassifier`, of the networks' mean
-        probabilities before each epoch.
-
-    See Also
-    --------
-    SSLPretrainer : Before this, in a Pipeline, as in Contrast-to-Divide.
-    PseudoLabelRefiner : Can be put around this.
-
-    Notes
-    -----
-    After the warm-up, an epoch takes 10 forward and 4 backward passes for each labelled
-    sample and network: there are as many unlabelled ones, two views of both, and the
-    other network guesses, too. Memory is two networks'.
-
-    Where this differs from the authors' code: at least a tenth of the samples are
-    labelled, the most probably right ones, whatever the threshold; the network that
-    takes its turn sees labelled and unlabelled samples in one batch, also for its
-    guesses; the learning rate falls by a cosine (``schedule="steps"`` is nearer to
-    theirs, a tenth from half of the epochs on); probabilities are averaged for
-    prediction, not logits; and in the first epochs of the warm-up each network trains
-    on a half of the samples, so that the noise can be estimated on the other.
-
-    Contrast-to-Divide (C2D) puts this after SimCLR. There the warm-up trains all of the
-    networks, for five epochs; here it trains the heads. C2D also measures the losses of
-    the first network again when it has trained, before the second takes its turn, and
-    has settings of its own: a threshold of 0.03 and a weight of 500 at 80% of noise on
-    CIFAR-100.
-
-    References
-    ----------
-    Li, Socher and Hoi, DivideMix: Learning with Noisy Labels as Semi-supervised
-    Learning, ICLR 2020. Zheltonozhskii et al., Contrast to Divide: Self-Supervised
-    Pre-Training for Learning with Noisy Labels, WACV 2022.
-
-    Examples
-    --------
-    >>> from sklearn.datasets import load_iris
-    >>> from sknoisy import DivideMixClassifier
-    >>> X, y = load_iris(return_X_y=True)
-    >>> clf = DivideMixClassifier(max_epochs=20, random_state=0).fit(X, y)
-    >>> clf.score(X, y) > 0.9
-    True
-    """
-
-    def __init__(
-        self,
-        lambda_u="auto",
-        p_threshold="auto",
-        loss_history="auto",
-        confidence_penalty="auto",
-        temperature=0.5,
-        alpha=4.0,
-        rampup_epochs="auto",
-        encoder="auto",
-        weights=None,
-        head="linear",
-        freeze_encoder=False,
-        views="auto",
-        max_epochs=100,
-        warmup_epochs="auto",
-        batch_size="auto",
-        lr=0.02,
-        momentum=0.9,
-        weight_decay=5e-4,
-        optimizer="sgd",
-        schedule="cosine",
-        image_size=None,
-        channels="auto",
-        device="auto",
-        precision="auto",
-        compile=False,
-        callbacks=None,
-        verbose=None,
-        random_state=None,
-    ):
-        self.lambda_u = lambda_u
-        self.p_threshold = p_threshold
-        self.loss_history = loss_history
-        self.confidence_penalty = confidence_penalty
-        self.temperature = temperature
-        self.alpha = alpha
-        self.rampup_epochs = rampup_epochs
-        self.encoder = encoder
-        self.weights = weights
-        self.head = head
-        self.freeze_encoder = freeze_encoder
-        self.views = views
-        self.max_epochs = max_epochs
-        self.warmup_epochs = warmup_epochs
-        self.batch_size = batch_size
-        self.lr = lr
-        self.momentum = momentum
-        self.weight_decay = weight_decay
-        self.optimizer = optimizer
-        self.schedule = schedule
-        self.image_size = image_size
-        self.channels = channels
-        self.device = device
-        self.precision = precision
-        self.compile = compile
-        self.callbacks = callbacks
-        self.verbose = verbose
-        self.random_state = random_state
-
-    def _check_parameters(self):
-        super()._check_parameters()
-        check_real("lambda_u", self.lambda_u, "[0, inf)", other="auto")
-        check_real("p_threshold", self.p_threshold, "[0, 1)", other="auto")
-        check_integer("loss_history", self.loss_history, other="auto")
-        check_choice(
-            "confidence_penalty", self.confidence_penalty, ["auto", True, False]
-        )
-        check_real("temperature", self.temperature, "(0, inf)")
-        check_real("alpha", self.alpha, "(0, inf)")
-        check_integer("rampup_epochs", self.rampup_epochs, other="auto")
-
-    def _make_method(self, warmup_epochs):
-        rampup = self.rampup_epochs
-        if rampup == "auto":
-            rampup = max(1, min(16, self.max_epochs // 3))
-        return DivideMix(
-            warmup_epochs,
-            self.lambda_u,
-            self.p_threshold,
-            self.loss_history,
-            self.confidence_penalty,
-            self.temperature,
-            self.alpha,
-            rampup,
-        )

@@ -6,7 +6,7 @@ import math
 import torch
 from torch.nn.functional import one_hot
 
-from sknoisy.cotraining.base import CONCENTRATED, CoTraining, EnsembleClassifier
+from sknoisy.cotraining.base import CONCENTRATED, CoTraining
 from sknoisy.cotraining.mixing import mixup
 from sknoisy.losses.elr import CLAMP, early_learning_regularizer
 from sknoisy.losses.table import Table, check_storage
@@ -35,27 +35,78 @@ def averaging_decay(decay, progress):
 
 
 class ELRPlus(CoTraining):
-    """Trains two networks by mixup, each regularised by the other's average.
+    """Two networks trained by mixup, each regularised by the other's average.
+
+    As in :class:`~sknoisy.ELR`, predictions are kept near a running average of earlier
+    ones; here these are the predictions of the other network, whose weights are
+    averaged over the steps.
 
     Parameters
     ----------
-    warmup_epochs : int
-        Epochs of cross-entropy on all samples.
-    lam, beta, alpha, decay, storage
-        As in :class:`ELRPlusClassifier`.
+    lam : float or "auto", default="auto"
+        Weight of the regulariser. "auto": 3; 1 where the noise is estimated to be
+        asymmetric; 7 for 50 classes and more. These are the authors' for CIFAR-10, its
+        asymmetric noise, and CIFAR-100.
+    beta : float or "auto", default="auto"
+        Momentum of the targets, in [0, 1). "auto": 0.7, or 0.9 in the other two cases.
+    alpha : float, default=1.0
+        Parameter of the beta distribution that mixup's weight is drawn from; 0 is
+        without mixup.
+    decay : float, default=0.997
+        Decay of the weights' averages, in [0, 1), from half of the training on.
+    storage : {"float32", "float16"} or int, default="float32"
+        How targets are kept: see :class:`~sknoisy.ELR`. There are two for each sample.
+    warmup_epochs : int or "auto", default="auto"
+        Epochs of cross-entropy on all samples that come first, see
+        :meth:`CoTraining.plan`. The authors have none on CIFAR.
+
+    Notes
+    -----
+    A step takes two forward and backward passes, and two more forward ones of the
+    averages: both networks learn from the same views of a batch, mixed differently.
+    Memory is four networks' and two rows of targets for each sample. Predictions are
+    those of the networks, not of the averages; what is recorded of the samples is of
+    the averages.
+
+    Where this differs from the official code: the decay of averages rises over half of
+    the training whatever its length, which is 40,000 steps of 78,200 there; averages
+    start anew after loading from a file. That code multiplies labels by targets for
+    100 classes, which the paper does not, nor this.
+
+    References
+    ----------
+    Liu et al., Early-Learning Regularization Prevents Memorization of Noisy Labels,
+    NeurIPS 2020.
     """
 
-    def __init__(self, warmup_epochs, lam, beta, alpha, decay, storage):
-        super().__init__(warmup_epochs)
+    def __init__(
+        self,
+        lam="auto",
+        beta="auto",
+        alpha=1.0,
+        decay=0.997,
+        storage="float32",
+        warmup_epochs="auto",
+    ):
         self.lam = lam
         self.beta = beta
         self.alpha = alpha
         self.decay = decay
         self.storage = storage
-        self._averages = None
+        self.warmup_epochs = warmup_epochs
+
+    def check(self):  # noqa: D102
+        super().check()
+        check_real("lam", self.lam, "[0, inf)", other="auto")
+        check_real("beta", self.beta, "[0, 1)", other="auto")
+        check_real("alpha", self.alpha, "[0, inf)")
+        check_real("decay", self.decay, "[0, 1)")
+        check_storage(self.storage)
 
     def start(self, n_samples, n_classes, device):  # noqa: D102
         super().start(n_samples, n_classes, device)
+        if not hasattr(self, "_averages"):
+            self._averages = None
         shape = n_samples, n_classes
         self._targets = [
             Table(self.state_, f"target_{k}", shape, self.storage, device)
@@ -81,7 +132,7 @@ class ELRPlus(CoTraining):
 
     def loss(self, net, index, batch):  # noqa: D102
         view = net.view(batch)
-        target = net.data.codes[index]
+        target = net.targets(index)
         with torch.no_grad():
             averages = self._averages(view).float()
         net.observe(averages, target, index)
@@ -115,151 +166,3 @@ class ELRPlus(CoTraining):
         average = probs.lerp(self._targets[k][index].to(probs), self.momentum)
         self._targets[k][index] = average
         return average
-
-
-class ELRPlusClassifier(EnsembleClassifier):
-    """Two networks trained by mixup, with early-learning regularisation.
-
-    As in :class:`~sknoisy.ELR`, predictions are kept near a running average of earlier
-    ones; here these are the predictions of the other network, whose weights are
-    averaged over the steps.
-
-    Parameters
-    ----------
-    lam : float or "auto", default="auto"
-        Weight of the regulariser. "auto": 3; 1 where the noise is estimated to be
-        asymmetric; 7 for 50 classes and more. These are the authors' for CIFAR-10, its
-        asymmetric noise, and CIFAR-100.
-    beta : float or "auto", default="auto"
-        Momentum of the targets, in [0, 1). "auto": 0.7, or 0.9 in the other two cases.
-    alpha : float, default=1.0
-        Of the beta distribution of mixup's weight; 0 is without mixup.
-    decay : float, default=0.997
-        Of the weights' averages, in [0, 1), from half of the training on.
-    storage : {"float32", "float16"} or int, default="float32"
-        How targets are kept: see :class:`~sknoisy.ELR`. There are two for each sample.
-    warmup_epochs : int or "auto", default="auto"
-        Epochs of cross-entropy on all samples that come first: of the heads alone and
-        before `max_epochs` with a pre-trained encoder, else the first of these. "auto":
-        a tenth of `max_epochs`, at least three. The authors have none on CIFAR.
-    encoder, weights, head, freeze_encoder, views, max_epochs, batch_size, lr, \
-momentum, weight_decay, optimizer, schedule, image_size, channels, device, precision, \
-compile, callbacks, verbose, random_state
-        As in :class:`~sknoisy.NoisyRobustClassifier`; `compile` is of use in the
-        warm-up alone.
-
-    Attributes
-    ----------
-    classes_ : ndarray of shape (n_classes,)
-        The classes, in the dtype of y.
-    clean_proba_ : ndarray of shape (n_samples,)
-        For each training sample, how probably its label is right: by a mixture of two
-        Gaussians of `training_loss_`.
-    noise_rate_ : float
-        Estimated share of wrong labels, by the networks' votes in the warm-up;
-        NaN if the training ends in it.
-    lam_, beta_ : float
-        What `lam` and `beta` were, where they are "auto".
-    label_quality_, training_loss_, loss_state_, history_, n_features_in_
-        As in :class:`~sknoisy.NoisyRobustClassifier`, of the averaged networks' mean
-        probabilities. `loss_state_` has the targets.
-
-    See Also
-    --------
-    ELR : The loss, for one network.
-
-    Notes
-    -----
-    A step takes two forward and backward passes, and two more forward ones of the
-    averages: both networks learn from the same views of a batch, mixed differently.
-    Memory is four networks' and two rows of targets for each sample. Predictions are of
-    the networks, not of the averages.
-
-    Where this differs from the official code: the decay of averages rises over half of
-    the training whatever its length, which is 40,000 steps of 78,200 there; averages
-    start anew after loading from a file. That code multiplies labels by targets for
-    100 classes, which the paper does not, nor this.
-
-    References
-    ----------
-    Liu et al., Early-Learning Regularization Prevents Memorization of Noisy Labels,
-    NeurIPS 2020.
-
-    Examples
-    --------
-    >>> from sklearn.datasets import load_iris
-    >>> from sknoisy import ELRPlusClassifier
-    >>> X, y = load_iris(return_X_y=True)
-    >>> clf = ELRPlusClassifier(max_epochs=60, random_state=0).fit(X, y)
-    >>> clf.score(X, y) > 0.9
-    True
-    """
-
-    def __init__(
-        self,
-        lam="auto",
-        beta="auto",
-        alpha=1.0,
-        decay=0.997,
-        storage="float32",
-        encoder="auto",
-        weights=None,
-        head="linear",
-        freeze_encoder=False,
-        views="auto",
-        max_epochs=100,
-        warmup_epochs="auto",
-        batch_size="auto",
-        lr=0.02,
-        momentum=0.9,
-        weight_decay=5e-4,
-        optimizer="sgd",
-        schedule="cosine",
-        image_size=None,
-        channels="auto",
-        device="auto",
-        precision="auto",
-        compile=False,
-        callbacks=None,
-        verbose=None,
-        random_state=None,
-    ):
-        self.lam = lam
-        self.beta = beta
-        self.alpha = alpha
-        self.decay = decay
-        self.storage = storage
-        self.encoder = encoder
-        self.weights = weights
-        self.head = head
-        self.freeze_encoder = freeze_encoder
-        self.views = views
-        self.max_epochs = max_epochs
-        self.warmup_epochs = warmup_epochs
-        self.batch_size = batch_size
-        self.lr = lr
-        self.momentum = momentum
-        self.weight_decay = weight_decay
-        self.optimizer = optimizer
-        self.schedule = schedule
-        self.image_size = image_size
-        self.channels = channels
-        self.device = device
-        self.precision = precision
-        self.compile = compile
-        self.callbacks = callbacks
-        self.verbose = verbose
-        self.random_state = random_state
-
-    def _check_parameters(self):
-        super()._check_parameters()
-        check_real("lam", self.lam, "[0, inf)", other="auto")
-        check_real("beta", self.beta, "[0, 1)", other="auto")
-        check_real("alpha", self.alpha, "[0, inf)")
-        check_real("decay", self.decay, "[0, 1)")
-        check_storage(self.storage)
-
-    def _make_method(self, warmup_epochs):
-        return ELRPlus(
-            warmup_epochs, self.lam, self.beta, self.alpha, self.decay, self.storage
-        )

@@ -2,7 +2,7 @@
 
 import torch
 
-from sknoisy.cotraining.base import CoTraining, EnsembleClassifier, given_losses
+from sknoisy.cotraining.base import CoTraining, given_losses
 from sknoisy.parameters import check_real
 
 BURN_IN = 0.18  # share of the training in which all weights are 1
@@ -46,23 +46,54 @@ def curriculum_weights(losses, threshold, progress):
     return (1 - above).clamp(0, 1)
 
 
-class Curriculum(CoTraining):
-    """Weighs the samples of a batch by the predefined curriculum.
+class MentorNet(CoTraining):
+    """Trains one network on samples of small loss, by MentorNet's fixed curriculum.
+
+    At first all samples count. Then those count whose loss is below a moving average
+    of a percentile of the losses; towards the end, those above it count the less the
+    larger their loss.
 
     Parameters
     ----------
-    warmup_epochs : int
-        Epochs of cross-entropy on all samples.
-    percentile : float or "auto"
-        Of the losses of a batch.
-    decay : float
-        Of the percentile's moving average.
+    percentile : float or "auto", default="auto"
+        Percentile of the losses, in [0, 100]. "auto": that of the labels that are
+        estimated to be right, but at least 20. The official code takes 75 at 20 and
+        40% of noise, 50 at 80%.
+    decay : float, default=0.5
+        Decay of the percentile's moving average over batches, in [0, 1).
+    warmup_epochs : int or "auto", default="auto"
+        Epochs of cross-entropy on all samples that come first, see
+        :meth:`CoTraining.plan`.
+
+    Notes
+    -----
+    This is MentorNet PD. Its curriculum is a formula, which the paper has a second
+    network learn to imitate; here the formula is used. As in the official code, all
+    weights are 1 in the first 18% of the epochs, the fading ones come after 90%, and a
+    random half of each batch is left out in the first 17% of the epochs, 5% later; but
+    nothing in the warm-up, which may be all of these epochs in a short training. The
+    curriculum that is learned from clean labels (MentorNet DD) is not offered, for
+    there are none here. Where the paper's moving average begins at 0, this one begins
+    at the first batch's percentile; and the loss is the mean of the samples that were
+    not left out, where the official code divides by all.
+
+    References
+    ----------
+    Jiang et al., MentorNet: Learning Data-Driven Curriculum for Very Deep Neural
+    Networks on Corrupted Labels, ICML 2018.
     """
 
-    def __init__(self, warmup_epochs, percentile, decay):
-        super().__init__(warmup_epochs)
+    n_networks = 1
+
+    def __init__(self, percentile="auto", decay=0.5, warmup_epochs="auto"):
         self.percentile = percentile
         self.decay = decay
+        self.warmup_epochs = warmup_epochs
+
+    def check(self):  # noqa: D102
+        super().check()
+        check_real("percentile", self.percentile, "[0, 100]", other="auto")
+        check_real("decay", self.decay, "[0, 1)")
 
     def start(self, n_samples, n_classes, device):  # noqa: D102
         super().start(n_samples, n_classes, device)
@@ -70,10 +101,8 @@ class Curriculum(CoTraining):
 
     def loss(self, net, index, batch):  # noqa: D102
         progress = self.epoch / self.n_epochs
-        logits = net.module_(net.view(batch)).float()
-        target = net.data.codes[index]
-        net.observe(logits, target, index)
-        losses = given_losses(logits, target)[:, 0]
+        logits = net.observed_logits(index, batch)
+        losses = given_losses(logits, net.targets(index))[:, 0]
         weights = curriculum_weights(losses, self._threshold(losses), progress)
         early, until, late = DROPOUT
         dropout = early if progress < until else late
@@ -93,137 +122,3 @@ class Curriculum(CoTraining):
         average = self.state_["threshold"]
         average.copy_(torch.where(average.isnan(), now, now.lerp(average, self.decay)))
         return average
-
-
-class MentorNetClassifier(EnsembleClassifier):
-    """Train on samples of small loss, by MentorNet's predefined curriculum.
-
-    At first all samples count. Then those count whose loss is below a moving average
-    of a percentile of the losses; towards the end, those above it count the less the
-    larger their loss. It trains a single network.
-
-    Parameters
-    ----------
-    percentile : float or "auto", default="auto"
-        Percentile of the losses, in [0, 100]. "auto": that of the labels that are
-        estimated to be right, but at least 20. The official code takes 75 at 20 and
-        40% of noise, 50 at 80%.
-    decay : float, default=0.5
-        Of the percentile's moving average over batches, in [0, 1).
-    warmup_epochs : int or "auto", default="auto"
-        Epochs of cross-entropy on all samples that come first: of the head alone and
-        before `max_epochs` with a pre-trained encoder, else the first of these. "auto":
-        a tenth of `max_epochs`, at least three.
-    encoder, weights, head, freeze_encoder, views, max_epochs, batch_size, lr, \
-momentum, weight_decay, optimizer, schedule, image_size, channels, device, precision, \
-compile, callbacks, verbose, random_state
-        As in :class:`~sknoisy.NoisyRobustClassifier`.
-
-    Attributes
-    ----------
-    classes_ : ndarray of shape (n_classes,)
-        The classes, in the dtype of y.
-    clean_proba_ : ndarray of shape (n_samples,)
-        For each training sample, how probably its label is right: by a mixture of two
-        Gaussians of `training_loss_`.
-    noise_rate_ : float
-        Estimated share of wrong labels, by the network's votes in the warm-up;
-        NaN if the training ends in it.
-    percentile_ : float
-        What `percentile` was, where it is "auto".
-    label_quality_, training_loss_, loss_state_, history_, n_features_in_
-        As in :class:`~sknoisy.NoisyRobustClassifier`.
-
-    See Also
-    --------
-    CoTeachingClassifier : Two networks that choose for each other.
-
-    Notes
-    -----
-    This is MentorNet PD. Its curriculum is a formula, which the paper has a second
-    network learn to imitate; here the formula is used. As in the official code: all
-    weights are 1 in the first 18% of the epochs, the fading ones come after 90%, and
-    of each batch a random half is left out in the first 17% of the epochs, 5% later;
-    but nothing in the warm-up, which may be all of these epochs in a short training.
-    The curriculum that is learned from clean labels (MentorNet DD) is not offered, for
-    there are none here. Where the paper's moving average begins at 0, this one begins
-    at the first batch's percentile; and the loss is the mean of those samples that were
-    not left out, where the official code divides by all.
-
-    In the first epochs of the warm-up, up to five, the network trains on a half of the
-    samples, and the noise is estimated on the other.
-
-    References
-    ----------
-    Jiang et al., MentorNet: Learning Data-Driven Curriculum for Very Deep Neural
-    Networks on Corrupted Labels, ICML 2018.
-
-    Examples
-    --------
-    >>> from sklearn.datasets import load_iris
-    >>> from sknoisy import MentorNetClassifier
-    >>> X, y = load_iris(return_X_y=True)
-    >>> clf = MentorNetClassifier(max_epochs=30, random_state=0).fit(X, y)
-    >>> clf.score(X, y) > 0.9
-    True
-    """
-
-    _n_networks = 1
-
-    def __init__(
-        self,
-        percentile="auto",
-        decay=0.5,
-        encoder="auto",
-        weights=None,
-        head="linear",
-        freeze_encoder=False,
-        views="auto",
-        max_epochs=100,
-        warmup_epochs="auto",
-        batch_size="auto",
-        lr=0.02,
-        momentum=0.9,
-        weight_decay=1e-3,
-        optimizer="sgd",
-        schedule="cosine",
-        image_size=None,
-        channels="auto",
-        device="auto",
-        precision="auto",
-        compile=False,
-        callbacks=None,
-        verbose=None,
-        random_state=None,
-    ):
-        self.percentile = percentile
-        self.decay = decay
-        self.encoder = encoder
-        self.weights = weights
-        self.head = head
-        self.freeze_encoder = freeze_encoder
-        self.views = views
-        self.max_epochs = max_epochs
-        self.warmup_epochs = warmup_epochs
-        self.batch_size = batch_size
-        self.lr = lr
-        self.momentum = momentum
-        self.weight_decay = weight_decay
-        self.optimizer = optimizer
-        self.schedule = schedule
-        self.image_size = image_size
-        self.channels = channels
-        self.device = device
-        self.precision = precision
-        self.compile = compile
-        self.callbacks = callbacks
-        self.verbose = verbose
-        self.random_state = random_state
-
-    def _check_parameters(self):
-        super()._check_parameters()
-        check_real("percentile", self.percentile, "[0, 100]", other="auto")
-        check_real("decay", self.decay, "[0, 1)")
-
-    def _make_method(self, warmup_epochs):
-        return Curriculum(warmup_epochs, self.percentile, self.decay)

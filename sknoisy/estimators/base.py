@@ -3,13 +3,14 @@
 import math
 import os
 import warnings
+from contextlib import contextmanager
 
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_array, validate_data
-from skorch.callbacks import Callback
+from skorch.callbacks import Callback, LRScheduler
 
 from sknoisy import _version
 from sknoisy._compat import CallbackSupportMixin
@@ -20,6 +21,7 @@ from sknoisy.encoders.blueprint import Blueprint
 from sknoisy.encoders.features import LazyFeatures
 from sknoisy.encoders.named import check_encoder
 from sknoisy.parameters import NamedMethods, check_choice, check_integer, check_real
+from sknoisy.training.checkpoint import Checkpoint
 from sknoisy.training.nets import Settings
 from sknoisy.training.optim import OPTIMIZERS, SCHEDULES
 from sknoisy.training.progress import unnamed
@@ -47,12 +49,29 @@ class TorchEstimator(NamedMethods, CallbackSupportMixin, BaseEstimator):
         check_choice("verbose", self.verbose, [None, True, False])
         check_choice("compile", self.compile, [True, False])
         _check_callbacks(self.callbacks)
+        self._check_schedule()
         if self.image_size is not None:
             check_image_size(self.image_size)
         resolve_device(self.device)
 
-    def _read(self, X, reset):
-        """Check X; return raw inputs, and the encoder of lazy features or None."""
+    def _check_schedule(self):
+        """Refuse two schedules of the learning rate at once."""
+        callbacks = unnamed(self.callbacks)
+        schedulers = [c for c in callbacks if isinstance(c, LRScheduler)]
+        if schedulers and self.schedule != "constant":
+            raise ValueError(
+                f"schedule={self.schedule!r} is not valid with "
+                f"callbacks=[{schedulers[0]}]: both set the learning rate. Pass "
+                "schedule='constant', or no LRScheduler."
+            )
+
+    def _read(self, X, reset, spec=None):
+        """Check X; return raw inputs, and the encoder of lazy features or None.
+
+        Without `reset`, X must be like the training X, of which `spec` is known.
+        """
+        if not reset and spec is None:
+            spec = self._known_spec()
         trained = X.encoder if isinstance(X, LazyFeatures) else None
         inputs = as_inputs(X if trained is None else X.inputs)
         min_samples = self._min_samples if reset else 1
@@ -65,7 +84,7 @@ class TorchEstimator(NamedMethods, CallbackSupportMixin, BaseEstimator):
         settings = {"dtype": "numeric", "allow_nd": True}
         settings["ensure_min_samples"] = min_samples
         try:
-            if not reset and self._known_spec().kind == "image":
+            if not reset and spec.kind == "image":
                 # Images have no features to count; their spec compares all axes.
                 checked = check_array(inputs, **settings, estimator=self)
             else:
@@ -130,17 +149,19 @@ class TorchEstimator(NamedMethods, CallbackSupportMixin, BaseEstimator):
             batch_size = n_samples
         _check_memory(spec, batch_size, device)
         return Settings(
-            max_epochs=self.max_epochs,
-            batch_size=batch_size,
-            lr=self.lr,
-            momentum=self.momentum,
-            weight_decay=self.weight_decay,
+            # PyTorch takes Python's numbers, not all of NumPy's.
+            max_epochs=int(self.max_epochs),
+            batch_size=int(batch_size),
+            lr=float(self.lr),
+            momentum=float(self.momentum),
+            weight_decay=float(self.weight_decay),
             optimizer=self.optimizer,
             schedule=self.schedule,
-            lr_warmup=lr_warmup,
+            lr_warmup=float(lr_warmup),
             device=device,
             precision=resolve_precision(self.precision, device),
-            callbacks=tuple(self.callbacks or ()),
+            # A checkpoint is written when all others have heard of the epoch.
+            callbacks=tuple(sorted(self.callbacks or (), key=_is_checkpoint)),
         )
 
     def _seeds(self, n):
@@ -162,6 +183,31 @@ class TorchEstimator(NamedMethods, CallbackSupportMixin, BaseEstimator):
                 stacklevel=2,
             )
         super().__setstate__(state)
+
+
+@contextmanager
+def fitting(estimator):
+    """A fit that fails leaves the estimator as it was.
+
+    Whatever modes PyTorch is in, gradients are computed.
+
+    Parameters
+    ----------
+    estimator : estimator instance
+        What is fitted in this context.
+    """
+    before = dict(vars(estimator))
+    try:
+        with torch.inference_mode(False), torch.enable_grad():
+            yield
+    except BaseException:
+        vars(estimator).clear()
+        vars(estimator).update(before)
+        raise
+
+
+def _is_checkpoint(callback):
+    return isinstance(unnamed([callback])[0], Checkpoint)
 
 
 def _check_callbacks(callbacks):

@@ -1,35 +1,44 @@
 """What classifiers share: training in one go or by epochs, and prediction."""
 
+import warnings
+
 import numpy as np
+import torch
 from scipy.special import log_softmax, softmax
 from sklearn.base import ClassifierMixin
+from sklearn.model_selection import train_test_split
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from sknoisy._compat import with_callbacks
 from sknoisy.data.devices import generator, resolve_device
 from sknoisy.data.labels import check_given, check_several, encode_labels
+from sknoisy.data.subset import Subset
 from sknoisy.encoders.architecture import HEADS, Architecture
 from sknoisy.encoders.blueprint import load_numpy_state, numpy_state
-from sknoisy.encoders.features import TrainedEncoder
+from sknoisy.encoders.features import LazyFeatures, TrainedEncoder
 from sknoisy.encoders.inference import forward_all
-from sknoisy.estimators.base import TorchEstimator
-from sknoisy.parameters import check_choice, check_integer, comparable
+from sknoisy.estimators.base import TorchEstimator, fitting
+from sknoisy.parameters import check_choice, check_integer, check_real, comparable
 from sknoisy.training.checkpoint import resumable
+from sknoisy.training.nets import TrainingData
+from sknoisy.training.phases import ClassifierTraining
 from sknoisy.training.progress import Progress
+from sknoisy.training.supervised import ClassifierNet
 from sknoisy.views.automatic import resolve_views
 
 
 class TorchClassifier(ClassifierMixin, TorchEstimator):
-    """Base class of classifiers; a subclass says how its network is trained.
+    """Base class of classifiers; a subclass says what trains its network.
 
-    It defines ``_make_training``, which returns a ClassifierTraining.
+    It defines ``_method``, which returns a checked Loss or CoTraining, and
+    ``_head_epochs``.
     """
 
     _ephemeral = ("_network", "_training")
-    _n_networks = None  # of an ensemble
+    _net_class = ClassifierNet
 
     @with_callbacks
-    def fit(self, X, y):
+    def fit(self, X, y=None):
         """Train on noisy labels.
 
         Parameters
@@ -43,7 +52,8 @@ class TorchClassifier(ClassifierMixin, TorchEstimator):
         Returns
         -------
         self : estimator instance
-            This estimator.
+            This estimator. A fit that fails, or is interrupted before its first epoch
+            is done, leaves it as it was.
 
         Raises
         ------
@@ -52,21 +62,28 @@ class TorchClassifier(ClassifierMixin, TorchEstimator):
         DivergenceError
             If the loss is no longer finite.
         """
-        training, *known = self._begin(X, y)
-        planned = training.planned_epochs
-        with (
-            resumable(self, training, X, y),
-            Progress(self, len(training.data), planned, training.epochs) as progress,
-        ):
-            try:
-                training.run(planned - training.epochs, progress)
-            except KeyboardInterrupt:
-                self._finish(training, *known)  # what was learned so far can be used
-                raise
-        training.forget_momentum()
-        return self._finish(training, *known)
+        interrupt = None
+        with fitting(self):
+            training, *known = self._begin(X, y)
+            planned = training.planned_epochs
+            with (
+                resumable(self, training, X, y),
+                Progress(self, len(training.data), planned, training.epochs) as bar,
+            ):
+                try:
+                    training.train_epochs(planned - training.epochs, bar)
+                except KeyboardInterrupt as error:
+                    if not training.epochs:
+                        raise
+                    interrupt = error  # what was learned so far can be used
+            if interrupt is None:
+                training.forget_momentum()
+            self._finish(training, *known)
+        if interrupt is not None:
+            raise interrupt
+        return self
 
-    def partial_fit(self, X, y, classes=None):
+    def partial_fit(self, X, y=None, classes=None):
         """Train one epoch from the current state.
 
         The first call starts a training as ``fit`` does; later ones go on with the
@@ -92,19 +109,24 @@ class TorchClassifier(ClassifierMixin, TorchEstimator):
         self : estimator instance
             This estimator.
         """
-        begun = hasattr(self, "classes_")
-        training, *known = self._continue(X, y) if begun else self._begin(X, y, classes)
+        begun, trains = hasattr(self, "classes_"), False
         try:
-            training.run(1)
+            with fitting(self):
+                parts = self._continue(X, y) if begun else self._begin(X, y, classes)
+                training, *known = parts
+                trains = True
+                training.train_epochs(1)
+                self._finish(training, *known)
         except BaseException:
-            # The epoch is lost: go on from the attributes that the last one left.
-            self._network = self._training = None
+            if begun and trains:
+                # The epoch is lost: go on from the attributes that the last one left.
+                self._network = self._training = None
             raise
-        return self._finish(training, *known)
+        return self
 
     @property
     def encoder_(self):
-        """The encoder as it was trained; of several networks, the first one's."""
+        """The encoder as it was trained; the first one, if there are several."""
         check_is_fitted(self, "classes_")
         network = self._architecture.build()
         load_numpy_state(network, self.state_dict_)
@@ -166,11 +188,26 @@ class TorchClassifier(ClassifierMixin, TorchEstimator):
         super()._check_parameters()
         check_choice("head", self.head, list(HEADS))
         check_choice("freeze_encoder", self.freeze_encoder, [True, False])
-        check_integer("warmup_epochs", self.warmup_epochs, low=0, other="auto")
+        check_integer("head_epochs", self.head_epochs, low=0, other="auto")
+        if self.validation is None or isinstance(self.validation, (tuple, list)):
+            if self.validation is not None and len(self.validation) != 2:
+                raise ValueError(
+                    "validation is not valid: it must be None, a share of the samples, "
+                    f"or a pair (X, y), but it has {len(self.validation)} elements."
+                )
+        else:
+            check_real("validation", self.validation, "(0, 1)")
 
-    def _make_training(self, network, architecture, settings, views, **kwargs):
-        """Return the training of a network on its device."""
+    def _method(self):
+        """Return what trains the network, a checked Loss or CoTraining."""
         raise NotImplementedError
+
+    def _head_epochs(self, is_pretrained):
+        """Return the number of epochs that train the head alone, before all others."""
+        raise NotImplementedError
+
+    def _regularizers(self):
+        return ()
 
     def _class_weights(self, classes, codes):
         """Return the weight of each class, ndarray of float32, or None."""
@@ -185,33 +222,97 @@ class TorchClassifier(ClassifierMixin, TorchEstimator):
         check_consistent_length(inputs, codes)
         check_several(classes)
         _check_two(codes)
+        self._fitted_on_lazy = trained is not None
         blueprint = self._blueprint(inputs, trained)
         pretrained = trained is not None or self.weights is not None
+        method = self._method()
+        n_networks = getattr(method, "n_networks", None)
         architecture = Architecture(
-            blueprint, self.head, len(classes), pretrained, self._n_networks
+            blueprint, self.head, len(classes), pretrained, n_networks
         )
         seeds = self._seeds(2)
         network = architecture.build(generator(seeds[0]), load_weights=True)
         if trained is not None:
             for one in getattr(network, "networks", [network]):
                 load_numpy_state(one.encoder, trained.state)
-        training = self._training_of(network, architecture, len(codes), seeds[1])
-        weights = self._class_weights(classes, codes)
-        training.attach(blueprint.spec.open(inputs), codes, len(classes), weights)
+        self._held_rows = None
+        training = self._training_of(network, method, architecture, codes, seeds[1])
+        self._attach(training, inputs, codes, classes, architecture)
         return training, classes, architecture
 
-    def _training_of(self, network, architecture, n_samples, seed, **before):
+    def _training_of(self, network, method, architecture, codes, seed, **before):
+        """Return the training of a network.
+
+        Parameters
+        ----------
+        **before : dict
+            ``history`` and ``first_weights`` of a training that goes on.
+        """
         spec = architecture.blueprint.spec
-        settings = self._settings(n_samples, spec, "classifier")
-        views = resolve_views(self.views, spec, "weak")
+        settings = self._settings(len(codes), spec, "classifier")
+        head_epochs = self._head_epochs(architecture.pretrained)
+        if hasattr(method, "plan"):
+            method.plan(settings.max_epochs, head_epochs)
         if self.compile:
             network.compile()
-        network = network.to(settings.device)
-        training = self._make_training(
-            network, architecture, settings, views, seed=seed, **before
+        training = ClassifierTraining(
+            network.to(settings.device),
+            method,
+            resolve_views(self.views, spec, "weak"),
+            settings,
+            head_epochs,
+            self.freeze_encoder,
+            seed,
+            self._regularizers(),
+            self._net_class,
+            **before,
         )
         training.parameters = comparable(self)
         return training
+
+    def _attach(self, training, inputs, codes, classes, architecture):
+        """Give a training its samples, without those that are held out."""
+        device = training.settings.device
+        spec = architecture.blueprint.spec
+        store = spec.open(inputs).resident(device)
+        weights = self._class_weights(classes, codes)
+        weights = None if weights is None else torch.from_numpy(weights)
+        codes = torch.from_numpy(codes)
+        validation = None
+        if isinstance(self.validation, (tuple, list)):
+            X, y = self.validation
+            _, codes_valid = encode_labels(y, classes)
+            others, _ = self._read(X, reset=False, spec=spec)
+            check_consistent_length(others, codes_valid)
+            validation = TrainingData(spec.open(others), torch.from_numpy(codes_valid))
+        elif self.validation is not None:
+            rows, held = self._split(codes.numpy())
+            validation = TrainingData(Subset(store, held), codes[held])
+            store, codes = Subset(store, rows), codes[rows]
+        data = TrainingData(store, codes, weights, validation)
+        training.attach(data, len(classes))
+
+    def _split(self, codes):
+        """Return the rows to train on, and those that are held out."""
+        held = self._held_rows
+        if held is None or held[-1] >= len(codes):
+            counts = np.bincount(codes)
+            stratify = codes if counts[counts > 0].min() > 1 else None
+            try:
+                _, held = train_test_split(
+                    np.arange(len(codes)),
+                    test_size=float(self.validation),
+                    stratify=stratify,
+                    random_state=self._seeds(3)[2],
+                )
+            except ValueError as error:
+                raise ValueError(
+                    f"validation={self.validation!r} is not valid: {error}"
+                ) from error
+            self._held_rows = held = np.sort(held)
+        rows = np.setdiff1d(np.arange(len(codes)), held)
+        _check_two(rows)
+        return torch.from_numpy(rows), torch.from_numpy(held)
 
     def _continue(self, X, y):
         """Check the data of one epoch more; return what :meth:`_begin` returns."""
@@ -222,27 +323,22 @@ class TorchClassifier(ClassifierMixin, TorchEstimator):
         check_consistent_length(inputs, codes)
         _check_two(codes)
         known = self.classes_, self._architecture
-        data = (
-            self._architecture.blueprint.spec.open(inputs),
-            codes,
-            len(self.classes_),
-            self._class_weights(self.classes_, codes),
-        )
         training = getattr(self, "_training", None)
         if training is not None and training.parameters == comparable(self):
             training.network.to(training.settings.device)
-            training.attach(*data)
+            self._attach(training, inputs, codes, *known)
             return training, *known
         # Loaded from a file, or with other parameters: the optimiser starts anew.
         training = self._training_of(
             self._network_on("cpu"),
+            self._method(),
             self._architecture,
-            len(codes),
+            codes,
             seed=self._seeds(2)[1] + len(self.history_),
             history=self.history_,
             first_weights=self._first_weights,
         )
-        training.attach(*data)
+        self._attach(training, inputs, codes, *known)
         training.restore(self.loss_state_, self._dynamics)
         return training, *known
 
@@ -250,9 +346,9 @@ class TorchClassifier(ClassifierMixin, TorchEstimator):
         """Turn what was learned into fitted attributes, without any data."""
         self.classes_ = classes
         self.state_dict_ = numpy_state(training.network)
-        self.history_ = training.history
-        self.label_quality_ = (1 + training.dynamics.mean_margin) / 2
-        self.training_loss_ = training.dynamics.mean_loss
+        self.history_ = [dict(row) for row in training.run.history]
+        self.label_quality_ = self._of_all((1 + training.dynamics.mean_margin) / 2)
+        self.training_loss_ = self._of_all(training.dynamics.mean_loss)
         self.loss_state_ = training.loss_state()
         self._dynamics = training.dynamics.numpy()
         self._first_weights = training.first_weights
@@ -262,12 +358,33 @@ class TorchClassifier(ClassifierMixin, TorchEstimator):
         training.detach()
         return self
 
+    def _of_all(self, values):
+        """Return values of all samples, NaN for those that are held out."""
+        if self._held_rows is None:
+            return values
+        every = np.full(len(values) + len(self._held_rows), np.nan, values.dtype)
+        every[np.setdiff1d(np.arange(len(every)), self._held_rows)] = values
+        return every
+
     def _logits(self, X):
         check_is_fitted(self, "classes_")
         inputs, _ = self._read(X, reset=False)
         store = self._architecture.blueprint.spec.open(inputs)
         device = resolve_device(self.device, fallback=True)
         return forward_all(self._network_on(device), store, device)
+
+    def _read(self, X, reset, spec=None):
+        if isinstance(X, LazyFeatures) and not (reset or self._fitted_on_lazy):
+            warnings.warn(
+                "this classifier was fitted on an array of features: it predicts from "
+                "features, and did not fine-tune the encoder that lazy features carry. "
+                "What stands between the encoder and the classifier may have made them "
+                "an array.",
+                UserWarning,
+                stacklevel=3,
+            )
+            X = np.asarray(X)
+        return super()._read(X, reset, spec)
 
     def _network_on(self, device):
         if getattr(self, "_network", None) is None:

@@ -5,7 +5,6 @@ from sknoisy.estimators.base_classifier import TorchClassifier
 from sknoisy.losses import LOSSES, Loss
 from sknoisy.parameters import resolve
 from sknoisy.regularizers import REGULARIZERS, Regularizer
-from sknoisy.training.phases import ClassifierTraining
 
 
 class NoisyRobustClassifier(TorchClassifier):
@@ -41,9 +40,14 @@ class NoisyRobustClassifier(TorchClassifier):
         Weights of the losses, by the label; "balanced": inversely by how often a label
         is given. A batch's loss is their weighted mean. Where most labels of a rare
         class are wrong, weighting it weights these.
+    validation : float or (X, y), default=None
+        Samples that are not trained on, whose cross-entropy and accuracy are computed
+        after each epoch: "valid_loss" and "valid_acc" in `history_`, which skorch's
+        EarlyStopping can monitor. A share of the samples, in (0, 1), stratified by
+        label, or other samples with their labels.
     max_epochs : int, default=100
         Epochs in which all of the network is trained.
-    warmup_epochs : int or "auto", default="auto"
+    head_epochs : int or "auto", default="auto"
         Epochs before, in which the head alone is trained on the frozen encoder's
         features. "auto": a tenth of `max_epochs`, at least one, with a pre-trained
         encoder, and none from scratch.
@@ -89,15 +93,18 @@ class NoisyRobustClassifier(TorchClassifier):
     label_quality_ : ndarray of shape (n_samples,)
         For each training sample, how well its label agrees with what the network
         learned, in [0, 1]; low is bad. It is (1 + m) / 2 with m the mean over the
-        epochs of the margin: the label's probability minus the largest other one.
+        epochs of the margin: the label's probability minus the largest other one. NaN
+        for samples that are held out by `validation`.
     training_loss_ : ndarray of shape (n_samples,)
         For each training sample, the mean over the epochs of its cross-entropy.
     loss_state_ : dict of str to ndarray
-        What the loss keeps for each training sample, such as the targets of ELR.
+        What the loss keeps for each sample that it trains on, such as the targets of
+        ELR.
     history_ : list of dict
         For each epoch "epoch", "phase" ("head" where the head alone is trained, "all",
-        or "anew" where a loss trains a second time), "train_loss", "lr" (at its end)
-        and "dur" (seconds).
+        or "anew" where a loss trains a second time), "train_loss", "valid_loss" and
+        "valid_acc" (with `validation`), "lr" (of its last step), "dur" (seconds), and
+        what callbacks record.
     n_features_in_ : int
         Length of axis 1 of the samples.
 
@@ -140,8 +147,9 @@ class NoisyRobustClassifier(TorchClassifier):
         views="auto",
         regularizers=None,
         class_weight=None,
+        validation=None,
         max_epochs=100,
-        warmup_epochs="auto",
+        head_epochs="auto",
         batch_size="auto",
         lr=0.02,
         momentum=0.9,
@@ -165,8 +173,9 @@ class NoisyRobustClassifier(TorchClassifier):
         self.views = views
         self.regularizers = regularizers
         self.class_weight = class_weight
+        self.validation = validation
         self.max_epochs = max_epochs
-        self.warmup_epochs = warmup_epochs
+        self.head_epochs = head_epochs
         self.batch_size = batch_size
         self.lr = lr
         self.momentum = momentum
@@ -184,13 +193,16 @@ class NoisyRobustClassifier(TorchClassifier):
 
     def _check_parameters(self):
         super()._check_parameters()
-        resolve("loss", self.loss, LOSSES, Loss)
+        self._method()
         check_class_weight(self.class_weight)
         if self._regularizers() and self.freeze_encoder:
             raise ValueError(
                 f"regularizers={self.regularizers!r} is not valid with "
                 "freeze_encoder=True: they train the encoder."
             )
+
+    def _method(self):
+        return resolve("loss", self.loss, LOSSES, Loss)
 
     def _regularizers(self):
         given = self.regularizers
@@ -207,17 +219,9 @@ class NoisyRobustClassifier(TorchClassifier):
     def _class_weights(self, classes, codes):
         return class_weights(self.class_weight, classes, codes)
 
-    def _make_training(self, network, architecture, settings, views, **kwargs):
-        warmup = self.warmup_epochs
-        if warmup == "auto":
-            warmup = max(1, self.max_epochs // 10) if architecture.pretrained else 0
-        return ClassifierTraining(
-            network,
-            resolve("loss", self.loss, LOSSES, Loss),
-            views,
-            settings,
-            warmup_epochs=0 if self.freeze_encoder else warmup,
-            freeze=self.freeze_encoder,
-            regularizers=self._regularizers(),
-            **kwargs,
-        )
+    def _head_epochs(self, is_pretrained):
+        if self.freeze_encoder:
+            return 0
+        if self.head_epochs == "auto":
+            return max(1, self.max_epochs // 10) if is_pretrained else 0
+        return int(self.head_epochs)

@@ -3,6 +3,7 @@
 import os
 import warnings
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -23,12 +24,12 @@ from sknoisy.data.labels import check_given, check_weights, encode_labels
 from sknoisy.encoders.blueprint import load_numpy_state, numpy_state
 from sknoisy.encoders.features import LazyFeatures, TrainedEncoder
 from sknoisy.encoders.initialization import build_heads
-from sknoisy.estimators.base import TorchEstimator
+from sknoisy.estimators.base import TorchEstimator, fitting
 from sknoisy.parameters import check_choice, check_integer, resolve
 from sknoisy.selfsup import METHODS, SelfSupervised
 from sknoisy.training.checkpoint import resumable
 from sknoisy.training.identity import sources
-from sknoisy.training.nets import TrainingData
+from sknoisy.training.nets import Run, TrainingData
 from sknoisy.training.progress import Progress
 from sknoisy.training.selfsupervised import SelfSupervisedNet
 
@@ -71,7 +72,7 @@ class SSLPretrainer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TorchEsti
     schedule : {"cosine", "constant", "steps"}, default="cosine"
         Learning rate after its rise; "steps": a tenth from half of the epochs, a
         hundredth from three quarters.
-    warmup_epochs : int, default=10
+    lr_warmup_epochs : int, default=10
         Epochs in which the learning rate rises; at most a tenth of all.
     image_size : int or (int, int), default=None
         Height and width that image files are brought to; needed where X holds paths.
@@ -105,7 +106,8 @@ class SSLPretrainer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TorchEsti
         Weights of the method's heads, if it keeps them, as "restoration" does; else
         empty.
     history_ : list of dict
-        For each epoch "train_loss", "lr" (at its end) and "dur" (seconds).
+        For each epoch "epoch", "train_loss", "lr" (of its last step), "dur" (seconds),
+        and what callbacks record.
     n_features_in_ : int
         Length of axis 1 of X.
 
@@ -146,7 +148,7 @@ class SSLPretrainer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TorchEsti
         weight_decay=1e-4,
         optimizer="lars",
         schedule="cosine",
-        warmup_epochs=10,
+        lr_warmup_epochs=10,
         image_size=None,
         channels="auto",
         output="lazy",
@@ -168,7 +170,7 @@ class SSLPretrainer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TorchEsti
         self.weight_decay = weight_decay
         self.optimizer = optimizer
         self.schedule = schedule
-        self.warmup_epochs = warmup_epochs
+        self.lr_warmup_epochs = lr_warmup_epochs
         self.image_size = image_size
         self.channels = channels
         self.output = output
@@ -218,16 +220,25 @@ class SSLPretrainer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TorchEsti
                     f"fit got an unexpected keyword argument {name!r}: beside X and y "
                     "it takes 'sample_weight' only."
                 )
-        self._check_parameters()
-        inputs, trained = self._read(X, reset=True)
-        labels = self._labels(inputs, y, **weights)
-        is_path = isinstance(self.memory, os.PathLike)
-        memory = check_memory(os.fspath(self.memory) if is_path else self.memory)
-        if not isinstance(memory, Memory) or memory.location is None:
-            learned = self._pretrain(inputs, trained, labels)
-        else:
-            learned = self._cached(memory, inputs, trained, labels)
-        return self._keep(*learned)
+        interrupt = None
+        with fitting(self):
+            self._check_parameters()
+            inputs, trained = self._read(X, reset=True)
+            labels = self._labels(inputs, y, **weights)
+            is_path = isinstance(self.memory, os.PathLike)
+            memory = check_memory(os.fspath(self.memory) if is_path else self.memory)
+            cached = isinstance(memory, Memory) and memory.location is not None
+            pretrain = partial(self._cached, memory) if cached else self._pretrain
+            try:
+                learned = pretrain(inputs, trained, labels)
+            except KeyboardInterrupt as error:
+                if not hasattr(error, "learned"):
+                    raise
+                learned, interrupt = error.learned, error
+            self._keep(*learned)
+        if interrupt is not None:
+            raise interrupt
+        return self
 
     def transform(self, X):
         """Return the features of samples.
@@ -261,7 +272,7 @@ class SSLPretrainer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TorchEsti
     def _check_parameters(self):
         super()._check_parameters()
         self._method()
-        check_integer("warmup_epochs", self.warmup_epochs, low=0)
+        check_integer("lr_warmup_epochs", self.lr_warmup_epochs, low=0)
         check_choice("output", self.output, ["lazy", "array"])
 
     def _known_spec(self):
@@ -307,7 +318,7 @@ class SSLPretrainer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TorchEsti
         blueprint = self._blueprint(inputs, trained)
         spec = blueprint.spec
         store = spec.open(inputs)
-        share = min(self.warmup_epochs, self.max_epochs // 10) / self.max_epochs
+        share = min(self.lr_warmup_epochs, self.max_epochs // 10) / self.max_epochs
         settings = self._settings(len(store), spec, "ssl", lr_warmup=share)
         settings = replace(settings, callbacks=tuple(reporting.callbacks or ()))
         encoder = blueprint.build(generator(seeds[0]), load_weights=True)
@@ -318,34 +329,36 @@ class SSLPretrainer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TorchEsti
         method.start(networks, len(store), generator(seeds[4]))
         if self.compile:
             encoder.compile()
+        run = Run(self.max_epochs)
         net = SelfSupervisedNet(
             networks,
-            method=method,
-            views=method.make_views(spec),
-            view_generator=generator(seeds[2], settings.device),
-            labels=[torch.from_numpy(v).to(settings.device) for v in labels],
-            settings=settings,
+            method,
+            settings,
+            run,
             generator=generator(seeds[3]),
+            view_generator=generator(seeds[2], settings.device),
+            views=method.make_views(spec),
+            labels=[torch.from_numpy(v).to(settings.device) for v in labels],
         ).initialize()
-
-        def result():
-            state = numpy_state(encoder)
-            learned = TrainedEncoder(blueprint, state, encoder.n_features)
-            kept = nn.ModuleDict(heads if method.keeps_heads else {})
-            return learned, numpy_state(kept), net.rows()
-
         data = TrainingData(store.resident(settings.device))
+
+        def learned():
+            state, kept = numpy_state(encoder), heads if method.keeps_heads else {}
+            trained = TrainedEncoder(blueprint, state, encoder.n_features)
+            return trained, numpy_state(nn.ModuleDict(kept)), run.history
+
         epochs = self.max_epochs
         with (
             resumable(reporting, net, inputs, trained, labels),
-            Progress(reporting, len(store), epochs, net.epochs_) as net.progress,
+            Progress(reporting, len(store), epochs, net.epochs_) as run.progress,
         ):
             try:
-                net.partial_fit(data, epochs=epochs - net.epochs_)
-            except KeyboardInterrupt:
-                reporting._keep(*result())  # what was learned so far can be used
+                net.train_epochs(data, epochs - net.epochs_)
+            except KeyboardInterrupt as error:
+                if run.history:
+                    error.learned = learned()  # it can be used
                 raise
-        return result()
+        return learned()
 
     def _keep(self, encoder, heads, history):
         encoder.device = self.device

@@ -58,7 +58,7 @@ class PseudoLabelRefiner(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         :class:`NoisyRobustClassifier`, or a Pipeline that ends in one, whose other
         steps are fitted once. It is cloned. A parameter `max_epochs` is set to the
         number of epochs that all of this takes, so that its schedule ends with it; if
-        it begins with a warm-up of its head, that comes out of `warmup_epochs` and
+        it begins with epochs of its head alone, these come out of `warmup_epochs` and
         the first iteration, and the schedule does not quite end.
     warmup_epochs : int, default=5
         Epochs on the given labels before the first iteration.

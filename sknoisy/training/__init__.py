@@ -1,1 +1,6 @@
-"""The only training loops."""
+"""The only training loops: nets, phases, optimisers, and files to go on from."""
+
+from sknoisy.training.checkpoint import Checkpoint
+from sknoisy.training.nets import DivergenceError, StopTraining
+
+__all__ = ["Checkpoint", "DivergenceError", "StopTraining"]

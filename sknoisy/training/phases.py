@@ -10,7 +10,7 @@ from sknoisy.encoders.blueprint import load_numpy_state, numpy_state
 from sknoisy.encoders.inference import forward_all
 from sknoisy.regularizers.base import Regularized
 from sknoisy.training.dynamics import Dynamics
-from sknoisy.training.nets import TrainingData
+from sknoisy.training.nets import Run, TrainingData
 from sknoisy.training.supervised import ClassifierNet
 from sknoisy.views.base import NoViews
 
@@ -42,10 +42,10 @@ class Phase:
 
 
 class ClassifierTraining:
-    """Head-only warm-up with the encoder frozen, then training of the whole network.
+    """Training of a classifier in phases: its head alone, then all of it.
 
-    The frozen encoder's features are computed once, so that a warm-up epoch costs
-    what its head costs. A loss may ask for another phase, in which the network starts
+    The frozen encoder's features are computed once, so that an epoch of the head costs
+    what the head costs. A loss may ask for another phase, in which the network starts
     anew. Runs any number of epochs at a time, on data that may change its labels in
     between.
 
@@ -53,31 +53,34 @@ class ClassifierTraining:
     ----------
     network : torch.nn.Module
         With submodules ``encoder`` and ``head``, on the device.
-    loss : Loss
-        Shared by both phases.
+    loss : Loss or CoTraining
+        What is minimised, in all phases.
     views : Views
-        Augmentation of the second phase.
+        Augmentation where the encoder is trained.
     settings : Settings
-        Of the second phase; the first has the same, but for a constant rate.
-    warmup_epochs : int
-        Epochs of the first phase.
+        Of the phases after the first, which has the same, but for a constant rate.
+    head_epochs : int
+        Epochs of the first phase, in which the head alone is trained.
     freeze : bool
         Whether all epochs train the head only.
     seed : int
         Source of all randomness.
-    history : list of dict
-        Epochs that were done before, where a training goes on from a file.
-    regularizers : list of Regularizer
-        Whose losses are added in the second phase. Their heads live as long as this.
-    first_weights : dict of str to ndarray, default=None
-        What `first_weights` was then.
+    regularizers : list of Regularizer, default=()
+        Whose losses are added where the encoder is trained. Their heads live as long
+        as this.
     net_class : type, default=ClassifierNet
         The kind of net that trains.
+    history : list of dict, default=()
+        Epochs that were done before, where a training goes on from a file.
+    first_weights : dict of str to ndarray, default=None
+        What `first_weights` was then.
 
     Attributes
     ----------
     first_weights : dict of str to ndarray or None
-        The network's weights after the warm-up, as long as they will be needed.
+        The network's weights after the first phase, as long as they will be needed.
+    run : Run
+        The history, the dynamics, and what else the phases share.
     """
 
     def __init__(
@@ -86,13 +89,13 @@ class ClassifierTraining:
         loss,
         views,
         settings,
-        warmup_epochs,
+        head_epochs,
         freeze,
         seed,
-        history=(),
         regularizers=(),
-        first_weights=None,
         net_class=ClassifierNet,
+        history=(),
+        first_weights=None,
     ):
         self.network = network
         self.net_class = net_class
@@ -101,28 +104,30 @@ class ClassifierTraining:
         self.settings = settings
         self.regularizers = regularizers
         self.seed = seed
-        self.planned_epochs = warmup_epochs + settings.max_epochs
-        self.phases = self._plan(warmup_epochs, freeze)
         self.first_weights = first_weights
         self.order = torch.Generator().manual_seed(seed)
         self.view_generator = torch.Generator(settings.device).manual_seed(seed + 1)
         self.data = None
-        self._before = list(history)
+        self.run = Run(head_epochs + settings.max_epochs, list(history))
+        self.phases = self._plan(head_epochs, freeze)
+        self._done_before = [row["phase"] for row in history]
         self._frozen = None  # the encoder's features of the data, while they serve
         self._nets = {}
 
     @property
     def epochs(self):
-        """Number of epochs done, of both phases."""
-        return len(self.history)
+        """Number of epochs done, in all phases."""
+        return len(self.run.history)
 
     @property
-    def history(self):
-        """One dict for each finished epoch."""
-        rows = [row for net in self._nets.values() for row in net.rows()]
-        return [
-            {**row, "epoch": i} for i, row in enumerate(self._before + rows, start=1)
-        ]
+    def planned_epochs(self):
+        """Number of epochs planned, in all phases."""
+        return self.run.planned_epochs
+
+    @property
+    def dynamics(self):
+        """What the training recorded of each sample."""
+        return self.run.dynamics
 
     def loss_state(self):
         """Return what the loss keeps for each sample, as NumPy arrays."""
@@ -161,33 +166,38 @@ class ClassifierTraining:
         self.dynamics.load(state["dynamics"])
         self.first_weights = state["first_weights"]
 
-    def attach(self, store, codes, n_classes, class_weights=None):
-        """Give the data of the next epochs; state of samples is kept if it fits."""
+    def attach(self, data, n_classes):
+        """Give the data of the next epochs; state of samples is kept if it fits.
+
+        Parameters
+        ----------
+        data : TrainingData
+            With codes of the labels; its store becomes resident on the device.
+        n_classes : int
+            Number of classes.
+        """
         device = self.settings.device
         self.n_classes = n_classes
-        if self.data is None or len(self.data) != len(store):
-            self.loss.start(len(store), n_classes, device)
-            self.dynamics = Dynamics(len(store), device)
-        codes = torch.from_numpy(codes).to(device)
-        if class_weights is not None:
-            class_weights = torch.from_numpy(class_weights).to(device)
-        self.data = TrainingData(store.resident(device), codes, class_weights)
+        if self.data is None or len(self.data) != len(data):
+            self.loss.start(len(data), n_classes, device)
+            self.run.dynamics = Dynamics(len(data), device)
+        self.data = _on_device(data, device)
         self._forget_frozen()
 
     def detach(self):
         """Forget the data, but not how many samples there were."""
         self.data = range(len(self.data))
+        self.run.progress = None
         self._forget_frozen()
-        for net in self._nets.values():
-            net.data = net.progress = net.dynamics = None
 
     def forget_momentum(self):
         """Free what optimisers keep, which is as large as the network."""
         for net in self._nets.values():
             net.optimizer_.state.clear()
 
-    def run(self, epochs, progress=None):
+    def train_epochs(self, epochs, progress=None):
         """Train for a number of epochs from the current state."""
+        self.run.progress = progress
         end = self.epochs + epochs
         while self.epochs < end:
             phase = [p for p in self.phases if p.begin <= self.epochs][-1]
@@ -196,23 +206,20 @@ class ClassifierTraining:
             if not phase.head_only:
                 self._forget_frozen()
             net = self._net(phase)
-            net.progress, net.dynamics = progress, self.dynamics
-            net.epochs_before = self.epochs - net.epochs_
-            net.planned_epochs = self.planned_epochs
             data = self._frozen_features() if phase.head_only else self.data
-            net.partial_fit(data, epochs=until - self.epochs)
+            net.train_epochs(data, until - self.epochs)
             if phase is not self.phases[-1] and self.epochs >= phase.end:
                 net.optimizer_.state.clear()  # momentum, as large as the network
             if net.stopped_:
                 break
 
-    def _plan(self, warmup, freeze):
+    def _plan(self, head_epochs, freeze):
         """Return the phases that have epochs, in their order."""
         end = self.planned_epochs
-        restart = max(warmup, self.loss.restart(end))
+        restart = max(head_epochs, self.loss.restart(end))
         phases = [
-            Phase("head", 0, warmup, head_only=True, warmup=True),
-            Phase("head" if freeze else "all", warmup, restart, head_only=freeze),
+            Phase("head", 0, head_epochs, head_only=True, warmup=True),
+            Phase("head" if freeze else "all", head_epochs, restart, head_only=freeze),
             Phase("anew", restart, end, head_only=freeze, anew=True),
         ]
         return [phase for phase in phases if phase.begin < phase.end]
@@ -228,10 +235,10 @@ class ClassifierTraining:
             self.first_weights = numpy_state(self.network)
 
     def _net(self, phase):
+        """Return the net of a phase, made when it is first needed."""
         if phase in self._nets:
             return self._nets[phase]
         module = self.network.head if phase.head_only else self.network
-        views = NoViews() if phase.head_only else self.views
         settings = replace(self.settings, max_epochs=phase.end - phase.begin)
         if phase.warmup:
             settings = replace(settings, schedule="constant", callbacks=())
@@ -243,29 +250,46 @@ class ClassifierTraining:
             )
         net = self.net_class(
             module,
-            loss=self.loss,
-            views=views,
-            view_generator=self.view_generator,
-            phase=phase.name,
-            settings=settings,
+            self.loss,
+            settings,
+            self.run,
             generator=self.order,
+            view_generator=self.view_generator,
+            views=NoViews() if phase.head_only else self.views,
+            phase=phase.name,
         )
         self._nets[phase] = net.initialize()
-        net.epochs_ = sum(row["phase"] == phase.name for row in self._before)
+        net.epochs_ = self._done_before.count(phase.name)
         return net
 
     def _forget_frozen(self):
         """Free the frozen features, which may be larger than the data."""
         self._frozen = None
-        for phase, net in self._nets.items():
-            if phase.head_only:
-                net.data = None
 
     def _frozen_features(self):
+        """Return the data, and its validation samples, as the encoder's features."""
         if self._frozen is None:
-            store, device = self.data.store, self.settings.device
-            features = forward_all(self.network.encoder, store, device)
-            spec = InputSpec("vector", features.shape[1:], "vector")
-            features = ArrayStore(features, spec).resident(device)
-            self._frozen = replace(self.data, store=features)
+            self._frozen = self._encoded(self.data)
         return self._frozen
+
+    def _encoded(self, data):
+        if data is None:
+            return None
+        device = self.settings.device
+        features = forward_all(self.network.encoder, data.store, device)
+        spec = InputSpec("vector", features.shape[1:], "vector")
+        store = ArrayStore(features, spec).resident(device)
+        return replace(data, store=store, validation=self._encoded(data.validation))
+
+
+def _on_device(data, device):
+    """Return data whose store, labels and weights are on a device, if they fit."""
+    if data is None:
+        return None
+    weights = data.class_weights
+    return TrainingData(
+        data.store.resident(device),
+        data.codes.to(device),
+        None if weights is None else weights.to(device),
+        _on_device(data.validation, device),
+    )

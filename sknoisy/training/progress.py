@@ -52,24 +52,25 @@ class Progress:
         self.close()
 
     def epoch_begin(self):
-        """Hear that an epoch begins."""
+        """Called when an epoch begins."""
         if self._context is not None:
             self._epoch = self._context.subcontext(task_name="epoch")
             self._epoch.call_on_fit_task_begin(estimator=self._estimator)
 
     def advance(self, n_samples):
-        """Hear that a batch is done."""
+        """Called when a batch is done."""
         self._bar.update(n_samples)
 
-    def epoch_end(self, epoch, loss):
-        """Hear that an epoch is done; return whether a callback asks to stop."""
-        self._bar.set_postfix(epoch=epoch, loss=f"{loss:.4f}", refresh=False)
+    def epoch_end(self, row):
+        """Called with the history's row of an epoch; return whether to stop."""
+        shown = {k: f"{row[k]:.4f}" for k in ("train_loss", "valid_loss") if k in row}
+        self._bar.set_postfix(epoch=row["epoch"], **shown, refresh=False)
         if self._epoch is None:
             return False
         return bool(self._epoch.call_on_fit_task_end(estimator=self._estimator))
 
     def close(self):
-        """Hear that the training is over, or interrupted."""
+        """Called when the training is over, or interrupted."""
         self._bar.close()
         if self._context is not None:
             self._context.call_on_fit_task_end(estimator=self._estimator)

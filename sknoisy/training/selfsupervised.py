@@ -9,19 +9,30 @@ class SelfSupervisedNet(Net):
 
     Parameters
     ----------
-    networks : torch.nn.ModuleDict
+    module : torch.nn.ModuleDict
         The encoder and the heads.
-    method : SelfSupervised
-        Owns views and loss; skorch's criterion.
+    criterion : SelfSupervised
+        The method.
+    settings, run, generator, view_generator
+        As in :class:`~sknoisy.training.nets.Net`.
     views : pair of Views
         Makes the two views.
     labels : sequence of tensors of shape (n_samples,), default=()
         What the loss is told of each sample beside its views; on the device.
     """
 
-    def __init__(self, networks, *, method, views, labels=(), **kwargs):
-        super().__init__(networks, criterion=method, **kwargs)
-        self.method = method
+    def __init__(
+        self,
+        module,
+        criterion,
+        settings,
+        run,
+        generator,
+        view_generator,
+        views,
+        labels=(),
+    ):
+        super().__init__(module, criterion, settings, run, generator, view_generator)
         self.views = views
         self.labels = labels
 

@@ -15,19 +15,25 @@ from skorch.callbacks import Callback
 from torch import nn
 
 from sknoisy import (
-    CoTeachingClassifier,
-    DivideMixClassifier,
-    DynamicBootstrapClassifier,
-    ELRPlusClassifier,
-    MentorNetClassifier,
+    CoTeaching,
+    CoTrainingClassifier,
+    DivideMix,
+    DynamicBootstrap,
+    ELRPlus,
+    JoCoR,
+    MentorNet,
     NoisyRobustClassifier,
     PseudoLabelRefiner,
     SSLPretrainer,
 )
 from sknoisy.cotraining import (
+    COTRAINING_METHODS,
+    CoTraining,
     averaging_decay,
+    chosen_mean,
     curriculum_weights,
     exchange_loss,
+    given_losses,
     joint_loss,
     lambda_u_for,
     mixup,
@@ -37,29 +43,19 @@ from sknoisy.cotraining import (
     uniform_penalty,
 )
 from sknoisy.cotraining.base import held_out, own_half_loss
-from sknoisy.cotraining.dividemix import DivideMix, SplitBatches, scaled
-from sknoisy.cotraining.elr_plus import ELRPlus
-from sknoisy.cotraining.selection import Selection
+from sknoisy.cotraining.dividemix import scaled
+from sknoisy.cotraining.split_batches import SplitBatches
 from sknoisy.data.batches import Batches
 from sknoisy.data.spec import InputSpec
 from sknoisy.noise import symmetric_exclusive
 
-CLASSIFIERS = {
-    "coteaching": CoTeachingClassifier(),
-    "coteaching+": CoTeachingClassifier("coteaching+"),
-    "jocor": CoTeachingClassifier("jocor"),
-    "mentornet": MentorNetClassifier(),
-    "dividemix": DivideMixClassifier(),
-    "elr+": ELRPlusClassifier(),
-    "dynamic_bootstrap": DynamicBootstrapClassifier(),
-}
 OWN = {  # a parameter of each that changes its result, and two values
     "coteaching": ("forget_rate", [0.1, 0.6]),
-    "coteaching+": ("forget_rate", [0.1, 0.6]),
+    "coteaching_plus": ("forget_rate", [0.1, 0.6]),
     "jocor": ("lam", [0.1, 0.9]),
     "mentornet": ("percentile", [30.0, 90.0]),
     "dividemix": ("lambda_u", [0.0, 50.0]),
-    "elr+": ("lam", [0.0, 5.0]),
+    "elr_plus": ("lam", [0.0, 5.0]),
     "dynamic_bootstrap": ("alpha", [0.0, 32.0]),
 }
 
@@ -138,7 +134,8 @@ def test_joint_loss_gradient():
 
 
 def test_the_forget_rate_rises():
-    method = Selection(2, "coteaching", forget_rate=0.4, ramp_epochs=4, lam=0.9)
+    method = CoTeaching(forget_rate=0.4, ramp_epochs=4, warmup_epochs=2)
+    method.plan(n_epochs=9, head_epochs=0)
     method.start(10, 2, "cpu")
     shares = []
     for epoch in range(2, 9):
@@ -241,6 +238,7 @@ def dividemix(**params):
         "rampup_epochs": 16,
     }
     method = DivideMix(**settings | params)
+    method.plan(n_epochs=10, head_epochs=0)
     method.on_epoch(1, 10)
     method.noise_rate = method.noise_concentration = 0.0
     method.n_classes = 10
@@ -274,12 +272,15 @@ def test_settings_that_were_auto_are_exposed(digits):
     X, y = digits[0].reshape(300, -1), digits[1]
     noisy = symmetric_exclusive(y, rate=0.5, random_state=0).y
     clf = small("coteaching").fit(X, noisy)
-    assert clf.forget_rate_ == clf.noise_rate_ > 0.2
-    assert small("coteaching", forget_rate=0.2).fit(X, noisy).forget_rate_ == 0.2
+    assert clf.method_params_["forget_rate"] == min(clf.noise_rate_, 0.8) > 0.2
+    clf = small("coteaching", forget_rate=0.2).fit(X, noisy)
+    assert clf.method_params_["forget_rate"] == 0.2
     clf = small("mentornet").fit(X, noisy)
-    assert clf.percentile_ == pytest.approx(100 * (1 - clf.noise_rate_))
-    assert small("elr+").fit(X, noisy).lam_ == 3.0
-    assert small("dividemix", lambda_u=7.0).fit(X, noisy).lambda_u_ == 7.0
+    percentile = clf.method_params_["percentile"]
+    assert percentile == pytest.approx(100 * (1 - min(clf.noise_rate_, 0.8)))
+    assert small("elr_plus").fit(X, noisy).method_params_["lam"] == 3.0
+    clf = small("dividemix", lambda_u=7.0).fit(X, noisy)
+    assert clf.method_params_["lambda_u"] == 7.0
 
 
 def test_an_epoch_of_large_losses_counts_as_much_as_another():
@@ -333,8 +334,7 @@ def test_networks_take_turns_on_labelled_and_unlabelled_samples():
         (torch.tensor([5, 6]), torch.tensor([0])),
     ]
     batches, seen, progress = SplitBatches(method, networks, whole, 4), [], []
-    for index, batch in batches:
-        k, n_labelled, done = method.turn
+    for index, batch, (k, n_labelled, done) in batches:
         progress.append(done)
         modes = [network.training for network in networks]
         assert modes == [k == 0, k == 1]  # the other one only guesses
@@ -355,7 +355,7 @@ def test_networks_take_turns_on_labelled_and_unlabelled_samples():
 
 
 def test_targets_of_elr_plus_by_hand():
-    method = ELRPlus(0, 3.0, 0.7, 1.0, 0.997, "float32")
+    method = ELRPlus(lam=3.0, beta=0.7)
     method.start(2, 2, "cpu")
     method.momentum = 0.7
     logits = torch.tensor([[0.2, 0.8]]).log()
@@ -373,7 +373,11 @@ def test_targets_of_elr_plus_by_hand():
 
 def small(name, **params):
     settings = {"max_epochs": 8, "batch_size": 32, "lr": 0.05, "random_state": 0}
-    return clone(CLASSIFIERS[name]).set_params(**settings | params)
+    clf = CoTrainingClassifier(name, **settings)
+    known = clf.get_params()
+    return clf.set_params(
+        **{k if k in known else f"method__{k}": v for k, v in params.items()}
+    )
 
 
 @pytest.fixture(scope="module")
@@ -394,10 +398,10 @@ def baseline(noisy_digits):
     return clf.score(X[1200:], y[1200:])
 
 
-@pytest.mark.parametrize("name", CLASSIFIERS)
+@pytest.mark.parametrize("name", COTRAINING_METHODS)
 def test_beats_cross_entropy_and_knows_wrong_labels(name, noisy_digits, baseline):
     X, y, noisy, is_wrong = noisy_digits
-    clf = clone(CLASSIFIERS[name]).set_params(max_epochs=40, random_state=0)
+    clf = CoTrainingClassifier(name, max_epochs=40, random_state=0)
     clf.fit(X[:1200], noisy)
     assert clf.score(X[1200:], y[1200:]) > baseline + 0.1
     assert clf.clean_proba_.shape == (1200,)
@@ -407,7 +411,7 @@ def test_beats_cross_entropy_and_knows_wrong_labels(name, noisy_digits, baseline
     assert clf.noise_rate_ == pytest.approx(0.5, abs=0.2)
 
 
-@pytest.mark.parametrize("name", CLASSIFIERS)
+@pytest.mark.parametrize("name", COTRAINING_METHODS)
 def test_own_parameters_are_searchable_and_survive_pickle(name, digits):
     X, y = digits[0].reshape(300, -1), digits[1].astype(str)
     parameter, values = OWN[name]
@@ -416,8 +420,7 @@ def test_own_parameters_are_searchable_and_survive_pickle(name, digits):
         for value in values
     ]
     assert scores[0] != scores[1]
-    grid = {parameter: [*values, "auto"]} if name != "dynamic_bootstrap" else {}
-    grid = grid or {parameter: values}
+    grid = {f"method__{parameter}": values}
     best = GridSearchCV(small(name), grid, cv=2, error_score="raise").fit(X, y)
     best = best.best_estimator_
     loaded = pickle.loads(pickle.dumps(best))
@@ -427,7 +430,7 @@ def test_own_parameters_are_searchable_and_survive_pickle(name, digits):
     np.testing.assert_array_equal(best.predict_proba(X), again.predict_proba(X))
 
 
-@pytest.mark.parametrize("name", CLASSIFIERS)
+@pytest.mark.parametrize("name", COTRAINING_METHODS)
 def test_probabilities_are_the_networks_mean(name, digits):
     X, y = digits
     clf = small(name, max_epochs=3).fit(X, y)
@@ -442,7 +445,7 @@ def test_probabilities_are_the_networks_mean(name, digits):
     )
 
 
-@pytest.mark.parametrize("name", CLASSIFIERS)
+@pytest.mark.parametrize("name", COTRAINING_METHODS)
 def test_partial_fit_is_fit_epoch_by_epoch(name, digits):
     X, y = digits[0].reshape(300, -1), digits[1]
     whole = small(name, max_epochs=5, warmup_epochs=2).fit(X, y)
@@ -460,12 +463,12 @@ def test_partial_fit_is_fit_epoch_by_epoch(name, digits):
         np.testing.assert_array_equal(model.loss_state_["noise"], noise)
 
 
-@pytest.mark.parametrize("name", CLASSIFIERS)
+@pytest.mark.parametrize("name", COTRAINING_METHODS)
 def test_pretrained_encoders_warm_up_by_their_heads(name, digits, colour):
     X, y = digits
     pipe = Pipeline([("ssl", SSLPretrainer(max_epochs=2, random_state=0))])
     settings = {"lam": 0.5} if name == "jocor" else {}  # with 0.9 it learns slowly
-    settings |= {"max_epochs": 5, "warmup_epochs": 3}
+    settings |= {"max_epochs": 5, "head_epochs": 3}
     pipe.steps.append(("clf", small(name, **settings)))
     clf = pipe.fit(X, y)[-1]
     phases = [row["phase"] for row in clf.history_]
@@ -486,7 +489,7 @@ class _Interrupt(Callback):
             raise KeyboardInterrupt
 
 
-@pytest.mark.parametrize("name", CLASSIFIERS)
+@pytest.mark.parametrize("name", COTRAINING_METHODS)
 def test_an_interrupted_training_keeps_what_it_learned(name, digits):
     X, y = digits
     clf = small(name, callbacks=[_Interrupt()])
@@ -526,10 +529,12 @@ def test_dynamic_bootstrapping_penalizes_after_the_warm_up(digits):
 def test_guesses_without_gradients_leave_those_of_bfloat16(name, noisy_digits):
     """Autocast may keep weights that it has cast where gradients are off."""
     X, y, noisy, _ = noisy_digits
-    clf = clone(CLASSIFIERS[name]).set_params(precision="bfloat16", random_state=0)
+    clf = CoTrainingClassifier(name, precision="bfloat16", random_state=0)
     moved = []
     for _ in range(2):  # the second epoch has guesses
-        clf.set_params(max_epochs=2, warmup_epochs=1).partial_fit(X[:1200], noisy)
+        clf.set_params(max_epochs=2, method__warmup_epochs=1).partial_fit(
+            X[:1200], noisy
+        )
         moved.append(clf.state_dict_)
     weights = [name for name in moved[0] if name.endswith("weight")]
     assert weights
@@ -546,7 +551,7 @@ def test_images_of_files(image_files):
 def test_refiner_around_dividemix(noisy_digits):
     X, y, noisy, _ = noisy_digits
     refiner = PseudoLabelRefiner(
-        DivideMixClassifier(warmup_epochs=2, batch_size=64, random_state=0),
+        CoTrainingClassifier(DivideMix(warmup_epochs=2), batch_size=64, random_state=0),
         warmup_epochs=4,
         n_iterations=2,
         random_state=0,
@@ -557,46 +562,71 @@ def test_refiner_around_dividemix(noisy_digits):
 
 def test_two_classes_and_two_samples():
     X = np.array([[0.0], [1.0]], dtype=np.float32)
-    for name in CLASSIFIERS:
+    for name in COTRAINING_METHODS:
         clf = small(name, max_epochs=4, batch_size="auto").fit(X, [0, 1])
         assert clf.predict_proba(X).shape == (2, 2)
 
 
 @pytest.mark.parametrize(
-    "params",
+    "method",
     [
-        {"variant": "decoupling"},
-        {"forget_rate": 1.0},
-        {"ramp_epochs": 0},
-        {"lam": 2},
+        CoTeaching(forget_rate=1.0),
+        CoTeaching(ramp_epochs=0),
+        CoTeaching(warmup_epochs=-1),
+        JoCoR(lam=2),
+        DivideMix(lambda_u=-1),
+        DivideMix(p_threshold="none"),
+        DivideMix(temperature=0),
+        DivideMix(confidence_penalty="yes"),
+        DivideMix(loss_history=0),
+        ELRPlus(decay=1.0),
+        ELRPlus(storage="int8"),
+        MentorNet(percentile=101),
+        MentorNet(decay=1),
+        DynamicBootstrap(mixture="poisson"),
+        DynamicBootstrap(bootstrap="none"),
     ],
 )
-def test_bad_parameters_of_co_teaching(params):
-    (name,) = params
+def test_bad_parameters_are_named(method):
+    plain = type(method)().get_params()
+    (name,) = (k for k, v in method.get_params().items() if v != plain[k])
     with pytest.raises(ValueError, match=f"{name}="):
-        CoTeachingClassifier(**params).fit([[0.0], [1.0]], [0, 1])
+        CoTrainingClassifier(method).fit([[0.0], [1.0]], [0, 1])
 
 
-@pytest.mark.parametrize(
-    "clf",
-    [
-        DivideMixClassifier(lambda_u=-1),
-        DivideMixClassifier(p_threshold="none"),
-        DivideMixClassifier(temperature=0),
-        DivideMixClassifier(confidence_penalty="yes"),
-        DivideMixClassifier(loss_history=0),
-        ELRPlusClassifier(decay=1.0),
-        ELRPlusClassifier(storage="int8"),
-        MentorNetClassifier(percentile=101),
-        MentorNetClassifier(decay=1),
-        DynamicBootstrapClassifier(mixture="poisson"),
-        DynamicBootstrapClassifier(bootstrap="none"),
-    ],
-)
-def test_bad_parameters_are_named(clf):
-    changed = {
-        k: v for k, v in clf.get_params().items() if v != type(clf)().get_params()[k]
-    }
-    (name,) = changed
-    with pytest.raises(ValueError, match=f"{name}="):
-        clf.fit([[0.0], [1.0]], [0, 1])
+def test_an_unknown_method_lists_the_choices():
+    with pytest.raises(ValueError, match="method='dividemx'.*Did you mean 'dividemix'"):
+        CoTrainingClassifier("dividemx").fit([[0.0], [1.0]], [0, 1])
+
+
+def test_a_warmup_within_the_heads_epochs_and_after_them(digits):
+    X, y = digits
+    features = SSLPretrainer(max_epochs=1, random_state=0).fit_transform(X)
+    for warmup_epochs, expected in [(1, 1), (4, 4), ("auto", 3)]:
+        clf = small("coteaching", max_epochs=3, head_epochs=3)
+        clf.set_params(method__warmup_epochs=warmup_epochs).fit(features, y)
+        assert clf._training.loss.warmup_epochs_ == expected
+        assert [row["phase"] for row in clf.history_] == ["head"] * 3 + ["all"] * 3
+
+
+def test_a_method_of_ones_own(digits):
+    class Agreement(CoTraining):
+        """Each network learns where the other agrees with the label."""
+
+        n_networks = 3
+
+        def __init__(self, scale=1.0, warmup_epochs="auto"):
+            self.scale = scale
+            self.warmup_epochs = warmup_epochs
+
+        def loss(self, net, index, batch):
+            logits, target = net.observed_logits(index, batch), net.targets(index)
+            agrees = logits.argmax(dim=2).roll(1, dims=1) == target[:, None]
+            losses = given_losses(logits, target)
+            return self.scale * chosen_mean(losses.flatten(), agrees.flatten())
+
+    X, y = digits[0].reshape(300, -1), digits[1]
+    clf = CoTrainingClassifier(Agreement(), max_epochs=10, random_state=0)
+    search = GridSearchCV(clf, {"method__scale": [0.5, 1.0]}, cv=2).fit(X, y)
+    assert search.best_score_ > 0.5
+    assert len(search.best_estimator_._network.networks) == 3

@@ -58,7 +58,7 @@ def test_rare_classes_are_found():
 def test_by_epochs_and_in_all_phases():
     features = SSLPretrainer(max_epochs=1, random_state=0).fit_transform(X)
     loss = JointOptimization(begin=0.3, retrain=0.5)
-    settings = {"max_epochs": 4, "warmup_epochs": 2, "random_state": 0}
+    settings = {"max_epochs": 4, "head_epochs": 2, "random_state": 0}
     plain, whole, steps = (
         NoisyRobustClassifier(loss, class_weight=weight, **settings)
         for weight in (None, "balanced", "balanced")

@@ -451,8 +451,8 @@ def test_messages_name_auto_where_it_is_allowed():
     for loss in (PENCIL(lam="Auto"), SOP(lr_u="Auto")):
         with pytest.raises(ValueError, match=r"in \[0, inf\), or 'auto'\."):
             loss.check()
-    with pytest.raises(ValueError, match="warmup_epochs=-1.*>= 0, or 'auto'"):
-        NoisyRobustClassifier(warmup_epochs=-1).fit([[0.0], [1.0]], [0, 1])
+    with pytest.raises(ValueError, match="head_epochs=-1.*>= 0, or 'auto'"):
+        NoisyRobustClassifier(head_epochs=-1).fit([[0.0], [1.0]], [0, 1])
 
 
 def test_a_matrix_that_is_none_is_refused():

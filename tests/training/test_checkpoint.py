@@ -24,14 +24,11 @@ from skorch.callbacks import Callback
 from sknoisy import (
     BYOL,
     Checkpoint,
-    CoTeachingClassifier,
+    CoTrainingClassifier,
     DivergenceError,
-    DivideMixClassifier,
-    DynamicBootstrapClassifier,
-    ELRPlusClassifier,
+    DivideMix,
     Forward,
     JointOptimization,
-    MentorNetClassifier,
     MoCo,
     NoisyRobustClassifier,
     SimCLR,
@@ -121,11 +118,11 @@ CLASSIFIERS = {
     "sop": NoisyRobustClassifier("sop"),
     "forward": NoisyRobustClassifier("forward"),
     "regularizers": NoisyRobustClassifier(regularizers=["clustering"]),
-    "coteaching": CoTeachingClassifier(),
-    "mentornet": MentorNetClassifier(),
-    "dividemix": DivideMixClassifier(loss_history=3),
-    "elr_plus": ELRPlusClassifier(),
-    "dynamic_bootstrap": DynamicBootstrapClassifier(),
+    "coteaching": CoTrainingClassifier("coteaching"),
+    "mentornet": CoTrainingClassifier("mentornet"),
+    "dividemix": CoTrainingClassifier(DivideMix(loss_history=3)),
+    "elr_plus": CoTrainingClassifier("elr_plus"),
+    "dynamic_bootstrap": CoTrainingClassifier("dynamic_bootstrap"),
 }
 
 
@@ -145,7 +142,7 @@ def test_classifiers(name, epoch, tmp_path):  # [53]
 
 def test_after_the_warm_up_of_a_head(tmp_path):
     features = SSLPretrainer(max_epochs=1, random_state=0).fit_transform(IMAGES)
-    clf = NoisyRobustClassifier(max_epochs=4, warmup_epochs=3, random_state=0)
+    clf = NoisyRobustClassifier(max_epochs=4, head_epochs=3, random_state=0)
     checkpoint = Checkpoint(tmp_path)
     whole = clone(clf).fit(features, Y)
     cut(clf.set_params(callbacks=[checkpoint]), 5, features, Y)
@@ -361,7 +358,7 @@ def test_code_within_a_method_tells_trainings_apart(tmp_path):
 
 def test_a_file_that_changed(image_files, tmp_path):
     paths, labels = image_files
-    clf = NoisyRobustClassifier(max_epochs=4, warmup_epochs=0, image_size=8)
+    clf = NoisyRobustClassifier(max_epochs=4, head_epochs=0, image_size=8)
     clf.set_params(callbacks=[Checkpoint(tmp_path / "new")], random_state=0)
     features = SSLPretrainer(max_epochs=1, image_size=8).fit_transform(paths)
     kinds = [[*paths], features]

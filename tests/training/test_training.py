@@ -378,7 +378,7 @@ def test_nothing_global_changes():
 
 def test_history_tells_epochs_phases_and_rates():
     features = SSLPretrainer(max_epochs=1, random_state=0).fit_transform(X)
-    model = clf(max_epochs=4, warmup_epochs=2).fit(features, Y)
+    model = clf(max_epochs=4, head_epochs=2).fit(features, Y)
     assert [row["phase"] for row in model.history_] == ["head"] * 2 + ["all"] * 4
     assert [row["epoch"] for row in model.history_] == [1, 2, 3, 4, 5, 6]
     rates = [row["lr"] for row in model.history_]
@@ -494,8 +494,8 @@ def test_partial_fit_is_fit_epoch_by_epoch():
 
 def test_partial_fit_passes_through_the_warm_up():
     features = SSLPretrainer(max_epochs=1, random_state=0).fit_transform(X)
-    whole = clf(max_epochs=2, warmup_epochs=2).fit(features, Y)
-    steps = clf(max_epochs=2, warmup_epochs=2)
+    whole = clf(max_epochs=2, head_epochs=2).fit(features, Y)
+    steps = clf(max_epochs=2, head_epochs=2)
     for _ in range(4):
         steps.partial_fit(features, Y)
     np.testing.assert_array_equal(whole.predict_proba(X), steps.predict_proba(X))

@@ -1,0 +1,98 @@
+"""Batches of labelled and unlabelled samples, for one network at a time."""
+
+import math
+from typing import NamedTuple
+
+import torch
+
+from sknoisy.data.batches import stream
+
+
+class Turn(NamedTuple):
+    """Whose step it is.
+
+    Attributes
+    ----------
+    network : int
+        Which network trains.
+    n_labelled : int
+        How many samples of the batch are labelled; they come first.
+    done : float
+        Share of the network's epoch that is done.
+    """
+
+    network: int
+    n_labelled: int
+    done: float
+
+
+class SplitBatches:
+    """Batches of labelled and as many unlabelled samples, for one network at a time.
+
+    In the warm-up, those of :class:`~sknoisy.training.Batches`.
+
+    Parameters
+    ----------
+    method : DivideMix
+        Has the splits.
+    networks : list of torch.nn.Module
+        The networks, which take turns.
+    whole : Batches
+        Of all samples.
+    batch_size : int
+        Labelled and unlabelled samples together, at most.
+    """
+
+    def __init__(self, method, networks, whole, batch_size):
+        self.method = method
+        self.networks = networks
+        self.whole = whole
+        self.store = whole.store
+        self.n_labelled = max(1, batch_size // 2)
+
+    @property
+    def n_samples(self):
+        """Samples in an epoch, counted as often as they are trained on."""
+        if self.method.is_warmup:
+            return self.whole.n_samples
+        counts = [
+            len(labelled) * (2 if len(unlabelled) else 1)
+            for labelled, unlabelled in self.method.splits
+        ]
+        return sum(counts)
+
+    def __len__(self):
+        if self.method.is_warmup:
+            return len(self.whole)
+        return sum(self._steps(labelled) for labelled, _ in self.method.splits)
+
+    def __iter__(self):
+        if self.method.is_warmup:
+            yield from self.whole
+            return
+        for k, (labelled, unlabelled) in enumerate(self.method.splits):
+            self.networks[k].train()
+            self.networks[1 - k].eval()
+            parts = labelled.tensor_split(self._steps(labelled))
+            others = self._cycle(unlabelled, len(labelled))
+            others = others.split([len(part) if len(others) else 0 for part in parts])
+            index = [torch.cat(pair) for pair in zip(parts, others, strict=True)]
+            sizes = [len(part) for part in index]
+            batches = stream(self.store, torch.cat(index), sizes, self.whole.device)
+            for done, (part, batch) in enumerate(zip(parts, batches, strict=True)):
+                yield *batch, Turn(k, len(part), done / len(parts))
+
+    def _steps(self, labelled):
+        return math.ceil(len(labelled) / self.n_labelled)
+
+    def _cycle(self, index, n):
+        """Return `n` of some samples, each as often as the others but for one."""
+        if len(index) == 0:
+            return index
+        rounds = math.ceil(n / len(index))
+        generator = self.whole.generator
+        shuffled = [
+            index[torch.randperm(len(index), generator=generator, device="cpu")]
+            for _ in range(rounds)
+        ]
+        return torch.cat(shuffled)[:n]

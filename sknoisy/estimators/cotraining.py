@@ -1,0 +1,209 @@
+"""CoTrainingClassifier: networks that choose and correct what they learn from."""
+
+from sknoisy.cotraining import COTRAINING_METHODS, CoTraining
+from sknoisy.cotraining.base import mean_log_proba
+from sknoisy.estimators.base_classifier import TorchClassifier
+from sknoisy.parameters import resolve
+from sknoisy.training.cotraining import CoTrainingNet
+
+
+class CoTrainingClassifier(TorchClassifier):
+    """Train one or two networks that choose and correct what they learn from.
+
+    Where :class:`NoisyRobustClassifier` changes the loss, these methods change what is
+    trained on: samples that are probably labelled right, labels that give way to
+    predictions. None has to be told the noise: what the papers set by its true rate
+    and kind is estimated in the warm-up.
+
+    Parameters
+    ----------
+    method : str or CoTraining, default="dividemix"
+        "coteaching", "coteaching_plus", "dividemix", "dynamic_bootstrap", "elr_plus",
+        "jocor", "mentornet", or an object of :mod:`sknoisy.cotraining`;
+        ``method__lambda_u`` and the like reach its parameters.
+    encoder : str or callable, default="auto"
+        "auto": the encoder of the lazy features, else "mlp" for vectors and "convnet"
+        for images. See :class:`SSLPretrainer` for the other values.
+    weights : str, default=None
+        "imagenet" or the path of a state dict: initial weights of a torchvision
+        model, which then counts as pre-trained.
+    head : {"linear", "mlp"}, default="linear"
+        What turns features into logits; "mlp" has one normalised hidden layer.
+    freeze_encoder : bool, default=False
+        Train the heads only, on features that are computed once, without views.
+    views : "auto", "none" or Views, default="auto"
+        Random views of the training samples; see
+        :func:`sknoisy.views.resolve_views`.
+    validation : float or (X, y), default=None
+        Samples that are not trained on, for "valid_loss" and "valid_acc" in
+        `history_`; see :class:`NoisyRobustClassifier`.
+    max_epochs : int, default=100
+        Epochs in which all of the networks are trained.
+    head_epochs : int or "auto", default="auto"
+        Epochs before, in which the heads alone are trained on the frozen encoder's
+        features. "auto": with a pre-trained encoder a tenth of `max_epochs`, at least
+        three, and none from scratch.
+    batch_size : int or "auto", default="auto"
+        Largest number of samples in a batch; "auto" is 128, or all of fewer.
+    lr : float, default=0.02
+        Peak learning rate.
+    momentum : float, default=0.9
+        Momentum.
+    weight_decay : float, default=5e-4
+        Weight decay.
+    optimizer : {"sgd", "lars", "adamw"}, default="sgd"
+        Optimiser.
+    schedule : {"cosine", "constant", "steps"}, default="cosine"
+        Learning rate over the epochs; "steps": a tenth from half of them, a hundredth
+        from three quarters.
+    image_size : int or (int, int), default=None
+        Height and width that image files are brought to; needed where X holds paths.
+    channels : {"auto", "first", "last"}, default="auto"
+        Where 4-D images keep their channels.
+    device : str, default="auto"
+        "auto" (a GPU if there is one), "cpu", "cuda", "cuda:1", "mps".
+    precision : {"auto", "float32", "bfloat16"}, default="auto"
+        "auto" is bfloat16 on GPUs that have it.
+    compile : bool, default=False
+        Whether to compile the networks. Methods that call them one by one, "dividemix",
+        "elr_plus" and "dynamic_bootstrap", gain nothing after the warm-up.
+    callbacks : list of skorch callbacks, default=None
+        Called while all of the networks are trained, not in the epochs of the heads.
+    verbose : bool, default=None
+        True: a progress bar. None: a bar for long fits, in a terminal or a notebook,
+        but not within a search.
+    random_state : int, RandomState or None, default=None
+        Source of all randomness. An int gives the same result on the same CPU.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The classes, in the dtype of y.
+    clean_proba_ : ndarray of shape (n_samples,)
+        For each training sample, how probably its label is right: by the method's own
+        mixture, or else by two Gaussians of `training_loss_`. NaN for samples that are
+        held out by `validation`.
+    noise_rate_ : float
+        Estimated share of wrong labels, by the networks' votes in the warm-up; NaN if
+        the training ends in it.
+    encoder_ : TrainedEncoder
+        The first network's encoder as it was trained here.
+    label_quality_, training_loss_ : ndarray of shape (n_samples,)
+        As in :class:`NoisyRobustClassifier`, of the networks' mean probabilities.
+    loss_state_ : dict of str to ndarray
+        What the method keeps of the samples that it trains on.
+    history_ : list of dict
+        As in :class:`NoisyRobustClassifier`.
+    method_params_ : dict of str to object
+        What the method's parameters that may be "auto" were in the last epoch, such as
+        ``{"lambda_u": 25.0}``.
+    n_features_in_ : int
+        Length of axis 1 of the samples.
+
+    See Also
+    --------
+    SSLPretrainer : Before this, in a Pipeline; with DivideMix it is
+        Contrast-to-Divide.
+    sknoisy.scores.estimate_noise_rate : The estimate of the noise, by "votes".
+
+    Notes
+    -----
+    Cost and memory are those of one or two networks, as the method says. Probabilities
+    are the mean of both networks', where the papers report each one's accuracy.
+
+    In the first epochs of the warm-up, up to five, each network trains on one half of
+    the samples, and the noise is estimated on the other.
+
+    References
+    ----------
+    Each method names its paper: see :mod:`sknoisy.cotraining`.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sknoisy import CoTrainingClassifier
+    >>> X, y = load_iris(return_X_y=True)
+    >>> clf = CoTrainingClassifier("coteaching", max_epochs=30, random_state=0)
+    >>> clf.fit(X, y).score(X, y) > 0.9
+    True
+    """
+
+    _registries = {"method": COTRAINING_METHODS}
+    _net_class = CoTrainingNet
+
+    def __init__(
+        self,
+        method="dividemix",
+        encoder="auto",
+        weights=None,
+        head="linear",
+        freeze_encoder=False,
+        views="auto",
+        validation=None,
+        max_epochs=100,
+        head_epochs="auto",
+        batch_size="auto",
+        lr=0.02,
+        momentum=0.9,
+        weight_decay=5e-4,
+        optimizer="sgd",
+        schedule="cosine",
+        image_size=None,
+        channels="auto",
+        device="auto",
+        precision="auto",
+        compile=False,
+        callbacks=None,
+        verbose=None,
+        random_state=None,
+    ):
+        self.method = method
+        self.encoder = encoder
+        self.weights = weights
+        self.head = head
+        self.freeze_encoder = freeze_encoder
+        self.views = views
+        self.validation = validation
+        self.max_epochs = max_epochs
+        self.head_epochs = head_epochs
+        self.batch_size = batch_size
+        self.lr = lr
+        self.momentum = momentum
+        self.weight_decay = weight_decay
+        self.optimizer = optimizer
+        self.schedule = schedule
+        self.image_size = image_size
+        self.channels = channels
+        self.device = device
+        self.precision = precision
+        self.compile = compile
+        self.callbacks = callbacks
+        self.verbose = verbose
+        self.random_state = random_state
+
+    def _check_parameters(self):
+        super()._check_parameters()
+        self._method()
+
+    def _method(self):
+        return resolve("method", self.method, COTRAINING_METHODS, CoTraining)
+
+    def _head_epochs(self, is_pretrained):
+        if self.freeze_encoder or not is_pretrained:
+            return 0
+        if self.head_epochs == "auto":
+            return max(min(3, self.max_epochs), self.max_epochs // 10)
+        return int(self.head_epochs)
+
+    def _finish(self, training, classes, architecture):
+        super()._finish(training, classes, architecture)
+        method = training.loss
+        clean = method.clean_probability(training.dynamics)
+        self.clean_proba_ = self._of_all(clean)
+        self.noise_rate_ = method.estimated_rate(clean)
+        self.method_params_ = method.resolved()
+        return self
+
+    def _logits(self, X):
+        """Return the logarithm of the networks' mean probability."""
+        return mean_log_proba(super()._logits(X))

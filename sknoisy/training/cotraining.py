@@ -1,0 +1,102 @@
+"""The net of co-training: an ensemble of networks, and the method that trains it."""
+
+import torch
+
+from sknoisy.cotraining.base import given_losses, mean_log_proba
+from sknoisy.encoders.inference import forward_all, forward_batches
+from sknoisy.training.supervised import ClassifierNet
+
+
+class CoTrainingNet(ClassifierNet):
+    """A net whose module is an Ensemble and whose loss is a CoTraining.
+
+    The public methods and these attributes are what a method may use: ``module_``, the
+    Ensemble; ``data_.codes``, the given labels; ``generator``, ``device`` and
+    ``batch_size``.
+    """
+
+    def on_epoch_begin(self, net, **kwargs):  # noqa: D102
+        super().on_epoch_begin(net, **kwargs)
+        self.criterion_.before_epoch(self)
+
+    def get_iterator(self, dataset, training=False):  # noqa: D102
+        if not training:
+            return dataset
+        return self.criterion_.batches(self, dataset.store)
+
+    def batch_loss(self, index, batch, *others):  # noqa: D102
+        return self.criterion_.batch_loss(self, index, batch, *others)
+
+    def after_step(self, progress):  # noqa: D102
+        self.criterion_.after_step(self, progress)
+
+    def targets(self, index):
+        """Return the codes of the given labels of some samples."""
+        return self.data_.codes[index]
+
+    def observed_logits(self, index, batch):
+        """Return the logits of a random view of a batch, which the dynamics record.
+
+        Parameters
+        ----------
+        index : tensor of shape (n,), int64
+            Positions of the samples.
+        batch : tensor of shape (n, ...), float32
+            The samples.
+
+        Returns
+        -------
+        logits : tensor of shape (n, n_networks, n_classes), float32
+            Of all networks.
+        """
+        logits = self.module_(self.view(batch)).float()
+        self.observe(logits, self.targets(index), index)
+        return logits
+
+    def observe(self, logits, target, index):
+        """Let the dynamics record the networks' mean prediction of a batch."""
+        mean = logits.detach().log_softmax(dim=2).logsumexp(dim=1)
+        self.run.dynamics.update(mean, target, index)
+
+    def predict_logits(self):
+        """Return the logits of all training samples, without views.
+
+        Returns
+        -------
+        logits : ndarray of shape (n_samples, n_networks, n_classes), float32
+            In evaluation mode.
+        """
+        return forward_all(*self._all_samples())
+
+    def losses(self):
+        """Return each network's cross-entropy of the given labels, without views.
+
+        The dynamics record the predictions.
+
+        Returns
+        -------
+        losses : ndarray of shape (n_samples, n_networks), float32
+            In nats.
+        """
+        parts = []
+        for index, logits in forward_batches(*self._all_samples()):
+            target = self.targets(index)
+            self.observe(logits, target, index)
+            parts.append(given_losses(logits, target))
+        return torch.cat(parts).cpu().numpy()
+
+    def permutation(self, n):
+        """Return a random order of n things, on the device, without waiting for it."""
+        order = torch.randperm(n, generator=self.generator, device="cpu")
+        if self.device.type == "cuda":
+            order = order.pin_memory()
+        return order.to(self.device, non_blocking=True)
+
+    def log_probabilities(self, store):  # noqa: D102
+        precision = self.settings.precision
+        logits = forward_all(self.module_, store, self.device, precision)
+        return torch.from_numpy(mean_log_proba(logits))
+
+    def _all_samples(self):
+        """Return what the functions of :mod:`sknoisy.encoders.inference` take."""
+        return self.module_, self.data_.store, self.device, self.settings.precision
