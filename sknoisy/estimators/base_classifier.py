@@ -17,6 +17,7 @@ from sknoisy.encoders.architecture import HEADS, Architecture
 from sknoisy.encoders.blueprint import load_numpy_state, numpy_state
 from sknoisy.encoders.features import LazyFeatures, TrainedEncoder
 from sknoisy.encoders.inference import forward_all
+from sknoisy.encoders.module import ProbabilityModule
 from sknoisy.estimators.base import TorchEstimator, fitting
 from sknoisy.parameters import check_choice, check_integer, check_real, comparable
 from sknoisy.training.checkpoint import resumable
@@ -137,6 +138,35 @@ class TorchClassifier(ClassifierMixin, TorchEstimator):
             encoder.n_features,
             self.device,
         )
+
+    def to_module(self):
+        """Return the whole classifier as one PyTorch module, for other programs.
+
+        It takes raw samples, scaling and layout included, for ``torch.export``, ONNX,
+        or tools that explain predictions. Images of files are given decoded, as RGB
+        (n, height, width, 3) from 0 to 255, in the size that this was fitted with.
+
+        Returns
+        -------
+        module : torch.nn.Module
+            From tensors like X to probabilities (n, n_classes), float32, in the order
+            of ``classes_``; on the CPU, in evaluation mode, with weights of its own.
+            Its ``network`` has the encoder and the head.
+
+        Examples
+        --------
+        >>> import torch
+        >>> from sklearn.datasets import load_iris
+        >>> from sknoisy import NoisyRobustClassifier
+        >>> X, y = load_iris(return_X_y=True)
+        >>> clf = NoisyRobustClassifier(max_epochs=5, random_state=0).fit(X, y)
+        >>> clf.to_module()(torch.from_numpy(X[:2])).shape
+        torch.Size([2, 3])
+        """
+        check_is_fitted(self, "classes_")
+        network = self._architecture.build()
+        load_numpy_state(network, self.state_dict_)
+        return ProbabilityModule(self._known_spec(), network).eval()
 
     def predict_proba(self, X):
         """Return the probability of each class.

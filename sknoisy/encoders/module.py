@@ -1,0 +1,57 @@
+"""A trained network as one PyTorch module, from raw samples to what it is for."""
+
+import torch
+from torch import nn
+
+from sknoisy.encoders.architecture import Ensemble
+
+
+class RawInput(nn.Module):
+    """Brings raw samples to the form that networks take: the first layer.
+
+    Parameters
+    ----------
+    spec : InputSpec
+        What the samples are.
+    """
+
+    def __init__(self, spec):
+        super().__init__()
+        self.spec = spec
+        shift = None if spec.shift is None else torch.from_numpy(spec.shift.copy())
+        self.register_buffer("shift", shift)
+
+    def forward(self, samples):
+        """Return float32 samples of shape (n, d) or (n, C, H, W)."""
+        if self.shift is not None:
+            samples = (samples.double() - self.shift).float()
+        return self.spec.prepare(samples.clone())  # which may work in place
+
+
+class ProbabilityModule(nn.Module):
+    """A classifier as one module, from raw samples to probabilities.
+
+    Parameters
+    ----------
+    spec : InputSpec
+        What the samples are.
+    network : torch.nn.Module
+        From prepared samples to logits, or an Ensemble.
+
+    Attributes
+    ----------
+    input : RawInput
+        Scaling and layout.
+    network : torch.nn.Module
+        With submodules ``encoder`` and ``head``, or ``networks`` of these.
+    """
+
+    def __init__(self, spec, network):
+        super().__init__()
+        self.input = RawInput(spec)
+        self.network = network
+
+    def forward(self, samples):
+        """Return the probabilities of the classes, (n, n_classes), float32."""
+        probs = self.network(self.input(samples)).softmax(dim=-1)
+        return probs.mean(dim=1) if isinstance(self.network, Ensemble) else probs

@@ -1,0 +1,99 @@
+"""A fitted classifier as one PyTorch module: exported, and looked into."""
+
+import numpy as np
+import pytest
+import torch
+
+from sknoisy import CoTrainingClassifier, NoisyRobustClassifier, SSLPretrainer
+
+
+def fitted(kind, digits, colour):
+    settings = {"max_epochs": 2, "random_state": 0}
+    images, y = digits
+    if kind == "vectors":
+        X = images.reshape(300, -1) + np.linspace(0, 1e6, 64)  # large means, in float64
+        return NoisyRobustClassifier(**settings).fit(X, y), X
+    if kind == "grey floats":
+        X = 37 * images - 5
+        return NoisyRobustClassifier(**settings).fit(X, y), X
+    if kind == "uint8 colour":
+        X, y = colour
+        return NoisyRobustClassifier(**settings).fit(X, y), X
+    if kind == "ensemble":
+        clf = CoTrainingClassifier("coteaching", **settings)
+        return clf.fit(images, y), images
+    features = SSLPretrainer(max_epochs=1, random_state=0).fit_transform(images)
+    return NoisyRobustClassifier(**settings).fit(features, y), images
+
+
+KINDS = ["vectors", "grey floats", "uint8 colour", "ensemble", "lazy features"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_module_is_predict_proba(kind, digits, colour):
+    clf, X = fitted(kind, digits, colour)
+    samples = torch.from_numpy(X)
+    before = samples.clone()
+    with torch.no_grad():
+        probs = clf.to_module()(samples)
+    np.testing.assert_allclose(probs, clf.predict_proba(X), atol=1e-5)
+    assert samples.equal(before)  # nothing is written to
+    assert probs.dtype == torch.float32
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_exported_programs_agree(kind, digits, colour):
+    clf, X = fitted(kind, digits, colour)
+    samples = torch.from_numpy(X)
+    batch = {0: torch.export.Dim("batch")}
+    program = torch.export.export(
+        clf.to_module(), (samples[:3],), dynamic_shapes=(batch,)
+    )
+    with torch.no_grad():
+        probs = program.module()(samples)
+    np.testing.assert_allclose(probs, clf.predict_proba(X), atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["vectors", "uint8 colour"])
+def test_onnx_agrees(kind, digits, colour, tmp_path):
+    runtime = pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+    clf, X = fitted(kind, digits, colour)
+    path = tmp_path / "model.onnx"
+    torch.onnx.export(
+        clf.to_module(),
+        (torch.from_numpy(X[:3]),),
+        path,
+        input_names=["samples"],
+        dynamic_shapes=({0: torch.export.Dim("batch")},),
+        dynamo=True,
+        verbose=False,
+    )
+    session = runtime.InferenceSession(path)
+    (probs,) = session.run(None, {"samples": X})
+    np.testing.assert_allclose(probs, clf.predict_proba(X), atol=1e-5)
+
+
+def test_gradients_reach_feature_maps(digits, colour):
+    """What Grad-CAM needs: maps and their gradients, by hooks."""
+    clf, X = fitted("uint8 colour", digits, colour)
+    module, maps = clf.to_module(), []
+    pool = next(
+        m for m in module.modules() if isinstance(m, torch.nn.AdaptiveAvgPool2d)
+    )
+    pool.register_forward_pre_hook(lambda _, inputs: maps.append(inputs[0]))
+    for parameter in module.parameters():
+        assert parameter.requires_grad
+    probs = module(torch.from_numpy(X[:4]))
+    (gradient,) = torch.autograd.grad(probs[:, 1].sum(), maps)
+    cam = (gradient.mean(dim=(2, 3), keepdim=True) * maps[0]).sum(dim=1)
+    assert cam.shape == (4, *maps[0].shape[2:]) and cam.abs().max() > 0
+
+
+def test_module_has_weights_of_its_own(digits):
+    clf, X = fitted("ensemble", digits, None)
+    before = clf.predict_proba(X)
+    with torch.no_grad():
+        for parameter in clf.to_module().parameters():
+            parameter.zero_()
+    np.testing.assert_array_equal(clf.predict_proba(X), before)
