@@ -9,6 +9,7 @@ from sknoisy.scores.confident import (
     confident_thresholds,
     find_label_errors,
 )
+from sknoisy.scores.consensus import hoc_noise_rate, hoc_transition_matrix
 from sknoisy.scores.estimates import (
     estimate_noise_rate,
     estimate_transition_matrix,
@@ -22,7 +23,13 @@ from sknoisy.scores.mixture import (
     gaussian_mixture,
     gmm_clean_probability,
 )
-from sknoisy.scores.neighbors import knn_agreement, knn_votes
+from sknoisy.scores.neighbors import (
+    knn_agreement,
+    knn_votes,
+    neighbor_index,
+    relative_votes,
+    votes_from,
+)
 from sknoisy.scores.quality import (
     area_under_margin,
     confidence_weighted_entropy,
@@ -43,10 +50,15 @@ __all__ = [
     "find_label_errors",
     "gaussian_mixture",
     "gmm_clean_probability",
+    "hoc_noise_rate",
+    "hoc_transition_matrix",
     "knn_agreement",
     "knn_votes",
     "label_votes",
+    "neighbor_index",
     "noise_concentration",
     "normalized_margin",
+    "relative_votes",
     "self_confidence",
+    "votes_from",
 ]

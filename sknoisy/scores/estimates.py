@@ -28,11 +28,11 @@ def estimate_transition_matrix(
         "anchor": a class's row is the probabilities of the sample that most probably
         is of that class, its anchor point.
     percentile : float, default=97.0
-        Of "anchor": the percentile of a class's probabilities that the anchor is
-        taken at, so that an outlier is none; 100 takes the maximum. The authors take
-        97 for CIFAR-10 and 100 for CIFAR-100.
+        For "anchor": a class's anchor is the sample of the largest probability below
+        this percentile, which keeps outliers out; with 100, the largest of all. The
+        authors take 97 for CIFAR-10 and 100 for CIFAR-100.
     share : float, default=0.1
-        Of "votes": how many samples vote.
+        For "votes": how many samples vote, see :func:`label_votes`.
 
     Returns
     -------
@@ -66,11 +66,7 @@ def estimate_transition_matrix(
         rows = label_votes(y, pred_probs, classes, share)
     else:
         _, _, pred_probs = check_probabilities(y, pred_probs, classes)
-        # The sample at the percentile, not a value between two samples.
-        anchors = []
-        for of_class in pred_probs.T:  # memory of one class
-            at = np.percentile(of_class, percentile, method="higher")
-            anchors.append(np.abs(of_class - at).argmin())
+        anchors = [_anchor(of_class, percentile) for of_class in pred_probs.T]
         rows = pred_probs[anchors].astype(np.float64)
     return transition_of(rows)
 
@@ -195,6 +191,16 @@ def noise_concentration(votes):
         return float(apart / shares.sum()) if apart > 2 * error else 0.0
     same = np.sum(wrong * (wrong - 1)) / pairs
     return float((same - 1 / others) / (1 - 1 / others))
+
+
+def _anchor(of_class, percentile):
+    """Return the row of the largest probability below a percentile; of 100, of all."""
+    if percentile == 100:
+        return of_class.argmax()
+    # The sample next below, not the next smaller value: where many probabilities are
+    # the same, that one would be of another class.
+    rank = max(int(np.ceil(percentile / 100 * (len(of_class) - 1))) - 1, 0)
+    return np.argmax(of_class == np.partition(of_class, rank)[rank])
 
 
 def transition_of(rows):

@@ -8,6 +8,8 @@ from scipy.special import betaln, expit
 
 from sknoisy.parameters import check_integer, check_real
 
+EMPTY = 10 * np.finfo(np.float64).eps  # added to the size of a component: none is 0
+
 
 class LossMixture(NamedTuple):
     """Two distributions that losses were drawn from, the one of lower mean first.
@@ -57,18 +59,18 @@ def gaussian_mixture(losses, max_iter=10, tol=1e-2, reg_covar=5e-4):
     if spread == 0:
         return _all_clean(losses)
     x = (losses - losses.min()) / spread
+    square = x * x
     low = (x <= _two_means(x)).astype(np.float64)
+    fitted = _gaussians(x, square, low, 1 - low, reg_covar)
     likelihood = -np.inf
     for _ in range(max_iter):
-        fitted = [_gaussian(x, share, reg_covar) for share in (low, 1 - low)]
-        log_low, log_high = (_log_joint(x, *gaussian) for gaussian in fitted)
-        low = expit(log_low - log_high)
-        previous, likelihood = likelihood, np.logaddexp(log_low, log_high).mean()
+        previous = likelihood
+        low, high, likelihood = _expectation(x, square, fitted)
+        fitted = _gaussians(x, square, low, high, reg_covar)
         if abs(likelihood - previous) < tol:
             break
-    means = [np.average(x, weights=share) for share in (low, 1 - low)]
-    if means[0] > means[1]:
-        low, fitted = 1 - low, fitted[::-1]
+    fitted.sort(key=lambda gaussian: gaussian[1])
+    low, _, _ = _expectation(x, square, fitted)
     components = [
         stats.norm(losses.min() + spread * mean, spread * np.sqrt(variance))
         for _, mean, variance in fitted
@@ -283,14 +285,39 @@ def _two_means(x):
     return cut
 
 
-def _gaussian(x, share, reg_covar):
-    """Return weight, mean and variance of the Gaussian of a share of x."""
-    total = share.sum() + 1e-15  # a component may lose all of its samples
-    mean = share @ x / total
-    return total / len(x), mean, share @ (x - mean) ** 2 / total + reg_covar
+def _gaussians(x, square, low, high, reg_covar):
+    """Return weight, mean and variance of both Gaussians, given their shares of x."""
+    fitted = []
+    for share in (low, high):
+        total = share.sum() + EMPTY
+        mean = share @ x / total
+        # Rounding does not show beside reg_covar, for x lies in [0, 1].
+        variance = max(share @ square / total - (2 - share.sum() / total) * mean**2, 0)
+        fitted.append([total, mean, variance + reg_covar])
+    weights = np.array([weight for weight, _, _ in fitted])
+    for gaussian, weight in zip(fitted, weights / weights.sum(), strict=True):
+        gaussian[0] = weight
+    return fitted
 
 
-def _log_joint(x, weight, mean, variance):
-    """Return the log of weight times density of a Gaussian."""
-    log_density = -0.5 * (np.log(2 * np.pi * variance) + (x - mean) ** 2 / variance)
-    return np.log(weight) + log_density
+def _expectation(x, square, fitted):
+    """Return both posteriors, and the mean log-likelihood."""
+    # The log of weight times density is a parabola.
+    (a, b, c), (d, e, f) = (
+        (
+            np.log(weight) - 0.5 * (np.log(2 * np.pi * variance) + mean**2 / variance),
+            mean / variance,
+            -0.5 / variance,
+        )
+        for weight, mean, variance in fitted
+    )
+    log_high = d + e * x + f * square
+    odds = a - d + (b - e) * x + (c - f) * square
+    # One exponential, of a negative number, serves for both posteriors.
+    small = np.exp(-np.abs(odds))
+    large = 1 / (1 + small)
+    likelihood = log_high.mean() + (np.maximum(odds, 0) + np.log1p(small)).mean()
+    small *= large
+    is_low = odds > 0
+    low, high = np.where(is_low, large, small), np.where(is_low, small, large)
+    return low, high, likelihood

@@ -1,4 +1,4 @@
-"""What all scores of labels and probabilities begin with: checks, and chunks."""
+"""What all scores of labels and probabilities share: checks, and work in chunks."""
 
 import numpy as np
 
@@ -6,6 +6,9 @@ from sknoisy.data.labels import encode_labels
 
 SMALLEST = np.finfo(np.float32).tiny  # a probability of 0 gives a large, finite loss
 CHUNK = 2**17  # probabilities that are worked on at a time: they fit into a cache
+ROUNDING = 1e-6  # negative probabilities down to minus this are set to 0
+EXACT = 1e-3  # rows whose sums miss 1 by less are used as they are, without a copy
+CLOSE = 1e-2  # rows whose sums miss 1 by less, as of float16, are divided by them
 
 
 def check_probabilities(y, pred_probs, classes=None):
@@ -16,7 +19,8 @@ def check_probabilities(y, pred_probs, classes=None):
     y : array-like of shape (n_samples,)
         Given labels.
     pred_probs : array-like of shape (n_samples, n_classes)
-        Probabilities, columns in the order of `classes`.
+        Probabilities, columns in the order of `classes`; a DataFrame whose columns are
+        named by the classes may have them in any order.
     classes : array-like of shape (n_classes,), default=None
         The classes, sorted; by default the distinct labels.
 
@@ -27,18 +31,21 @@ def check_probabilities(y, pred_probs, classes=None):
     codes : ndarray of shape (n_samples,), dtype int64
         Column of each label.
     pred_probs : ndarray of shape (n_samples, n_classes), float32 or float64
-        The probabilities, without a copy if they were of such a type.
+        The probabilities, not copied if they have such a type and are in order.
 
     Raises
     ------
     ValueError
-        If lengths or classes do not fit, or rows are not probabilities that sum to 1,
-        give or take a thousandth.
+        If lengths or classes do not fit, a probability is below 0, or a row does not
+        sum to 1. Rounding is forgiven: values from -1e-6 to 0 become 0, and rows that
+        miss 1 by 0.001 to 0.01 are divided by their sums.
     """
     check_sorted(classes)
     classes, codes = encode_labels(y, classes)
-    pred_probs = np.asarray(pred_probs)
-    if pred_probs.dtype not in (np.float32, np.float64):
+    pred_probs = by_class(pred_probs, classes)
+    if pred_probs.dtype == np.float16:
+        pred_probs = pred_probs.astype(np.float32)
+    elif pred_probs.dtype not in (np.float32, np.float64):
         pred_probs = pred_probs.astype(np.float64)
     if pred_probs.ndim != 2 or len(pred_probs) != len(codes):
         raise ValueError(
@@ -52,15 +59,75 @@ def check_probabilities(y, pred_probs, classes=None):
             f"{len(classes)} classes: {classes.tolist()[:10]}. Pass "
             "classes=clf.classes_ where y lacks some."
         )
+    return classes, codes, _without_rounding(pred_probs)
+
+
+def by_class(values, classes):
+    """Return values with one column for each class, in the order of the classes.
+
+    Parameters
+    ----------
+    values : array-like of shape (n_samples, n_classes)
+        Such as probabilities. Columns of a DataFrame are told by their names, except
+        where these are 0, 1, 2 and so on, in that order: then they are positions.
+    classes : ndarray of shape (n_classes,)
+        The classes.
+
+    Returns
+    -------
+    values : ndarray of shape (n_samples, n_classes)
+        The same, columns in the order of `classes`.
+
+    Raises
+    ------
+    ValueError
+        If names of columns are not those of the classes.
+    """
+    names = list(getattr(values, "columns", ()))
+    values = np.asarray(values)
+    if len(names) != len(classes) or names == list(range(len(names))):
+        return values  # an array; or another number of columns, which callers refuse
+    position = {name: column for column, name in enumerate(names)}
+    labels = classes.tolist()
+    if set(position) != set(labels):  # a file may have made strings of numbers
+        position = {str(name): column for name, column in position.items()}
+        labels = [str(label) for label in labels]
+    if set(position) != set(labels):
+        raise ValueError(
+            f"pred_probs has columns {names[:10]}, but the classes are "
+            f"{classes.tolist()[:10]}. Name the columns by the classes, or pass an "
+            "array whose columns are in the order of the classes."
+        )
+    return values[:, [position[label] for label in labels]]
+
+
+def _without_rounding(pred_probs):
+    """Return probabilities whose rounding errors are mended; raise if they are none."""
     sums = pred_probs.sum(axis=1)
     if not np.isfinite(sums).all():
         raise ValueError("pred_probs holds NaN or infinity.")
-    if pred_probs.min() < 0 or np.abs(sums - 1).max() > 1e-3:
+    low, error = pred_probs.min(initial=0), np.abs(sums - 1)
+    worst = error.argmax() if len(error) else None
+    if low < -ROUNDING or (len(error) and error[worst] > CLOSE):
+        which = (
+            f"the lowest is {low:.6g}"
+            if low < -ROUNDING
+            else f"row {worst} sums to {sums[worst]:.6g}"
+        )
         raise ValueError(
             "pred_probs is not valid: its rows must be probabilities that sum to 1, "
-            f"but they sum to {sums.min():.3g} to {sums.max():.3g}."
+            f"but {which}. Logits become probabilities by "
+            "scipy.special.softmax(logits, axis=1)."
         )
-    return classes, codes, pred_probs
+    if low < 0:
+        pred_probs = pred_probs.clip(0, 1)
+        sums = pred_probs.sum(axis=1)
+    off = np.abs(sums - 1) > EXACT
+    if off.any():
+        pred_probs = pred_probs / np.where(off, sums, 1)[:, None].astype(
+            pred_probs.dtype, copy=False
+        )
+    return pred_probs
 
 
 def check_sorted(classes):

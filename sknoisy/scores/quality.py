@@ -6,6 +6,7 @@ from scipy.special import xlogy
 from sknoisy.data.labels import check_several, encode_labels
 from sknoisy.scores.probabilities import (
     best_others,
+    by_class,
     check_probabilities,
     check_sorted,
     chunks,
@@ -181,7 +182,7 @@ def area_under_margin(y, logits, classes=None):
     check_several(classes)
     total, n_epochs = np.zeros(len(codes)), 0
     for epoch in logits:
-        epoch = np.asarray(epoch, dtype=np.float64)
+        epoch = by_class(epoch, classes).astype(np.float64, copy=False)
         if epoch.shape != (len(codes), len(classes)) or not np.isfinite(epoch).all():
             raise ValueError(
                 f"logits of shape {epoch.shape} in epoch {n_epochs} are not valid: "

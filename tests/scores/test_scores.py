@@ -11,6 +11,7 @@ from sknoisy.scores import (
     estimate_noise_rate,
     estimate_transition_matrix,
     find_label_errors,
+    gaussian_mixture,
     gmm_clean_probability,
     knn_agreement,
     knn_votes,
@@ -20,6 +21,7 @@ from sknoisy.scores import (
     self_confidence,
 )
 from sknoisy.scores.confident import RULES
+from sknoisy.scores.mixture import _two_means
 
 RNG = np.random.default_rng(0)
 QUALITIES = [self_confidence, normalized_margin, confidence_weighted_entropy]
@@ -225,13 +227,24 @@ def test_known_noise_is_recovered(method, atol):
 
 
 def test_anchor_by_hand():
-    """Column 0 is highest in row 2, its second highest is in row 0."""
+    """At 75% of 5, the second highest is the limit, and the third highest is taken."""
     p = np.array([[0.8, 0.2], [0.1, 0.9], [1.0, 0.0], [0.3, 0.7], [0.4, 0.6]])
     y = [0, 1, 0, 1, 1]
     top = estimate_transition_matrix(y, p, method="anchor", percentile=100)
     np.testing.assert_allclose(top, [[1.0, 0.0], [0.1, 0.9]])
     lower = estimate_transition_matrix(y, p, method="anchor", percentile=75)
-    np.testing.assert_allclose(lower, [[0.8, 0.2], [0.3, 0.7]])
+    np.testing.assert_allclose(lower, [[0.4, 0.6], [0.4, 0.6]])
+
+
+def test_anchor_is_the_authors():
+    """Largest probability below the percentile: giorgiop/loss-correction, noise.py."""
+    p = RNG.dirichlet(np.ones(4), size=500)
+    anchors = []
+    for column in p.T:
+        limit = np.percentile(column, 97, method="higher")
+        anchors.append(np.where(column >= limit, 0, column).argmax())
+    T = estimate_transition_matrix(p.argmax(axis=1), p, method="anchor")
+    np.testing.assert_allclose(T, p[anchors])
 
 
 def test_votes_by_hand():
@@ -308,13 +321,49 @@ def test_noise_rate_on_real_digits(method, rate):
         ([0, 1], [0.5, 0.5], r"shape \(2,\) is not valid"),
         ([0, 1], np.full((2, 3), 1 / 3), "3 columns, but there are 2 classes"),
         ([0, 1], [[np.nan, 1], [0, 1]], "NaN"),
-        ([0, 1], [[0.5, 0.6], [0, 1]], "sum to 1 to 1.1"),
-        ([0, 1], [[-0.5, 1.5], [0, 1]], "must be probabilities"),
+        ([0, 1], [[0.5, 0.6], [0, 1]], "but row 0 sums to 1.1"),
+        ([0, 1], [[0, 1], [0, 0.98765]], "but row 1 sums to 0.98765"),
+        ([0, 1], [[-0.5, 1.5], [0, 1]], "but the lowest is -0.5"),
     ],
 )
 def test_bad_input(y, p, message, function):
     with pytest.raises(ValueError, match=message):
         function(y, p)
+
+
+@pytest.mark.parametrize("function", [confident_joint, self_confidence])
+def test_rounding_is_forgiven(function):
+    y, p = random_case(3, 5)
+    whole = function(y, p)
+    copy = p.copy()
+    for near in (1.002 * p, 0.991 * p, p - 1e-9 * (p == p.min())):
+        np.testing.assert_allclose(function(y, near), whole, atol=1e-6)
+    half = p.astype(np.float16)
+    assert np.abs(half.astype(np.float64) - p).max() > 1e-5
+    np.testing.assert_allclose(self_confidence(y, half), self_confidence(y, p), 1e-3)
+    np.testing.assert_array_equal(p, copy)
+    row = [1 + 1e-9, -1e-9, 0]
+    assert self_confidence([0, 1, 2], [row, [0, 1, 0], [0, 0, 1]]).tolist() == [1, 1, 1]
+
+
+@pytest.mark.parametrize("labels", [["cat", "dog", "eel"], [5, 6, 7], [0.0, 1.0, 2.0]])
+def test_columns_by_name(labels):
+    pd = pytest.importorskip("pandas")
+    y, p = random_case(3, 3)
+    y = np.array(labels)[y]
+    expected = self_confidence(y, p)
+    frame = pd.DataFrame(p, columns=labels)
+    turned = frame[labels[::-1]]
+    text = turned.rename(columns=str)
+    positions = pd.DataFrame(p)
+    for probs in (frame, turned, text, positions):
+        np.testing.assert_array_equal(self_confidence(y, probs), expected)
+    np.testing.assert_array_equal(
+        area_under_margin(y, [turned]), area_under_margin(y, [p])
+    )
+    for columns in (["cat", "dog", "fox"], ["cat", "dog", "dog"], [1, 2, 3]):
+        with pytest.raises(ValueError, match="pred_probs has columns .* the classes"):
+            self_confidence(y, pd.DataFrame(p, columns=columns))
 
 
 @pytest.mark.parametrize(
@@ -378,6 +427,53 @@ def test_gmm_is_scikit_learns():
     posterior = theirs.fit(x).predict_proba(x)[:, theirs.means_.argmin()]
     mine = gmm_clean_probability(losses, max_iter=1000, tol=1e-8)
     np.testing.assert_allclose(mine, posterior, atol=1e-3)
+
+
+def random_losses(kind, n, rng):
+    return {
+        "exponential": lambda: rng.exponential(size=n),
+        "two normals": lambda: np.r_[rng.normal(0, 0.2, n), rng.normal(3, 1, n // 3)],
+        "two values": lambda: np.r_[0.0, 1.0, rng.integers(0, 2, n)],
+        "one outlier": lambda: np.r_[1e-8 * rng.random(n), 1.0],
+        "mostly zero": lambda: np.r_[np.zeros(n), rng.random(2)],
+        "far from zero": lambda: 1e8 + 1e6 * rng.random(n),
+    }[kind]()
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("settings", [(1, 1e-2), (10, 1e-2), (200, 1e-4)])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "exponential",
+        "two normals",
+        "two values",
+        "one outlier",
+        "mostly zero",
+        "far from zero",
+    ],
+)
+def test_gmm_is_scikit_learns_step_by_step(kind, settings):
+    """From the same start, which scikit-learn draws at random."""
+    from sklearn.mixture import GaussianMixture
+
+    class FromTwoMeans(GaussianMixture):
+        def _initialize_parameters(self, X, random_state, xp=None):
+            low = (X[:, 0] <= _two_means(X[:, 0])).astype(float)
+            self._initialize(X, np.stack([low, 1 - low], axis=1))
+
+    max_iter, tol = settings
+    rng = np.random.default_rng(0)
+    for n in (3, 30, 2000):
+        losses = random_losses(kind, n, rng)
+        x = ((losses - losses.min()) / np.ptp(losses))[:, None]
+        theirs = FromTwoMeans(2, max_iter=max_iter, tol=tol, reg_covar=5e-4).fit(x)
+        mine = gaussian_mixture(losses, max_iter, tol)
+        low = theirs.means_.argmin()
+        posterior = theirs.predict_proba(x)[:, low]
+        np.testing.assert_allclose(mine.clean_probability, posterior, atol=1e-6)
+        weights = theirs.weights_[[low, 1 - low]]
+        np.testing.assert_allclose(mine.weights, weights, atol=1e-6)
 
 
 def test_gmm_degenerate():

@@ -1,0 +1,110 @@
+import tracemalloc
+
+import numpy as np
+import pytest
+from scipy.sparse import csr_array
+
+from sknoisy.scores import knn_votes, neighbor_index, relative_votes, votes_from
+from sknoisy.scores.neighbors import TREE_FEATURES
+
+RNG = np.random.default_rng(0)
+WIDE = RNG.normal(size=(700, 40)) + 0.3
+NARROW = WIDE[:, :5]
+
+
+def similarities(X, include_self=False):
+    directions = X / np.linalg.norm(X, axis=1, keepdims=True)
+    similarity = directions @ directions.T
+    np.fill_diagonal(similarity, np.inf if include_self else -np.inf)
+    return similarity
+
+
+@pytest.mark.parametrize("include_self", [False, True])
+@pytest.mark.parametrize("k", [1, 2, 30, 699])
+@pytest.mark.parametrize("X", [WIDE, NARROW], ids=["wide", "narrow"])
+def test_index_is_brute_force(X, k, include_self):
+    index = neighbor_index(X, k, include_self)
+    assert index.dtype == np.int32
+    similarity = similarities(X, include_self)
+    best = -np.sort(-similarity, axis=1)[:, :k]
+    found = np.take_along_axis(similarity, index, axis=1)
+    np.testing.assert_allclose(found, best, atol=1e-6)
+    assert all(len(set(row)) == k for row in index.tolist())
+    assert ((index == np.arange(len(X))[:, None]).any(axis=1) == include_self).all()
+
+
+def test_index_of_many_samples_is_scikit_learns():
+    """Limits are guessed here from a part of each row, and some are too high."""
+    from sklearn.neighbors import NearestNeighbors
+
+    X = RNG.normal(size=(4000, TREE_FEATURES + 1))
+    X[::8] *= np.sign(X[::8, :1])  # the part is unlike the rest
+    X /= np.linalg.norm(X, axis=1, keepdims=True)
+    theirs = NearestNeighbors(n_neighbors=25).fit(X).kneighbors(return_distance=False)
+    assert (neighbor_index(X, 25) == theirs).mean() > 0.9999  # float32
+
+
+@pytest.mark.parametrize("X", [WIDE, NARROW], ids=["wide", "narrow"])
+def test_sparse_features(X):
+    X = np.where(X > 0.3, X, 0)
+    X[:, 0] = 0.1
+    dense, sparse = neighbor_index(X, 20), neighbor_index(csr_array(X), 20)
+    similarity = similarities(X)
+    np.testing.assert_allclose(
+        np.take_along_axis(similarity, dense, axis=1),
+        np.take_along_axis(similarity, sparse, axis=1),
+        atol=1e-6,
+    )
+
+
+def test_chunks_do_not_show(monkeypatch):
+    y = np.arange(700) % 4
+    index, votes = neighbor_index(WIDE, 9), knn_votes(y, WIDE, 9)
+    monkeypatch.setattr("sknoisy.scores.neighbors.SIMILARITIES", 5000)
+    monkeypatch.setattr("sknoisy.scores.probabilities.CHUNK", 100)
+    np.testing.assert_array_equal(neighbor_index(WIDE, 9), index)
+    np.testing.assert_array_equal(knn_votes(y, WIDE, 9), votes)
+
+
+def test_equal_samples_are_taken_in_order():
+    """Of 100 equal samples, the first ones are everyone's neighbours."""
+    index = neighbor_index(np.ones((100, TREE_FEATURES + 1)), 3)
+    assert index[50].tolist() == [0, 1, 2]
+    assert index[1].tolist() == [0, 2, 3]
+
+
+def test_never_all_pairs_in_memory():
+    X = RNG.normal(size=(12_000, 32)).astype(np.float32)
+    tracemalloc.start()
+    neighbor_index(X, 20)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 4 * len(X) ** 2 / 4  # all pairs would take 4 bytes each
+
+
+def test_votes_of_codes_that_change():
+    index = neighbor_index(WIDE, 15, include_self=True)
+    for seed in range(2):
+        codes = np.random.default_rng(seed).integers(6, size=700)
+        votes = votes_from(index, codes, 7)
+        expected = (codes[index][:, :, None] == np.arange(7)).mean(axis=1)
+        np.testing.assert_allclose(votes, expected, atol=1e-7)
+        np.testing.assert_array_equal(
+            votes, knn_votes(codes, WIDE, 15, np.arange(7), include_self=True)
+        )
+
+
+def test_relative_votes_by_hand():
+    votes = np.array([[0.6, 0.4, 0.0], [0.9, 0.1, 0.0]])
+    relative = relative_votes(votes, [0.8, 0.2, 0.0])
+    np.testing.assert_allclose(relative, [[0.375, 1, 0], [1, 4 / 9, 0]])
+    with pytest.raises(ValueError, match=r"prior of shape \(2,\)"):
+        relative_votes(votes, [0.8, 0.2])
+
+
+def test_too_few_samples():
+    with pytest.raises(ValueError, match="n_neighbors=5 is not valid: .* less than"):
+        neighbor_index(WIDE[:5], 5)
+    with pytest.raises(ValueError, match="n_neighbors=6 is not valid: .* at most"):
+        neighbor_index(WIDE[:5], 6, include_self=True)
+    assert neighbor_index(WIDE[:5], 5, include_self=True).shape == (5, 5)
