@@ -33,8 +33,8 @@ class LARS(torch.optim.Optimizer):
     The trust ratio bounds what one gradient adds to the momentum: at most ``trust``
     times the weight's norm. The step sums earlier gradients too, so it can be
     ``1 / (1 - momentum)`` times as long as ``lr * trust`` times the norm. The cap of the
-    ratio at 1 is not in the paper; it keeps a step from being longer than that of SGD
-    with the same learning rate.
+    ratio at 1 is not in the paper; it keeps steps from being longer than those of SGD
+    at the same learning rate.
 
     References
     ----------
