@@ -69,11 +69,12 @@ class SOP(Loss):
     Parameters
     ----------
     lr_u : float or "auto", default="auto"
-        Learning rate of u, for the gradient of a batch's mean loss. For CIFAR-100, 300
-        epochs and batches of 128, the official code recommends 1 for 50% symmetric noise
-        and 0.1 for 40% asymmetric noise. "auto" is not published: 10 for 120 epochs and
-        batches of 128, inversely proportional to the number of epochs and independent
-        of the batch size, because u has to grow from 1e-8 within the training.
+        Learning rate of u, for the gradient of a batch's mean loss. For 300 epochs on
+        CIFAR-100 with batches of 128, the official code recommends 1 for 50% symmetric
+        noise and 0.1 for 40% asymmetric noise. "auto" is not published: it is 10 for
+        120 epochs and batches of 128, and inversely proportional to the number of
+        epochs, because u has to grow from 1e-8 within the training. It does not depend
+        on the batch size.
     lr_v : float or "auto", default="auto"
         Learning rate of v. The official code recommends 10 for 50% symmetric noise and
         100 for 40% asymmetric noise on CIFAR-100. "auto" is the same as for `lr_u`.
@@ -83,8 +84,8 @@ class SOP(Loss):
     Attributes
     ----------
     state_ : dict
-        ``"u"`` of shape (n_samples, 1) and ``"v"`` of shape (n_samples, n_classes), both
-        multiplied by 2^15: 4 or 2 bytes for each sample and class.
+        ``"u"`` of shape (n_samples, 1) and ``"v"`` of shape (n_samples, n_classes),
+        both multiplied by 2^15: 4 or 2 bytes for each sample and class.
 
     Notes
     -----

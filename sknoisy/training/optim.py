@@ -31,9 +31,9 @@ class LARS(torch.optim.Optimizer):
     Notes
     -----
     The trust ratio bounds what one gradient adds to the momentum: at most ``trust``
-    times the weight's norm. The step sums earlier gradients too, so it can be
-    ``1 / (1 - momentum)`` times as long as ``lr * trust`` times the norm. The cap of the
-    ratio at 1 is not in the paper; it keeps steps from being longer than those of SGD
+    times the weight's norm. The momentum also sums earlier gradients, so a step can be
+    ``1 / (1 - momentum)`` times as long as ``lr * trust`` times the norm. The paper
+    does not cap the ratio at 1; the cap keeps steps from being longer than those of SGD
     at the same learning rate.
 
     References
