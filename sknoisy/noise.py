@@ -1,7 +1,7 @@
-"""Synthetic label noise, each published protocol under a name of its own.
+"""Synthetic label noise: one function for each published protocol.
 
-Every function takes clean labels and returns :class:`NoisyLabels`: the noisy ones,
-which of them are wrong, the realised rate and the realised transition matrix.
+All functions take clean labels and return :class:`NoisyLabels`: the noisy labels, which
+of them are wrong, the realised noise rate and the realised transition matrix.
 """
 
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ from sknoisy.parameters import check_real, unknown
 
 CIFAR10_CONFUSIONS = {9: 1, 2: 0, 3: 5, 5: 3, 4: 7}  # truck, bird, cat and dog, deer
 
-# The superclass of each of CIFAR-100's classes, both in alphabetical order.
+# Superclass of each class of CIFAR-100, both in alphabetical order.
 CIFAR100_SUPERCLASSES = np.array(
     """
     4 1 14 8 0 6 7 7 18 3 3 14 9 18 7 11 3 9 7 11 6 11 5 10 7 6 13 15 3 15 0 11 1 10 12
@@ -29,18 +29,20 @@ CIFAR100_SUPERCLASSES = np.array(
 
 @dataclass(frozen=True)
 class NoisyLabels:
-    """Labels of which some are wrong.
+    """Noisy labels, and how they differ from the clean labels.
 
     Attributes
     ----------
     y : ndarray of shape (n_samples,)
-        The noisy labels, in the dtype of the clean ones.
+        The noisy labels, in the dtype of the clean labels.
     is_wrong : ndarray of shape (n_samples,), dtype bool
-        Which of them differ from the clean ones.
+        Whether each label differs from the clean label.
     transition_matrix : ndarray of shape (n_classes, n_classes)
-        Realised share of each clean class (row) that has each label (column).
+        Realised share of each noisy label (column) in each clean class (row).
     classes : ndarray of shape (n_classes,)
         The classes, in the order of rows and columns.
+    rate : float
+        Realised share of wrong labels.
     """
 
     y: np.ndarray
@@ -55,10 +57,10 @@ class NoisyLabels:
 
 
 def symmetric_exclusive(y, rate, random_state=None):
-    """Give a share of each class another label, uniformly among the other classes.
+    """Replace a share of each class's labels by random labels of other classes.
 
-    "Symmetric noise" of the active passive losses, MOIT, JoCoR and of robust feature
-    learning: `rate` is the share of wrong labels.
+    This is the "symmetric noise" of the active passive losses, MOIT, JoCoR and robust
+    feature learning. `rate` is the share of wrong labels.
 
     Parameters
     ----------
@@ -73,7 +75,7 @@ def symmetric_exclusive(y, rate, random_state=None):
     Returns
     -------
     noisy : NoisyLabels
-        The noisy labels and what is known of them.
+        The noisy labels, and how they differ from the clean ones.
 
     Examples
     --------
@@ -91,25 +93,26 @@ def symmetric_exclusive(y, rate, random_state=None):
 
 
 def symmetric_inclusive(y, rate, random_state=None):
-    """Redraw a share of each class's labels uniformly from all classes.
+    """Replace a share of each class's labels by random labels of all classes.
 
-    "Symmetric noise" of ELR, DivideMix, C2D, PENCIL, Joint Optimization and SOP: a
-    redrawn label may be right by chance, so at 10 classes and rate 0.8 the share of
-    wrong labels is 0.72.
+    This is the "symmetric noise" of ELR, DivideMix, C2D, PENCIL, Joint Optimization and
+    SOP. A redrawn label may be right by chance, so with 10 classes and rate 0.8 the
+    share of wrong labels is 0.72.
 
     Parameters
     ----------
     y : array-like of shape (n_samples,)
         Clean labels.
     rate : float
-        Share of each class's labels that are redrawn, in [0, 1).
+        Share of each class's labels that are redrawn, in [0, 1); rounded to whole
+        samples.
     random_state : int, RandomState or None, default=None
         Source of randomness.
 
     Returns
     -------
     noisy : NoisyLabels
-        The noisy labels and what is known of them.
+        The noisy labels, and how they differ from the clean ones.
 
     Examples
     --------
@@ -127,24 +130,25 @@ def symmetric_inclusive(y, rate, random_state=None):
 
 
 def pair_flip(y, rate, random_state=None):
-    """Give a share of each class the label of the next class.
+    """Replace a share of each class's labels by the next class.
 
-    "Pair flip" of co-teaching; "asymmetric noise" of robust feature learning. The
-    last class becomes the first.
+    This is the "pair flip" of co-teaching and the "asymmetric noise" of robust feature
+    learning. The last class is followed by the first.
 
     Parameters
     ----------
     y : array-like of shape (n_samples,)
         Clean labels.
     rate : float
-        Share of each class's labels that become wrong, in [0, 1).
+        Share of each class's labels that become wrong, in [0, 1); rounded to whole
+        samples.
     random_state : int, RandomState or None, default=None
         Source of randomness.
 
     Returns
     -------
     noisy : NoisyLabels
-        The noisy labels and what is known of them.
+        The noisy labels, and how they differ from the clean ones.
 
     Examples
     --------
@@ -160,26 +164,27 @@ def pair_flip(y, rate, random_state=None):
 
 
 def asymmetric_cifar10(y, rate, random_state=None):
-    """Confuse similar classes of CIFAR-10.
+    """Replace labels of CIFAR-10 by similar classes.
 
-    Truck becomes automobile, bird airplane, deer horse, cat and dog each other: what
-    all official codes do. The other five classes stay clean, so that the share of
-    wrong labels is half the rate.
+    Truck becomes automobile, bird becomes airplane, deer becomes horse, and cat and dog
+    become each other, as in all official code. The other five classes stay clean, so
+    the share of wrong labels is half the rate.
 
     Parameters
     ----------
     y : array-like of shape (n_samples,)
-        Clean labels of CIFAR-10: numbers 0 to 9 or names, ten classes in their usual,
-        alphabetical order.
+        Clean labels of CIFAR-10, as numbers from 0 to 9 or as names, whose alphabetical
+        order is the usual order of the classes.
     rate : float
-        Share of the labels of a confused class that become wrong, in [0, 1).
+        Share of wrong labels in each of the five classes, in [0, 1); rounded to whole
+        samples.
     random_state : int, RandomState or None, default=None
         Source of randomness.
 
     Returns
     -------
     noisy : NoisyLabels
-        The noisy labels and what is known of them.
+        The noisy labels, and how they differ from the clean ones.
 
     Examples
     --------
@@ -198,25 +203,27 @@ def asymmetric_cifar10(y, rate, random_state=None):
 
 
 def asymmetric_cifar100_consecutive(y, rate, random_state=None):
-    """Give classes of CIFAR-100 the next of five consecutive classes' label.
+    """Replace labels of CIFAR-100 by the next of five consecutive classes.
 
-    "Asymmetric noise" in the official codes of the active passive losses, ELR, JoCoR
-    and UNICON: class ids 5i to 5i + 4 are a circle. In alphabetical order these are
-    not superclasses: apple becomes aquarium fish.
+    This is the "asymmetric noise" of the official code of the active passive losses,
+    ELR, JoCoR and UNICON. Each class i becomes i + 1 within a group of five (5k to
+    5k + 4), and the last class of the group becomes the first. In alphabetical order
+    these groups are not superclasses: apple becomes aquarium fish.
 
     Parameters
     ----------
     y : array-like of shape (n_samples,)
         Clean labels of CIFAR-100: its hundred classes in their usual order.
     rate : float
-        Share of each class's labels that become wrong, in [0, 1).
+        Share of each class's labels that become wrong, in [0, 1); rounded to whole
+        samples.
     random_state : int, RandomState or None, default=None
         Source of randomness.
 
     Returns
     -------
     noisy : NoisyLabels
-        The noisy labels and what is known of them.
+        The noisy labels, and how they differ from the clean ones.
 
     Examples
     --------
@@ -230,23 +237,25 @@ def asymmetric_cifar100_consecutive(y, rate, random_state=None):
 
 
 def asymmetric_cifar100_circular(y, rate, random_state=None):
-    """Give classes of CIFAR-100 the label of the next class of their superclass.
+    """Replace labels of CIFAR-100 by the next class of the superclass.
 
-    "Asymmetric noise" of MOIT: the five classes of each true superclass are a circle.
+    This is the "asymmetric noise" of MOIT. The last class of a superclass becomes the
+    first.
 
     Parameters
     ----------
     y : array-like of shape (n_samples,)
         Clean labels of CIFAR-100: its hundred classes in their usual order.
     rate : float
-        Share of each class's labels that become wrong, in [0, 1).
+        Share of each class's labels that become wrong, in [0, 1); rounded to whole
+        samples.
     random_state : int, RandomState or None, default=None
         Source of randomness.
 
     Returns
     -------
     noisy : NoisyLabels
-        The noisy labels and what is known of them.
+        The noisy labels, and how they differ from the clean ones.
 
     Examples
     --------
@@ -261,23 +270,24 @@ def asymmetric_cifar100_circular(y, rate, random_state=None):
 
 
 def asymmetric_cifar100_sibling(y, rate, random_state=None):
-    """Give classes of CIFAR-100 the label of a random class of their superclass.
+    """Replace labels of CIFAR-100 by a random other class of the superclass.
 
-    "Asymmetric noise" of C2D: one of the four others of the true superclass.
+    This is the "asymmetric noise" of C2D.
 
     Parameters
     ----------
     y : array-like of shape (n_samples,)
         Clean labels of CIFAR-100: its hundred classes in their usual order.
     rate : float
-        Share of each class's labels that become wrong, in [0, 1).
+        Share of each class's labels that become wrong, in [0, 1); rounded to whole
+        samples.
     random_state : int, RandomState or None, default=None
         Source of randomness.
 
     Returns
     -------
     noisy : NoisyLabels
-        The noisy labels and what is known of them.
+        The noisy labels, and how they differ from the clean ones.
 
     Examples
     --------
@@ -291,7 +301,7 @@ def asymmetric_cifar100_sibling(y, rate, random_state=None):
 
 
 def class_conditional(y, transition_matrix, random_state=None):
-    """Draw each label from its class's row of a transition matrix.
+    """Draw each label from the row of a transition matrix for its class.
 
     Parameters
     ----------
@@ -306,8 +316,8 @@ def class_conditional(y, transition_matrix, random_state=None):
     Returns
     -------
     noisy : NoisyLabels
-        The noisy labels and what is known of them; the realised transition matrix
-        scatters around the given one.
+        The noisy labels. The realised transition matrix is close to the given one, not
+        equal.
 
     Examples
     --------
@@ -323,38 +333,37 @@ def class_conditional(y, transition_matrix, random_state=None):
     if T.shape != (n, n) or not np.allclose(T.sum(axis=1), 1) or T.min() < 0:
         raise ValueError(
             f"transition_matrix of shape {T.shape} is not valid: for {n} classes it "
-            f"must be of shape ({n}, {n}), without negative numbers, its rows summing "
-            "to 1."
+            f"must have shape ({n}, {n}), no negative numbers, and rows that sum to 1."
         )
     return _noisy_labels(classes, codes, _draw(T[codes], rng))
 
 
 def instance_dependent(y, rate, X, random_state=None):
-    """Let each sample's features decide how likely and into what its label changes.
+    """Replace labels by other classes that depend on the features of the sample.
 
-    Part-dependent noise of Xia et al.: a sample's flip rate is drawn from a normal
-    distribution around `rate` with deviation 0.1, cut to [0, 1]; the label that it
-    flips to is drawn by the softmax of its features times a random matrix that
-    belongs to its class.
+    This is the part-dependent noise of Xia et al. The flip rate of each sample is drawn
+    from a normal distribution with mean `rate` and standard deviation 0.1, truncated to
+    [0, 1]. A flipped label is drawn from the softmax of the features times a random
+    matrix, one for each class.
 
     Parameters
     ----------
     y : array-like of shape (n_samples,)
         Clean labels.
     rate : float
-        Mean of that distribution before it is cut, in [0, 1): about the share of wrong
-        labels, but for rates near 0, which the cut raises (0.08 for 0, 0.13 for 0.1).
+        Mean of the normal distribution, in [0, 1). It is about the share of wrong
+        labels. Truncation raises small rates: 0 to 0.08, and 0.1 to 0.13.
     X : array-like of shape (n_samples, ...)
-        What the noise depends on. The authors' code passes raw pixels, 0 to 255, so
-        that the softmax is all but a maximum and similar images get the same wrong
-        label; pixels in [0, 1] make it softer.
+        Features. The code of the authors uses pixels from 0 to 255. The softmax of such
+        large numbers is nearly a maximum, so that similar images get the same wrong
+        label. With pixels in [0, 1], wrong labels are more random.
     random_state : int, RandomState or None, default=None
         Source of randomness.
 
     Returns
     -------
     noisy : NoisyLabels
-        The noisy labels and what is known of them.
+        The noisy labels, and how they differ from the clean ones.
 
     References
     ----------
@@ -402,25 +411,25 @@ NOISES = {
 
 
 def add_noise(y, noise, rate, X=None, random_state=None):
-    """Add label noise by the name of its protocol.
+    """Add label noise by the name of a protocol.
 
     Parameters
     ----------
     y : array-like of shape (n_samples,)
         Clean labels.
     noise : str
-        A key of ``NOISES``, which are the functions of this module.
+        Key of ``NOISES``: the name of a function of this module.
     rate : float
-        The protocol's rate, in [0, 1).
+        Rate of the protocol, in [0, 1).
     X : array-like of shape (n_samples, ...), default=None
-        What instance-dependent noise depends on.
+        Features, needed for "instance_dependent" only.
     random_state : int, RandomState or None, default=None
         Source of randomness.
 
     Returns
     -------
     noisy : NoisyLabels
-        The noisy labels and what is known of them.
+        The noisy labels, and how they differ from the clean ones.
 
     Examples
     --------
@@ -433,20 +442,21 @@ def add_noise(y, noise, rate, X=None, random_state=None):
     if noise != "instance_dependent":
         return NOISES[noise](y, rate, random_state=random_state)
     if X is None:
-        raise ValueError("X=None is not valid: instance_dependent noise needs it.")
+        raise ValueError("X=None is not valid: instance_dependent noise needs X.")
     return instance_dependent(y, rate, X, random_state=random_state)
 
 
 def _prepare(y, rate, random_state):
+    """Validate the parameters; return classes, codes of the labels, and a generator."""
     check_real("rate", rate, "[0, 1)")
     classes, codes = encode_labels(y)
     if len(classes) < 2:
-        raise ValueError("y holds only one class: there is no wrong label to give.")
+        raise ValueError("y holds only one class, so no label can be wrong.")
     return classes, codes, check_random_state(random_state)
 
 
 def _choose(codes, rate, rng):
-    """Return the positions of a share of each class, rounded to whole samples."""
+    """Draw a share of each class, rounded to whole samples; return the positions."""
     chosen = []
     for c in np.unique(codes):
         rows = np.flatnonzero(codes == c)
@@ -455,28 +465,29 @@ def _choose(codes, rate, rng):
 
 
 def _within_groups(y, rate, random_state, groups, next_one):
-    """Give labels of another class of their group: the next one, or any."""
+    """Replace labels by another class of their group: the next one or a random one."""
     classes, codes, rng = _prepare(y, rate, random_state)
     if len(classes) != len(groups):
         raise ValueError(f"y holds {len(classes)} classes, but CIFAR-100 has 100.")
     noisy = codes.copy()
     chosen = _choose(codes, rate, rng)
     steps = 1 if next_one else rng.randint(1, 5, size=len(chosen))
-    members = np.argsort(groups, kind="stable")  # five of a group after each other
+    members = np.argsort(groups, kind="stable")  # the five of a group are consecutive
     place = np.argsort(members)[codes[chosen]]
     noisy[chosen] = members[place // 5 * 5 + (place + steps) % 5]
     return _noisy_labels(classes, codes, noisy)
 
 
 def _draw(probs, rng):
-    """Draw a column of each row of probabilities."""
+    """Draw a column for each row of probabilities."""
     draws = rng.random_sample((len(probs), 1)) * probs.sum(axis=1, keepdims=True)
-    # The last column with a probability, where rounding leaves a draw beyond all.
+    # Rounding may leave a draw beyond all columns: the last possible one is taken.
     last = probs.shape[1] - 1 - (probs[:, ::-1] > 0).argmax(axis=1)
     return np.minimum((probs.cumsum(axis=1) <= draws).sum(axis=1), last)
 
 
 def _noisy_labels(classes, codes, noisy):
+    """Return the result for the codes of clean and of noisy labels."""
     counts = np.zeros((len(classes), len(classes)))
     np.add.at(counts, (codes, noisy), 1)
     transition = counts / counts.sum(axis=1, keepdims=True)

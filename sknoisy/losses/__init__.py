@@ -1,4 +1,4 @@
-"""Losses for labels that are partly wrong, one family a file."""
+"""Losses for training with noisy labels."""
 
 from functools import partial
 

@@ -1,4 +1,4 @@
-"""Active passive losses: a normalised loss plus one that is robust by itself."""
+"""Active passive losses: a normalised loss plus a robust loss."""
 
 from sknoisy.losses.base import Loss
 from sknoisy.losses.mae import mean_absolute_error
@@ -7,7 +7,10 @@ from sknoisy.parameters import check_choice, check_real
 
 
 def normalized_focal(logits, target, gamma):
-    """Return the focal loss of each sample's label, divided by that of all classes.
+    """Return the normalised focal loss of each sample.
+
+    This is the focal loss of the label, divided by the sum of the focal losses of all
+    classes.
 
     Parameters
     ----------
@@ -16,8 +19,8 @@ def normalized_focal(logits, target, gamma):
     target : tensor of shape (n,), int64
         Codes of the labels.
     gamma : float
-        Exponent of the focal factor (1 - p)^gamma, which is a constant of the
-        gradient, as in the official code. 0 is normalised cross-entropy.
+        Exponent of the focal factor (1 - p)^gamma. No gradient flows through the
+        factor, as in the official code. With 0 this is normalised cross-entropy.
     """
     log_p = logits.log_softmax(dim=1)
     factor = (1 - log_p.detach().exp()).clamp(min=0) ** gamma
@@ -26,32 +29,38 @@ def normalized_focal(logits, target, gamma):
 
 
 class APL(Loss):
-    """An active loss, alpha times, plus a passive loss, beta times.
+    """Weighted sum of an active and a passive loss.
 
-    The active loss pulls the label's probability up, the passive one pulls all others
-    down; both are robust to symmetric noise, and together they do not underfit.
+    The active loss raises the probability of the label, and the passive loss lowers
+    the probabilities of the other classes. Both are robust to symmetric noise. A robust
+    loss alone tends to underfit; the sum does not.
 
     Parameters
     ----------
     active : {"nce", "nfl", None}, default="nfl"
-        Normalised cross-entropy, normalised focal loss or nothing.
+        Normalised cross-entropy, normalised focal loss or no active loss.
     passive : {"mae", "rce", None}, default="rce"
-        Mean absolute error, reverse cross-entropy or nothing.
+        Mean absolute error, reverse cross-entropy or no passive loss.
     alpha : float, default=1.0
-        Weight of the active loss. 1 for CIFAR-10, 10 for CIFAR-100.
+        Weight of the active loss. The official code takes 1 for CIFAR-10 and 10 for
+        CIFAR-100.
     beta : float, default=1.0
-        Weight of the passive loss. 1 for CIFAR-10, 0.1 for CIFAR-100.
+        Weight of the passive loss. The official code takes 1 for CIFAR-10 and 0.1 for
+        CIFAR-100.
     gamma : float, default=0.5
         Exponent of the focal factor.
     A : float, default=-4.0
-        What stands for log 0 in reverse cross-entropy; see :class:`SCE`. Ciortan et
-        al. say -4, the official code of the loss clamps at 1e-4, which is -9.21.
+        Value that replaces log 0 in reverse cross-entropy; see :class:`SCE`. Ciortan
+        et al. take -4. The official code of the loss clamps labels at 1e-4, which
+        corresponds to -9.21.
 
     Notes
     -----
-    The names "nce", "nfl", "nce_mae", "nce_rce", "nfl_mae", "nfl_rce" and "rce" stand
-    for such objects. The paper's focal factor takes part in the gradient; the
-    official code detaches it, and so does this.
+    The names "nce", "nfl", "nce_mae", "nce_rce", "nfl_mae", "nfl_rce" and "rce" are
+    short for instances of this class.
+
+    In the paper, the gradient flows through the focal factor. The official code
+    detaches the factor, and so does this class. :class:`Focal` does not.
 
     References
     ----------

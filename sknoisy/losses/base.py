@@ -1,16 +1,23 @@
-"""What a loss is."""
+"""Base class of all losses."""
 
 from sknoisy.parameters import Method
 
 
 class Loss(Method):
-    """Base class of losses: called with a batch, returns a loss for each sample.
+    """Base class of losses, which return one loss for each sample of a batch.
 
-    A subclass assigns its hyper-parameters in ``__init__``, checks them in
-    ``check`` and computes in ``__call__``. One that keeps something for each
-    training sample also has ``start``, which creates tensors in ``state_``; it is
-    called in training only, so prediction and validation never write to them.
-    Nothing needs registration: pass an instance as ``loss``.
+    A subclass assigns its hyper-parameters in ``__init__``, validates them in
+    ``check`` and computes the loss in ``__call__``. A subclass that stores values for
+    each training sample also overrides ``start``, which creates tensors in ``state_``.
+    Losses are called during training only, so prediction and validation never change
+    their state. No registration is needed: pass an instance as ``loss``.
+
+    Attributes
+    ----------
+    state_ : dict of str to tensor
+        State that is kept between batches.
+    lasting : tuple of str
+        Keys of ``state_`` that stay valid when the training set changes.
 
     Examples
     --------
@@ -24,43 +31,45 @@ class Loss(Method):
     tensor([0.5000])
     """
 
-    lasting = ()  # names of state that holds for other samples, too
+    lasting = ()
 
     def start(self, n_samples, n_classes, device):
-        """Begin a training: create the state of each sample in ``state_``.
+        """Create ``state_``. Called at the beginning of the training.
 
         Parameters
         ----------
         n_samples, n_classes : int
-            Size of the training set.
+            Number of training samples and of classes.
         device : torch.device
-            Where the logits will be.
+            Device of the logits.
         """
         self.state_ = {}
 
     def on_epoch(self, epoch, n_epochs):
-        """Hear that an epoch begins, for losses that change as training goes on.
+        """Do nothing. Called at the beginning of each epoch.
+
+        Losses that change in the course of the training override this.
 
         Parameters
         ----------
         epoch : int
-            Number of epochs done.
+            Number of completed epochs.
         n_epochs : int
-            Number of epochs planned.
+            Number of planned epochs.
         """
 
     def restart(self, n_epochs):
-        """Return the epoch at which the network starts anew, from its first weights.
+        """Return the epoch at which the training restarts from the initial weights.
 
         Parameters
         ----------
         n_epochs : int
-            Number of epochs planned.
+            Number of planned epochs.
 
         Returns
         -------
         epoch : int
-            `n_epochs`, which is never, unless a subclass trains a second network.
+            By default `n_epochs`: the training never restarts.
         """
         return n_epochs
 
@@ -79,6 +88,6 @@ class Loss(Method):
         Returns
         -------
         loss : tensor of shape (n,), float32
-            Its mean is minimised.
+            Losses, whose mean is minimised.
         """
         raise NotImplementedError(f"{type(self).__name__} must define __call__.")

@@ -1,4 +1,4 @@
-"""Cross-entropy: the loss to compare with."""
+"""Cross-entropy, which is the baseline, and label smoothing."""
 
 from torch.nn import functional as F
 
@@ -37,7 +37,7 @@ class CrossEntropy(Loss):
 
 
 class LabelSmoothing(Loss):
-    """Cross-entropy of labels of which a share is spread over all classes.
+    """Cross-entropy with smoothed labels.
 
     Parameters
     ----------

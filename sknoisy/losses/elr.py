@@ -1,4 +1,4 @@
-"""Early-learning regularisation: stay with what was learned before memorising."""
+"""Early-learning regularisation: predictions stay near their running averages."""
 
 import torch
 
@@ -6,7 +6,7 @@ from sknoisy.losses.base import Loss
 from sknoisy.losses.table import Table, check_storage
 from sknoisy.parameters import check_real
 
-CLAMP = 1e-4  # probabilities are kept this far from 0 and 1, as in the official code
+CLAMP = 1e-4  # distance of probabilities from 0 and 1, as in the official code
 
 
 def early_learning_regularizer(probs, target):
@@ -25,33 +25,33 @@ def early_learning_regularizer(probs, target):
 class ELR(Loss):
     """Cross-entropy with early-learning regularisation.
 
-    Each sample has a target t, a running average of what the network predicted for
-    it; the regulariser keeps predictions near it while cross-entropy pulls towards
-    the label.
+    Each sample has a target t, the running average of the network's predictions for
+    it. The regulariser keeps predictions near the target, while cross-entropy pulls
+    them towards the label.
 
     Parameters
     ----------
     lam : float, default=3.0
-        Weight of the regulariser. The paper takes 3 for CIFAR-10, 7 for CIFAR-100,
-        1 for asymmetric noise. 0 is cross-entropy.
+        Weight of the regulariser; 0 is plain cross-entropy. The paper takes 3 for
+        symmetric and 1 for asymmetric noise on CIFAR-10, and 7 for CIFAR-100.
     beta : float, default=0.7
-        Momentum of the targets: 0.7 for symmetric noise, 0.9 for CIFAR-100 and
-        asymmetric noise.
+        Momentum of the targets. The paper takes 0.7 for symmetric and 0.9 for
+        asymmetric noise on CIFAR-10, and 0.9 for CIFAR-100.
     storage : {"float32", "float16"} or int, default="float32"
-        How targets are kept; an int is the number of classes. With 10 of them, a
-        million samples of 1,000 classes take 40 MB instead of 4 GB.
+        Number format of the targets. An integer k stores the k largest entries of each
+        target only: with k=10, a million samples of 1,000 classes take 40 MB instead of
+        4 GB.
 
     Attributes
     ----------
     state_ : dict
-        ``"target"``: tensor of shape (n_samples, n_classes), zeros at first: 4 or 2
-        bytes for each sample and class, or 4 for each of the classes kept.
+        ``"target"``: tensor of shape (n_samples, n_classes), initially 0. It takes 4 or
+        2 bytes for each sample and class, or 4 bytes for each stored entry.
 
     Notes
     -----
-    As in the official code, a sample's target is updated before it is used, from
-    probabilities that are clamped to [1e-4, 1 - 1e-4] and, in the update,
-    normalised to sum to 1.
+    As in the official code, a target is updated before it is used. Probabilities are
+    clamped to [1e-4, 1 - 1e-4] and, for the update, normalised to sum to 1.
 
     References
     ----------
@@ -95,9 +95,9 @@ class ELR(Loss):
 
 
 class _RegularizedCrossEntropy(torch.autograd.Function):
-    """Cross-entropy plus the regulariser, with its gradient in few operations.
+    """Cross-entropy plus the regulariser, with a gradient of few operations.
 
-    Beside a small network, autograd's many small ones are half of the loss's time.
+    With a small network, half of the loss's time would be autograd's many small ones.
     """
 
     @staticmethod
@@ -111,10 +111,10 @@ class _RegularizedCrossEntropy(torch.autograd.Function):
     def backward(ctx, grad):
         log_p, probs, average, target, regularizer = ctx.saved_tensors
         p = log_p.exp()
-        # Of <p, t> with respect to the logits; where p is clamped, it has none.
+        # Gradient of <p, t>; none flows through clamped probabilities.
         q = average * p * (p == probs)
         q = q.addcmul_(p, q.sum(dim=1, keepdim=True), value=-1)
-        # p minus the label's one, minus lam / (1 - <p, t>) times that.
+        # Gradient of the cross-entropy, p - y, minus lam / (1 - <p, t>) times q.
         p.scatter_add_(1, target, torch.full_like(target, -1, dtype=p.dtype))
         p.addcmul_(q, regularizer.neg().exp_()[:, None], value=-ctx.lam)
         return p.mul_(grad[:, None]), None, None, None, None, None

@@ -1,4 +1,4 @@
-"""Focal loss: cross-entropy that looks away from what is learned already."""
+"""Focal loss: cross-entropy that gives less weight to samples already learned."""
 
 import torch
 
@@ -20,7 +20,7 @@ def focal(logits, target, gamma):
         Exponent; 0 is cross-entropy.
     """
     ce = cross_entropy(logits, target)
-    # 1 - p_y as -expm1 is exact near 1, and kept off 0, where its root has no slope.
+    # expm1 is accurate where p_y is near 1; a root has no finite gradient at 0.
     miss = -torch.expm1(-ce)
     return miss.clamp(min=1e-12) ** gamma * ce
 
@@ -28,13 +28,18 @@ def focal(logits, target, gamma):
 class Focal(Loss):
     """Focal loss.
 
-    Not robust to noise: it dwells on hard samples, many of which are mislabelled.
-    Here to be compared with.
+    Not robust to noise: it emphasises hard samples, many of which are mislabelled. It
+    is here for comparison.
 
     Parameters
     ----------
     gamma : float, default=2.0
         Exponent of the factor 1 - p_y.
+
+    Notes
+    -----
+    The gradient flows through the factor, as in the paper. In the normalised focal loss
+    of :class:`APL` it does not.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""Generalised cross-entropy: from cross-entropy to mean absolute error."""
+"""Generalised cross-entropy: between cross-entropy and mean absolute error."""
 
 import torch
 
@@ -17,11 +17,11 @@ def generalized_cross_entropy(logits, target, q):
     target : tensor of shape (n,), int64
         Codes of the labels.
     q : float
-        In (0, 1]: towards 0 it is cross-entropy, at 1 mean absolute error.
+        In (0, 1]: 1 is mean absolute error; the limit at 0 is cross-entropy.
 
     Notes
     -----
-    Computed as -expm1(q log p_y) / q, which neither overflows nor cancels.
+    Computed as -expm1(q log p_y) / q, which neither overflows nor loses digits.
     """
     return -torch.expm1(-q * cross_entropy(logits, target)) / q
 
@@ -32,7 +32,7 @@ class GCE(Loss):
     Parameters
     ----------
     q : float, default=0.7
-        The paper's choice for CIFAR; in (0, 1].
+        Exponent, in (0, 1]. The paper takes 0.7 for CIFAR.
 
     References
     ----------

@@ -1,34 +1,37 @@
-"""IMAE: cross-entropy's direction, with a weight for each sample of its own."""
+"""IMAE: cross-entropy with a weight for each sample."""
 
 from sknoisy.losses.base import Loss
 from sknoisy.losses.cross_entropy import cross_entropy
 from sknoisy.parameters import check_real
 
-FLOOR = 1e-6  # of 1 - p_y, which the weight is divided by
+FLOOR = 1e-6  # smallest 1 - p_y; weights are divided by it
 
 
 def imae_weights(p, T):
-    """Return the weights of samples whose labels have probabilities p.
+    """Return the weights of the samples of a batch.
 
-    The gradient of cross-entropy by the logits has an L1 norm of 2 (1 - p_y); with
-    these weights it is exp(T p_y (1 - p_y)), over its mean in the batch.
+    The gradient of the cross-entropy with respect to the logits has the L1 norm
+    2 (1 - p_y). With these weights the norm is exp(T p_y (1 - p_y)), divided by its
+    mean over the batch.
 
     Parameters
     ----------
     p : tensor of shape (n,)
         Probabilities of the labels.
     T : float
-        How much samples of middling probability count more than others.
+        Scale of the exponent. The larger, the more weight is on samples with p near
+        1/2.
     """
     norms = (T * p * (1 - p)).exp()
     return norms / norms.mean() / (2 * (1 - p).clamp(min=FLOOR))
 
 
 class IMAE(Loss):
-    """Improved mean absolute error, by weighting gradients.
+    """Improved mean absolute error: cross-entropy with weighted gradients.
 
-    Mean absolute error gives samples of a label's probability near 0 or 1 next to no
-    gradient; IMAE keeps the former's small but the variance between them larger.
+    Mean absolute error has next to no gradient where the probability of the label is
+    near 0 or near 1. With IMAE, too, improbable labels have small gradients, but the
+    gradients of samples differ more from each other.
 
     Parameters
     ----------
@@ -37,10 +40,10 @@ class IMAE(Loss):
 
     Notes
     -----
-    This is a weighting of gradients, not the gradient of any loss: the value is
-    weighted cross-entropy, whose weights are constants of the gradient. The weighting
-    and its normalisation by the batch are those of the authors' Caffe layer; T=8 is
-    the scale in its settings for CIFAR-100.
+    IMAE weights gradients; it is not the gradient of a loss. The value here is weighted
+    cross-entropy, and no gradient flows through the weights. The weights and their
+    normalisation over the batch are those of the authors' Caffe layer, and T=8 is taken
+    from its settings for CIFAR-100.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""Joint Optimization: labels become what the network predicted lately."""
+"""Joint Optimization: labels are replaced by averages of recent predictions."""
 
 import math
 
@@ -15,61 +15,75 @@ def soft_cross_entropy(log_p, labels):
 
 
 def prior_loss(log_p, prior):
-    """Return -sum(prior log s), s the mean probabilities of the batch: one number.
+    """Return -sum(prior log s), where s are the mean probabilities of the batch.
 
     Parameters
     ----------
     log_p : tensor of shape (n, n_classes)
         Logarithm of the network's probabilities.
     prior : tensor of shape (n_classes,)
-        How frequent each class is taken to be.
+        Assumed frequency of each class.
+
+    Returns
+    -------
+    loss : tensor of shape ()
+        One number for the batch.
     """
     mean = log_p.logsumexp(dim=0) - math.log(len(log_p))
     return -(prior * mean).sum()
 
 
 class JointOptimization(Loss):
-    """Labels are optimised along with the network, which then starts anew on them.
+    """Labels are optimised along with the network, which is then retrained on them.
 
-    From an epoch on, a sample's label is the mean of its probabilities in the last
-    epochs. Two terms keep this from collapsing: predictions as frequent as a prior,
-    and of low entropy. At last, labels stay as they are and a new training, from the
-    same initial weights, learns them with cross-entropy alone.
+    In the first training, cross-entropy with the given labels is used for some epochs.
+    From then on the label of a sample is the mean of its predicted probabilities in the
+    last epochs. Two terms keep the labels from collapsing to one class: the mean
+    prediction has to follow a prior, and each prediction has to have a low entropy.
+    The second training begins with the same initial weights and learns the final labels
+    with cross-entropy alone.
 
     Parameters
     ----------
     alpha : float, default=1.2
-        Weight of the prior's term. The paper takes 1.2 for 70% symmetric noise on
-        CIFAR-10, 0.8 for 40% asymmetric noise.
+        Weight of the prior term. The paper takes 1.2 for 70% symmetric and 0.8 for 40%
+        asymmetric noise on CIFAR-10.
     beta : float, default=0.8
-        Weight of the predictions' entropy: 0.8 and 0.4.
+        Weight of the entropy of the predictions. The paper takes 0.8 for 70% symmetric
+        and 0.4 for 40% asymmetric noise on CIFAR-10.
     begin : float, default=70/320
-        Share of the epochs after which labels are updated.
+        Share of the epochs before the first update of the labels.
     retrain : float, default=120/320
-        Share of the epochs, the last ones, that train anew on the labels; 0 goes
-        without.
+        Share of the epochs for the second training; 0: no second training.
     window : int, default=10
-        Epochs whose probabilities make a label.
+        Number of epochs whose probabilities are averaged.
     labels : {"soft", "hard"}, default="soft"
-        "hard" takes the most probable class.
+        Whether labels are the mean probabilities or the most probable class.
     prior : array-like of shape (n_classes,), default=None
-        Frequencies of the classes, in sorted order; None: all the same.
+        Frequencies of the classes, in sorted order; by default all are equal.
     storage : {"float32", "float16"} or int, default="float32"
-        How probabilities are kept; an int is the number of classes.
+        Number format of the probabilities. An integer k stores the k largest
+        probabilities of each prediction only.
 
     Attributes
     ----------
     state_ : dict
-        ``"probabilities"``: tensor of shape (n_samples * window, n_classes), the
-        `window` rows of a sample one after the other: 4 or 2 bytes for each sample,
-        class and epoch of the window, or 4 for each one of the classes kept.
+        ``"probabilities"``: tensor of shape (n_samples * window, n_classes), with
+        `window` consecutive rows for each sample. It takes 4 or 2 bytes for each
+        sample, class and epoch of the window, or 4 bytes for each stored entry.
 
     Notes
     -----
-    The prior's term is the cross-entropy between prior and mean prediction, as in the
-    official code; the paper's divergence differs by a constant. The authors retrain
-    with another learning rate (0.2 after 0.08); here the estimator's schedule
-    starts again.
+    The prior term is the cross-entropy between prior and mean prediction, as in the
+    official code. The divergence in the paper differs by a constant.
+
+    Labels are normalised, so that they sum to 1 while fewer than `window` epochs have
+    been completed. The official code divides by 10 from the first epoch on; with
+    less than 10 epochs, its labels sum to less than 1. The two are equal for the
+    published settings, where the first update comes after 70 epochs.
+
+    The authors use another learning rate in the second training (0.2 instead of 0.08).
+    Here the schedule of the estimator starts again.
 
     References
     ----------
@@ -119,8 +133,8 @@ class JointOptimization(Loss):
             sums_to_one = prior.ndim == 1 and abs(prior.sum() - 1) < 1e-3
             if not sums_to_one or prior.min() < 0:
                 raise ValueError(
-                    f"prior={self.prior!r} is not valid: it must be a frequency for "
-                    "each class, summing to 1, or None."
+                    f"prior={self.prior!r} is not valid: it must be None or one "
+                    "frequency for each class, which sum to 1."
                 )
 
     def restart(self, n_epochs):  # noqa: D102
@@ -152,7 +166,7 @@ class JointOptimization(Loss):
         log_p = logits.log_softmax(dim=1)
         labels = torch.nn.functional.one_hot(target, logits.shape[1]).to(log_p)
         if self._updating or self._retraining:
-            labels = self._lately(index, labels)
+            labels = self._recent(index, labels)
         loss = soft_cross_entropy(log_p, labels)
         if self._retraining:
             return loss
@@ -161,8 +175,8 @@ class JointOptimization(Loss):
         prior = prior_loss(log_p, self._prior.to(log_p))
         return loss + self.alpha * prior + self.beta * entropy
 
-    def _lately(self, index, given):
-        """Return labels from the last epochs, or the given ones of new samples."""
+    def _recent(self, index, given):
+        """Return the mean of the last epochs; for new samples, the given labels."""
         rows = self._table[index[:, None] * self.window + self._slots].sum(dim=1)
         total = rows.sum(dim=1, keepdim=True)
         if self.labels == "hard":

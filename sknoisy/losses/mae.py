@@ -1,4 +1,4 @@
-"""Mean absolute error, robust to symmetric noise but slow to learn."""
+"""Mean absolute error, which is robust to symmetric noise but learns slowly."""
 
 from sknoisy.losses.base import Loss
 
@@ -19,9 +19,9 @@ def mean_absolute_error(logits, target):
 class MAE(Loss):
     """Mean absolute error between the softmax and the one-hot label, halved.
 
-    The sum over classes of ``|p - y|`` is 2 (1 - p_y). As the official code of the
-    active-passive losses, this takes 1 - p_y; the factor only scales the learning
-    rate.
+    The sum of ``|p - y|`` over the classes is 2 (1 - p_y). Like the official code of
+    the active passive losses, this class returns 1 - p_y; the factor 2 would only scale
+    the learning rate.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""PENCIL: labels are logits, which are trained along with the network."""
+"""PENCIL: label distributions are trained along with the network."""
 
 import torch
 
@@ -31,64 +31,68 @@ def compatibility_loss(log_labels, target, double_softmax):
     target : tensor of shape (n,), int64
         Codes of the given labels.
     double_softmax : bool
-        Whether a softmax is taken of the probabilities first.
+        Whether the softmax is applied to the probabilities once more.
     """
-    # Cross-entropy takes a softmax, which leaves log-probabilities as they are.
+    # The softmax inside cross_entropy does not change log-probabilities.
     return cross_entropy(log_labels.exp() if double_softmax else log_labels, target)
 
 
 class PENCIL(Loss):
     """Probabilistic end-to-end noise correction: labels are trained, too.
 
-    Three stages: cross-entropy of the given labels; then each sample has logits of
-    its own label, and both they and the network follow the gradient of
+    The training has three stages. In the first, the network is trained with
+    cross-entropy on the given labels. In the second, each sample has a label
+    distribution, given by logits, and both these logits and the network follow the
+    gradient of ::
 
-        KL(p || labels) / C + alpha compatibility + beta entropy(p) / C
+        KL(p || labels) / C + alpha * compatibility + beta * entropy(p) / C
 
-    of C classes; at last the labels stay as they are and the network learns them.
+    where C is the number of classes. In the third, the label distributions are fixed
+    and the network is trained on them.
 
     Parameters
     ----------
     alpha : float, default=0.4
-        Weight of the compatibility of labels with the given ones. It is not divided by
-        C: with many classes it holds labels back more.
+        Weight of the compatibility of label distributions with the given labels. The
+        term is not divided by C, so it holds label distributions back more when there
+        are many classes.
     beta : float, default=0.1
-        Weight of the entropy of predictions.
+        Weight of the entropy of the predictions.
     lam : float or "auto", default="auto"
-        Learning rate of the label logits, for the gradient of a batch's mean. The
+        Learning rate of the label logits, for the gradient of a batch's mean loss. The
         official code takes 600 for CIFAR-10, batches of 128 and a second stage of 130
-        epochs, in which a label can just about change. "auto" lets labels come as far
-        whatever the number of classes, the size of a batch and the epochs of the
+        epochs, which is just enough to change a label. "auto" scales this rate so that
+        labels move equally far for any number of classes, batch size and length of the
         second stage.
     K : float, default=10.0
-        Logit of the given label at first; the others' is 0.
+        Initial logit of the given label; those of the other classes are 0.
     begin : float, default=70/320
-        Share of the epochs after which labels are trained.
+        Share of the epochs before the second stage.
     end : float, default=200/320
-        Share of the epochs after which they stay as they are.
+        Share of the epochs before the third stage.
     double_softmax : bool, default=True
-        Whether compatibility takes the softmax of what is a probability already,
-        as the official code does, for which the settings were published. False is
-        the paper's formula, with a stronger pull to the given label.
+        Whether compatibility applies the softmax to probabilities, that is twice, as
+        the official code does, for which `alpha` and `lam` were published. False is the
+        formula of the paper, which holds labels more strongly to the given ones.
     reduction : {"sum", "mean"}, default="sum"
-        Whether the network's loss is summed or averaged over the classes. "mean" is
-        the paper's, with a learning rate of its own for each stage; "sum" suits one
-        schedule for all stages. Labels always follow the paper's gradient.
+        Whether the network's loss is summed or averaged over the classes. The paper
+        averages and takes another learning rate in each stage; "sum" suits one schedule
+        for all stages. The gradient of the labels is the paper's in both cases.
     storage : {"float32", "float16"}, default="float32"
-        How label logits are kept.
+        Number format of the label logits.
 
     Attributes
     ----------
     state_ : dict
-        ``"label_logits"``: tensor of shape (n_samples, n_classes), zeros until its
-        sample is first met in the second stage: 4 or 2 bytes for each sample and
-        class.
+        ``"label_logits"``: tensor of shape (n_samples, n_classes). The row of a sample
+        is 0 until the sample occurs in the second stage. It takes 4 or 2 bytes for
+        each sample and class.
 
     Notes
     -----
-    The official code changes the learning rate with the stages (0.06, then 0.2 in the
-    third, which falls to 0 where ``lr // 10`` was meant to be a tenth); here the
-    estimator's schedule runs through all of them.
+    The official code changes the learning rate with the stage: 0.06 in the first two
+    and 0.2 in the third, where it falls to 0 because ``lr // 10`` was written for a
+    tenth of it. Here the schedule of the estimator covers all stages.
 
     References
     ----------
@@ -168,15 +172,15 @@ class PENCIL(Loss):
         return loss
 
     def _rate(self, n, n_classes):
-        """Return the learning rate for the gradient of one sample of n."""
+        """Return the learning rate for the gradient of one of n samples."""
         if self.lam != "auto":
             return self.lam / n
         published = 600 / 128 * 130 / self._epochs * n_classes / 10
-        # No more than K at a time: further, a label would swing to and fro.
+        # A larger rate moves a logit by more than K in a step, and labels oscillate.
         return min(published, self.K * n_classes)
 
     def _label_gradient(self, rows, log_p, target):
-        """Return the gradient of each sample's loss by its label logits."""
+        """Return the gradient of each sample's loss with respect to its logits."""
         with torch.enable_grad():
             rows = rows.detach().requires_grad_()
             log_labels = rows.log_softmax(dim=1)

@@ -7,7 +7,9 @@ from sknoisy.parameters import check_real
 
 
 def reverse_cross_entropy(logits, target, A):
-    """Return -A (1 - p_y) of each sample: cross-entropy with the roles swapped.
+    """Return -A (1 - p_y) of each sample.
+
+    This is the cross-entropy with label and prediction swapped.
 
     Parameters
     ----------
@@ -16,23 +18,24 @@ def reverse_cross_entropy(logits, target, A):
     target : tensor of shape (n,), int64
         Codes of the labels.
     A : float
-        What stands for log 0 of the one-hot label; negative.
+        Value that replaces log 0 of the one-hot label; negative.
     """
     return -A * mean_absolute_error(logits, target)
 
 
 class SCE(Loss):
-    """Symmetric cross-entropy, alpha * CE + beta * RCE.
+    """Symmetric cross-entropy, alpha * CE + beta * RCE (reverse cross-entropy).
 
     Parameters
     ----------
     alpha : float, default=0.1
-        Weight of cross-entropy. The paper takes 0.1 for CIFAR-10, 6 for CIFAR-100.
+        Weight of cross-entropy. The paper takes 0.1 for CIFAR-10 and 6 for CIFAR-100.
     beta : float, default=1.0
-        Weight of reverse cross-entropy: 1 for CIFAR-10, 0.1 for CIFAR-100.
+        Weight of reverse cross-entropy. The paper takes 1 for CIFAR-10 and 0.1 for
+        CIFAR-100.
     A : float, default=-4.0
-        What stands for log 0. The paper says -4; the official code clamps labels at
-        1e-4, which is A = -9.21 and makes `beta` weigh 2.3 times as much.
+        Value that replaces log 0. The paper takes -4. The official code clamps labels
+        at 1e-4, which corresponds to -9.21 and gives `beta` 2.3 times the weight.
 
     References
     ----------

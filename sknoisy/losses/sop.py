@@ -1,19 +1,21 @@
-"""SOP: a sparse term for each sample takes up its label noise."""
+"""SOP: a sparse noise term for each sample explains its wrong label."""
 
 import torch
+from torch.nn.functional import one_hot
 
 from sknoisy.losses.base import Loss
 from sknoisy.losses.table import Table, check_storage
 from sknoisy.parameters import check_real
 
-CLAMP = 1e-4  # as in the official code: of u^2 and v^2 from 1, of probabilities from 0
-BEGIN = 1e-8  # what u and v are at first
-EPOCHS = 120  # in which a rate of 10 is meant to suffice
-SCALE = 2.0**15  # of u and v as they are kept, so that half precision holds BEGIN
+CLAMP = 1e-4  # smallest probability, as in the official code
+BEGIN = 1e-8  # initial value of u and v
+EPOCHS = 120  # for which "auto" takes a learning rate of 10
+SCALE = 2.0**15  # u and v are stored times this, so that half precision holds BEGIN
+LIMIT = 1.5  # of |u| and |v|: beyond 1 they have no gradient, and the term is 1
 
 
 def overparametrized_loss(probs, target, u, v):
-    """Return cross-entropy after each sample's noise term is added to p.
+    """Return the cross-entropy of probabilities to which the noise term is added.
 
     Parameters
     ----------
@@ -22,58 +24,81 @@ def overparametrized_loss(probs, target, u, v):
     target : tensor of shape (n,), int64
         Codes of the labels.
     u : tensor of shape (n,)
-        Its square is what the noise adds to the label's probability.
+        Its square is added to the probability of the label.
     v : tensor of shape (n, n_classes)
-        Their squares are what it takes from the other classes'.
+        Their squares are subtracted from the probabilities of the other classes.
     """
-    added, taken = noise_terms(target, u, v)
-    corrected = (probs + added - taken).clamp(min=CLAMP)
+    added, removed = noise_terms(target, u, v)
+    corrected = (probs + added - removed).clamp(min=CLAMP)
     corrected = corrected / corrected.sum(dim=1, keepdim=True)
     own = corrected.gather(1, target[:, None])[:, 0]
     return -own.clamp(min=CLAMP).log()
 
 
+def squared_error(predicted, target, u, v):
+    """Return the squared error between predicted class plus noise term and label.
+
+    Parameters
+    ----------
+    predicted, target : tensors of shape (n,), int64
+        Codes of the predicted classes and of the labels.
+    u, v : tensors of shape (n,) and (n, n_classes)
+        See :func:`overparametrized_loss`.
+    """
+    added, removed = noise_terms(target, u, v)
+    label, predicted = (one_hot(codes, v.shape[1]) for codes in (target, predicted))
+    return (predicted + added - removed - label).square().sum(dim=1)
+
+
 def noise_terms(target, u, v):
     """Return u^2 at the label and v^2 elsewhere, each of shape (n, n_classes)."""
-    label = torch.nn.functional.one_hot(target, v.shape[1])
-    added = (u.square()[:, None] * label).clamp(max=1 - CLAMP)
-    taken = (v.square() * (1 - label)).clamp(max=1 - CLAMP)
-    return added, taken
+    label = one_hot(target, v.shape[1])
+    added = (u.square()[:, None] * label).clamp(max=1)
+    removed = (v.square() * (1 - label)).clamp(max=1)
+    return added, removed
 
 
 class SOP(Loss):
-    """Sparse over-parametrisation: noise is modelled beside the network.
+    """Sparse over-parametrisation: label noise is modelled beside the network.
 
-    A sample's prediction gets a term u^2 at its label and loses v^2 at the other
-    classes. Both start near 0 and grow by gradient descent where the label does not
-    fit, so that the network need not fit it.
+    The noise term of a sample adds u^2 to the probability of its label and subtracts
+    v^2 from those of the other classes. u and v start near 0 and are trained along with
+    the network. They grow where the network contradicts the label, so that the network
+    need not fit a wrong label.
 
     Parameters
     ----------
     lr_u : float or "auto", default="auto"
-        Learning rate of u, for the gradient of a batch's mean. The official code
-        takes 1 for CIFAR-100, in 300 epochs with batches of 128. "auto", a choice made
-        here, is 10 for 120 epochs and batches of 128, more for fewer epochs, whatever
-        the size of a batch: u has to grow from next to nothing in the time there is.
+        Learning rate of u, for the gradient of a batch's mean loss. For 300 epochs on
+        CIFAR-100 with batches of 128, the official code recommends 1 for 50% symmetric
+        noise and 0.1 for 40% asymmetric noise. "auto" is not published: it is 10 for
+        120 epochs and batches of 128, and inversely proportional to the number of
+        epochs, because u has to grow from 1e-8 within the training. It does not depend
+        on the batch size.
     lr_v : float or "auto", default="auto"
-        Learning rate of v. The official code takes 10 for 40% symmetric, 100 for 40%
-        asymmetric noise on CIFAR-100. "auto" is as for `lr_u`.
+        Learning rate of v. The official code recommends 10 for 50% symmetric noise and
+        100 for 40% asymmetric noise on CIFAR-100. "auto" is the same as for `lr_u`.
     storage : {"float32", "float16"}, default="float32"
-        How u and v are kept.
+        Number format in which u and v are stored.
 
     Attributes
     ----------
     state_ : dict
-        ``"u"`` (n_samples, 1) and ``"v"`` (n_samples, n_classes), times 2^15: 4 or 2
-        bytes for each sample and class.
+        ``"u"`` of shape (n_samples, 1) and ``"v"`` of shape (n_samples, n_classes),
+        both multiplied by 2^15: 4 or 2 bytes for each sample and class.
 
     Notes
     -----
-    u follows the cross-entropy, v the squared error between label and predicted
-    class with the noise term. The official code draws u and v from a normal
-    distribution of deviation 1e-8, here they are 1e-8: only their squares count.
-    What the paper calls SOP+, consistency of two views and balance, is not part of
-    this.
+    This is the official code since August 2022, after the paper: u follows the gradient
+    of the cross-entropy and of the squared error between the label and the predicted
+    class plus noise term, and v that of the squared error. Before, u followed the
+    cross-entropy alone, which made u^2 grow to 1 on labels that the network predicts,
+    too; the published rate of u for asymmetric noise was then 1. The squared error is
+    constant for the network and not part of the value that is returned.
+
+    The official code draws u and v from a normal distribution of standard deviation
+    1e-8; here they are 1e-8, since only their squares matter. SOP+, which adds the
+    consistency of two views and a balance term, is not implemented.
 
     References
     ----------
@@ -118,24 +143,18 @@ class SOP(Loss):
         return loss
 
     def _descend(self, probs, target, index, u, v):
-        """Take one step of u and v, each along the gradient of its own loss."""
+        """Take one gradient step of u and v."""
         with torch.enable_grad():
             u, v = u.requires_grad_(), v.requires_grad_()
             fit = overparametrized_loss(probs, target, u, v.detach())
-            gradient_u = torch.autograd.grad(fit.sum(), u)[0]
-            label, predicted = (
-                torch.nn.functional.one_hot(codes, probs.shape[1])
-                for codes in (target, probs.argmax(dim=1))
-            )
-            added, taken = noise_terms(target, u.detach(), v)
-            error = (predicted + added - taken - label).square().sum()
-            gradient_v = torch.autograd.grad(error, v)[0]
+            error = squared_error(probs.argmax(dim=1), target, u, v)
+            gradient_u, gradient_v = torch.autograd.grad((fit + error).sum(), (u, v))
         u = u.detach() - self._rate(self.lr_u, len(u)) * gradient_u
         v = v.detach() - self._rate(self.lr_v, len(v)) * gradient_v
-        # Beyond 1 the terms are constant, and half precision would overflow.
-        self._u[index] = SCALE * u.clamp(-1, 1)[:, None]
-        self._v[index] = SCALE * v.clamp(-1, 1)
+        # Longer ones would be the same term, but overflow in half precision.
+        self._u[index] = SCALE * u.clamp(-LIMIT, LIMIT)[:, None]
+        self._v[index] = SCALE * v.clamp(-LIMIT, LIMIT)
 
     def _rate(self, lr, n):
-        """Return the learning rate for the gradient of one sample of n."""
+        """Return the learning rate for the gradient of one of n samples."""
         return 10 / 128 * EPOCHS / self._n_epochs if lr == "auto" else lr / n

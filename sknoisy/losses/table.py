@@ -1,4 +1,4 @@
-"""Numbers for each training sample and class, in full or compact."""
+"""Storage of one row of numbers for each training sample."""
 
 from numbers import Integral
 
@@ -6,19 +6,19 @@ import torch
 
 
 def check_storage(value, top_k=True):
-    """Raise ``ValueError`` unless `value` says how a table may be stored.
+    """Raise ``ValueError`` if a value of the parameter ``storage`` is not valid.
 
     Parameters
     ----------
     value : {"float32", "float16"} or int
-        The parameter ``storage``.
+        Value of the parameter.
     top_k : bool, default=True
-        Whether a number of classes is allowed, too.
+        Whether an integer, the number of entries to store, is valid.
     """
     is_count = isinstance(value, Integral) and not isinstance(value, bool)
     if value in ("float32", "float16") or (top_k and is_count and value >= 1):
         return
-    number = ", or the number of largest classes to keep" if top_k else ""
+    number = ", or the number of largest entries to store" if top_k else ""
     raise ValueError(
         f"storage={value!r} is not valid: it must be 'float32' or 'float16'{number}."
     )
@@ -30,19 +30,20 @@ class Table:
     Parameters
     ----------
     state : dict of str to tensor
-        Where its tensors are kept: the numbers under `name` and, of the k largest,
-        their classes under `name` + "_class".
+        Dictionary to which the tensors are added: the numbers as `name` and, if only
+        the largest are stored, their classes as `name` + "_class".
     name : str
-        Name of its tensor.
+        Key of the numbers in `state`.
     shape : (int, int)
-        Samples and classes.
+        Number of samples and of classes.
     storage : {"float32", "float16"} or int
-        Bytes of a number: 4 or 2. An int k keeps the k largest numbers of a row and
-        their classes, 4 bytes both (6 from 2^15 classes on); the others read as 0.
+        Number format. An integer k stores the k largest numbers of each row with their
+        classes, in 4 bytes for both (6 bytes from 2^15 classes on). All other numbers
+        are read as 0.
     device : torch.device
-        Where it lies.
+        Device of the tensors.
     fill : float, default=0.0
-        What it holds at first.
+        Initial value.
 
     Examples
     --------
@@ -87,5 +88,6 @@ class Table:
         values.index_copy_(0, index, rows.to(values.dtype))
 
     def _take(self, name, index):
+        """Return rows of one of the tensors, for an index of any shape."""
         rows = self.state[name].index_select(0, index.flatten())  # faster than [index]
         return rows.view(*index.shape, -1)

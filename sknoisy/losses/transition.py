@@ -1,4 +1,4 @@
-"""Losses that know how labels change: corrected by a transition matrix."""
+"""Losses that are corrected by a transition matrix."""
 
 import math
 
@@ -12,26 +12,26 @@ from sknoisy.scores import estimate_transition_matrix
 from sknoisy.scores.estimates import METHODS
 from sknoisy.scores.probabilities import chunks
 
-SMALLEST = 1e-7  # probability in backward correction, at least: bounds negative terms
+SMALLEST = 1e-7  # smallest probability in backward correction; bounds negative terms
 
 
 def forward_correction(logits, target, log_T):
-    """Return -log (p T)_y of each sample: cross-entropy of the noisy label.
+    """Return -log (p T)_y of each sample, the cross-entropy of the noisy label.
 
     Parameters
     ----------
     logits : tensor of shape (n, n_classes)
-        Outputs before the softmax, of the clean classes.
+        Outputs before the softmax, for the true classes.
     target : tensor of shape (n,), int64
         Codes of the labels.
     log_T : tensor of shape (n_classes, n_classes)
-        Logarithm of the transition matrix: from true classes (rows) to labels.
+        Logarithm of the transition matrix from true classes (rows) to labels (columns).
     """
     return -(logits.log_softmax(dim=1) + log_T.T[target]).logsumexp(dim=1)
 
 
 def backward_correction(logits, target, inverse_T):
-    """Return the label's row of T^-1 times the cross-entropies of all classes.
+    """Return the row of T^-1 for the label times the cross-entropies of all classes.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ def backward_correction(logits, target, inverse_T):
 
 
 class _Corrected(Loss):
-    """What both corrections share: a transition matrix, given or estimated."""
+    """Base class of both corrections, with a given or estimated transition matrix."""
 
     def __init__(
         self,
@@ -74,7 +74,7 @@ class _Corrected(Loss):
             if not square or T.min() < 0 or not np.allclose(T.sum(axis=1), 1):
                 raise ValueError(
                     "transition_matrix is not valid: it must be 'auto' or a square "
-                    "matrix without negative numbers, its rows summing to 1."
+                    "matrix without negative numbers whose rows sum to 1."
                 )
         elif self.transition_matrix != "auto":
             raise ValueError(
@@ -101,7 +101,7 @@ class _Corrected(Loss):
             )
             labels = torch.zeros(n_samples, dtype=torch.int64, device=device)
             self.state_["labels"] = labels
-            # The identity corrects nothing: until the estimate, this is cross-entropy.
+            # With the identity the loss is cross-entropy, until T is estimated.
             T = self.state_["transition_matrix"] = torch.eye(n_classes, device=device)
         self._prepare(T.to(device))
 
@@ -123,12 +123,12 @@ class _Corrected(Loss):
         return not isinstance(self.transition_matrix, str)
 
     def _is_estimated(self):
-        """Whether the matrix is no longer the identity that it begins with."""
+        """Return whether the matrix differs from its initial value, the identity."""
         T = self.state_["transition_matrix"]
         return not torch.equal(T, torch.eye(len(T), device=T.device))
 
     def _estimate(self):
-        """Estimate the matrix, if all samples were met."""
+        """Estimate the matrix, if all samples have been trained on."""
         labels = self.state_["labels"]
         shape = len(labels), self._table.n_classes
         probabilities = np.empty(shape, np.float32)
@@ -148,44 +148,54 @@ class _Corrected(Loss):
         self.state_["transition_matrix"].copy_(torch.from_numpy(T))
 
     def _prepare(self, T):
-        """Compute what every batch needs of the transition matrix."""
+        """Compute from the transition matrix what is the same for all batches."""
         raise NotImplementedError
 
     def _corrected(self, logits, target):
+        """Return the corrected loss of each sample."""
         raise NotImplementedError
 
 
 class Forward(_Corrected):
-    """Cross-entropy of labels that the predicted classes change into.
+    """Forward correction: cross-entropy of the noisy label, given the true classes.
+
+    The network predicts the true class. Its probabilities are multiplied by the
+    transition matrix, which turns them into probabilities of the noisy label.
 
     Parameters
     ----------
     transition_matrix : "auto" or array-like of shape (n_classes, n_classes)
         Probability of each label (column) for each true class (row), in the sorted
-        order of the classes. "auto", the default, estimates it during training.
+        order of the classes. "auto", the default, estimates it during the training.
     method : {"votes", "confident_joint", "anchor"}, default="votes"
-        How "auto" estimates: see
+        Method of the estimate; see
         :func:`sknoisy.scores.estimate_transition_matrix`.
     begin : float, default=0.1
-        Share of the epochs that are trained with cross-entropy before "auto"
-        estimates, in (0, 1]; at least one epoch.
+        Share of the epochs that use cross-entropy, before the estimate, in (0, 1]; at
+        least one epoch.
     percentile : float, default=97.0
-        Of the method "anchor".
+        Percentile of the method "anchor".
     storage : {"float32", "float16"} or int, default="float32"
-        How "auto" keeps probabilities; an int is the number of classes.
+        Number format of the probabilities that are stored for the estimate. An integer
+        k stores the k largest probabilities of each sample only.
 
     Attributes
     ----------
     state_ : dict
-        With "auto", ``"transition_matrix"``, tensor of shape (n_classes, n_classes),
-        float32; ``"probabilities"`` (n_samples, n_classes), 4 or 2 bytes for each
-        sample and class, or 4 for each of the classes kept; and ``"labels"``.
+        With "auto", ``"transition_matrix"`` of shape (n_classes, n_classes), float32;
+        ``"probabilities"`` of shape (n_samples, n_classes), which take 4 or 2 bytes for
+        each sample and class, or 4 bytes for each stored entry; and ``"labels"``.
+        Otherwise empty.
 
     Notes
     -----
-    The official code trains a network to the end, estimates, and trains another. This
-    estimates once in one training, before wrong labels are memorised; again where
-    the number of samples changes, or where the estimate was the identity.
+    The official code trains a network to the end, estimates the matrix, and trains a
+    second network. Here, the matrix is estimated once within one training, before
+    wrong labels are memorised. The estimate is repeated when the number of samples
+    changes, or when it was the identity.
+
+    The official code clips p to [1e-7, 1 - 1e-7]. Here p is not clipped; only zeros of
+    the transition matrix are replaced by the smallest positive number.
 
     References
     ----------
@@ -203,7 +213,7 @@ class Forward(_Corrected):
     """
 
     def _prepare(self, T):
-        # A label that no class changes into has a finite loss, and no gradient.
+        # The loss of a label that no class turns into is finite, without a gradient.
         self._log_T = T.clamp(min=torch.finfo(T.dtype).tiny).log()
 
     def _corrected(self, logits, target):
@@ -211,43 +221,49 @@ class Forward(_Corrected):
 
 
 class Backward(_Corrected):
-    """Cross-entropies of all classes, weighted so that their mean is of clean labels.
+    """Backward correction: weighted cross-entropies of all classes.
 
-    Unbiased, but some weights are negative: what lowers the loss of one label may be no
-    more than an improbable class made more so. Probabilities below 1e-7 count as that,
-    as in the official code, which bounds it. :class:`Forward` mostly trains better.
+    The weights are a row of the inverse transition matrix. They make the expected loss
+    of the noisy labels equal to the cross-entropy of the true ones. Some weights are
+    negative, so making an improbable class even less probable lowers the loss without
+    end. Probabilities are therefore clamped at 1e-7, as in the official code.
+    :class:`Forward` usually gives better classifiers.
 
     Parameters
     ----------
     transition_matrix : "auto" or array-like of shape (n_classes, n_classes)
         Probability of each label (column) for each true class (row), in the sorted
-        order of the classes. "auto", the default, estimates it during training.
+        order of the classes. "auto", the default, estimates it during the training.
     method : {"confident_joint", "votes", "anchor"}, default="confident_joint"
-        How "auto" estimates: see
+        Method of the estimate; see
         :func:`sknoisy.scores.estimate_transition_matrix`.
     begin : float, default=1/3
-        Share of the epochs that are trained with cross-entropy before "auto"
-        estimates, in (0, 1]; at least one epoch.
+        Share of the epochs that use cross-entropy, before the estimate, in (0, 1]; at
+        least one epoch.
     percentile : float, default=97.0
-        Of the method "anchor".
+        Percentile of the method "anchor".
     storage : {"float32", "float16"} or int, default="float32"
-        How "auto" keeps probabilities; an int is the number of classes.
+        Number format of the probabilities that are stored for the estimate. An integer
+        k stores the k largest probabilities of each sample only.
 
     Attributes
     ----------
     state_ : dict
-        With "auto", ``"transition_matrix"``, tensor of shape (n_classes, n_classes),
-        float32; ``"probabilities"`` (n_samples, n_classes), 4 or 2 bytes for each
-        sample and class, or 4 for each of the classes kept; and ``"labels"``.
+        With "auto", ``"transition_matrix"`` of shape (n_classes, n_classes), float32;
+        ``"probabilities"`` of shape (n_samples, n_classes), which take 4 or 2 bytes for
+        each sample and class, or 4 bytes for each stored entry; and ``"labels"``.
+        Otherwise empty.
 
     Notes
     -----
-    The official code trains a network to the end, estimates, and trains another. This
-    estimates once in one training, before wrong labels are memorised; again where
-    the number of samples changes, or where the estimate was the identity.
+    The official code trains a network to the end, estimates the matrix, and trains a
+    second network. Here, the matrix is estimated once within one training, before
+    wrong labels are memorised. The estimate is repeated when the number of samples
+    changes, or when it was the identity.
 
-    It does not take the early estimate by votes that :class:`Forward` takes: with it,
-    accuracy at 40% of CIFAR-10's asymmetric noise fell from 48 to 14%.
+    The defaults of `method` and `begin` are not those of :class:`Forward`: with an
+    early estimate by votes, the accuracy at 40% asymmetric noise on CIFAR-10 was 14%
+    instead of 48%.
 
     References
     ----------
@@ -275,7 +291,7 @@ class Backward(_Corrected):
         super().__init__(transition_matrix, method, begin, percentile, storage)
 
     def _prepare(self, T):
-        # The pseudo-inverse also serves where two classes cannot be told apart.
+        # T is singular if two classes have the same distribution of labels.
         self._inverse = torch.linalg.pinv(T.cpu()).to(T.device)
 
     def _corrected(self, logits, target):

@@ -1,4 +1,4 @@
-"""Truncated generalised cross-entropy: impossible labels are left out for a while."""
+"""Truncated generalised cross-entropy: improbable labels are pruned for a while."""
 
 import torch
 
@@ -8,10 +8,11 @@ from sknoisy.parameters import check_integer, check_real
 
 
 class TruncatedGCE(Loss):
-    """Generalised cross-entropy of the samples whose label the network finds possible.
+    """Generalised cross-entropy without the samples whose label is improbable.
 
-    From an epoch on, samples whose label's probability is at most a threshold have no
-    gradient, until they are looked at again some epochs later.
+    In some epochs, samples are pruned if the probability of their label is at most a
+    threshold. Pruned samples have a constant loss, without a gradient, until the next
+    pruning, which considers all samples again.
 
     Parameters
     ----------
@@ -20,20 +21,21 @@ class TruncatedGCE(Loss):
     k : float, default=0.5
         Threshold of the label's probability, in (0, 1).
     begin : float, default=1/3
-        Share of the epochs before the first pruning: 40 of the paper's 120.
+        Share of the epochs before the first pruning. The paper takes 40 of 120 epochs.
     every : int, default=10
-        Epochs between one pruning and the next.
+        Number of epochs from one pruning to the next.
 
     Attributes
     ----------
     state_ : dict
-        ``"probability"`` (of the label, when the sample was last seen) and ``"kept"``
-        (1 or 0): tensors of shape (n_samples,), float32, 8 bytes a sample.
+        ``"probability"`` of the label, when the sample was last trained on, and
+        ``"kept"``, which is 1 or 0: tensors of shape (n_samples,), float32, 8 bytes for
+        each sample.
 
     Notes
     -----
-    The official code prunes by the checkpoint that was best on clean test data; this
-    uses no such data but the probabilities of the epoch before.
+    The official code prunes by the checkpoint with the best accuracy on clean test
+    data. Here no clean data are needed: the probabilities are those of the last epoch.
 
     References
     ----------
@@ -80,5 +82,5 @@ class TruncatedGCE(Loss):
             p = logits.softmax(dim=1).gather(1, target[:, None])[:, 0]
             self.state_["probability"][index] = p.to(self.state_["probability"])
         loss = generalized_cross_entropy(logits, target, self.q)
-        pruned = (1 - self.k**self.q) / self.q  # a constant: where GCE is cut off
+        pruned = (1 - self.k**self.q) / self.q  # the loss at the threshold
         return torch.where(self.state_["kept"][index] > 0, loss, pruned)

@@ -1,4 +1,4 @@
-"""Losses of a classifier's features that no wrong label can mislead, one a file."""
+"""Regularisers: losses of the features of a classifier that do not use labels."""
 
 from sknoisy.encoders.encoding import Encoded
 from sknoisy.regularizers.base import Regularizer

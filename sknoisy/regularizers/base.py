@@ -1,4 +1,4 @@
-"""What a regulariser is, and the network that is trained with some of them."""
+"""Base class of regularisers, and the network that is trained with them."""
 
 from torch import nn
 
@@ -10,34 +10,45 @@ from sknoisy.views.automatic import resolve_views
 
 
 class Regularizer(Method):
-    """Base class of losses of a classifier's features, which need no labels.
+    """Base class of losses of the features of a classifier, which do not use labels.
 
-    A subclass owns its augmented views, its heads and its loss, which is added to that
-    of the labels while all of the network is trained. Nothing needs registration: pass
-    instances as ``regularizers``.
+    A subclass defines its augmented views, its heads and its loss, which is added to
+    the loss of the labels while the whole network is trained. No registration is
+    needed: pass instances as ``regularizers``.
     """
 
     views = "auto"
 
     def make_views(self, spec):
-        """Return the augmentation of samples like `spec`, a Views."""
+        """Return the augmentation.
+
+        Parameters
+        ----------
+        spec : InputSpec
+            Kind and shape of the samples.
+
+        Returns
+        -------
+        views : Views
+            The augmentation.
+        """
         return resolve_views(self.views, spec, "randaugment")
 
     def build(self, example, n_classes):
-        """Return the networks that are trained beside the classifier, then dropped.
+        """Return the heads, which are trained with the classifier and then dropped.
 
         Parameters
         ----------
         example : Encoded
-            Two samples, for their shapes.
+            Two encoded samples, which show the shapes.
         n_classes : int
             Number of classes.
 
         Returns
         -------
         heads : dict of str to torch.nn.Module
-            Any layers; what they draw from PyTorch's global generator comes from the
-            classifier's seed.
+            Heads by name. Random numbers that they draw from PyTorch's global generator
+            are seeded by the classifier.
         """
         raise NotImplementedError(f"{type(self).__name__} must define build.")
 
@@ -47,45 +58,48 @@ class Regularizer(Method):
         Parameters
         ----------
         heads : torch.nn.ModuleDict
-            What ``build`` returned.
+            The heads that ``build`` returned.
         original, augmented : Encoded
-            The samples that the classifier sees, and augmented views of these.
+            The samples as the classifier is trained on them, and augmented views of
+            these.
 
         Returns
         -------
         loss : tensor of shape ()
-            Added to the classifier's.
+            Loss that is added to the classifier's.
 
         Notes
         -----
-        This runs in the classifier's `precision`. What is no network's belongs inside
-        ``with full_precision(...)``, of :mod:`sknoisy.devices`.
+        This runs in the classifier's `precision`. Operations other than those of the
+        networks belong into ``with full_precision(...)`` of
+        :mod:`sknoisy.data.devices`.
         """
         raise NotImplementedError(f"{type(self).__name__} must define loss.")
 
 
 class Regularized(nn.Module):
-    """A classifier's network and the heads of its regularisers.
+    """The network of a classifier and the heads of its regularisers.
 
     Parameters
     ----------
     network : torch.nn.Module
-        With submodules ``encoder``, whose first layer is a Normalize, and ``head``.
+        The network, with submodules ``encoder``, whose first layer is a Normalize, and
+        ``head``.
     regularizers : list of Regularizer
-        One or more.
+        One regulariser or more.
     spec : InputSpec
-        What the samples are.
+        Kind and shape of the samples.
     n_classes : int
         Number of classes.
     generator : torch.Generator
-        Source of the heads' initial weights, on the CPU.
+        Source of the initial weights of the heads, on the CPU.
     """
 
     def __init__(self, network, regularizers, spec, n_classes, generator):
         super().__init__()
         self.network = network
         self.regularizers = regularizers
-        # Equal views are drawn and encoded once; which are, is found out once.
+        # Regularisers with equal views share the augmented batch and its encoding.
         self.views, self.drawn_with = [], []
         for i, regularizer in enumerate(regularizers):
             self.views.append(regularizer.make_views(spec))
@@ -102,14 +116,21 @@ class Regularized(nn.Module):
         return self.network(batch)
 
     def regularized(self, batch, generator):
-        """Return the logits of a batch and the sum of the regularisers' losses.
+        """Return the logits of a batch and the sum of the losses of the regularisers.
 
         Parameters
         ----------
         batch : tensor of shape (n, ...), float32
-            Samples, as the classifier sees them.
+            Samples, as the classifier is trained on them.
         generator : torch.Generator
-            Source of the augmented views, on the device.
+            Source of randomness of the augmented views, on the device.
+
+        Returns
+        -------
+        logits : tensor of shape (n, n_classes)
+            Logits of the samples without further augmentation.
+        penalty : tensor of shape ()
+            Sum of the losses.
         """
         original = encode(self.network.encoder, batch)
         penalty, augmented = 0.0, {}
@@ -125,7 +146,7 @@ class Regularized(nn.Module):
 
 
 def _equal(views, others):
-    """Whether two views do the same."""
+    """Return whether two augmentations are of one class and have equal parameters."""
     if not isinstance(views, Method) or type(views) is not type(others):
         return views is others
     return comparable(views) == comparable(others)

@@ -1,4 +1,4 @@
-"""Augmentation restoration: features must tell the sample that was augmented."""
+"""Augmentation restoration: the sample is restored from an augmented view."""
 
 from sknoisy.encoders.decoding import build_decoder, restoration_error
 from sknoisy.parameters import check_real
@@ -6,23 +6,26 @@ from sknoisy.regularizers.base import Regularizer
 
 
 class RestorationRegularizer(Regularizer):
-    """A decoder restores samples from what the encoder makes of augmented views.
+    """A decoder restores samples from the encoder's output for augmented views.
 
     Parameters
     ----------
     weight : float, default=1.0
-        Weight of the mean squared error, in units of each channel's or feature's
-        deviation: a decoder that knows nothing has an error of 1.
+        Weight of the mean squared error of standardised channels or features. A decoder
+        that returns their mean has an error of 1.
     views : "auto", "none" or Views, default="auto"
         Augmentation; see :func:`sknoisy.views.resolve_views`.
 
     Notes
     -----
     The paper describes neither the decoder nor the weight. Here, images are decoded
-    from the maps that the encoder averages, or from its features if there are none, by
-    layers that double the size and halve the channels; vectors by one hidden layer. The
-    squared error is a mean, not a sum. Views are RandAugment, as in the paper, whose
-    numbers it does not give, and the cutout that its figure 2 shows.
+    from the feature maps before the encoder's pooling, or from the features if there
+    are no maps; each layer doubles the size and halves the number of channels. Vectors
+    are decoded by an MLP with one hidden layer. The squared error is averaged, not
+    summed.
+
+    The views are RandAugment, as in the paper, which does not give its parameters, with
+    the cutout that is shown in figure 2 of the paper.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""Self-supervised methods, one a file."""
+"""Self-supervised methods, and supervised contrastive learning."""
 
 from sknoisy.selfsup.barlow_twins import BarlowTwins
 from sknoisy.selfsup.base import SelfSupervised

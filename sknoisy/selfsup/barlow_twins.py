@@ -1,4 +1,4 @@
-"""Barlow Twins: features of two views agree, and no two features say the same."""
+"""Barlow Twins: two views have the same features, which are not redundant."""
 
 from sklearn.base import clone
 
@@ -17,12 +17,18 @@ EPS = 1e-5  # added to variances
 
 
 def cross_correlation(first, second):
-    """Return the (d, d) correlation of two views' projections over a batch.
+    """Return the cross-correlation of the projections of two views.
 
     Parameters
     ----------
     first, second : tensors of shape (n, d)
         Projections of two views of the same samples.
+
+    Returns
+    -------
+    correlation : tensor of shape (d, d)
+        Correlation, over the batch, of each feature of the first view (row) with each
+        feature of the second view (column).
     """
     with full_precision(first):
         first, second = (
@@ -33,7 +39,7 @@ def cross_correlation(first, second):
 
 
 def redundancy_reduction(correlation, lambd):
-    """Return how far a cross-correlation is from the identity.
+    """Return the squared distance of a cross-correlation from the identity.
 
     Parameters
     ----------
@@ -47,26 +53,26 @@ def redundancy_reduction(correlation, lambd):
 
 
 class BarlowTwins(SelfSupervised):
-    """Redundancy reduction between two views.
+    """Barlow Twins: redundancy reduction between two views.
 
     Parameters
     ----------
     lambd : float, default=0.0051
         Weight of the redundancy term.
     scale : float, default=0.1
-        Multiplies the loss, which sums over the square of the projection's width;
-        0.1 is solo-learn's for CIFAR at learning rate 0.3.
+        Factor of the loss, which is a sum over all pairs of features. solo-learn takes
+        0.1 for CIFAR, with a learning rate of 0.3.
     hidden_features : int, default=2048
-        Width of the projection head's hidden layers.
+        Width of the hidden layers of the projection head.
     projection_features : int, default=2048
-        Width of its output. The paper takes 8192 for ImageNet.
+        Width of the output of the projection head. The paper takes 8192 for ImageNet.
     n_hidden : int, default=2
-        Number of hidden layers.
+        Number of hidden layers of the projection head.
     views : "auto", "none" or Views, default="auto"
-        Random views; see :func:`sknoisy.views.resolve_views`. For images
-        that "auto" blurs (over 64 pixels), the first view is always blurred and the
-        second with probability 0.1, as in the paper, which also solarises the second
-        with probability 0.2.
+        Augmentation; see :func:`sknoisy.views.resolve_views`. For images of more than
+        64 pixels, "auto" always blurs the first view and blurs the second view with
+        probability 0.1, as in the paper. The paper also solarises the second view with
+        probability 0.2.
 
     References
     ----------
@@ -114,7 +120,7 @@ class BarlowTwins(SelfSupervised):
         return {"projector": projector(encoder.n_features, *widths, self.n_hidden)}
 
     def loss(self, networks, first, second):  # noqa: D102
-        # One pass a view: each has batch statistics of its own.
+        # One pass for each view, so that each has its own batch statistics.
         first, second = (
             networks["projector"](networks["encoder"](view)) for view in (first, second)
         )

@@ -1,4 +1,4 @@
-"""What a self-supervised method is, and the head that most of them share."""
+"""Base class of self-supervised methods, and the head that most of them share."""
 
 from torch import nn
 
@@ -7,20 +7,20 @@ from sknoisy.views.automatic import resolve_views
 
 
 class SelfSupervised(Method):
-    """Base class of methods that learn a representation, most without labels.
+    """Base class of methods that pre-train an encoder, most of them without labels.
 
-    A subclass owns its views, its heads and its loss. ``build`` returns the
-    networks to train, ``start`` adds those that are not, ``loss`` computes on two views
-    of a batch, and ``after_step`` is where moving averages are updated. Nothing needs
-    registration: pass an instance as ``method``.
+    A subclass defines its views, its heads and its loss: ``build`` returns the heads,
+    ``start`` adds networks that are not trained, ``loss`` computes the loss of two
+    views of a batch, and ``after_step`` updates moving averages. No registration is
+    needed: pass an instance as ``method``.
 
     Attributes
     ----------
     uses_labels : bool
-        Whether ``loss`` takes the labels of the batch, too. Where not, the default,
-        y and weights are never looked at.
+        Whether ``loss`` also takes the labels of the batch. If False, the default, y
+        and sample weights are ignored.
     keeps_heads : bool
-        Whether the heads' weights are kept after the training.
+        Whether the weights of the heads are kept after the training.
     """
 
     uses_labels = False
@@ -28,37 +28,52 @@ class SelfSupervised(Method):
     views = "auto"
 
     def make_views(self, spec):
-        """Return the two :class:`~sknoisy.views.Views` of samples like `spec`."""
+        """Return the augmentations of the first and of the second view.
+
+        Parameters
+        ----------
+        spec : InputSpec
+            Kind and shape of the samples.
+
+        Returns
+        -------
+        first, second : Views
+            The augmentations.
+        """
         views = resolve_views(self.views, spec, "strong")
         return views, views
 
     def build(self, encoder):
-        """Return the networks that are trained, around an encoder.
+        """Return the heads, which are trained together with the encoder.
 
         Parameters
         ----------
         encoder : torch.nn.Module
-            With attributes ``n_features`` and ``spec``, what the samples are; its first
-            layer, ``encoder[0]``, is a Normalize.
+            The encoder, with the attributes ``n_features``, its output width, and
+            ``spec``, the kind and shape of the samples. Its first layer,
+            ``encoder[0]``, is a Normalize.
 
         Returns
         -------
         heads : dict of str to torch.nn.Module
-            Any layers; what they draw from PyTorch's global generator comes from the
-            pre-trainer's seed.
+            Heads by name. Random numbers that they draw from PyTorch's global generator
+            are seeded by the pre-trainer.
         """
         raise NotImplementedError(f"{type(self).__name__} must define build.")
 
     def start(self, networks, n_samples, generator):
-        """Add what is not trained: copies of initialised networks, queues.
+        """Add modules that are not trained, such as moving averages and queues.
+
+        Called once, at the beginning of the training.
 
         Parameters
         ----------
         networks : torch.nn.ModuleDict
-            As in ``loss``, initialised, on the CPU. Modules whose parameters ask for no
-            gradients may be added; they are dropped after the training.
+            The initialised encoder and heads, as in ``loss``, on the CPU. Modules may
+            be added if their parameters do not require gradients. They are dropped
+            after the training.
         n_samples : int
-            Size of the training set.
+            Number of training samples.
         generator : torch.Generator
             Source of randomness, on the CPU.
         """
@@ -69,39 +84,43 @@ class SelfSupervised(Method):
         Parameters
         ----------
         networks : torch.nn.ModuleDict
-            What ``build`` returned, and the encoder as ``networks["encoder"]``.
+            The encoder as ``networks["encoder"]``, and all that ``build`` returned and
+            ``start`` added.
         first, second : tensors of shape (n, ...)
             Two views of the same samples.
         *labels : tensors of shape (n,)
-            With ``uses_labels``: the codes of their labels, int64, and how far each
-            label is trusted, float32 in [0, 1].
+            Only with ``uses_labels``: the codes of the labels, int64, and the weight of
+            each label, float32 in [0, 1].
 
         Returns
         -------
         loss : tensor of shape ()
-            To be minimised.
+            Loss to minimise.
 
         Notes
         -----
-        This runs in the pre-trainer's `precision`. What is no network's belongs inside
-        ``with full_precision(...)``, of :mod:`sknoisy.devices`.
+        This runs in the pre-trainer's `precision`. Operations other than those of the
+        networks belong into ``with full_precision(...)`` of
+        :mod:`sknoisy.data.devices`.
         """
         raise NotImplementedError(f"{type(self).__name__} must define loss.")
 
     def after_step(self, networks, progress):
-        """Hear that a step is done.
+        """Do nothing. Called after each step of the optimiser.
+
+        Methods with moving averages override this.
 
         Parameters
         ----------
         networks : torch.nn.ModuleDict
             As in ``loss``.
         progress : float
-            Share of the training that is done, in [0, 1].
+            Share of the training that is completed, this step included, in (0, 1].
         """
 
 
 def projector(n_features, hidden, out, n_hidden=1):
-    """Return an MLP of `n_hidden` normalised hidden layers without biases.
+    """Return a projection head: an MLP with batch normalisation and without biases.
 
     Parameters
     ----------
@@ -119,7 +138,7 @@ def projector(n_features, hidden, out, n_hidden=1):
 
 
 def check_widths(method, *names):
-    """Check the widths of a method's heads."""
+    """Raise ``ValueError`` unless these parameters, widths of heads, are positive."""
     for name in names:
         check_integer(name, getattr(method, name))
 

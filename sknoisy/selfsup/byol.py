@@ -1,4 +1,4 @@
-"""BYOL: one view predicts what a slower network makes of the other; no negatives."""
+"""BYOL: one view predicts how a moving average of the network projects the other."""
 
 import torch
 from torch.nn import functional as F
@@ -14,13 +14,12 @@ from sknoisy.selfsup.momentum import follow, follower, rising_momentum
 
 
 def prediction_error(prediction, target):
-    """Return the mean squared distance of unit vectors: 2 - 2 cos.
+    """Return the mean squared distance of normalised vectors, 2 - 2 cos.
 
     Parameters
     ----------
     prediction, target : tensors of shape (n, d)
-        What is predicted of samples, and what was to be; no gradient flows into
-        `target`.
+        Predictions and the projections to predict. No gradient flows into `target`.
     """
     with full_precision(prediction):
         prediction, target = prediction.float(), target.detach().float()
@@ -28,28 +27,33 @@ def prediction_error(prediction, target):
 
 
 class BYOL(SelfSupervised):
-    """Bootstrap your own latent: no sample repels another.
+    """Bootstrap your own latent: contrastive learning without negative samples.
 
     Parameters
     ----------
     base_momentum : float, default=0.99
-        Momentum of the target network, a moving average of the trained one, at the
-        beginning. The paper takes 0.996 for ImageNet.
+        Momentum of the target network, a moving average of the trained network, at the
+        beginning of the training. The paper takes 0.996 for ImageNet.
     final_momentum : float, default=1.0
-        The same at the end; it rises along half a cosine.
+        Momentum at the end of the training. In between, it rises along half a cosine.
     hidden_features : int, default=4096
-        Width of the hidden layer of the projection head and of the predictor.
+        Width of the hidden layers of the projection head and of the predictor.
     projection_features : int, default=256
-        Width of their outputs.
+        Width of the outputs of the projection head and of the predictor.
     views : "auto", "none" or Views, default="auto"
-        Random views; see :func:`sknoisy.views.resolve_views`.
+        Augmentation; see :func:`sknoisy.views.resolve_views`.
 
     Notes
     -----
-    Defaults are solo-learn's for CIFAR, there with LARS at learning rate 1.0, weight
-    decay 1e-5 and views that differ (solarisation), which are SimCLR's here. The
-    target network normalises by the batch, as the trained one does, and keeps running
-    moments of its own, as in the official code.
+    The defaults are solo-learn's for CIFAR, which uses LARS with learning rate 1.0 and
+    weight decay 1e-5. It solarises one of the views; here, both are SimCLR's.
+
+    The target network uses batch statistics, as the trained network does, and has its
+    own running statistics, as in the official code.
+
+    The momentum is one step ahead of the paper's: after step k of K, which is counted
+    from 1, the paper takes the momentum at (k - 1) / K of the training, and this class
+    that at k / K.
 
     References
     ----------
@@ -95,7 +99,7 @@ class BYOL(SelfSupervised):
             networks[f"target_{name}"] = follower(networks[name])
 
     def loss(self, networks, first, second):  # noqa: D102
-        # One pass a view: each has batch statistics of its own.
+        # One pass for each view, so that each has its own batch statistics.
         predictions, targets = [], []
         for view in (first, second):
             projection = networks["projector"](networks["encoder"](view))

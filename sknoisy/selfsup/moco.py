@@ -1,4 +1,4 @@
-"""MoCo: a slower network's keys of earlier batches are the samples that repel."""
+"""MoCo: contrastive learning with a queue of negative keys from earlier batches."""
 
 import torch
 from torch import nn
@@ -11,23 +11,22 @@ from sknoisy.selfsup.momentum import follow, follower, rising_momentum
 
 
 def info_nce(query, key, negatives, temperature):
-    """Return the contrastive loss of queries against their keys and a queue.
+    """Return the contrastive loss of queries, their own keys and negative keys.
 
     Parameters
     ----------
     query, key : tensors of shape (n, d)
-        Projections of two views of the same samples, by the trained and by the slower
-        network; no gradient flows into `key`.
+        Projections of two views of the same samples, by the trained network and by the
+        key network. No gradient flows into `key`.
     negatives : tensor of shape (k, d)
-        Unit vectors: keys of other samples.
+        Keys of other samples, normalised.
     temperature : float
-        What cosine similarities are divided by.
+        Divisor of the cosine similarities.
 
     Returns
     -------
     loss : tensor of shape ()
-        Mean over the queries of -log of the softmax, among the k + 1 keys, of the
-        similarity to their own.
+        Mean over the queries of the cross-entropy of their own key among k + 1 keys.
     """
     with full_precision(query):
         query = F.normalize(query.float(), dim=1)
@@ -38,7 +37,7 @@ def info_nce(query, key, negatives, temperature):
 
 
 class Queue(nn.Module):
-    """The keys of the last samples: what comes in takes the place of the oldest.
+    """First-in, first-out queue of the keys of recent samples.
 
     Parameters
     ----------
@@ -47,7 +46,7 @@ class Queue(nn.Module):
     n_features : int
         Width of a key.
     generator : torch.Generator
-        Source of the random unit vectors that it holds first.
+        Source of the initial keys, random unit vectors.
     """
 
     def __init__(self, size, n_features, generator):
@@ -57,16 +56,22 @@ class Queue(nn.Module):
         self.oldest = 0
 
     def get_extra_state(self):
-        """Return what ``state_dict`` holds beside the keys."""
+        """Return the position of the oldest key, for ``state_dict``."""
         return {"oldest": self.oldest}
 
     def set_extra_state(self, state):
-        """Take over what :meth:`get_extra_state` returned."""
+        """Restore what :meth:`get_extra_state` returned."""
         self.oldest = state["oldest"]
 
     @torch.no_grad()
     def push(self, keys):
-        """Take in the keys of a batch, tensor of shape (n, n_features)."""
+        """Replace the oldest keys.
+
+        Parameters
+        ----------
+        keys : tensor of shape (n, n_features)
+            Keys of a batch. They are normalised here.
+        """
         size = len(self.keys)
         keys = F.normalize(keys[-size:].float(), dim=1)
         end = self.oldest + len(keys)
@@ -80,32 +85,33 @@ class MoCo(SelfSupervised):
     Parameters
     ----------
     temperature : float, default=0.2
-        Divides the cosine similarities.
+        Divisor of the cosine similarities.
     queue_size : int, default=32768
-        Number of earlier keys that repel; at most two thirds of the training samples,
-        the share that this is of CIFAR, for a sample's own older keys repel it, too.
+        Number of keys in the queue. It is limited to two thirds of the training samples
+        (the default's share of CIFAR), because older keys of a sample itself would be
+        among its negatives.
     base_momentum : float, default=0.99
-        Momentum of the slower network, a moving average of the trained one, at the
-        beginning.
+        Momentum of the key network, a moving average of the trained network, at the
+        beginning of the training.
     final_momentum : float, default=0.999
-        The same at the end; it rises along half a cosine. MoCo v2 has 0.999
-        throughout.
+        Momentum at the end of the training. In between, it rises along half a cosine.
+        MoCo v2 takes 0.999 throughout.
     symmetric : bool, default=True
-        Whether either view is query and key, as in v2+, or the first is the query
-        only and the second the key, as in v2, which takes half the time.
+        True: each view is the query once and the key once, as in v2+. False: the first
+        view is the query and the second the key, as in v2, which takes half the time.
     hidden_features : int, default=2048
-        Width of the projection head's hidden layer.
+        Width of the hidden layer of the projection head.
     projection_features : int, default=256
-        Width of its output.
+        Width of the output of the projection head.
     views : "auto", "none" or Views, default="auto"
-        Random views; see :func:`sknoisy.views.resolve_views`.
+        Augmentation; see :func:`sknoisy.views.resolve_views`.
 
     Notes
     -----
-    Defaults are solo-learn's for CIFAR, there with SGD at learning rate 0.3; as there,
-    each view has a queue of its own and the head is not normalised. The slower network
-    normalises by the batch of its own view, without the shuffling over GPUs of the
-    official code, and keeps running moments of its own.
+    The defaults are solo-learn's for CIFAR, which uses SGD with learning rate 0.3. As
+    in solo-learn, each view has its own queue, and the projection head has no batch
+    normalisation. The key network uses the batch statistics of its own view, without
+    the shuffling across GPUs of the official code, and has its own running statistics.
 
     References
     ----------
@@ -116,7 +122,7 @@ class MoCo(SelfSupervised):
 
     Examples
     --------
-    A key like the query, one opposite in the queue, temperature 1:
+    The key equals the query, the queue holds its opposite, and the temperature is 1:
 
     >>> import torch
     >>> from sknoisy.selfsup.moco import info_nce
@@ -173,11 +179,11 @@ class MoCo(SelfSupervised):
         return (loss + other) / 2
 
     def _one_way(self, networks, query_view, key_view, queue):
-        """Return the loss of one view as queries; the other's keys are queued."""
+        """Return the loss of one view's queries, and queue the other view's keys."""
         query = networks["projector"](networks["encoder"](query_view))
         with torch.no_grad():
             key = networks["key_projector"](networks["key_encoder"](key_view))
-        # A copy, for the gradient needs the keys that the loss was taken against.
+        # The gradient needs the keys as they are before the queue changes.
         loss = info_nce(query, key, queue.keys.clone(), self.temperature)
         queue.push(key)
         return loss

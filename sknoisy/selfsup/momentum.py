@@ -1,4 +1,4 @@
-"""Networks that follow others as moving averages: what MoCo and BYOL share."""
+"""Moving averages of networks, as in MoCo and BYOL."""
 
 import math
 from copy import deepcopy
@@ -7,33 +7,35 @@ import torch
 
 
 def follower(network):
-    """Return a copy of a network that no optimiser trains.
+    """Return a copy of a network that is not trained by the optimiser.
 
     Parameters
     ----------
     network : torch.nn.Module
-        What is copied, weights and all.
+        Network to copy, with its weights.
 
     Returns
     -------
     copy : torch.nn.Module
-        Its parameters ask for no gradients.
+        The copy, whose parameters do not require gradients.
     """
     return deepcopy(network).requires_grad_(False)
 
 
 @torch.no_grad()
 def follow(target, online, momentum):
-    """Move a network's parameters towards another's, in place.
+    """Update a moving average of the parameters of a network, in place.
+
+    Running statistics of normalisation layers are not averaged, as in the official
+    code of both methods.
 
     Parameters
     ----------
     target, online : torch.nn.Module
-        Of one architecture; `target` becomes ``momentum * target + (1 - momentum) *
-        online``. Running moments of normalisations are each network's own, as in the
-        official codes.
+        The moving average and the trained network, of the same architecture. `target`
+        becomes ``momentum * target + (1 - momentum) * online``.
     momentum : float
-        In [0, 1].
+        Momentum, in [0, 1].
     """
     followers = list(target.parameters())
     if followers:
@@ -41,13 +43,13 @@ def follow(target, online, momentum):
 
 
 def rising_momentum(progress, base, final):
-    """Return the momentum of a moving average: half a cosine from base to final.
+    """Return the momentum of a moving average, which rises along half a cosine.
 
     Parameters
     ----------
     progress : float
-        Share of the training that is done, in [0, 1].
+        Share of the training that is completed, in [0, 1].
     base, final : float
-        Momentum at its beginning and end.
+        Momentum at the beginning and at the end of the training.
     """
     return final - (final - base) * (1 + math.cos(math.pi * progress)) / 2

@@ -1,4 +1,4 @@
-"""Augmentation restoration as a pretext: a view must tell the sample it was made of."""
+"""Augmentation restoration: the sample is restored from an augmented view."""
 
 from sknoisy.encoders.decoding import build_decoder, restoration_error
 from sknoisy.encoders.encoding import encode, encode_example
@@ -8,22 +8,22 @@ from sknoisy.views.base import NoViews
 
 
 class Restoration(SelfSupervised):
-    """A decoder restores samples from what the encoder makes of augmented views.
+    """A decoder restores samples from the encoder's output for augmented views.
 
-    The decoder is kept: see ``SSLPretrainer.heads_``, and
-    :class:`~sknoisy.plotting.RestorationDisplay` for what it restores.
+    The decoder is kept in ``SSLPretrainer.heads_``, and
+    :class:`~sknoisy.plotting.RestorationDisplay` shows restored samples.
 
     Parameters
     ----------
     views : "auto", "none" or Views, default="auto"
-        Augmentation. "auto": RandAugment and cutout for images of 16 pixels or more;
-        see :func:`sknoisy.views.resolve_views`.
+        Augmentation; see :func:`sknoisy.views.resolve_views`. "auto" is RandAugment
+        with a cutout for images of 16 pixels or more.
 
     Notes
     -----
-    The paper adds this loss to that of a classifier, as
-    :class:`~sknoisy.regularizers.RestorationRegularizer` does; here, the encoder learns
-    from nothing else. The decoder is the same.
+    In the paper this loss is added to that of a classifier, as by
+    :class:`~sknoisy.regularizers.RestorationRegularizer`, which has the same decoder.
+    Here it is the only loss.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""SimCLR: two views of a sample attract each other, all other samples repel."""
+"""SimCLR: two views of a sample attract each other and repel all other views."""
 
 import torch
 from torch.nn import functional as F
@@ -13,20 +13,20 @@ from sknoisy.selfsup.base import (
 
 
 def nt_xent(first, second, temperature):
-    """Return the normalised temperature-scaled cross-entropy of a batch.
+    """Return the normalised temperature-scaled cross-entropy (NT-Xent) of a batch.
 
     Parameters
     ----------
     first, second : tensors of shape (n, d)
         Projections of two views of the same samples.
     temperature : float
-        What cosine similarities are divided by.
+        Divisor of the cosine similarities.
 
     Returns
     -------
     loss : tensor of shape ()
-        Mean over the 2n views of -log of the softmax, among the 2n - 1 others, of the
-        similarity to the view's partner.
+        Mean over the 2n views of the cross-entropy of the other view of the sample
+        among the 2n - 1 other views.
     """
     with full_precision(first):
         z = F.normalize(torch.cat([first, second]).float(), dim=1)
@@ -37,23 +37,23 @@ def nt_xent(first, second, temperature):
 
 
 class SimCLR(SelfSupervised):
-    """Contrastive learning of representations.
+    """SimCLR: contrastive learning of representations.
 
     Parameters
     ----------
     temperature : float, default=0.2
-        Divides the cosine similarities. 0.2 is solo-learn's choice for CIFAR and was
-        better here in short trainings; the authors take 0.5 for CIFAR.
+        Divisor of the cosine similarities. solo-learn takes 0.2 for CIFAR, which was
+        better in our short trainings; the authors take 0.5.
     hidden_features : int, default=512
-        Width of the projection head's hidden layer.
+        Width of the hidden layer of the projection head.
     projection_features : int, default=128
-        Width of its output.
+        Width of the output of the projection head.
     views : "auto", "none" or Views, default="auto"
-        Random views; see :func:`sknoisy.views.resolve_views`.
+        Augmentation; see :func:`sknoisy.views.resolve_views`.
 
     Notes
     -----
-    Hidden layers of the head are batch-normalised; its output is not.
+    The hidden layer of the projection head has batch normalisation, the output has not.
 
     References
     ----------

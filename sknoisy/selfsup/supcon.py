@@ -1,4 +1,4 @@
-"""SupCon: samples of one label attract each other, as far as labels are trusted."""
+"""SupCon: samples with the same label attract each other, by the labels' weights."""
 
 import torch
 from torch.nn import functional as F
@@ -16,7 +16,7 @@ WEIGHTINGS = ["anchor", "positive"]
 
 
 def pair_weights(target, weight, weighting="anchor"):
-    """Return how strongly each view (row) is attracted by each other one (column).
+    """Return how strongly each view (row) is attracted by each other view (column).
 
     Parameters
     ----------
@@ -25,13 +25,13 @@ def pair_weights(target, weight, weighting="anchor"):
     weight : tensor of shape (n,), float32
         Probability that each label is right.
     weighting : {"anchor", "positive"}, default="anchor"
-        Whose weight counts.
+        Whether the weight of a pair is that of its row or of its column.
 
     Returns
     -------
     pairs : tensor of shape (2n, 2n), float32
-        1 for the two views of a sample, the weight for views of samples with the same
-        label, 0 for all others and for a view and itself.
+        1 for the two views of a sample, the weight for views of different samples with
+        the same label, and 0 otherwise, also for a view and itself.
     """
     n = len(target)
     target, weight = target.repeat(2), weight.repeat(2)
@@ -56,9 +56,9 @@ def supervised_contrastive(
     weight : tensor of shape (n,), float32
         Probability that each label is right, in [0, 1].
     temperature : float
-        What cosine similarities are divided by.
+        Divisor of the cosine similarities.
     form : {"mean_of_log", "log_of_mean"}, default="mean_of_log"
-        Whether the mean over the positives is taken of the logarithms or inside one.
+        Whether the mean over the positives is outside or inside the logarithm.
     weighting : {"anchor", "positive"}, default="anchor"
         See :func:`pair_weights`.
 
@@ -72,7 +72,7 @@ def supervised_contrastive(
         similarity = (z @ z.mT / temperature).fill_diagonal_(-torch.inf)
         log_p = similarity.log_softmax(dim=1)
         pairs = pair_weights(target, weight, weighting)
-        total = pairs.sum(dim=1)  # at least 1, the sample's other view
+        total = pairs.sum(dim=1)  # at least 1, for the sample's other view
         if form == "log_of_mean":
             return (total.log() - (pairs.log() + log_p).logsumexp(dim=1)).mean()
         log_p = log_p.masked_fill(pairs == 0, 0.0)  # 0 times -inf is not 0
@@ -80,36 +80,38 @@ def supervised_contrastive(
 
 
 class SupCon(SelfSupervised):
-    """Supervised contrastive learning, with or without weights of the labels.
+    """Supervised contrastive learning, with optional weights of the labels.
 
-    Needs ``fit(X, y)``. ``fit(X, y, sample_weight=w)`` trusts each label as far as w
-    says, in [0, 1]: with 0 a sample is attracted by its own other view only, as in
-    SimCLR, with 1 by all that have its label.
+    This method needs y: ``fit(X, y)``. With ``fit(X, y, sample_weight=w)``, w in [0, 1]
+    is the probability that each label is right. With weight 0, a sample is attracted by
+    its own other view only, as in SimCLR; with weight 1, by all samples with the same
+    label.
 
     Parameters
     ----------
     temperature : float, default=0.1
-        Divides the cosine similarities.
+        Divisor of the cosine similarities.
     form : {"mean_of_log", "log_of_mean"}, default="mean_of_log"
-        The mean over a view's positives: of the logarithms, as published ("L_out"), or
-        inside the logarithm, as Ciortan et al. print it ("L_in").
+        Whether the mean over the positives is outside the logarithm, as published
+        ("L_out"), or inside it, as printed by Ciortan et al. ("L_in").
     weighting : {"anchor", "positive"}, default="anchor"
-        Whose weight a pair of the same label has: the anchor's, w_i in equation 8 of
-        Ciortan et al., or the other's, w_p, which their text speaks of.
+        Which sample's weight a pair with the same label has: that of the anchor, w_i in
+        equation 8 of Ciortan et al., or that of the positive, w_p in their text.
     hidden_features : int, default=512
-        Width of the projection head's hidden layer.
+        Width of the hidden layer of the projection head.
     projection_features : int, default=128
-        Width of its output.
+        Width of the output of the projection head.
     views : "auto", "none" or Views, default="auto"
-        Random views; see :func:`sknoisy.views.resolve_views`.
+        Augmentation; see :func:`sknoisy.views.resolve_views`.
 
     Notes
     -----
-    Weights of a view's positives are divided by their sum, not by their number as in
-    equation 8: only then the loss is SimCLR's if all weights are 0. In the form
-    "log_of_mean" this adds a constant and changes no gradient. The temperature is the
-    authors' for CIFAR; their code also multiplies the loss by temperature / 0.07,
-    which is left to the learning rate here.
+    The weights of the positives are divided by their sum, not by their number as in
+    equation 8, because only then is the loss that of SimCLR if all weights are 0. With
+    "log_of_mean" the difference is a constant, which has no gradient.
+
+    The temperature is the authors' for CIFAR. Their code also multiplies the loss by
+    temperature / 0.07, which acts on the learning rate only.
 
     References
     ----------

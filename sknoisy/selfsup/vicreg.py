@@ -1,4 +1,4 @@
-"""VICReg: views agree, while variance and covariance keep features apart."""
+"""VICReg: two views agree, and a variance and a covariance term prevent collapse."""
 
 from torch.nn import functional as F
 
@@ -26,7 +26,7 @@ def invariance(first, second):
 
 
 def variance(z):
-    """Return by how much features vary less than with a standard deviation of 1.
+    """Return the mean, over the features, of max(0, 1 - standard deviation).
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ def variance(z):
 
 
 def covariance(z):
-    """Return the sum of squared covariances of different features, over d.
+    """Return the sum of the squared covariances of different features, divided by d.
 
     Parameters
     ----------
@@ -56,26 +56,30 @@ class VICReg(SelfSupervised):
     Parameters
     ----------
     invariance_weight, variance_weight : float, default=25.0
-        Weights of these terms.
+        Weights of the invariance and of the variance term.
     covariance_weight : float, default=1.0
         Weight of the covariance term.
     hidden_features : int, default=2048
-        Width of the projection head's hidden layers.
+        Width of the hidden layers of the projection head. The paper takes 8192 for
+        ImageNet.
     projection_features : int, default=2048
-        Width of its output. The paper takes 8192 for both, for ImageNet.
+        Width of the output of the projection head. The paper takes 8192 for ImageNet.
     n_hidden : int, default=2
-        Number of hidden layers.
+        Number of hidden layers of the projection head.
     views : "auto", "none" or Views, default="auto"
-        Random views; see :func:`sknoisy.views.resolve_views`.
+        Augmentation; see :func:`sknoisy.views.resolve_views`.
 
     Notes
     -----
-    Defaults are solo-learn's for CIFAR, there with LARS at learning rate 0.3 and with
-    solarisation among the views, which are those of SimCLR here. As in the official
-    code, the invariance term is a mean over the features, where the paper sums over
-    them. The variance terms of the two views are added, as in the paper; the official
-    code takes half of their sum. With weights of 25, plain SGD wants a learning rate
-    well below that of the other methods; LARS does not.
+    The defaults are solo-learn's for CIFAR, which uses LARS with learning rate 0.3 and
+    solarises some of the views. Here, the views are SimCLR's.
+
+    The invariance term is a mean over the features, as in the official code; the paper
+    takes a sum. The variance terms of the two views are added, as in the paper; the
+    official code takes half of the sum.
+
+    With SGD, the weights of 25 require a learning rate that is much smaller than for
+    the other methods. LARS does not need this.
 
     References
     ----------
@@ -84,7 +88,7 @@ class VICReg(SelfSupervised):
 
     Examples
     --------
-    Features of deviation 0 are as far from 1 as they can be:
+    The variance term is largest if features have a standard deviation of 0:
 
     >>> import torch
     >>> from sknoisy.selfsup.vicreg import variance
@@ -121,7 +125,7 @@ class VICReg(SelfSupervised):
         return {"projector": projector(encoder.n_features, *widths, self.n_hidden)}
 
     def loss(self, networks, first, second):  # noqa: D102
-        # One pass a view: each has batch statistics of its own.
+        # One pass for each view, so that each has its own batch statistics.
         first, second = (
             networks["projector"](networks["encoder"](view)) for view in (first, second)
         )

@@ -1,4 +1,4 @@
-"""Optimisers by name, and the learning rate's schedule."""
+"""Optimisers by name, and learning-rate schedules."""
 
 import math
 
@@ -6,15 +6,18 @@ import torch
 
 
 class LARS(torch.optim.Optimizer):
-    """SGD with momentum whose step of each weight is as large as its norm allows.
+    """SGD with momentum and a learning rate of its own for each weight.
 
-    Biases and normalisations (tensors of one dimension) take plain SGD steps
-    without weight decay, as in the official codes of SimCLR and Barlow Twins.
+    Every weight's gradient, weight decay included, is scaled by the trust ratio: the
+    norm of the weight over the norm of the gradient, times `trust`, and at most 1.
+    Biases and the parameters of normalisation layers (tensors of one dimension) take
+    plain SGD steps without weight decay, as in the official code of SimCLR and Barlow
+    Twins.
 
     Parameters
     ----------
     params : iterable
-        Parameters or groups.
+        Parameters or parameter groups.
     lr : float
         Learning rate.
     momentum : float, default=0.9
@@ -22,9 +25,16 @@ class LARS(torch.optim.Optimizer):
     weight_decay : float, default=0.0
         Weight decay.
     trust : float, default=0.02
-        Trust coefficient: a step moves a weight by at most ``lr * trust`` of its norm,
-        and by no more than plain SGD would. The paper takes 0.001, for runs that are
-        many times longer.
+        Trust coefficient. The paper takes 0.001, for trainings that are many times
+        longer.
+
+    Notes
+    -----
+    The trust ratio bounds what one gradient adds to the momentum: at most ``trust``
+    times the weight's norm. The momentum also sums earlier gradients, so a step can be
+    ``1 / (1 - momentum)`` times as long as ``lr * trust`` times the norm. The paper
+    does not cap the ratio at 1; the cap keeps steps from being longer than those of SGD
+    at the same learning rate.
 
     References
     ----------
@@ -42,29 +52,30 @@ class LARS(torch.optim.Optimizer):
     """
 
     def __init__(self, params, lr, momentum=0.9, weight_decay=0.0, trust=0.02):
-        defaults = {"lr": lr, "momentum": momentum}
-        super().__init__(params, defaults | {"weight_decay": weight_decay})
-        self.trust = trust
+        defaults = _floats(lr=lr, momentum=momentum, weight_decay=weight_decay)
+        super().__init__(params, defaults)
+        self.trust = float(trust)
 
     @torch.no_grad()
     def step(self, closure=None):
-        """Take one step from the gradients."""
+        """Update all parameters that have a gradient."""
         for group in self.param_groups:
             params = [p for p in group["params"] if p.grad is not None]
             if params:
                 self._step_group(params, group)
 
     def _step_group(self, params, group):
+        """Update the parameters of one group."""
         grads = [p.grad for p in params]
         weights = [i for i, p in enumerate(params) if p.ndim > 1]
         if weights:
-            steps = self._adapted(
+            scaled = self._scaled(
                 [params[i] for i in weights],
                 [grads[i] for i in weights],
                 group["weight_decay"],
             )
-            for i, step in zip(weights, steps, strict=True):
-                grads[i] = step
+            for i, grad in zip(weights, scaled, strict=True):
+                grads[i] = grad
         momenta = []
         for p in params:
             if "momentum" not in self.state[p]:
@@ -74,35 +85,77 @@ class LARS(torch.optim.Optimizer):
         torch._foreach_add_(momenta, grads)
         torch._foreach_add_(params, momenta, alpha=-group["lr"])
 
-    def _adapted(self, weights, grads, weight_decay):
-        """Return the steps of weights, none far longer than the weights are."""
-        steps = torch._foreach_add(grads, weights, alpha=weight_decay)
+    def _scaled(self, weights, grads, weight_decay):
+        """Return the gradients with weight decay, times the trust ratios."""
+        grads = torch._foreach_add(grads, weights, alpha=weight_decay)
         w = torch.stack(torch._foreach_norm(weights))
-        g = torch.stack(torch._foreach_norm(steps))
-        rates = torch.where(w > 0, self.trust * w / g, 1.0).clamp(max=1.0)
-        torch._foreach_mul_(steps, list(rates.unbind()))
-        return steps
+        g = torch.stack(torch._foreach_norm(grads))
+        ratios = torch.where(w > 0, self.trust * w / g, 1.0).clamp(max=1.0)
+        torch._foreach_mul_(grads, list(ratios.unbind()))
+        return grads
 
 
 def sgd(params, lr, momentum=0.9, weight_decay=0.0):
-    """Return SGD with Nesterov momentum, one kernel for all parameters."""
-    optimizer = torch.optim.SGD(
-        params, lr, momentum, weight_decay=weight_decay, nesterov=momentum > 0
-    )
+    """Return SGD with Nesterov momentum.
+
+    Parameters
+    ----------
+    params : iterable
+        Parameters or parameter groups.
+    lr, momentum, weight_decay : float
+        As in :class:`torch.optim.SGD`.
+    """
+    return _sgd(params, lr, momentum, weight_decay, nesterov=momentum > 0)
+
+
+def heavy_ball(params, lr, momentum=0.9, weight_decay=0.0):
+    """Return SGD with plain momentum, the heavy-ball method.
+
+    The official code of most methods for noisy labels uses it, among them DivideMix,
+    ELR+, PENCIL, SOP and truncated generalised cross-entropy.
+
+    Parameters
+    ----------
+    params : iterable
+        Parameters or parameter groups.
+    lr, momentum, weight_decay : float
+        As in :class:`torch.optim.SGD`.
+    """
+    return _sgd(params, lr, momentum, weight_decay, nesterov=False)
+
+
+def adamw(params, lr, momentum=0.9, weight_decay=0.0):
+    """Return AdamW.
+
+    Parameters
+    ----------
+    params : iterable
+        Parameters or parameter groups.
+    lr, weight_decay : float
+        As in :class:`torch.optim.AdamW`.
+    momentum : float, default=0.9
+        The first of the two betas; the second is 0.999.
+    """
+    numbers = _floats(lr=lr, weight_decay=weight_decay)
+    return torch.optim.AdamW(params, betas=(float(momentum), 0.999), **numbers)
+
+
+def _sgd(params, lr, momentum, weight_decay, nesterov):
+    """Return SGD that updates all parameters in one kernel where PyTorch has one."""
+    numbers = _floats(lr=lr, momentum=momentum, weight_decay=weight_decay)
+    optimizer = torch.optim.SGD(params, nesterov=bool(nesterov), **numbers)
     params = [p for group in optimizer.param_groups for p in group["params"]]
     for group in optimizer.param_groups:
         group["fused"] = all(p.device.type in ("cpu", "cuda") for p in params)
     return optimizer
 
 
-def adamw(params, lr, momentum=0.9, weight_decay=0.0):
-    """Return AdamW; `momentum` is its first beta."""
-    return torch.optim.AdamW(
-        params, lr, betas=(momentum, 0.999), weight_decay=weight_decay
-    )
+def _floats(**numbers):
+    """Return numbers as Python floats: PyTorch's kernels refuse NumPy's."""
+    return {name: float(number) for name, number in numbers.items()}
 
 
-OPTIMIZERS = {"adamw": adamw, "lars": LARS, "sgd": sgd}
+OPTIMIZERS = {"adamw": adamw, "lars": LARS, "momentum": heavy_ball, "sgd": sgd}
 
 
 def cosine(progress, warmup):
@@ -111,34 +164,53 @@ def cosine(progress, warmup):
     Parameters
     ----------
     progress : float
-        Steps done as a share of all, in [0, 1); beyond, the rate stays at its end.
+        Steps done as a share of all steps, in [0, 1). Beyond 1 the factor stays at
+        its final value.
     warmup : float
-        Share of the steps in which the rate rises.
+        Share of the steps in which the learning rate rises.
 
     Returns
     -------
     factor : float
-        In (0, 1]; it ends at 0.01, so that further epochs still learn.
+        In (0, 1]. It falls to 0.01, not to 0, so that epochs beyond the schedule
+        still learn.
     """
     if progress < warmup:
-        return max(progress / warmup, 0.01)
+        return _rise(progress, warmup)
     fallen = min(1.0, (progress - warmup) / (1 - warmup)) if warmup < 1 else 1.0
     return 0.01 + 0.99 * (1 + math.cos(math.pi * fallen)) / 2
 
 
 def constant(progress, warmup):
-    """Return the factor of the learning rate: a linear rise, then 1."""
-    return max(progress / warmup, 0.01) if progress < warmup else 1.0
+    """Return the factor of the learning rate: a linear rise, then 1.
+
+    Parameters
+    ----------
+    progress, warmup : float
+        See :func:`cosine`.
+    """
+    return _rise(progress, warmup) if progress < warmup else 1.0
 
 
 def steps(progress, warmup):
-    """Return the factor of the learning rate: a linear rise, 1, 0.1 from half, 0.01.
+    """Return the factor of the learning rate: a linear rise, then two steps down.
 
-    The second step is at three quarters.
+    The factor is 1 after the rise, 0.1 from half of the steps on and 0.01 from three
+    quarters on.
+
+    Parameters
+    ----------
+    progress, warmup : float
+        See :func:`cosine`.
     """
     if progress < warmup:
-        return max(progress / warmup, 0.01)
+        return _rise(progress, warmup)
     return 1.0 if progress < 0.5 else 0.1 if progress < 0.75 else 0.01
+
+
+def _rise(progress, warmup):
+    """Return the factor during the warm-up, at least 0.01."""
+    return max(progress / warmup, 0.01)
 
 
 SCHEDULES = {"constant": constant, "cosine": cosine, "steps": steps}

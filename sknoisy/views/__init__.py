@@ -1,6 +1,6 @@
-"""Random views of whole batches, with parameters of their own for every sample.
+"""Random augmentation of whole batches, with separate parameters for each sample.
 
-All of it runs on the device of the batch and draws from an explicit generator.
+Views are computed on the device of the batch and draw from an explicit generator.
 """
 
 from sknoisy.views.automatic import resolve_views

@@ -1,4 +1,4 @@
-"""The views that "auto" stands for."""
+"""Default views."""
 
 from sknoisy.views.base import NoViews, Views
 from sknoisy.views.images import ImageViews
@@ -7,29 +7,43 @@ from sknoisy.views.vectors import VectorViews
 
 
 def resolve_views(views, spec, strength):
-    """Return the views that a parameter's value stands for.
+    """Return the views for a value of the parameter ``views``.
 
     Parameters
     ----------
-    views : "auto", "none", Views
-        The parameter.
+    views : "auto", "none" or Views
+        Value of the parameter.
     spec : InputSpec
-        What the samples are.
+        Kind and shape of the samples.
     strength : {"strong", "weak", "randaugment"}
-        What "auto" stands for: strong views, for self-supervised learning, weak ones,
-        for classification, or RandAugment, for what is to be restored.
+        Meaning of "auto": strong views, for self-supervised learning; weak views, for
+        classification; or RandAugment, for regularisers and restoration.
 
     Returns
     -------
     views : Views
-        For "auto": vectors get :class:`VectorViews` (strong) or none (weak).
-        Images under 16 pixels (digits, icons): shifts by one pixel and, strong,
-        mild crops and brightness, but no flips, which would make other characters.
-        Grey images are not flipped either. Up to 64 pixels: the views of SimCLR
-        for CIFAR (strong), or padding crop and flip (weak). Larger images: those
-        for ImageNet, with blur (strong), or resized crop and flip (weak). With
-        "randaugment", images of 16 pixels or more get :class:`RandAugment` with a
-        cutout of half the side, and all else the strong views.
+        The views, validated.
+
+    Notes
+    -----
+    "none" leaves samples unchanged. "auto" depends on the shorter side of images:
+
+    ==================  =============================  ==============================
+    samples             strong                         weak
+    ==================  =============================  ==============================
+    vectors             corrupted features and noise   unchanged
+    images < 16 pixels  shifts by one pixel, mild      shifts by one pixel
+                        crops, brightness, contrast
+    images <= 64        SimCLR's views for CIFAR       shifts by an eighth, flips
+    larger images       SimCLR's views for ImageNet,   resized crops, flips
+                        with blur
+    ==================  =============================  ==============================
+
+    Images smaller than 16 pixels, such as digits and icons, and grey images are never
+    flipped, because a mirrored character is another one.
+
+    With "randaugment", images of 16 pixels or more get :class:`RandAugment` with a
+    cutout of half the side. Vectors and smaller images get the strong views.
     """
     if isinstance(views, str) and views == "auto":
         return _automatic(spec, strength)
@@ -38,7 +52,7 @@ def resolve_views(views, spec, strength):
     if not isinstance(views, Views):
         raise ValueError(
             f"views={views!r} is not valid: it must be 'auto', 'none' or an instance "
-            "of Views, such as ImageViews or VectorViews."
+            "of a subclass of Views, such as ImageViews or VectorViews."
         )
     views.check()
     others = {"image": VectorViews, "vector": (ImageViews, RandAugment)}[spec.kind]
@@ -48,6 +62,7 @@ def resolve_views(views, spec, strength):
 
 
 def _automatic(spec, strength):
+    """Return the views of "auto"."""
     strong = strength != "weak"
     if spec.kind == "vector":
         return VectorViews() if strong else NoViews()

@@ -1,10 +1,25 @@
-"""What a random view is."""
+"""Base class of random views."""
 
 from sknoisy.parameters import Method, check_real
 
 
 class Views(Method):
-    """Base class of random views: called with a batch, returns its views."""
+    """Base class of random views, which augment each sample of a batch.
+
+    A subclass assigns its parameters in ``__init__``, validates them in ``check`` and
+    returns augmented samples from ``__call__``.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sknoisy.views import Views
+    >>> class Scaled(Views):
+    ...     def __call__(self, batch, generator):
+    ...         factor = torch.rand(len(batch), 1, generator=generator)
+    ...         return factor * batch
+    >>> Scaled()(torch.zeros(1, 2), torch.Generator())
+    tensor([[0., 0.]])
+    """
 
     def __call__(self, batch, generator):
         """Return one random view of each sample.
@@ -18,22 +33,35 @@ class Views(Method):
 
         Returns
         -------
-        view : tensor of the shape of `batch`
-            A new tensor.
+        view : tensor of the same shape as `batch`
+            The augmented samples. `batch` itself must not be changed.
         """
         raise NotImplementedError(f"{type(self).__name__} must define __call__.")
 
 
 class NoViews(Views):
-    """The samples as they are."""
+    """Views that leave the samples unchanged; "none" for short."""
 
     def __call__(self, batch, generator):  # noqa: D102
         return batch
 
 
 def check_range(name, ends, interval):
-    """Raise ``ValueError`` unless two ends lie in an interval, and in order."""
+    """Raise ``ValueError`` unless two bounds lie in an interval, in ascending order.
+
+    Parameters
+    ----------
+    name : str
+        Name of the parameter.
+    ends : (float, float)
+        Its value.
+    interval : str
+        Interval of both bounds; see :func:`sknoisy.parameters.check_real`.
+    """
     for end in ends:
         check_real(name, end, interval)
     if ends[0] > ends[1]:
-        raise ValueError(f"{name}={ends!r} is not valid: its ends must be in order.")
+        raise ValueError(
+            f"{name}={ends!r} is not valid: the first number must not be larger than "
+            "the second."
+        )

@@ -1,51 +1,76 @@
-"""What random views are made of: operations on batches, with a number for each sample.
+"""Operations on batches of images, with separate parameters for each image.
 
-Geometry is linear: crop, resize, flip and blur of a sample are one matrix for its
-rows and one for its columns. Colour follows torchvision's ``ColorJitter``: factors of
-the same distributions, clamped after each operation, in random order.
+Crop, resize, flip and blur are linear and separable: together they are one matrix for
+the rows and one for the columns of an image. Colour operations follow torchvision's
+``ColorJitter``: the factors have the same distributions, values are clamped after each
+operation, and the order is random.
 """
 
 import math
 
 import torch
 
-LUMA = (0.2989, 0.587, 0.114)  # ITU-R 601, in the digits of torchvision
+LUMA = (0.2989, 0.587, 0.114)  # ITU-R 601, rounded as in torchvision
 
 
 class Draw:
-    """Random numbers for a batch, on its device, from its generator."""
+    """Random numbers for the samples of a batch.
+
+    Parameters
+    ----------
+    batch : tensor of shape (n, ...)
+        The samples.
+    generator : torch.Generator
+        Source of randomness, on the device of `batch`.
+    """
 
     def __init__(self, batch, generator):
         self.n = len(batch)
         self.options = {"generator": generator, "device": batch.device}
 
     def zeros(self):
-        """Return a zero for each sample."""
+        """Return 0 for each sample, a tensor of shape (n,)."""
         return torch.zeros(self.n, device=self.options["device"])
 
     def uniform(self, *shape, low=0.0, high=1.0):
-        """Draw uniformly from `low` to `high`, in any shape."""
+        """Draw numbers uniformly from `low` to `high`, in the given shape."""
         return low + (high - low) * torch.rand(*shape, **self.options)
 
     def normal(self, *shape):
-        """Draw from the standard normal distribution, in any shape."""
+        """Draw standard normal numbers, in the given shape."""
         return torch.randn(*shape, **self.options)
 
     def integers(self, low, high):
-        """Integers from `low` to `high`, both included, as floats."""
+        """Draw an integer from `low` to `high` for each sample, as a float."""
         return torch.randint(int(low), int(high) + 1, (self.n,), **self.options).float()
 
     def order(self, n):
-        """Return a random rank of 0 to n - 1 for each sample and of n things."""
+        """Draw a permutation of 0 to n - 1 for each sample."""
         return torch.rand(self.n, n, **self.options).argsort(dim=1)
 
 
 def crop_boxes(draw, height, width, scale, ratio):
-    """Return top, left, height and width of random crops, in pixels.
+    """Draw top, left, height and width of random crops, in whole pixels.
 
-    As torchvision's ``RandomResizedCrop``: area uniform, aspect ratio log-uniform,
-    the first of ten tries that lies inside, whole pixels, and the whole image if
-    none does.
+    As in torchvision's ``RandomResizedCrop``, the area is drawn uniformly and the
+    aspect ratio log-uniformly. The first of ten draws that fits into the image is
+    taken, or the whole image if none fits.
+
+    Parameters
+    ----------
+    draw : Draw
+        Source of randomness.
+    height, width : int
+        Size of the images.
+    scale : (float, float)
+        Range of the area of the crop, as a share of the image's.
+    ratio : (float, float)
+        Range of the ratio of width to height.
+
+    Returns
+    -------
+    top, left, height, width : tensors of shape (n,)
+        The crops.
     """
     tries = (draw.n, 10)
     area = height * width * draw.uniform(*tries, low=scale[0], high=scale[1])
@@ -63,23 +88,24 @@ def crop_boxes(draw, height, width, scale, ratio):
 
 
 def resize_matrix(start, length, size):
-    """Return the matrices that resize segments of a line to the line's size.
+    """Return the matrices that resize segments of a line to the size of the line.
 
-    Row j of a matrix holds the weights of the input pixels in output pixel j:
-    bilinear interpolation, antialiased where it shrinks (a triangle as wide as an
-    output pixel), renormalised at the segment's ends. Outside the line are zeros.
+    Row j of a matrix holds the weights of the input pixels in output pixel j. The
+    interpolation is linear, with antialiasing (a triangle filter as wide as an output
+    pixel) where the segment is shrunk. Weights are normalised within the segment, and
+    pixels outside the line count as 0.
 
     Parameters
     ----------
     start, length : tensors of shape (n,)
         Segments of the input, in pixels.
     size : int
-        Pixels of input and output.
+        Number of pixels of the line and of the output.
 
     Returns
     -------
     matrix : tensor of shape (n, size, size)
-        Output pixels by input pixels.
+        Weight of each input pixel (column) in each output pixel (row).
     """
     pixel = torch.arange(size, device=start.device) + 0.5
     step = (length / size)[:, None, None]
@@ -92,7 +118,20 @@ def resize_matrix(start, length, size):
 
 
 def blur_matrix(sigma, size):
-    """Return (n, size, size) matrices of Gaussian blurs, mirrored at the border."""
+    """Return the matrices of Gaussian blurs, with pixels mirrored at the border.
+
+    Parameters
+    ----------
+    sigma : tensor of shape (n,)
+        Standard deviations, in pixels.
+    size : int
+        Number of pixels of a line.
+
+    Returns
+    -------
+    matrix : tensor of shape (n, size, size)
+        Weight of each input pixel (column) in each output pixel (row).
+    """
     pixel = torch.arange(size, device=sigma.device, dtype=torch.float32)
     scale = -0.5 / sigma[:, None, None] ** 2
     distance = pixel[:, None] - pixel
@@ -105,7 +144,10 @@ def blur_matrix(sigma, size):
 
 
 def luma(images):
-    """Return the (n, 1, H, W) brightness of RGB images, or images of one channel."""
+    """Return grey images of shape (n, 1, H, W).
+
+    They are the brightness of RGB images, and the mean over the channels otherwise.
+    """
     if images.shape[1] != 3:
         return images.mean(dim=1, keepdim=True)
     r, g, b = images.split(1, dim=1)
@@ -113,11 +155,23 @@ def luma(images):
 
 
 def jitter_factors(draw, strength, probability):
-    """Return (n, 1, 1, 1) factors of brightness, contrast, saturation and hue.
+    """Draw factors of brightness, contrast and saturation, and shifts of the hue.
 
-    Brightness, contrast and saturation are uniform in [max(0, 1 - s), 1 + s], the
-    hue's shift in [-s, s] turns of the colour circle; samples that the jitter
-    passes over get 1, 1, 1 and 0.
+    Parameters
+    ----------
+    draw : Draw
+        Source of randomness.
+    strength : (float, float, float, float)
+        Strengths s of brightness, contrast, saturation and hue. Factors are uniform in
+        [max(0, 1 - s), 1 + s], and shifts of the hue in [-s, s] turns of the colour
+        circle.
+    probability : float
+        Probability that an image is changed. The others get 1, 1, 1 and 0.
+
+    Returns
+    -------
+    brightness, contrast, saturation, hue : tensors of shape (n, 1, 1, 1)
+        Factors and shifts.
     """
     shape = (draw.n, 1, 1, 1)
     active = draw.uniform(*shape) < probability
@@ -130,19 +184,20 @@ def jitter_factors(draw, strength, probability):
 
 
 def color_jitter(images, brightness, contrast, saturation, hue, order):
-    """Apply the four colour operations to each image, in an order of its own.
+    """Apply four colour operations to each image, in an order that differs by image.
 
     Parameters
     ----------
     images : tensor of shape (n, C, H, W)
-        Values in [0, 1], in random order: the round in which the hue turns goes by
-        the row, so that images whose hue turns together lie together.
+        Values in [0, 1]. The batch must be shuffled: the position of the hue among the
+        four operations is 0 in the first quarter of the batch, 1 in the second, and so
+        on.
     brightness, contrast, saturation, hue : tensors of shape (n, 1, 1, 1)
-        Factors, and shifts of the hue in turns. Images that are not RGB use the
-        first two only.
+        Factors, and shifts of the hue in turns of the colour circle. Only brightness
+        and contrast are changed in images that are not RGB.
     order : tensor of shape (n, 3), int64
-        Which comes first, second and third of the others, for each image:
-        0 brightness, 1 contrast, 2 saturation.
+        Order of the other operations for each image: 0 is brightness, 1 contrast and 2
+        saturation.
 
     Returns
     -------
@@ -165,10 +220,10 @@ def color_jitter(images, brightness, contrast, saturation, hue, order):
 
 
 def _blend(images, which, brightness, contrast, saturation):
-    """Apply to each image the operation that is its turn.
+    """Apply one operation to each image: 0 brightness, 1 contrast, 2 saturation.
 
-    Each is a blend f * image + (1 - f) * base: black for brightness, the mean grey
-    for contrast, the pixel's grey for saturation.
+    All of them are blends, f * image + (1 - f) * base. The base is black for
+    brightness, the mean grey for contrast, and the grey of the pixel for saturation.
     """
     gray = luma(images)
     mean = gray.mean(dim=(2, 3), keepdim=True)
@@ -188,7 +243,7 @@ def rotate_hue(images, turns):
     images : tensor of shape (n, 3, H, W)
         Values in [0, 1].
     turns : tensor of shape (n, 1, 1, 1)
-        Shift, in turns of the colour circle.
+        Shifts, in turns of the colour circle.
     """
     r, g, b = images.split(1, dim=1)
     value = images.amax(dim=1, keepdim=True)
@@ -196,7 +251,7 @@ def rotate_hue(images, turns):
     safe = torch.where(chroma > 0, chroma, 1)
     from_g_or_b = torch.where(value == g, 2 + (b - r) / safe, 4 + (r - g) / safe)
     sector = torch.where(value == r, (g - b) / safe, from_g_or_b) + 6 * turns
-    # Back to RGB: red, green and blue lie 5, 3 and 1 sixths from the hue's origin.
+    # In HSV, red, green and blue are 5/6, 3/6 and 1/6 of a turn from the origin.
     origin = 5 - 2 * torch.arange(3, device=images.device).view(1, 3, 1, 1)
     k = sector + origin
     k = k - 6 * (k / 6).floor()  # torch.remainder takes five times as long
@@ -204,7 +259,7 @@ def rotate_hue(images, turns):
 
 
 def cut_out(images, draw, share):
-    """Set a square of each image to mid-grey, centred anywhere in the image.
+    """Set a square of each image to mid-grey, with its centre anywhere in the image.
 
     Parameters
     ----------
@@ -213,7 +268,7 @@ def cut_out(images, draw, share):
     draw : Draw
         Source of randomness.
     share : float
-        Side of the square, as a share of the image's sides.
+        Side of the square, as a share of the sides of the image.
     """
     inside = draw.zeros()[:, None, None, None] == 0
     for dim in (2, 3):

@@ -1,4 +1,4 @@
-"""Random views of images."""
+"""Random views of images: crops, flips, blur, colour and cutout."""
 
 import torch
 
@@ -19,33 +19,34 @@ from sknoisy.views.imageops import (
 class ImageViews(Views):
     """Crop, flip, blur, colour jitter, greyscale and cutout of images.
 
-    Every parameter's "off" value leaves the images as they are.
+    Each operation is switched off by None or 0.
 
     Parameters
     ----------
     crop_scale : (float, float) or None, default=(0.2, 1.0)
-        Range of a random crop's share of the image area; the crop is resized to
-        the image's size, antialiased. None: no resized crop.
+        Range of the area of a random crop, as a share of the image's. The crop is
+        resized to the size of the image, with antialiasing. None: no crop.
     crop_ratio : (float, float), default=(3/4, 4/3)
-        Range of the crop's width to height, drawn on a log scale.
+        Range of the ratio of width to height of the crop, which is drawn log-uniformly.
     pad : int, default=0
-        Shift by up to that many pixels either way, zeros coming in: the padding
-        crop of CIFAR.
+        Largest shift in pixels, in any direction. Pixels from outside are 0. This is
+        the crop after padding that is usual for CIFAR.
     flip : float, default=0.5
         Probability of a horizontal flip.
     blur : float, default=0.0
         Probability of a Gaussian blur.
     blur_sigma : (float, float), default=(0.1, 2.0)
-        Range of its standard deviation, in pixels.
+        Range of the standard deviation of the blur, in pixels.
     jitter : (float, float, float, float) or None, default=(0.4, 0.4, 0.4, 0.1)
-        Strength of brightness, contrast, saturation and hue, as torchvision's
-        ``ColorJitter``. Saturation and hue need three channels.
+        Strengths of brightness, contrast, saturation and hue, as in torchvision's
+        ``ColorJitter``. Saturation and hue are changed in RGB images only. None: no
+        colour jitter.
     jitter_probability : float, default=0.8
-        Probability of the jitter.
+        Probability of the colour jitter.
     gray : float, default=0.2
-        Probability of greyscale.
+        Probability that an RGB image is made grey.
     cutout : float, default=0.0
-        Side of a square that is set to mid-grey, as a share of the image's side.
+        Side of a square that is set to mid-grey, as a share of the sides of the image.
 
     References
     ----------
@@ -118,7 +119,13 @@ class ImageViews(Views):
         return batch
 
     def _geometry(self, draw, height, width):
-        """Return the (n, H, H) row and (n, W, W) column matrices of new views."""
+        """Draw crop, shift, flip and blur; return their matrices.
+
+        Returns
+        -------
+        rows, columns : tensors of shape (n, H, H) and (n, W, W)
+            Matrices to be applied to the rows and columns of the images.
+        """
         n = draw.n
         top, left = draw.zeros(), draw.zeros()
         crop_height, crop_width = draw.zeros() + height, draw.zeros() + width

@@ -1,4 +1,4 @@
-"""RandAugment: its operations on whole batches, and the views."""
+"""RandAugment, and its operations on whole batches."""
 
 import math
 
@@ -15,25 +15,27 @@ from sknoisy.views.imageops import (
 
 
 class RandAugment(Views):
-    """A few operations drawn for each image, all of one strength.
+    """Random operations on images, all with the same strength.
 
-    Of these 14: identity, shear and shift along either axis, rotation, brightness,
-    colour, contrast, sharpness, fewer bits, inverted highlights, stretched contrast and
-    equalised histogram.
+    The operations of each image are drawn from 14: identity, shear and translation
+    along either axis, rotation, brightness, colour, contrast, sharpness, posterisation,
+    solarisation, automatic contrast and histogram equalisation.
 
     Parameters
     ----------
     n_operations : int, default=2
-        How many are applied to an image, one after the other.
+        Number of operations that are applied to an image, one after the other.
     magnitude : float, default=9
-        Their strength, in [0, 30].
+        Strength of the operations, in [0, 30].
     cutout : float, default=0.0
-        Side of a square that is then set to mid-grey, as a share of the image's side.
+        Side of a square that is set to mid-grey afterwards, as a share of the sides of
+        the image.
 
     Notes
     -----
-    The operations, their ranges and the defaults, which the authors give for ImageNet,
-    are torchvision's. Geometry is bilinear, there nearest by default.
+    The operations, their ranges and the defaults are those of torchvision; the authors
+    give the defaults for ImageNet. Interpolation is bilinear here, and nearest by
+    default in torchvision.
 
     References
     ----------
@@ -66,16 +68,16 @@ class RandAugment(Views):
 
 
 def affine(images, xx=1.0, xy=0.0, x=0.0, yx=0.0, yy=1.0, y=0.0):
-    """Return images whose pixel (X, Y) is at (xx X + xy Y + x, yx X + yy Y + y) now.
+    """Apply an affine map: output (X, Y) is input (xx X + xy Y + x, yx X + yy Y + y).
 
-    Bilinear; what comes in from outside is black.
+    The interpolation is bilinear, and pixels from outside are black.
 
     Parameters
     ----------
     images : tensor of shape (n, C, H, W)
-        Any values.
+        Images with any values.
     xx, xy, x, yx, yy, y : float or tensor of shape (n, 1, 1, 1)
-        In pixels, to the right and down from the centre.
+        Coefficients. Coordinates are in pixels, to the right and down from the centre.
     """
     half_w, half_h = images.shape[3] / 2, images.shape[2] / 2
     ratio = half_h / half_w
@@ -87,60 +89,60 @@ def affine(images, xx=1.0, xy=0.0, x=0.0, yx=0.0, yy=1.0, y=0.0):
 
 
 def shear_x(images, strength):
-    """Shear along the rows, by up to 0.3 pixels a row, from the top."""
+    """Shear along the rows by up to 0.3 pixels per row; the top row stays."""
     slope = 0.3 * strength
     return affine(images, xy=slope, x=slope * images.shape[2] / 2)
 
 
 def shear_y(images, strength):
-    """Shear along the columns, by up to 0.3 pixels a column, from the left."""
+    """Shear along the columns by up to 0.3 pixels per column; the left one stays."""
     slope = 0.3 * strength
     return affine(images, yx=slope, y=slope * images.shape[3] / 2)
 
 
 def translate_x(images, strength):
-    """Shift by up to 150 of 331 of the width, in whole pixels."""
+    """Translate by up to 150/331 of the width, in whole pixels."""
     pixels = (150 / 331 * images.shape[3] * strength).trunc()
     return affine(images, x=-pixels)
 
 
 def translate_y(images, strength):
-    """Shift by up to 150 of 331 of the height, in whole pixels."""
+    """Translate by up to 150/331 of the height, in whole pixels."""
     pixels = (150 / 331 * images.shape[2] * strength).trunc()
     return affine(images, y=-pixels)
 
 
 def rotate(images, strength):
-    """Turn about the centre by up to 30 degrees."""
+    """Rotate about the centre by up to 30 degrees."""
     angle = math.radians(30) * strength
     cos, sin = angle.cos(), angle.sin()
     return affine(images, xx=cos, xy=-sin, yx=sin, yy=cos)
 
 
 def _blend(images, base, strength):
-    """Move images away from a base or, where the strength is negative, towards it."""
+    """Move images away from a base image or, with a negative strength, towards it."""
     return torch.lerp(base.expand_as(images), images, 1 + 0.9 * strength).clamp_(0, 1)
 
 
 def brightness(images, strength):
-    """Move away from black."""
+    """Move images away from black."""
     return _blend(images, torch.zeros_like(images), strength)
 
 
 def color(images, strength):
-    """Move away from the pixels' grey; only of RGB images."""
+    """Move RGB images away from grey; other images do not change."""
     if images.shape[1] != 3:
         return images
     return _blend(images, luma(images), strength)
 
 
 def contrast(images, strength):
-    """Move away from the mean grey."""
+    """Move images away from their mean grey."""
     return _blend(images, luma(images).mean(dim=(2, 3), keepdim=True), strength)
 
 
 def sharpness(images, strength):
-    """Move away from a blur of 3 x 3 pixels; the border stays."""
+    """Move images away from a blur of 3 x 3 pixels; the border does not change."""
     channels = images.shape[1]
     kernel = images.new_full((channels, 1, 3, 3), 1 / 13)
     kernel[:, :, 1, 1] = 5 / 13
@@ -156,12 +158,12 @@ def posterize(images, strength):
 
 
 def solarize(images, strength):
-    """Invert values from a threshold on, which falls from 1 to 0."""
+    """Invert values from a threshold on, which falls from 1 to 0 with the strength."""
     return torch.where(images >= 1 - strength.abs(), 1 - images, images)
 
 
 def autocontrast(images, strength=None):
-    """Stretch the values of each channel to [0, 1], if they differ."""
+    """Stretch the values of each channel to [0, 1], unless all are equal."""
     low = images.amin(dim=(2, 3), keepdim=True)
     spread = images.amax(dim=(2, 3), keepdim=True) - low
     flat = spread == 0
@@ -169,9 +171,10 @@ def autocontrast(images, strength=None):
 
 
 def equalize(images, strength=None):
-    """Spread the values of each channel evenly, by a histogram of 256 bins.
+    """Equalise the histogram of each channel, in 256 bins.
 
-    With the rounding of Pillow, which a channel of too few values passes unchanged.
+    The rounding is Pillow's, which leaves a channel unchanged if fewer than 255 pixels
+    are below its largest value.
     """
     values = _bytes(images).long().flatten(2)
     counts = torch.zeros(
@@ -187,7 +190,7 @@ def equalize(images, strength=None):
 
 
 def _bytes(images):
-    """Return values from 0 to 255, whole; of uint8 images what they were."""
+    """Return whole values from 0 to 255, which restores images that were uint8."""
     return (256 * images).floor().clamp(0, 255)
 
 
@@ -210,7 +213,7 @@ OPERATIONS = {
 
 
 def rand_augment(draw, images, n_operations, strength):
-    """Apply to each image operations that are drawn for it, one after the other.
+    """Apply random operations to each image, one after the other.
 
     Parameters
     ----------
@@ -219,18 +222,19 @@ def rand_augment(draw, images, n_operations, strength):
     images : tensor of shape (n, C, H, W)
         Values in [0, 1].
     n_operations : int
-        How many, drawn independently; in a batch, each is drawn about equally often.
+        Number of operations for each image. They are drawn independently, but so that
+        all operations are about equally frequent in a batch.
     strength : float
-        Of all operations, in [0, 1]; the sign is drawn, where an operation has one.
+        Strength of all operations, in [0, 1]. Its sign is drawn for operations that
+        have a direction.
 
     Returns
     -------
     images : tensor of shape (n, C, H, W)
-        A new tensor.
+        The augmented images, in a new tensor.
     """
-    # Every operation has equally many places, and every image takes one. Places that
-    # are left over go to copies, which cost a little; but how many images an operation
-    # has is known without waiting for the device.
+    # All operations get the same number of images, so that no number has to be read
+    # back from the device. The batch is filled up with copies of the last image.
     n_kinds = len(OPERATIONS)
     n_places = math.ceil(draw.n / n_kinds) * n_kinds
     taken_by = torch.arange(n_places, device=images.device)

@@ -1,4 +1,4 @@
-"""Random views of vectors: tables and embeddings."""
+"""Random views of vectors, such as rows of a table and embeddings."""
 
 import torch
 
@@ -12,17 +12,17 @@ from sknoisy.views.imageops import (
 class VectorViews(Views):
     """Feature corruption and Gaussian noise, for tables and embeddings.
 
-    A corrupted feature takes its value from another random sample of the batch,
-    which is a draw from the feature's marginal distribution.
+    The value of a corrupted feature is taken from a random sample of the batch, which
+    is a draw from the marginal distribution of the feature.
 
     Parameters
     ----------
     corruption : float, default=0.3
-        Probability that a feature is replaced, in [0, 1]. The paper takes 0.6 for one
-        of two views and leaves the other as it is; here both are corrupted.
+        Probability that a feature is corrupted, in [0, 1]. The paper takes 0.6 for one
+        of the two views and does not change the other; here, both are corrupted.
     noise : float, default=0.1
-        Standard deviation of the noise, in units of each feature's standard
-        deviation within the batch.
+        Standard deviation of the noise, relative to the standard deviation of each
+        feature in the batch.
 
     References
     ----------

@@ -652,39 +652,70 @@ def test_joint_optimization_without_a_second_training_never_freezes_labels():
     assert loss._updating and not loss._retraining
 
 
-def test_sop_takes_the_papers_steps():
-    """One step of u and v from 0.3 and 0.2, by finite differences."""
+def sop_reference(p, y, u, v):
+    """Return value, and derivatives by p, u and v, of the official code's formula.
+
+    Hand-derived: cross-entropy of (p + u^2 - v^2) / sum, clamped from below, where v is
+    a constant; plus the squared error of predicted class + u^2 - v^2 for u and v.
+    """
+    n, n_classes = p.shape
+    one_hot, predicted = np.eye(n_classes)[y], np.eye(n_classes)[p.argmax(axis=1)]
+    added = np.minimum(u[:, None] ** 2 * one_hot, 1)
+    removed = np.minimum(v**2 * (1 - one_hot), 1)
+    raw = p + added - removed
+    q, free = raw.clip(1e-4), raw > 1e-4
+    total, own = q.sum(axis=1), (q * one_hot).sum(axis=1)
+    is_free = own / total > 1e-4
+    value = -np.log((own / total).clip(1e-4))
+    slope = (is_free / total)[:, None] - one_hot * (is_free / own)[:, None]
+    slope = slope * free
+    error = predicted + added - removed - one_hot
+    of_u = 2 * u * ((slope + 2 * error) * one_hot).sum(axis=1) * (u**2 <= 1)
+    of_v = -4 * v * error * (1 - one_hot) * (v**2 <= 1)
+    return value, slope, of_u, of_v
+
+
+@pytest.mark.parametrize("rates", [(0.3, 0.5), (60.0, 90.0)])  # the latter overshoots
+def test_ten_steps_of_sop_are_the_official_codes(rates):
+    """Value, gradient and state, with batches of 3 of 6 samples and moving logits."""
     z, y, index = batch()
-    loss = started(SOP(lr_u=0.06, lr_v=0.12))
-    loss.state_["u"].fill_(0.3 * 2**15)
-    loss.state_["v"].fill_(0.2 * 2**15)
-    value = loss(z, y, index)
-    p, one_hot = softmax(z.numpy()), np.eye(4)[y]
-    predicted = np.eye(4)[p.argmax(axis=1)]
+    rng = np.random.default_rng(1)
+    loss = started(SOP(*rates))
+    u, v = np.full(6, 0.2), np.full((6, 4), 0.1)
+    loss.state_["u"].fill_(0.2 * 2**15)
+    loss.state_["v"].fill_(0.1 * 2**15)
+    for _ in range(10):
+        rows = rng.permutation(6)[:3]
+        logits = z[rows] + torch.tensor(rng.normal(size=(3, 4)))
+        logits.requires_grad_()
+        value = loss(logits, y[rows], index[rows])
+        gradient = torch.autograd.grad(value.mean(), logits)[0]
+        p = softmax(logits.detach().numpy())
+        expected, of_p, of_u, of_v = sop_reference(p, y.numpy()[rows], u[rows], v[rows])
+        np.testing.assert_allclose(value.detach(), expected, rtol=1e-9)
+        of_logits = p * (of_p - (of_p * p).sum(axis=1, keepdims=True)) / 3
+        np.testing.assert_allclose(gradient, of_logits, rtol=1e-6, atol=1e-10)
+        u[rows] -= rates[0] * of_u / 3
+        v[rows] -= rates[1] * of_v / 3
+        # Beyond 1 they have no gradient any more, and how far is not stored.
+        for ours, theirs in ((loss.state_["u"][:, 0], u), (loss.state_["v"], v)):
+            ours = ours.numpy() / 2**15
+            limited = theirs.clip(-1.5, 1.5)
+            np.testing.assert_allclose(ours, limited, rtol=1e-6, atol=1e-10)
+    overshot = (abs(u) > 1).any() and (abs(v) > 1).any()
+    assert overshot == (rates[0] == 60.0)
 
-    def corrected(u, v):
-        q = p + (u**2)[:, None] * one_hot - v**2 * (1 - one_hot)
-        q = q.clip(1e-4)
-        return q / q.sum(axis=1, keepdims=True)
 
-    def fit(u, v):
-        return -np.log((corrected(u, v) * one_hot).sum(axis=1).clip(1e-4))
-
-    def error(u, v):
-        terms = (u**2)[:, None] * one_hot - v**2 * (1 - one_hot)
-        return ((predicted + terms - one_hot) ** 2).sum(axis=1)
-
-    u, v, step = np.full(6, 0.3), np.full((6, 4), 0.2), 1e-6
-    np.testing.assert_allclose(value, fit(u, v))
-    slope = (fit(u + step, v) - fit(u - step, v)) / (2 * step)
-    np.testing.assert_allclose(
-        loss.state_["u"][:, 0] / 2**15, u - 0.01 * slope, atol=1e-9
-    )
-    for c in range(4):
-        move = step * np.eye(4)[c]
-        slope = (error(u, v + move) - error(u, v - move)) / (2 * step)
-        expected = v[:, c] - 0.02 * slope
-        np.testing.assert_allclose(loss.state_["v"][:, c] / 2**15, expected, atol=1e-6)
+def test_u_of_sop_settles_where_the_label_is_predicted():
+    """At p_y = 1/2 of 2 classes its square s solves s (1 + s) (1 + 2 s) = 1/2."""
+    z, y, index = torch.zeros(1, 2), torch.tensor([0]), torch.tensor([0])
+    loss = SOP(lr_u=0.5, lr_v=0.0)
+    loss.start(1, 2, "cpu")
+    loss.state_["u"].fill_(0.1 * 2**15)
+    for _ in range(200):
+        loss(z, y, index)
+    s = (loss.state_["u"].item() / 2**15) ** 2
+    assert s * (1 + s) * (1 + 2 * s) == pytest.approx(0.5, abs=1e-4)
 
 
 def test_sop_takes_up_noise():

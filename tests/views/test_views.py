@@ -215,7 +215,7 @@ def test_automatic_views_fit_the_images():
         ("strong", "views='strong' is not valid"),
         (VectorViews(), "X holds images"),
         (ImageViews(flip=1.5), "flip=1.5 is not valid"),
-        (ImageViews(crop_scale=(0.5, 0.2)), "ends must be in order"),
+        (ImageViews(crop_scale=(0.5, 0.2)), "must not be larger"),
     ],
 )
 def test_bad_views(views, message, digits):
