@@ -131,14 +131,17 @@ def check_images(X, low, high):
         f"X has values from {lowest:.6g} to {highest:.6g}, but those of the training X "
         f"were from {low:.6g} to {high:.6g}"
     )
-    outside = np.mean((values < low - width) | (values > high + width))
-    if outside > 0.5:
+
+    def share_beyond(margin):
+        return np.mean((values < low - margin) | (values > high + margin))
+
+    if share_beyond(width) > 0.5:
         raise ValueError(f"{ranges}: bring X to the same scale.")
     narrow = 1 / 10 if len(X) >= SEVERAL else 1 / 50
-    if outside > 0.1:
-        problem = f"{outside:.0%} of X is clipped to that range"
+    if (clipped := share_beyond(0.1 * width)) > 0.1:
+        problem = f"{clipped:.0%} of X is clipped to that range"
     elif 0 < highest - lowest < narrow * width:
-        problem = "such images are all but of one colour"
+        problem = "it has hardly any contrast"
     elif low < -0.1 * width and lowest >= 0 and len(X) >= SEVERAL:
         problem = "none of X is negative"
     else:
