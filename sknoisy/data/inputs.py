@@ -22,13 +22,15 @@ FRAME_HINT = (
 def as_inputs(X):
     """Return X as an array, a tensor or an array of paths, without a copy.
 
-    Lists and columns of arrays, images of one size or embeddings, are stacked. What
-    is left for scikit-learn to check is returned as it is.
+    Only lists and columns of arrays, such as images of one size or embeddings, are
+    copied: they are stacked. Data frames, and lists of numbers, are returned as they
+    are, for scikit-learn to convert.
 
     Raises
     ------
     ValueError
-        If X is of another kind; says what to pass. Nothing is decoded before.
+        If X is of another kind; the message says what to pass. No sample is read
+        before.
     TypeError
         If X is sparse.
     """
@@ -73,8 +75,8 @@ def file_stamps(paths):
 def missing_files(paths):
     """Return the positions of paths that are no files.
 
-    Folders with many of the paths are listed once, which is faster than to ask for
-    each file.
+    Folders that hold many of the paths are listed once, which is faster than a call
+    for each file.
 
     Parameters
     ----------
@@ -95,7 +97,7 @@ def missing_files(paths):
     }
     missing = []
     for i, (path, folder) in enumerate(zip(paths, folders, strict=True)):
-        # A listing may lack a file: it may be long, or the name in another case.
+        # A listing may lack a file: if it is cut off, or has the name in other case.
         found = folder in listed and path[len(folder) + 1 :] in listed[folder]
         if not found and not os.path.isfile(path):
             missing.append(i)
@@ -103,7 +105,7 @@ def missing_files(paths):
 
 
 def _files_in(folder, limit):
-    """Return the names of the files in a folder, of its first entries."""
+    """Return the names of the files among the first entries of a folder."""
     try:
         with os.scandir(folder or os.curdir) as entries:
             return {e.name for e in islice(entries, limit) if e.is_file()}
@@ -112,7 +114,7 @@ def _files_in(folder, limit):
 
 
 def _check_kind(X):
-    """Raise an error that says what to pass instead of a single path, a loader, ..."""
+    """Raise an error if X is no array, list or frame; it says what to pass instead."""
     kind = type(X).__name__
     if isinstance(X, (str, bytes, os.PathLike)):
         raise ValueError(_of_a_path(X))
@@ -141,7 +143,7 @@ def _check_kind(X):
             "and augmentation are made by the estimator."
         )
     module = type(X).__module__.partition(".")[0]
-    if module == "datasets":  # also its columns, which decode what they are asked for
+    if module == "datasets":  # also for its columns, which decode on access
         raise ValueError(
             f"X is a Hugging Face {kind}: pass an array, for example "
             "np.stack([np.asarray(image) for image in column]) of images of one size, "
@@ -185,7 +187,7 @@ def _is_encoded(content):
 
 
 def _unmasked(X):
-    """Return the data of a masked array of which nothing is masked."""
+    """Return the data of a masked array in which no value is masked."""
     count = np.ma.count_masked(X)
     if count:
         raise ValueError(
@@ -197,7 +199,7 @@ def _unmasked(X):
 
 
 def _as_column(X):
-    """Return a list, a series, or an only column, as a 1-D array; None if X is not."""
+    """Return a list, series or single column of objects as a 1-D array, or None."""
     if isinstance(X, (list, tuple)):
         first = X[0] if X else None
         is_path = isinstance(first, (str, bytes, os.PathLike))

@@ -97,14 +97,10 @@ def test_nodata_and_hot_pixels(value, as_tensor, digits):
 def test_accuracy_with_outliers(value, digits):
     images, y = digits
 
-    def accuracy(X):
-        model = NoisyRobustClassifier(max_epochs=8, random_state=0).fit(
-            X[:200], y[:200]
-        )
-        return model.score(X[200:], y[200:])
-
-    damaged = damage(images, "a pixel of every fifth image", value)
-    assert accuracy(damaged) > accuracy(images) - 0.07
+    images = damage(images, "a pixel of every fifth image", value)
+    model = NoisyRobustClassifier(max_epochs=6, batch_size=32, random_state=0)
+    # 0.79 without outliers, 0.08 with a range of minimum and maximum
+    assert model.fit(images[:200], y[:200]).score(images[200:], y[200:]) > 0.65
 
 
 def test_backgrounds_and_sparse_signals_are_no_outliers():
