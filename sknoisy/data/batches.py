@@ -1,4 +1,4 @@
-"""Batches of a store: in a random order, streamed to a device."""
+"""Batches of samples, shuffled and streamed to a device."""
 
 import math
 from collections import deque
@@ -10,7 +10,7 @@ from sknoisy.data.devices import move
 
 
 def stream(store, order, batches, device, ahead=2):
-    """Fetch batch after batch; what is not at hand is read ahead by a thread.
+    """Yield the batches of a store; a thread reads ahead where reading takes time.
 
     Parameters
     ----------
@@ -19,19 +19,19 @@ def stream(store, order, batches, device, ahead=2):
     order : tensor of shape (n_samples,), int64
         Positions of the samples, on the CPU.
     batches : int or list of int
-        Number of batches to make of them, of one size but for one sample; or their
-        sizes.
+        The number of batches, whose sizes then differ by at most one, or the size of
+        each.
     device : torch.device
-        Where batches are wanted.
+        Device of the batches.
     ahead : int, default=2
-        Batches that wait in memory while one is used: all that streaming takes.
+        Number of batches that are read ahead, and so the number in memory.
 
     Yields
     ------
     index : tensor of shape (n,), int64
-        Positions of a batch, on `device`.
+        Positions of the samples of a batch, on `device`.
     batch : tensor of shape (n, ...), float32
-        The samples there, on `device`.
+        The samples, on `device`.
     """
     by_sizes = not isinstance(batches, int)
 
@@ -66,11 +66,11 @@ def stream(store, order, batches, device, ahead=2):
 
 
 class Batches:
-    """Random batches, all of one size but for one sample.
+    """Shuffled batches whose sizes differ by at most one.
 
-    No small batch is left over at the end, so batch normalisation always works; at
-    batch size 2, an odd sample makes one batch of 3. Iterating yields pairs of indices
-    and samples.
+    No small batch is left over at the end, so batch normalisation always works. With a
+    batch size of 2 and an odd number of samples, one batch has 3. Iterators yield
+    pairs ``index, batch``, as :func:`stream` does.
 
     Parameters
     ----------
@@ -79,9 +79,10 @@ class Batches:
     batch_size : int
         The largest size of a batch.
     generator : torch.Generator
-        Source of the order, on the CPU: the same on every device.
+        Random numbers for the order. It is on the CPU, so that the order is the same
+        on every device.
     device : torch.device
-        Where indices and samples are wanted.
+        Device of the batches.
     """
 
     def __init__(self, store, batch_size, generator, device):

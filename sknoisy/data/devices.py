@@ -1,5 +1,6 @@
-"""Where networks compute: devices, precision, memory formats."""
+"""Devices that networks run on, their memory and precision."""
 
+import math
 import os
 import warnings
 from contextlib import nullcontext
@@ -8,9 +9,9 @@ import torch
 
 
 def move(tensor, device):
-    """Return a tensor on a device, without waiting where nobody can look too early.
+    """Return a tensor on a device; copies to a GPU are asynchronous.
 
-    A copy to the CPU is waited for: it is read at once, also while it is under way.
+    Copies to the CPU are not: the caller could read them before they are complete.
     """
     return tensor.to(device, non_blocking=torch.device(device).type == "cuda")
 
@@ -23,13 +24,13 @@ def resolve_device(device, fallback=False):
     device : str or torch.device
         "auto" (a GPU if there is one), "cpu", "cuda", "cuda:1", "mps", ...
     fallback : bool, default=False
-        Whether to fall back to the CPU, where a model that was trained on another
-        machine is used.
+        Whether to fall back to the CPU if there is no such device, as for a model
+        that was trained on another machine.
 
     Raises
     ------
     ValueError
-        If the machine has no such device; lists those it has.
+        If the machine has no such device; the message lists those it has.
     """
     available = ["cpu"]
     if torch.cuda.is_available():
@@ -68,11 +69,34 @@ def total_memory(device):
         return None
 
 
+def check_memory(shape, batch_size, device):
+    """Raise ``ValueError`` if not even one batch fits into a device's memory.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Shape of a sample, as in :class:`~sknoisy.data.spec.InputSpec`.
+    batch_size : int
+        Number of samples in a batch.
+    device : torch.device
+        Where networks run.
+    """
+    needed = 16 * 4 * batch_size * math.prod(shape)  # bytes of 16 maps of that size
+    total = total_memory(device)
+    if total is not None and needed > total:
+        raise ValueError(
+            f"batch_size={batch_size} of samples of shape {shape} needs about "
+            f"{needed / 2**30:.0f} GiB of memory, more than the {total / 2**30:.0f} "
+            f"GiB of the device {str(device)!r}. Pass a smaller batch_size, or smaller "
+            "images."
+        )
+
+
 def full_precision(tensor):
     """Return a context in which nothing is rounded to bfloat16.
 
-    Views and losses are computed in float32 where the networks are not: losses divide
-    by temperatures and sum over many pairs.
+    Views and losses are computed in float32 even if the networks are not: losses
+    divide by temperatures and sum over many pairs.
     """
     kind = tensor.device.type
     if not torch.is_autocast_enabled(kind):
@@ -81,7 +105,7 @@ def full_precision(tensor):
 
 
 def to_channels_last(batch):
-    """Return images in the memory format that convolutions are fastest in."""
+    """Return images in the memory format in which convolutions are fastest."""
     if batch.ndim == 4:
         return batch.contiguous(memory_format=torch.channels_last)
     return batch
@@ -90,13 +114,13 @@ def to_channels_last(batch):
 def resolve_precision(precision, device):
     """Return the dtype of autocast, or None for float32.
 
-    "auto" is bfloat16 on GPUs that compute in it, float32 elsewhere: on CPUs
-    bfloat16 was measured to be slower.
+    "auto" is bfloat16 on GPUs that support it and float32 elsewhere: on CPUs, bfloat16
+    is slower.
     """
     if precision == "auto":
         if device.type != "cuda":
             return None
-        # Older GPUs emulate bfloat16, slowly; those of AMD do not.
+        # Older NVIDIA GPUs emulate bfloat16 slowly.
         fast = torch.cuda.get_device_capability(device) >= (8, 0)
         return torch.bfloat16 if fast or torch.version.hip else None
     return torch.bfloat16 if precision == "bfloat16" else None

@@ -1,40 +1,56 @@
-"""What X may be: arrays, tensors, memmaps, paths, and what is none of these."""
+"""Kinds of X: arrays, tensors, memmaps and paths, and errors for all others."""
 
+import glob
 import os
+import stat
+from collections import Counter
+from itertools import islice
 
 import numpy as np
 import torch
+from scipy.sparse import issparse
 
 MIN_SIDE = 4  # pixels; smaller images leave nothing to convolve
+IMAGE_STARTS = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"RIFF", b"BM", b"II*", b"MM\0*")
+LISTED = 64  # paths in one folder from which on it is listed
+FRAME_HINT = (
+    "Put a ColumnTransformer in front of the estimator, for example with OneHotEncoder "
+    "for categories and SimpleImputer for missing values."
+)
 
 
 def as_inputs(X):
     """Return X as an array, a tensor or an array of paths, without a copy.
 
-    Arrays that scikit-learn can check are left to it; this looks at what it cannot.
+    Only lists and columns of arrays, such as images of one size or embeddings, are
+    copied: they are stacked. Data frames, and lists of numbers, are returned as they
+    are, for scikit-learn to convert.
+
+    Raises
+    ------
+    ValueError
+        If X is of another kind; the message says what to pass. No sample is read
+        before.
+    TypeError
+        If X is sparse.
     """
-    if isinstance(X, (str, os.PathLike)):
-        raise ValueError(f"X={os.fspath(X)!r} is a single path: pass a list of paths.")
+    _check_kind(X)
     if isinstance(X, torch.Tensor):
         X = X.detach()
         if X.dtype == torch.bfloat16:
             X = X.float()
-        return X.numpy() if X.device.type == "cpu" else X
-    if isinstance(X, (list, tuple)) and X and isinstance(X[0], (str, os.PathLike)):
-        X = np.array([os.fspath(path) for path in X])
-    if hasattr(X, "to_numpy") and (len(X.shape) == 1 or X.shape[1] == 1):
-        column = X.to_numpy().ravel()  # a series, or a frame of one column
+        return X.resolve_neg().numpy() if X.device.type == "cpu" else X
+    if isinstance(X, np.ma.MaskedArray):
+        X = _unmasked(X)
+    column = _as_column(X)
+    if column is not None:
         if _holds_paths(column):
-            return np.array([os.fspath(path) for path in column])
-    if not isinstance(X, np.ndarray):
-        _check_list(X)
-        return X
-    if X.ndim == 2 and X.shape[1] == 1 and _holds_paths(X[:, 0]):
-        X = X[:, 0]
-    if X.ndim == 1 and _holds_paths(X):
-        return np.array([os.fspath(path) for path in X])
-    if X.dtype == object:
-        _check_list(X)
+            return np.array([os.fsdecode(path) for path in column])
+        stacked = _stack(column)
+        if stacked is not None:
+            return stacked
+    elif hasattr(X, "columns") and hasattr(X, "isna"):
+        _check_frame(X)
     return X
 
 
@@ -44,39 +60,235 @@ def is_paths(X):
 
 
 def file_stamps(paths):
-    """Return time of change, in ns, and size, in bytes, of the files that exist."""
-    found = [os.stat(path) for path in paths if os.path.isfile(path)]
-    return [(stat.st_mtime_ns, stat.st_size) for stat in found]
+    """Return time of change, in ns, and size, in bytes, of each file that exists."""
+    stamps = []
+    for path in paths:
+        try:
+            found = os.stat(path)
+        except (OSError, ValueError):
+            continue
+        if stat.S_ISREG(found.st_mode):
+            stamps.append((found.st_mtime_ns, found.st_size))
+    return stamps
+
+
+def missing_files(paths):
+    """Return the positions of paths that are no files.
+
+    Folders that hold many of the paths are listed once, which is faster than a call
+    for each file.
+
+    Parameters
+    ----------
+    paths : ndarray of str
+        Paths.
+
+    Returns
+    -------
+    missing : list of int
+        Their positions.
+    """
+    paths = paths.tolist()
+    folders = [path.rpartition(os.sep)[0] for path in paths]
+    listed = {
+        folder: _files_in(folder, limit=4 * count)
+        for folder, count in Counter(folders).items()
+        if count >= LISTED
+    }
+    missing = []
+    for i, (path, folder) in enumerate(zip(paths, folders, strict=True)):
+        # A listing may lack a file: if it is cut off, or has the name in other case.
+        found = folder in listed and path[len(folder) + 1 :] in listed[folder]
+        if not found and not os.path.isfile(path):
+            missing.append(i)
+    return missing
+
+
+def _files_in(folder, limit):
+    """Return the names of the files among the first entries of a folder."""
+    try:
+        with os.scandir(folder or os.curdir) as entries:
+            return {e.name for e in islice(entries, limit) if e.is_file()}
+    except (OSError, ValueError):
+        return set()
+
+
+def _check_kind(X):
+    """Raise an error if X is no array, list or frame; it says what to pass instead."""
+    kind = type(X).__name__
+    if isinstance(X, (str, bytes, os.PathLike)):
+        raise ValueError(_of_a_path(X))
+    if issparse(X):
+        raise TypeError(
+            f"X is a sparse {kind}, and sparse data is not supported: pass X.toarray() "
+            "if it fits in memory, or fewer columns, for example those of "
+            "sklearn.decomposition.TruncatedSVD."
+        )
+    if isinstance(X, torch.Tensor):
+        if X.is_meta:
+            raise ValueError(
+                "X is a tensor on the device 'meta', which holds no values: pass one "
+                "on the CPU or a GPU."
+            )
+        if X.layout != torch.strided or X.is_nested or X.is_quantized:
+            raise TypeError(
+                "X is a sparse, nested or quantized tensor, which is not supported: "
+                "pass X.to_dense(), X.to_padded_tensor(0) or X.dequantize()."
+            )
+        return
+    if isinstance(X, torch.utils.data.DataLoader):
+        raise ValueError(
+            f"X is a {kind}: pass its samples as one array, for example "
+            "torch.cat([batch for batch, _ in X]), or paths of image files; batches "
+            "and augmentation are made by the estimator."
+        )
+    module = type(X).__module__.partition(".")[0]
+    if module == "datasets":  # also for its columns, which decode on access
+        raise ValueError(
+            f"X is a Hugging Face {kind}: pass an array, for example "
+            "np.stack([np.asarray(image) for image in column]) of images of one size, "
+            "or np.asarray(column) of embeddings, or a list of paths of image files."
+        )
+    if isinstance(X, torch.utils.data.Dataset) or module in ("tensorflow", "torchdata"):
+        raise ValueError(
+            f"X is a data set ({kind}): pass its samples as an array, for example "
+            "np.stack([np.asarray(x) for x, _ in X]), or paths of image files."
+        )
+    if hasattr(X, "__next__") or isinstance(X, (dict, set, frozenset)):
+        raise ValueError(
+            f"X is a {kind}: pass an array, a data frame or a list of paths."
+        )
+    dtype = getattr(X, "dtype", None)
+    if isinstance(dtype, np.dtype) and dtype.kind in "mM":
+        raise ValueError(
+            f"X holds dates or times ({dtype}): pass numbers, for example "
+            "X.astype('int64'), or features such as year, month and weekday."
+        )
+    if isinstance(dtype, np.dtype) and dtype.names:
+        raise ValueError(
+            f"X is a structured array with fields {dtype.names}: pass "
+            "numpy.lib.recfunctions.structured_to_unstructured(X)."
+        )
+
+
+def _of_a_path(path):
+    if isinstance(path, bytes) and _is_encoded(path):
+        return "X is the content of a file: pass a list of paths."
+    path = os.fsdecode(path)
+    if glob.has_magic(path) and not os.path.exists(path):
+        return f"X={path!r} is a pattern: pass sorted(glob.glob({path!r}))."
+    if os.path.isdir(path):
+        return f"X={path!r} is a folder: pass a list of the paths of its files."
+    return f"X={path!r} is a single path: pass a list of paths."
+
+
+def _is_encoded(content):
+    return b"\0" in content or content.startswith(IMAGE_STARTS)
+
+
+def _unmasked(X):
+    """Return the data of a masked array in which no value is masked."""
+    count = np.ma.count_masked(X)
+    if count:
+        raise ValueError(
+            f"X is a masked array with {count} masked values: pass X.filled(value), or "
+            "X.filled(np.nan) to a SimpleImputer in front of the estimator. Input X "
+            "contains NaN."
+        )
+    return X.data
+
+
+def _as_column(X):
+    """Return a list, series or single column of objects as a 1-D array, or None."""
+    if isinstance(X, (list, tuple)):
+        first = X[0] if X else None
+        is_path = isinstance(first, (str, bytes, os.PathLike))
+        if not (is_path or np.ndim(first) or hasattr(first, "getpixel")) or isinstance(
+            first, (list, tuple)
+        ):
+            return None
+        column = np.empty(len(X), dtype=object)
+        for i, value in enumerate(X):
+            column[i] = value
+        return column
+    if not hasattr(X, "shape"):
+        return None
+    if len(X.shape) != 1 and not (len(X.shape) == 2 and X.shape[1] == 1):
+        return None
+    if hasattr(X, "to_numpy"):
+        X = X.to_numpy()  # 2-D where each entry is an array
+    if not isinstance(X, np.ndarray) or (X.ndim == 2 and X.shape[1] != 1):
+        return None
+    return X.ravel() if X.dtype == object or X.dtype.kind in "US" else None
 
 
 def _holds_paths(column):
     if column.dtype.kind == "U":
         return len(column) > 0
-    if column.dtype != object:
-        return False
-    others = [i for i, v in enumerate(column) if not isinstance(v, (str, os.PathLike))]
+    paths = (str, bytes, os.PathLike)
+    others = [i for i, value in enumerate(column) if not isinstance(value, paths)]
     if others and len(others) < len(column):
         raise ValueError(
             f"X has {len(others)} entries that are no path among paths of files, the "
             f"first at index {others[0]}: {column[others[0]]!r}."
         )
-    return 0 < len(column) != len(others)
+    if len(column) and not others:
+        if isinstance(column[0], bytes) and _is_encoded(column[0]):
+            raise ValueError(
+                "X holds the contents of image files: pass the paths of the files, or "
+                "an array of the decoded images."
+            )
+        return True
+    return False
 
 
-def _check_list(X):
-    first = X[0] if isinstance(X, (list, tuple, np.ndarray)) and len(X) else None
+def _stack(column):
+    """Return a column of arrays as one array, or None if it holds none."""
+    first = column[0] if len(column) else None
     if hasattr(first, "getpixel"):
         raise ValueError(
             "X holds PIL images: pass an array, "
             "np.stack([np.asarray(image) for image in X]), or the paths of the files."
         )
-    shapes = [getattr(x, "shape", None) for x in X] if hasattr(first, "shape") else []
+    if isinstance(first, (list, tuple)):
+        column = [np.asarray(value) for value in column]
+    elif not hasattr(first, "shape") or len(first.shape) == 0:
+        return None
+    shapes = [tuple(getattr(value, "shape", ())) for value in column]
     other = [i for i, shape in enumerate(shapes) if shape != shapes[0]]
     if other:
         listed = ", ".join(f"X[{i}]: {shapes[i]}" for i in other[:3])
         raise ValueError(
             f"X holds samples of different shapes (X[0]: {shapes[0]}, {listed}): "
             "bring them to one size, or pass the paths of the files and image_size."
+        )
+    if isinstance(first, torch.Tensor):
+        return as_inputs(torch.stack([*column]))
+    return np.stack([np.asarray(value) for value in column])
+
+
+def _check_frame(X):
+    """Raise ``ValueError`` if a data frame has categories, dates or missing values."""
+    kinds = [str(dtype) for dtype in X.dtypes]
+    odd = [
+        f"{name!r} ({kind})"
+        for i, (name, kind) in enumerate(zip(X.columns, kinds, strict=True))
+        if kind.startswith(("category", "str", "datetime", "timedelta", "period"))
+        or (kind == "object" and any(isinstance(v, str) for v in X.iloc[:, i]))
+    ]
+    if odd:
+        more = "" if len(odd) <= 5 else f" and {len(odd) - 5} more"
+        raise ValueError(
+            f"X has columns that are not numeric: {', '.join(odd[:5])}{more}. "
+            f"{FRAME_HINT}"
+        )
+    missing = np.asarray(X.isna()).sum(axis=0)
+    if missing.any():
+        names = [f"{X.columns[j]!r} ({missing[j]})" for j in np.flatnonzero(missing)]
+        more = "" if len(names) <= 5 else f" and {len(names) - 5} more"
+        raise ValueError(
+            f"X has missing values in the columns {', '.join(names[:5])}{more}. "
+            f"{FRAME_HINT} Input X contains NaN."
         )
 
 
@@ -90,7 +302,7 @@ def check_unused(X, image_size):
 
 
 def check_image_size(image_size):
-    """Return height and width that image files are brought to, in pixels."""
+    """Return the height and width to which image files are resized, in pixels."""
     size = (image_size,) * 2 if np.ndim(image_size) == 0 else tuple(image_size)
     if (
         image_size is None

@@ -1,6 +1,10 @@
-"""What y may be: any class labels that scikit-learn takes, checked and encoded."""
+"""Checks and codes of class labels, of every kind that scikit-learn accepts."""
+
+import enum
+import numbers
 
 import numpy as np
+import torch
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 
@@ -13,14 +17,16 @@ def encode_labels(y, classes=None):
     Parameters
     ----------
     y : array-like of shape (n_samples,)
-        Labels: integers, integral floats, booleans or strings.
+        Labels: integers, integral floats, booleans, strings, or members of an
+        enumeration of strings.
     classes : ndarray of shape (n_classes,), default=None
-        The classes to encode by; by default the sorted distinct labels.
+        The classes; by default the sorted distinct labels.
 
     Returns
     -------
     classes : ndarray of shape (n_classes,)
-        The classes, in the dtype of `y`.
+        The classes, in the dtype of `y`; numbers and booleans that are objects in `y`
+        get the dtype that NumPy gives them.
     codes : ndarray of shape (n_samples,), dtype int64
         Position of each label in `classes`.
 
@@ -32,9 +38,9 @@ def encode_labels(y, classes=None):
     """
     y = _as_column(y)
     _check_complete(y)
+    y = _of_one_type(y)
     if y.dtype != object:
         y = check_y(y, y_numeric=False)
-    _check_one_type(y)
     check_classification_targets(y)
     found, codes = np.unique(y, return_inverse=True)
     if classes is None:
@@ -51,25 +57,25 @@ def encode_labels(y, classes=None):
 
 
 def some(labels, n=5):
-    """Return the first of some labels as text, and how many more there are."""
+    """Return the first n of some labels as text, with the number of the others."""
     shown = ", ".join(map(repr, labels[:n].tolist()))
     return shown if len(labels) <= n else f"{shown} and {len(labels) - n} more"
 
 
 def check_weights(sample_weight, n_samples):
-    """Check how far each label is trusted.
+    """Check the weights of samples.
 
     Parameters
     ----------
     sample_weight : array-like of shape (n_samples,) or None
-        Probabilities that labels are right; None: all are 1.
+        Probability that each label is right; None means that all are 1.
     n_samples : int
         Number of samples.
 
     Returns
     -------
     weights : ndarray of shape (n_samples,), float32
-        The same.
+        The weights.
     """
     if sample_weight is None:
         return np.ones(n_samples, np.float32)
@@ -107,12 +113,12 @@ def check_class_weight(class_weight):
 
 
 def class_weights(class_weight, classes, codes):
-    """Return the weight of each class, ndarray of float32, or None if all are equal.
+    """Return the weights of the classes as float32, or None if all are equal.
 
     Parameters
     ----------
     class_weight : dict, "balanced" or None
-        As scikit-learn has it; labels that a dict lacks have weight 1.
+        As in scikit-learn; labels that a dict lacks have weight 1.
     classes : ndarray of shape (n_classes,)
         The classes.
     codes : ndarray of shape (n_samples,), int64
@@ -123,7 +129,7 @@ def class_weights(class_weight, classes, codes):
     if isinstance(class_weight, dict):
         labels = classes.tolist()
         strange = [label for label in class_weight if label not in labels]
-        # A subset of the data may lack a class; but a label may be mistyped, too.
+        # A fold may lack a class. If a class lacks a weight, too, a label is mistyped.
         if strange and any(label not in class_weight for label in labels):
             raise ValueError(
                 f"class_weight={class_weight!r} is not valid: {strange} are not among "
@@ -143,7 +149,7 @@ def check_several(classes):
 
 
 def check_given(estimator, y):
-    """Raise ``ValueError`` if there is no y, in scikit-learn's words."""
+    """Raise ``ValueError`` if y is None, in scikit-learn's words."""
     if y is None:
         raise ValueError(
             f"{type(estimator).__name__} requires y to be passed, but the target y is "
@@ -152,11 +158,25 @@ def check_given(estimator, y):
 
 
 def _as_column(y):
-    given, y = y, y.detach().cpu().numpy() if hasattr(y, "detach") else np.asarray(y)
+    given = y
+    if isinstance(y, torch.Tensor):
+        if y.is_meta:
+            raise ValueError(
+                "y is a tensor on the device 'meta', which holds no values: pass one "
+                "on the CPU or a GPU."
+            )
+        y = y.detach().cpu().numpy()
+    elif isinstance(y, np.ma.MaskedArray):
+        _refuse_missing(np.ma.getmaskarray(y).ravel(), "masked")
+        y = y.data
+    else:
+        y = np.asarray(y)
     if y.dtype.kind in "US" and isinstance(given, (list, tuple)):
-        # NumPy makes strings of numbers, None and NaN that stand among strings.
-        if not all(isinstance(value, (str, bytes)) for value in given):
-            y = np.asarray(given, dtype=object)
+        # NumPy makes strings of numbers, None and NaN that stand among strings, and
+        # the members of enumerations of strings become their names, cut off.
+        if not all(type(value) in (str, bytes, np.str_, np.bytes_) for value in given):
+            y = np.empty(len(given), dtype=object)
+            y[:] = given
     if y.ndim == 2 and y.shape[1] > 1:
         binary = y.dtype.kind in "biuf" and np.isin(y, (0, 1)).all()
         one_hot = binary and (y.sum(axis=1) == 1).all()
@@ -170,25 +190,61 @@ def _as_column(y):
 
 def _check_complete(y):
     if y.dtype == object:
-        missing = np.array([v is None or (v == v) is not True for v in y], dtype=bool)
+        _refuse_missing(np.array([_is_missing(label) for label in y], dtype=bool))
     elif y.dtype.kind == "f":
-        missing = np.isnan(y)
-    else:
-        return
+        _refuse_missing(np.isnan(y))
+    elif y.dtype.kind in "mM":
+        _refuse_missing(np.isnat(y), "NaT")
+
+
+def _is_missing(label):
+    if label is None:
+        return True
+    try:
+        return not label == label  # NaN and NaT
+    except TypeError:  # pandas.NA has no truth value
+        return True
+    except ValueError:  # nor have arrays
+        return False
+
+
+def _refuse_missing(missing, kind="NaN or None"):
     if missing.any():
         raise ValueError(
-            f"y holds {missing.sum()} missing labels (NaN or None), the first at "
+            f"y holds {missing.sum()} missing labels ({kind}), the first at "
             f"index {missing.argmax()}: every sample needs a label, right or wrong. "
             "Input y contains NaN."
         )
 
 
-def _check_one_type(y):
+def _of_one_type(y):
+    """Return labels that are objects in the dtype of their one type."""
     if y.dtype != object:
-        return
-    kinds = {"str" if isinstance(v, str) else "number" for v in y}
+        return y
+    kinds = {_kind(label) for label in y}
     if len(kinds) > 1:
         raise ValueError(
-            "y mixes strings and numbers: its labels must be of one type, "
-            "for example y.astype(str)."
+            f"y mixes {' and '.join(sorted(kinds, reverse=True))}: its labels must be "
+            "of one type, for example y.astype(str)."
         )
+    if kinds & {"numbers", "booleans"}:
+        return np.array(y.tolist())
+    strange = kinds - {"strings"}
+    if strange:
+        raise ValueError(
+            f"y holds {strange.pop()}, the first is {y[0]!r}: its labels must be "
+            "integers, strings or booleans."
+        )
+    return y
+
+
+def _kind(label):
+    if isinstance(label, (str, bytes)):
+        return "strings"
+    if isinstance(label, (bool, np.bool_)):
+        return "booleans"
+    if isinstance(label, numbers.Real):
+        return "numbers"
+    if isinstance(label, enum.Enum):
+        return "members of an enumeration that are no strings"
+    return f"objects of the type {type(label).__name__}"

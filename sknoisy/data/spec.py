@@ -1,47 +1,59 @@
-"""What one sample is, learned from a training X.
+"""The description of a sample, learned from a training X.
 
 ``InputSpec.learn`` looks at the training X once: vectors or images, their
-layout, range and moments. ``InputSpec.open`` then gives any X of the same kind as
-a store, whose ``fetch(index)`` returns a batch ready for views and networks:
+layout, range and moments. ``InputSpec.open`` then makes a store of any X of the same
+kind. Its ``fetch(index)`` returns a batch that is ready for views and networks:
 vectors as (n, d), images as (n, C, H, W) in [0, 1], float32 on the device. uint8
-images stay uint8 until they are there.
+images stay uint8 until they are on the device.
 """
 
-import warnings
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
 
+from sknoisy.data.devices import check_memory
 from sknoisy.data.inputs import MIN_SIDE, check_image_size, check_unused, is_paths
+from sknoisy.data.ranges import (
+    check_columns,
+    check_images,
+    column_bounds,
+    image_range,
+    rows_of,
+)
 from sknoisy.data.stores import ArrayStore, PathStore
 
-CHANNELS = (1, 3, 4)  # grey, RGB, RGBA: what "auto" recognises as a channel axis
-MOMENT_SAMPLES = 10_000  # images that the mean and deviation are measured on
+CHANNELS = (1, 3, 4)  # grey, RGB, RGBA: lengths by which "auto" finds the channel axis
+MOMENT_SAMPLES = 10_000  # images that mean and standard deviation are computed from
 LARGE = 2.0**10  # a mean, in deviations, that takes 10 of float32's 24 bits
-CHUNK_BYTES = 8 * 2**20  # float32 bytes of a chunk, where all of X is read in turn
+CHUNK_BYTES = 8 * 2**20  # float32 bytes that are read at a time to compute moments
 
 
 @dataclass(frozen=True)
 class InputSpec:
-    """What one sample is, and how it is brought to the scale of the network.
+    """What one sample is, and how it is brought to the scale of the networks.
 
     Attributes
     ----------
     kind : {"vector", "image"}
-        What a sample is.
+        Kind of a sample.
     shape : tuple of int
         (d,) of a vector, (C, H, W) of an image.
     layout : {"vector", "HW", "HWC", "CHW", "path"}
-        How samples lie in X.
+        Order of the axes of a sample in X.
     low, high : float
         Image values that become 0 and 1: 0 and 255 for uint8, 0 and 1 for floats
-        within [0, 1], the training minimum and maximum for anything else.
+        within [0, 1], the minimum and maximum of the training X without its outliers
+        for anything else. Values outside are clipped.
     mean, std : ndarray of float32
-        Moments of each feature or channel, after that; constant ones have std 1.
+        Moments of each feature or channel on that scale; std is 1 for constant ones.
     shift : ndarray of shape (d,), float64, or None
-        Of vectors, what is subtracted from each column before it becomes float32, in
-        which a large mean, a time stamp's, would leave nothing of the differences.
+        For vectors, what is subtracted from each column before the conversion to
+        float32, which would round off the differences between large numbers such as
+        time stamps.
+    bounds : ndarray of shape (2, d), float32, or None
+        For vectors, where columns of the training X had outliers: the lowest and
+        highest value, less `shift`, that each column is clipped to.
     """
 
     kind: str
@@ -52,10 +64,11 @@ class InputSpec:
     mean: np.ndarray = field(default=None, compare=False)
     std: np.ndarray = field(default=None, compare=False)
     shift: np.ndarray = field(default=None, compare=False)
+    bounds: np.ndarray = field(default=None, compare=False)
 
     @classmethod
     def learn(cls, X, channels="auto", image_size=None):
-        """Look at a training X.
+        """Describe a training X, with its range and moments.
 
         Parameters
         ----------
@@ -71,21 +84,18 @@ class InputSpec:
         spec : InputSpec
             The description of X.
         """
-        check_unused(X, image_size)
-        if is_paths(X):
-            spec = cls("image", (3, *check_image_size(image_size)), "path", 0.0, 255.0)
-        elif X.ndim == 2:
-            spec = cls("vector", (X.shape[1],), "vector", shift=_large_means(X))
-        else:
-            layout = _layout(X.shape, channels)
-            shape = (1,) * (layout == "HW") + tuple(X.shape[1:])
-            shape = (shape[2], *shape[:2]) if layout == "HWC" else shape
-            spec = cls("image", shape, layout, *_value_range(X))
-        if spec.kind == "image" and min(spec.shape[1:]) < MIN_SIDE:
-            raise ValueError(
-                f"X holds images of {spec.shape[1]} x {spec.shape[2]} pixels (height x "
-                f"width): each side must be at least {MIN_SIDE}."
-            )
+        spec = cls.describe(X, channels, image_size)
+        check_memory(spec.shape, 2, torch.device("cpu"))
+        if spec.kind == "vector":
+            bounds = column_bounds(X)
+            shift = _large_means(X, bounds)
+            if bounds is not None:
+                with np.errstate(over="ignore"):
+                    bounds = np.float32(bounds - (0 if shift is None else shift))
+            spec = replace(spec, shift=shift, bounds=bounds)
+        elif spec.layout != "path":
+            low, high = image_range(X)
+            spec = replace(spec, low=low, high=high)
         mean, std = _moments(spec.open(X))
         if not np.isfinite(mean).all():
             raise ValueError(
@@ -94,8 +104,39 @@ class InputSpec:
             )
         return replace(spec, mean=mean, std=std)
 
+    @classmethod
+    def describe(cls, X, channels="auto", image_size=None):
+        """Describe a training X by its shape alone; no value is read.
+
+        Parameters
+        ----------
+        X, channels, image_size
+            As in :meth:`learn`.
+
+        Returns
+        -------
+        spec : InputSpec
+            The description, without range and moments.
+        """
+        check_unused(X, image_size)
+        if is_paths(X):
+            spec = cls("image", (3, *check_image_size(image_size)), "path", 0.0, 255.0)
+        elif X.ndim == 2:
+            spec = cls("vector", (X.shape[1],), "vector")
+        else:
+            layout = _layout(X.shape, channels)
+            shape = (1,) * (layout == "HW") + tuple(X.shape[1:])
+            shape = (shape[2], *shape[:2]) if layout == "HWC" else shape
+            spec = cls("image", shape, layout)
+        if spec.kind == "image" and min(spec.shape[1:]) < MIN_SIDE:
+            raise ValueError(
+                f"X holds images of {spec.shape[1]} x {spec.shape[2]} pixels (height x "
+                f"width): each side must be at least {MIN_SIDE}."
+            )
+        return spec
+
     def open(self, X):
-        """Return a store of the samples of X, which must be as described."""
+        """Return a store of the samples of X, which must fit this description."""
         if is_paths(X):
             if self.layout != "path":
                 raise ValueError(f"X holds paths, but the training X held {self}.")
@@ -105,6 +146,8 @@ class InputSpec:
             hint = "" if len(found) != 1 else _FEATURES_HINT
             if self.layout == "path" and not hint:
                 hint = " Pass paths, or train on arrays."
+            if self.layout != "path" and tuple(X.shape) == self._sample_shape():
+                hint = " X is a single sample: pass X[None]."
             raise ValueError(
                 f"X has samples of shape {found}, but the training X held {self}."
                 + (hint if self.kind == "image" else "")
@@ -113,12 +156,12 @@ class InputSpec:
         return ArrayStore(X, self)
 
     def prepare(self, batch):
-        """Bring raw samples, on their device, to the form that networks take.
+        """Convert raw samples, on their device, to the input of networks.
 
         Parameters
         ----------
         batch : tensor of shape (n, ...)
-            What a store's ``raw`` returned, uint8 or as X is.
+            Samples as a store's ``raw`` returns them.
 
         Returns
         -------
@@ -126,12 +169,18 @@ class InputSpec:
             Images have values in [0, 1].
         """
         if self.kind == "vector":
-            return batch.float()
+            batch = batch.float()
+            if self.bounds is None:
+                return batch
+            return batch.clamp(*torch.from_numpy(self.bounds).to(batch.device))
+        is_uint8 = batch.dtype == torch.uint8
         if self.layout == "HW":
             batch = batch.unsqueeze(1)
         elif self.layout != "CHW":
             batch = batch.permute(0, 3, 1, 2)
         batch = batch.to(torch.float32, memory_format=torch.contiguous_format)
+        if not (is_uint8 and (self.low, self.high) == (0.0, 255.0)):
+            batch = batch.clamp(self.low, self.high)
         if (self.low, self.high) == (0.0, 1.0):
             return batch
         if self.low:
@@ -139,17 +188,18 @@ class InputSpec:
         return batch.mul_(1 / (self.high - self.low))
 
     def restore(self, batch):
-        """Return samples as they lie in X: what :meth:`prepare` undoes.
+        """Convert samples back to the layout and range of X: undo :meth:`prepare`.
 
         Parameters
         ----------
         batch : tensor of shape (n, d) or (n, C, H, W), float32
-            Samples as networks take them, on the CPU.
+            Input of networks, on the CPU.
 
         Returns
         -------
-        X : ndarray of shape (n, ...), float32, or float64 where there is a `shift`
-            In the layout and range of X; images of files as (n, H, W, 3), 0 to 255.
+        X : ndarray of shape (n, ...), float32, or float64 if there is a `shift`
+            Samples in the layout and range of X, without its outliers; images of files
+            as (n, H, W, 3), from 0 to 255.
         """
         if self.kind == "vector":
             return batch.numpy() if self.shift is None else batch.numpy() + self.shift
@@ -159,25 +209,15 @@ class InputSpec:
         return (batch if self.layout == "CHW" else batch.permute(0, 2, 3, 1)).numpy()
 
     def _check_range(self, X):
-        """Notice images of another range than the training X's."""
-        if self.kind == "vector" or len(X) == 0:
+        """Notice an X of another range than the training X's."""
+        if self.mean is None:
             return
-        is_uint8 = X.dtype in (np.uint8, torch.uint8)
-        if is_uint8 and (self.low, self.high) == (0.0, 1.0):
-            raise ValueError(
-                "X holds uint8 images, but the training X held floats in [0, 1]: pass "
-                "X / 255."
+        if self.kind == "image":
+            check_images(X, self.low, self.high)
+        else:
+            check_columns(
+                X, self.mean + (0 if self.shift is None else self.shift), self.std
             )
-        if is_uint8 or (self.low, self.high) != (0.0, 255.0):
-            return
-        if X.dtype.kind == "f" if isinstance(X, np.ndarray) else X.is_floating_point():
-            if float(X.max()) <= 1.0:
-                warnings.warn(
-                    "X holds floats of at most 1, but the training X held images from "
-                    "0 to 255: these are all but black. Pass 255 * X if they are not.",
-                    UserWarning,
-                    stacklevel=4,
-                )
 
     def _sample_shape(self):
         c, *size = self.shape
@@ -216,24 +256,13 @@ def _layout(shape, channels):
     return "CHW" if first else "HWC"
 
 
-def _value_range(X):
-    if X.dtype in (np.uint8, torch.uint8):
-        return 0.0, 255.0
-    low, high = float(X.min()), float(X.max())
-    if 0.0 <= low and high <= 1.0:
-        return 0.0, 1.0
-    return low, high if high > low else low + 1.0
-
-
-def _large_means(X):
+def _large_means(X, bounds):
     """Return the means of columns that float32 would not hold exactly, or None."""
     if X.dtype in (np.float32, torch.float32) or len(X) == 0:
         return None
-    rows = np.linspace(0, len(X) - 1, min(len(X), MOMENT_SAMPLES)).astype(np.int64)
-    some = X[rows]
-    if isinstance(some, torch.Tensor):
-        some = some.cpu().numpy()
-    some = some.astype(np.float64)
+    some = rows_of(X, MOMENT_SAMPLES)
+    if bounds is not None:
+        some = some.clip(*bounds)
     with np.errstate(over="ignore"):
         mean, std = some.mean(axis=0), some.std(axis=0)
     # Below 1e-14 of the mean, differences are the rounding of float64.
@@ -252,7 +281,7 @@ def _moments(store):
     dims = (0, 2, 3) if spec.kind == "image" else (0,)
     step = max(1, CHUNK_BYTES // (4 * int(np.prod(spec.shape))))
     count, total, squares = 0, 0.0, 0.0
-    shift = None  # the first sample's level: keeps the sum of squares exact
+    shift = None  # the first sample's mean: keeps the sum of squares exact
     for start in range(0, len(index), step):
         batch = store.fetch(torch.from_numpy(index[start : start + step]))
         batch = batch.cpu().double()
@@ -264,6 +293,6 @@ def _moments(store):
     mean = total / count
     std = (squares / count - mean.square()).clamp(min=0).sqrt()
     mean = mean + shift.flatten()
-    # A constant pixel or feature carries nothing: leave it finite.
+    # A constant channel or feature must not divide by zero.
     std[std <= 1e-7 * mean.abs().clamp(min=1e-6)] = 1.0
     return mean.float().cpu().numpy(), std.float().cpu().numpy()

@@ -1,4 +1,4 @@
-"""Stores of samples, which give batches on the device: arrays and image files."""
+"""Stores of samples that return batches on a device: arrays and image files."""
 
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -8,8 +8,9 @@ import numpy as np
 import torch
 
 from sknoisy.data.devices import move
+from sknoisy.data.inputs import missing_files
 
-CHUNK_BYTES = 64 * 2**20  # of what is copied to a device at a time
+CHUNK_BYTES = 64 * 2**20  # that are copied to a device at a time
 
 
 class ArrayStore:
@@ -18,9 +19,9 @@ class ArrayStore:
     Parameters
     ----------
     array : ndarray or tensor of shape (n_samples, ...)
-        The samples; never written to.
+        The samples. They are never written to.
     spec : InputSpec
-        What they are.
+        Their description.
     """
 
     def __init__(self, array, spec):
@@ -31,7 +32,7 @@ class ArrayStore:
         return self.array.shape[0]
 
     def is_ready(self, device):
-        """Whether a batch is there at once: in memory, and on the right side of it."""
+        """Whether batches for a device need no reading ahead."""
         if isinstance(self.array, torch.Tensor):
             return True
         on_host = torch.device(device).type == "cpu"
@@ -51,7 +52,7 @@ class ArrayStore:
 
     def _tensor(self, rows):
         if self.spec.shift is not None:
-            rows = (rows - self.spec.shift).astype(np.float32)
+            rows = rows - self.spec.shift
         return torch.from_numpy(_plain(rows))
 
     def fetch(self, index, device="cpu"):
@@ -61,8 +62,8 @@ class ArrayStore:
     def resident(self, device, fraction=0.5):
         """Return a store on `device` if its samples fit a fraction of free memory.
 
-        Memmaps stay on disk; arrays in memory are already resident for the CPU. Tensors
-        stay where they are; what is subtracted from them is subtracted here, once.
+        Memmaps stay on disk, and arrays in memory are resident for the CPU. Tensors
+        stay where they are, but ``spec.shift`` is subtracted once and for all.
         """
         if isinstance(self.array, torch.Tensor) and self.spec.shift is not None:
             spec = replace(self.spec, shift=None)
@@ -71,16 +72,16 @@ class ArrayStore:
         if stays or torch.device(device).type != "cuda":
             return self
         free, _ = torch.cuda.mem_get_info(device)
-        # What PyTorch keeps for reuse is free, too.
+        # Memory that PyTorch keeps for reuse is free, too.
         free += torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         return self if self.device_bytes() > fraction * free else self.on(device)
 
     def device_bytes(self):
-        """Return how many bytes all samples take on a device."""
+        """Return the size of all samples on a device, in bytes."""
         return len(self) * self._tensor(np.array(self.array[:1])).nbytes
 
     def on(self, device):
-        """Return a store of an array's samples on a device, copied part by part."""
+        """Return a store with a copy of all samples on a device, made in parts."""
         first = self._tensor(np.array(self.array[:1]))
         shape = len(self), *first.shape[1:]
         tensor = torch.empty(shape, dtype=first.dtype, device=device)
@@ -92,30 +93,31 @@ class ArrayStore:
 
 
 def _plain(array):
-    """Return an array of a dtype that every device has, in native byte order."""
+    """Return an array of a dtype that every device supports, in native byte order."""
     if array.dtype.kind == "f" or array.dtype in (np.uint16, np.uint32, np.uint64):
-        return array.astype(np.float32, copy=False)
+        with np.errstate(over="ignore"):  # outliers become infinite and are clipped
+            return array.astype(np.float32, copy=False)
     return array.astype(array.dtype.newbyteorder("="), copy=False)
 
 
 class PathStore:
-    """Samples in image files, decoded as they are needed and kept if they fit.
+    """Samples in image files, which are decoded when they are first needed.
 
-    A decoded image is kept as uint8 for the next epoch as long as all of them
-    together take less than `keep_bytes`.
+    Decoded images are kept as uint8 if all of them together take at most `keep_bytes`;
+    otherwise each epoch decodes them again.
 
     Parameters
     ----------
     paths : ndarray of str of shape (n_samples,)
-        Image files that PIL reads.
+        Image files that Pillow can read.
     spec : InputSpec
-        Their size.
+        Their description, with the size that they are resized to.
     keep_bytes : int, default=2**31
-        Memory that decoded images may take, in bytes.
+        Largest size of all decoded images to keep in memory, in bytes.
     """
 
     def __init__(self, paths, spec, keep_bytes=2**31):
-        missing = [i for i, path in enumerate(paths) if not os.path.isfile(path)]
+        missing = missing_files(paths)
         if missing:
             raise ValueError(
                 f"X names {len(missing)} files that do not exist, the first at index "
@@ -132,7 +134,7 @@ class PathStore:
         return len(self.paths)
 
     def is_ready(self, device):
-        """Whether a batch is there at once: never sure of files."""
+        """Whether batches need no reading ahead: files always do."""
         return False
 
     def raw(self, index):
@@ -151,12 +153,12 @@ class PathStore:
         return self.spec.prepare(move(self.raw(index), device))
 
     def resident(self, device, fraction=0.5):
-        """Return this store: files are read as they are needed."""
+        """Return this store: files are read when they are needed."""
         return self
 
     def _decode(self, index):
         size = self.spec.shape[1:]
-        # PIL decodes outside the interpreter lock, so threads are enough.
+        # Pillow decodes without the interpreter lock, so threads run in parallel.
         with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
             images = pool.map(lambda i: read_image(self.paths[i], size), index)
             try:
@@ -164,7 +166,7 @@ class PathStore:
             except ValueError as error:
                 errors = pool.map(self._error_of, range(len(self)))
                 bad = {i: e for i, e in enumerate(errors) if e is not None}
-                if not bad:  # it can be read now
+                if not bad:  # the file has become readable meanwhile
                     raise
                 raise ValueError(_describe(bad)) from error
 
@@ -178,7 +180,7 @@ class PathStore:
 
 
 def _describe(errors, shown=5):
-    """Return a message of all files that cannot be read, by their position."""
+    """Return a message that lists files that cannot be read, by their position."""
     found = [f"{error} (index {i})" for i, error in [*errors.items()][:shown]]
     more = [] if len(errors) <= shown else [f"and {len(errors) - shown} more"]
     return f"X names {len(errors)} files that cannot be read: " + "; ".join(
@@ -192,7 +194,7 @@ def read_image(path, size):
     Parameters
     ----------
     path : str
-        An image file that PIL reads.
+        An image file that Pillow can read, with at most 8 bits per channel.
     size : (int, int)
         Height and width to return, in pixels.
 
@@ -200,20 +202,45 @@ def read_image(path, size):
     -------
     image : ndarray of shape (height, width, 3), dtype uint8
         RGB values.
+
+    Raises
+    ------
+    ValueError
+        If the file cannot be read, for whatever reason; names it.
     """
     from PIL import Image, ImageOps
 
     height, width = size
     try:
         with Image.open(str(path)) as file:
-            if file.mode.startswith(("I", "F")):
-                raise ValueError(
-                    f"{str(path)!r} has more than 8 bits a pixel (mode {file.mode!r}), "
-                    "pass an array instead, or convert the file"
-                )
-            # JPEG decodes at a half, quarter or eighth for the price of that size.
-            file.draft("RGB", (2 * width, 2 * height))
-            image = ImageOps.exif_transpose(file).convert("RGB")
-    except OSError as error:
-        raise ValueError(f"{str(path)!r} is no image ({error})") from error
-    return np.asarray(ImageOps.fit(image, (width, height), Image.Resampling.BILINEAR))
+            mode = file.mode
+            if not mode.startswith(("I", "F")):
+                # JPEG decodes at a half, quarter or eighth at the cost of that size.
+                file.draft("RGB", (2 * width, 2 * height))
+                file.load()
+                image = _upright(file).convert("RGB")
+                image = ImageOps.fit(image, (width, height), Image.Resampling.BILINEAR)
+                return np.asarray(image)
+    except Image.DecompressionBombError as error:
+        raise ValueError(
+            f"{str(path)!r} has too many pixels ({error}): shrink it, or raise "
+            "PIL.Image.MAX_IMAGE_PIXELS if you trust it"
+        ) from error
+    except Exception as error:  # decoders raise anything on damaged files
+        raise ValueError(
+            f"{str(path)!r} is no image, or damaged ({type(error).__name__}: {error})"
+        ) from error
+    raise ValueError(
+        f"{str(path)!r} has more than 8 bits a pixel (mode {mode!r}), pass an array "
+        "instead, or convert the file"
+    )
+
+
+def _upright(image):
+    """Return an image as its orientation says, if that can be read."""
+    from PIL import ImageOps
+
+    try:
+        return ImageOps.exif_transpose(image)
+    except Exception:  # metadata may be damaged in any way
+        return image

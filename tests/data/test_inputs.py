@@ -1,3 +1,4 @@
+import os
 import pickle
 
 import numpy as np
@@ -12,7 +13,7 @@ from sklearn.preprocessing import StandardScaler
 
 from sknoisy import LazyFeatures, NoisyRobustClassifier, SSLPretrainer
 from sknoisy.data.batches import stream
-from sknoisy.data.inputs import as_inputs
+from sknoisy.data.inputs import as_inputs, missing_files
 from sknoisy.data.spec import InputSpec
 from sknoisy.data.stores import ArrayStore, PathStore, read_image
 
@@ -305,3 +306,220 @@ def test_features_of_read_only_array_store():
     batch = ArrayStore(X, InputSpec.learn(X)).fetch(torch.tensor([5, 0]))
     batch.mul_(0)
     assert X[5].tolist() == [10, 11]
+
+
+def column_of(values):
+    import pandas as pd
+
+    return pd.Series([*values])
+
+
+@pytest.mark.parametrize(
+    "kind", [list, tuple, column_of, lambda x: column_of(x).to_frame("image")]
+)
+@pytest.mark.parametrize("shape", [(6,), (6, 5), (6, 5, 3)])
+def test_columns_and_lists_of_arrays_are_stacked(kind, shape):
+    arrays = np.random.default_rng(0).random((10, *shape)).astype(np.float32)
+    np.testing.assert_array_equal(as_inputs(kind(arrays)), arrays)
+    tensors = [torch.from_numpy(array) for array in arrays]
+    np.testing.assert_array_equal(as_inputs(kind(tensors)), arrays)
+    assert as_inputs(kind(arrays)).dtype == np.float32
+    with pytest.raises(ValueError, match=r"different shapes.*X\[9\]: \(4"):
+        as_inputs(kind([*arrays[:9], np.zeros((4, *shape[1:]))]))
+
+
+def test_a_column_of_lists_of_numbers_is_stacked():
+    assert as_inputs(column_of([[1.0, 2.0], [3.0, 4.0]])).tolist() == [[1, 2], [3, 4]]
+
+
+@pytest.mark.parametrize("kind", [list, column_of, np.array])
+def test_paths_of_bytes(kind, image_files):
+    paths, _ = image_files
+    given = kind([os.fsencode(path) for path in paths])
+    assert as_inputs(given).tolist() == paths.tolist()
+
+
+class Forbidden:
+    def __getitem__(self, index):
+        raise AssertionError("a sample is decoded")
+
+    def __len__(self):
+        return 3
+
+    def __iter__(self):
+        raise AssertionError("a sample is decoded")
+
+
+class TorchData(Forbidden, torch.utils.data.Dataset):
+    pass
+
+
+class HubColumn(Forbidden):
+    __module__ = "datasets.arrow_dataset"
+
+
+@pytest.mark.parametrize(
+    ("X", "message"),
+    [
+        (TorchData(), "X is a data set .TorchData.: pass its samples as an array"),
+        (torch.utils.data.DataLoader(TorchData()), "X is a DataLoader: pass its samp"),
+        (HubColumn(), "X is a Hugging Face HubColumn: pass an array"),
+        ("new/*.png", r"X='new/\*.png' is a pattern: pass sorted\(glob.glob"),
+        ("new/cat.png", "X='new/cat.png' is a single path"),
+        (b"new/cat.png", "X='new/cat.png' is a single path"),
+        (b"\x89PNG\r\n", "X is the content of a file"),
+        ([b"\x89PNG\r\n\x1a\n"] * 3, "X holds the contents of image files"),
+        ({"image": [1, 2]}, "X is a dict: pass an array"),
+        ((image for image in "abc"), "X is a generator: pass an array"),
+        (torch.zeros(3, 2, device="meta"), "X is a tensor on the device 'meta'"),
+        (np.zeros((3, 2), "datetime64[D]"), "X holds dates or times .*astype"),
+        (np.zeros((3, 2), "timedelta64[s]"), "X holds dates or times"),
+        (np.zeros(3, [("a", float), ("b", int)]), "structured array with fields"),
+    ],
+)
+def test_what_x_may_not_be(X, message):
+    for estimator in (NoisyRobustClassifier(), SSLPretrainer()):
+        with pytest.raises(ValueError, match=message):
+            estimator.fit(X, [0, 1, 1])
+
+
+def test_a_folder(tmp_path):
+    with pytest.raises(ValueError, match="is a folder: pass a list of the paths"):
+        as_inputs(tmp_path)
+    (tmp_path / "[1]").mkdir()
+    with pytest.raises(ValueError, match="is a folder"):
+        as_inputs(str(tmp_path / "[1]"))
+
+
+def test_sparse_data_has_a_way_out():
+    from scipy.sparse import csr_array
+
+    with pytest.raises(TypeError, match="sparse csr_array.*toarray.*TruncatedSVD"):
+        as_inputs(csr_array(np.eye(3)))
+    with pytest.raises(TypeError, match="X is a sparse.*X.to_dense"):
+        as_inputs(torch.eye(3).to_sparse())
+
+
+def test_masked_arrays_are_not_unmasked():
+    X = np.ma.array(np.ones((5, 3)))
+    assert type(as_inputs(X)) is np.ndarray
+    X[2, 1] = np.ma.masked
+    with pytest.raises(ValueError, match="1 masked values.*SimpleImputer"):
+        as_inputs(X)
+
+
+def test_frames_with_categories_or_missing_values():
+    import pandas as pd
+
+    frame = pd.DataFrame({"age": [1.0, 2, 3], "height": [3, 4, 5]})
+    assert as_inputs(frame) is frame
+    for column in (
+        pd.Categorical(["a", "b", "a"]),
+        ["a", "b", "a"],
+        pd.Series(["a", None, "b"], dtype=object),
+        pd.to_datetime(["2026-01-01"] * 3),
+    ):
+        message = "not numeric: 'city' .*ColumnTransformer.*OneHotEncoder"
+        with pytest.raises(ValueError, match=message):
+            as_inputs(frame.assign(city=column))
+    message = r"missing values in the columns 'b' \(2\)\..*ColumnTransformer"
+    for column in ([np.nan, 1, np.nan], pd.array([None, 1, None], dtype="Int64")):
+        with pytest.raises(ValueError, match=message):
+            as_inputs(frame.assign(b=column))
+
+
+@pytest.mark.parametrize("layout", ["HW", "HWC", "CHW"])
+def test_one_image_needs_an_axis(layout):
+    shape = {"HW": (9, 8), "HWC": (9, 8, 3), "CHW": (3, 9, 8)}[layout]
+    X = np.random.default_rng(0).random((10, *shape))
+    model = NoisyRobustClassifier(max_epochs=1).fit(X, np.arange(10) % 2)
+    with pytest.raises(ValueError, match=r"X is a single sample: pass X\[None\]"):
+        model.predict(X[0])
+    assert model.predict(X[0][None]).shape == (1,)
+
+
+def test_missing_files_of_large_folders(tmp_path):
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "folder.png").mkdir()
+    paths = []
+    for i in range(200):
+        paths.append(str(tmp_path / ("sub" if i % 2 else ".") / f"{i}.png"))
+        open(paths[-1], "w").close()
+    os.symlink(paths[0], tmp_path / "link.png")
+    paths += [str(tmp_path / "link.png"), str(tmp_path / "sub" / ".." / "0.png")]
+    assert missing_files(np.array(paths)) == []
+    os.remove(paths[7])
+    paths += [str(tmp_path / "folder.png"), str(tmp_path), paths[3] + "/", "", "a\0"]
+    expected = [i for i, path in enumerate(paths) if not os.path.isfile(path)]
+    assert missing_files(np.array(paths)) == expected
+    assert expected[0] == 7 and len(expected) >= 5
+
+
+def write(path, image, **options):
+    image.save(path, **options)
+    return str(path)
+
+
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
+def test_damaged_orientation_is_ignored(tmp_path):
+    from PIL import Image
+
+    image = Image.fromarray(np.arange(48, dtype=np.uint8).reshape(4, 4, 3))
+    plain = read_image(write(tmp_path / "a.png", image), (4, 4))
+    for i, exif in enumerate(
+        [b"Exif\0\0garbage!", b"", b"Exif\0\0II*\0\xff\xff\xff\xff"]
+    ):
+        path = write(tmp_path / f"{i}.png", image, exif=exif)
+        np.testing.assert_array_equal(read_image(path, (4, 4)), plain)
+        read_image(write(tmp_path / f"{i}.jpg", image, exif=exif), (4, 4))
+
+
+def test_whatever_is_wrong_with_files_names_them(tmp_path, monkeypatch):
+    from PIL import Image
+
+    rng = np.random.default_rng(0)
+    image = Image.fromarray(rng.integers(0, 256, (32, 32, 3), dtype=np.uint8))
+    good = open(write(tmp_path / "good.png", image), "rb").read()
+    files = {"0.png": good}
+    files["1.png"] = good[:8] + b"\0\0\0\x05" + good[12:]  # the length of a chunk
+    files["2.png"] = good[: len(good) // 2]
+    files["3.png"] = b"GIF89a" + bytes(3)
+    files["4.png"] = b""
+    files["5.png"] = b"BM" + bytes(100)
+    for name, content in files.items():
+        (tmp_path / name).write_bytes(content)
+    deep = Image.fromarray(np.full((8, 8), 30_000, np.uint16))
+    paths = [str(tmp_path / name) for name in files]
+    paths.append(write(tmp_path / "6.png", deep))
+    paths.append(write(tmp_path / "7.png", Image.new("RGB", (1000, 1000))))
+    paths = np.array(paths)
+    spec = InputSpec("image", (3, 8, 8), "path", 0.0, 255.0)
+    store = PathStore(paths, spec)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100_000)
+    with pytest.raises(ValueError, match="names 7 files that cannot be read") as error:
+        store.fetch(torch.tensor([0, 1]))
+    assert all(f"{i}.png' is no image" in str(error.value) for i in (1, 2, 3, 4, 5))
+    with pytest.raises(ValueError, match="6.png' has more than 8 bits"):
+        read_image(paths[6], (8, 8))
+    with pytest.raises(ValueError, match="7.png' has too many pixels.*MAX_IMAGE_PIX"):
+        read_image(paths[7], (8, 8))
+    assert store.fetch(torch.tensor([0, 0])).shape == (2, 3, 8, 8)
+
+
+def test_modes_of_pytorch_do_not_change_batches(colour):
+    """As a user may have set them around fit."""
+    X = colour[0]
+    spec = InputSpec.learn(X)
+    order = torch.arange(60)
+    expected = list(stream(spec.open(X), order, 7, "cpu"))
+    try:
+        torch.set_default_dtype(torch.float64)
+        with torch.inference_mode():
+            tensor = torch.from_numpy(X) + 0
+            other = InputSpec.learn(tensor)
+            found = list(stream(other.open(as_inputs(tensor)), order, 7, "cpu"))
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert other.mean.dtype == np.float32 and (other.mean == spec.mean).all()
+    for (_, batch), (_, same) in zip(expected, found, strict=True):
+        assert same.dtype == torch.float32 and same.equal(batch)

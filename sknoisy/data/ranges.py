@@ -1,0 +1,268 @@
+"""Ranges of values: those of the training X without its outliers, and later ones."""
+
+import warnings
+
+import numpy as np
+import torch
+
+# Share of the values on a side that may be outliers, and how far from the others they
+# are: in widths of the range that all but such a share on both sides have.
+IMAGE_FENCES = ((0.005, 3.0), (0.025, 30.0))
+COLUMN_FENCES = ((0.005, 30.0), (0.025, 30.0))  # clean columns have longer tails
+REPEATED = 0.05  # share of one extreme value, saturation or nodata, that is set aside
+FEWEST = 10  # values that a range is judged from
+LEARN_VALUES = 2**18  # values of images that the fences are measured on
+LEARN_ROWS = 10_000  # rows of tables that they are measured on, if these are not wide
+CHECK_VALUES = 2**14  # values of images that a later X is judged by
+CHECK_ROWS = 256  # rows of tables that a later X is judged by
+SEVERAL = 8  # samples from which on a narrow range is not that of one dark image
+PART_BYTES = 8 * 2**20  # of an array that is looked at in parts
+
+
+def image_range(X):
+    """Return the image values that become 0 and 1.
+
+    For uint8 these are 0 and 255, for floats within [0, 1] they are 0 and 1, and for
+    anything else they are the minimum and maximum of X: of 12-bit images in uint16
+    about 0 and 4095, of signed data the lowest negative value and the highest. The
+    minimum and maximum are those without outliers, which a warning counts: up to 0.5%
+    of the values on a side that lie more than 3 widths beyond the central 99%, up to
+    2.5% more than 30 widths beyond the central 95%, or one extreme value of up to 5%
+    (saturation, nodata) more than 3 widths beyond the others. A background, one value
+    that more than half of the pixels have, counts for none of the shares.
+
+    Parameters
+    ----------
+    X : ndarray or tensor of shape (n_samples, ...)
+        Images.
+
+    Returns
+    -------
+    low, high : float
+        The range.
+    """
+    if X.dtype in (np.uint8, torch.uint8):
+        return 0.0, 255.0
+    low, high = float(X.min()), float(X.max())
+    floor, ceiling = _fences(sample_values(X, LEARN_VALUES), IMAGE_FENCES)
+    if low < floor or high > ceiling:
+        farthest = low if floor - low > high - ceiling else high
+        low, high, count = _inner_range(X, floor, ceiling)
+        warnings.warn(
+            f"X holds {count} values far outside the range of all others, from "
+            f"{low:.6g} to {high:.6g}; the farthest is {farthest:.6g}. These outliers "
+            "are clipped to that range. If they are no hot or saturated pixels or "
+            "nodata values, but signal, pass X on another scale, for example "
+            "np.log1p(X).",
+            UserWarning,
+            stacklevel=5,
+        )
+    if 0.0 <= low and high <= 1.0:
+        return 0.0, 1.0
+    return low, high if high > low else low + 1.0
+
+
+def column_bounds(X):
+    """Return the bounds that outliers in the columns of a table are clipped to.
+
+    Parameters
+    ----------
+    X : ndarray or tensor of shape (n_samples, n_features)
+        A table. Columns with outliers get a warning.
+
+    Returns
+    -------
+    bounds : ndarray of shape (2, n_features), float64, or None
+        Lowest and highest value of each column that is no outlier, infinite for
+        columns without outliers; None if all columns are.
+    """
+    if len(X) < FEWEST or X.dtype in (np.bool_, torch.bool, np.uint8, torch.uint8):
+        return None
+    n_rows = max(CHECK_ROWS, min(LEARN_ROWS, LEARN_VALUES * 32 // X.shape[1]))
+    rows = np.sort(rows_of(X, n_rows), axis=0)
+    low, high = _host(X.min(0)), _host(X.max(0))
+    share, widths = COLUMN_FENCES[-1]
+    skip = max(1, int(share * len(rows)))
+    inner_low, inner_high = rows[skip], rows[-1 - skip]
+    reach = widths * (inner_high - inner_low)
+    suspects = (low < inner_low - reach) | (high > inner_high + reach)
+    bounds = np.repeat([[-np.inf], [np.inf]], X.shape[1], axis=1)
+    counts = []
+    for j in np.flatnonzero(suspects):
+        floor, ceiling = _fences(rows[:, j], COLUMN_FENCES)
+        if low[j] < floor or high[j] > ceiling:
+            *bounds[:, j], count = _inner_range(X[:, j], floor, ceiling)
+            counts.append(f"column {j}: {count}")
+    if not counts:
+        return None
+    more = "" if len(counts) <= 5 else f" and {len(counts) - 5} more columns"
+    warnings.warn(
+        f"X holds values far outside the range of all others in their column "
+        f"({', '.join(counts[:5])}{more}). These outliers are clipped to the range of "
+        "the others. If they stand for missing values, impute them before; if they "
+        "are signal, pass their logarithms or ranks.",
+        UserWarning,
+        stacklevel=5,
+    )
+    return bounds
+
+
+def check_images(X, low, high):
+    """Raise or warn if images have another range than those of the training X.
+
+    Parameters
+    ----------
+    X : ndarray or tensor of shape (n_samples, ...)
+        Images.
+    low, high : float
+        The range of the training images.
+    """
+    is_uint8 = X.dtype in (np.uint8, torch.uint8)
+    if len(X) == 0 or (is_uint8 and (low, high) == (0.0, 255.0)):
+        return
+    if is_uint8 and (low, high) == (0.0, 1.0):
+        raise ValueError(
+            "X holds uint8 images, but the training X held floats in [0, 1]: pass "
+            "X / 255."
+        )
+    values, width = sample_values(X, CHECK_VALUES), high - low
+    lowest, highest = values.min(), values.max()
+    ranges = (
+        f"X has values from {lowest:.6g} to {highest:.6g}, but those of the training X "
+        f"were from {low:.6g} to {high:.6g}"
+    )
+
+    def share_beyond(margin):
+        return np.mean((values < low - margin) | (values > high + margin))
+
+    if share_beyond(width) > 0.5:
+        raise ValueError(f"{ranges}: bring X to the same scale.")
+    narrow = 1 / 10 if len(X) >= SEVERAL else 1 / 50
+    if (clipped := share_beyond(0.1 * width)) > 0.1:
+        problem = f"{clipped:.0%} of X is clipped to that range"
+    elif 0 < highest - lowest < narrow * width:
+        problem = "it has hardly any contrast"
+    elif low < -0.1 * width and lowest >= 0 and len(X) >= SEVERAL:
+        problem = "none of X is negative"
+    else:
+        return
+    warnings.warn(
+        f"{ranges}: {problem}. Bring X to the same scale if it is on another one.",
+        UserWarning,
+        stacklevel=6,
+    )
+
+
+def check_columns(X, mean, std):
+    """Warn if a table has columns on another scale than those of the training X.
+
+    Parameters
+    ----------
+    X : ndarray or tensor of shape (n_samples, n_features)
+        A table.
+    mean, std : ndarray of shape (n_features,)
+        Moments of the training X.
+    """
+    if len(X) == 0:
+        return
+    rows = rows_of(X, CHECK_ROWS)
+    far = np.abs(np.median(rows, axis=0) - mean) > 20 * std
+    narrow = np.zeros(len(mean), bool)
+    if len(X) >= SEVERAL:
+        spread = rows.std(axis=0)
+        narrow[spread > 0] = (spread < std / 20)[spread > 0]
+        narrow &= narrow.sum() > 0.5 * np.sum(spread > 0)
+    elif far.mean() <= 0.5:  # a few rows may have a rare value
+        return
+    columns = np.flatnonzero(far | narrow)
+    if len(columns) == 0:
+        return
+    j = columns[0]
+    warnings.warn(
+        f"X has {len(columns)} columns on another scale than the training X: the "
+        f"values of column {j} are about {np.median(rows[:, j]):.6g}, those of the "
+        f"training X had mean {mean[j]:.6g} and standard deviation {std[j]:.6g}. "
+        "Scale X as the training X was.",
+        UserWarning,
+        stacklevel=6,
+    )
+
+
+def sample_values(X, n):
+    """Return values of X, at most n, evenly from all samples and positions.
+
+    Parameters
+    ----------
+    X : ndarray or tensor of shape (n_samples, ...)
+        Images; only the values that are returned are read.
+    n : int
+        How many values to return.
+
+    Returns
+    -------
+    values : ndarray of shape (<= n,), float64
+        The values.
+    """
+    if int(np.prod(X.shape)) <= n:
+        return _host(X).ravel()
+    rng = np.random.default_rng(0)
+    at = [np.linspace(0, X.shape[0] - 1, n).astype(np.int64)]
+    at += [rng.integers(0, side, n) for side in X.shape[1:]]
+    if isinstance(X, torch.Tensor):
+        at = [torch.from_numpy(axis).to(X.device) for axis in at]
+    return _host(X[tuple(at)])
+
+
+def rows_of(X, n):
+    """Return at most n rows of X as float64, evenly spread."""
+    return _host(X[np.linspace(0, len(X) - 1, min(n, len(X))).astype(np.int64)])
+
+
+def _fences(values, fences):
+    """Return the lowest and the highest value that is no outlier."""
+    values = np.sort(values)
+    mode = values[len(values) // 2]
+    others = values[values != mode]
+    if 2 * len(others) >= len(values):
+        others, mode = values, None
+    most = REPEATED * len(values)
+    floor = -_ceiling(-others[::-1], None if mode is None else -mode, most, fences)
+    return floor, _ceiling(others, mode, most, fences)
+
+
+def _ceiling(values, mode, most, fences):
+    """Return the highest of sorted values that is no outlier."""
+    below = values[values < values[-1]] if len(values) else values
+    values = below if len(values) - len(below) <= most else values
+    ceiling = np.inf
+    for share, widths in fences if len(values) >= FEWEST else ():
+        skip = max(1, int(share * len(values)))
+        low, high = values[skip], values[-1 - skip]
+        if mode is not None:
+            low, high = min(low, mode), max(high, mode)
+        # Where nearly all are equal, the others are not outliers but the signal.
+        if high > low:
+            ceiling = min(ceiling, high + widths * (high - low))
+    return ceiling
+
+
+def _inner_range(X, floor, ceiling):
+    """Return the extremes of values between two fences, and how many are not."""
+    low, high, count = np.inf, -np.inf, 0
+    step = max(1, PART_BYTES // max(1, int(np.prod(X.shape[1:])) * 8))
+    for start in range(0, len(X), step):
+        part = _host(X[start : start + step])
+        inner = part[(part >= floor) & (part <= ceiling)]
+        count += part.size - inner.size
+        if inner.size:
+            low, high = min(low, inner.min()), max(high, inner.max())
+    return float(low), float(high), count
+
+
+def _host(values):
+    """Return an array or tensor as an ndarray of float64."""
+    if isinstance(values, tuple):  # PyTorch gives extremes with their positions
+        values = values[0]
+    if isinstance(values, torch.Tensor):
+        values = values.cpu().numpy()
+    return np.asarray(values, dtype=np.float64)
