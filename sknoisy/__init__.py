@@ -10,6 +10,8 @@ The main job, with no clean labels at all::
 
 from sknoisy._version import __version__
 from sknoisy.cotraining import (
+    CUFIT,
+    SSR,
     CoTeaching,
     CoTeachingPlus,
     CoTraining,
@@ -63,6 +65,7 @@ from sknoisy.training.nets import DivergenceError
 __all__ = [
     "APL",
     "BYOL",
+    "CUFIT",
     "ELR",
     "GCE",
     "IMAE",
@@ -70,6 +73,7 @@ __all__ = [
     "PENCIL",
     "SCE",
     "SOP",
+    "SSR",
     "Backward",
     "BarlowTwins",
     "Checkpoint",

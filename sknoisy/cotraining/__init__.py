@@ -9,24 +9,30 @@ from sknoisy.cotraining.coteaching import (
     joint_loss,
     small_losses,
 )
+from sknoisy.cotraining.cufit import CUFIT, cascade_loss
 from sknoisy.cotraining.dividemix import DivideMix, lambda_u_for
 from sknoisy.cotraining.dynamic_bootstrap import DynamicBootstrap
 from sknoisy.cotraining.elr_plus import ELRPlus, averaging_decay
 from sknoisy.cotraining.mentornet import MentorNet, curriculum_weights
 from sknoisy.cotraining.mixing import mixup, refine, sharpen, uniform_penalty
+from sknoisy.cotraining.ssr import SSR, balanced_order, relabel
 
 COTRAINING_METHODS = {
     "coteaching": CoTeaching,
     "coteaching_plus": CoTeachingPlus,
+    "cufit": CUFIT,
     "dividemix": DivideMix,
     "dynamic_bootstrap": DynamicBootstrap,
     "elr_plus": ELRPlus,
     "jocor": JoCoR,
     "mentornet": MentorNet,
+    "ssr": SSR,
 }
 
 __all__ = [
     "COTRAINING_METHODS",
+    "CUFIT",
+    "SSR",
     "CoTeaching",
     "CoTeachingPlus",
     "CoTraining",
@@ -36,6 +42,8 @@ __all__ = [
     "JoCoR",
     "MentorNet",
     "averaging_decay",
+    "balanced_order",
+    "cascade_loss",
     "chosen_mean",
     "curriculum_weights",
     "exchange_loss",
@@ -44,6 +52,7 @@ __all__ = [
     "lambda_u_for",
     "mixup",
     "refine",
+    "relabel",
     "sharpen",
     "small_losses",
     "uniform_penalty",

@@ -41,6 +41,11 @@ class CoTraining(Method):
     ----------
     n_networks : int
         How many networks the method trains; of the class.
+    heads : tuple of str or None
+        Head of each network; None, the default: the classifier's `head`; of the class.
+    predicting : tuple of int or None
+        Networks whose mean probability is the prediction; None, the default: all; of
+        the class.
     lasting : tuple of str
         Keys of ``state_`` that stay valid when the training set changes; of the class.
     state_ : dict of str to tensor
@@ -77,6 +82,8 @@ class CoTraining(Method):
     """
 
     n_networks = 2
+    heads = None
+    predicting = None
     lasting = ("noise",)
 
     def __init__(self, warmup_epochs="auto"):
@@ -101,6 +108,20 @@ class CoTraining(Method):
         self.warmup_epochs_ = self.warmup_epochs
         if self.warmup_epochs == "auto":
             self.warmup_epochs_ = head_epochs or max(min(3, n_epochs), n_epochs // 10)
+
+    def extend(self, module, spec, generator):
+        """Return the module that trains: the networks, and heads of the method's own.
+
+        Parameters
+        ----------
+        module : Ensemble
+            The networks, or their heads where the encoder is frozen.
+        spec : InputSpec
+            What the samples are.
+        generator : torch.Generator
+            Source of the heads' initial weights, on the CPU.
+        """
+        return module
 
     def start(self, n_samples, n_classes, device):
         """Create ``state_``; called when a training begins, or its samples change.

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from sknoisy.encoders.blueprint import Blueprint
+from sknoisy.encoders.heads import METHOD_HEADS
 from sknoisy.encoders.initialization import build
 
 
@@ -19,13 +20,17 @@ class Architecture:
     blueprint : Blueprint
         Of the encoder.
     head : str
-        A key of ``HEADS``.
+        A key of ``METHOD_HEADS``.
     n_classes : int
         Outputs of the head.
     pretrained : bool
         Whether the encoder was trained before.
     n_networks : int or None
         How many networks an Ensemble of them has; None: a single one, by itself.
+    heads : tuple of str or None
+        Head of each network of an Ensemble, where they differ.
+    predicting : tuple of int or None
+        Networks of an Ensemble that make the prediction, if not all do.
     """
 
     blueprint: Blueprint
@@ -33,18 +38,21 @@ class Architecture:
     n_classes: int
     pretrained: bool
     n_networks: int = None
+    heads: tuple = None
+    predicting: tuple = None
 
     def build(self, generator=None, load_weights=False):
         """Return a new network, with submodules ``encoder`` and ``head``."""
         if self.n_networks is None:
-            return self._build_one(generator, load_weights)
-        each = range(self.n_networks)
-        return Ensemble(self._build_one(generator, load_weights) for _ in each)
+            return self._build_one(self.head, generator, load_weights)
+        heads = self.heads or (self.head,) * self.n_networks
+        networks = (self._build_one(head, generator, load_weights) for head in heads)
+        return Ensemble(networks, self.predicting)
 
-    def _build_one(self, generator, load_weights):
+    def _build_one(self, head, generator, load_weights):
         encoder = self.blueprint.build(generator, load_weights)
         widths = encoder.n_features, self.n_classes
-        head = build(HEADS[self.head], *widths, generator=generator)
+        head = build(METHOD_HEADS[head], *widths, generator=generator)
         return nn.Sequential(OrderedDict(encoder=encoder, head=head))
 
 
@@ -55,11 +63,18 @@ class Ensemble(nn.Module):
     ----------
     networks : iterable of torch.nn.Module
         Each with submodules ``encoder`` and ``head``; or their heads.
+    predicting : tuple of int, default=None
+        Networks whose mean probability is the prediction; by default all.
     """
 
-    def __init__(self, networks):
+    def __init__(self, networks, predicting=None):
         super().__init__()
         self.networks = nn.ModuleList(networks)
+        self.predicting = predicting
+
+    def of_prediction(self, logits):
+        """Return those of the networks' logits (n, n_networks, ...) that predict."""
+        return logits if self.predicting is None else logits[:, list(self.predicting)]
 
     def __len__(self):
         return len(self.networks)
@@ -72,20 +87,15 @@ class Ensemble(nn.Module):
     @property
     def head(self):
         """The heads, as an ensemble of their own."""
-        return Ensemble(network.head for network in self.networks)
+        heads = (network.head for network in self.networks)
+        return Ensemble(heads, self.predicting)
 
     def forward(self, batch):
         """Return the logits of all networks, (n, n_networks, n_classes)."""
         return torch.stack([network(batch) for network in self.networks], dim=1)
 
 
-def _mlp_head(n_features, n_classes):
-    return nn.Sequential(
-        nn.Linear(n_features, n_features, bias=False),
-        nn.BatchNorm1d(n_features),
-        nn.ReLU(inplace=True),
-        nn.Linear(n_features, n_classes),
-    )
-
-
-HEADS = {"linear": nn.Linear, "mlp": _mlp_head}
+def trains_encoder(network):
+    """Whether a network has an encoder with parameters, and is not a head alone."""
+    encoder = getattr(network, "encoder", None)
+    return encoder is not None and any(True for _ in encoder.parameters())

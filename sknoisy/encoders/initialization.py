@@ -75,6 +75,8 @@ def initialize(module, generator=None):
             layer.weight.uniform_(-bound, bound, generator=generator)
             if layer.bias is not None:
                 layer.bias.uniform_(-bound, bound, generator=generator)
+        elif hasattr(layer, "reset_state"):
+            layer.reset_state()
         elif isinstance(layer, (nn.BatchNorm1d, nn.BatchNorm2d)):
             layer.reset_running_stats()
             if layer.affine:

@@ -53,5 +53,7 @@ class ProbabilityModule(nn.Module):
 
     def forward(self, samples):
         """Return the probabilities of the classes, (n, n_classes), float32."""
-        probs = self.network(self.input(samples)).softmax(dim=-1)
-        return probs.mean(dim=1) if isinstance(self.network, Ensemble) else probs
+        logits = self.network(self.input(samples))
+        if not isinstance(self.network, Ensemble):
+            return logits.softmax(dim=1)
+        return self.network.of_prediction(logits).softmax(dim=2).mean(dim=1)

@@ -13,9 +13,10 @@ from sknoisy._compat import with_callbacks
 from sknoisy.data.devices import generator, resolve_device
 from sknoisy.data.labels import check_given, check_several, encode_labels
 from sknoisy.data.subset import Subset
-from sknoisy.encoders.architecture import HEADS, Architecture
+from sknoisy.encoders.architecture import Architecture
 from sknoisy.encoders.blueprint import load_numpy_state, numpy_state
 from sknoisy.encoders.features import LazyFeatures, TrainedEncoder
+from sknoisy.encoders.heads import HEADS
 from sknoisy.encoders.inference import forward_all
 from sknoisy.encoders.module import ProbabilityModule
 from sknoisy.estimators.base import TorchEstimator, fitting
@@ -256,9 +257,10 @@ class TorchClassifier(ClassifierMixin, TorchEstimator):
         blueprint = self._blueprint(inputs, trained)
         pretrained = trained is not None or self.weights is not None
         method = self._method()
-        n_networks = getattr(method, "n_networks", None)
+        several = ("n_networks", "heads", "predicting")
+        several = {name: getattr(method, name, None) for name in several}
         architecture = Architecture(
-            blueprint, self.head, len(classes), pretrained, n_networks
+            blueprint, self.head, len(classes), pretrained, **several
         )
         seeds = self._seeds(2)
         network = architecture.build(generator(seeds[0]), load_weights=True)

@@ -18,9 +18,10 @@ class CoTrainingClassifier(TorchClassifier):
     Parameters
     ----------
     method : str or CoTraining, default="dividemix"
-        "coteaching", "coteaching_plus", "dividemix", "dynamic_bootstrap", "elr_plus",
-        "jocor", "mentornet", or an object of :mod:`sknoisy.cotraining`;
-        ``method__lambda_u`` and the like reach its parameters.
+        "coteaching", "coteaching_plus", "cufit", "dividemix", "dynamic_bootstrap",
+        "elr_plus", "jocor", "mentornet", "ssr", or an object of
+        :mod:`sknoisy.cotraining`; ``method__lambda_u`` and the like reach its
+        parameters.
     encoder : str or callable, default="auto"
         "auto": the encoder of the lazy features, else "mlp" for vectors and "convnet"
         for images. See :class:`SSLPretrainer` for the other values.
@@ -206,4 +207,5 @@ class CoTrainingClassifier(TorchClassifier):
 
     def _logits(self, X):
         """Return the logarithm of the networks' mean probability."""
-        return mean_log_proba(super()._logits(X))
+        logits, predicting = super()._logits(X), self._architecture.predicting
+        return mean_log_proba(logits if predicting is None else logits[:, predicting])

@@ -58,6 +58,26 @@ class CoTrainingNet(ClassifierNet):
         mean = logits.detach().log_softmax(dim=2).logsumexp(dim=1)
         self.run.dynamics.update(mean, target, index)
 
+    @property
+    def consistency_weight(self):
+        """Weight of the module's consistency loss; 0 if it has none."""
+        return getattr(self.module_, "weight", 0.0)
+
+    def predict_features(self):
+        """Return features and logits of all training samples, by the first network.
+
+        Returns
+        -------
+        features : ndarray of shape (n_samples, n_features), float32
+            What the head gets, in evaluation mode, without views.
+        logits : ndarray of shape (n_samples, n_classes), float32
+            What it makes of them.
+        """
+        _, *where = self._all_samples()
+        both = forward_all(_FeaturesAndLogits(self.module_.networks[0]), *where)
+        n_classes = self.criterion_.n_classes
+        return both[:, :-n_classes], both[:, -n_classes:]
+
     def predict_logits(self):
         """Return the logits of all training samples, without views.
 
@@ -95,8 +115,22 @@ class CoTrainingNet(ClassifierNet):
     def log_probabilities(self, store):  # noqa: D102
         precision = self.settings.precision
         logits = forward_all(self.module_, store, self.device, precision)
-        return torch.from_numpy(mean_log_proba(logits))
+        return torch.from_numpy(mean_log_proba(self.module_.of_prediction(logits)))
 
     def _all_samples(self):
         """Return what the functions of :mod:`sknoisy.encoders.inference` take."""
         return self.module_, self.data_.store, self.device, self.settings.precision
+
+
+class _FeaturesAndLogits(torch.nn.Module):
+    """A network's features and logits, side by side."""
+
+    def __init__(self, network):
+        super().__init__()
+        self.network = network
+
+    def forward(self, batch):
+        encoder = getattr(self.network, "encoder", None)
+        features = batch if encoder is None else encoder(batch)
+        head = self.network if encoder is None else self.network.head
+        return torch.cat([features, head(features)], dim=1)

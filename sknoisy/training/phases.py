@@ -248,6 +248,9 @@ class ClassifierTraining:
             module = Regularized(
                 module, self.regularizers, spec, self.n_classes, generator
             )
+        if hasattr(self.loss, "extend"):
+            generator = torch.Generator().manual_seed(self.seed + 2)
+            module = self.loss.extend(module, self.data.store.spec, generator)
         net = self.net_class(
             module,
             self.loss,

@@ -56,10 +56,11 @@ class ClassifierNet(Net):
             loss = (weights * losses).sum() / weights.sum()
         return loss if penalty is None else loss + penalty
 
-    def view(self, batch):
-        """Return a random view of a batch, in float32."""
+    def view(self, batch, views=None):
+        """Return a random view of a batch, in float32; by default, by its own views."""
+        views = self.views if views is None else views
         with full_precision(batch):
-            return to_channels_last(self.views(batch, self.view_generator))
+            return to_channels_last(views(batch, self.view_generator))
 
     def validation_scores(self):
         """Return cross-entropy and accuracy of the given labels, without views."""

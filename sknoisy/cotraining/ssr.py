@@ -1,0 +1,353 @@
+"""SSR: labels by confidence, samples by their neighbours' votes."""
+
+import math
+
+import numpy as np
+import torch
+from scipy.special import softmax
+from torch import nn
+from torch.nn import functional as F
+from torch.nn.functional import one_hot
+
+from sknoisy.cotraining.base import CoTraining
+from sknoisy.cotraining.mixing import mixup
+from sknoisy.data.batches import stream
+from sknoisy.encoders.architecture import Ensemble, trains_encoder
+from sknoisy.encoders.initialization import build
+from sknoisy.parameters import check_integer, check_real
+from sknoisy.scores import neighbor_index, relative_votes, votes_from
+from sknoisy.views.automatic import resolve_views
+
+HIDDEN, PROJECTED = 512, 128  # units of the heads of feature consistency, at most
+
+
+def relabel(probs, target, threshold):
+    """Replace labels by confident predictions.
+
+    Parameters
+    ----------
+    probs : ndarray of shape (n_samples, n_classes)
+        Predicted probabilities.
+    target : ndarray of shape (n_samples,), int
+        Codes of the given labels.
+    threshold : float
+        Predictions of a larger probability take the place of the label.
+
+    Returns
+    -------
+    labels : ndarray of shape (n_samples,), int
+        Codes of the labels to learn.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sknoisy.cotraining import relabel
+    >>> relabel(np.array([[0.95, 0.05], [0.8, 0.2]]), np.array([1, 1]), threshold=0.9)
+    array([0, 1])
+    """
+    sure = probs.max(axis=1) > threshold
+    return np.where(sure, probs.argmax(axis=1), target)
+
+
+def balanced_order(labels, generator):
+    """Return samples in a random order in which all classes are equally frequent.
+
+    Parameters
+    ----------
+    labels : tensor of shape (n,), int64
+        Class of each sample.
+    generator : torch.Generator
+        Source of randomness, on the CPU.
+
+    Returns
+    -------
+    order : tensor of shape (n,), int64
+        Positions in `labels`. In a class that has fewer samples than its share, they
+        repeat, each about as often as the others.
+    """
+    classes = labels.unique()
+    shares = torch.full((len(classes),), len(labels) // len(classes))
+    shares[: len(labels) - int(shares.sum())] += 1
+    chosen = []
+    for label, n in zip(classes, shares.tolist(), strict=True):
+        members = (labels == label).nonzero()[:, 0]
+        rounds = [
+            members[torch.randperm(len(members), generator=generator, device="cpu")]
+            for _ in range(math.ceil(n / len(members)))
+        ]
+        chosen.append(torch.cat(rounds)[:n] if rounds else members[:0])
+    chosen = torch.cat(chosen)
+    return chosen[torch.randperm(len(chosen), generator=generator, device="cpu")]
+
+
+class SSR(CoTraining):
+    """Sample selection and relabelling by one network, without the noise rate.
+
+    Before each epoch a prediction that is confident enough takes the place of a label,
+    anew from the given labels each time. A sample is selected if its label is the one
+    that its nearest neighbours in feature space favour, relative to the classes' sizes.
+    The network learns from the selected samples only, by mixup, all classes equally
+    often; and, of images, to predict the features of one view of any sample from
+    another view's (SSR+).
+
+    Parameters
+    ----------
+    relabel_threshold : float, default=0.9
+        Probability above which a prediction takes the place of the label. The paper
+        takes 0.9 for CIFAR-10, 0.8 for CIFAR-100 with much noise, 0.95 for ANIMAL-10N
+        and WebVision, 0.99 for Clothing1M.
+    select_threshold : float, default=1.0
+        Votes for the label, relative to the class of most votes, from which a sample is
+        selected, in (0, 1].
+    n_neighbors : int, default=200
+        Number of neighbours that vote, the sample itself included; all samples if they
+        are fewer.
+    consistency : float or "auto", default="auto"
+        Weight of the feature consistency. "auto": 1, as in the paper, where an encoder
+        of images is trained, and else 0.
+    alpha : float, default=4.0
+        Parameter of the beta distribution that mixup's weight is drawn from.
+    views : "auto", "none" or Views, default="auto"
+        Views of the samples that are learned. "auto": for images, those of regularisers
+        (see :func:`sknoisy.views.resolve_views`), and none for vectors.
+    warmup_epochs : int or "auto", default=0
+        Epochs of cross-entropy on all samples that come first; the paper has none.
+
+    Notes
+    -----
+    Two views of each selected sample are learned. Predictions and features that labels
+    and selection are based on are those of samples without augmentation, where the
+    paper takes a weak view. An epoch goes through as many samples as are selected. The
+    neighbours of features that do not change are searched once. ``loss_state_`` of the
+    classifier has "labels", the codes of the labels as they were learned last, and
+    "clean_proba", the votes for the given labels relative to the most voted class.
+
+    The paper trains for 300 epochs with SGD at 0.02, weight decay 5e-4 and a cosine
+    schedule, in batches of 128.
+
+    References
+    ----------
+    Feng, Tzimiropoulos and Patras, SSR: An Efficient and Robust Framework for Learning
+    with Unknown Label Noise, BMVC 2022.
+    """
+
+    n_networks = 1
+
+    def __init__(
+        self,
+        relabel_threshold=0.9,
+        select_threshold=1.0,
+        n_neighbors=200,
+        consistency="auto",
+        alpha=4.0,
+        views="auto",
+        warmup_epochs=0,
+    ):
+        self.relabel_threshold = relabel_threshold
+        self.select_threshold = select_threshold
+        self.n_neighbors = n_neighbors
+        self.consistency = consistency
+        self.alpha = alpha
+        self.views = views
+        self.warmup_epochs = warmup_epochs
+
+    def check(self):  # noqa: D102
+        super().check()
+        check_real("relabel_threshold", self.relabel_threshold, "[0, 1]")
+        check_real("select_threshold", self.select_threshold, "(0, 1]")
+        check_integer("n_neighbors", self.n_neighbors)
+        check_real("consistency", self.consistency, "[0, inf)", other="auto")
+        check_real("alpha", self.alpha, "(0, inf)")
+
+    def start(self, n_samples, n_classes, device):  # noqa: D102
+        super().start(n_samples, n_classes, device)
+        self.state_["labels"] = torch.full((n_samples,), -1).to(device)
+        self.state_["clean_proba"] = torch.full((n_samples,), torch.nan).to(device)
+        self._index = None
+
+    def extend(self, module, spec, generator):
+        """Return the module with the heads of feature consistency, if there is any."""
+        weight, is_trained = self.consistency, trains_encoder(module.networks[0])
+        if weight == "auto":
+            weight = float(spec.kind == "image" and is_trained)
+        if not (weight and is_trained):
+            return module
+        return ConsistentEnsemble(module.networks, weight, generator)
+
+    def before_epoch(self, net):  # noqa: D102
+        self.draw(net)
+        self.in_halves = False
+        if self.is_warmup:
+            return
+        features, logits = net.predict_features()
+        codes = net.data_.codes
+        every = torch.arange(len(codes), device=codes.device)
+        net.observe(torch.from_numpy(logits).to(codes.device)[:, None], codes, every)
+        given = codes.cpu().numpy()
+        labels = relabel(softmax(logits, axis=1), given, self.relabel_threshold)
+        index = self._index
+        if index is None:
+            n_neighbors = min(self.n_neighbors, len(features))
+            index = neighbor_index(features, n_neighbors, include_self=True)
+            if not trains_encoder(net.module_.networks[0]):  # these features stay
+                self._index = index
+        counts = np.bincount(labels, minlength=self.n_classes)
+        votes = votes_from(index, labels, self.n_classes)
+        votes = relative_votes(votes, counts / len(labels))
+        rows = np.arange(len(labels))
+        selected = votes[rows, labels] >= self.select_threshold
+        if not selected.any():
+            selected[:] = True
+        self.state_["labels"].copy_(torch.from_numpy(labels))
+        clean = torch.from_numpy(votes[rows, given])
+        self.state_["clean_proba"].copy_(clean)
+        chosen = torch.from_numpy(np.flatnonzero(selected))
+        order = balanced_order(torch.from_numpy(labels)[chosen], net.generator)
+        self.order = chosen[order]
+
+    def batches(self, net, store):  # noqa: D102
+        whole = super().batches(net, store)
+        return SelectedBatches(self, whole, net.batch_size, net.consistency_weight > 0)
+
+    def loss(self, net, index, batch, others=None):
+        """Return the loss of a batch of selected samples.
+
+        Parameters
+        ----------
+        net : CoTrainingNet
+            What trains.
+        index : tensor of shape (n,), int64
+            Positions of the samples.
+        batch : tensor of shape (n, ...), float32
+            The samples.
+        others : tensor of shape (m, ...), float32, default=None
+            Any samples, for the feature consistency.
+        """
+        views = self._views(net.data_.store.spec)
+        first, second = (net.view(batch, views) for _ in range(2))
+        labels = one_hot(self.state_["labels"][index], self.n_classes).float()
+        inputs, labels = torch.cat([first, second]), labels.repeat(2, 1)
+        lam = self.rng.beta(self.alpha, self.alpha)
+        mixed, labels = mixup(inputs, labels, lam, net.permutation(len(inputs)))
+        logits = net.module_(mixed)[:, 0].float()
+        loss = -(labels * logits.log_softmax(dim=1)).sum(dim=1).mean()
+        if others is None:
+            return loss
+        pair = (net.view(others, views) for _ in range(2))
+        return loss + net.module_.weight * net.module_.consistency(*pair)
+
+    def estimated_rate(self, clean_probability):  # noqa: D102
+        return float((clean_probability < self.select_threshold).mean())
+
+    def clean_probability(self, dynamics):  # noqa: D102
+        clean = self.state_["clean_proba"]
+        if clean.isnan().any():
+            return super().clean_probability(dynamics)
+        return clean.cpu().double().numpy()
+
+    def _views(self, spec):
+        views = "none" if self.views == "auto" and spec.kind == "vector" else self.views
+        return resolve_views(views, spec, "randaugment")
+
+
+class ConsistentEnsemble(Ensemble):
+    """A network, and the heads that predict one view's features from another's.
+
+    Parameters
+    ----------
+    networks : torch.nn.ModuleList
+        A single network.
+    weight : float
+        Weight of the consistency in the loss.
+    generator : torch.Generator
+        Source of the heads' initial weights.
+    """
+
+    def __init__(self, networks, weight, generator):
+        super().__init__(networks)
+        self.weight = weight
+        width = self.networks[0].encoder.n_features
+        device = next(self.networks.parameters()).device
+        self.projector = build(_two_layers, width, generator=generator).to(device)
+        self.predictor = build(
+            _two_layers, min(width, PROJECTED), generator=generator
+        ).to(device)
+
+    def consistency(self, first, second):
+        """Return minus the cosine of a view's features and what is predicted of them.
+
+        Parameters
+        ----------
+        first, second : tensors of shape (n, ...)
+            Two views of a batch; the first one's features get no gradient.
+        """
+        encoder = self.networks[0].encoder
+        with torch.no_grad():
+            target = self.projector(encoder(first)).float()
+        predicted = self.predictor(self.projector(encoder(second))).float()
+        return -F.cosine_similarity(predicted, target, dim=1).mean()
+
+
+def _two_layers(width):
+    """Return a head of one hidden layer, as wide as the features but for a limit."""
+    hidden, out = min(width, HIDDEN), min(width, PROJECTED)
+    return nn.Sequential(
+        nn.Linear(width, hidden, bias=False),
+        nn.BatchNorm1d(hidden),
+        nn.ReLU(inplace=True),
+        nn.Linear(hidden, out),
+    )
+
+
+class SelectedBatches:
+    """Batches of the selected samples, and as many of all for the consistency.
+
+    In the warm-up, those of :class:`~sknoisy.data.batches.Batches`.
+
+    Parameters
+    ----------
+    method : SSR
+        Has the order of the selected samples.
+    whole : Batches
+        Of all samples.
+    batch_size : int
+        Selected samples in a batch, at most.
+    with_others : bool
+        Whether a batch of any samples comes with each.
+    """
+
+    def __init__(self, method, whole, batch_size, with_others):
+        self.method = method
+        self.whole = whole
+        self.store = whole.store
+        self.batch_size = batch_size
+        self.with_others = with_others
+
+    @property
+    def n_samples(self):
+        """Samples in an epoch."""
+        whole, method = self.whole, self.method
+        return whole.n_samples if method.is_warmup else len(method.order)
+
+    def __len__(self):
+        if self.method.is_warmup:
+            return len(self.whole)
+        n_batches = math.ceil(self.n_samples / self.batch_size)
+        return max(1, min(n_batches, self.n_samples // 2))  # none of a single sample
+
+    def __iter__(self):
+        if self.method.is_warmup:
+            yield from self.whole
+            return
+        device, order = self.whole.device, self.method.order
+        selected = stream(self.store, order, len(self), device)
+        if not self.with_others:
+            yield from selected
+            return
+        every = torch.randperm(
+            len(self.store), generator=self.whole.generator, device="cpu"
+        )
+        every = every.repeat(math.ceil(len(order) / len(every)))[: len(order)]
+        others = stream(self.store, every, len(self), device)
+        for (index, batch), (_, other) in zip(selected, others, strict=True):
+            yield index, batch, other

@@ -1,0 +1,179 @@
+"""Heads: from features to logits."""
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from sknoisy.data.devices import full_precision
+
+SMALLEST = 1e-3  # a kernel machine's probability of a class, at least
+
+
+class _ShapedByState(nn.Module):
+    """A module whose tensors take the shapes of the state that is loaded."""
+
+    def _load_from_state_dict(self, state_dict, prefix, *args):
+        for tensors in (self._buffers, self._parameters):
+            for name, old in tensors.items():
+                new = state_dict.get(prefix + name)
+                if new is not None and new.shape != old.shape:
+                    empty = torch.empty(new.shape, dtype=old.dtype, device=old.device)
+                    is_parameter = isinstance(old, nn.Parameter)
+                    tensors[name] = nn.Parameter(empty) if is_parameter else empty
+        super()._load_from_state_dict(state_dict, prefix, *args)
+
+
+class Rescale(_ShapedByState):
+    """Centres features and divides them by scales, clipped to what was common.
+
+    Parameters
+    ----------
+    n_features : int
+        Number of features.
+    """
+
+    def __init__(self, n_features):
+        super().__init__()
+        self.register_buffer("centre", torch.zeros(n_features))
+        self.register_buffer("scale", torch.ones(n_features))
+        self.register_buffer("limit", torch.zeros(()))
+        self.reset_state()
+
+    def reset_state(self):
+        """Leave features as they are."""
+        self.centre.zero_()
+        self.scale.fill_(1)
+        self.limit.fill_(torch.inf)
+
+    def forward(self, features):  # noqa: D102
+        scaled = (features - self.centre) / self.scale
+        return scaled.maximum(-self.limit).minimum(self.limit)
+
+
+class KernelHead(_ShapedByState):
+    """A kernel machine with fixed landmarks: log-probabilities of classes.
+
+    Its tensors are set, not trained. Before they are, all classes are equally probable.
+
+    Parameters
+    ----------
+    n_features, n_classes : int
+        Numbers of inputs and outputs.
+    """
+
+    def __init__(self, n_features, n_classes):
+        super().__init__()
+        self.rescale = Rescale(n_features)
+        self.register_buffer("landmarks", torch.zeros(1, n_features))
+        # Whether there is an element says which kernel: shapes are known without
+        # waiting for a device, and to compilers.
+        self.register_buffer("laplacian", torch.zeros(0))
+        self.register_buffer("gamma", torch.zeros(()))
+        self.register_buffer("coefficients", torch.zeros(1, n_classes))
+        self.register_buffer("intercept", torch.zeros(n_classes))
+
+    def reset_state(self):
+        """Make all classes equally probable."""
+        for tensor in self.buffers(recurse=False):
+            tensor.zero_()
+
+    def forward(self, features):
+        """Return log-probabilities, (n, n_classes), float32."""
+        with full_precision(features):
+            scaled = self.rescale(features.float())
+            power = 1 if len(self.laplacian) else 2
+            values = kernel(scaled, self.landmarks, self.gamma, power)
+            return simplex(values @ self.coefficients + self.intercept).log()
+
+
+class PiecewiseMLP(_ShapedByState):
+    """A network of one hidden layer on features and their position between quantiles.
+
+    Parameters
+    ----------
+    n_features, n_classes : int
+        Numbers of inputs and outputs.
+    n_units : int, default=256
+        Units of the hidden layer.
+
+    References
+    ----------
+    Gorishniy, Rubachev and Babenko, On Embeddings for Numerical Features in Tabular
+    Deep Learning, NeurIPS 2022: the piecewise linear encoding.
+    """
+
+    def __init__(self, n_features, n_classes, n_units=256):
+        super().__init__()
+        self.rescale = Rescale(n_features)
+        self.register_buffer("column", torch.zeros(0, dtype=torch.int64))
+        self.register_buffer("lower", torch.zeros(0))
+        self.register_buffer("width", torch.zeros(0))
+        self.hidden = _Linear(n_features, n_units)
+        self.output = nn.Linear(n_units, n_classes)
+
+    def encode(self, features):
+        """Return the scaled features, and their positions in bins, in [0, 1]."""
+        scaled = self.rescale(features.float())
+        if len(self.column) == 0:
+            return scaled
+        bins = (scaled[:, self.column] - self.lower) / self.width
+        return torch.cat([scaled, bins.clamp(0, 1)], dim=1)
+
+    def logits(self, encoded):
+        """Return logits of what :meth:`encode` returned."""
+        return self.output(F.relu(self.hidden(encoded)))
+
+    def forward(self, features):  # noqa: D102
+        return self.logits(self.encode(features))
+
+
+class _Linear(_ShapedByState, nn.Linear):
+    """A linear layer of as many inputs as its state has."""
+
+
+def kernel(samples, landmarks, gamma, power):
+    """Return kernel values, exp(-gamma |x - z|^power).
+
+    Parameters
+    ----------
+    samples : tensor of shape (n, d)
+        Samples.
+    landmarks : tensor of shape (m, d)
+        What they are compared with.
+    gamma : float or tensor of shape ()
+        How fast the kernel falls.
+    power : {1, 2}
+        2: the Gaussian kernel, by Euclidean distances; 1: the Laplacian one, by the sum
+        of absolute differences.
+
+    Returns
+    -------
+    values : tensor of shape (n, m)
+        In (0, 1].
+    """
+    if power == 1:
+        return (-gamma * torch.cdist(samples, landmarks, p=1.0)).exp()
+    squares = samples.square().sum(dim=1)[:, None] + landmarks.square().sum(dim=1)
+    distances = (squares - 2 * samples @ landmarks.T).clamp(min=0)
+    return (-gamma * distances).exp()
+
+
+def simplex(values):
+    """Return probabilities from regressed ones: none below 0.001, the sum 1."""
+    values = values.clamp(min=SMALLEST)
+    return values / values.sum(dim=1, keepdim=True)
+
+
+def mlp_head(n_features, n_classes):
+    """Return a head with one hidden, normalised layer."""
+    return nn.Sequential(
+        nn.Linear(n_features, n_features, bias=False),
+        nn.BatchNorm1d(n_features),
+        nn.ReLU(inplace=True),
+        nn.Linear(n_features, n_classes),
+    )
+
+
+# What a user may choose; methods bring others.
+HEADS = {"linear": nn.Linear, "mlp": mlp_head}
+METHOD_HEADS = HEADS | {"kernel": KernelHead, "piecewise_mlp": PiecewiseMLP}
