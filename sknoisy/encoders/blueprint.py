@@ -1,52 +1,94 @@
 """What it takes to build an encoder again, and weights as NumPy arrays."""
 
+import os
+from copy import copy
+
 import numpy as np
 import torch
 from torch import nn
 
-from sknoisy.encoders.initialization import seeded
-from sknoisy.encoders.named import build_encoder, published_model
-from sknoisy.encoders.networks import Normalize
+from sknoisy.encoders.modules import Template
+from sknoisy.encoders.named import build_encoder
+from sknoisy.encoders.networks import Normalize, Resize
+from sknoisy.encoders.weights import load_tensors
 
 
 class Blueprint:
-    """What it takes to build a network again: an encoder, its input and a head.
+    """What it takes to build an encoder again, with the layers before it.
 
     Parameters
     ----------
-    encoder : str or callable
-        As returned by :func:`check_encoder`.
+    encoder : str, callable or Template
+        What :func:`~sknoisy.encoders.named.check_encoder` returned, or the template of
+        a module of the user's.
     spec : InputSpec
-        What the samples are.
-    weights : str, default=None
-        See :func:`build_encoder`.
+        What the samples are. Its moments are those of the first layer; where they are
+        of three channels, grey images become RGB.
+    weights : str or path, default=None
+        See :func:`~sknoisy.encoders.named.build_encoder`.
+    image_size : (int, int), default=None
+        Height and width that the network brings images to; None: it takes them as
+        they are.
+    published : bool, default=False
+        Whether ResNets are as they were published; always so with `weights`.
     """
 
-    def __init__(self, encoder, spec, weights=None):
+    def __init__(self, encoder, spec, weights=None, image_size=None, published=False):
         self.encoder = encoder
         self.spec = spec
-        self.weights = weights
+        self.weights = os.fspath(weights) if weights is not None else None
+        self.image_size = image_size
+        self.published = published or weights is not None
+
+    @property
+    def shape(self):
+        """Shape of a sample as the encoder gets it: (d,), or (C, H, W)."""
+        if self.spec.kind == "vector":
+            return self.spec.shape
+        return len(self.spec.mean), *(self.image_size or self.spec.shape[1:])
 
     def build(self, generator=None, load_weights=False):
-        """Return ``nn.Sequential(Normalize, encoder)``, newly initialised.
+        """Return ``nn.Sequential(Normalize, encoder)``, with a Resize if it takes one.
 
         Its weights lie in channels_last, which is fastest and, as it decides how
-        convolutions round, must be the same in training and prediction. Without
-        `load_weights`, published weights are not loaded: others will be.
+        convolutions round, must be the same in training and prediction.
+
+        Parameters
+        ----------
+        generator : torch.Generator, default=None
+            Source of the initial weights.
+        load_weights : bool, default=False
+            Whether to load the published weights, or those of the file. False where
+            others will be loaded: neither a network nor the file is needed.
+
+        Returns
+        -------
+        module : torch.nn.Sequential
+            With attributes ``n_features`` and ``spec``.
         """
-        shape = self.spec.shape
-        if self.weights is not None and not load_weights:
-            with seeded(generator):
-                encoder = published_model(self.encoder, shape)
+        if isinstance(self.encoder, Template):
+            encoder = self.encoder.build()
         else:
-            encoder = build_encoder(self.encoder, shape, self.weights, generator)
-        module = nn.Sequential(Normalize(self.spec), encoder)
+            weights = self.weights if load_weights else None
+            encoder = build_encoder(
+                self.encoder, self.shape, weights, generator, self.published
+            )
+        resize = [] if self.image_size is None else [Resize(self.image_size)]
+        module = nn.Sequential(Normalize(self.spec), *resize, encoder)
         module.n_features, module.spec = encoder.n_features, self.spec
         return module.to(memory_format=torch.channels_last)
 
+    def without_weights(self):
+        """Return the same architecture, to which other weights will be loaded."""
+        other = copy(self)
+        other.weights = None
+        return other
+
     def __str__(self):
         name = self.encoder
-        return name if isinstance(name, str) else getattr(name, "__name__", repr(name))
+        if isinstance(name, (str, Template)):
+            return str(name)
+        return getattr(name, "__name__", repr(name))
 
 
 def numpy_state(module):
@@ -59,4 +101,4 @@ def numpy_state(module):
 
 def load_numpy_state(module, state):
     """Load what :func:`numpy_state` returned."""
-    module.load_state_dict({k: torch.from_numpy(np.array(v)) for k, v in state.items()})
+    load_tensors(module, {k: torch.from_numpy(np.array(v)) for k, v in state.items()})

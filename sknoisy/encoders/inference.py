@@ -7,16 +7,30 @@ import torch
 
 from sknoisy.data.batches import stream
 from sknoisy.data.devices import to_channels_last
+from sknoisy.encoders.networks import Resize
 
 
-def inference_batch(spec, device):
+def inference_batch(shape, device):
     """Return how many samples one forward pass takes.
 
     On a CPU about 2 MiB of them, so that feature maps stay near its caches (170 images
     of CIFAR were half as fast again as 2,700); on a GPU sixteen times as many.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Of a sample, as the network computes with it.
+    device : torch.device
+        Where it computes.
     """
     elements = 2**19 if device.type == "cpu" else 2**23
-    return int(np.clip(elements // math.prod(spec.shape), 64, 4096))
+    return int(np.clip(elements // math.prod(shape), 64, 4096))
+
+
+def _working_shape(module, shape):
+    """Return the shape of a sample after the network has resized it."""
+    sizes = [layer.size for layer in module.modules() if isinstance(layer, Resize)]
+    return (*shape[:1], *sizes[0]) if sizes else shape
 
 
 def forward_batches(module, store, device, precision=None):
@@ -41,7 +55,7 @@ def forward_batches(module, store, device, precision=None):
         What the module makes of it, on `device`.
     """
     module.eval()
-    step = inference_batch(store.spec, device)
+    step = inference_batch(_working_shape(module, store.spec.shape), device)
     n_batches = math.ceil(len(store) / step)
     lower = precision is not None
     order = torch.arange(len(store), device="cpu")

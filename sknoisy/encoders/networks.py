@@ -30,6 +30,36 @@ class Normalize(nn.Module):
         return x * self.std + self.mean
 
 
+class Resize(nn.Module):
+    """Bring images to another size, as image files are brought to it.
+
+    All of an image's shorter side is kept, and the centre of its longer one.
+
+    Parameters
+    ----------
+    size : (int, int)
+        Height and width to return, in pixels.
+    """
+
+    def __init__(self, size):
+        super().__init__()
+        self.size = tuple(size)
+
+    def forward(self, x):  # noqa: D102
+        sides = x.shape[-2:]
+        scale = max(new / old for new, old in zip(self.size, sides, strict=True))
+        whole = [
+            max(new, round(old * scale))
+            for new, old in zip(self.size, sides, strict=True)
+        ]
+        x = F.interpolate(x, size=whole, mode="bilinear", antialias=scale < 1)
+        top, left = ((a - b) // 2 for a, b in zip(whole, self.size, strict=True))
+        return x[..., top : top + self.size[0], left : left + self.size[1]]
+
+    def extra_repr(self):  # noqa: D102
+        return f"size={self.size}"
+
+
 class MLP(nn.Sequential):
     """Two hidden layers with batch normalisation, for vectors.
 

@@ -1,0 +1,178 @@
+"""Published encoders, torchvision's and timm's, and the images that they expect."""
+
+from difflib import get_close_matches
+from typing import NamedTuple
+
+from torch import nn
+
+from sknoisy.encoders.weights import load_weights
+
+TIMM = "timm/"  # how the names of timm's models begin
+IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # mean and deviation
+
+
+class PublishedInput(NamedTuple):
+    """The images that a published encoder was trained on.
+
+    Attributes
+    ----------
+    size : (int, int)
+        Height and width, in pixels.
+    mean, std : tuple of float
+        Of each channel, of values in [0, 1].
+    """
+
+    size: tuple
+    mean: tuple
+    std: tuple
+
+
+def is_published(encoder):
+    """Whether an encoder is the name of a model of torchvision or timm."""
+    return isinstance(encoder, str) and (
+        encoder.startswith(TIMM) or encoder in torchvision_names()
+    )
+
+
+def torchvision_names():
+    """Return the names of torchvision's classification models."""
+    import torchvision
+
+    return torchvision.models.list_models(module=torchvision.models)
+
+
+def check_timm(encoder):
+    """Raise an error if a name is not one of timm's, or if timm is not installed."""
+    timm = _import_timm(encoder)
+    name = encoder.removeprefix(TIMM)
+    architecture, _, tag = name.partition(".")
+    if not timm.is_model(architecture):
+        close = get_close_matches(architecture, timm.list_models(), n=1)
+        hint = f" Did you mean {TIMM + close[0]!r}?" if close else ""
+        raise ValueError(
+            f"encoder={encoder!r} is not valid: timm has no model {architecture!r}."
+            + hint
+        )
+    names = timm.list_pretrained(f"{architecture}.*")
+    if tag and name not in names:
+        tags = [TIMM + name for name in names]
+        raise ValueError(
+            f"encoder={encoder!r} is not valid: timm has no weights {tag!r} of "
+            f"{architecture!r}; it must be one of {tags}."
+        )
+
+
+def published_input(encoder):
+    """Return the images that a published encoder expects.
+
+    Parameters
+    ----------
+    encoder : str
+        The name of a model of torchvision, or of timm after "timm/".
+
+    Returns
+    -------
+    input : PublishedInput
+        Of its default weights.
+    """
+    if encoder.startswith(TIMM):
+        config = _import_timm(encoder).get_pretrained_cfg(encoder.removeprefix(TIMM))
+        return PublishedInput(config.input_size[1:], config.mean, config.std)
+    import torchvision
+
+    weights = torchvision.models.get_model_weights(encoder).DEFAULT
+    transforms = weights.transforms()
+    size = tuple(transforms.crop_size) * 2
+    return PublishedInput(size[:2], tuple(transforms.mean), tuple(transforms.std))
+
+
+def published_model(encoder, shape, weights=None):
+    """Return a published model without its head.
+
+    Parameters
+    ----------
+    encoder : str
+        The name of a model of torchvision, or of timm after "timm/".
+    shape : (int, int, int)
+        Channels, height and width of an image.
+    weights : str or path, default=None
+        "auto" or "imagenet": the published weights; or a file's.
+
+    Returns
+    -------
+    module : torch.nn.Module
+        On the CPU.
+    """
+    if shape[0] != 3:
+        raise ValueError(
+            f"encoder={encoder!r} is not valid: published models take RGB images, but "
+            f"X holds images of {shape[0]} channels."
+        )
+    download = isinstance(weights, str) and weights in ("auto", "imagenet")
+    try:
+        if encoder.startswith(TIMM):
+            net, head = _timm_model(encoder, shape, download)
+        else:
+            net, head = _torchvision_model(encoder, download)
+    except (OSError, ImportError, RuntimeError) as error:
+        if not download:
+            raise
+        raise OSError(
+            f"weights={weights!r} of encoder={encoder!r} could not be loaded: {error} "
+            "Where there is no network, pass the path of a file."
+        ) from error
+    if weights is not None and not download:
+        load_weights(net, weights, head)
+    return net
+
+
+def _torchvision_model(name, download):
+    """Return a model of torchvision, and where its head was."""
+    import torchvision
+
+    net = torchvision.models.get_model(name, weights="DEFAULT" if download else None)
+    if hasattr(net, "transform_input"):
+        net.transform_input = True  # as with published weights: GoogLeNet, Inception
+    if getattr(net, "aux_logits", False):  # classifiers on the way, of two models
+        net.aux_logits = False
+        for part in ("aux1", "aux2", "AuxLogits"):
+            setattr(net, part, None)
+    names = [name for name, m in net.named_modules() if isinstance(m, nn.Linear)]
+    if not names:  # SqueezeNet, which ends in a convolution and an average
+        net.classifier = nn.AdaptiveAvgPool2d(1)
+        return net, "classifier"
+    *path, last = names[-1].split(".")
+    setattr(net.get_submodule(".".join(path)), last, nn.Identity())
+    return net, names[-1]
+
+
+def _timm_model(encoder, shape, download):
+    """Return a model of timm, and where its head was."""
+    timm = _import_timm(encoder)
+    name = encoder.removeprefix(TIMM)
+    config = timm.get_pretrained_cfg(name)
+    settings = {}
+    if config.fixed_input_size and tuple(shape[1:]) != tuple(config.input_size[1:]):
+        settings["dynamic_img_size"] = True  # positions are interpolated
+    try:
+        net = timm.create_model(name, pretrained=download, num_classes=0, **settings)
+    except TypeError as error:
+        if not settings:
+            raise
+        raise ValueError(
+            f"encoder={encoder!r} is not valid with images of {tuple(shape[1:])} "
+            f"pixels: it takes {tuple(config.input_size[1:])} only. Pass "
+            f"image_size={config.input_size[-1]}."
+        ) from error
+    head = config.classifier
+    return net, head if isinstance(head, str) else None
+
+
+def _import_timm(encoder):
+    try:
+        import timm
+    except ImportError as error:
+        raise ImportError(
+            f"encoder={encoder!r} is a model of timm: install timm, or sknoisy[timm]."
+        ) from error
+    return timm

@@ -1,0 +1,220 @@
+"""Weights in files: state dicts of PyTorch, and safetensors."""
+
+import os
+import pickle
+import re
+from collections import OrderedDict
+from collections.abc import Mapping
+
+import torch
+
+SHOWN = 3  # names in a message; files hold hundreds
+
+
+def load_weights(module, path, head=None):
+    """Load a file's weights into an encoder.
+
+    The file may nest the state dict in others and prefix its names, as training
+    scripts do ("state_dict", "module.", "encoder."): the first part of it that has all
+    weights of the module, in the right shapes, is loaded. The weights of a head are
+    left out, whatever their size.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        The encoder, on the CPU, without its head.
+    path : str or path
+        A file that ``torch.save`` or safetensors wrote.
+    head : str, default=None
+        Where the head was that the module no longer has, such as "fc".
+
+    Raises
+    ------
+    ValueError
+        If the file cannot be read, or if it is not of this encoder; names the weights
+        that are missing, superfluous or of another shape.
+    """
+    wanted = module.state_dict()
+    found = [Match(wanted, names, head) for names in _candidates(read(path), wanted)]
+    if not found:
+        raise ValueError(_no_state_dict(path))
+    best = min(found, key=Match.n_differences)
+    if best.n_differences():
+        raise ValueError(
+            f"weights={str(path)!r} is not valid: the file is not of this encoder, "
+            f"{best}. Pass the encoder that it was saved from."
+        )
+    infinite = [k for k, v in best.weights.items() if not v.isfinite().all()]
+    if infinite:
+        raise ValueError(
+            f"weights={str(path)!r} is not valid: the file holds NaN or infinity, in "
+            f"{_listed(infinite)}."
+        )
+    load_tensors(module, {**_counters(wanted), **best.weights})
+
+
+def load_tensors(module, tensors):
+    """Load a state dict; layers that ask for its version get their own."""
+    state = OrderedDict(tensors)
+    state._metadata = module.state_dict()._metadata
+    module.load_state_dict(state)
+
+
+def check_file(path):
+    """Raise ``ValueError`` unless a file can be read and holds a state dict."""
+    if next(_state_dicts(read(path)), None) is None:
+        raise ValueError(_no_state_dict(path))
+
+
+def read(path):
+    """Return what a file holds; tensors and containers only, never code.
+
+    Parameters
+    ----------
+    path : str or path
+        A file that ``torch.save`` or safetensors wrote.
+    """
+    name = f"weights={str(path)!r} is not valid"
+    if not os.path.isfile(path):
+        raise ValueError(f"{name}: there is no such file.")
+    try:
+        with open(path, "rb") as file:
+            start = file.read(9)
+        # Eight bytes of length, then JSON.
+        if start[8:] == b"{":
+            return _read_safetensors(path)
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        # PyTorch's message advises to load the file without this protection.
+        code = re.search(r"GLOBAL ([\w.]+)", str(error))
+        if code is None:
+            raise ValueError(
+                f"{name}: the file is damaged, or holds no state dict."
+            ) from None
+        raise ValueError(
+            f"{name}: the file holds other Python objects than tensors "
+            f"({code[1]}), which may run code when they are loaded. Save the state "
+            "dict alone: torch.save(module.state_dict(), path)."
+        ) from None
+    except ImportError:
+        raise
+    except Exception as error:
+        raise ValueError(
+            f"{name}: the file is damaged, or holds no state dict "
+            f"({type(error).__name__})."
+        ) from None
+
+
+def _read_safetensors(path):
+    try:
+        from safetensors.torch import load_file
+    except ImportError as error:
+        raise ImportError(
+            f"weights={str(path)!r} is a safetensors file: install the package "
+            "safetensors to read it."
+        ) from error
+    return load_file(path)
+
+
+class Match:
+    """What the weights of a module and those of a file have in common.
+
+    Parameters
+    ----------
+    wanted, found : dict of str to tensor
+        Weights of the module and of the file.
+    head : str or None
+        Where the module no longer has its head.
+
+    Attributes
+    ----------
+    weights : dict of str to tensor
+        Those of the file that the module has.
+    missing, unexpected, misshapen : list of str
+        Names of those that differ.
+    """
+
+    def __init__(self, wanted, found, head):
+        self.weights = {k: v for k, v in found.items() if k in wanted}
+        counters = _counters(wanted)
+        self.missing = [k for k in wanted if k not in found and k not in counters]
+        self.misshapen = [
+            f"{k} {tuple(v.shape)} for {tuple(wanted[k].shape)}"
+            for k, v in self.weights.items()
+            if v.shape != wanted[k].shape
+        ]
+        # Beside the encoder there may be heads; more layers in it are another network.
+        parts = {k.partition(".")[0] for k in wanted}
+        self.unexpected = [
+            k
+            for k in found
+            if k not in wanted
+            and not (head and k.startswith(f"{head}."))
+            and (k.partition(".")[0] in parts or k[0].isdigit())
+        ]
+
+    def n_differences(self):
+        """Return how many weights keep the file from being loaded."""
+        return len(self.missing) + len(self.misshapen) + len(self.unexpected)
+
+    def __str__(self):
+        kinds = {
+            "missing": self.missing,
+            "unexpected": self.unexpected,
+            "of another shape": self.misshapen,
+        }
+        return "; ".join(
+            f"{len(names)} weights are {kind} ({_listed(names)})"
+            for kind, names in kinds.items()
+            if names
+        )
+
+
+def _candidates(content, wanted):
+    """Yield the parts of a file that could be the weights, without their prefixes."""
+    anchor = max(wanted, key=lambda name: name.count("."), default="")
+    for names in _state_dicts(content):
+        prefixes = [
+            name[: -len(anchor)]
+            for name in names
+            if name == anchor or name.endswith(f".{anchor}")
+        ]
+        for prefix in prefixes or [""]:
+            yield {
+                name[len(prefix) :]: tensor
+                for name, tensor in names.items()
+                if name.startswith(prefix)
+            }
+
+
+def _state_dicts(content, depth=3):
+    """Yield the mappings from names to tensors in what a file holds."""
+    if not isinstance(content, Mapping):
+        return
+    tensors = {
+        name: value
+        for name, value in content.items()
+        if isinstance(name, str) and name and isinstance(value, torch.Tensor)
+    }
+    if tensors:
+        yield tensors
+    if depth:
+        for value in content.values():
+            yield from _state_dicts(value, depth - 1)
+
+
+def _counters(wanted):
+    """Return the batch counters of normalisations, which old files do not have."""
+    return {k: v for k, v in wanted.items() if k.endswith("num_batches_tracked")}
+
+
+def _no_state_dict(path):
+    return (
+        f"weights={str(path)!r} is not valid: the file holds no state dict, which "
+        "maps names to tensors."
+    )
+
+
+def _listed(names):
+    more = "" if len(names) <= SHOWN else ", ..."
+    return ", ".join(names[:SHOWN]) + more
