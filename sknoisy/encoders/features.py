@@ -1,8 +1,13 @@
 """A trained encoder, and its features: computed when they are asked for."""
 
-import numpy as np
+import warnings
 
-from sknoisy.data.devices import resolve_device
+import numpy as np
+import torch
+
+from sknoisy._version import __version__
+from sknoisy.data.devices import resolve_device, resolve_precision
+from sknoisy.data.inputs import file_stamps, is_paths
 from sknoisy.encoders.blueprint import load_numpy_state
 from sknoisy.encoders.inference import forward_all
 
@@ -20,13 +25,28 @@ class TrainedEncoder:
         Number of features.
     device : str, default="auto"
         Where features are computed.
+    precision : str, default="float32"
+        In which precision, as estimators have it.
+    pretrained : bool, default=True
+        Whether the weights were learned, here or elsewhere: training on then begins
+        with the head alone.
     """
 
-    def __init__(self, blueprint, state, n_features, device="auto"):
-        self.blueprint = blueprint
+    def __init__(
+        self,
+        blueprint,
+        state,
+        n_features,
+        device="auto",
+        precision="float32",
+        pretrained=True,
+    ):
+        self.blueprint = blueprint.without_weights()
         self.state = state
         self.n_features = n_features
         self.device = device
+        self.precision = precision
+        self.pretrained = pretrained
 
     @property
     def spec(self):
@@ -53,8 +73,9 @@ class TrainedEncoder:
             One row a sample.
         """
         device = resolve_device(self.device, fallback=True)
+        precision = resolve_precision(self.precision, device)
         module = self.build().to(device)
-        return forward_all(module, self.spec.open(inputs), device)
+        return forward_all(module, self.spec.open(inputs), device, precision)
 
     def __str__(self):
         return str(self.blueprint)
@@ -75,6 +96,10 @@ class LazyFeatures:
         What turns them into features.
     index : ndarray of int, default=None
         The samples of `inputs` that this array is of; all of them by default.
+    memory : joblib.Memory, default=None
+        Cache of features, by the inputs and the encoder. With one, the features of all
+        `inputs` are computed and kept where those of a part are asked for, so that
+        the folds of a cross-validation share them.
 
     Attributes
     ----------
@@ -96,11 +121,12 @@ class LazyFeatures:
     ndim = 2
     dtype = np.dtype(np.float32)
 
-    def __init__(self, inputs, encoder, index=None):
+    def __init__(self, inputs, encoder, index=None, memory=None):
         self._inputs = inputs
         self._index = index
         self._features = None
         self.encoder = encoder
+        self.memory = memory
 
     @property
     def inputs(self):
@@ -126,7 +152,11 @@ class LazyFeatures:
         return np.array(self._computed(), dtype=dtype)
 
     def _computed(self):
-        if self._features is None:
+        if self._features is None and self.memory is not None:
+            features = _from_cache(self.memory, self._inputs, self.encoder)
+            rows = slice(None) if self._index is None else self._index
+            self._features = features[rows]
+        elif self._features is None:
             self._features = self.encoder.transform(self.inputs)
         return self._features
 
@@ -137,7 +167,7 @@ class LazyFeatures:
         if not (whole and several):
             return self._computed()[key].copy()
         index = np.arange(len(self)) if self._index is None else self._index
-        part = LazyFeatures(self._inputs, self.encoder, index[rows])
+        part = LazyFeatures(self._inputs, self.encoder, index[rows], self.memory)
         if self._features is not None:
             part._features = self._features[rows]
         return part
@@ -147,7 +177,11 @@ class LazyFeatures:
 
     def __getstate__(self):
         # A part pickles its own samples only, not all that it was taken from.
-        return {"inputs": self.inputs, "encoder": self.encoder}
+        return {
+            "inputs": self.inputs,
+            "encoder": self.encoder,
+            "memory": self.memory,
+        }
 
     def __setstate__(self, state):
         self.__init__(**state)
@@ -159,3 +193,28 @@ class LazyFeatures:
 def _as_slice(column):
     """Return a slice or Ellipsis as it is, and None for any other index."""
     return column if column is Ellipsis or isinstance(column, slice) else None
+
+
+def _from_cache(memory, inputs, encoder):
+    """Return the features of all inputs, from the cache if they are there."""
+    plain = inputs
+    if isinstance(inputs, torch.Tensor):
+        plain = inputs.cpu().numpy()  # tensors do not hash by value
+    stamps = file_stamps(inputs) if is_paths(inputs) else []
+    identity = __version__, encoder.blueprint, encoder.state, encoder.precision
+    cached = memory.cache(_transform, ignore=["encoder"])
+    try:
+        return cached(plain, stamps, identity, encoder)
+    except OSError as error:
+        warnings.warn(
+            f"memory={str(memory.location)!r} cannot be used, so that features are "
+            f"computed and not kept: {error}",
+            UserWarning,
+            stacklevel=4,
+        )
+        return encoder.transform(inputs)
+
+
+def _transform(inputs, stamps, identity, encoder):
+    """Compute features; a function of what the cache keys on."""
+    return encoder.transform(inputs)
