@@ -1,0 +1,365 @@
+"""PretrainedEncoder: published weights, or those of a module of the user's."""
+
+import os
+import pickle
+from dataclasses import replace
+from difflib import get_close_matches
+
+import numpy as np
+from sklearn.utils.validation import check_consistent_length
+from torch import nn
+
+from sknoisy.data.devices import generator, resolve_device
+from sknoisy.data.inputs import check_image_size, is_paths
+from sknoisy.data.spec import InputSpec
+from sknoisy.encoders.blueprint import Blueprint, numpy_state
+from sknoisy.encoders.features import TrainedEncoder
+from sknoisy.encoders.modules import Template, copied, input_of
+from sknoisy.encoders.named import (
+    ENCODERS,
+    check_published,
+    make_module,
+    takes_shape,
+    with_n_features,
+)
+from sknoisy.encoders.published import (
+    IMAGENET,
+    TIMM,
+    check_timm,
+    is_published,
+    published_input,
+    torchvision_names,
+)
+from sknoisy.encoders.weights import check_file, load_weights
+from sknoisy.estimators.base import TorchEstimator
+from sknoisy.estimators.lazy import LazyTransformer, open_memory
+from sknoisy.parameters import as_floats, check_choice
+
+PUBLISHED = ("auto", "imagenet")  # weights that are no file
+NORMALIZATIONS = ("auto", "imagenet", "data")
+
+
+class PretrainedEncoder(LazyTransformer, TorchEstimator):
+    """Features of an encoder that was trained elsewhere; it trains nothing itself.
+
+    ``transform`` returns lazy features: to any estimator an array of the encoder's
+    features, to the classifiers of this package the samples and the encoder itself,
+    which they fine-tune, or leave as it is with ``freeze_encoder=True``.
+    :class:`SSLPretrainer` trains it further on X alone.
+
+    A fitted estimator holds the weights. It is loaded from a pickle without the file
+    that they came from, and without a network.
+
+    Parameters
+    ----------
+    encoder : str, callable or torch.nn.Module, default="resnet18"
+        One of
+
+        - the name of a classification model of torchvision;
+        - "timm/" and the name of a model of timm, such as
+          "timm/vit_small_patch14_dinov2.lvd142m"; needs the package timm;
+        - "convnet", "preact_resnet18" or "mlp", with the file of their weights;
+        - a module of yours, with its weights. It is copied. It returns features
+          (n, n_features), or maps (n, n_features, h, w), which are averaged;
+        - a function or a class that returns such a module; it gets the shape of a
+          sample if it takes an argument. Unlike a module, it costs a search or a
+          pipeline's cache nothing to copy and compare.
+    weights : str, path or None, default="auto"
+        "auto": the published weights, which are downloaded once, or those that your
+        module has. "imagenet": the same, for models of torchvision. A path: a file
+        with a state dict or in the safetensors format; the weights of its head are
+        left out. None: initial weights of a named encoder, to compare with.
+    image_size : int, (int, int), "auto" or None, default="auto"
+        Height and width of the images that the encoder gets. Files are read at this
+        size; images in arrays are brought to it by the network itself, after views.
+        "auto": the size that the encoder was trained on, where that is known.
+        Where it is not, arrays stay as they are, and for files it must be given. None:
+        arrays stay as they are, which is faster, but small images then have worse
+        features.
+    channels : {"auto", "first", "last"}, default="auto"
+        Where 4-D images keep their channels.
+    normalization : "auto", "imagenet", "data", None or (mean, std), default="auto"
+        Mean and standard deviation that are brought to 0 and 1. "auto": those that
+        the encoder was trained with, where they are known; else ImageNet's for RGB
+        images, and the data's for vectors and other images. "data": of each channel
+        or feature of X. None: nothing is done. A pair: numbers, or one for each
+        channel or feature. Values of images are in [0, 1] before.
+    output : {"lazy", "array"}, default="lazy"
+        Whether ``transform`` returns :class:`~sknoisy.encoders.features.LazyFeatures`
+        or an ndarray. ``set_output(transform="pandas")`` makes it a data frame.
+    memory : str, path or joblib.Memory, default=None
+        Cache of features, by X and the encoder.
+    device : str, default="auto"
+        "auto" (a GPU if there is one), "cpu", "cuda", "cuda:1", "mps".
+    precision : {"auto", "float32", "bfloat16"}, default="auto"
+        Of the computation of features; "auto" is bfloat16 on GPUs that have it.
+
+    Attributes
+    ----------
+    encoder_ : TrainedEncoder
+        The encoder, its weights as NumPy arrays.
+    n_features_in_ : int
+        Length of axis 1 of X.
+
+    See Also
+    --------
+    SSLPretrainer : Trains an encoder on X alone.
+    NoisyRobustClassifier : Fine-tunes the encoder on noisy labels.
+
+    Notes
+    -----
+    Grey images are given to encoders of RGB images as images of three equal channels.
+
+    Examples
+    --------
+    ``PretrainedEncoder("resnet50")`` downloads the weights of ImageNet. Here, a module
+    stands for one that you have trained:
+
+    >>> from sklearn.datasets import load_digits
+    >>> from torch import nn
+    >>> from sknoisy.estimators.pretrained import PretrainedEncoder
+    >>> X = load_digits().images[:100]
+    >>> mine = nn.Sequential(nn.Conv2d(1, 8, 3), nn.ReLU())
+    >>> PretrainedEncoder(mine).fit_transform(X)
+    LazyFeatures(shape=(100, 8), encoder=Sequential)
+    """
+
+    def __init__(
+        self,
+        encoder="resnet18",
+        weights="auto",
+        image_size="auto",
+        channels="auto",
+        normalization="auto",
+        output="lazy",
+        memory=None,
+        device="auto",
+        precision="auto",
+    ):
+        self.encoder = encoder
+        self.weights = weights
+        self.image_size = image_size
+        self.channels = channels
+        self.normalization = normalization
+        self.output = output
+        self.memory = memory
+        self.device = device
+        self.precision = precision
+
+    def fit(self, X, y=None):
+        """Look at X and load the encoder.
+
+        Parameters
+        ----------
+        X : array-like, tensor or array of paths
+            Vectors (n, d), images (n, H, W), (n, H, W, C) or (n, C, H, W), uint8 or
+            float, or n paths of image files.
+        y : array-like of shape (n_samples,), default=None
+            Ignored.
+
+        Returns
+        -------
+        self : PretrainedEncoder
+            This estimator.
+
+        Raises
+        ------
+        ValueError
+            If X or a parameter is not valid, or if the weights are not of the encoder.
+        OSError
+            If the published weights cannot be downloaded.
+        """
+        self._check_parameters()
+        inputs, trained = self._read(X, reset=True)
+        if y is not None:  # what comes after this would find out late
+            check_consistent_length(inputs, y)
+        if trained is not None:
+            raise ValueError(
+                f"X holds lazy features of the encoder {str(trained)!r}, but "
+                "PretrainedEncoder has an encoder of its own: pass the samples."
+            )
+        self.encoder_ = self._load(inputs)
+        self._n_features_out = self.encoder_.n_features
+        return self
+
+    def _check_parameters(self):
+        check_choice("channels", self.channels, ["auto", "first", "last"])
+        check_choice("output", self.output, ["lazy", "array"])
+        check_choice("precision", self.precision, ["auto", "float32", "bfloat16"])
+        if self.image_size is not None and not _is(self.image_size, "auto"):
+            check_image_size(self.image_size)
+        _check_encoder(self.encoder)
+        _check_weights(self.weights, self.encoder)
+        _check_normalization(self.normalization)
+        resolve_device(self.device)
+
+    def _load(self, inputs):
+        """Return the encoder, with its weights, for a training X."""
+        module = known = None
+        if is_published(self.encoder):
+            known = published_input(self.encoder)
+        elif not isinstance(self.encoder, str) and not takes_shape(self.encoder):
+            module = copied(make_module(self.encoder))
+            known = input_of(module)
+        size = self._size(inputs, known)
+        of_files = size if is_paths(inputs) else None
+        spec = InputSpec.learn(inputs, self.channels, of_files)
+        _check_kind(self.encoder, spec)
+        spec = self._normalized(spec, known)
+        resized = spec.kind == "image" and size not in (None, spec.shape[1:])
+        blueprint = Blueprint(
+            self.encoder, spec, self.weights, size if resized else None, published=True
+        )
+        if isinstance(self.encoder, str):
+            whole = blueprint.build(generator(0), load_weights=True)
+        else:
+            if module is None:
+                module = copied(make_module(self.encoder, blueprint.shape))
+            if self.weights not in (None, "auto"):
+                load_weights(module, self.weights)
+            name = type(module).__name__
+            module = with_n_features(module, blueprint.shape, name)
+            blueprint.encoder = Template(module, name)
+            if self.memory is not None:
+                _check_pickles(blueprint.encoder)
+            whole = blueprint.build()
+            whole[-1].load_state_dict(module.state_dict())
+        pretrained = self.weights is not None or not isinstance(self.encoder, str)
+        return TrainedEncoder(
+            blueprint,
+            numpy_state(whole),
+            whole.n_features,
+            self.device,
+            self.precision,
+            pretrained,
+        )
+
+    def _size(self, inputs, known):
+        """Return height and width that images are brought to, or None."""
+        if not _is(self.image_size, "auto"):
+            size = self.image_size
+            if size is None and not is_paths(inputs):
+                return None
+            return check_image_size(size)
+        if known is None and is_paths(inputs):
+            raise ValueError(
+                "image_size='auto' is not valid: X holds paths, and it is not known "
+                "which images the encoder was trained on. Pass its size in pixels."
+            )
+        return None if known is None else tuple(known.size)
+
+    def _normalized(self, spec, known):
+        """Return a spec with the moments that `normalization` stands for."""
+        given = self.normalization
+        is_image = spec.kind == "image"
+        if _is(given, "auto"):
+            is_rgb = is_image and spec.shape[0] == 3
+            given = known[1:] if known else "imagenet" if is_rgb else "data"
+        if _is(given, "data"):
+            return spec
+        if _is(given, "imagenet") and not is_image:
+            raise ValueError(
+                "normalization='imagenet' is not valid: it is made for images, but X "
+                f"holds {spec}."
+            )
+        n = spec.shape[0]
+        mean, std = IMAGENET if _is(given, "imagenet") else given or (0.0, 1.0)
+        mean, std = (np.ravel(np.asarray(v, np.float32)) for v in (mean, std))
+        lengths = {len(mean), len(std)} - {1}
+        if len(lengths) > 1 or not lengths <= ({n, 3} if n == 1 and is_image else {n}):
+            raise ValueError(
+                f"normalization={self.normalization!r} is not valid: X holds {spec}, "
+                f"of which each needs {n} means and deviations, not "
+                f"{len(mean)} and {len(std)}."
+            )
+        shape = (max(len(mean), len(std), n),)
+        mean, std = (np.broadcast_to(v, shape).copy() for v in (mean, std))
+        return replace(spec, mean=mean, std=std)
+
+    def _features_memory(self):
+        return open_memory(self.memory)
+
+
+def _is(value, name):
+    """Whether a parameter has a value by name; it may be an array."""
+    return isinstance(value, str) and value == name
+
+
+def _check_encoder(encoder):
+    if isinstance(encoder, nn.Module):
+        return
+    if not isinstance(encoder, str):
+        if not callable(encoder):
+            raise ValueError(
+                f"encoder={encoder!r} is not valid: it must be a name, a module, or a "
+                "function or class that returns a module."
+            )
+    elif encoder.startswith(TIMM):
+        check_timm(encoder)
+    elif encoder not in ENCODERS and not is_published(encoder):
+        close = get_close_matches(encoder, [*ENCODERS, *torchvision_names()], n=1)
+        raise ValueError(
+            f"encoder={encoder!r} is not valid: it must be the name of one of "
+            f"torchvision's classification models, one of {sorted(ENCODERS)}, 'timm/' "
+            "and the name of one of timm's models, or a module."
+            + (f" Did you mean {close[0]!r}?" if close else "")
+        )
+
+
+def _check_weights(weights, encoder):
+    if weights is None:
+        return
+    if not isinstance(weights, (str, os.PathLike)):
+        raise ValueError(
+            f"weights={type(weights).__name__} object is not valid: it must be 'auto', "
+            "'imagenet', the path of a file, or None. Weights that are loaded already "
+            "go into a module: pass that as encoder."
+        )
+    if weights not in PUBLISHED:
+        check_file(weights)
+    elif isinstance(encoder, str) or weights == "imagenet":
+        check_published(encoder, weights)
+
+
+def _check_kind(encoder, spec):
+    """Raise ``ValueError`` if a named encoder is for other samples."""
+    if is_published(encoder) and spec.kind == "image" and spec.shape[0] not in (1, 3):
+        raise ValueError(
+            f"encoder={encoder!r} is not valid: it takes RGB or grey images, but X "
+            f"holds images of {spec.shape[0]} channels."
+        )
+    if not isinstance(encoder, str) or encoder == "mlp" or spec.kind == "image":
+        return
+    raise ValueError(
+        f"encoder={encoder!r} is not valid: it is made for images, but X holds {spec}. "
+        "Pass a module that takes these, or use the estimators without an encoder."
+    )
+
+
+def _check_pickles(template):
+    """Raise ``ValueError`` if a cache cannot tell a module from others."""
+    try:
+        pickle.dumps(template)
+    except Exception as error:
+        raise ValueError(
+            f"encoder={template} object is not valid with memory, which tells encoders "
+            f"apart by their pickles: {error}. Define its class at the top level of a "
+            "module, or pass memory=None."
+        ) from error
+
+
+def _check_normalization(value):
+    if value is None or isinstance(value, str) and value in NORMALIZATIONS:
+        return
+    pair = [*value] if isinstance(value, (tuple, list, np.ndarray)) else []
+    parts = [as_floats(part) for part in pair]
+    if (
+        len(parts) != 2
+        or not all(np.isfinite(part).all() and part.ndim < 2 for part in parts)
+        or not (parts[1] > 0).all()
+    ):
+        raise ValueError(
+            f"normalization={value!r} is not valid: it must be one of "
+            f"{[*NORMALIZATIONS]}, None, or a pair (mean, std) of numbers, or of "
+            "one number for each channel, with std > 0."
+        )
