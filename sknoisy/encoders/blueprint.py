@@ -1,4 +1,4 @@
-"""What it takes to build an encoder again, and weights as NumPy arrays."""
+"""Blueprints, from which encoders are built again, and weights as NumPy arrays."""
 
 import os
 from copy import copy
@@ -14,23 +14,23 @@ from sknoisy.encoders.weights import load_tensors
 
 
 class Blueprint:
-    """What it takes to build an encoder again, with the layers before it.
+    """Everything that is needed to build an encoder again, with its input layers.
 
     Parameters
     ----------
     encoder : str, callable or Template
-        What :func:`~sknoisy.encoders.named.check_encoder` returned, or the template of
-        a module of the user's.
+        As returned by :func:`~sknoisy.encoders.named.check_encoder`, or the template
+        of a user's module.
     spec : InputSpec
-        What the samples are. Its moments are those of the first layer; where they are
-        of three channels, grey images become RGB.
+        Description of the samples. Its moments are those of the first layer. If they
+        have three channels, grey images are turned into RGB images.
     weights : str or path, default=None
         See :func:`~sknoisy.encoders.named.build_encoder`.
     image_size : (int, int), default=None
-        Height and width that the network brings images to; None: it takes them as
-        they are.
+        Height and width to which the network resizes images; None: it does not.
     published : bool, default=False
-        Whether ResNets are as they were published; always so with `weights`.
+        Whether ResNets keep their published stem for small images, too. They always
+        do with `weights`.
     """
 
     def __init__(self, encoder, spec, weights=None, image_size=None, published=False):
@@ -42,24 +42,24 @@ class Blueprint:
 
     @property
     def shape(self):
-        """Shape of a sample as the encoder gets it: (d,), or (C, H, W)."""
+        """Shape of a sample at the encoder's input: (d,), or (C, H, W)."""
         if self.spec.kind == "vector":
             return self.spec.shape
         return len(self.spec.mean), *(self.image_size or self.spec.shape[1:])
 
     def build(self, generator=None, load_weights=False):
-        """Return ``nn.Sequential(Normalize, encoder)``, with a Resize if it takes one.
+        """Return ``nn.Sequential(Normalize, encoder)``, or with a Resize in between.
 
-        Its weights lie in channels_last, which is fastest and, as it decides how
-        convolutions round, must be the same in training and prediction.
+        Its weights are in the memory format channels_last. It is the fastest, and must
+        be the same in training and prediction, because rounding depends on it.
 
         Parameters
         ----------
         generator : torch.Generator, default=None
             Source of the initial weights.
         load_weights : bool, default=False
-            Whether to load the published weights, or those of the file. False where
-            others will be loaded: neither a network nor the file is needed.
+            Whether to load `weights`. False if other weights will be loaded, which
+            then needs neither a download nor the file.
 
         Returns
         -------
@@ -79,7 +79,7 @@ class Blueprint:
         return module.to(memory_format=torch.channels_last)
 
     def without_weights(self):
-        """Return the same architecture, to which other weights will be loaded."""
+        """Return a blueprint of the same architecture that never loads `weights`."""
         other = copy(self)
         other.weights = None
         return other

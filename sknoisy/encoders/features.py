@@ -1,4 +1,4 @@
-"""A trained encoder, and its features: computed when they are asked for."""
+"""Trained encoders, and their features, which are computed when they are needed."""
 
 import warnings
 
@@ -13,23 +13,23 @@ from sknoisy.encoders.inference import forward_all
 
 
 class TrainedEncoder:
-    """An encoder with its weights as NumPy arrays: pickles and hashes by value.
+    """An encoder with its weights as NumPy arrays; equal ones have equal pickles.
 
     Parameters
     ----------
     blueprint : Blueprint
-        The architecture.
+        Architecture of the encoder.
     state : dict of str to ndarray
-        The weights.
+        Parameters and buffers.
     n_features : int
         Number of features.
     device : str, default="auto"
-        Where features are computed.
+        Device that features are computed on.
     precision : str, default="float32"
-        In which precision, as estimators have it.
+        Precision that features are computed in: "float32", "bfloat16" or "auto".
     pretrained : bool, default=True
-        Whether the weights were learned, here or elsewhere: training on then begins
-        with the head alone.
+        Whether the weights are trained, not initial ones. Classifiers then train the
+        head alone first.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class TrainedEncoder:
 
     @property
     def spec(self):
-        """What the samples are, an :class:`~sknoisy.data.spec.InputSpec`."""
+        """Description of the samples, an :class:`~sknoisy.data.spec.InputSpec`."""
         return self.blueprint.spec
 
     def build(self):
@@ -70,7 +70,7 @@ class TrainedEncoder:
         Returns
         -------
         features : ndarray of shape (n_samples, n_features), dtype float32
-            One row a sample.
+            One row for each sample.
         """
         device = resolve_device(self.device, fallback=True)
         precision = resolve_precision(self.precision, device)
@@ -93,12 +93,12 @@ class LazyFeatures:
     inputs : ndarray, tensor or array of paths of shape (n_samples, ...)
         Raw samples.
     encoder : TrainedEncoder
-        What turns them into features.
+        Encoder whose features these are.
     index : ndarray of int, default=None
-        The samples of `inputs` that this array is of; all of them by default.
+        Rows of `inputs` that belong to this array; by default all.
     memory : joblib.Memory, default=None
-        Cache of features, by the inputs and the encoder. With one, the features of all
-        `inputs` are computed and kept where those of a part are asked for, so that
+        Cache of features, by the inputs and the encoder. With a cache, the features of
+        all `inputs` are computed and kept even if only some rows are needed, so that
         the folds of a cross-validation share them.
 
     Attributes
@@ -196,7 +196,7 @@ def _as_slice(column):
 
 
 def _from_cache(memory, inputs, encoder):
-    """Return the features of all inputs, from the cache if they are there."""
+    """Return the features of all inputs, from the cache if it has them."""
     plain = inputs
     if isinstance(inputs, torch.Tensor):
         plain = inputs.cpu().numpy()  # tensors do not hash by value
@@ -207,8 +207,8 @@ def _from_cache(memory, inputs, encoder):
         return cached(plain, stamps, identity, encoder)
     except OSError as error:
         warnings.warn(
-            f"memory={str(memory.location)!r} cannot be used, so that features are "
-            f"computed and not kept: {error}",
+            f"memory={str(memory.location)!r} cannot be used, and features are "
+            f"not cached: {error}",
             UserWarning,
             stacklevel=4,
         )
@@ -216,5 +216,5 @@ def _from_cache(memory, inputs, encoder):
 
 
 def _transform(inputs, stamps, identity, encoder):
-    """Compute features; a function of what the cache keys on."""
+    """Compute features; the arguments but the encoder are the key of the cache."""
     return encoder.transform(inputs)

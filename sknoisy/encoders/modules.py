@@ -1,4 +1,4 @@
-"""Modules of the user's: copied, and built again without their weights' file."""
+"""Users' modules: copying them, and building them again from a template."""
 
 import copy
 
@@ -16,7 +16,8 @@ def copied(module):
     Parameters
     ----------
     module : torch.nn.Module
-        Is not changed; what wraps it to compile or to distribute it is left out.
+        The module, which is not changed. Wrappers of ``torch.compile`` and of data
+        parallelism are left out.
     """
     module = getattr(module, "_orig_mod", module)
     module = module.module if isinstance(module, PARALLEL) else module
@@ -37,16 +38,16 @@ def copied(module):
 
 
 class Template:
-    """The architecture of a user's module; its weights are kept as NumPy arrays.
+    """The architecture of a user's module, without its weights.
 
-    Equal templates pickle and hash equally, for they hold no tensor with values.
+    It holds no tensors with values, so equal templates have equal pickles.
 
     Parameters
     ----------
     module : torch.nn.Module
-        Is copied and not changed.
+        The module, which is copied and not changed.
     name : str
-        What it is called.
+        Name in messages.
     """
 
     def __init__(self, module, name):
@@ -66,7 +67,7 @@ class Template:
         _replace_tensors(self.module, "meta")
 
     def build(self):
-        """Return a module whose weights are yet to be loaded, on the CPU."""
+        """Return the module on the CPU, with weights that must still be loaded."""
         module = copy.deepcopy(self.module)
         _replace_tensors(module, "cpu")
         for (path, key), values in self._constants.items():
@@ -103,12 +104,12 @@ def _replace_tensors(module, device):
 
 
 def input_of(module):
-    """Return the images that a module of timm says that it expects, or None.
+    """Return the input that a module of timm was trained on, or None.
 
     Parameters
     ----------
     module : torch.nn.Module
-        Of any source.
+        A module from timm, or from anywhere else.
     """
     config = getattr(module, "pretrained_cfg", None)
     try:

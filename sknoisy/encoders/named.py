@@ -1,4 +1,4 @@
-"""Encoders by name, of torchvision, or of the user's.
+"""Encoders by name, from torchvision or timm, or made by a user's function.
 
 An encoder maps a batch, (n, d) or (n, C, H, W), to (n, n_features).
 """
@@ -20,11 +20,11 @@ from sknoisy.encoders.published import (
 from sknoisy.encoders.weights import load_weights
 from sknoisy.parameters import unknown
 
-SMALL_SIDE = 64  # pixels; images up to here get the CIFAR stem
+SMALL_SIDE = 64  # pixels; up to here, ResNets get the stem for CIFAR
 
 
 def _resnet(name, shape):
-    """Return torchvision's ResNet, with the CIFAR stem for small images."""
+    """Return a ResNet of torchvision; for small images with the stem for CIFAR."""
     import torchvision
 
     net = torchvision.models.get_model(name)
@@ -49,21 +49,21 @@ ENCODERS = {
 
 
 def check_encoder(encoder, spec):
-    """Return the encoder that a parameter's value stands for, checked.
+    """Check the parameter `encoder`, and replace "auto".
 
     Parameters
     ----------
     encoder : str or callable
-        The parameter: "auto", a key of ``ENCODERS``, the name of a torchvision
+        Value of the parameter: "auto", a key of ``ENCODERS``, the name of a torchvision
         classification model, "timm/" and the name of a model of timm, a module class
         or a function that returns a module.
     spec : InputSpec
-        What the samples are.
+        Description of the samples.
 
     Returns
     -------
     encoder : str or callable
-        The same, with "auto" resolved: "mlp" for vectors, "convnet" for images.
+        The same; instead of "auto", "mlp" for vectors and "convnet" for images.
     """
     if isinstance(encoder, str):
         if encoder == "auto":
@@ -78,7 +78,7 @@ def check_encoder(encoder, spec):
             )
         if spec.kind == "vector" and encoder != "mlp":
             raise ValueError(
-                f"encoder={encoder!r} is not valid: it is made for images, but X holds "
+                f"encoder={encoder!r} is not valid: it takes images, but X holds "
                 f'{spec}. Pass encoder="mlp" or "auto".'
             )
     elif isinstance(encoder, nn.Module) or not callable(encoder):
@@ -96,8 +96,8 @@ def build_encoder(encoder, shape, weights=None, generator=None, published=False)
     Parameters
     ----------
     encoder : str or callable
-        As returned by :func:`check_encoder`. A class or function that takes an
-        argument gets `shape`; its module may return (n, n_features), or maps
+        As returned by :func:`check_encoder`. A class or function that needs an
+        argument gets `shape`. Its module returns features (n, n_features), or maps
         (n, n_features, h, w), which are averaged.
     shape : tuple of int
         (d,) of a vector, (C, H, W) of an image.
@@ -107,8 +107,8 @@ def build_encoder(encoder, shape, weights=None, generator=None, published=False)
     generator : torch.Generator, default=None
         Source of the initial weights.
     published : bool, default=False
-        Whether a model of torchvision is built as it was published, to load weights
-        later; always so with `weights`. Else ResNets get a stem for small images.
+        Whether ResNets keep their published stem for small images, too, so that
+        published weights can be loaded later. They always do with `weights`.
 
     Returns
     -------
@@ -136,12 +136,12 @@ def build_encoder(encoder, shape, weights=None, generator=None, published=False)
 
 
 def check_published(encoder, weights):
-    """Raise ``ValueError`` if an encoder has no published weights of this name.
+    """Raise ``ValueError`` if an encoder has no published weights.
 
     Parameters
     ----------
     encoder : str or callable
-        The encoder.
+        Value of the parameter `encoder`.
     weights : {"auto", "imagenet"}
         See :func:`build_encoder`.
     """
@@ -160,14 +160,14 @@ def check_published(encoder, weights):
 
 
 def make_module(encoder, *shape, generator=None):
-    """Return a user's module, or what a user's class or function makes.
+    """Return a user's module, or the one that a user's class or function makes.
 
     Parameters
     ----------
     encoder : torch.nn.Module or callable
-        The encoder.
+        The module, class or function.
     *shape : tuple of int
-        Of a sample; may be left out unless :func:`takes_shape`.
+        Shape of a sample; not needed where :func:`takes_shape` is false.
     generator : torch.Generator, default=None
         Source of the initial weights.
     """
@@ -218,16 +218,16 @@ class _Pooled(nn.Module):
 
 
 def with_n_features(module, shape, name):
-    """Find out how many features a module gives, by a batch of zeros.
+    """Determine the number of features of a module with a batch of zeros.
 
     Parameters
     ----------
     module : torch.nn.Module
-        From samples to features, or to maps, which are then averaged.
+        Returns features, or maps, which are then averaged.
     shape : tuple of int
-        Of a sample.
+        Shape of a sample.
     name : str
-        The encoder's, for messages.
+        Name of the encoder in messages.
 
     Returns
     -------
@@ -246,7 +246,7 @@ def with_n_features(module, shape, name):
             ) from error
     module.train(was_training)
     found = tuple(getattr(features, "shape", ()))
-    # Of an image, three axes would be tokens, of which nothing says how to join them.
+    # Three axes would be tokens of an image: there are several ways to join them.
     axes = (2, 4) if len(shape) == 3 else (2, 3)
     if len(found) not in axes or found[0] != 2:
         what = f"shape {found}" if found else f"type {type(features).__name__}"

@@ -1,4 +1,4 @@
-"""Published encoders, torchvision's and timm's, and the images that they expect."""
+"""Published encoders of torchvision and timm, and the images that they expect."""
 
 from difflib import get_close_matches
 from typing import NamedTuple
@@ -7,7 +7,7 @@ from torch import nn
 
 from sknoisy.encoders.weights import load_weights
 
-TIMM = "timm/"  # how the names of timm's models begin
+TIMM = "timm/"  # prefix of the names of timm's models
 IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # mean and deviation
 
 
@@ -19,7 +19,7 @@ class PublishedInput(NamedTuple):
     size : (int, int)
         Height and width, in pixels.
     mean, std : tuple of float
-        Of each channel, of values in [0, 1].
+        Of each channel, for values in [0, 1].
     """
 
     size: tuple
@@ -42,7 +42,7 @@ def torchvision_names():
 
 
 def check_timm(encoder):
-    """Raise an error if a name is not one of timm's, or if timm is not installed."""
+    """Raise an error if timm has no model of this name, or is not installed."""
     timm = _import_timm(encoder)
     name = encoder.removeprefix(TIMM)
     architecture, _, tag = name.partition(".")
@@ -68,12 +68,12 @@ def published_input(encoder):
     Parameters
     ----------
     encoder : str
-        The name of a model of torchvision, or of timm after "timm/".
+        Name of a model of torchvision, or "timm/" and the name of a model of timm.
 
     Returns
     -------
     input : PublishedInput
-        Of its default weights.
+        Input of the encoder's default weights.
     """
     if encoder.startswith(TIMM):
         config = _import_timm(encoder).get_pretrained_cfg(encoder.removeprefix(TIMM))
@@ -92,11 +92,11 @@ def published_model(encoder, shape, weights=None):
     Parameters
     ----------
     encoder : str
-        The name of a model of torchvision, or of timm after "timm/".
+        Name of a model of torchvision, or "timm/" and the name of a model of timm.
     shape : (int, int, int)
         Channels, height and width of an image.
     weights : str or path, default=None
-        "auto" or "imagenet": the published weights; or a file's.
+        "auto" or "imagenet": the published weights; else the path of a file.
 
     Returns
     -------
@@ -127,13 +127,13 @@ def published_model(encoder, shape, weights=None):
 
 
 def _torchvision_model(name, download):
-    """Return a model of torchvision, and where its head was."""
+    """Return a model of torchvision without its head, and the head's name."""
     import torchvision
 
     net = torchvision.models.get_model(name, weights="DEFAULT" if download else None)
     if hasattr(net, "transform_input"):
-        net.transform_input = True  # as with published weights: GoogLeNet, Inception
-    if getattr(net, "aux_logits", False):  # classifiers on the way, of two models
+        net.transform_input = True  # GoogLeNet and Inception were trained so
+    if getattr(net, "aux_logits", False):  # auxiliary classifiers of two models
         net.aux_logits = False
         for part in ("aux1", "aux2", "AuxLogits"):
             setattr(net, part, None)
@@ -147,13 +147,13 @@ def _torchvision_model(name, download):
 
 
 def _timm_model(encoder, shape, download):
-    """Return a model of timm, and where its head was."""
+    """Return a model of timm without its head, and the head's name."""
     timm = _import_timm(encoder)
     name = encoder.removeprefix(TIMM)
     config = timm.get_pretrained_cfg(name)
     settings = {}
     if config.fixed_input_size and tuple(shape[1:]) != tuple(config.input_size[1:]):
-        settings["dynamic_img_size"] = True  # positions are interpolated
+        settings["dynamic_img_size"] = True  # interpolates the positions' embedding
     try:
         net = timm.create_model(name, pretrained=download, num_classes=0, **settings)
     except TypeError as error:

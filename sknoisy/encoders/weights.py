@@ -1,4 +1,4 @@
-"""Weights in files: state dicts of PyTorch, and safetensors."""
+"""Loading weights from files: state dicts of PyTorch, and safetensors."""
 
 import os
 import pickle
@@ -14,25 +14,24 @@ SHOWN = 3  # names in a message; files hold hundreds
 def load_weights(module, path, head=None):
     """Load a file's weights into an encoder.
 
-    The file may nest the state dict in others and prefix its names, as training
-    scripts do ("state_dict", "module.", "encoder."): the first part of it that has all
-    weights of the module, in the right shapes, is loaded. The weights of a head are
-    left out, whatever their size.
+    Files of training scripts may keep the state dict in another dict, or put prefixes
+    such as "module." before its names. The first part of the file that has all weights
+    of the module, in the right shapes, is loaded. Weights of heads are left out.
 
     Parameters
     ----------
     module : torch.nn.Module
-        The encoder, on the CPU, without its head.
+        Encoder on the CPU, without its head.
     path : str or path
-        A file that ``torch.save`` or safetensors wrote.
+        File written by ``torch.save`` or safetensors.
     head : str, default=None
-        Where the head was that the module no longer has, such as "fc".
+        Name of the head that was removed, such as "fc".
 
     Raises
     ------
     ValueError
-        If the file cannot be read, or if it is not of this encoder; names the weights
-        that are missing, superfluous or of another shape.
+        If the file cannot be read, or if its weights do not fit the module; names
+        those that are missing, unexpected or of another shape.
     """
     wanted = module.state_dict()
     found = [Match(wanted, names, head) for names in _candidates(read(path), wanted)]
@@ -41,7 +40,7 @@ def load_weights(module, path, head=None):
     best = min(found, key=Match.n_differences)
     if best.n_differences():
         raise ValueError(
-            f"weights={str(path)!r} is not valid: the file is not of this encoder, "
+            f"weights={str(path)!r} is not valid: its weights do not fit the encoder: "
             f"{best}. Pass the encoder that it was saved from."
         )
     infinite = [k for k, v in best.weights.items() if not v.isfinite().all()]
@@ -54,7 +53,7 @@ def load_weights(module, path, head=None):
 
 
 def load_tensors(module, tensors):
-    """Load a state dict; layers that ask for its version get their own."""
+    """Load a state dict, with the module's own versions of its layers."""
     state = OrderedDict(tensors)
     state._metadata = module.state_dict()._metadata
     module.load_state_dict(state)
@@ -67,12 +66,12 @@ def check_file(path):
 
 
 def read(path):
-    """Return what a file holds; tensors and containers only, never code.
+    """Return the contents of a file: tensors and containers, never code.
 
     Parameters
     ----------
     path : str or path
-        A file that ``torch.save`` or safetensors wrote.
+        File written by ``torch.save`` or safetensors.
     """
     name = f"weights={str(path)!r} is not valid"
     if not os.path.isfile(path):
@@ -85,7 +84,7 @@ def read(path):
             return _read_safetensors(path)
         return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        # PyTorch's message advises to load the file without this protection.
+        # PyTorch's own message advises to load the file without this protection.
         code = re.search(r"GLOBAL ([\w.]+)", str(error))
         if code is None:
             raise ValueError(
@@ -117,21 +116,21 @@ def _read_safetensors(path):
 
 
 class Match:
-    """What the weights of a module and those of a file have in common.
+    """A comparison of the weights of a module with those of a file.
 
     Parameters
     ----------
     wanted, found : dict of str to tensor
         Weights of the module and of the file.
     head : str or None
-        Where the module no longer has its head.
+        Name of the head that was removed from the module.
 
     Attributes
     ----------
     weights : dict of str to tensor
-        Those of the file that the module has.
+        Weights of the file that the module has, too.
     missing, unexpected, misshapen : list of str
-        Names of those that differ.
+        Names of the weights that differ.
     """
 
     def __init__(self, wanted, found, head):
@@ -143,7 +142,7 @@ class Match:
             for k, v in self.weights.items()
             if v.shape != wanted[k].shape
         ]
-        # Beside the encoder there may be heads; more layers in it are another network.
+        # Other modules beside the encoder are heads; other layers in it are an error.
         parts = {k.partition(".")[0] for k in wanted}
         self.unexpected = [
             k
@@ -154,7 +153,7 @@ class Match:
         ]
 
     def n_differences(self):
-        """Return how many weights keep the file from being loaded."""
+        """Return the number of weights that differ."""
         return len(self.missing) + len(self.misshapen) + len(self.unexpected)
 
     def __str__(self):
@@ -164,14 +163,14 @@ class Match:
             "of another shape": self.misshapen,
         }
         return "; ".join(
-            f"{len(names)} weights are {kind} ({_listed(names)})"
+            f"{len(names)} are {kind} ({_listed(names)})"
             for kind, names in kinds.items()
             if names
         )
 
 
 def _candidates(content, wanted):
-    """Yield the parts of a file that could be the weights, without their prefixes."""
+    """Yield the parts of a file that may be the weights, with prefixes removed."""
     anchor = max(wanted, key=lambda name: name.count("."), default="")
     for names in _state_dicts(content):
         prefixes = [
@@ -188,7 +187,7 @@ def _candidates(content, wanted):
 
 
 def _state_dicts(content, depth=3):
-    """Yield the mappings from names to tensors in what a file holds."""
+    """Yield the state dicts in the contents of a file."""
     if not isinstance(content, Mapping):
         return
     tensors = {
@@ -204,7 +203,7 @@ def _state_dicts(content, depth=3):
 
 
 def _counters(wanted):
-    """Return the batch counters of normalisations, which old files do not have."""
+    """Return the batch counters of normalisation layers, which old files lack."""
     return {k: v for k, v in wanted.items() if k.endswith("num_batches_tracked")}
 
 
