@@ -20,6 +20,7 @@ from sknoisy.detection.detector import LabelErrorDetector
 from sknoisy.encoders.features import LazyFeatures
 from sknoisy.estimators.classifier import NoisyRobustClassifier
 from sknoisy.estimators.contrastive import ContrastiveFineTuner
+from sknoisy.estimators.pretrained import PretrainedEncoder
 from sknoisy.estimators.pretrainer import SSLPretrainer
 from sknoisy.estimators.refiner import PseudoLabelRefiner
 from sknoisy.losses import (
@@ -87,6 +88,7 @@ __all__ = [
     "MentorNetClassifier",
     "MoCo",
     "NoisyRobustClassifier",
+    "PretrainedEncoder",
     "ProgressiveBootstrap",
     "PseudoLabelRefiner",
     "Restoration",

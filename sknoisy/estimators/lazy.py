@@ -1,4 +1,4 @@
-"""Transformers that return lazy features, and the caches that they keep."""
+"""What transformers that return lazy features share: output and caches."""
 
 import os
 import warnings
@@ -13,9 +13,9 @@ from sknoisy.encoders.features import LazyFeatures
 
 
 class LazyTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
-    """Mixin of transformers whose fitted state is an encoder, ``encoder_``.
+    """Mixin of transformers that learn or load an encoder, ``encoder_``.
 
-    They have the parameter `output`, and set the attribute ``_n_features_out``.
+    Subclasses have the parameter `output` and set ``_n_features_out`` in ``fit``.
     """
 
     def transform(self, X):
@@ -63,21 +63,21 @@ class LazyTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
 
 
 def open_memory(memory):
-    """Return the cache that a parameter's value stands for; None if it keeps nothing.
+    """Return the cache of the parameter `memory`, or None if there is none.
 
-    A folder that cannot be made is warned of: what it would keep is computed again.
+    If its folder cannot be made, this warns and returns None.
 
     Parameters
     ----------
     memory : str, path, joblib.Memory or None
-        The parameter.
+        Value of the parameter.
     """
     path = os.fspath(memory) if isinstance(memory, os.PathLike) else memory
     try:
         found = check_memory(path)
     except OSError as error:
         warnings.warn(
-            f"memory={path!r} cannot be used, so that nothing is kept: {error}",
+            f"memory={path!r} cannot be used, and nothing is cached: {error}",
             UserWarning,
             stacklevel=3,
         )

@@ -1,4 +1,4 @@
-"""PretrainedEncoder: published weights, or those of a module of the user's."""
+"""PretrainedEncoder: an encoder with published weights, or with a user's own."""
 
 import os
 import pickle
@@ -40,15 +40,15 @@ NORMALIZATIONS = ("auto", "imagenet", "data")
 
 
 class PretrainedEncoder(LazyTransformer, TorchEstimator):
-    """Features of an encoder that was trained elsewhere; it trains nothing itself.
+    """Load an encoder that was trained elsewhere; nothing is trained here.
 
     ``transform`` returns lazy features: to any estimator an array of the encoder's
-    features, to the classifiers of this package the samples and the encoder itself,
-    which they fine-tune, or leave as it is with ``freeze_encoder=True``.
+    features, to the classifiers of this package the samples and the encoder itself.
+    They fine-tune the encoder, or leave it as it is with ``freeze_encoder=True``.
     :class:`SSLPretrainer` trains it further on X alone.
 
-    A fitted estimator holds the weights. It is loaded from a pickle without the file
-    that they came from, and without a network.
+    A fitted estimator holds the weights: a pickle of it can be loaded without the file
+    that they came from, and without a connection.
 
     Parameters
     ----------
@@ -57,33 +57,35 @@ class PretrainedEncoder(LazyTransformer, TorchEstimator):
 
         - the name of a classification model of torchvision;
         - "timm/" and the name of a model of timm, such as
-          "timm/vit_small_patch14_dinov2.lvd142m"; needs the package timm;
-        - "convnet", "preact_resnet18" or "mlp", with the file of their weights;
-        - a module of yours, with its weights. It is copied. It returns features
-          (n, n_features), or maps (n, n_features, h, w), which are averaged;
-        - a function or a class that returns such a module; it gets the shape of a
-          sample if it takes an argument. Unlike a module, it costs a search or a
-          pipeline's cache nothing to copy and compare.
+          "timm/vit_small_patch14_dinov2.lvd142m". This needs the package timm;
+        - "convnet", "preact_resnet18" or "mlp", with a file of weights;
+        - a module, with its weights, that returns features (n, n_features), or maps
+          (n, n_features, h, w), which are averaged. The module itself is not changed;
+        - a function or a class that returns such a module. It gets the shape of a
+          sample if it needs an argument. Searches copy a module for each candidate,
+          and the cache of a Pipeline does not recognise it; a function is neither
+          copied nor compared by its weights.
     weights : str, path or None, default="auto"
-        "auto": the published weights, which are downloaded once, or those that your
-        module has. "imagenet": the same, for models of torchvision. A path: a file
-        with a state dict or in the safetensors format; the weights of its head are
-        left out. None: initial weights of a named encoder, to compare with.
+        "auto": the published weights, which are downloaded once, or the weights that
+        the module has. "imagenet": the published weights of a model of torchvision. A
+        path: a file with a state dict, or in the safetensors format; the weights of
+        its head are left out. None: a named encoder with random weights, for
+        comparison.
     image_size : int, (int, int), "auto" or None, default="auto"
-        Height and width of the images that the encoder gets. Files are read at this
-        size; images in arrays are brought to it by the network itself, after views.
-        "auto": the size that the encoder was trained on, where that is known.
-        Where it is not, arrays stay as they are, and for files it must be given. None:
-        arrays stay as they are, which is faster, but small images then have worse
-        features.
+        Height and width of images at the encoder's input. Image files are read at this
+        size; images in arrays are resized to it by the network, after views. "auto":
+        the size that the encoder was trained on, if that is known; otherwise arrays
+        are not resized, and files need a size. None: arrays are not resized. Small
+        images are faster but give worse features: see Notes.
     channels : {"auto", "first", "last"}, default="auto"
         Where 4-D images keep their channels.
     normalization : "auto", "imagenet", "data", None or (mean, std), default="auto"
-        Mean and standard deviation that are brought to 0 and 1. "auto": those that
-        the encoder was trained with, where they are known; else ImageNet's for RGB
-        images, and the data's for vectors and other images. "data": of each channel
-        or feature of X. None: nothing is done. A pair: numbers, or one for each
-        channel or feature. Values of images are in [0, 1] before.
+        Mean and standard deviation that samples are normalised with; images are scaled
+        to [0, 1] before. "auto": those that the encoder was trained with, if they are
+        known; otherwise "imagenet" for RGB images, "data" for vectors and other
+        images. "data": those of each channel or feature of X. None: no normalisation.
+        A pair: two numbers, or two sequences with one number for each channel or
+        feature.
     output : {"lazy", "array"}, default="lazy"
         Whether ``transform`` returns :class:`~sknoisy.encoders.features.LazyFeatures`
         or an ndarray. ``set_output(transform="pandas")`` makes it a data frame.
@@ -92,7 +94,8 @@ class PretrainedEncoder(LazyTransformer, TorchEstimator):
     device : str, default="auto"
         "auto" (a GPU if there is one), "cpu", "cuda", "cuda:1", "mps".
     precision : {"auto", "float32", "bfloat16"}, default="auto"
-        Of the computation of features; "auto" is bfloat16 on GPUs that have it.
+        Precision that features are computed in; "auto" is bfloat16 on GPUs that have
+        it.
 
     Attributes
     ----------
@@ -108,7 +111,15 @@ class PretrainedEncoder(LazyTransformer, TorchEstimator):
 
     Notes
     -----
-    Grey images are given to encoders of RGB images as images of three equal channels.
+    Published encoders get grey images as RGB images of three equal channels.
+
+    The size and the normalisation matter. In one run, logistic regression on features
+    of an EfficientNet-Lite0, for 600 images of CIFAR-10 (five classes, 13% wrong
+    labels), had an accuracy of 0.50 at the images' 32 pixels, 0.71 at 64 and 0.79 at
+    128. At 128 it had 0.75 with ImageNet's normalisation, which is not this network's.
+
+    Images are resized and cropped to the centre; the evaluation of published models
+    often crops a small margin as well.
 
     Examples
     --------
@@ -116,8 +127,8 @@ class PretrainedEncoder(LazyTransformer, TorchEstimator):
     stands for one that you have trained:
 
     >>> from sklearn.datasets import load_digits
+    >>> from sknoisy import PretrainedEncoder
     >>> from torch import nn
-    >>> from sknoisy.estimators.pretrained import PretrainedEncoder
     >>> X = load_digits().images[:100]
     >>> mine = nn.Sequential(nn.Conv2d(1, 8, 3), nn.ReLU())
     >>> PretrainedEncoder(mine).fit_transform(X)
@@ -147,7 +158,7 @@ class PretrainedEncoder(LazyTransformer, TorchEstimator):
         self.precision = precision
 
     def fit(self, X, y=None):
-        """Look at X and load the encoder.
+        """Load the encoder, for samples like those of X.
 
         Parameters
         ----------
@@ -194,7 +205,7 @@ class PretrainedEncoder(LazyTransformer, TorchEstimator):
         resolve_device(self.device)
 
     def _load(self, inputs):
-        """Return the encoder, with its weights, for a training X."""
+        """Return the encoder with its weights, for samples like `inputs`."""
         module = known = None
         if is_published(self.encoder):
             known = published_input(self.encoder)
@@ -235,7 +246,7 @@ class PretrainedEncoder(LazyTransformer, TorchEstimator):
         )
 
     def _size(self, inputs, known):
-        """Return height and width that images are brought to, or None."""
+        """Return height and width that images are resized to, or None."""
         if not _is(self.image_size, "auto"):
             size = self.image_size
             if size is None and not is_paths(inputs):
@@ -243,8 +254,8 @@ class PretrainedEncoder(LazyTransformer, TorchEstimator):
             return check_image_size(size)
         if known is None and is_paths(inputs):
             raise ValueError(
-                "image_size='auto' is not valid: X holds paths, and it is not known "
-                "which images the encoder was trained on. Pass its size in pixels."
+                "image_size='auto' is not valid: X holds paths, and the size that "
+                "the encoder was trained on is not known. Pass a size in pixels."
             )
         return None if known is None else tuple(known.size)
 
@@ -281,7 +292,7 @@ class PretrainedEncoder(LazyTransformer, TorchEstimator):
 
 
 def _is(value, name):
-    """Whether a parameter has a value by name; it may be an array."""
+    """Whether a parameter, which may be an array, has the value `name`."""
     return isinstance(value, str) and value == name
 
 
@@ -322,7 +333,7 @@ def _check_weights(weights, encoder):
 
 
 def _check_kind(encoder, spec):
-    """Raise ``ValueError`` if a named encoder is for other samples."""
+    """Raise ``ValueError`` if a named encoder does not take such samples."""
     if is_published(encoder) and spec.kind == "image" and spec.shape[0] not in (1, 3):
         raise ValueError(
             f"encoder={encoder!r} is not valid: it takes RGB or grey images, but X "
@@ -332,19 +343,19 @@ def _check_kind(encoder, spec):
         return
     raise ValueError(
         f"encoder={encoder!r} is not valid: it is made for images, but X holds {spec}. "
-        "Pass a module that takes these, or use the estimators without an encoder."
+        "Pass a module that takes these, or train without PretrainedEncoder."
     )
 
 
 def _check_pickles(template):
-    """Raise ``ValueError`` if a cache cannot tell a module from others."""
+    """Raise ``ValueError`` if a cache cannot recognise a module."""
     try:
         pickle.dumps(template)
     except Exception as error:
         raise ValueError(
-            f"encoder={template} object is not valid with memory, which tells encoders "
-            f"apart by their pickles: {error}. Define its class at the top level of a "
-            "module, or pass memory=None."
+            f"encoder={template} object is not valid with memory, which recognises "
+            f"encoders by their pickles: {error}. Define its class at the top level of "
+            "a module, or pass memory=None."
         ) from error
 
 

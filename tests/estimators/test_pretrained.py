@@ -22,10 +22,14 @@ from sklearn.utils.estimator_checks import (
 )
 from torch import nn
 
-from sknoisy import LazyFeatures, NoisyRobustClassifier, SSLPretrainer
+from sknoisy import (
+    LazyFeatures,
+    NoisyRobustClassifier,
+    PretrainedEncoder,
+    SSLPretrainer,
+)
 from sknoisy.encoders.inference import inference_batch
 from sknoisy.encoders.networks import Resize
-from sknoisy.estimators.pretrained import PretrainedEncoder
 
 
 def flat(shape):
