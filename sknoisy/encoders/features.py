@@ -47,6 +47,7 @@ class TrainedEncoder:
         self.device = device
         self.precision = precision
         self.pretrained = pretrained
+        self._module = None  # built when first used: large networks take seconds
 
     @property
     def spec(self):
@@ -74,8 +75,13 @@ class TrainedEncoder:
         """
         device = resolve_device(self.device, fallback=True)
         precision = resolve_precision(self.precision, device)
-        module = self.build().to(device)
+        if self._module is None:
+            self._module = self.build()
+        module = self._module.to(device)
         return forward_all(module, self.spec.open(inputs), device, precision)
+
+    def __getstate__(self):
+        return {**vars(self), "_module": None}
 
     def __str__(self):
         return str(self.blueprint)

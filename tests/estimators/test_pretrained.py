@@ -147,6 +147,14 @@ def test_clone_and_pickle(encoder, colour):
         assert joblib.hash(fitted.encoder_) == joblib.hash(other.encoder_)
 
 
+def test_computing_features_leaves_the_pickle_as_it_was(colour):
+    fitted = PretrainedEncoder(trained_maps()).fit(colour[0])
+    before = joblib.hash(fitted), pickle.dumps(fitted)
+    first = of(fitted, colour[0])
+    assert before == (joblib.hash(fitted), pickle.dumps(fitted))
+    np.testing.assert_array_equal(first, of(fitted, colour[0]))
+
+
 def test_functions_are_not_asked_again(colour, tmp_path):
     """A function may read a file, which is not there where the model is used."""
     path = tmp_path / "weights.pt"
