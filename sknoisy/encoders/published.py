@@ -1,8 +1,10 @@
 """Published encoders of torchvision and timm, and the images that they expect."""
 
+from dataclasses import replace
 from difflib import get_close_matches
 from typing import NamedTuple
 
+import numpy as np
 from torch import nn
 
 from sknoisy.encoders.weights import load_weights
@@ -84,6 +86,35 @@ def published_input(encoder):
     transforms = weights.transforms()
     size = tuple(transforms.crop_size) * 2
     return PublishedInput(size[:2], tuple(transforms.mean), tuple(transforms.std))
+
+
+def with_moments(spec, mean, std):
+    """Return a description of samples that are normalised with given moments.
+
+    Parameters
+    ----------
+    spec : InputSpec
+        Description of the samples.
+    mean, std : float or array-like
+        One number, or one for each channel or feature. Those of three channels make
+        RGB images of grey ones.
+
+    Returns
+    -------
+    spec : InputSpec
+        The same description with other moments.
+    """
+    n = spec.shape[0]
+    mean, std = (np.ravel(np.asarray(v, np.float32)) for v in (mean, std))
+    allowed = {1, n, 3} if spec.kind == "image" and n == 1 else {1, n}
+    if not {len(mean), len(std)} <= allowed:
+        raise ValueError(
+            f"X holds {spec}, of which each needs {n} means and deviations, not "
+            f"{len(mean)} and {len(std)}."
+        )
+    shape = (max(len(mean), len(std), n),)
+    mean, std = (np.broadcast_to(v, shape).copy() for v in (mean, std))
+    return replace(spec, mean=mean, std=std)
 
 
 def published_model(encoder, shape, weights=None):

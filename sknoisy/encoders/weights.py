@@ -34,6 +34,10 @@ def load_weights(module, path, head=None):
         those that are missing, unexpected or of another shape.
     """
     wanted = module.state_dict()
+    if not wanted.keys() - _counters(wanted):
+        raise ValueError(
+            f"weights={str(path)!r} is not valid: the encoder has no weights."
+        )
     found = [Match(wanted, names, head) for names in _candidates(read(path), wanted)]
     if not found:
         raise ValueError(_no_state_dict(path))
@@ -171,7 +175,7 @@ class Match:
 
 def _candidates(content, wanted):
     """Yield the parts of a file that may be the weights, with prefixes removed."""
-    anchor = max(wanted, key=lambda name: name.count("."), default="")
+    anchor = max(wanted.keys() - _counters(wanted), key=lambda k: (k.count("."), k))
     for names in _state_dicts(content):
         prefixes = [
             name[: -len(anchor)]

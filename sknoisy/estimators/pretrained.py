@@ -2,7 +2,6 @@
 
 import os
 import pickle
-from dataclasses import replace
 from difflib import get_close_matches
 
 import numpy as np
@@ -29,6 +28,7 @@ from sknoisy.encoders.published import (
     is_published,
     published_input,
     torchvision_names,
+    with_moments,
 )
 from sknoisy.encoders.weights import check_file, load_weights
 from sknoisy.estimators.base import TorchEstimator
@@ -273,19 +273,15 @@ class PretrainedEncoder(LazyTransformer, TorchEstimator):
                 "normalization='imagenet' is not valid: it is made for images, but X "
                 f"holds {spec}."
             )
-        n = spec.shape[0]
-        mean, std = IMAGENET if _is(given, "imagenet") else given or (0.0, 1.0)
-        mean, std = (np.ravel(np.asarray(v, np.float32)) for v in (mean, std))
-        lengths = {len(mean), len(std)} - {1}
-        if len(lengths) > 1 or not lengths <= ({n, 3} if n == 1 and is_image else {n}):
+        if given is None:
+            given = 0.0, 1.0
+        moments = IMAGENET if _is(given, "imagenet") else given
+        try:
+            return with_moments(spec, *moments)
+        except ValueError as error:
             raise ValueError(
-                f"normalization={self.normalization!r} is not valid: X holds {spec}, "
-                f"of which each needs {n} means and deviations, not "
-                f"{len(mean)} and {len(std)}."
-            )
-        shape = (max(len(mean), len(std), n),)
-        mean, std = (np.broadcast_to(v, shape).copy() for v in (mean, std))
-        return replace(spec, mean=mean, std=std)
+                f"normalization={self.normalization!r} is not valid: {error}"
+            ) from error
 
     def _features_memory(self):
         return open_memory(self.memory)

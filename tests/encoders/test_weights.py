@@ -53,6 +53,7 @@ def without_counters(state):
         lambda state: {"model": {"encoder": prefixed("module.encoder.")(state)}},
         momentum_contrast,
         without_counters,
+        lambda state: nested(prefixed("module.")(without_counters(state))),
     ],
 )
 def test_files_of_training_scripts(wrap, n_classes, tmp_path):
@@ -180,6 +181,12 @@ def test_weights_that_are_not_finite(tmp_path):
     torch.save(net.state_dict(), tmp_path / "weights.pt")
     with pytest.raises(ValueError, match="NaN or infinity, in weight"):
         load_weights(nn.Linear(3, 3), tmp_path / "weights.pt")
+
+
+def test_encoders_without_weights(tmp_path):
+    torch.save({"weight": torch.ones(3, 3)}, tmp_path / "weights.pt")
+    with pytest.raises(ValueError, match="weights.pt.*the encoder has no weights"):
+        load_weights(nn.ReLU(), tmp_path / "weights.pt")
 
 
 def test_a_refused_file_changes_no_weight(tmp_path):

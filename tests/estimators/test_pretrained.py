@@ -97,6 +97,7 @@ def test_features_are_the_modules(colour):
     for normalization, mean, std in (
         (None, 0.0, 1.0),
         ((0.5, 0.25), 0.5, 0.25),
+        (np.array([[0.5] * 3, [0.25] * 3]), 0.5, 0.25),
         (
             "imagenet",
             torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1),
