@@ -26,6 +26,7 @@ from sknoisy.encoders.features import LazyFeatures
 from sknoisy.estimators.classifier import NoisyRobustClassifier
 from sknoisy.estimators.contrastive import ContrastiveFineTuner
 from sknoisy.estimators.cotraining import CoTrainingClassifier
+from sknoisy.estimators.pretrained import PretrainedEncoder
 from sknoisy.estimators.pretrainer import SSLPretrainer
 from sknoisy.estimators.refiner import PseudoLabelRefiner
 from sknoisy.losses import (
@@ -99,6 +100,7 @@ __all__ = [
     "MentorNet",
     "MoCo",
     "NoisyRobustClassifier",
+    "PretrainedEncoder",
     "ProgressiveBootstrap",
     "PseudoLabelRefiner",
     "Restoration",

@@ -1,1 +1,1 @@
-"""Networks, how they are built, and their features."""
+"""Encoders: how they are built, initialised and loaded, and their features."""

@@ -1,4 +1,4 @@
-"""A classifier's networks: an encoder and a head, one of them or several."""
+"""Networks of classifiers: an encoder with a head, or several of these."""
 
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -13,20 +13,20 @@ from sknoisy.encoders.initialization import build
 
 @dataclass(frozen=True)
 class Architecture:
-    """What it takes to build a classifier's network again.
+    """Everything that is needed to build a classifier's network again.
 
     Attributes
     ----------
     blueprint : Blueprint
-        Of the encoder.
+        Blueprint of the encoder.
     head : str
         A key of ``METHOD_HEADS``.
     n_classes : int
-        Outputs of the head.
+        Number of classes, which is the number of the head's outputs.
     pretrained : bool
-        Whether the encoder was trained before.
+        Whether the encoder was pre-trained.
     n_networks : int or None
-        How many networks an Ensemble of them has; None: a single one, by itself.
+        Number of networks of an :class:`Ensemble`; None for a single network.
     heads : tuple of str or None
         Head of each network of an Ensemble, where they differ.
     predicting : tuple of int or None
@@ -62,7 +62,7 @@ class Ensemble(nn.Module):
     Parameters
     ----------
     networks : iterable of torch.nn.Module
-        Each with submodules ``encoder`` and ``head``; or their heads.
+        Networks with submodules ``encoder`` and ``head``, or heads alone.
     predicting : tuple of int, default=None
         Networks whose mean probability is the prediction; by default all.
     """
@@ -81,12 +81,12 @@ class Ensemble(nn.Module):
 
     @property
     def encoder(self):
-        """The first network's: the same as the others', as long as all are frozen."""
+        """The first network's encoder; frozen encoders are all the same."""
         return self.networks[0].encoder
 
     @property
     def head(self):
-        """The heads, as an ensemble of their own."""
+        """An ensemble of the heads alone."""
         heads = (network.head for network in self.networks)
         return Ensemble(heads, self.predicting)
 

@@ -1,52 +1,94 @@
-"""What it takes to build an encoder again, and weights as NumPy arrays."""
+"""Blueprints, from which encoders are built again, and weights as NumPy arrays."""
+
+import os
+from copy import copy
 
 import numpy as np
 import torch
 from torch import nn
 
-from sknoisy.encoders.initialization import seeded
-from sknoisy.encoders.named import build_encoder, published_model
-from sknoisy.encoders.networks import Normalize
+from sknoisy.encoders.modules import Template
+from sknoisy.encoders.named import build_encoder
+from sknoisy.encoders.networks import Normalize, Resize
+from sknoisy.encoders.weights import load_tensors
 
 
 class Blueprint:
-    """What it takes to build a network again: an encoder, its input and a head.
+    """Everything that is needed to build an encoder again, with its input layers.
 
     Parameters
     ----------
-    encoder : str or callable
-        As returned by :func:`check_encoder`.
+    encoder : str, callable or Template
+        As returned by :func:`~sknoisy.encoders.named.check_encoder`, or the template
+        of a user's module.
     spec : InputSpec
-        What the samples are.
-    weights : str, default=None
-        See :func:`build_encoder`.
+        Description of the samples. Its moments are those of the first layer. If they
+        have three channels, grey images are turned into RGB images.
+    weights : str or path, default=None
+        See :func:`~sknoisy.encoders.named.build_encoder`.
+    image_size : (int, int), default=None
+        Height and width to which the network resizes images; None: it does not.
+    published : bool, default=False
+        Whether ResNets keep their published stem for small images, too. They always
+        do with `weights`.
     """
 
-    def __init__(self, encoder, spec, weights=None):
+    def __init__(self, encoder, spec, weights=None, image_size=None, published=False):
         self.encoder = encoder
         self.spec = spec
-        self.weights = weights
+        self.weights = os.fspath(weights) if weights is not None else None
+        self.image_size = image_size
+        self.published = published or weights is not None
+
+    @property
+    def shape(self):
+        """Shape of a sample at the encoder's input: (d,), or (C, H, W)."""
+        if self.spec.kind == "vector":
+            return self.spec.shape
+        return len(self.spec.mean), *(self.image_size or self.spec.shape[1:])
 
     def build(self, generator=None, load_weights=False):
-        """Return ``nn.Sequential(Normalize, encoder)``, newly initialised.
+        """Return ``nn.Sequential(Normalize, encoder)``, or with a Resize in between.
 
-        Its weights lie in channels_last, which is fastest and, as it decides how
-        convolutions round, must be the same in training and prediction. Without
-        `load_weights`, published weights are not loaded: others will be.
+        Its weights are in the memory format channels_last. It is the fastest, and must
+        be the same in training and prediction, because rounding depends on it.
+
+        Parameters
+        ----------
+        generator : torch.Generator, default=None
+            Source of the initial weights.
+        load_weights : bool, default=False
+            Whether to load `weights`. False if other weights will be loaded, which
+            then needs neither a download nor the file.
+
+        Returns
+        -------
+        module : torch.nn.Sequential
+            With attributes ``n_features`` and ``spec``.
         """
-        shape = self.spec.shape
-        if self.weights is not None and not load_weights:
-            with seeded(generator):
-                encoder = published_model(self.encoder, shape)
+        if isinstance(self.encoder, Template):
+            encoder = self.encoder.build()
         else:
-            encoder = build_encoder(self.encoder, shape, self.weights, generator)
-        module = nn.Sequential(Normalize(self.spec), encoder)
+            weights = self.weights if load_weights else None
+            encoder = build_encoder(
+                self.encoder, self.shape, weights, generator, self.published
+            )
+        resize = [] if self.image_size is None else [Resize(self.image_size)]
+        module = nn.Sequential(Normalize(self.spec), *resize, encoder)
         module.n_features, module.spec = encoder.n_features, self.spec
         return module.to(memory_format=torch.channels_last)
 
+    def without_weights(self):
+        """Return a blueprint of the same architecture that never loads `weights`."""
+        other = copy(self)
+        other.weights = None
+        return other
+
     def __str__(self):
         name = self.encoder
-        return name if isinstance(name, str) else getattr(name, "__name__", repr(name))
+        if isinstance(name, (str, Template)):
+            return str(name)
+        return getattr(name, "__name__", repr(name))
 
 
 def numpy_state(module):
@@ -59,4 +101,4 @@ def numpy_state(module):
 
 def load_numpy_state(module, state):
     """Load what :func:`numpy_state` returned."""
-    module.load_state_dict({k: torch.from_numpy(np.array(v)) for k, v in state.items()})
+    load_tensors(module, {k: torch.from_numpy(np.array(v)) for k, v in state.items()})

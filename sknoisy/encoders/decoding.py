@@ -1,4 +1,4 @@
-"""Decoders: the way back from what an encoder makes of samples to the samples."""
+"""Decoders, which restore samples from the output of an encoder."""
 
 import math
 
@@ -12,12 +12,12 @@ MIN_WIDTH = 16  # channels of the decoder's last layers
 
 
 def build_decoder(example):
-    """Return a network that restores the inputs of encoded samples from their code.
+    """Return a network that restores normalised samples from their code.
 
     Parameters
     ----------
     example : Encoded
-        Two samples, for their shapes.
+        Two encoded samples, which give the shapes.
     """
     code, inputs = example.code.shape[1:], example.inputs.shape[1:]
     if len(inputs) == 1:
@@ -51,7 +51,7 @@ def image_decoder(map_shape, shape):
         layers += [nn.Upsample(scale_factor=2), conv3x3(channels, narrower)]
         layers += [nn.BatchNorm2d(narrower), nn.ReLU(inplace=True)]
         channels = narrower
-    # Normalised as the images are: a few channels from many would start far too large.
+    # Normalised like the images: sums over many channels would start far too large.
     out = conv3x3(channels, shape[0]), nn.BatchNorm2d(shape[0])
     return nn.Sequential(*layers, nn.Upsample(size=tuple(shape[1:])), *out)
 
@@ -72,13 +72,13 @@ def restoration_error(restored, inputs):
     Parameters
     ----------
     restored, inputs : tensors of shape (n, ...)
-        What a decoder makes of augmented views, and the samples themselves, normalised.
+        A decoder's output for augmented views, and the normalised samples.
 
     Returns
     -------
     error : tensor of shape ()
-        In units of each channel's or feature's variance: about 1 where the decoder
-        knows nothing.
+        In units of each channel's or feature's variance: about 1 for a decoder that
+        has learned nothing.
     """
     with full_precision(restored):
         return F.mse_loss(restored.float(), inputs.float())

@@ -1,4 +1,4 @@
-"""What an encoder makes of samples, also on the way."""
+"""The features of a batch, with the maps that they are averaged from."""
 
 from typing import NamedTuple
 
@@ -7,16 +7,16 @@ from torch import nn
 
 
 class Encoded(NamedTuple):
-    """A batch on its way through an encoder.
+    """A batch at three places of an encoder.
 
     Attributes
     ----------
     inputs : tensor of shape (n, d) or (n, C, H, W)
-        Samples, brought to mean 0 and deviation 1 by the training data's moments.
+        Normalised samples.
     maps : tensor of shape (n, n_features, h, w) or None
-        What the encoder averages into its features, if it does.
+        Maps that the encoder averages; None if it does not.
     features : tensor of shape (n, n_features)
-        What it returns.
+        Output of the encoder.
     """
 
     inputs: torch.Tensor
@@ -25,14 +25,14 @@ class Encoded(NamedTuple):
 
     @property
     def code(self):
-        """What can be decoded: maps of images, features of vectors."""
+        """Input of a decoder: maps of images, features of vectors."""
         if self.inputs.ndim == 2:
             return self.features
         return self.features[:, :, None, None] if self.maps is None else self.maps
 
 
 def encode(encoder, batch):
-    """Return what an encoder makes of a batch, also on the way.
+    """Return the features of a batch, with the maps that they are averaged from.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ def encode(encoder, batch):
     Returns
     -------
     encoded : Encoded
-        With the input of the encoder's last average, if it has one, as maps.
+        Its maps are the input of the encoder's last ``AdaptiveAvgPool2d``, if any.
     """
     maps = []
     pools = [m for m in encoder.modules() if isinstance(m, nn.AdaptiveAvgPool2d)]
@@ -62,9 +62,9 @@ def encode(encoder, batch):
 
 @torch.no_grad()
 def encode_example(encoder, shape):
-    """Return what an encoder makes of two samples of a shape, for the shapes.
+    """Return two encoded samples of zeros, whose shapes are those of any batch.
 
-    Changes nothing of the encoder, also where it learns moments of batches.
+    The encoder is left as it was, running means of batches included.
     """
     training, device = encoder.training, encoder[0].mean.device
     encoder.eval()

@@ -1,36 +1,57 @@
-"""A trained encoder, and its features: computed when they are asked for."""
+"""Trained encoders, and their features, which are computed when they are needed."""
+
+import warnings
 
 import numpy as np
+import torch
 
-from sknoisy.data.devices import resolve_device
+from sknoisy._version import __version__
+from sknoisy.data.devices import resolve_device, resolve_precision
+from sknoisy.data.inputs import file_stamps, is_paths
 from sknoisy.encoders.blueprint import load_numpy_state
 from sknoisy.encoders.inference import forward_all
 
 
 class TrainedEncoder:
-    """An encoder with its weights as NumPy arrays: pickles and hashes by value.
+    """An encoder with its weights as NumPy arrays; equal ones have equal pickles.
 
     Parameters
     ----------
     blueprint : Blueprint
-        The architecture.
+        Architecture of the encoder.
     state : dict of str to ndarray
-        The weights.
+        Parameters and buffers.
     n_features : int
         Number of features.
     device : str, default="auto"
-        Where features are computed.
+        Device that features are computed on.
+    precision : str, default="float32"
+        Precision that features are computed in: "float32", "bfloat16" or "auto".
+    pretrained : bool, default=True
+        Whether the weights are trained, not initial ones. Classifiers then train the
+        head alone first.
     """
 
-    def __init__(self, blueprint, state, n_features, device="auto"):
-        self.blueprint = blueprint
+    def __init__(
+        self,
+        blueprint,
+        state,
+        n_features,
+        device="auto",
+        precision="float32",
+        pretrained=True,
+    ):
+        self.blueprint = blueprint.without_weights()
         self.state = state
         self.n_features = n_features
         self.device = device
+        self.precision = precision
+        self.pretrained = pretrained
+        self._module = None  # built when first used: large networks take seconds
 
     @property
     def spec(self):
-        """What the samples are, an :class:`~sknoisy.data.spec.InputSpec`."""
+        """Description of the samples, an :class:`~sknoisy.data.spec.InputSpec`."""
         return self.blueprint.spec
 
     def build(self):
@@ -50,11 +71,17 @@ class TrainedEncoder:
         Returns
         -------
         features : ndarray of shape (n_samples, n_features), dtype float32
-            One row a sample.
+            One row for each sample.
         """
         device = resolve_device(self.device, fallback=True)
-        module = self.build().to(device)
-        return forward_all(module, self.spec.open(inputs), device)
+        precision = resolve_precision(self.precision, device)
+        if self._module is None:
+            self._module = self.build()
+        module = self._module.to(device)
+        return forward_all(module, self.spec.open(inputs), device, precision)
+
+    def __getstate__(self):
+        return {**vars(self), "_module": None}
 
     def __str__(self):
         return str(self.blueprint)
@@ -72,9 +99,13 @@ class LazyFeatures:
     inputs : ndarray, tensor or array of paths of shape (n_samples, ...)
         Raw samples.
     encoder : TrainedEncoder
-        What turns them into features.
+        Encoder whose features these are.
     index : ndarray of int, default=None
-        The samples of `inputs` that this array is of; all of them by default.
+        Rows of `inputs` that belong to this array; by default all.
+    memory : joblib.Memory, default=None
+        Cache of features, by the inputs and the encoder. With a cache, the features of
+        all `inputs` are computed and kept even if only some rows are needed, so that
+        the folds of a cross-validation share them.
 
     Attributes
     ----------
@@ -96,11 +127,12 @@ class LazyFeatures:
     ndim = 2
     dtype = np.dtype(np.float32)
 
-    def __init__(self, inputs, encoder, index=None):
+    def __init__(self, inputs, encoder, index=None, memory=None):
         self._inputs = inputs
         self._index = index
         self._features = None
         self.encoder = encoder
+        self.memory = memory
 
     @property
     def inputs(self):
@@ -126,7 +158,11 @@ class LazyFeatures:
         return np.array(self._computed(), dtype=dtype)
 
     def _computed(self):
-        if self._features is None:
+        if self._features is None and self.memory is not None:
+            features = _from_cache(self.memory, self._inputs, self.encoder)
+            rows = slice(None) if self._index is None else self._index
+            self._features = features[rows]
+        elif self._features is None:
             self._features = self.encoder.transform(self.inputs)
         return self._features
 
@@ -137,7 +173,7 @@ class LazyFeatures:
         if not (whole and several):
             return self._computed()[key].copy()
         index = np.arange(len(self)) if self._index is None else self._index
-        part = LazyFeatures(self._inputs, self.encoder, index[rows])
+        part = LazyFeatures(self._inputs, self.encoder, index[rows], self.memory)
         if self._features is not None:
             part._features = self._features[rows]
         return part
@@ -147,7 +183,11 @@ class LazyFeatures:
 
     def __getstate__(self):
         # A part pickles its own samples only, not all that it was taken from.
-        return {"inputs": self.inputs, "encoder": self.encoder}
+        return {
+            "inputs": self.inputs,
+            "encoder": self.encoder,
+            "memory": self.memory,
+        }
 
     def __setstate__(self, state):
         self.__init__(**state)
@@ -159,3 +199,28 @@ class LazyFeatures:
 def _as_slice(column):
     """Return a slice or Ellipsis as it is, and None for any other index."""
     return column if column is Ellipsis or isinstance(column, slice) else None
+
+
+def _from_cache(memory, inputs, encoder):
+    """Return the features of all inputs, from the cache if it has them."""
+    plain = inputs
+    if isinstance(inputs, torch.Tensor):
+        plain = inputs.cpu().numpy()  # tensors do not hash by value
+    stamps = file_stamps(inputs) if is_paths(inputs) else []
+    identity = __version__, encoder.blueprint, encoder.state, encoder.precision
+    cached = memory.cache(_transform, ignore=["encoder"])
+    try:
+        return cached(plain, stamps, identity, encoder)
+    except OSError as error:
+        warnings.warn(
+            f"memory={str(memory.location)!r} cannot be used, and features are "
+            f"not cached: {error}",
+            UserWarning,
+            stacklevel=4,
+        )
+        return encoder.transform(inputs)
+
+
+def _transform(inputs, stamps, identity, encoder):
+    """Compute features; the arguments but the encoder are the key of the cache."""
+    return encoder.transform(inputs)

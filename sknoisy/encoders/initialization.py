@@ -1,7 +1,7 @@
-"""Modules that are built and initialised without a global random number.
+"""Building and initialising modules without the global random generator.
 
-Networks of this package are built without drawing a random number and then initialised
-from an explicit generator, so that fits in parallel threads do not disturb each other.
+Networks of this package are built without random numbers, and then initialised from an
+explicit generator, so that fits in parallel threads do not influence each other.
 """
 
 import math
@@ -15,7 +15,7 @@ from torch import nn
 def build(factory, *args, generator=None):
     """Build a module without random numbers, then initialise it from a generator.
 
-    For what this package makes of layers that :func:`initialize` knows.
+    For modules of this package only: :func:`initialize` knows all of their layers.
     """
     with torch.device("meta"):
         module = factory(*args)
@@ -29,7 +29,7 @@ def build_heads(method, *args, generator=None):
     Parameters
     ----------
     method : SelfSupervised or Regularizer
-        Its ``build`` gets `args`. What a user wrote may hold any layers, which
+        Its ``build`` gets `args`. Heads of a user's method may have any layers; they
         initialise themselves.
     generator : torch.Generator, default=None
         Source of randomness.
@@ -59,7 +59,7 @@ def initialize(module, generator=None):
     Parameters
     ----------
     module : torch.nn.Module
-        A network of these layers.
+        Network made of these layers.
     generator : torch.Generator, default=None
         Source of randomness.
     """
@@ -89,11 +89,10 @@ _GLOBAL_GENERATOR = threading.Lock()
 
 @contextmanager
 def seeded(generator):
-    """Let code that draws from PyTorch's global generator draw reproducibly.
+    """Seed PyTorch's global generator for a while, and put its state back.
 
-    For modules that are not ours: their constructors know no other generator. It is
-    that of the CPU, where they are built. Its state is put back; a lock keeps two such
-    constructions apart.
+    For modules from elsewhere, whose constructors draw from it. They are built on the
+    CPU, so only the CPU's generator is seeded. A lock lets one thread at a time do so.
     """
     seed = 0
     if generator is not None:
@@ -102,7 +101,7 @@ def seeded(generator):
         state = torch.random.get_rng_state()
         torch.random.default_generator.manual_seed(seed)
         try:
-            with torch.device("cpu"):  # whatever the default device is
+            with torch.device("cpu"):  # the default device may be another
                 yield
         finally:
             torch.random.set_rng_state(state)

@@ -1,4 +1,4 @@
-"""Encoders by name, of torchvision, or of the user's.
+"""Encoders by name, from torchvision or timm, or made by a user's function.
 
 An encoder maps a batch, (n, d) or (n, C, H, W), to (n, n_features).
 """
@@ -10,13 +10,21 @@ from torch import nn
 
 from sknoisy.encoders.initialization import build, seeded
 from sknoisy.encoders.networks import MLP, ConvNet, PreActResNet18, conv3x3
+from sknoisy.encoders.published import (
+    TIMM,
+    check_timm,
+    is_published,
+    published_model,
+    torchvision_names,
+)
+from sknoisy.encoders.weights import load_weights
 from sknoisy.parameters import unknown
 
-SMALL_SIDE = 64  # pixels; images up to here get the CIFAR stem
+SMALL_SIDE = 64  # pixels; up to here, ResNets get the stem for CIFAR
 
 
 def _resnet(name, shape):
-    """Return torchvision's ResNet, with the CIFAR stem for small images."""
+    """Return a ResNet of torchvision; for small images with the stem for CIFAR."""
     import torchvision
 
     net = torchvision.models.get_model(name)
@@ -41,97 +49,152 @@ ENCODERS = {
 
 
 def check_encoder(encoder, spec):
-    """Return the encoder that a parameter's value stands for, checked.
+    """Check the parameter `encoder`, and replace "auto".
 
     Parameters
     ----------
     encoder : str or callable
-        The parameter: "auto", a key of ``ENCODERS``, the name of a torchvision
-        classification model, a module class or a function that returns a module.
+        Value of the parameter: "auto", a key of ``ENCODERS``, the name of a torchvision
+        classification model, "timm/" and the name of a model of timm, a module class
+        or a function that returns a module.
     spec : InputSpec
-        What the samples are.
+        Description of the samples.
 
     Returns
     -------
     encoder : str or callable
-        The same, with "auto" resolved: "mlp" for vectors, "convnet" for images.
+        The same; instead of "auto", "mlp" for vectors and "convnet" for images.
     """
     if isinstance(encoder, str):
         if encoder == "auto":
             return "mlp" if spec.kind == "vector" else "convnet"
-        if encoder not in ENCODERS and encoder not in torchvision_names():
+        if encoder.startswith(TIMM):
+            check_timm(encoder)
+        elif encoder not in ENCODERS and encoder not in torchvision_names():
             raise ValueError(
                 unknown("encoder", encoder, ["auto", *ENCODERS])
-                + " Names of torchvision's classification models are valid, too."
+                + " Names of torchvision's classification models are valid, too, and "
+                "names of timm's models after 'timm/'."
             )
         if spec.kind == "vector" and encoder != "mlp":
             raise ValueError(
-                f"encoder={encoder!r} is not valid: it is made for images, but X holds "
+                f"encoder={encoder!r} is not valid: it takes images, but X holds "
                 f'{spec}. Pass encoder="mlp" or "auto".'
             )
     elif isinstance(encoder, nn.Module) or not callable(encoder):
         raise ValueError(
             f"encoder={type(encoder).__name__} object is not valid: it must be a name, "
-            "a module class or a function that returns a module."
+            "a module class or a function that returns a module. A module that has "
+            "weights goes into a PretrainedEncoder."
         )
     return encoder
 
 
-def torchvision_names():
-    """Return the names of torchvision's classification models."""
-    import torchvision
-
-    return torchvision.models.list_models(module=torchvision.models)
-
-
-def build_encoder(encoder, shape, weights=None, generator=None):
+def build_encoder(encoder, shape, weights=None, generator=None, published=False):
     """Build an encoder and initialise it.
 
     Parameters
     ----------
     encoder : str or callable
-        As returned by :func:`check_encoder`. A class or function that takes an
-        argument gets `shape`; its module may return (n, n_features), or maps
+        As returned by :func:`check_encoder`. A class or function that needs an
+        argument gets `shape`. Its module returns features (n, n_features), or maps
         (n, n_features, h, w), which are averaged.
     shape : tuple of int
         (d,) of a vector, (C, H, W) of an image.
-    weights : str, default=None
-        "imagenet" for torchvision's weights of a torchvision model, or the path of
-        a file with a state dict for it. The first convolution stays as published.
+    weights : str or path, default=None
+        "auto": the published weights of a model of torchvision or timm; "imagenet":
+        the same, of torchvision; or the path of a file with weights.
     generator : torch.Generator, default=None
         Source of the initial weights.
+    published : bool, default=False
+        Whether ResNets keep their published stem for small images, too, so that
+        published weights can be loaded later. They always do with `weights`.
 
     Returns
     -------
     module : torch.nn.Module
-        With an attribute ``n_features``.
+        On the CPU, with an attribute ``n_features``.
     """
-    if weights is not None:
-        return _pretrained(encoder, shape, weights)
-    if isinstance(encoder, str) and encoder in ENCODERS:
-        return build(ENCODERS[encoder], shape, generator=generator)
-    if isinstance(encoder, str):
+    as_published = is_published(encoder) and (
+        published or weights is not None or encoder not in ENCODERS
+    )
+    if isinstance(weights, str) and weights in ("auto", "imagenet"):
+        check_published(encoder, weights)
+    if as_published:
         with seeded(generator):
-            return published_model(encoder, shape)
+            module = published_model(encoder, shape, weights)
+            return with_n_features(module, shape, encoder)
+    if isinstance(encoder, str):
+        module = build(ENCODERS[encoder], shape, generator=generator)
+    else:
+        module = make_module(encoder, shape, generator=generator)
+    if weights is not None:
+        load_weights(module, weights)
+    if isinstance(encoder, str):
+        return module
+    return with_n_features(module, shape, type(module).__name__)
+
+
+def check_published(encoder, weights):
+    """Raise ``ValueError`` if an encoder has no published weights.
+
+    Parameters
+    ----------
+    encoder : str or callable
+        Value of the parameter `encoder`.
+    weights : {"auto", "imagenet"}
+        See :func:`build_encoder`.
+    """
+    if not is_published(encoder):
+        is_module = isinstance(encoder, nn.Module)
+        name = type(encoder).__name__ if is_module else encoder
+        raise ValueError(
+            f"weights={weights!r} is not valid: only models of torchvision and timm "
+            f"have published weights, but encoder={name!r}. Pass the path of a file."
+        )
+    if weights == "imagenet" and encoder.startswith(TIMM):
+        raise ValueError(
+            f"weights={weights!r} is not valid: encoder={encoder!r} names its own "
+            'weights. Pass weights="auto", or the path of a file.'
+        )
+
+
+def make_module(encoder, *shape, generator=None):
+    """Return a user's module, or the one that a user's class or function makes.
+
+    Parameters
+    ----------
+    encoder : torch.nn.Module or callable
+        The module, class or function.
+    *shape : tuple of int
+        Shape of a sample; not needed where :func:`takes_shape` is false.
+    generator : torch.Generator, default=None
+        Source of the initial weights.
+    """
+    if isinstance(encoder, nn.Module):
+        return encoder
+    shape = shape if takes_shape(encoder) else ()
     with seeded(generator):
         try:
-            module = encoder(shape) if _takes_argument(encoder) else encoder()
+            module = encoder(*shape)
         except TypeError as error:
+            given = f"the shape of a sample, {tuple(*shape)}" if shape else "nothing"
             raise ValueError(
-                f"encoder={encoder!r} is not valid: called with nothing but the shape "
-                f"of a sample, {tuple(shape)}, it must return a module ({error})."
+                f"encoder={encoder!r} is not valid: called with {given}, it must "
+                f"return a module ({error})."
             ) from error
-    if isinstance(module, nn.Module):
-        module = module.to("cpu")
-    else:
+    if not isinstance(module, nn.Module):
         raise ValueError(
             f"encoder={encoder!r} is not valid: it returned "
             f"{type(module).__name__}, not a torch.nn.Module."
         )
-    return _with_n_features(module, shape, type(module).__name__)
+    return module.to("cpu")
 
 
-def _takes_argument(factory):
+def takes_shape(factory):
+    """Whether a user's class or function needs an argument: the shape of a sample."""
+    if isinstance(factory, nn.Module):
+        return False
     try:
         parameters = inspect.signature(factory).parameters.values()
     except (TypeError, ValueError):
@@ -140,43 +203,6 @@ def _takes_argument(factory):
         p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
         for p in parameters
     )
-
-
-def published_model(encoder, shape, weights=None):
-    """Return a torchvision model as published, without its last linear layer."""
-    import torchvision
-
-    if shape[0] != 3:
-        raise ValueError(
-            f"encoder={encoder!r} is not valid: torchvision's models take RGB images, "
-            f"but X holds images of {shape[0]} channels."
-        )
-    if weights == "imagenet":
-        net = torchvision.models.get_model(encoder, weights="DEFAULT")
-    else:
-        net = torchvision.models.get_model(encoder)
-    if weights not in (None, "imagenet"):
-        net.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
-    if getattr(net, "aux_logits", False):  # classifiers on the way, of two models
-        net.aux_logits = False
-        for name in ("aux1", "aux2", "AuxLogits"):
-            setattr(net, name, None)
-    names = [name for name, m in net.named_modules() if isinstance(m, nn.Linear)]
-    if not names:  # such as SqueezeNet, which ends in a convolution
-        return _with_n_features(net, shape, encoder)
-    *path, last = names[-1].split(".")
-    setattr(net.get_submodule(".".join(path)), last, nn.Identity())
-    return _with_n_features(net, shape, encoder)
-
-
-def _pretrained(encoder, shape, weights):
-    if not isinstance(encoder, str) or encoder not in torchvision_names():
-        raise ValueError(
-            f"weights={weights!r} is not valid: only torchvision models have weights, "
-            f"but encoder={encoder!r}."
-        )
-    with seeded(None):
-        return published_model(encoder, shape, weights)
 
 
 class _Pooled(nn.Module):
@@ -191,24 +217,45 @@ class _Pooled(nn.Module):
         return y.mean(dim=tuple(range(2, y.ndim))) if y.ndim > 2 else y
 
 
-def _with_n_features(module, shape, name):
-    """Find out how many features a module gives, by a batch of zeros."""
+def with_n_features(module, shape, name):
+    """Determine the number of features of a module with a batch of zeros.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        Returns features, or maps, which are then averaged.
+    shape : tuple of int
+        Shape of a sample.
+    name : str
+        Name of the encoder in messages.
+
+    Returns
+    -------
+    module : torch.nn.Module
+        With an attribute ``n_features``.
+    """
     was_training = module.training
     with torch.no_grad():
         try:
             features = module.eval()(torch.zeros(2, *shape, device="cpu"))
-        except (RuntimeError, AssertionError, ValueError) as error:
+        except Exception as error:
+            hint = "" if len(shape) == 1 else " Another image_size may be needed."
             raise ValueError(
                 f"encoder={name!r} is not valid: it fails on samples of shape "
-                f"{tuple(shape)}: {error}"
+                f"{tuple(shape)}: {str(error).rstrip('.')}.{hint}"
             ) from error
     module.train(was_training)
-    if not isinstance(features, torch.Tensor) or features.ndim < 2:
+    found = tuple(getattr(features, "shape", ()))
+    # Three axes would be tokens of an image: there are several ways to join them.
+    axes = (2, 4) if len(shape) == 3 else (2, 3)
+    if len(found) not in axes or found[0] != 2:
+        what = f"shape {found}" if found else f"type {type(features).__name__}"
         raise ValueError(
-            f"encoder={name!r} is not valid: it must return a tensor of shape "
-            "(n, n_features)."
+            f"encoder={name!r} is not valid: of 2 samples it returned {what}, but it "
+            "must return a tensor of shape (n, n_features), or maps of shape "
+            "(n, n_features, h, w), which are averaged."
         )
-    if features.ndim > 2:
+    if len(found) > 2:
         module = _Pooled(module)
-    module.n_features = features.shape[1]
+    module.n_features = found[1]
     return module

@@ -1,4 +1,4 @@
-"""The networks that this package brings: modules from samples to features."""
+"""The networks and layers of this package."""
 
 import math
 
@@ -8,12 +8,12 @@ from torch.nn import functional as F
 
 
 class Normalize(nn.Module):
-    """Bring features or channels to mean 0 and deviation 1: the first layer.
+    """Bring features or channels to mean 0 and deviation 1, as the first layer.
 
     Parameters
     ----------
     spec : InputSpec
-        Holds the training moments.
+        Its moments are subtracted and divided by.
     """
 
     def __init__(self, spec):
@@ -26,8 +26,38 @@ class Normalize(nn.Module):
         return (x - self.mean) / self.std
 
     def inverse(self, x):
-        """Bring features or channels back to where they were."""
+        """Bring normalised features or channels back to their scale."""
         return x * self.std + self.mean
+
+
+class Resize(nn.Module):
+    """Resize images to another size, the way image files are read.
+
+    The shorter side is resized to fit; of the longer side, the centre is kept.
+
+    Parameters
+    ----------
+    size : (int, int)
+        Height and width to return, in pixels.
+    """
+
+    def __init__(self, size):
+        super().__init__()
+        self.size = tuple(size)
+
+    def forward(self, x):  # noqa: D102
+        sides = x.shape[-2:]
+        scale = max(new / old for new, old in zip(self.size, sides, strict=True))
+        whole = [
+            max(new, round(old * scale))
+            for new, old in zip(self.size, sides, strict=True)
+        ]
+        x = F.interpolate(x, size=whole, mode="bilinear", antialias=scale < 1)
+        top, left = ((a - b) // 2 for a, b in zip(whole, self.size, strict=True))
+        return x[..., top : top + self.size[0], left : left + self.size[1]]
+
+    def extra_repr(self):  # noqa: D102
+        return f"size={self.size}"
 
 
 class MLP(nn.Sequential):
@@ -36,9 +66,9 @@ class MLP(nn.Sequential):
     Parameters
     ----------
     shape : (int,)
-        Features of a sample; images are flattened.
+        Shape of a sample; images are flattened.
     width : int, default=256
-        Units of each layer; also the number of features.
+        Number of units of each layer, and of features.
     """
 
     def __init__(self, shape, width=256):
@@ -55,7 +85,7 @@ class MLP(nn.Sequential):
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions around a shortcut (He et al., CVPR 2016)."""
+    """Two 3x3 convolutions with a shortcut (He et al., CVPR 2016)."""
 
     def __init__(self, in_channels, channels, stride):
         super().__init__()
@@ -77,7 +107,7 @@ class BasicBlock(nn.Module):
 
 
 class PreActBlock(nn.Module):
-    """Normalise and activate before each convolution (He et al., ECCV 2016)."""
+    """Basic block with pre-activation (He et al., ECCV 2016)."""
 
     def __init__(self, in_channels, channels, stride):
         super().__init__()
@@ -97,20 +127,20 @@ class PreActBlock(nn.Module):
 
 
 class ConvNet(nn.Sequential):
-    """A residual net of three stages that trains in minutes on a CPU.
+    """A residual network of three stages that trains in minutes on a CPU.
 
-    The stem halves images until they are small, so that wide layers, which a CPU
-    computes well, work on small maps.
+    The stem halves the size of images until they are small: CPUs compute wide layers
+    on small maps well.
 
     Parameters
     ----------
     shape : (int, int, int)
         Channels, height and width of an image.
     width : int, default=48
-        Channels of the first stage; the second has twice, the third four times as
-        many, which is the number of features.
+        Number of channels of the first stage. The second has twice as many; the third
+        has four times as many, which is the number of features.
     size : int, default=16
-        Largest width, in pixels, of the maps that leave the stem; smaller is faster.
+        Largest size, in pixels, of the maps after the stem; smaller is faster.
     """
 
     def __init__(self, shape, width=48, size=16):
@@ -134,7 +164,7 @@ class ConvNet(nn.Sequential):
 
 
 class PreActResNet18(nn.Sequential):
-    """ResNet-18 with pre-activation and the CIFAR stem.
+    """ResNet-18 with pre-activation and the stem for CIFAR.
 
     Parameters
     ----------
@@ -160,5 +190,5 @@ class PreActResNet18(nn.Sequential):
 
 
 def conv3x3(in_channels, channels, stride=1):
-    """Return a 3x3 convolution that keeps the size, but for its stride."""
+    """Return a 3x3 convolution whose padding keeps the size at stride 1."""
     return nn.Conv2d(in_channels, channels, 3, stride, padding=1, bias=False)

@@ -15,10 +15,10 @@ from sknoisy.data.labels import check_given, check_several, encode_labels
 from sknoisy.data.subset import Subset
 from sknoisy.encoders.architecture import Architecture
 from sknoisy.encoders.blueprint import load_numpy_state, numpy_state
+from sknoisy.encoders.export import ProbabilityModule
 from sknoisy.encoders.features import LazyFeatures, TrainedEncoder
 from sknoisy.encoders.heads import HEADS
 from sknoisy.encoders.inference import forward_all
-from sknoisy.encoders.module import ProbabilityModule
 from sknoisy.estimators.base import TorchEstimator, fitting
 from sknoisy.parameters import check_choice, check_integer, check_real, comparable
 from sknoisy.training.checkpoint import resumable

@@ -1,30 +1,23 @@
 """SSLPretrainer: learns a representation of X without labels."""
 
-import os
-import warnings
 from dataclasses import replace
 from functools import partial
 
-import numpy as np
 import torch
-from joblib import Memory
-from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin, clone
-from sklearn.utils.validation import (
-    check_consistent_length,
-    check_is_fitted,
-    check_memory,
-)
+from sklearn.base import clone
+from sklearn.utils.validation import check_consistent_length
 from torch import nn
 
-from sknoisy._compat import is_array_output, with_callbacks
+from sknoisy._compat import with_callbacks
 from sknoisy._version import __version__
 from sknoisy.data.devices import generator
 from sknoisy.data.inputs import file_stamps, is_paths
 from sknoisy.data.labels import check_given, check_weights, encode_labels
 from sknoisy.encoders.blueprint import load_numpy_state, numpy_state
-from sknoisy.encoders.features import LazyFeatures, TrainedEncoder
+from sknoisy.encoders.features import TrainedEncoder
 from sknoisy.encoders.initialization import build_heads
 from sknoisy.estimators.base import TorchEstimator, fitting
+from sknoisy.estimators.lazy import LazyTransformer, open_memory
 from sknoisy.parameters import check_choice, check_integer, resolve
 from sknoisy.selfsup import METHODS, SelfSupervised
 from sknoisy.training.checkpoint import resumable
@@ -34,7 +27,7 @@ from sknoisy.training.progress import Progress
 from sknoisy.training.selfsupervised import SelfSupervisedNet
 
 
-class SSLPretrainer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TorchEstimator):
+class SSLPretrainer(LazyTransformer, TorchEstimator):
     """Pre-train an encoder on X alone, by self-supervised learning.
 
     A representation that is learned without labels cannot be misled by wrong ones.
@@ -79,8 +72,8 @@ class SSLPretrainer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TorchEsti
     channels : {"auto", "first", "last"}, default="auto"
         Where 4-D images keep their channels.
     output : {"lazy", "array"}, default="lazy"
-        Whether ``transform`` returns :class:`~sknoisy.features.LazyFeatures` or an
-        ndarray. ``set_output(transform="pandas")`` makes it a data frame.
+        Whether ``transform`` returns :class:`~sknoisy.encoders.features.LazyFeatures`
+        or an ndarray. ``set_output(transform="pandas")`` makes it a data frame.
     memory : str, path or joblib.Memory, default=None
         Cache of trained encoders, by X and the parameters; by y and its weights only
         where the method learns from them.
@@ -225,10 +218,9 @@ class SSLPretrainer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TorchEsti
             self._check_parameters()
             inputs, trained = self._read(X, reset=True)
             labels = self._labels(inputs, y, **weights)
-            is_path = isinstance(self.memory, os.PathLike)
-            memory = check_memory(os.fspath(self.memory) if is_path else self.memory)
-            cached = isinstance(memory, Memory) and memory.location is not None
-            pretrain = partial(self._cached, memory) if cached else self._pretrain
+            memory = open_memory(self.memory)
+            cached = partial(self._cached, memory)
+            pretrain = self._pretrain if memory is None else cached
             try:
                 learned = pretrain(inputs, trained, labels)
             except KeyboardInterrupt as error:
@@ -240,43 +232,11 @@ class SSLPretrainer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TorchEsti
             raise interrupt
         return self
 
-    def transform(self, X):
-        """Return the features of samples.
-
-        Parameters
-        ----------
-        X : array-like, tensor, array of paths or LazyFeatures
-            Samples like those that ``fit`` got.
-
-        Returns
-        -------
-        features : LazyFeatures or ndarray of shape (n_samples, n_features), float32
-            See the parameter `output`. Nothing is computed before it is asked for.
-        """
-        check_is_fitted(self, "encoder_")
-        inputs, _ = self._read(X, reset=False)
-        self.encoder_.spec.open(inputs)
-        features = LazyFeatures(inputs, self.encoder_)
-        if is_array_output(self) and not hasattr(self, "_sklearn_output_config"):
-            warnings.warn(
-                "scikit-learn's global transform_output makes features a data frame: "
-                "classifiers after this cannot fine-tune the encoder. Call "
-                'set_output(transform="default") on SSLPretrainer to let them.',
-                UserWarning,
-                stacklevel=2,
-            )
-        if self.output == "array" or is_array_output(self):
-            return np.asarray(features)
-        return features
-
     def _check_parameters(self):
         super()._check_parameters()
         self._method()
         check_integer("lr_warmup_epochs", self.lr_warmup_epochs, low=0)
         check_choice("output", self.output, ["lazy", "array"])
-
-    def _known_spec(self):
-        return self.encoder_.spec
 
     def _labels(self, inputs, y, sample_weight=None):
         """Return codes and weights of the labels, or nothing if they are not used."""
@@ -368,7 +328,6 @@ class SSLPretrainer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TorchEsti
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.transformer_tags.preserves_dtype = ["float32"]
         tags.target_tags.required = getattr(
             METHODS.get(self.method) if isinstance(self.method, str) else self.method,
             "uses_labels",

@@ -106,7 +106,7 @@ def test_published_weights_keep_the_published_stem(tmp_path, colour):
 
 
 def test_imagenet_weights_are_for_torchvision_models(digits):
-    with pytest.raises(ValueError, match="only torchvision models have weights"):
+    with pytest.raises(ValueError, match="only models of torchvision and timm"):
         NoisyRobustClassifier(weights="imagenet", max_epochs=1).fit(*digits)
 
 

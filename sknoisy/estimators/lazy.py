@@ -1,0 +1,86 @@
+"""What transformers that return lazy features share: output and caches."""
+
+import os
+import warnings
+
+import numpy as np
+from joblib import Memory
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils.validation import check_is_fitted, check_memory
+
+from sknoisy._compat import is_array_output
+from sknoisy.encoders.features import LazyFeatures
+
+
+class LazyTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
+    """Mixin of transformers that learn or load an encoder, ``encoder_``.
+
+    Subclasses have the parameter `output` and set ``_n_features_out`` in ``fit``.
+    """
+
+    def transform(self, X):
+        """Return the features of samples.
+
+        Parameters
+        ----------
+        X : array-like, tensor, array of paths or LazyFeatures
+            Samples like those that ``fit`` got.
+
+        Returns
+        -------
+        features : LazyFeatures or ndarray of shape (n_samples, n_features), float32
+            See the parameter `output`. Lazy features are computed when they are first
+            asked for.
+        """
+        check_is_fitted(self, "encoder_")
+        inputs, _ = self._read(X, reset=False)
+        self.encoder_.spec.open(inputs)
+        features = LazyFeatures(inputs, self.encoder_, memory=self._features_memory())
+        if is_array_output(self) and not hasattr(self, "_sklearn_output_config"):
+            warnings.warn(
+                "scikit-learn's global transform_output makes features a data frame: "
+                "classifiers after this cannot fine-tune the encoder. Call "
+                f'set_output(transform="default") on {type(self).__name__} to let '
+                "them.",
+                UserWarning,
+                stacklevel=3,
+            )
+        if self.output == "array" or is_array_output(self):
+            return np.asarray(features)
+        return features
+
+    def _features_memory(self):
+        """Return the cache of features, or None."""
+        return None
+
+    def _known_spec(self):
+        return self.encoder_.spec
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float32"]
+        return tags
+
+
+def open_memory(memory):
+    """Return the cache of the parameter `memory`, or None if there is none.
+
+    If its folder cannot be made, this warns and returns None.
+
+    Parameters
+    ----------
+    memory : str, path, joblib.Memory or None
+        Value of the parameter.
+    """
+    path = os.fspath(memory) if isinstance(memory, os.PathLike) else memory
+    try:
+        found = check_memory(path)
+    except OSError as error:
+        warnings.warn(
+            f"memory={path!r} cannot be used, and nothing is cached: {error}",
+            UserWarning,
+            stacklevel=3,
+        )
+        return None
+    is_cache = isinstance(found, Memory) and found.location is not None
+    return found if is_cache else None
