@@ -19,6 +19,7 @@ from sknoisy.cotraining import (
     DynamicBootstrap,
     ELRPlus,
     JoCoR,
+    KernelPosterior,
     MentorNet,
 )
 from sknoisy.detection.detector import LabelErrorDetector
@@ -83,6 +84,7 @@ __all__ = [
     "CoTraining",
     "CoTrainingClassifier",
     "JoCoR",
+    "KernelPosterior",
     "ContrastiveFineTuner",
     "CrossEntropy",
     "DivideMix",

@@ -13,6 +13,7 @@ from sknoisy.cotraining.cufit import CUFIT, cascade_loss
 from sknoisy.cotraining.dividemix import DivideMix, lambda_u_for
 from sknoisy.cotraining.dynamic_bootstrap import DynamicBootstrap
 from sknoisy.cotraining.elr_plus import ELRPlus, averaging_decay
+from sknoisy.cotraining.kernel_posterior import KernelPosterior, posterior
 from sknoisy.cotraining.mentornet import MentorNet, curriculum_weights
 from sknoisy.cotraining.mixing import mixup, refine, sharpen, uniform_penalty
 from sknoisy.cotraining.ssr import SSR, balanced_order, relabel
@@ -25,6 +26,7 @@ COTRAINING_METHODS = {
     "dynamic_bootstrap": DynamicBootstrap,
     "elr_plus": ELRPlus,
     "jocor": JoCoR,
+    "kernel_posterior": KernelPosterior,
     "mentornet": MentorNet,
     "ssr": SSR,
 }
@@ -40,6 +42,7 @@ __all__ = [
     "DynamicBootstrap",
     "ELRPlus",
     "JoCoR",
+    "KernelPosterior",
     "MentorNet",
     "averaging_decay",
     "balanced_order",
@@ -51,6 +54,7 @@ __all__ = [
     "joint_loss",
     "lambda_u_for",
     "mixup",
+    "posterior",
     "refine",
     "relabel",
     "sharpen",

@@ -43,6 +43,9 @@ class CoTraining(Method):
         How many networks the method trains; of the class.
     heads : tuple of str or None
         Head of each network; None, the default: the classifier's `head`; of the class.
+    encoder : str or None
+        What the classifier's `encoder` means if it is "auto"; None, the default: as
+        everywhere; of the class.
     predicting : tuple of int or None
         Networks whose mean probability is the prediction; None, the default: all; of
         the class.
@@ -83,6 +86,7 @@ class CoTraining(Method):
 
     n_networks = 2
     heads = None
+    encoder = None
     predicting = None
     lasting = ("noise",)
 
@@ -109,15 +113,39 @@ class CoTraining(Method):
         if self.warmup_epochs == "auto":
             self.warmup_epochs_ = head_epochs or max(min(3, n_epochs), n_epochs // 10)
 
-    def extend(self, module, spec, generator):
+    def defaults(self, n_samples):
+        """Return what parameters of the classifier are if they are "auto".
+
+        Parameters
+        ----------
+        n_samples : int
+            Size of the training set.
+
+        Returns
+        -------
+        defaults : dict of str to object
+            "max_epochs", "batch_size", "lr", "weight_decay" and "optimizer".
+        """
+        return {
+            "max_epochs": 100,
+            "batch_size": min(128, n_samples),
+            "lr": 0.02,
+            "weight_decay": 5e-4,
+            "optimizer": "sgd",
+        }
+
+    def extend(self, module, data, generator):
         """Return the module that trains: the networks, and heads of the method's own.
+
+        Called before the optimiser is made.
 
         Parameters
         ----------
         module : Ensemble
             The networks, or their heads where the encoder is frozen.
-        spec : InputSpec
-            What the samples are.
+        data : TrainingData
+            Store and codes of the training set; where the encoder is frozen, its
+            features.
         generator : torch.Generator
             Source of the heads' initial weights, on the CPU.
         """

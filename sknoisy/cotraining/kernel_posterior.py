@@ -1,5 +1,7 @@
 """Label posteriors by a kernel machine, from which a small network learns."""
 
+import math
+
 import numpy as np
 import torch
 from torch import nn
@@ -8,13 +10,13 @@ from torch.nn.functional import one_hot
 from sknoisy.cotraining.base import CoTraining
 from sknoisy.cotraining.kernel_ridge import KernelRidge
 from sknoisy.cotraining.mixing import mixup
-from sknoisy.encoders.heads import PiecewiseMLP, simplex
+from sknoisy.encoders.heads import UNLIMITED, PiecewiseMLP, Rescale, simplex
 from sknoisy.encoders.inference import forward_all
 from sknoisy.encoders.initialization import build
 from sknoisy.parameters import check_integer, check_real
 
-# Scaled by column or not, and the kernel's power and width: by power and width of 1
-# or 2 as in KernelRidge. Laplacian kernels are rough and follow the axes, as trees do.
+# Whether each column has a scale of its own, and the kernel's power and width.
+# Laplacian kernels, of power 1, are rough and follow the axes, as trees do.
 CANDIDATES = [
     (False, 2, 1.0),
     (False, 2, 0.25),
@@ -24,6 +26,7 @@ CANDIDATES = [
     (True, 1, 1.5),
 ]
 TRIAL_ROWS, TRIAL_LANDMARKS = 4000, 500  # what the candidates are compared on
+STEPS = 800  # of the network, by default
 CLIP = 10.0  # deviations that a column is clipped to, where columns have own scales
 SHARPEST = 0.02  # factor that posteriors are stretched by, at most 1 over this
 QUANTILE_ROWS = 10_000  # samples that bins are made from
@@ -125,6 +128,7 @@ class KernelPosterior(CoTraining):
 
     n_networks = 2
     heads = ("kernel", "piecewise_mlp")
+    encoder = "identity"
 
     def __init__(self, n_landmarks=1000, n_rounds=4, alpha=4.0, warmup_epochs=0):
         self.n_landmarks = n_landmarks
@@ -142,6 +146,16 @@ class KernelPosterior(CoTraining):
                 f"warmup_epochs={self.warmup_epochs!r} is not valid: this method has "
                 "no warm-up, pass 0."
             )
+
+    def defaults(self, n_samples):  # noqa: D102
+        batch_size = max(2, min(256, max(16, n_samples // 8), n_samples))
+        return {
+            "max_epochs": math.ceil(STEPS * batch_size / n_samples),
+            "batch_size": batch_size,
+            "lr": 2e-3,
+            "weight_decay": 1.0,
+            "optimizer": "adamw",
+        }
 
     def start(self, n_samples, n_classes, device):  # noqa: D102
         super().start(n_samples, n_classes, device)
@@ -225,7 +239,7 @@ class KernelPosterior(CoTraining):
         some, errors = features[rows], []
         given = one_hot(codes[rows], self.n_classes).float()
         for column, power, width in CANDIDATES:
-            rescale = build(_rescale_like, some.shape[1]).to(some.device)
+            rescale = Rescale(some.shape[1]).to(some.device)
             _set_scale(rescale, some, column)
             scaled = rescale(some)
             ridge = KernelRidge(scaled, power, width, TRIAL_LANDMARKS, generator)
@@ -238,20 +252,13 @@ def _features(module, store):
     """Return what the heads get of all samples, without the normalisation before."""
     network = module.networks[0]
     encoder = getattr(network, "encoder", nn.Identity())
-    device = store_device = next(module.parameters()).device
-    features = torch.from_numpy(forward_all(encoder, store, store_device)).to(device)
-    return features
+    device = next(module.parameters()).device
+    return torch.from_numpy(forward_all(encoder, store, device)).to(device)
 
 
 def _heads(module):
     """Return the kernel machine and the network, whatever is before them."""
     return [getattr(network, "head", network) for network in module.networks]
-
-
-def _rescale_like(n_features):
-    from sknoisy.encoders.heads import Rescale
-
-    return Rescale(n_features)
 
 
 def _set_scale(rescale, features, column):
@@ -264,7 +271,7 @@ def _set_scale(rescale, features, column):
         scale = overall.expand_as(std).clone()
     rescale.centre.copy_(mean)
     rescale.scale.copy_(scale)
-    rescale.limit.fill_(CLIP if column else torch.inf)
+    rescale.limit.fill_(CLIP if column else UNLIMITED)
 
 
 def _set_bins(mlp, features, generator, n_bins=16):

@@ -7,9 +7,7 @@ import torch
 from sknoisy.encoders.heads import kernel
 
 PENALTIES = [10 ** (e / 2) for e in range(-4, 7)]  # 0.01 to 1,000
-JITTER = (
-    1e-5  # on the diagonal of the landmarks' kernel, times the root of their number
-)
+JITTER = 1e-5  # on the kernel's diagonal, times the root of the landmarks' number
 LARGEST = 2**28  # numbers of the samples' kernel features: 1 GiB; fewer landmarks above
 
 

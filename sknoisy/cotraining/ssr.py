@@ -165,11 +165,12 @@ class SSR(CoTraining):
         self.state_["clean_proba"] = torch.full((n_samples,), torch.nan).to(device)
         self._index = None
 
-    def extend(self, module, spec, generator):
+    def extend(self, module, data, generator):
         """Return the module with the heads of feature consistency, if there is any."""
         weight, is_trained = self.consistency, trains_encoder(module.networks[0])
         if weight == "auto":
-            weight = float(spec.kind == "image" and is_trained)
+            is_image = data.store.spec.kind == "image"
+            weight = float(is_image and is_trained)
         if not (weight and is_trained):
             return module
         return ConsistentEnsemble(module.networks, weight, generator)

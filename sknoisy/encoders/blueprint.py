@@ -73,8 +73,10 @@ class Blueprint:
             encoder = build_encoder(
                 self.encoder, self.shape, weights, generator, self.published
             )
+        # Features that are the samples keep their sizes relative to each other.
+        overall = isinstance(self.encoder, str) and self.encoder == "identity"
         resize = [] if self.image_size is None else [Resize(self.image_size)]
-        module = nn.Sequential(Normalize(self.spec), *resize, encoder)
+        module = nn.Sequential(Normalize(self.spec, overall), *resize, encoder)
         module.n_features, module.spec = encoder.n_features, self.spec
         return module.to(memory_format=torch.channels_last)
 

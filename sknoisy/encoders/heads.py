@@ -7,6 +7,7 @@ from torch.nn import functional as F
 from sknoisy.data.devices import full_precision
 
 SMALLEST = 1e-3  # a kernel machine's probability of a class, at least
+UNLIMITED = 1e30  # what scaled features are clipped to, where they are not
 
 
 class _ShapedByState(nn.Module):
@@ -43,7 +44,7 @@ class Rescale(_ShapedByState):
         """Leave features as they are."""
         self.centre.zero_()
         self.scale.fill_(1)
-        self.limit.fill_(torch.inf)
+        self.limit.fill_(UNLIMITED)
 
     def forward(self, features):  # noqa: D102
         scaled = (features - self.centre) / self.scale

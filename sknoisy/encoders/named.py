@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from sknoisy.encoders.initialization import build, seeded
-from sknoisy.encoders.networks import MLP, ConvNet, PreActResNet18, conv3x3
+from sknoisy.encoders.networks import MLP, ConvNet, Identity, PreActResNet18, conv3x3
 from sknoisy.encoders.published import (
     TIMM,
     check_timm,
@@ -39,6 +39,7 @@ def _resnet(name, shape):
 
 
 ENCODERS = {
+    "identity": Identity,
     "mlp": MLP,
     "convnet": ConvNet,
     "preact_resnet18": PreActResNet18,
@@ -76,10 +77,10 @@ def check_encoder(encoder, spec):
                 + " Names of torchvision's classification models are valid, too, and "
                 "names of timm's models after 'timm/'."
             )
-        if spec.kind == "vector" and encoder != "mlp":
+        if spec.kind == "vector" and encoder not in ("identity", "mlp"):
             raise ValueError(
                 f"encoder={encoder!r} is not valid: it takes images, but X holds "
-                f'{spec}. Pass encoder="mlp" or "auto".'
+                f'{spec}. Pass encoder="mlp", "identity" or "auto".'
             )
     elif isinstance(encoder, nn.Module) or not callable(encoder):
         raise ValueError(

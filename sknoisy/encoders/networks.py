@@ -14,13 +14,19 @@ class Normalize(nn.Module):
     ----------
     spec : InputSpec
         Its moments are subtracted and divided by.
+    overall : bool, default=False
+        Whether all are divided by one number, the root mean square of the deviations,
+        which keeps their sizes relative to each other.
     """
 
-    def __init__(self, spec):
+    def __init__(self, spec, overall=False):
         super().__init__()
         shape = (-1, 1, 1) if spec.kind == "image" else (-1,)
-        self.register_buffer("mean", torch.from_numpy(spec.mean.copy()).view(shape))
-        self.register_buffer("std", torch.from_numpy(spec.std.copy()).view(shape))
+        mean, std = (torch.from_numpy(x.copy()) for x in (spec.mean, spec.std))
+        if overall:
+            std = std.double().square().mean().sqrt().float().expand_as(std).clone()
+        self.register_buffer("mean", mean.view(shape))
+        self.register_buffer("std", std.view(shape))
 
     def forward(self, x):  # noqa: D102
         return (x - self.mean) / self.std
@@ -82,6 +88,20 @@ class MLP(nn.Sequential):
             nn.ReLU(inplace=True),
         )
         self.n_features = width
+
+
+class Identity(nn.Flatten):
+    """The samples themselves as features; images are flattened.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Shape of a sample.
+    """
+
+    def __init__(self, shape):
+        super().__init__()
+        self.n_features = math.prod(shape)
 
 
 class BasicBlock(nn.Module):

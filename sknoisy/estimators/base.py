@@ -1,6 +1,5 @@
 """What the estimators share: parameters of training, inputs, and pickling."""
 
-import math
 import os
 import warnings
 from contextlib import contextmanager
@@ -14,7 +13,7 @@ from skorch.callbacks import Callback, LRScheduler
 
 from sknoisy import _version
 from sknoisy._compat import CallbackSupportMixin
-from sknoisy.data.devices import resolve_device, resolve_precision, total_memory
+from sknoisy.data.devices import check_memory, resolve_device, resolve_precision
 from sknoisy.data.inputs import as_inputs, check_image_size, check_unused, is_paths
 from sknoisy.data.spec import InputSpec
 from sknoisy.encoders.blueprint import Blueprint
@@ -26,23 +25,24 @@ from sknoisy.training.nets import Settings
 from sknoisy.training.optim import OPTIMIZERS, SCHEDULES
 from sknoisy.training.progress import unnamed
 
-AUTO_BATCH = {"ssl": 256, "classifier": 128}
-
 
 class TorchEstimator(NamedMethods, CallbackSupportMixin, BaseEstimator):
     """Base class: parameters are scikit-learn's, the training is a private net."""
 
     _ephemeral = ()  # attributes that are not pickled
     _min_samples = 1
+    _auto = None  # "auto" where max_epochs, lr, weight_decay, optimizer may be that
 
     def _check_parameters(self):
         """Check what all estimators have; before any array or device is touched."""
-        check_integer("max_epochs", self.max_epochs)
+        auto = self._auto
+        check_integer("max_epochs", self.max_epochs, other=auto)
         check_integer("batch_size", self.batch_size, low=2, other="auto")
-        check_real("lr", self.lr, "(0, inf)")
+        check_real("lr", self.lr, "(0, inf)", other=auto)
         check_real("momentum", self.momentum, "[0, 1)")
-        check_real("weight_decay", self.weight_decay, "[0, inf)")
-        check_choice("optimizer", self.optimizer, list(OPTIMIZERS))
+        check_real("weight_decay", self.weight_decay, "[0, inf)", other=auto)
+        optimizers = [*OPTIMIZERS] if auto is None else [auto, *OPTIMIZERS]
+        check_choice("optimizer", self.optimizer, optimizers)
         check_choice("schedule", self.schedule, list(SCHEDULES))
         check_choice("channels", self.channels, ["auto", "first", "last"])
         check_choice("precision", self.precision, ["auto", "float32", "bfloat16"])
@@ -134,12 +134,20 @@ class TorchEstimator(NamedMethods, CallbackSupportMixin, BaseEstimator):
             )
         return trained.blueprint
 
-    def _settings(self, n_samples, spec, kind, lr_warmup=0.0):
+    def _settings(self, n_samples, spec, defaults, lr_warmup=0.0):
+        """Return how a network is trained.
+
+        Parameters
+        ----------
+        defaults : dict of str to object
+            What parameters are that are "auto".
+        """
         device = resolve_device(self.device)
-        batch_size = self.batch_size
-        if batch_size == "auto":
-            batch_size = min(AUTO_BATCH[kind], n_samples)
-        elif batch_size > n_samples:
+        names = ("max_epochs", "batch_size", "lr", "weight_decay", "optimizer")
+        given = {name: getattr(self, name) for name in names}
+        given = {k: defaults[k] if v == "auto" else v for k, v in given.items()}
+        batch_size = given["batch_size"]
+        if batch_size > n_samples:
             warnings.warn(
                 f"batch_size={batch_size} is more than the {n_samples} samples and is "
                 f"clipped to {n_samples}.",
@@ -147,15 +155,15 @@ class TorchEstimator(NamedMethods, CallbackSupportMixin, BaseEstimator):
                 stacklevel=4,
             )
             batch_size = n_samples
-        _check_memory(spec, batch_size, device)
+        check_memory(spec.shape, batch_size, device)
         return Settings(
             # PyTorch takes Python's numbers, not all of NumPy's.
-            max_epochs=int(self.max_epochs),
+            max_epochs=int(given["max_epochs"]),
             batch_size=int(batch_size),
-            lr=float(self.lr),
+            lr=float(given["lr"]),
             momentum=float(self.momentum),
-            weight_decay=float(self.weight_decay),
-            optimizer=self.optimizer,
+            weight_decay=float(given["weight_decay"]),
+            optimizer=given["optimizer"],
             schedule=self.schedule,
             lr_warmup=float(lr_warmup),
             device=device,
@@ -242,16 +250,3 @@ def _check_samples(X, min_samples):
         )
     if isinstance(X, torch.Tensor) and (X.is_complex() or not X.isfinite().all()):
         raise ValueError("Input X contains NaN, infinity or complex values.")
-
-
-def _check_memory(spec, batch_size, device):
-    """Refuse images of which one batch cannot fit, with the estimate."""
-    needed = 16 * 4 * batch_size * math.prod(spec.shape)  # bytes; 16 maps of its size
-    total = total_memory(device)
-    if total is not None and needed > total:
-        raise ValueError(
-            f"batch_size={batch_size} of samples of shape {spec.shape} needs about "
-            f"{needed / 2**30:.0f} GiB of memory, more than the {total / 2**30:.0f} "
-            f"GiB of the device {str(device)!r}. Pass a smaller batch_size, or smaller "
-            "images."
-        )

@@ -10,11 +10,13 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from sknoisy._compat import with_callbacks
+from sknoisy.cotraining import CoTraining
+from sknoisy.cotraining.base import mean_log_proba
 from sknoisy.data.devices import generator, resolve_device
 from sknoisy.data.labels import check_given, check_several, encode_labels
 from sknoisy.data.subset import Subset
 from sknoisy.encoders.architecture import Architecture
-from sknoisy.encoders.blueprint import load_numpy_state, numpy_state
+from sknoisy.encoders.blueprint import Blueprint, load_numpy_state, numpy_state
 from sknoisy.encoders.export import ProbabilityModule
 from sknoisy.encoders.features import LazyFeatures, TrainedEncoder
 from sknoisy.encoders.heads import HEADS
@@ -22,6 +24,7 @@ from sknoisy.encoders.inference import forward_all
 from sknoisy.estimators.base import TorchEstimator, fitting
 from sknoisy.parameters import check_choice, check_integer, check_real, comparable
 from sknoisy.training.checkpoint import resumable
+from sknoisy.training.cotraining import CoTrainingNet
 from sknoisy.training.nets import TrainingData
 from sknoisy.training.phases import ClassifierTraining
 from sknoisy.training.progress import Progress
@@ -37,7 +40,7 @@ class TorchClassifier(ClassifierMixin, TorchEstimator):
     """
 
     _ephemeral = ("_network", "_training")
-    _net_class = ClassifierNet
+    _auto = "auto"
 
     @with_callbacks
     def fit(self, X, y=None):
@@ -229,11 +232,23 @@ class TorchClassifier(ClassifierMixin, TorchEstimator):
         else:
             check_real("validation", self.validation, "(0, 1)")
 
-    def _method(self):
-        """Return what trains the network, a checked Loss or CoTraining."""
+    def _method(self, spec, is_pretrained):
+        """Return what trains the network, a checked Loss or CoTraining.
+
+        Parameters
+        ----------
+        spec : InputSpec
+            What the samples are.
+        is_pretrained : bool
+            Whether the encoder was pre-trained.
+        """
         raise NotImplementedError
 
-    def _head_epochs(self, is_pretrained):
+    def _defaults(self, method, n_samples, spec, is_pretrained):
+        """Return what parameters are that are "auto", dict of str to object."""
+        return method.defaults(n_samples)
+
+    def _head_epochs(self, max_epochs, is_pretrained):
         """Return the number of epochs that train the head alone, before all others."""
         raise NotImplementedError
 
@@ -256,7 +271,10 @@ class TorchClassifier(ClassifierMixin, TorchEstimator):
         self._fitted_on_lazy = trained is not None
         blueprint = self._blueprint(inputs, trained)
         pretrained = trained is not None or self.weights is not None
-        method = self._method()
+        method = self._method(blueprint.spec, pretrained)
+        if method_encoder := getattr(method, "encoder", None):
+            if self.encoder == "auto" and trained is None:
+                blueprint = Blueprint(method_encoder, blueprint.spec)
         several = ("n_networks", "heads", "predicting")
         several = {name: getattr(method, name, None) for name in several}
         architecture = Architecture(
@@ -281,8 +299,10 @@ class TorchClassifier(ClassifierMixin, TorchEstimator):
             ``history`` and ``first_weights`` of a training that goes on.
         """
         spec = architecture.blueprint.spec
-        settings = self._settings(len(codes), spec, "classifier")
-        head_epochs = self._head_epochs(architecture.pretrained)
+        known = len(codes), spec, architecture.pretrained
+        defaults = self._defaults(method, *known)
+        settings = self._settings(len(codes), spec, defaults)
+        head_epochs = self._head_epochs(settings.max_epochs, architecture.pretrained)
         if hasattr(method, "plan"):
             method.plan(settings.max_epochs, head_epochs)
         if self.compile:
@@ -296,7 +316,7 @@ class TorchClassifier(ClassifierMixin, TorchEstimator):
             self.freeze_encoder,
             seed,
             self._regularizers(),
-            self._net_class,
+            CoTrainingNet if isinstance(method, CoTraining) else ClassifierNet,
             **before,
         )
         training.parameters = comparable(self)
@@ -363,7 +383,7 @@ class TorchClassifier(ClassifierMixin, TorchEstimator):
         # Loaded from a file, or with other parameters: the optimiser starts anew.
         training = self._training_of(
             self._network_on("cpu"),
-            self._method(),
+            self._method(self._known_spec(), self._architecture.pretrained),
             self._architecture,
             codes,
             seed=self._seeds(2)[1] + len(self.history_),
@@ -384,11 +404,22 @@ class TorchClassifier(ClassifierMixin, TorchEstimator):
         self.loss_state_ = training.loss_state()
         self._dynamics = training.dynamics.numpy()
         self._first_weights = training.first_weights
+        for name in ("clean_proba_", "noise_rate_", "method_params_"):
+            vars(self).pop(name, None)  # of an earlier fit with another method
+        if isinstance(training.loss, CoTraining):
+            self._finish_cotraining(training.loss, training.dynamics)
         self._architecture = architecture
         self._network = training.network
         self._training = training
         training.detach()
         return self
+
+    def _finish_cotraining(self, method, dynamics):
+        """Keep what a co-training method found out about labels."""
+        clean = method.clean_probability(dynamics)
+        self.clean_proba_ = self._of_all(clean)
+        self.noise_rate_ = method.estimated_rate(clean)
+        self.method_params_ = method.resolved()
 
     def _of_all(self, values):
         """Return values of all samples, NaN for those that are held out."""
@@ -403,7 +434,11 @@ class TorchClassifier(ClassifierMixin, TorchEstimator):
         inputs, _ = self._read(X, reset=False)
         store = self._architecture.blueprint.spec.open(inputs)
         device = resolve_device(self.device, fallback=True)
-        return forward_all(self._network_on(device), store, device)
+        logits = forward_all(self._network_on(device), store, device)
+        if logits.ndim == 2:
+            return logits
+        predicting = self._architecture.predicting
+        return mean_log_proba(logits if predicting is None else logits[:, predicting])
 
     def _read(self, X, reset, spec=None):
         if isinstance(X, LazyFeatures) and not (reset or self._fitted_on_lazy):

@@ -1,8 +1,9 @@
 """NoisyRobustClassifier: trains a network on labels that are partly wrong."""
 
+from sknoisy.cotraining import KernelPosterior
 from sknoisy.data.labels import check_class_weight, class_weights
 from sknoisy.estimators.base_classifier import TorchClassifier
-from sknoisy.losses import LOSSES, Loss
+from sknoisy.losses import ELR, LOSSES, Loss
 from sknoisy.parameters import resolve
 from sknoisy.regularizers import REGULARIZERS, Regularizer
 
@@ -16,12 +17,18 @@ class NoisyRobustClassifier(TorchClassifier):
 
     Parameters
     ----------
-    loss : str or Loss, default="elr"
+    loss : str or Loss, default="auto"
         The loss: a key of ``sknoisy.losses.LOSSES``, such as "ce", "elr" or "nfl_rce";
-        ``loss__lam`` and the like reach its parameters.
+        ``loss__lam`` and the like reach its parameters. "auto": "elr" where an encoder
+        is trained. Vectors, with `encoder` "auto", and features of a frozen encoder
+        have no encoder to train; there it is no loss but
+        :class:`~sknoisy.KernelPosterior`, a kernel machine that corrects the labels for
+        a small network.
     encoder : str or callable, default="auto"
-        "auto": the encoder of the lazy features, else "mlp" for vectors and "convnet"
-        for images. See :class:`SSLPretrainer` for the other values.
+        "auto": the encoder of the lazy features; else "convnet" for images, and for
+        vectors "mlp", or none if `loss` is "auto", too. "identity": the vectors
+        themselves, brought to one overall scale. See :class:`SSLPretrainer` for the
+        other values.
     weights : str, default=None
         "imagenet" or the path of a state dict: initial weights of a torchvision
         model, which then counts as pre-trained.
@@ -45,22 +52,26 @@ class NoisyRobustClassifier(TorchClassifier):
         after each epoch: "valid_loss" and "valid_acc" in `history_`, which skorch's
         EarlyStopping can monitor. A share of the samples, in (0, 1), stratified by
         label, or other samples with their labels.
-    max_epochs : int, default=100
-        Epochs in which all of the network is trained.
+    max_epochs : int or "auto", default="auto"
+        Epochs in which all of the network is trained. "auto": 100, and 20 for vectors,
+        whose labels a network memorises in no time; or as many as
+        :class:`~sknoisy.KernelPosterior` takes.
     head_epochs : int or "auto", default="auto"
         Epochs before, in which the head alone is trained on the frozen encoder's
         features. "auto": a tenth of `max_epochs`, at least one, with a pre-trained
         encoder, and none from scratch.
     batch_size : int or "auto", default="auto"
         Largest number of samples in a batch; "auto" is 128, or all of fewer.
-    lr : float, default=0.02
-        Peak learning rate.
+    lr : float or "auto", default="auto"
+        Peak learning rate. "auto": 0.02, or that of
+        :class:`~sknoisy.KernelPosterior`, as for the next ones.
     momentum : float, default=0.9
         Momentum.
-    weight_decay : float, default=1e-3
-        Weight decay.
-    optimizer : {"sgd", "lars", "adamw"}, default="sgd"
-        Optimiser.
+    weight_decay : float or "auto", default="auto"
+        Weight decay. "auto": 1e-3.
+    optimizer : {"auto", "sgd", "momentum", "lars", "adamw"}, default="auto"
+        Optimiser; "sgd" has Nesterov's momentum, "momentum" is the plain one. "auto":
+        "sgd".
     schedule : {"cosine", "constant", "steps"}, default="cosine"
         Learning rate over the epochs; "steps": a tenth from half of them, a hundredth
         from three quarters.
@@ -139,7 +150,7 @@ class NoisyRobustClassifier(TorchClassifier):
 
     def __init__(
         self,
-        loss="elr",
+        loss="auto",
         encoder="auto",
         weights=None,
         head="linear",
@@ -148,13 +159,13 @@ class NoisyRobustClassifier(TorchClassifier):
         regularizers=None,
         class_weight=None,
         validation=None,
-        max_epochs=100,
+        max_epochs="auto",
         head_epochs="auto",
         batch_size="auto",
-        lr=0.02,
+        lr="auto",
         momentum=0.9,
-        weight_decay=1e-3,
-        optimizer="sgd",
+        weight_decay="auto",
+        optimizer="auto",
         schedule="cosine",
         image_size=None,
         channels="auto",
@@ -193,7 +204,7 @@ class NoisyRobustClassifier(TorchClassifier):
 
     def _check_parameters(self):
         super()._check_parameters()
-        self._method()
+        self._loss()
         check_class_weight(self.class_weight)
         if self._regularizers() and self.freeze_encoder:
             raise ValueError(
@@ -201,8 +212,33 @@ class NoisyRobustClassifier(TorchClassifier):
                 "freeze_encoder=True: they train the encoder."
             )
 
-    def _method(self):
-        return resolve("loss", self.loss, LOSSES, Loss)
+    def _loss(self):
+        """Return the loss that was asked for, checked; None for "auto"."""
+        if isinstance(self.loss, str) and self.loss == "auto":
+            return None
+        return resolve("loss", self.loss, LOSSES | {"auto": None}, Loss)
+
+    def _method(self, spec, is_pretrained):
+        loss = self._loss()
+        if loss is not None:
+            return loss
+        vectors = spec.kind == "vector" and not is_pretrained and self.encoder == "auto"
+        fixed = vectors or (is_pretrained and self.freeze_encoder)
+        plain = self.head == "linear" and not self._regularizers()
+        no_views = isinstance(self.views, str)  # "auto" and "none" leave vectors alone
+        return KernelPosterior() if fixed and plain and no_views else ELR()
+
+    def _defaults(self, method, n_samples, spec, is_pretrained):
+        if hasattr(method, "defaults"):
+            return method.defaults(n_samples)
+        few = spec.kind == "vector" and not is_pretrained
+        return {
+            "max_epochs": 20 if few else 100,
+            "batch_size": min(128, n_samples),
+            "lr": 0.02,
+            "weight_decay": 1e-3,
+            "optimizer": "sgd",
+        }
 
     def _regularizers(self):
         given = self.regularizers
@@ -219,9 +255,9 @@ class NoisyRobustClassifier(TorchClassifier):
     def _class_weights(self, classes, codes):
         return class_weights(self.class_weight, classes, codes)
 
-    def _head_epochs(self, is_pretrained):
+    def _head_epochs(self, max_epochs, is_pretrained):
         if self.freeze_encoder:
             return 0
         if self.head_epochs == "auto":
-            return max(1, self.max_epochs // 10) if is_pretrained else 0
+            return max(1, max_epochs // 10) if is_pretrained else 0
         return int(self.head_epochs)

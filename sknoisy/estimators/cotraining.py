@@ -1,10 +1,8 @@
 """CoTrainingClassifier: networks that choose and correct what they learn from."""
 
 from sknoisy.cotraining import COTRAINING_METHODS, CoTraining
-from sknoisy.cotraining.base import mean_log_proba
 from sknoisy.estimators.base_classifier import TorchClassifier
 from sknoisy.parameters import resolve
-from sknoisy.training.cotraining import CoTrainingNet
 
 
 class CoTrainingClassifier(TorchClassifier):
@@ -19,7 +17,7 @@ class CoTrainingClassifier(TorchClassifier):
     ----------
     method : str or CoTraining, default="dividemix"
         "coteaching", "coteaching_plus", "cufit", "dividemix", "dynamic_bootstrap",
-        "elr_plus", "jocor", "mentornet", "ssr", or an object of
+        "elr_plus", "jocor", "kernel_posterior", "mentornet", "ssr", or an object of
         :mod:`sknoisy.cotraining`; ``method__lambda_u`` and the like reach its
         parameters.
     encoder : str or callable, default="auto"
@@ -38,22 +36,25 @@ class CoTrainingClassifier(TorchClassifier):
     validation : float or (X, y), default=None
         Samples that are not trained on, for "valid_loss" and "valid_acc" in
         `history_`; see :class:`NoisyRobustClassifier`.
-    max_epochs : int, default=100
-        Epochs in which all of the networks are trained.
+    max_epochs : int or "auto", default="auto"
+        Epochs in which all of the networks are trained. This and other parameters that
+        are "auto" are set by the method: 100, but for "kernel_posterior", see
+        :class:`~sknoisy.KernelPosterior`.
     head_epochs : int or "auto", default="auto"
         Epochs before, in which the heads alone are trained on the frozen encoder's
         features. "auto": with a pre-trained encoder a tenth of `max_epochs`, at least
         three, and none from scratch.
     batch_size : int or "auto", default="auto"
         Largest number of samples in a batch; "auto" is 128, or all of fewer.
-    lr : float, default=0.02
-        Peak learning rate.
+    lr : float or "auto", default="auto"
+        Peak learning rate. "auto": 0.02.
     momentum : float, default=0.9
         Momentum.
-    weight_decay : float, default=5e-4
-        Weight decay.
-    optimizer : {"sgd", "lars", "adamw"}, default="sgd"
-        Optimiser.
+    weight_decay : float or "auto", default="auto"
+        Weight decay. "auto": 5e-4.
+    optimizer : {"auto", "sgd", "momentum", "lars", "adamw"}, default="auto"
+        Optimiser; "sgd" has Nesterov's momentum, "momentum" is the plain one, which the
+        official codes of DivideMix and ELR+ use. "auto": "sgd".
     schedule : {"cosine", "constant", "steps"}, default="cosine"
         Learning rate over the epochs; "steps": a tenth from half of them, a hundredth
         from three quarters.
@@ -130,7 +131,6 @@ class CoTrainingClassifier(TorchClassifier):
     """
 
     _registries = {"method": COTRAINING_METHODS}
-    _net_class = CoTrainingNet
 
     def __init__(
         self,
@@ -141,13 +141,13 @@ class CoTrainingClassifier(TorchClassifier):
         freeze_encoder=False,
         views="auto",
         validation=None,
-        max_epochs=100,
+        max_epochs="auto",
         head_epochs="auto",
         batch_size="auto",
-        lr=0.02,
+        lr="auto",
         momentum=0.9,
-        weight_decay=5e-4,
-        optimizer="sgd",
+        weight_decay="auto",
+        optimizer="auto",
         schedule="cosine",
         image_size=None,
         channels="auto",
@@ -186,26 +186,12 @@ class CoTrainingClassifier(TorchClassifier):
         super()._check_parameters()
         self._method()
 
-    def _method(self):
+    def _method(self, spec=None, is_pretrained=False):
         return resolve("method", self.method, COTRAINING_METHODS, CoTraining)
 
-    def _head_epochs(self, is_pretrained):
+    def _head_epochs(self, max_epochs, is_pretrained):
         if self.freeze_encoder or not is_pretrained:
             return 0
         if self.head_epochs == "auto":
-            return max(min(3, self.max_epochs), self.max_epochs // 10)
+            return max(min(3, max_epochs), max_epochs // 10)
         return int(self.head_epochs)
-
-    def _finish(self, training, classes, architecture):
-        super()._finish(training, classes, architecture)
-        method = training.loss
-        clean = method.clean_probability(training.dynamics)
-        self.clean_proba_ = self._of_all(clean)
-        self.noise_rate_ = method.estimated_rate(clean)
-        self.method_params_ = method.resolved()
-        return self
-
-    def _logits(self, X):
-        """Return the logarithm of the networks' mean probability."""
-        logits, predicting = super()._logits(X), self._architecture.predicting
-        return mean_log_proba(logits if predicting is None else logits[:, predicting])

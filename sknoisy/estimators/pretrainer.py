@@ -278,8 +278,9 @@ class SSLPretrainer(LazyTransformer, TorchEstimator):
         blueprint = self._blueprint(inputs, trained)
         spec = blueprint.spec
         store = spec.open(inputs)
+        defaults = {"batch_size": min(256, len(store))}
         share = min(self.lr_warmup_epochs, self.max_epochs // 10) / self.max_epochs
-        settings = self._settings(len(store), spec, "ssl", lr_warmup=share)
+        settings = self._settings(len(store), spec, defaults, lr_warmup=share)
         settings = replace(settings, callbacks=tuple(reporting.callbacks or ()))
         encoder = blueprint.build(generator(seeds[0]), load_weights=True)
         if trained is not None:

@@ -161,7 +161,8 @@ class ClassifierTraining:
         """Take over what :meth:`state` returned, once data of these are attached."""
         for phase in self.phases:
             if phase.name in state["nets"]:
-                self._net(phase).load_state(state["nets"][phase.name])
+                data = self._frozen_features() if phase.head_only else self.data
+                self._net(phase, data).load_state(state["nets"][phase.name])
         vars(self.loss).update(state["loss"])
         self.dynamics.load(state["dynamics"])
         self.first_weights = state["first_weights"]
@@ -205,8 +206,8 @@ class ClassifierTraining:
             self._begin(phase)
             if not phase.head_only:
                 self._forget_frozen()
-            net = self._net(phase)
             data = self._frozen_features() if phase.head_only else self.data
+            net = self._net(phase, data)
             net.train_epochs(data, until - self.epochs)
             if phase is not self.phases[-1] and self.epochs >= phase.end:
                 net.optimizer_.state.clear()  # momentum, as large as the network
@@ -234,7 +235,7 @@ class ClassifierTraining:
         elif self.phases[-1].anew and self.epochs == phase.begin and not phase.warmup:
             self.first_weights = numpy_state(self.network)
 
-    def _net(self, phase):
+    def _net(self, phase, data):
         """Return the net of a phase, made when it is first needed."""
         if phase in self._nets:
             return self._nets[phase]
@@ -250,7 +251,7 @@ class ClassifierTraining:
             )
         if hasattr(self.loss, "extend"):
             generator = torch.Generator().manual_seed(self.seed + 2)
-            module = self.loss.extend(module, self.data.store.spec, generator)
+            module = self.loss.extend(module, data, generator)
         net = self.net_class(
             module,
             self.loss,
