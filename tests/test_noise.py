@@ -128,7 +128,7 @@ def test_bad_transition_matrix(T):
 
 
 def test_instance_dependent_noise_depends_on_the_sample():
-    """Equal samples of a class get one wrong label where the softmax saturates."""
+    """With a saturated softmax, equal samples of a class get the same wrong label."""
     y = np.repeat([0, 1, 2, 3], 300)
     same = np.repeat(np.random.default_rng(0).random((4, 50)) * 255, 300, axis=0)
     noisy = instance_dependent(y, 0.4, same, random_state=0)

@@ -34,7 +34,7 @@ class Loss(Method):
     lasting = ()
 
     def start(self, n_samples, n_classes, device):
-        """Create ``state_``. Called at the beginning of the training.
+        """Create ``state_``. Called once, at the beginning of the training.
 
         Parameters
         ----------
@@ -46,9 +46,10 @@ class Loss(Method):
         self.state_ = {}
 
     def on_epoch(self, epoch, n_epochs):
-        """Do nothing. Called at the beginning of each epoch.
+        """Prepare for an epoch. Called at the beginning of each epoch.
 
-        Losses that change in the course of the training override this.
+        By default, nothing happens. Losses that change during the training override
+        this.
 
         Parameters
         ----------

@@ -10,8 +10,8 @@ from sknoisy.parameters import check_real
 CLAMP = 1e-4  # smallest probability, as in the official code
 BEGIN = 1e-8  # initial value of u and v
 EPOCHS = 120  # for which "auto" takes a learning rate of 10
-SCALE = 2.0**15  # u and v are stored times this, so that half precision holds BEGIN
-LIMIT = 1.5  # of |u| and |v|: beyond 1 they have no gradient, and the term is 1
+SCALE = 2.0**15  # factor of u and v in storage, so that half precision holds BEGIN
+LIMIT = 1.5  # of |u| and |v|; beyond 1 they have no gradient, and the term is 1
 
 
 def overparametrized_loss(probs, target, u, v):
@@ -151,7 +151,7 @@ class SOP(Loss):
             gradient_u, gradient_v = torch.autograd.grad((fit + error).sum(), (u, v))
         u = u.detach() - self._rate(self.lr_u, len(u)) * gradient_u
         v = v.detach() - self._rate(self.lr_v, len(v)) * gradient_v
-        # Longer ones would be the same term, but overflow in half precision.
+        # Larger values would give the same term, but overflow in half precision.
         self._u[index] = SCALE * u.clamp(-LIMIT, LIMIT)[:, None]
         self._v[index] = SCALE * v.clamp(-LIMIT, LIMIT)
 

@@ -64,7 +64,7 @@ class SelfSupervised(Method):
     def start(self, networks, n_samples, generator):
         """Add modules that are not trained, such as moving averages and queues.
 
-        Called once, at the beginning of the training.
+        Called once, at the beginning of the training. By default, nothing is added.
 
         Parameters
         ----------
@@ -106,9 +106,9 @@ class SelfSupervised(Method):
         raise NotImplementedError(f"{type(self).__name__} must define loss.")
 
     def after_step(self, networks, progress):
-        """Do nothing. Called after each step of the optimiser.
+        """Update moving averages. Called after each step of the optimiser.
 
-        Methods with moving averages override this.
+        By default, nothing happens.
 
         Parameters
         ----------

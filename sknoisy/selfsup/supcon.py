@@ -1,4 +1,4 @@
-"""SupCon: samples with the same label attract each other, by the labels' weights."""
+"""SupCon: samples with the same label attract each other."""
 
 import torch
 from torch.nn import functional as F

@@ -274,7 +274,7 @@ def test_corrections_are_the_papers():
 
 
 def test_backward_correction_is_unbiased():
-    """Its mean over the labels that a class gets is the class's cross-entropy."""
+    """Its mean over the labels of a true class is the cross-entropy of that class."""
     z, _, index = batch(n=3, n_classes=3)
     loss = started(Backward(T3), 3, 3)
     by_label = [loss(z, torch.full((3,), y), index).numpy() for y in range(3)]
@@ -304,7 +304,7 @@ def test_labels_that_no_class_changes_into_teach_forward_nothing():
 
 @pytest.mark.parametrize("kind", [Forward, Backward])
 def test_transition_matrix_is_estimated_on_time(kind):
-    """From probabilities of the clean classes, at a third of the epochs."""
+    """The estimate is made at a third of the epochs, here from the true classes."""
 
     clean = np.arange(600) % 3
     y = torch.from_numpy(class_conditional(clean, T3, random_state=0).y)
@@ -322,7 +322,7 @@ def test_transition_matrix_is_estimated_on_time(kind):
 
 
 def test_transition_matrix_is_estimated_again_for_other_samples(digits):
-    """After the epoch in which it is due, once all samples were met."""
+    """The estimate is due after two epochs, and waits until all samples occurred."""
     X, y = digits
     loss = Forward(method="confident_joint", begin=1 / 3)
     clf = NoisyRobustClassifier(loss, max_epochs=6, random_state=0)
@@ -536,7 +536,7 @@ def test_pencil_corrects_a_label_that_the_network_denies():
 
 @pytest.mark.parametrize("n_classes", [3, 100])
 def test_pencil_corrects_in_whatever_time_there_is(n_classes):
-    """The network denies the label throughout: it changes, early or late, and stays."""
+    """The network always contradicts the label: it changes in any number of epochs."""
     z = torch.zeros(1, n_classes)
     z[0, 0] = 12.0
     for n_epochs in (5, 40, 320):
@@ -719,7 +719,7 @@ def test_u_of_sop_settles_where_the_label_is_predicted():
 
 
 def test_sop_takes_up_noise():
-    """Three samples that the network is sure of: one of them is labelled wrongly."""
+    """The network is sure of three samples, one of which has a wrong label."""
     z = torch.tensor([[5.0, 0.0, 0.0]]).repeat(3, 1)
     y, index = torch.tensor([0, 0, 1]), torch.arange(3)
     loss = SOP()
@@ -760,7 +760,7 @@ def test_half_precision_trains_alike(name):
 
 
 def test_the_largest_classes_stand_for_all():
-    """As many as there are classes are all; a few keep what matters."""
+    """With k = n_classes nothing is lost; with fewer, the loss changes little."""
     z, y, index = batch(n=8, n_classes=5, dtype=torch.float32)
     values = {}
     for storage in ("float16", 5, 2):

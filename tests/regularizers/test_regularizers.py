@@ -1,4 +1,4 @@
-"""Regularisers: their terms by hand, and their way through the classifier."""
+"""Regularisers: their terms by hand, and their effect in the classifier."""
 
 import pickle
 

@@ -242,7 +242,7 @@ WATCHED = []
 
 
 class WatchedBYOL(BYOL):
-    """Its target network must stay as it is; keeps it and a copy of its start."""
+    """Keeps its target network, which must not change, and a copy of the first one."""
 
     def start(self, networks, n_samples, generator):
         super().start(networks, n_samples, generator)
@@ -318,7 +318,7 @@ def test_no_method_collapses_and_a_linear_probe_gains(name):
     X, y = load_digits(return_X_y=True)
 
     def probe(features):
-        """Mean accuracy of ten classifiers, of 30 labels each."""
+        """Return the mean accuracy of ten classifiers with 30 labels each."""
         model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=200))
         parts = [slice(i, i + 30) for i in range(0, 300, 30)]
         fits = (model.fit(features[part], y[part]) for part in parts)
@@ -404,7 +404,7 @@ def test_restoration_learns_to_restore_photographs(photos):
 
 
 def test_restoration_loss_is_the_regularisers(digits):
-    """Of the same networks, samples and views."""
+    """Both losses are equal for the same networks, samples and views."""
     images = torch.tensor(digits[0])[:20, None]
     spec = InputSpec.learn(digits[0])
     encoder = Blueprint("convnet", spec).build(torch.Generator().manual_seed(0))

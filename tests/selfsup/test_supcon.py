@@ -1,4 +1,4 @@
-"""Supervised contrastive learning: the loss, and the way of y and weights to it."""
+"""Supervised contrastive learning: the loss, and how y and weights reach it."""
 
 from itertools import product
 
@@ -118,7 +118,7 @@ def test_untrusted_labels_leave_simclr(form, weighting):
 
 @pytest.mark.parametrize("form, weighting", KINDS)
 def test_trusted_labels_make_it_supcon(form, weighting):
-    """Whatever the reading, ones are the published loss without weights."""
+    """With weights of 1, both weightings are the published loss without weights."""
     z, target = RNG.normal(size=(12, 3)), [0, 1, 0, 2, 1, 0]
     u = z / np.linalg.norm(z, axis=1, keepdims=True)
     y, losses = np.tile(target, 2), []

@@ -1,5 +1,4 @@
-"""Views against torchvision: equal where both are given the parameters, alike in
-distribution where each draws its own."""
+"""Views against torchvision: equal for equal parameters, and equal in distribution."""
 
 import numpy as np
 import pytest
@@ -51,7 +50,7 @@ def test_crop_and_resize_is_torchvisions(box):
 
 
 def test_downsizing_is_antialiased():
-    """A 3-pixel line of width 8 to 8: the identity; of width 16 to 8: a triangle."""
+    """From 8 to 8 pixels it is the identity, from 32 to 16 a triangle filter."""
     assert resize_matrix(torch.zeros(1), torch.full((1,), 8.0), 8)[0].equal(
         torch.eye(8)
     )
