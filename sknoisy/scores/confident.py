@@ -15,6 +15,7 @@ from sknoisy.scores.probabilities import (
 )
 
 TIE = 1e-6  # by how much a probability may miss its class's threshold, or the largest
+LONG = 1000  # above so many samples of a class, each column is partitioned by itself
 UNREACHABLE = 2.0  # threshold of a class without samples: nothing confidently is it
 
 PRUNE_RULES = ["prune_by_noise_rate", "prune_by_class", "both"]
@@ -220,13 +221,14 @@ def _joint(groups, pred_probs, own):
     """Return the calibrated joint, and what each sample confidently is, or -1."""
     n = groups.n_classes
     limits = _thresholds(groups, own) - TIE
-    confident = np.empty(len(own), dtype=np.int64)
+    confident = np.full(len(own), -1)
     for rows in chunks(*pred_probs.shape):
         probs = pred_probs[rows]
-        reached = probs >= limits
-        several = np.count_nonzero(reached, axis=1) > 1
-        found = np.where(several, probs.argmax(axis=1), reached.argmax(axis=1))
-        confident[rows] = np.where(reached.any(axis=1), found, -1)
+        row, column = np.divmod(np.flatnonzero(probs >= limits), n)
+        found = confident[rows]  # a view
+        found[row] = column
+        several = np.unique(row[1:][row[1:] == row[:-1]])
+        found[several] = probs[several].argmax(axis=1)
     sure = confident >= 0
     cells = groups.codes[sure] * n + confident[sure]
     joint = np.bincount(cells, minlength=n * n).reshape(n, n)
@@ -276,22 +278,43 @@ def _prune_by_noise_rate(groups, pred_probs, own, counts):
     counts = counts - np.diag(counts.diagonal())
     for k in np.flatnonzero(groups.counts > 1):
         rows = groups.rows(k)
-        own_k, mask = own[rows], np.zeros(len(rows), dtype=bool)
-        for j, probs in _columns(pred_probs, rows, np.flatnonzero(counts[k])):
-            mask |= _lowest(own_k - probs, counts[k, j])
+        mask = np.zeros(len(rows), dtype=bool)
+        columns = np.flatnonzero(counts[k])
+        # Margins to columns of equal counts stand side by side, and are pruned at once.
+        columns = columns[np.argsort(counts[k, columns], kind="stable")]
+        for some, margins in _columns(pred_probs, rows, columns):
+            np.subtract(own[rows], margins, out=margins)
+            numbers, starts = np.unique(counts[k, some], return_index=True)
+            for n, equal in zip(numbers, np.split(margins, starts[1:]), strict=True):
+                mask |= _any_lowest(equal, n)
         pruned[rows] = mask
     return pruned
 
 
 def _columns(pred_probs, rows, columns):
-    """Yield columns and their probabilities in some rows, contiguous."""
+    """Yield blocks of columns and their probabilities in some rows, one row each."""
     # Wide blocks, for each reads the rows anew.
     for some in chunks(len(columns), len(rows), n_chunks=8):
         block = columns[some]
         values = np.empty((len(block), len(rows)), dtype=pred_probs.dtype)
         for part in chunks(len(rows), pred_probs.shape[1]):
             values[:, part] = pred_probs[rows[part]].T[block]
-        yield from zip(block, values, strict=True)
+        yield block, values
+
+
+def _any_lowest(values, n):
+    """Return the mask of what is among the n lowest values of any row."""
+    if values.shape[1] > LONG:
+        return np.any([_lowest(row, n) for row in values], axis=0)
+    n = min(n, values.shape[1])
+    if n == 1:
+        limits = values.min(axis=1, keepdims=True)
+    else:
+        limits = np.partition(values, n - 1, axis=1)[:, n - 1 : n]
+    reached = values <= limits
+    for row in np.flatnonzero(np.count_nonzero(reached, axis=1) > n):  # ties
+        reached[row] = _lowest(values[row], n)
+    return reached.any(axis=0)
 
 
 def _lowest(values, n):

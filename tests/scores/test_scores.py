@@ -148,6 +148,15 @@ def test_chunks_do_not_show(rule, monkeypatch):
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.parametrize("ties", [False, True])
+def test_size_of_classes_does_not_show(ties, monkeypatch):
+    """Columns are partitioned together in small classes, one by one in large ones."""
+    y, p = random_case(2, 10, ties=ties)
+    together = find_label_errors(y, p)
+    monkeypatch.setattr("sknoisy.scores.confident.LONG", 0)
+    np.testing.assert_array_equal(find_label_errors(y, p), together)
+
+
 def test_errors_by_hand():
     """Two of the four labels 0 are confidently 1, one of the three labels 1 is 0."""
     p = np.array([0.05, 0.2, 0.9, 0.95, 0.9, 0.05, 0.1])
