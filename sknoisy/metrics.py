@@ -1,8 +1,8 @@
-"""Scores where labels are wrong: of classifiers, and of how well errors were found.
+"""Scores of classifiers on noisy labels, and of label error detection.
 
-:class:`NoiseCorrectedScorer` scores a classifier on noisy labels as if they were clean.
-The detection metrics compare found label errors with the true ones, which come from
-synthetic noise (``NoisyLabels.is_wrong``) or from labels that were checked.
+:class:`NoiseCorrectedScorer` estimates the accuracy on clean labels from noisy labels.
+The detection metrics compare detected label errors with the true ones, which are known
+for synthetic noise (``NoisyLabels.is_wrong``) and for labels that were checked.
 """
 
 import warnings
@@ -21,24 +21,24 @@ from sknoisy.scores.estimates import METHODS, estimate_transition_matrix
 from sknoisy.scores.neighbors import knn_votes
 from sknoisy.scores.probabilities import check_sorted
 
-FEWEST_VOTES = 30  # labels by which a row of an estimated transition matrix is known
+FEWEST_VOTES = 30  # labels from which a row of the transition matrix is estimated
 MOST_NEIGHBORS = 50
 
 
 class CorrectedScore(NamedTuple):
-    """A score on noisy labels, and how far to trust it.
+    """A noise-corrected score and its standard error.
 
     Attributes
     ----------
     score : float
-        The corrected score; the noisy one if `is_corrected` is False.
+        The corrected score; `noisy_score` if `is_corrected` is False.
     standard_error : float
-        Standard deviation of the score over bootstrap samples of the labels; the
-        transition matrix is taken as known.
+        Standard deviation of the score over bootstrap samples. The transition matrix
+        is kept fixed, so its own error is not included.
     noisy_score : float
-        The score against the noisy labels themselves.
+        The score on the noisy labels, without correction.
     is_corrected : bool
-        False where the transition matrix is too ill-conditioned.
+        False if the transition matrix is ill-conditioned.
     transition_matrix : ndarray of shape (n_classes, n_classes)
         Row: true class; column: given label.
     """
@@ -58,7 +58,7 @@ def noise_corrected_accuracy(
     Parameters
     ----------
     y : array-like of shape (n_samples,)
-        Given labels, some of them wrong, which the classifier was not fitted on.
+        Given labels of held-out samples, some of them wrong.
     y_pred : array-like of shape (n_samples,)
         Predicted labels.
     transition_matrix : array-like of shape (n_classes, n_classes)
@@ -66,30 +66,30 @@ def noise_corrected_accuracy(
     classes : array-like of shape (n_classes,), default=None
         The classes, sorted; by default the distinct values of `y` and `y_pred`.
     balanced : bool, default=False
-        Whether to return the mean recall of the classes instead.
+        Whether to estimate the balanced accuracy, the mean recall of the classes.
 
     Returns
     -------
     score : float
-        Mean of ``inv(transition_matrix)[y, y_pred]``. It may be a little below 0 or
-        above 1.
+        Mean of ``inv(transition_matrix)[y, y_pred]``. It may lie slightly outside
+        [0, 1].
 
     Raises
     ------
     ValueError
-        If labels are not among the classes, or the matrix is not a transition matrix
-        between them or is singular.
+        If a label is not among the classes, or the matrix is singular or not a
+        transition matrix between the classes.
 
     Notes
     -----
-    If the label of a sample depends on its true class only, and not on the sample, the
-    score is unbiased: with T for the matrix, a sample of class i that is predicted as k
-    adds ``sum_j T[i, j] * inv(T)[j, k]``, which is 1 for k = i and 0 otherwise. The
-    accuracy on noisy labels favours classifiers whose errors follow the noise.
+    If the noise is class-conditional, the score is unbiased: the expected contribution
+    of a sample of class i that is predicted as k is ``sum_j T[i, j] * inv(T)[j, k]``,
+    which is 1 if k = i and 0 otherwise. The accuracy on noisy labels, in contrast,
+    favours classifiers whose errors follow the noise.
 
-    With `balanced`, the same correction gives the table of true and predicted classes,
-    and from it the recall of each class. Classes of which less than one sample is
-    expected are left out.
+    With `balanced`, the confusion matrix of true and predicted classes is estimated in
+    the same way, and the recalls from it. Classes with less than one estimated sample
+    are left out.
 
     Examples
     --------
@@ -105,8 +105,8 @@ def noise_corrected_accuracy(
     T = _check_transition_matrix(transition_matrix, np.asarray(classes))
     if not np.isfinite(np.linalg.cond(T)):
         raise ValueError(
-            "transition_matrix is singular: labels of two true classes cannot be told "
-            "apart, and accuracy cannot be corrected."
+            "transition_matrix is singular: true classes cannot be told apart by their "
+            "labels, so the accuracy cannot be corrected."
         )
     return float(_score(_true_counts(counts, T), balanced))
 
@@ -115,27 +115,31 @@ class NoiseCorrectedScorer(BaseEstimator):
     """Scorer that estimates the accuracy on clean labels from noisy held-out labels.
 
     Pass it as ``scoring`` to ``GridSearchCV``, ``cross_val_score`` or
-    ``learning_curve``: models are then not chosen for errors that follow the noise.
+    ``learning_curve``. The accuracy on noisy labels may prefer models whose errors
+    follow the noise; this score does not.
 
     Parameters
     ----------
     transition_matrix : str or array-like of shape (n_classes, n_classes), \
             default="auto"
-        Probability of each given label (column) for each true class (row), or how it
-        is estimated from the held-out samples. "neighbors": from the labels of their
-        nearest neighbours in X, standardised, which must hold numbers in two
-        dimensions. "votes", "confident_joint", "anchor": from the probabilities that
-        the scored classifier predicts, see
-        :func:`sknoisy.scores.estimate_transition_matrix`. "auto": "neighbors" if X
-        allows, otherwise "votes".
+        Probability of each given label (column) for each true class (row), or how to
+        estimate it from the held-out samples:
+
+        - "neighbors": from the labels of nearest neighbours in X, which must be a table
+          of numbers; its columns are standardised.
+        - "votes", "confident_joint", "anchor": from the probabilities that the scored
+          classifier predicts, see
+          :func:`sknoisy.scores.estimate_transition_matrix`.
+        - "auto": "neighbors" if X is a table of numbers, otherwise "votes".
     classes : array-like of shape (n_classes,), default=None
-        The classes, sorted. By default, those that the classifier was fitted on and
-        those of the held-out labels; a matrix for more classes than these needs it.
+        The classes, sorted. By default, the classes that the classifier was fitted on
+        and those of the held-out labels. Needed if the matrix has more classes.
     balanced : bool, default=False
-        Whether the score is the mean recall of the classes, not the accuracy.
+        Whether to estimate the balanced accuracy, the mean recall of the classes.
     max_condition : float, default=20.0
-        Largest condition number of the transition matrix. Errors of the score grow
-        with it. Beyond, the score on the noisy labels is returned, with a warning.
+        Largest condition number of the transition matrix; the error of the score grows
+        with it. If it is exceeded, the score on the noisy labels is returned, with a
+        warning.
 
     See Also
     --------
@@ -144,14 +148,14 @@ class NoiseCorrectedScorer(BaseEstimator):
 
     Notes
     -----
-    Compare candidates by one matrix. A matrix that each classifier estimates for itself
-    counts its confident errors as noise: on embeddings with clean labels, a 1-neighbour
-    classifier that was 62% right scored 98% by "votes" and 100% by "confident_joint",
-    and 63% by "neighbors". For images, estimate the matrix once, from features or from
-    the probabilities of one model, and pass it.
+    Compare models with the same matrix. If it is estimated from the probabilities of
+    the scored model, confident errors count as noise: on embeddings with clean labels,
+    the score of a 1-nearest-neighbour classifier with an accuracy of 62% was 98% with
+    "votes", 100% with "confident_joint" and 63% with "neighbors". For images, estimate
+    the matrix once, from features or from the probabilities of one model, and pass it.
 
-    Condition numbers, 10 classes: 2 for 50% of symmetric noise (of the other classes'
-    labels), 9 for 80%, 5 for 40% of pair flips, 10 for 45%.
+    With 10 classes, the condition number is 2 for 50% and 9 for 80% symmetric noise
+    (without the true class), and 5 for 40% and 10 for 45% pair flips.
 
     References
     ----------
@@ -191,29 +195,29 @@ class NoiseCorrectedScorer(BaseEstimator):
         estimator : estimator
             A fitted classifier.
         X : array-like of shape (n_samples, ...)
-            Samples that it was not fitted on.
+            Held-out samples.
         y : array-like of shape (n_samples,)
-            Their labels, some of them wrong.
+            Their given labels, some of them wrong.
 
         Returns
         -------
         score : float
-            High is good. It may be a little below 0 or above 1.
+            High is good. It may lie slightly outside [0, 1].
         """
         counts, T, is_corrected = self._evidence(estimator, X, y)
         return float(self._score(counts, T, is_corrected))
 
     def evaluate(self, estimator, X, y, n_bootstrap=1000, random_state=None):
-        """Return the score with its standard error, and what it was corrected by.
+        """Return the score, its standard error and the transition matrix.
 
         Parameters
         ----------
         estimator : estimator
             A fitted classifier.
         X : array-like of shape (n_samples, ...)
-            Samples that it was not fitted on.
+            Held-out samples.
         y : array-like of shape (n_samples,)
-            Their labels, some of them wrong.
+            Their given labels, some of them wrong.
         n_bootstrap : int, default=1000
             Number of bootstrap samples.
         random_state : int, RandomState instance or None, default=None
@@ -222,13 +226,13 @@ class NoiseCorrectedScorer(BaseEstimator):
         Returns
         -------
         result : CorrectedScore
-            The score, its standard error and the transition matrix.
+            The score and what it is based on.
         """
         check_integer("n_bootstrap", n_bootstrap, low=2)
         rng = check_random_state(random_state)
         counts, T, is_corrected = self._evidence(estimator, X, y)
         n = int(counts.sum())
-        # The score depends on the counts only, so these are what is drawn anew.
+        # The score depends only on the counts, so it is enough to resample these.
         drawn = rng.multinomial(n, counts.ravel() / n, size=n_bootstrap)
         scores = [
             self._score(one.reshape(counts.shape), T, is_corrected) for one in drawn
@@ -247,7 +251,7 @@ class NoiseCorrectedScorer(BaseEstimator):
         )
 
     def _evidence(self, estimator, X, y):
-        """Return counts of labels and predictions, the matrix, and if it is used."""
+        """Return the confusion counts, the matrix, and whether it can be used."""
         check_real("max_condition", self.max_condition, "[1, inf]")
         by_name = isinstance(self.transition_matrix, str)
         if by_name:
@@ -265,8 +269,8 @@ class NoiseCorrectedScorer(BaseEstimator):
         if not is_corrected:
             warnings.warn(
                 f"The transition matrix has condition number {condition:.3g}, above "
-                f"max_condition={self.max_condition!r}: the score is that on the noisy "
-                "labels, not corrected.",
+                f"max_condition={self.max_condition!r}: returning the score on the "
+                "noisy labels, not corrected.",
                 stacklevel=3,
             )
         return counts, T, is_corrected
@@ -289,7 +293,7 @@ class NoiseCorrectedScorer(BaseEstimator):
             pred_probs = self._predicted(estimator, X, classes)
         share = min(0.5, max(0.1, FEWEST_VOTES * len(classes) / len(pred_probs)))
         T = estimate_transition_matrix(y, pred_probs, classes, method, share=share)
-        # Nobody votes for a class that nothing is predicted to be.
+        # Nothing is known about a class with zero probability everywhere.
         absent = pred_probs.max(axis=0) == 0
         T[absent] = np.eye(len(classes))[absent]
         return T
@@ -307,19 +311,19 @@ class NoiseCorrectedScorer(BaseEstimator):
 
 
 def detection_f1(is_wrong, label_errors):
-    """Return the F1 score of found label errors.
+    """Return the F1 score of detected label errors.
 
     Parameters
     ----------
     is_wrong : array-like of shape (n_samples,), dtype bool
         Which labels are wrong.
     label_errors : array-like of shape (n_samples,), dtype bool
-        Which were found to be wrong.
+        Which labels were detected as wrong.
 
     Returns
     -------
     score : float
-        Harmonic mean of precision and recall, in [0, 1]; 0 if none was found.
+        Harmonic mean of precision and recall, in [0, 1]; 0 if none was detected.
 
     Raises
     ------
@@ -337,19 +341,19 @@ def detection_f1(is_wrong, label_errors):
 
 
 def detection_balanced_accuracy(is_wrong, label_errors):
-    """Return the mean of two recalls: of the wrong labels, and of the right ones.
+    """Return the balanced accuracy of label error detection.
 
     Parameters
     ----------
     is_wrong : array-like of shape (n_samples,), dtype bool
         Which labels are wrong: some, but not all.
     label_errors : array-like of shape (n_samples,), dtype bool
-        Which were found to be wrong.
+        Which labels were detected as wrong.
 
     Returns
     -------
     score : float
-        In [0, 1]; chance is 0.5.
+        Mean of the recalls of wrong and of right labels, in [0, 1]; chance is 0.5.
 
     Raises
     ------
@@ -381,14 +385,14 @@ def detection_average_precision(is_wrong, label_quality):
     Returns
     -------
     score : float
-        Mean, over the wrong labels, of the share of wrong ones among all that rank at
-        least as bad, in [0, 1]; chance is the share of wrong labels.
+        Mean, over the wrong labels, of the precision at their ranks, in [0, 1]; chance
+        is the share of wrong labels.
 
     Raises
     ------
     ValueError
-        If the mask is not boolean, lengths differ, all labels are right or all wrong,
-        or a quality is not finite.
+        If the mask is not boolean, lengths differ, a quality is not finite, or all
+        labels are right or all wrong.
 
     Examples
     --------
@@ -433,13 +437,13 @@ def _check_lengths(is_wrong, name, values):
 def _check_both(is_wrong):
     if is_wrong.all() or not is_wrong.any():
         raise ValueError(
-            f"is_wrong is {bool(is_wrong[0])} for all samples: this score needs right "
-            "labels and wrong ones."
+            f"is_wrong is {bool(is_wrong[0])} for all samples: this score needs both "
+            "right and wrong labels."
         )
 
 
 def _is_table(X):
-    """Return whether X holds numbers in two dimensions."""
+    """Return whether X is a two-dimensional array of numbers."""
     if issparse(X):
         return True
     dtypes = [X.dtype] if hasattr(X, "dtype") else [*getattr(X, "dtypes", [object])]
@@ -451,17 +455,17 @@ def _neighbors_votes(X, y, classes):
     """Return the shares of labels among the nearest neighbours in a table."""
     if not _is_table(X):
         raise ValueError(
-            "transition_matrix='neighbors' is not valid: X must hold numbers in two "
-            "dimensions. Pass a matrix."
+            "transition_matrix='neighbors' is not valid: X must be an array of numbers "
+            "with two dimensions. Pass a matrix."
         )
     X = StandardScaler(with_mean=not issparse(X)).fit_transform(X)
-    # Neighbours of one class are asked for, of small samples, too.
+    # In a small sample, so many neighbours would be of several classes.
     n_neighbors = min(MOST_NEIGHBORS, max(5, X.shape[0] // (4 * len(classes))))
     return knn_votes(y, X, min(n_neighbors, X.shape[0] - 1), classes)
 
 
 def _confusion_counts(y, y_pred, classes):
-    """Return how often each label (row) stands beside each prediction (column)."""
+    """Return the counts of each given label (row) and prediction (column)."""
     n = len(classes)
     given, predicted = encode_labels(y, classes)[1], encode_labels(y_pred, classes)[1]
     if len(given) != len(predicted):
@@ -472,7 +476,7 @@ def _confusion_counts(y, y_pred, classes):
 
 
 def _true_counts(counts, transition_matrix):
-    """Return counts of true classes (row) and predictions, from those of labels."""
+    """Return the estimated counts of each true class (row) and prediction (column)."""
     return np.linalg.solve(transition_matrix.T, counts)
 
 
