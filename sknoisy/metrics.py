@@ -130,7 +130,7 @@ class NoiseCorrectedScorer(BaseEstimator):
         - "votes", "confident_joint", "anchor": from the probabilities that the scored
           classifier predicts, see
           :func:`sknoisy.scores.estimate_transition_matrix`.
-        - "auto": "neighbors" if X is a table of numbers, otherwise "votes".
+        - "auto": "neighbors" if X is a table of finite numbers, otherwise "votes".
     classes : array-like of shape (n_classes,), default=None
         The classes, sorted. By default, the classes that the classifier was fitted on
         and those of the held-out labels. Needed if the matrix has more classes.
@@ -286,7 +286,8 @@ class NoiseCorrectedScorer(BaseEstimator):
     def _estimated(self, estimator, X, y, classes):
         method = self.transition_matrix
         if method == "auto":
-            method = "neighbors" if _is_table(X) else "votes"
+            complete = _is_table(X) and _is_finite(X)
+            method = "neighbors" if complete else "votes"
         if method == "neighbors":
             pred_probs, method = _neighbors_votes(X, y, classes), "votes"
         else:
@@ -451,6 +452,11 @@ def _is_table(X):
     return numbers and len(getattr(X, "shape", ())) == 2
 
 
+def _is_finite(X):
+    values = X.data if issparse(X) else np.asarray(X)
+    return bool(np.isfinite(values).all())
+
+
 def _neighbors_votes(X, y, classes):
     """Return the shares of labels among the nearest neighbours in a table."""
     if not _is_table(X):
@@ -458,6 +464,7 @@ def _neighbors_votes(X, y, classes):
             "transition_matrix='neighbors' is not valid: X must be an array of numbers "
             "with two dimensions. Pass a matrix."
         )
+    X = X if issparse(X) else np.asarray(X)
     X = StandardScaler(with_mean=not issparse(X)).fit_transform(X)
     # In a small sample, so many neighbours would be of several classes.
     n_neighbors = min(MOST_NEIGHBORS, max(5, X.shape[0] // (4 * len(classes))))

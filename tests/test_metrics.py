@@ -241,7 +241,7 @@ def test_auto_does_not_believe_the_scored_classifier():
         NoiseCorrectedScorer("neighbors")(Sure(), X[:, :1].astype(str), noisy)
 
 
-@pytest.mark.parametrize("kind", ["frame", "sparse", "images"])
+@pytest.mark.parametrize("kind", ["frame", "sparse", "images", "gaps"])
 def test_auto_takes_what_classifiers_take(kind):
     X, y, noisy, T = blobs()
     given = X[:, :, None] if kind == "images" else X
@@ -249,13 +249,17 @@ def test_auto_takes_what_classifiers_take(kind):
         given = pytest.importorskip("pandas").DataFrame(X, columns=["a", "b"])
     elif kind == "sparse":
         given = csr_array(X)
+    elif kind == "gaps":
+        given = np.c_[X, np.where(y == 1, np.nan, 0)]
     clf = make_pipeline(FunctionTransformer(flat), LogisticRegression())
     result = NoiseCorrectedScorer().evaluate(clf.fit(given, noisy), given, noisy)
     np.testing.assert_allclose(result.transition_matrix, T, atol=0.2)
 
 
 def flat(X):
-    return X.reshape(len(X), -1) if getattr(X, "ndim", 2) == 3 else X
+    if isinstance(X, np.ndarray):
+        return np.nan_to_num(X.reshape(len(X), -1), nan=1.0)
+    return X
 
 
 @pytest.mark.filterwarnings("ignore:The transition matrix has condition")

@@ -112,7 +112,7 @@ def _without_rounding(pred_probs):
         which = (
             f"the lowest is {low:.6g}"
             if low < -ROUNDING
-            else f"row {worst} sums to {sums[worst]:.6g}"
+            else f"they sum to {sums.min():.6g} to {sums.max():.6g}; see row {worst}"
         )
         raise ValueError(
             "pred_probs is not valid: its rows must be probabilities that sum to 1, "

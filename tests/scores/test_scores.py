@@ -330,8 +330,8 @@ def test_noise_rate_on_real_digits(method, rate):
         ([0, 1], [0.5, 0.5], r"shape \(2,\) is not valid"),
         ([0, 1], np.full((2, 3), 1 / 3), "3 columns, but there are 2 classes"),
         ([0, 1], [[np.nan, 1], [0, 1]], "NaN"),
-        ([0, 1], [[0.5, 0.6], [0, 1]], "but row 0 sums to 1.1"),
-        ([0, 1], [[0, 1], [0, 0.98765]], "but row 1 sums to 0.98765"),
+        ([0, 1], [[0.5, 0.6], [0, 1]], "they sum to 1 to 1.1; see row 0"),
+        ([0, 1], [[0, 1], [0, 0.98765]], "they sum to 0.98765 to 1; see row 1"),
         ([0, 1], [[-0.5, 1.5], [0, 1]], "but the lowest is -0.5"),
     ],
 )
