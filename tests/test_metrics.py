@@ -4,6 +4,7 @@ import warnings
 import numpy as np
 import pytest
 from scipy.sparse import csr_array
+from sklearn import config_context
 from sklearn.base import clone
 from sklearn.datasets import make_blobs
 from sklearn.linear_model import LogisticRegression, RidgeClassifier
@@ -12,6 +13,7 @@ from sklearn.model_selection import (
     GridSearchCV,
     cross_val_predict,
     cross_val_score,
+    cross_validate,
     learning_curve,
 )
 from sklearn.pipeline import make_pipeline
@@ -293,3 +295,12 @@ def test_scorer_errors(settings, message):
     clf = RidgeClassifier().fit(X, noisy)
     with pytest.raises(ValueError, match=message):
         NoiseCorrectedScorer(**{"transition_matrix": T} | settings)(clf, X, noisy)
+
+
+@pytest.mark.parametrize("routing", [False, True])
+def test_beside_other_scorers(routing):
+    X, _, noisy, T = blobs()
+    scoring = {"noisy": "accuracy", "corrected": NoiseCorrectedScorer(T)}
+    with config_context(enable_metadata_routing=routing):
+        scores = cross_validate(LogisticRegression(), X, noisy, scoring=scoring)
+    assert (scores["test_corrected"] > scores["test_noisy"]).all()

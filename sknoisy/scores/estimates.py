@@ -28,7 +28,7 @@ def estimate_transition_matrix(
         - "anchor": the row of a class is the predicted probabilities of its anchor
           point, a sample that almost certainly belongs to that class.
     percentile : float, default=97.0
-        For "anchor": a class's anchor is the sample of the largest probability below
+        For "anchor": a class's anchor is the sample with the largest probability below
         this percentile, which keeps outliers out; with 100, the largest of all. The
         authors take 97 for CIFAR-10 and 100 for CIFAR-100.
     share : float, default=0.1
