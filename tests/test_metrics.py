@@ -1,11 +1,32 @@
+import pickle
+import warnings
+
 import numpy as np
 import pytest
+from scipy.sparse import csr_array
+from sklearn import config_context
+from sklearn.base import clone
+from sklearn.datasets import make_blobs
+from sklearn.linear_model import LogisticRegression, RidgeClassifier
+from sklearn.metrics import balanced_accuracy_score
+from sklearn.model_selection import (
+    GridSearchCV,
+    cross_val_predict,
+    cross_val_score,
+    cross_validate,
+    learning_curve,
+)
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
 
 from sknoisy.metrics import (
+    NoiseCorrectedScorer,
     detection_average_precision,
     detection_balanced_accuracy,
     detection_f1,
+    noise_corrected_accuracy,
 )
+from sknoisy.noise import class_conditional, pair_flip
 
 WRONG = np.array([1, 1, 1, 0, 0, 0, 0, 0], dtype=bool)
 FOUND = np.array([1, 1, 0, 1, 0, 0, 0, 0], dtype=bool)
@@ -48,3 +69,238 @@ def test_lists_and_numbers_are_masks():
 def test_errors(metric, wrong, found, message):
     with pytest.raises(ValueError, match=message):
         metric(wrong, found)
+
+
+PAIR_FLIP = 0.6 * np.eye(5) + 0.4 * np.roll(np.eye(5), 1, axis=1)
+
+
+class Fixed:
+    """A classifier that was fitted long ago: X holds its predictions."""
+
+    classes_ = np.arange(5)
+
+    def predict(self, X):
+        return X
+
+
+def simulated(n, seed, shares=(0.2,) * 5):
+    """Labels, and two classifiers' predictions: errors as the noise, and unlike it."""
+    rng = np.random.default_rng(seed)
+    y = rng.choice(5, p=shares, size=n)
+    noisy = class_conditional(y, PAIR_FLIP, random_state=seed).y
+    follows = np.where(rng.random(n) < 0.6, y, (y + 1) % 5)
+    better = np.where(rng.random(n) < 0.8, y, (y + 2) % 5)
+    return y, noisy, follows, better
+
+
+def test_corrected_accuracy_by_hand():
+    """The inverse of [[.8, .2], [.4, .6]] is [[1.5, -.5], [-1, 2]]."""
+    T = [[0.8, 0.2], [0.4, 0.6]]
+    assert noise_corrected_accuracy([0], [0], T, [0, 1]) == pytest.approx(1.5)
+    assert noise_corrected_accuracy([0], [1], T, [0, 1]) == pytest.approx(-0.5)
+    assert noise_corrected_accuracy([1], [0], T, [0, 1]) == pytest.approx(-1)
+    assert noise_corrected_accuracy([1], [1], T, [0, 1]) == pytest.approx(2)
+    mean = noise_corrected_accuracy(list("aabb"), list("abba"), T)
+    assert mean == pytest.approx((1.5 - 0.5 + 2 - 1) / 4)
+    # Labels that stand for 10 samples of each class; 8 and 6 are predicted right.
+    noisy = np.repeat([0, 1, 0, 1, 0, 1, 0, 1], [32, 8, 8, 2, 8, 12, 12, 18])
+    pred = np.repeat([0, 0, 1, 1, 0, 0, 1, 1], [32, 8, 8, 2, 8, 12, 12, 18])
+    assert noise_corrected_accuracy(noisy, pred, T) == pytest.approx(0.7)
+    balanced = noise_corrected_accuracy(noisy, pred, T, balanced=True)
+    assert balanced == pytest.approx((0.8 + 0.6) / 2)
+
+
+def test_without_noise_it_is_the_accuracy():
+    y, _, pred, _ = simulated(500, 0, (0.6, 0.1, 0.1, 0.1, 0.1))
+    eye = np.eye(5)
+    assert noise_corrected_accuracy(y, pred, eye) == pytest.approx((y == pred).mean())
+    balanced = noise_corrected_accuracy(y, pred, eye, balanced=True)
+    assert balanced == pytest.approx(balanced_accuracy_score(y, pred))
+
+
+@pytest.mark.parametrize("shares", [(0.2,) * 5, (0.5, 0.2, 0.1, 0.1, 0.1)])
+def test_corrected_accuracy_is_unbiased(shares):
+    """The noisy accuracy prefers the worse one, whose errors follow the noise."""
+    errors, noisy_scores, wrong_order = [], [], 0
+    for seed in range(200):
+        y, noisy, follows, better = simulated(500, seed, shares)
+        found = [
+            noise_corrected_accuracy(noisy, pred, PAIR_FLIP, range(5))
+            for pred in (follows, better)
+        ]
+        errors.append(
+            [a - (y == p).mean() for a, p in zip(found, (follows, better), strict=True)]
+        )
+        noisy_scores.append([(noisy == p).mean() for p in (follows, better)])
+        wrong_order += found[0] > found[1]
+    mean, deviation = np.mean(errors, axis=0), np.std(errors, axis=0)
+    assert (np.abs(mean) < 4 * deviation / np.sqrt(200)).all()
+    np.testing.assert_allclose(np.mean(noisy_scores, axis=0), [0.52, 0.48], atol=0.01)
+    assert wrong_order < 10
+
+
+def test_balanced_of_unequal_classes():
+    y, noisy, _, better = simulated(100_000, 0, (0.6, 0.1, 0.1, 0.1, 0.1))
+    better = np.where(y == 0, 0, better)  # the largest class is always right
+    true = balanced_accuracy_score(y, better)
+    assert true < (y == better).mean() - 0.05
+    scorer = NoiseCorrectedScorer(PAIR_FLIP, balanced=True)
+    assert scorer(Fixed(), better, noisy) == pytest.approx(true, abs=0.02)
+
+
+def test_error_bar_is_the_spread_of_scores():
+    scorer = NoiseCorrectedScorer(PAIR_FLIP)
+    scores = []
+    for seed in range(300):
+        _, noisy, _, better = simulated(400, seed)
+        scores.append(scorer(Fixed(), better, noisy))
+    result = scorer.evaluate(Fixed(), better, noisy, random_state=0)
+    assert result.score == scores[-1]
+    assert result.standard_error == pytest.approx(np.std(scores), rel=0.2)
+    assert result.noisy_score == pytest.approx((better == noisy).mean())
+    assert result.is_corrected
+    again = scorer.evaluate(Fixed(), better, noisy, random_state=0)
+    assert again.standard_error == result.standard_error
+
+
+@pytest.mark.parametrize("balanced", [False, True])
+def test_ill_conditioned_is_not_corrected(balanced):
+    _, noisy, _, better = simulated(400, 0)
+    T = np.full((5, 5), 0.19) + 0.05 * np.eye(5)
+    score = (noisy == better).mean()
+    if balanced:
+        score = balanced_accuracy_score(noisy, better)
+    for matrix in (T, np.full((5, 5), 0.2)):
+        scorer = NoiseCorrectedScorer(matrix, balanced=balanced)
+        with pytest.warns(UserWarning, match="condition number .*not corrected"):
+            assert scorer(Fixed(), better, noisy) == pytest.approx(score)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        NoiseCorrectedScorer(T, max_condition=50)(Fixed(), better, noisy)
+    with pytest.raises(ValueError, match="singular"):
+        noise_corrected_accuracy(noisy, better, np.full((5, 5), 0.2))
+
+
+def blobs():
+    X, y = make_blobs(3000, centers=3, cluster_std=0.6, random_state=0)
+    noisy = pair_flip(y, 0.3, random_state=0)
+    return X, y, np.array(["ant", "bee", "cat"])[noisy.y], noisy.transition_matrix
+
+
+@pytest.mark.filterwarnings("ignore:The transition matrix has condition")
+@pytest.mark.parametrize("matrix", ["auto", "votes", "true"])
+def test_in_scikit_learn(matrix):
+    X, y, noisy, T = blobs()
+    scorer = NoiseCorrectedScorer(T if matrix == "true" else matrix)
+    clf = LogisticRegression()
+    true = (cross_val_predict(clf, X, noisy) == np.unique(noisy)[y]).mean()
+    found = cross_val_score(clf, X, noisy, scoring=scorer, error_score="raise").mean()
+    assert found == pytest.approx(true, abs=0.05)
+    candidates = {"class_weight": [None, {"ant": 100}]}
+    search = GridSearchCV(clf, candidates, scoring=scorer, error_score="raise")
+    assert search.fit(X, noisy).best_params_ == {"class_weight": None}
+    _, _, scores = learning_curve(
+        clf, X, noisy, train_sizes=[0.5, 1.0], scoring=scorer, error_score="raise"
+    )
+    assert np.isfinite(scores).all()
+
+
+def test_scorer_is_a_scikit_learn_object():
+    scorer = NoiseCorrectedScorer(PAIR_FLIP, classes=range(5))
+    _, noisy, _, better = simulated(100, 0)
+    for copy in (clone(scorer), pickle.loads(pickle.dumps(scorer))):
+        assert copy(Fixed(), better, noisy) == scorer(Fixed(), better, noisy)
+    assert repr(NoiseCorrectedScorer(balanced=True)) == (
+        "NoiseCorrectedScorer(balanced=True)"
+    )
+    assert set(scorer.get_params()) == {
+        "transition_matrix",
+        "classes",
+        "balanced",
+        "max_condition",
+    }
+
+
+def test_auto_does_not_believe_the_scored_classifier():
+    """It is wrong about a third of the samples, and sure of it."""
+    X, y, noisy, _ = blobs()
+
+    class Sure(Fixed):
+        classes_ = np.unique(noisy)
+
+        def predict(self, X):
+            return self.classes_[np.where(X[:, 0].astype(float) > 1, 0, y)]
+
+        def predict_proba(self, X):
+            return (self.predict(X)[:, None] == self.classes_).astype(float)
+
+    true = (Sure().predict(X) == np.unique(noisy)[y]).mean()
+    assert 0.5 < true < 0.8
+    auto = NoiseCorrectedScorer()
+    assert auto(Sure(), X, noisy) == pytest.approx(true, abs=0.04)
+    assert NoiseCorrectedScorer("confident_joint")(Sure(), X, noisy) > true + 0.1
+    with pytest.raises(ValueError, match="two dimensions"):
+        NoiseCorrectedScorer("neighbors")(Sure(), X[:, :1].astype(str), noisy)
+
+
+@pytest.mark.parametrize("kind", ["frame", "sparse", "images", "gaps"])
+def test_auto_takes_what_classifiers_take(kind):
+    X, y, noisy, T = blobs()
+    given = X[:, :, None] if kind == "images" else X
+    if kind == "frame":
+        given = pytest.importorskip("pandas").DataFrame(X, columns=["a", "b"])
+    elif kind == "sparse":
+        given = csr_array(X)
+    elif kind == "gaps":
+        given = np.c_[X, np.where(y == 1, np.nan, 0)]
+    clf = make_pipeline(FunctionTransformer(flat), LogisticRegression())
+    result = NoiseCorrectedScorer().evaluate(clf.fit(given, noisy), given, noisy)
+    np.testing.assert_allclose(result.transition_matrix, T, atol=0.2)
+
+
+def flat(X):
+    if isinstance(X, np.ndarray):
+        return np.nan_to_num(X.reshape(len(X), -1), nan=1.0)
+    return X
+
+
+@pytest.mark.filterwarnings("ignore:The transition matrix has condition")
+def test_classes_missing_in_a_fold():
+    X, _, noisy, T = blobs()
+    few = noisy != "cat"
+    clf = LogisticRegression().fit(X[few], noisy[few])
+    for scorer in (
+        NoiseCorrectedScorer(),
+        NoiseCorrectedScorer(T),
+    ):  # cat in the labels
+        assert np.isfinite(scorer(clf, X, noisy))
+    with pytest.raises(ValueError, match=r"shape \(3, 3\).*2 classes.*pass all as"):
+        NoiseCorrectedScorer(T)(clf, X[few], noisy[few])
+    scorer = NoiseCorrectedScorer(T, classes=["ant", "bee", "cat"])
+    assert np.isfinite(scorer(clf, X[few], noisy[few]))
+
+
+@pytest.mark.parametrize(
+    "settings, message",
+    [
+        ({"transition_matrix": "vote"}, "transition_matrix='vote' is not valid"),
+        ({"transition_matrix": 2 * np.eye(3)}, "rows sum to 2 to 2"),
+        ({"transition_matrix": "votes"}, "RidgeClassifier has no predict_proba"),
+        ({"classes": ["cat", "bee", "ant"]}, "sorted and distinct"),
+        ({"max_condition": 0.5}, "max_condition=0.5 is not valid"),
+    ],
+)
+def test_scorer_errors(settings, message):
+    X, _, noisy, T = blobs()
+    clf = RidgeClassifier().fit(X, noisy)
+    with pytest.raises(ValueError, match=message):
+        NoiseCorrectedScorer(**{"transition_matrix": T} | settings)(clf, X, noisy)
+
+
+@pytest.mark.parametrize("routing", [False, True])
+def test_beside_other_scorers(routing):
+    X, _, noisy, T = blobs()
+    scoring = {"noisy": "accuracy", "corrected": NoiseCorrectedScorer(T)}
+    with config_context(enable_metadata_routing=routing):
+        scores = cross_validate(LogisticRegression(), X, noisy, scoring=scoring)
+    assert (scores["test_corrected"] > scores["test_noisy"]).all()

@@ -1,7 +1,7 @@
-"""What labels and predicted probabilities tell of the noise: plain NumPy functions.
+"""Label quality, label errors and noise estimates: plain NumPy functions.
 
-`pred_probs` should be out-of-sample, such as from ``cross_val_predict``: a network has
-seen its own training labels, and agrees with them.
+`pred_probs` should be out-of-sample, such as from ``cross_val_predict``: a network that
+was trained on the labels agrees with them, right or wrong.
 """
 
 from sknoisy.scores.confident import (

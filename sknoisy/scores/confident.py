@@ -1,7 +1,7 @@
-"""Confident learning: which labels are wrong, by counting what they confidently are.
+"""Confident learning: finding wrong labels by confident predictions of other classes.
 
-All of it agrees with cleanlab, the authors' code, to the last sample. Work is done in
-chunks, so that little memory is needed beside the probabilities.
+Results are the same as those of cleanlab, the authors' code, for every sample. The
+probabilities are read in chunks, so that little additional memory is needed.
 """
 
 import numpy as np
@@ -14,8 +14,9 @@ from sknoisy.scores.probabilities import (
     of_labels,
 )
 
-TIE = 1e-6  # by how much a probability may miss its class's threshold, or the largest
-UNREACHABLE = 2.0  # threshold of a class without samples: nothing confidently is it
+TIE = 1e-6  # tolerance when a probability is compared to a threshold or a maximum
+LONG = 1000  # for classes with more samples, one column is partitioned at a time
+UNREACHABLE = 2.0  # threshold of a class without samples: no probability reaches it
 
 PRUNE_RULES = ["prune_by_noise_rate", "prune_by_class", "both"]
 RULES = [
@@ -28,7 +29,7 @@ RULES = [
 
 
 def confident_thresholds(y, pred_probs, classes=None):
-    """Return the mean probability of each class among the samples with its label.
+    """Return the mean predicted probability of each class over the samples so labelled.
 
     Parameters
     ----------
@@ -42,12 +43,13 @@ def confident_thresholds(y, pred_probs, classes=None):
     Returns
     -------
     thresholds : ndarray of shape (n_classes,)
-        At least 2e-6; 2, which no probability reaches, of a class without samples.
+        At least 2e-6. The threshold of a class without samples is 2, which no
+        probability reaches.
 
     Raises
     ------
     ValueError
-        If labels and probabilities do not fit together.
+        If labels and probabilities do not match.
 
     References
     ----------
@@ -67,18 +69,18 @@ def confident_thresholds(y, pred_probs, classes=None):
 
 
 def confident_joint(y, pred_probs, classes=None):
-    """Count labels against what they confidently are.
+    """Estimate how many samples there are of each given label and each true class.
 
-    A sample counts as class j if its probability of j reaches the mean probability
-    of j among the samples that are labelled j; if several classes do, as the most
-    probable of all; if none does, not at all.
+    A sample is confidently of class j if its probability of j reaches the threshold of
+    j, see :func:`confident_thresholds`. If it reaches several thresholds, it is counted
+    as its most probable class; if it reaches none, it is not counted.
 
     Parameters
     ----------
     y : array-like of shape (n_samples,)
         Given labels.
     pred_probs : array-like of shape (n_samples, n_classes)
-        Probabilities, columns in the order of `classes`; out-of-sample ones.
+        Out-of-sample probabilities, columns in the order of `classes`.
     classes : array-like of shape (n_classes,), default=None
         The classes; by default the sorted distinct labels.
 
@@ -91,13 +93,14 @@ def confident_joint(y, pred_probs, classes=None):
     Raises
     ------
     ValueError
-        If labels and probabilities do not fit together.
+        If labels and probabilities do not match.
 
     Notes
     -----
-    Counts are calibrated: rows are scaled to the labels' counts, and rounded so that
-    their sums stay. Every class is itself at least once, before that. The paper takes
-    the most probable of the classes that are reached; this does what its code does.
+    The diagonal is at least 1. Counts are then calibrated: each row is scaled to the
+    number of samples with that label, and rounded so that its sum is kept. Of several
+    thresholds that are reached, the paper takes the most probable class among those;
+    the authors' code, and this function, take the most probable class of all.
 
     References
     ----------
@@ -124,35 +127,39 @@ def find_label_errors(y, pred_probs, classes=None, rule="prune_by_noise_rate"):
     y : array-like of shape (n_samples,)
         Given labels.
     pred_probs : array-like of shape (n_samples, n_classes)
-        Probabilities, columns in the order of `classes`; out-of-sample ones.
+        Out-of-sample probabilities, columns in the order of `classes`.
     classes : array-like of shape (n_classes,), default=None
         The classes; by default the sorted distinct labels.
     rule : str, default="prune_by_noise_rate"
-        "prune_by_noise_rate": of the samples labelled i, as many as
-        :func:`confident_joint` counts as j, those that are most rather j than i; for
-        each j. "prune_by_class": as many as it counts as any other class, those of the
-        lowest probability of i. "both": what these two agree on. "confident_learning":
-        those that are confidently another class. "low_self_confidence",
-        "low_normalized_margin": as many, those of the lowest quality.
-        "predicted_neq_given": those for which another class is more probable.
+        The first two rules use the counts of :func:`confident_joint`.
+
+        - "prune_by_noise_rate": for each pair of classes i and j, as many samples
+          labelled i as are counted as j, those with the largest difference between
+          the probabilities of j and i.
+        - "prune_by_class": for each class i, as many samples labelled i as are counted
+          as other classes, those with the lowest probability of i.
+        - "both": samples that both of these rules find.
+        - "confident_learning": samples that are confidently of another class.
+        - "low_self_confidence", "low_normalized_margin": as many samples as
+          "confident_learning" finds, those with the lowest quality.
+        - "predicted_neq_given": samples for which another class is more probable.
 
     Returns
     -------
     is_error : ndarray of shape (n_samples,), dtype bool
-        Never where the label is the most probable class, except by the two "low" rules.
-        The first three rules leave at least one sample of each class.
+        Except under the two "low" rules, a label that is the most probable class is
+        never an error. The first three rules keep at least one sample of each class.
 
     Raises
     ------
     ValueError
-        If labels and probabilities do not fit together, or the rule is unknown.
+        If labels and probabilities do not match, or the rule is unknown.
 
     Notes
     -----
-    Where equally bad samples are more than are to be pruned, those are pruned that
-    ``np.argsort`` puts first, as in the authors' code. Time is that of partitions, not
-    sorts; memory beside `pred_probs` is some tens of bytes for each sample and a few
-    megabytes.
+    Ties are broken by ``np.argsort``, as in the authors' code. Columns are partitioned,
+    not sorted. In addition to `pred_probs`, some tens of bytes for each sample and a
+    few megabytes of memory are needed.
 
     References
     ----------
@@ -198,7 +205,7 @@ class _Groups:
         self.codes = codes
         self.n_classes = n_classes
         self.counts = np.bincount(codes, minlength=n_classes)
-        # Numbers of 16 bits are sorted in linear time.
+        # NumPy sorts 16-bit integers in linear time.
         short = codes.astype(np.uint16) if n_classes < 2**16 else codes
         self._order = np.argsort(short, kind="stable")
         self._ends = self.counts.cumsum()
@@ -212,21 +219,23 @@ def _thresholds(groups, own):
         own[groups.rows(k)].mean() if groups.counts[k] else UNREACHABLE
         for k in range(groups.n_classes)
     ]
-    # A class that never has a probability is not confidently anything.
+    # Without a lower limit, every sample would reach the threshold of a class whose
+    # probabilities are all 0.
     return np.clip(means, 2 * TIE, None)
 
 
 def _joint(groups, pred_probs, own):
-    """Return the calibrated joint, and what each sample confidently is, or -1."""
+    """Return the calibrated joint, and the confident class of each sample, or -1."""
     n = groups.n_classes
     limits = _thresholds(groups, own) - TIE
-    confident = np.empty(len(own), dtype=np.int64)
+    confident = np.full(len(own), -1)
     for rows in chunks(*pred_probs.shape):
         probs = pred_probs[rows]
-        reached = probs >= limits
-        several = np.count_nonzero(reached, axis=1) > 1
-        found = np.where(several, probs.argmax(axis=1), reached.argmax(axis=1))
-        confident[rows] = np.where(reached.any(axis=1), found, -1)
+        row, column = np.divmod(np.flatnonzero(probs >= limits), n)
+        found = confident[rows]  # a view
+        found[row] = column
+        several = np.unique(row[1:][row[1:] == row[:-1]])
+        found[several] = probs[several].argmax(axis=1)
     sure = confident >= 0
     cells = groups.codes[sure] * n + confident[sure]
     joint = np.bincount(cells, minlength=n * n).reshape(n, n)
@@ -237,8 +246,8 @@ def _joint(groups, pred_probs, own):
 def _calibrate(joint, counts):
     """Scale the rows to whole numbers that sum to the counts of the labels."""
     scaled = joint / joint.sum(axis=1, keepdims=True) * counts[:, None]
-    # In exact numbers this changes nothing. Its last bit decides how ties are rounded,
-    # and so does the order of the sum: column by column, as in the authors' code.
+    # In exact arithmetic this changes nothing. But its last bit decides how ties are
+    # rounded, and so does the order of summation: by columns, as in the authors' code.
     scaled = scaled / scaled.T.copy().sum() * counts.sum()
     whole = scaled.round()
     for row, exact in zip(whole, scaled, strict=True):
@@ -252,9 +261,10 @@ def _calibrate(joint, counts):
 
 
 def _prune_counts(joint):
-    """Return how many labels i (row) are to be pruned as j; the diagonal stays.
+    """Return how many samples labelled i (row) to prune as j; the diagonal is kept.
 
-    At least one sample of each class stays: the others' counts bear it evenly.
+    At least one sample of each class is kept, at the equal expense of the counts of
+    the other classes.
     """
     lacking = (joint.diagonal() == 0).astype(int)
     others = np.maximum(np.count_nonzero(joint, axis=1) - 1, 1)
@@ -276,22 +286,43 @@ def _prune_by_noise_rate(groups, pred_probs, own, counts):
     counts = counts - np.diag(counts.diagonal())
     for k in np.flatnonzero(groups.counts > 1):
         rows = groups.rows(k)
-        own_k, mask = own[rows], np.zeros(len(rows), dtype=bool)
-        for j, probs in _columns(pred_probs, rows, np.flatnonzero(counts[k])):
-            mask |= _lowest(own_k - probs, counts[k, j])
+        mask = np.zeros(len(rows), dtype=bool)
+        columns = np.flatnonzero(counts[k])
+        # Columns with equal counts become neighbours, to be partitioned in one call.
+        columns = columns[np.argsort(counts[k, columns], kind="stable")]
+        for some, margins in _columns(pred_probs, rows, columns):
+            np.subtract(own[rows], margins, out=margins)
+            numbers, starts = np.unique(counts[k, some], return_index=True)
+            for n, equal in zip(numbers, np.split(margins, starts[1:]), strict=True):
+                mask |= _any_lowest(equal, n)
         pruned[rows] = mask
     return pruned
 
 
 def _columns(pred_probs, rows, columns):
-    """Yield columns and their probabilities in some rows, contiguous."""
-    # Wide blocks, for each reads the rows anew.
+    """Yield blocks of columns, and their probabilities transposed, in some rows."""
+    # Blocks are wide because each one reads the rows again.
     for some in chunks(len(columns), len(rows), n_chunks=8):
         block = columns[some]
         values = np.empty((len(block), len(rows)), dtype=pred_probs.dtype)
         for part in chunks(len(rows), pred_probs.shape[1]):
             values[:, part] = pred_probs[rows[part]].T[block]
-        yield from zip(block, values, strict=True)
+        yield block, values
+
+
+def _any_lowest(values, n):
+    """Return which columns are among the n lowest values of at least one row."""
+    if values.shape[1] > LONG:
+        return np.any([_lowest(row, n) for row in values], axis=0)
+    n = min(n, values.shape[1])
+    if n == 1:
+        limits = values.min(axis=1, keepdims=True)
+    else:
+        limits = np.partition(values, n - 1, axis=1)[:, n - 1 : n]
+    reached = values <= limits
+    for row in np.flatnonzero(np.count_nonzero(reached, axis=1) > n):  # ties
+        reached[row] = _lowest(values[row], n)
+    return reached.any(axis=0)
 
 
 def _lowest(values, n):
@@ -300,7 +331,7 @@ def _lowest(values, n):
         return np.zeros(len(values), dtype=bool)
     if n >= len(values):
         return np.ones(len(values), dtype=bool)
-    # Few margins are negative, and the lowest are among them if they are enough.
+    # Few margins are negative. If there are n of them, the n lowest are among them.
     negative = values[values < 0]
     candidates = negative if len(negative) >= n else values
     mask = values <= np.partition(candidates, n - 1)[n - 1]
@@ -311,7 +342,7 @@ def _lowest(values, n):
 
 
 def _predicted_other(mask, codes, pred_probs):
-    """Take out of a mask the samples whose label is, or ties, the best class."""
+    """Remove from a mask the samples whose label is, or ties with, the best class."""
     mask = mask.copy()
     rows = np.flatnonzero(mask)
     for part in chunks(len(rows), pred_probs.shape[1]):

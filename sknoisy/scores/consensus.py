@@ -1,4 +1,4 @@
-"""Estimates of label noise from features: how often neighbours agree."""
+"""High-order consensus: noise estimates from the labels of neighbours."""
 
 import numpy as np
 from scipy.optimize import nnls
@@ -21,9 +21,9 @@ def hoc_transition_matrix(
 ):
     """Estimate the transition matrix from features and noisy labels, without a model.
 
-    A sample and two of its nearest neighbours are taken as three samples of the same
-    unknown class, each with a label of its own. How often each three labels occur
-    together determines the matrix: the "high-order consensus".
+    A sample and two of its nearest neighbours are assumed to be of the same, unknown
+    class. The frequencies of the triples of their labels then determine the matrix:
+    "high-order consensus" (HOC).
 
     Parameters
     ----------
@@ -35,15 +35,15 @@ def hoc_transition_matrix(
     classes : array-like of shape (n_classes,), default=None
         The classes; by default the sorted distinct labels.
     n_neighbors : int, default=50
-        Number of neighbours. The nearest ``2 * n_pairs`` enter the consensus; the
-        labels of the others decide which samples do.
+        Number of neighbours. The nearest ``2 * n_pairs`` form the triples; the labels
+        of the others decide which samples are used.
     n_pairs : int, default=5
         Number of pairs of neighbours of each sample: the two nearest, the next two
         and so on.
     share : float, default=0.1
-        Share of the samples that are used: for each class, those whose further
-        neighbours are most often labelled so. With 1 all are used, as in the paper,
-        and no further neighbours are needed.
+        Share of the samples that are used: for each class, those with the most
+        neighbours of that label. With 1, all samples are used, as in the paper, and
+        `n_neighbors` has no effect.
 
     Returns
     -------
@@ -59,25 +59,25 @@ def hoc_transition_matrix(
 
     See Also
     --------
-    hoc_noise_rate : The share of wrong labels by this matrix.
-    estimate_transition_matrix : Estimates from predicted probabilities. With those of
-        :func:`knn_votes` and method "votes", it needs no model either.
+    hoc_noise_rate : The noise rate by this matrix.
+    estimate_transition_matrix : Estimates from predicted probabilities, or from the
+        votes of neighbours, which were more accurate in our measurements.
 
     Notes
     -----
     The labels of three samples of class i are independent draws from row i of the
-    matrix T, so that labels a, b and c occur together with probability
+    transition matrix T, so labels a, b and c occur together with probability
     ``sum_i p[i] * T[i, a] * T[i, b] * T[i, c]``, where p holds the shares of the true
-    classes. The authors fit T and p to the frequencies of one, two and three labels by
-    gradient descent; here, expectation maximisation finds the most likely ones, from a
-    start that takes half of the labels as right.
+    classes. The authors fit T and p to the frequencies of single labels, pairs and
+    triples by gradient descent. Here, they are fitted to the triples by maximum
+    likelihood, with at most 500 steps of expectation maximisation.
 
-    Neighbours of another class look like label noise. Choosing samples by their further
-    neighbours lowers this bias: on embeddings where 32% of the nearest neighbours are
-    of another class, the estimate for clean labels fell from 20% to 2%. On features
-    without such neighbours, choosing finds the regions that have less noise by chance,
-    and takes a few points off the estimate: use ``share=1``. Where noise depends on the
-    sample, the chosen samples may have less of it than others.
+    Neighbours of another class look like label noise. Using the samples with the most
+    neighbours of one label reduces this bias: on embeddings where 32% of the nearest
+    neighbours are of another class, the estimated noise rate of clean labels fell from
+    20% to 2%. If nearly all neighbours are of the same class, use ``share=1``: smaller
+    shares select regions that have less noise by chance, and underestimate the rate by
+    a few points.
 
     References
     ----------
@@ -115,7 +115,7 @@ def hoc_transition_matrix(
 
 
 def hoc_noise_rate(y, features, classes=None, n_neighbors=50, n_pairs=5, share=0.1):
-    """Estimate the share of wrong labels from features and labels, without a model.
+    """Estimate the noise rate from features and noisy labels, without a model.
 
     Parameters
     ----------
@@ -131,8 +131,9 @@ def hoc_noise_rate(y, features, classes=None, n_neighbors=50, n_pairs=5, share=0
     Returns
     -------
     rate : float
-        Mean of 1 minus the diagonal of the matrix, weighted by the shares of the true
-        classes that the matrix and the labels imply; in [0, 1].
+        Share of wrong labels, in [0, 1]: 1 minus the mean of the matrix's diagonal,
+        weighted by the shares of the true classes, which follow from the matrix and
+        the label counts.
 
     Examples
     --------
@@ -152,23 +153,23 @@ def hoc_noise_rate(y, features, classes=None, n_neighbors=50, n_pairs=5, share=0
 
 
 def consensus_counts(codes, near, chosen, n_classes):
-    """Count which three labels a sample and a pair of its neighbours have.
+    """Count the triples of labels of samples and pairs of their neighbours.
 
     Parameters
     ----------
     codes : ndarray of shape (n_samples,), int
         Given labels.
     near : ndarray of shape (n_samples, 2 * n_pairs), int
-        Rows of the neighbours of each sample, nearest first.
+        Row numbers of each sample's neighbours, nearest first.
     chosen : ndarray of shape (n_chosen,), int
-        Rows of the samples that are counted.
+        Row numbers of the samples that are used.
     n_classes : int
         Number of classes.
 
     Returns
     -------
     triples : ndarray of shape (n_triples, 3), int64
-        The distinct triples of labels; their order does not count.
+        The distinct triples of labels, each sorted.
     counts : ndarray of shape (n_triples,), int64
         How often each occurs.
     """
@@ -183,13 +184,13 @@ def consensus_counts(codes, near, chosen, n_classes):
 
 
 def true_shares(transition_matrix, label_counts):
-    """Return the shares of the true classes that explain the labels' counts best."""
+    """Return the shares of the true classes that explain the label counts best."""
     shares, _ = nnls(transition_matrix.T, label_counts / label_counts.sum())
     return shares / shares.sum()
 
 
 def _surest(votes, codes, share):
-    """Return the rows of the surest votes for each class: a share of its labels."""
+    """Return the row numbers of the samples with the most votes for each class."""
     chosen = []
     for of_class, count in zip(votes.T, np.bincount(codes), strict=False):
         if count:
@@ -199,7 +200,7 @@ def _surest(votes, codes, share):
 
 
 def _most_likely(triples, counts, n_classes):
-    """Return the transition matrix by which triples of labels are the most likely."""
+    """Return the maximum likelihood estimate of the transition matrix."""
     share = counts / counts.sum()
     rows = np.repeat(np.arange(len(triples)), 3)
     shape = len(triples), n_classes

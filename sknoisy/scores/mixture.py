@@ -1,4 +1,4 @@
-"""Right and wrong labels as a mixture of two, by their losses."""
+"""Mixture models of losses: one component for right labels, one for wrong labels."""
 
 from typing import NamedTuple
 
@@ -8,20 +8,20 @@ from scipy.special import betaln, expit
 
 from sknoisy.parameters import check_integer, check_real
 
-EMPTY = 10 * np.finfo(np.float64).eps  # added to the size of a component: none is 0
+EMPTY = 10 * np.finfo(np.float64).eps  # added to sizes, as in scikit-learn
 
 
 class LossMixture(NamedTuple):
-    """Two distributions that losses were drawn from, the one of lower mean first.
+    """A two-component mixture fitted to losses, the component of lower mean first.
 
     Attributes
     ----------
     clean_probability : ndarray of shape (n_samples,), float64
-        How probable it is that each loss is of the first.
+        Posterior probability that each loss belongs to the first component.
     weights : ndarray of shape (2,), float64
-        Share of each; empty where all losses are the same.
+        Weight of each component; empty if all losses are equal.
     components : list of two frozen distributions of scipy.stats
-        In the unit of the losses; empty where all losses are the same.
+        On the scale of the losses; empty if all losses are equal.
 
     Examples
     --------
@@ -37,19 +37,19 @@ class LossMixture(NamedTuple):
 
 
 def gaussian_mixture(losses, max_iter=10, tol=1e-2, reg_covar=5e-4):
-    """Return the mixture of two Gaussians on losses.
+    """Fit a mixture of two Gaussians to losses.
 
     Parameters
     ----------
     losses : array-like of shape (n_samples,)
-        Loss of each sample, in any unit.
+        Loss of each sample, on any scale.
     max_iter, tol, reg_covar : int, float, float
         See :func:`gmm_clean_probability`.
 
     Returns
     -------
     mixture : LossMixture
-        Its components are ``scipy.stats.norm``.
+        With components of type ``scipy.stats.norm``.
     """
     check_integer("max_iter", max_iter)
     check_real("tol", tol, "(0, inf)")
@@ -79,19 +79,19 @@ def gaussian_mixture(losses, max_iter=10, tol=1e-2, reg_covar=5e-4):
 
 
 def beta_mixture(losses, max_iter=10, percentiles=(5.0, 95.0)):
-    """Return the mixture of two beta distributions on losses.
+    """Fit a mixture of two beta distributions to losses.
 
     Parameters
     ----------
     losses : array-like of shape (n_samples,)
-        Loss of each sample, in any unit.
+        Loss of each sample, on any scale.
     max_iter, percentiles : int, (float, float)
         See :func:`bmm_clean_probability`.
 
     Returns
     -------
     mixture : LossMixture
-        Its components are ``scipy.stats.beta`` between the two percentiles.
+        With components of type ``scipy.stats.beta``, between the two percentiles.
     """
     check_integer("max_iter", max_iter)
     losses = _check_losses(losses, at_least=4)
@@ -112,36 +112,39 @@ def beta_mixture(losses, max_iter=10, percentiles=(5.0, 95.0)):
 
 
 def gmm_clean_probability(losses, max_iter=10, tol=1e-2, reg_covar=5e-4):
-    """Return how probable it is that each label is right, by its loss alone.
+    """Return the probability that each label is right, by a mixture of two Gaussians.
 
-    Two Gaussians are fitted to the losses, scaled to [0, 1]; the one of lower mean is
-    taken as that of the right labels.
+    The mixture is fitted to the losses, scaled to [0, 1]. The component of lower mean
+    is taken as that of the right labels.
 
     Parameters
     ----------
     losses : array-like of shape (n_samples,)
-        Loss of each sample, in any unit.
+        Loss of each sample, on any scale.
     max_iter : int, default=10
-        Steps of expectation maximisation, at most. DivideMix takes 10, C2D 200.
+        Maximum number of steps of expectation maximisation. DivideMix takes 10, C2D
+        200.
     tol : float, default=1e-2
-        Gain in the mean log-likelihood, in nats, below which they stop.
+        Steps end when the mean log-likelihood changes by less than this, in nats.
     reg_covar : float, default=5e-4
-        What is added to the variances of the scaled losses.
+        Added to the variances of the scaled losses.
 
     Returns
     -------
     probability : ndarray of shape (n_samples,), float64
-        Posterior of the component of lower mean; 1 where all losses are the same.
+        Posterior of the component of lower mean; 1 if all losses are equal.
 
     Raises
     ------
     ValueError
-        If there are fewer than two losses, not all are finite, or a setting is out of
-        its range.
+        If there are fewer than two losses, a loss is not finite, or a parameter is out
+        of its range.
 
     Notes
     -----
-    Steps start from two means, which in one dimension need no random start.
+    The steps are those of scikit-learn's ``GaussianMixture``, which DivideMix uses. It
+    starts from k-means with a random initialisation; here, k-means starts from the
+    mean, so that results are reproducible.
 
     References
     ----------
@@ -158,44 +161,45 @@ def gmm_clean_probability(losses, max_iter=10, tol=1e-2, reg_covar=5e-4):
 
 
 def bmm_clean_probability(losses, max_iter=10, percentiles=(5.0, 95.0)):
-    """Return how probable it is that each label is right, by a mixture of two betas.
+    """Return the probability that each label is right, by a mixture of two betas.
 
-    Unlike Gaussians, beta distributions may be skewed and lean on an end, as the
-    losses of right labels do.
+    Unlike a Gaussian, a beta distribution may be skewed and have its mode at an end of
+    the range, as the losses of right labels do.
 
     Parameters
     ----------
     losses : array-like of shape (n_samples,)
-        Loss of each sample, in any unit.
+        Loss of each sample, on any scale.
     max_iter : int, default=10
-        Steps of expectation maximisation. The authors take 10, which may be far from
-        the end: two known betas needed 50.
+        Number of steps of expectation maximisation. The authors take 10, which may be
+        far from convergence: samples from two known betas needed 50.
     percentiles : (float, float), default=(5.0, 95.0)
         Percentiles of the losses that are scaled to 0 and 1. The mixture is fitted to
-        what lies between; beyond, a loss counts as 0 or 1.
+        the losses between them; smaller and larger losses are clipped to 0 and 1.
 
     Returns
     -------
     probability : ndarray of shape (n_samples,), float64
-        Posterior of the component of lower mean, which is made never to rise with the
-        loss; 1 where all losses are the same.
+        Posterior of the component of lower mean, made non-increasing in the loss; 1 if
+        all losses are equal.
 
     Raises
     ------
     ValueError
-        If there are fewer than four losses, not all are finite, or a setting is out of
-        its range.
+        If there are fewer than four losses, a loss is not finite, or a parameter is
+        out of its range.
 
     Notes
     -----
-    The M-step matches means and variances, which is no exact maximisation; steps start
-    from shares of 1 - x and x of a scaled loss x, which is cut at 1e-3 from either end.
-    All this is as in the authors' code. That code looks posteriors up in a table of 100
-    losses, and holds that of the wrong labels at its maximum for larger losses; here,
-    the posterior is computed for each loss, and may not rise with it anywhere.
+    As in the authors' code, the M-step matches means and variances, which does not
+    maximise the likelihood exactly; the initial posteriors of a scaled loss x are 1 - x
+    and x; and scaled losses are clipped to [0.001, 0.999]. That code looks posteriors
+    up in a table of 100 losses, and keeps the posterior of the wrong labels at its
+    maximum for larger losses. Here, the posterior is computed for each loss, and is
+    non-increasing everywhere.
 
-    On samples of two known betas, :func:`gmm_clean_probability` came as close to the
-    true posterior or closer, with fewer steps.
+    On samples of two known betas, :func:`gmm_clean_probability` was at least as close
+    to the true posterior, with fewer steps.
 
     References
     ----------
@@ -218,8 +222,8 @@ def _check_losses(losses, at_least):
     losses = np.asarray(losses, dtype=np.float64)
     if losses.ndim != 1 or len(losses) < at_least or not np.isfinite(losses).all():
         raise ValueError(
-            f"losses of shape {losses.shape} are not valid: they must be of shape "
-            f"(n_samples,), at least {at_least} of them, and finite."
+            f"losses of shape {losses.shape} are not valid: they must be finite and of "
+            f"shape (n_samples,), with n_samples at least {at_least}."
         )
     return losses
 
@@ -239,7 +243,7 @@ def _check_percentiles(percentiles):
 
 
 def _beta(x, share):
-    """Return weight, alpha and beta of the beta distribution of a share of x."""
+    """Return weight, alpha and beta of the beta distribution of x weighted by share."""
     total = share.sum() + 1e-15  # a component may lose all of its samples
     mean = np.clip(share @ x / total, 1e-4, 1 - 1e-4)
     variance = share @ (x - mean) ** 2 / total + 1e-6
@@ -248,7 +252,7 @@ def _beta(x, share):
 
 
 def _posterior(x, low, high):
-    """Return the probability that each x is of the first of two components."""
+    """Return the posterior of the first of two components for each x."""
     log_low, log_high = (
         np.log(weight)
         + (alpha - 1) * np.log(x)
@@ -260,9 +264,9 @@ def _posterior(x, low, high):
 
 
 def _falling(x, low, mean):
-    """Return posteriors that never rise with x, from the low component's mean on.
+    """Make posteriors non-increasing in x, starting from the low component's mean.
 
-    Where both densities vanish, at either end, the wider component would win.
+    Near the ends both densities vanish, and the wider component would win there.
     """
     order = np.argsort(x)
     left, right = np.split(low[order], [np.searchsorted(x[order], mean)])
@@ -276,7 +280,7 @@ def _falling(x, low, mean):
 
 
 def _two_means(x):
-    """Return the cut between two means: the middle of them."""
+    """Return the boundary between two clusters, by k-means in one dimension."""
     cut = x.mean()
     for _ in range(100):
         previous, cut = cut, (x[x <= cut].mean() + x[x > cut].mean()) / 2
@@ -286,12 +290,12 @@ def _two_means(x):
 
 
 def _gaussians(x, square, low, high, reg_covar):
-    """Return weight, mean and variance of both Gaussians, given their shares of x."""
+    """Return weight, mean and variance of two Gaussians from the posteriors of x."""
     fitted = []
     for share in (low, high):
         total = share.sum() + EMPTY
         mean = share @ x / total
-        # Rounding does not show beside reg_covar, for x lies in [0, 1].
+        # x lies in [0, 1], so that rounding errors are far below reg_covar.
         variance = max(share @ square / total - (2 - share.sum() / total) * mean**2, 0)
         fitted.append([total, mean, variance + reg_covar])
     weights = np.array([weight for weight, _, _ in fitted])
@@ -302,7 +306,7 @@ def _gaussians(x, square, low, high, reg_covar):
 
 def _expectation(x, square, fitted):
     """Return both posteriors, and the mean log-likelihood."""
-    # The log of weight times density is a parabola.
+    # The logarithm of weight times density is a parabola in x.
     (a, b, c), (d, e, f) = (
         (
             np.log(weight) - 0.5 * (np.log(2 * np.pi * variance) + mean**2 / variance),

@@ -1,4 +1,4 @@
-"""What the labels of a sample's nearest neighbours tell about its own label."""
+"""Votes of each sample's nearest neighbours on its label."""
 
 import numpy as np
 from sklearn.neighbors import NearestNeighbors
@@ -9,9 +9,9 @@ from sknoisy.data.labels import encode_labels
 from sknoisy.parameters import check_integer
 from sknoisy.scores.probabilities import chunks, of_labels
 
-TREE_FEATURES = 15  # up to this many, a tree is faster than products of all pairs
-SIMILARITIES = 2**23  # that are held at a time: 32 MB
-STRIDE = 8  # one in so many similarities is looked at to guess a row's limit
+TREE_FEATURES = 15  # with at most so many features, a tree is faster
+SIMILARITIES = 2**23  # held in memory at a time: 32 MB
+STRIDE = 8  # every 8th similarity is used to guess the limit of a row
 
 
 def neighbor_index(features, n_neighbors=10, include_self=False):
@@ -24,13 +24,12 @@ def neighbor_index(features, n_neighbors=10, include_self=False):
     n_neighbors : int, default=10
         Number of neighbours.
     include_self : bool, default=False
-        Whether each sample is the first of its own neighbours, counted among them.
+        Whether each sample counts as its own first neighbour.
 
     Returns
     -------
     index : ndarray of shape (n_samples, n_neighbors), int32
-        Rows of the neighbours, nearest first; of equally near ones, those of lower
-        rows.
+        Row numbers of the neighbours, nearest first.
 
     Raises
     ------
@@ -40,7 +39,7 @@ def neighbor_index(features, n_neighbors=10, include_self=False):
 
     See Also
     --------
-    votes_from : The shares of each label among neighbours, for labels that change.
+    votes_from : Shares of each class among these neighbours, for labels that change.
 
     Notes
     -----
@@ -73,7 +72,7 @@ def neighbor_index(features, n_neighbors=10, include_self=False):
         directions = normalize(features)
         if n_features <= TREE_FEATURES and isinstance(directions, np.ndarray):
             search = NearestNeighbors(n_neighbors=n_others).fit(directions)
-            # Called without samples, it leaves each out of its own neighbours.
+            # Without an argument, no sample is its own neighbour.
             others[:] = search.kneighbors(return_distance=False)
         else:
             _nearest(directions.astype(np.float32, copy=False), others)
@@ -86,7 +85,7 @@ def votes_from(index, codes, n_classes):
     Parameters
     ----------
     index : ndarray of shape (n_samples, n_neighbors), int
-        Rows of the neighbours, as from :func:`neighbor_index`.
+        Row numbers of the neighbours, as from :func:`neighbor_index`.
     codes : ndarray of shape (n_samples,), int
         Class of each sample, 0 to ``n_classes - 1``: given, or predicted.
     n_classes : int
@@ -116,20 +115,20 @@ def votes_from(index, codes, n_classes):
 
 
 def relative_votes(votes, prior):
-    """Return votes relative to the classes' sizes, and to the largest of a sample.
+    """Return votes divided by the class sizes, relative to the largest vote.
 
     Parameters
     ----------
     votes : ndarray of shape (n_samples, n_classes)
         Shares of each class among neighbours, as from :func:`votes_from`.
     prior : array-like of shape (n_classes,)
-        Share of each class among all samples that vote.
+        Share of each class among all samples.
 
     Returns
     -------
     relative : ndarray of shape (n_samples, n_classes), dtype of `votes`
-        ``votes / prior``, divided by its maximum in each row: 1 for the class that
-        neighbours favour most, 0 for classes without samples.
+        ``votes / prior``, divided by the maximum of each row: 1 for the class that is
+        most over-represented among the neighbours, 0 for classes without samples.
 
     References
     ----------
@@ -157,8 +156,7 @@ def relative_votes(votes, prior):
 def knn_votes(y, features, n_neighbors=10, classes=None, include_self=False):
     """Return the shares of each label among the neighbours of each sample.
 
-    Unless samples vote for themselves, the shares serve as out-of-sample
-    probabilities.
+    Unless `include_self` is set, they can be used as out-of-sample probabilities.
 
     Parameters
     ----------
@@ -242,7 +240,7 @@ def knn_agreement(y, features, n_neighbors=10):
 
 
 def _nearest(directions, index):
-    """Fill an index with the rows of the most similar directions, without oneself."""
+    """Fill an index with the row numbers of the most similar other directions."""
     n = len(index)
     step = max(1, SIMILARITIES // n)
     for start in range(0, n, step):
@@ -258,8 +256,8 @@ def _nearest(directions, index):
 def _largest(values, k):
     """Return the columns of the k largest values of each row, largest first.
 
-    A limit that a few more than k values reach is guessed from a part of each row:
-    then comparing, not partitioning, goes through the whole.
+    A limit that slightly more than k values reach is guessed from a part of each row.
+    Comparing whole rows to it is faster than partitioning them.
     """
     n_rows, n_columns = values.shape
     expected = k / STRIDE

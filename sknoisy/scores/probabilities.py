@@ -4,15 +4,15 @@ import numpy as np
 
 from sknoisy.data.labels import encode_labels
 
-SMALLEST = np.finfo(np.float32).tiny  # a probability of 0 gives a large, finite loss
-CHUNK = 2**17  # probabilities that are worked on at a time: they fit into a cache
-ROUNDING = 1e-6  # negative probabilities down to minus this are set to 0
-EXACT = 1e-3  # rows whose sums miss 1 by less are used as they are, without a copy
-CLOSE = 1e-2  # rows whose sums miss 1 by less, as of float16, are divided by them
+SMALLEST = np.finfo(np.float32).tiny  # so that a probability of 0 has a finite loss
+CHUNK = 2**17  # probabilities in a chunk: they fit into the cache
+ROUNDING = 1e-6  # negative probabilities of at most this size are set to 0
+EXACT = 1e-3  # rows whose sum differs from 1 by less are not changed, nor copied
+CLOSE = 1e-2  # rows whose sum differs from 1 by less, as with float16, are normalised
 
 
 def check_probabilities(y, pred_probs, classes=None):
-    """Check labels and probabilities against each other.
+    """Check that labels and probabilities are valid and match.
 
     Parameters
     ----------
@@ -36,9 +36,9 @@ def check_probabilities(y, pred_probs, classes=None):
     Raises
     ------
     ValueError
-        If lengths or classes do not fit, a probability is below 0, or a row does not
-        sum to 1. Rounding is forgiven: values from -1e-6 to 0 become 0, and rows that
-        miss 1 by 0.001 to 0.01 are divided by their sums.
+        If lengths or classes do not match, a probability is negative, or a row does
+        not sum to 1. Rounding errors are corrected: values from -1e-6 to 0 become 0,
+        and rows whose sum differs from 1 by 0.001 to 0.01 are normalised.
     """
     check_sorted(classes)
     classes, codes = encode_labels(y, classes)
@@ -68,8 +68,8 @@ def by_class(values, classes):
     Parameters
     ----------
     values : array-like of shape (n_samples, n_classes)
-        Such as probabilities. Columns of a DataFrame are told by their names, except
-        where these are 0, 1, 2 and so on, in that order: then they are positions.
+        Such as probabilities. The columns of a DataFrame are matched by name, unless
+        the names are 0, 1, 2 and so on, in this order.
     classes : ndarray of shape (n_classes,)
         The classes.
 
@@ -81,12 +81,12 @@ def by_class(values, classes):
     Raises
     ------
     ValueError
-        If names of columns are not those of the classes.
+        If the names of the columns are not those of the classes.
     """
     names = list(getattr(values, "columns", ()))
     values = np.asarray(values)
     if len(names) != len(classes) or names == list(range(len(names))):
-        return values  # an array; or another number of columns, which callers refuse
+        return values  # a wrong number of columns is refused by the callers
     position = {name: column for column, name in enumerate(names)}
     labels = classes.tolist()
     if set(position) != set(labels):  # a file may have made strings of numbers
@@ -94,15 +94,15 @@ def by_class(values, classes):
         labels = [str(label) for label in labels]
     if set(position) != set(labels):
         raise ValueError(
-            f"pred_probs has columns {names[:10]}, but the classes are "
-            f"{classes.tolist()[:10]}. Name the columns by the classes, or pass an "
+            f"The columns {names[:10]} do not match the classes "
+            f"{classes.tolist()[:10]}. Name the columns after the classes, or pass an "
             "array whose columns are in the order of the classes."
         )
     return values[:, [position[label] for label in labels]]
 
 
 def _without_rounding(pred_probs):
-    """Return probabilities whose rounding errors are mended; raise if they are none."""
+    """Return probabilities without rounding errors; raise if they are not valid."""
     sums = pred_probs.sum(axis=1)
     if not np.isfinite(sums).all():
         raise ValueError("pred_probs holds NaN or infinity.")
@@ -112,7 +112,7 @@ def _without_rounding(pred_probs):
         which = (
             f"the lowest is {low:.6g}"
             if low < -ROUNDING
-            else f"row {worst} sums to {sums[worst]:.6g}"
+            else f"they sum to {sums.min():.6g} to {sums.max():.6g}; see row {worst}"
         )
         raise ValueError(
             "pred_probs is not valid: its rows must be probabilities that sum to 1, "
@@ -144,7 +144,7 @@ def check_sorted(classes):
 
 
 def chunks(n_rows, n_columns, n_chunks=1):
-    """Yield slices of rows that hold about ``n_chunks * CHUNK`` numbers each."""
+    """Yield slices of rows with about ``n_chunks * CHUNK`` numbers each."""
     step = max(1, n_chunks * CHUNK // n_columns)
     for start in range(0, n_rows, step):
         yield slice(start, min(start + step, n_rows))

@@ -1,4 +1,4 @@
-"""How well each label agrees with what a model says: low is bad."""
+"""Label quality: how well each label agrees with a model's predictions; low is bad."""
 
 import numpy as np
 from scipy.special import xlogy
@@ -13,11 +13,11 @@ from sknoisy.scores.probabilities import (
     of_labels,
 )
 
-SMALLEST = 1e-6  # probability that a score divides by, at least
+SMALLEST = 1e-6  # lower limit of what scores divide by
 
 
 def self_confidence(y, pred_probs, classes=None):
-    """Return the probability of each label.
+    """Return the predicted probability of each given label.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ def self_confidence(y, pred_probs, classes=None):
     Raises
     ------
     ValueError
-        If labels and probabilities do not fit together.
+        If labels and probabilities do not match.
 
     References
     ----------
@@ -69,13 +69,13 @@ def normalized_margin(y, pred_probs, classes=None):
     Returns
     -------
     quality : ndarray of shape (n_samples,), dtype of `pred_probs`
-        (1 + margin) / 2, in [0, 1]; low is bad, and below 0.5 another class is more
+        (1 + margin) / 2, in [0, 1]; low is bad. Below 0.5, another class is more
         probable than the label.
 
     Raises
     ------
     ValueError
-        If labels and probabilities do not fit together, or there is one class only.
+        If labels and probabilities do not match, or there is only one class.
 
     References
     ----------
@@ -94,7 +94,7 @@ def normalized_margin(y, pred_probs, classes=None):
 
 
 def confidence_weighted_entropy(y, pred_probs, classes=None):
-    """Return how sure the model is, and of the label.
+    """Return a quality from the entropy and the probability of each label.
 
     Parameters
     ----------
@@ -114,12 +114,13 @@ def confidence_weighted_entropy(y, pred_probs, classes=None):
     Raises
     ------
     ValueError
-        If labels and probabilities do not fit together, or there is one class only.
+        If labels and probabilities do not match, or there is only one class.
 
     Notes
     -----
-    As in the authors' code, s and the label's probability are at least 1e-6; where the
-    model is fully sure, of whatever class, s is 0 and the numerator with it.
+    As in the authors' code, the divisors, s and the label's probability, are at least
+    1e-6. If the model gives one class, right or wrong, all of the probability, s and
+    the quality are 0.
 
     References
     ----------
@@ -134,7 +135,7 @@ def confidence_weighted_entropy(y, pred_probs, classes=None):
     """
     classes, codes, pred_probs = check_probabilities(y, pred_probs, classes)
     check_several(classes)
-    entropy = np.empty(len(codes))  # float64: small ones count, too
+    entropy = np.empty(len(codes))  # float64, for small entropies matter
     for rows in chunks(*pred_probs.shape):
         entropy[rows] = -xlogy(pred_probs[rows], pred_probs[rows]).sum(axis=1)
     own = of_labels(codes, pred_probs).clip(min=SMALLEST)
@@ -143,28 +144,27 @@ def confidence_weighted_entropy(y, pred_probs, classes=None):
 
 
 def area_under_margin(y, logits, classes=None):
-    """Return each label's logit minus the largest other one, averaged over epochs.
+    """Return each label's logit minus the largest other logit, averaged over epochs.
 
     Parameters
     ----------
     y : array-like of shape (n_samples,)
-        Given labels, which the model is trained on.
+        Given labels, on which the model is trained.
     logits : iterable of array-like of shape (n_samples, n_classes)
-        The model's logits after (or during) each epoch of its training; only one of
-        them is held at a time. ``label_quality_`` of the classifiers here takes
-        probabilities.
+        The model's logits after (or during) each epoch of training. They are read one
+        at a time, so a generator saves memory.
     classes : array-like of shape (n_classes,), default=None
         The classes; by default the sorted distinct labels.
 
     Returns
     -------
     margin : ndarray of shape (n_samples,), float64
-        Low is bad; below 0, another class was above the label on average.
+        Low is bad. Below 0, another class had the larger logit on average.
 
     Raises
     ------
     ValueError
-        If shapes do not fit, logits are not finite, or there is none.
+        If shapes do not match, logits are not finite, or there are none.
 
     References
     ----------
@@ -191,5 +191,5 @@ def area_under_margin(y, logits, classes=None):
         total += of_labels(codes, epoch) - best_others(codes, epoch)[1]
         n_epochs += 1
     if n_epochs == 0:
-        raise ValueError("logits hold no epoch.")
+        raise ValueError("logits is empty: it must hold at least one epoch.")
     return total / n_epochs

@@ -148,6 +148,15 @@ def test_chunks_do_not_show(rule, monkeypatch):
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.parametrize("ties", [False, True])
+def test_size_of_classes_does_not_show(ties, monkeypatch):
+    """Columns are partitioned together in small classes, one by one in large ones."""
+    y, p = random_case(2, 10, ties=ties)
+    together = find_label_errors(y, p)
+    monkeypatch.setattr("sknoisy.scores.confident.LONG", 0)
+    np.testing.assert_array_equal(find_label_errors(y, p), together)
+
+
 def test_errors_by_hand():
     """Two of the four labels 0 are confidently 1, one of the three labels 1 is 0."""
     p = np.array([0.05, 0.2, 0.9, 0.95, 0.9, 0.05, 0.1])
@@ -321,8 +330,8 @@ def test_noise_rate_on_real_digits(method, rate):
         ([0, 1], [0.5, 0.5], r"shape \(2,\) is not valid"),
         ([0, 1], np.full((2, 3), 1 / 3), "3 columns, but there are 2 classes"),
         ([0, 1], [[np.nan, 1], [0, 1]], "NaN"),
-        ([0, 1], [[0.5, 0.6], [0, 1]], "but row 0 sums to 1.1"),
-        ([0, 1], [[0, 1], [0, 0.98765]], "but row 1 sums to 0.98765"),
+        ([0, 1], [[0.5, 0.6], [0, 1]], "they sum to 1 to 1.1; see row 0"),
+        ([0, 1], [[0, 1], [0, 0.98765]], "they sum to 0.98765 to 1; see row 1"),
         ([0, 1], [[-0.5, 1.5], [0, 1]], "but the lowest is -0.5"),
     ],
 )
@@ -362,7 +371,7 @@ def test_columns_by_name(labels):
         area_under_margin(y, [turned]), area_under_margin(y, [p])
     )
     for columns in (["cat", "dog", "fox"], ["cat", "dog", "dog"], [1, 2, 3]):
-        with pytest.raises(ValueError, match="pred_probs has columns .* the classes"):
+        with pytest.raises(ValueError, match="columns .* do not match the classes"):
             self_confidence(y, pd.DataFrame(p, columns=columns))
 
 
@@ -404,7 +413,7 @@ def test_area_under_margin_is_a_mean_over_epochs():
     np.testing.assert_allclose(area_under_margin(y, logits, range(4)), expected)
     with pytest.raises(ValueError, match="epoch 1 are not valid"):
         area_under_margin(y, [logits[0], logits[0, :3]], range(4))
-    with pytest.raises(ValueError, match="no epoch"):
+    with pytest.raises(ValueError, match="logits is empty"):
         area_under_margin(y, [], range(4))
 
 
