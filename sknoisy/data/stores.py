@@ -2,7 +2,6 @@
 
 import os
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 
 import numpy as np
 import torch
@@ -66,8 +65,7 @@ class ArrayStore:
         stay where they are, but ``spec.shift`` is subtracted once and for all.
         """
         if isinstance(self.array, torch.Tensor) and self.spec.shift is not None:
-            spec = replace(self.spec, shift=None)
-            return ArrayStore(self._shifted(self.array), spec)
+            return ArrayStore(self._shifted(self.array), self.spec.unshifted())
         stays = isinstance(self.array, (np.memmap, torch.Tensor))
         if stays or torch.device(device).type != "cuda":
             return self
@@ -89,7 +87,7 @@ class ArrayStore:
         for start in range(0, len(self), step):
             part = slice(start, start + step)
             tensor[part] = self._tensor(np.array(self.array[part]))
-        return ArrayStore(tensor, replace(self.spec, shift=None))
+        return ArrayStore(tensor, self.spec.unshifted())
 
 
 def _plain(array):
