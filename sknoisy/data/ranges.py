@@ -15,7 +15,7 @@ LEARN_VALUES = 2**18  # values of images that the fences are measured on
 LEARN_ROWS = 10_000  # rows of tables that they are measured on, if these are not wide
 CHECK_VALUES = 2**14  # values of images that a later X is judged by
 CHECK_ROWS = 256  # rows of tables that a later X is judged by
-LATER_WIDTHS = 3.0  # of a column's range, beyond which later values are clipped
+LATER_WIDTHS = 30.0  # of a column, beyond which later values are clipped
 SEVERAL = 8  # samples from which on a narrow range is not that of one dark image
 PART_BYTES = 8 * 2**20  # of an array that is looked at in parts
 

@@ -301,3 +301,12 @@ def test_a_sample_that_memory_cannot_hold():
     with pytest.raises(ValueError, match=r"needs about \d+ GiB of memory"):
         InputSpec.learn(huge)
     assert InputSpec.describe(huge).shape == (1, 10**6, 10**6)
+
+
+def test_rare_values_of_sparse_columns_are_no_later_outliers(digits):
+    X = digits[0].reshape(300, 64)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for start in range(0, 300, 60):
+            part = np.arange(300) // 60 == start // 60
+            assert InputSpec.learn(X[part]).open(X[~part]).spec.bounds is None
