@@ -311,7 +311,9 @@ def test_missing_path_in_a_column(image_files):
     paths, y = image_files
     column = pd.Series(paths, dtype=object)
     column[5] = np.nan
-    with pytest.raises(ValueError, match="1 entries that are no path.*index 5: nan"):
+    with pytest.raises(
+        ValueError, match="other entries .1., the first at index 5: nan"
+    ):
         clf(image_size=8).fit(column, y)
 
 

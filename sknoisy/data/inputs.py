@@ -13,6 +13,7 @@ from scipy.sparse import issparse
 MIN_SIDE = 4  # pixels; smaller images leave nothing to convolve
 IMAGE_STARTS = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"RIFF", b"BM", b"II*", b"MM\0*")
 LISTED = 64  # paths in one folder from which on it is listed
+PATHS = (str, bytes, os.PathLike)
 FRAME_HINT = (
     "Put a ColumnTransformer in front of the estimator, for example with OneHotEncoder "
     "for categories and SimpleImputer for missing values."
@@ -116,7 +117,7 @@ def _files_in(folder, limit):
 def _check_kind(X):
     """Raise an error if X is no array, list or frame; it says what to pass instead."""
     kind = type(X).__name__
-    if isinstance(X, (str, bytes, os.PathLike)):
+    if isinstance(X, PATHS):
         raise ValueError(_of_a_path(X))
     if issparse(X):
         raise TypeError(
@@ -164,6 +165,12 @@ def _check_kind(X):
             f"X holds dates or times ({dtype}): pass numbers, for example "
             "X.astype('int64'), or features such as year, month and weekday."
         )
+    if isinstance(dtype, np.dtype) and dtype.kind in "US" and len(X.shape) > 1:
+        if X.shape[1] != 1:
+            raise ValueError(
+                f"X is a table of strings ({dtype}): pass X.astype(float) if they are "
+                f"numbers. {FRAME_HINT}"
+            )
     if isinstance(dtype, np.dtype) and dtype.names:
         raise ValueError(
             f"X is a structured array with fields {dtype.names}: pass "
@@ -191,7 +198,7 @@ def _unmasked(X):
     count = np.ma.count_masked(X)
     if count:
         raise ValueError(
-            f"X is a masked array with {count} masked values: pass X.filled(value), or "
+            f"X is a masked array ({count} masked values): pass X.filled(value), or "
             "X.filled(np.nan) to a SimpleImputer in front of the estimator. Input X "
             "contains NaN."
         )
@@ -201,11 +208,7 @@ def _unmasked(X):
 def _as_column(X):
     """Return a list, series or single column of objects as a 1-D array, or None."""
     if isinstance(X, (list, tuple)):
-        first = X[0] if X else None
-        is_path = isinstance(first, (str, bytes, os.PathLike))
-        if not (is_path or np.ndim(first) or hasattr(first, "getpixel")) or isinstance(
-            first, (list, tuple)
-        ):
+        if not _holds_objects(X):
             return None
         column = np.empty(len(X), dtype=object)
         for i, value in enumerate(X):
@@ -222,15 +225,24 @@ def _as_column(X):
     return X.ravel() if X.dtype == object or X.dtype.kind in "US" else None
 
 
+def _holds_objects(values):
+    """Whether a list holds paths, images or arrays, rather than numbers or lists."""
+    first = values[0] if len(values) else None
+    if hasattr(first, "getpixel"):
+        return True
+    if isinstance(first, (list, tuple)):
+        return False
+    return np.ndim(first) > 0 or any(isinstance(value, PATHS) for value in values)
+
+
 def _holds_paths(column):
     if column.dtype.kind == "U":
         return len(column) > 0
-    paths = (str, bytes, os.PathLike)
-    others = [i for i, value in enumerate(column) if not isinstance(value, paths)]
+    others = [i for i, value in enumerate(column) if not isinstance(value, PATHS)]
     if others and len(others) < len(column):
         raise ValueError(
-            f"X has {len(others)} entries that are no path among paths of files, the "
-            f"first at index {others[0]}: {column[others[0]]!r}."
+            f"X mixes paths of files with other entries ({len(others)}), the first at "
+            f"index {others[0]}: {column[others[0]]!r}."
         )
     if len(column) and not others:
         if isinstance(column[0], bytes) and _is_encoded(column[0]):

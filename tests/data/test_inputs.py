@@ -374,6 +374,9 @@ class HubColumn(Forbidden):
         (torch.zeros(3, 2, device="meta"), "X is a tensor on the device 'meta'"),
         (np.zeros((3, 2), "datetime64[D]"), "X holds dates or times .*astype"),
         (np.zeros((3, 2), "timedelta64[s]"), "X holds dates or times"),
+        (np.array([["1", "a"]] * 3), "X is a table of strings .*ColumnTransformer"),
+        ([None, "a.png", "b.png"], "mixes paths .* entries .1., the first at index 0"),
+        (["a.png", 3, np.nan], "mixes paths .* entries .2., the first at index 1: 3"),
         (np.zeros(3, [("a", float), ("b", int)]), "structured array with fields"),
     ],
 )
