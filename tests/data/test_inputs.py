@@ -13,9 +13,9 @@ from sklearn.preprocessing import StandardScaler
 
 from sknoisy import LazyFeatures, NoisyRobustClassifier, SSLPretrainer
 from sknoisy.data.batches import stream
-from sknoisy.data.inputs import as_inputs, missing_files
+from sknoisy.data.inputs import as_inputs
 from sknoisy.data.spec import InputSpec
-from sknoisy.data.stores import ArrayStore, PathStore, read_image
+from sknoisy.data.stores import ArrayStore, PathStore, missing_files, read_image
 
 
 def test_uint8_is_scaled_on_the_way_and_not_copied(colour):
