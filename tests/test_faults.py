@@ -293,7 +293,7 @@ def test_file_that_is_no_image(image_files):
     paths, y = image_files
     with open(paths[0], "w") as file:
         file.write("no image")
-    with pytest.raises(ValueError, match="cannot be read: .*0.png' is no image"):
+    with pytest.raises(ValueError, match="cannot be read: .*0.png' is not an image"):
         clf(image_size=8).fit(paths, y)
 
 

@@ -1,23 +1,25 @@
-"""Ranges of values: those of the training X without its outliers, and later ones."""
+"""Ranges of values: of the training X without its outliers, and of a later X."""
 
 import warnings
 
 import numpy as np
 import torch
 
-# Share of the values on a side that may be outliers, and how far from the others they
-# are: in widths of the range that all but such a share on both sides have.
+# Largest share of the values that may be outliers on one side, and their least distance
+# from all others, in widths of the range without that share on both sides.
 IMAGE_FENCES = ((0.005, 3.0), (0.025, 30.0))
 COLUMN_FENCES = ((0.005, 30.0), (0.025, 30.0))  # clean columns have longer tails
-REPEATED = 0.05  # share of one extreme value, saturation or nodata, that is set aside
-FEWEST = 10  # values that a range is judged from
+REPEATED = (
+    0.05  # share of one extreme value, saturation or nodata, that may be an outlier
+)
+FEWEST = 10  # values that are enough to find outliers
 LEARN_VALUES = 2**18  # values of images that the fences are measured on
 LEARN_ROWS = 10_000  # rows of tables that they are measured on, if these are not wide
 CHECK_VALUES = 2**14  # values of images that a later X is judged by
 CHECK_ROWS = 256  # rows of tables that a later X is judged by
 LATER_WIDTHS = 30.0  # of a column, beyond which later values are clipped
-SEVERAL = 8  # samples from which on a narrow range is not that of one dark image
-PART_BYTES = 8 * 2**20  # of an array that is looked at in parts
+SEVERAL = 8  # samples that are enough to judge a scale: one image may be dark
+PART_BYTES = 8 * 2**20  # that are read at a time
 
 
 def image_range(X):
@@ -129,7 +131,7 @@ def later_bounds(X, limits, bounds, quiet=False):
         The bounds, also of these columns.
     """
     low, high = limits
-    # No width, no scale: a column that was constant says nothing about others.
+    # A column that was constant has no scale to judge other values by.
     reach = np.where(high > low, LATER_WIDTHS * (high - low), np.inf)
     far = (_host(X.min(0)) < low - reach) | (_host(X.max(0)) > high + reach)
     if bounds is not None:
@@ -187,7 +189,7 @@ def check_images(X, low, high):
 
     if share_beyond(width) > 0.5:
         raise ValueError(f"{ranges}: bring X to the same scale.")
-    narrow = 1 / 10 if len(X) >= SEVERAL else 1 / 50
+    narrow = 1 / 10 if len(X) >= SEVERAL else 1 / 200
     if (clipped := share_beyond(0.1 * width)) > 0.1:
         problem = f"{clipped:.0%} of X is clipped to that range"
     elif 0 < highest - lowest < narrow * width:

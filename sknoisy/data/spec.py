@@ -81,7 +81,7 @@ class InputSpec:
         channels : {"auto", "first", "last"}
             Where 4-D images keep their channels.
         image_size : int or (int, int)
-            Height and width that image files are brought to.
+            Height and width to which image files are resized.
 
         Returns
         -------

@@ -10,7 +10,7 @@ import torch
 
 from sknoisy.data.devices import move
 
-LISTED = 64  # paths in one folder from which on it is listed
+LISTED = 64  # least number of paths in one folder for which it is listed
 CHUNK_BYTES = 64 * 2**20  # that are copied to a device at a time
 
 
@@ -247,7 +247,7 @@ def read_image(path, size):
     Raises
     ------
     ValueError
-        If the file cannot be read, for whatever reason; names it.
+        If the file cannot be read, for whatever reason; the message names it.
     """
     from PIL import Image, ImageOps
 
@@ -269,16 +269,17 @@ def read_image(path, size):
         ) from error
     except Exception as error:  # decoders raise anything on damaged files
         raise ValueError(
-            f"{str(path)!r} is no image, or damaged ({type(error).__name__}: {error})"
+            f"{str(path)!r} is not an image, or is damaged "
+            f"({type(error).__name__}: {error})"
         ) from error
     raise ValueError(
-        f"{str(path)!r} has more than 8 bits a pixel (mode {mode!r}), pass an array "
-        "instead, or convert the file"
+        f"{str(path)!r} has more than 8 bits per channel (mode {mode!r}): pass an "
+        "array instead, or convert the file"
     )
 
 
 def _upright(image):
-    """Return an image as its orientation says, if that can be read."""
+    """Return an image turned by its orientation, if that can be read."""
     from PIL import ImageOps
 
     try:

@@ -501,7 +501,7 @@ def test_whatever_is_wrong_with_files_names_them(tmp_path, monkeypatch):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100_000)
     with pytest.raises(ValueError, match="names 7 files that cannot be read") as error:
         store.fetch(torch.tensor([0, 1]))
-    assert all(f"{i}.png' is no image" in str(error.value) for i in (1, 2, 3, 4, 5))
+    assert all(f"{i}.png' is not an image" in str(error.value) for i in (1, 2, 3, 4, 5))
     with pytest.raises(ValueError, match="6.png' has more than 8 bits"):
         read_image(paths[6], (8, 8))
     with pytest.raises(ValueError, match="7.png' has too many pixels.*MAX_IMAGE_PIX"):
