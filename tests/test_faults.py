@@ -293,7 +293,7 @@ def test_file_that_is_no_image(image_files):
     paths, y = image_files
     with open(paths[0], "w") as file:
         file.write("no image")
-    with pytest.raises(ValueError, match="cannot be read: .*0.png' is no image"):
+    with pytest.raises(ValueError, match="cannot be read: .*0.png' is not an image"):
         clf(image_size=8).fit(paths, y)
 
 
@@ -311,7 +311,9 @@ def test_missing_path_in_a_column(image_files):
     paths, y = image_files
     column = pd.Series(paths, dtype=object)
     column[5] = np.nan
-    with pytest.raises(ValueError, match="1 entries that are no path.*index 5: nan"):
+    with pytest.raises(
+        ValueError, match="other entries .1., the first at index 5: nan"
+    ):
         clf(image_size=8).fit(column, y)
 
 

@@ -1,10 +1,8 @@
-"""Kinds of X: arrays, tensors, memmaps and paths, and errors for all others."""
+"""Kinds of X: arrays, tensors, memmaps and paths, and errors for anything else."""
 
 import glob
 import os
 import stat
-from collections import Counter
-from itertools import islice
 
 import numpy as np
 import torch
@@ -12,7 +10,7 @@ from scipy.sparse import issparse
 
 MIN_SIDE = 4  # pixels; smaller images leave nothing to convolve
 IMAGE_STARTS = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"RIFF", b"BM", b"II*", b"MM\0*")
-LISTED = 64  # paths in one folder from which on it is listed
+PATHS = (str, bytes, os.PathLike)
 FRAME_HINT = (
     "Put a ColumnTransformer in front of the estimator, for example with OneHotEncoder "
     "for categories and SimpleImputer for missing values."
@@ -34,7 +32,8 @@ def as_inputs(X):
     TypeError
         If X is sparse.
     """
-    _check_kind(X)
+    check_container(X)
+    _check_dtype(X)
     if isinstance(X, torch.Tensor):
         X = X.detach()
         if X.dtype == torch.bfloat16:
@@ -72,77 +71,21 @@ def file_stamps(paths):
     return stamps
 
 
-def missing_files(paths):
-    """Return the positions of paths that are no files.
+def check_container(X):
+    """Raise ``ValueError`` if X is no array, frame or list, but a data set or a path.
 
-    Folders that hold many of the paths are listed once, which is faster than a call
-    for each file.
-
-    Parameters
-    ----------
-    paths : ndarray of str
-        Paths.
-
-    Returns
-    -------
-    missing : list of int
-        Their positions.
+    The message says what to pass instead. No sample is read.
     """
-    paths = paths.tolist()
-    folders = [path.rpartition(os.sep)[0] for path in paths]
-    listed = {
-        folder: _files_in(folder, limit=4 * count)
-        for folder, count in Counter(folders).items()
-        if count >= LISTED
-    }
-    missing = []
-    for i, (path, folder) in enumerate(zip(paths, folders, strict=True)):
-        # A listing may lack a file: if it is cut off, or has the name in other case.
-        found = folder in listed and path[len(folder) + 1 :] in listed[folder]
-        if not found and not os.path.isfile(path):
-            missing.append(i)
-    return missing
-
-
-def _files_in(folder, limit):
-    """Return the names of the files among the first entries of a folder."""
-    try:
-        with os.scandir(folder or os.curdir) as entries:
-            return {e.name for e in islice(entries, limit) if e.is_file()}
-    except (OSError, ValueError):
-        return set()
-
-
-def _check_kind(X):
-    """Raise an error if X is no array, list or frame; it says what to pass instead."""
     kind = type(X).__name__
-    if isinstance(X, (str, bytes, os.PathLike)):
+    module = type(X).__module__.partition(".")[0]
+    if isinstance(X, PATHS):
         raise ValueError(_of_a_path(X))
-    if issparse(X):
-        raise TypeError(
-            f"X is a sparse {kind}, and sparse data is not supported: pass X.toarray() "
-            "if it fits in memory, or fewer columns, for example those of "
-            "sklearn.decomposition.TruncatedSVD."
-        )
-    if isinstance(X, torch.Tensor):
-        if X.is_meta:
-            raise ValueError(
-                "X is a tensor on the device 'meta', which holds no values: pass one "
-                "on the CPU or a GPU."
-            )
-        if X.layout != torch.strided or X.is_nested or X.is_quantized:
-            raise TypeError(
-                "X is a sparse, nested or quantized tensor, which is not supported: "
-                "pass X.to_dense(), X.to_padded_tensor(0) or X.dequantize()."
-            )
-        return
     if isinstance(X, torch.utils.data.DataLoader):
         raise ValueError(
             f"X is a {kind}: pass its samples as one array, for example "
             "torch.cat([batch for batch, _ in X]), or paths of image files; batches "
             "and augmentation are made by the estimator."
         )
-    module = type(X).__module__.partition(".")[0]
     if module == "datasets":  # also for its columns, which decode on access
         raise ValueError(
             f"X is a Hugging Face {kind}: pass an array, for example "
@@ -158,13 +101,42 @@ def _check_kind(X):
         raise ValueError(
             f"X is a {kind}: pass an array, a data frame or a list of paths."
         )
+
+
+def _check_dtype(X):
+    """Raise an error if X holds no numbers, or not in an array that can be used."""
+    if issparse(X):
+        raise TypeError(
+            f"X is a sparse {type(X).__name__}, and sparse data is not supported: pass "
+            "X.toarray() if it fits in memory, or fewer columns, for example those of "
+            "sklearn.decomposition.TruncatedSVD."
+        )
+    if isinstance(X, torch.Tensor):
+        if X.is_meta:
+            raise ValueError(
+                "X is a tensor on the device 'meta', which holds no values: pass one "
+                "on the CPU or a GPU."
+            )
+        if X.layout != torch.strided or X.is_nested or X.is_quantized:
+            raise TypeError(
+                "X is a sparse, nested or quantized tensor, which is not supported: "
+                "pass X.to_dense(), X.to_padded_tensor(0) or X.dequantize()."
+            )
+        return
     dtype = getattr(X, "dtype", None)
-    if isinstance(dtype, np.dtype) and dtype.kind in "mM":
+    if not isinstance(dtype, np.dtype):
+        return
+    if dtype.kind in "mM":
         raise ValueError(
             f"X holds dates or times ({dtype}): pass numbers, for example "
             "X.astype('int64'), or features such as year, month and weekday."
         )
-    if isinstance(dtype, np.dtype) and dtype.names:
+    if dtype.kind in "US" and len(X.shape) > 1 and X.shape[1] != 1:
+        raise ValueError(
+            f"X is a table of strings ({dtype}): pass X.astype(float) if they are "
+            f"numbers. {FRAME_HINT}"
+        )
+    if dtype.names:
         raise ValueError(
             f"X is a structured array with fields {dtype.names}: pass "
             "numpy.lib.recfunctions.structured_to_unstructured(X)."
@@ -191,7 +163,7 @@ def _unmasked(X):
     count = np.ma.count_masked(X)
     if count:
         raise ValueError(
-            f"X is a masked array with {count} masked values: pass X.filled(value), or "
+            f"X is a masked array ({count} masked values): pass X.filled(value), or "
             "X.filled(np.nan) to a SimpleImputer in front of the estimator. Input X "
             "contains NaN."
         )
@@ -201,11 +173,7 @@ def _unmasked(X):
 def _as_column(X):
     """Return a list, series or single column of objects as a 1-D array, or None."""
     if isinstance(X, (list, tuple)):
-        first = X[0] if X else None
-        is_path = isinstance(first, (str, bytes, os.PathLike))
-        if not (is_path or np.ndim(first) or hasattr(first, "getpixel")) or isinstance(
-            first, (list, tuple)
-        ):
+        if not _holds_objects(X):
             return None
         column = np.empty(len(X), dtype=object)
         for i, value in enumerate(X):
@@ -222,15 +190,24 @@ def _as_column(X):
     return X.ravel() if X.dtype == object or X.dtype.kind in "US" else None
 
 
+def _holds_objects(values):
+    """Whether a list holds paths, images or arrays, rather than numbers or lists."""
+    first = values[0] if len(values) else None
+    if hasattr(first, "getpixel"):
+        return True
+    if isinstance(first, (list, tuple)):
+        return False
+    return np.ndim(first) > 0 or any(isinstance(value, PATHS) for value in values)
+
+
 def _holds_paths(column):
     if column.dtype.kind == "U":
         return len(column) > 0
-    paths = (str, bytes, os.PathLike)
-    others = [i for i, value in enumerate(column) if not isinstance(value, paths)]
+    others = [i for i, value in enumerate(column) if not isinstance(value, PATHS)]
     if others and len(others) < len(column):
         raise ValueError(
-            f"X has {len(others)} entries that are no path among paths of files, the "
-            f"first at index {others[0]}: {column[others[0]]!r}."
+            f"X mixes paths of files with other entries ({len(others)}), the first at "
+            f"index {others[0]}: {column[others[0]]!r}."
         )
     if len(column) and not others:
         if isinstance(column[0], bytes) and _is_encoded(column[0]):

@@ -17,8 +17,8 @@ def encode_labels(y, classes=None):
     Parameters
     ----------
     y : array-like of shape (n_samples,)
-        Labels: integers, integral floats, booleans, strings, or members of an
-        enumeration of strings.
+        Labels: integers, integral floats, booleans, strings, or, in an array of
+        objects, members of an enumeration of strings.
     classes : ndarray of shape (n_classes,), default=None
         The classes; by default the sorted distinct labels.
 
@@ -172,11 +172,10 @@ def _as_column(y):
     else:
         y = np.asarray(y)
     if y.dtype.kind in "US" and isinstance(given, (list, tuple)):
-        # NumPy makes strings of numbers, None and NaN that stand among strings, and
-        # the members of enumerations of strings become their names, cut off.
-        if not all(type(value) in (str, bytes, np.str_, np.bytes_) for value in given):
-            y = np.empty(len(given), dtype=object)
-            y[:] = given
+        _refuse_enumerations(given)
+        # NumPy makes strings of numbers, None and NaN that stand among strings.
+        if not all(isinstance(value, (str, bytes)) for value in given):
+            y = np.asarray(given, dtype=object)
     if y.ndim == 2 and y.shape[1] > 1:
         binary = y.dtype.kind in "biuf" and np.isin(y, (0, 1)).all()
         one_hot = binary and (y.sum(axis=1) == 1).all()
@@ -186,6 +185,18 @@ def _as_column(y):
             f"with one label a sample; multilabel targets are not supported.{hint}"
         )
     return column_or_1d(y, warn=True)
+
+
+def _refuse_enumerations(labels):
+    """Refuse a list of members of which NumPy, also in any metric, takes the name."""
+    for label in labels:
+        is_member = isinstance(label, enum.Enum) and isinstance(label, str)
+        if is_member and str(label) != str.__str__(label):
+            raise ValueError(
+                f"y is a list of members of an enumeration, such as {label!r}. NumPy "
+                "keeps neither their values nor their whole names: pass "
+                "[label.value for label in y]."
+            )
 
 
 def _check_complete(y):

@@ -1,22 +1,25 @@
-"""Ranges of values: those of the training X without its outliers, and later ones."""
+"""Ranges of values: of the training X without its outliers, and of a later X."""
 
 import warnings
 
 import numpy as np
 import torch
 
-# Share of the values on a side that may be outliers, and how far from the others they
-# are: in widths of the range that all but such a share on both sides have.
+# Largest share of the values that may be outliers on one side, and their least distance
+# from all others, in widths of the range without that share on both sides.
 IMAGE_FENCES = ((0.005, 3.0), (0.025, 30.0))
 COLUMN_FENCES = ((0.005, 30.0), (0.025, 30.0))  # clean columns have longer tails
-REPEATED = 0.05  # share of one extreme value, saturation or nodata, that is set aside
-FEWEST = 10  # values that a range is judged from
+REPEATED = (
+    0.05  # share of one extreme value, saturation or nodata, that may be an outlier
+)
+FEWEST = 10  # values that are enough to find outliers
 LEARN_VALUES = 2**18  # values of images that the fences are measured on
 LEARN_ROWS = 10_000  # rows of tables that they are measured on, if these are not wide
 CHECK_VALUES = 2**14  # values of images that a later X is judged by
 CHECK_ROWS = 256  # rows of tables that a later X is judged by
-SEVERAL = 8  # samples from which on a narrow range is not that of one dark image
-PART_BYTES = 8 * 2**20  # of an array that is looked at in parts
+LATER_WIDTHS = 30.0  # of a column, beyond which later values are clipped
+SEVERAL = 8  # samples that are enough to judge a scale: one image may be dark
+PART_BYTES = 8 * 2**20  # that are read at a time
 
 
 def image_range(X):
@@ -48,11 +51,12 @@ def image_range(X):
     if low < floor or high > ceiling:
         farthest = low if floor - low > high - ceiling else high
         low, high, count = _inner_range(X, floor, ceiling)
+        values = "value" if count == 1 else "values"
         warnings.warn(
-            f"X holds {count} values far outside the range of all others, from "
-            f"{low:.6g} to {high:.6g}; the farthest is {farthest:.6g}. These outliers "
-            "are clipped to that range. If they are no hot or saturated pixels or "
-            "nodata values, but signal, pass X on another scale, for example "
+            f"X holds {count} {values} far outside the range of all others, from "
+            f"{low:.6g} to {high:.6g}; the farthest is {farthest:.6g}. Outliers are "
+            "clipped to that range. If they are signal, rather than hot or saturated "
+            "pixels or nodata values, pass X on another scale, for example "
             "np.log1p(X).",
             UserWarning,
             stacklevel=5,
@@ -62,49 +66,97 @@ def image_range(X):
     return low, high if high > low else low + 1.0
 
 
-def column_bounds(X):
-    """Return the bounds that outliers in the columns of a table are clipped to.
+def column_ranges(X):
+    """Return the ranges of the columns of a table.
 
     Parameters
     ----------
     X : ndarray or tensor of shape (n_samples, n_features)
-        A table. Columns with outliers get a warning.
+        A table. A warning names its columns with outliers.
+
+    Returns
+    -------
+    limits : ndarray of shape (2, n_features), float64
+        Minimum and maximum of each column, without outliers.
+    bounds : ndarray of shape (2, n_features), float64, or None
+        What outliers are clipped to: the limits of columns that have outliers,
+        infinite ones for the others; None if there are no outliers.
+    """
+    limits = np.stack([_host(X.min(0)), _host(X.max(0))])
+    bounds = np.repeat([[-np.inf], [np.inf]], X.shape[1], axis=1)
+    if len(X) < FEWEST or X.dtype in (np.bool_, torch.bool, np.uint8, torch.uint8):
+        return limits, None
+    n_rows = max(CHECK_ROWS, min(LEARN_ROWS, LEARN_VALUES * 32 // X.shape[1]))
+    rows = np.sort(rows_of(X, n_rows), axis=0)
+    share, widths = COLUMN_FENCES[-1]
+    skip = max(1, int(share * len(rows)))
+    low, high = rows[skip], rows[-1 - skip]
+    reach = widths * (high - low)
+    suspects = (limits[0] < low - reach) | (limits[1] > high + reach)
+    counts = {}
+    for j in np.flatnonzero(suspects):
+        floor, ceiling = _fences(rows[:, j], COLUMN_FENCES)
+        if limits[0, j] < floor or limits[1, j] > ceiling:
+            *bounds[:, j], counts[j] = _inner_range(X[:, j], floor, ceiling)
+    if not counts:
+        return limits, None
+    warnings.warn(
+        f"X holds values far outside the range of all others in their column "
+        f"({_listed(counts)}). Outliers are clipped to the range of the others. If "
+        "they stand for missing values, impute them before; if they are signal, pass "
+        "logarithms or ranks.",
+        UserWarning,
+        stacklevel=5,
+    )
+    columns = [*counts]
+    limits[:, columns] = bounds[:, columns]
+    return limits, bounds
+
+
+def later_bounds(X, limits, bounds, quiet=False):
+    """Return the bounds of a table that is not the training X.
+
+    Parameters
+    ----------
+    X : ndarray or tensor of shape (n_samples, n_features)
+        A table. A warning names columns that have values far outside of the limits.
+    limits, bounds : ndarray of shape (2, n_features), float64
+        Those of the training X; `bounds` may be None.
+    quiet : bool, default=False
+        Whether to give no warning.
 
     Returns
     -------
     bounds : ndarray of shape (2, n_features), float64, or None
-        Lowest and highest value of each column that is no outlier, infinite for
-        columns without outliers; None if all columns are.
+        The bounds, also of these columns.
     """
-    if len(X) < FEWEST or X.dtype in (np.bool_, torch.bool, np.uint8, torch.uint8):
-        return None
-    n_rows = max(CHECK_ROWS, min(LEARN_ROWS, LEARN_VALUES * 32 // X.shape[1]))
-    rows = np.sort(rows_of(X, n_rows), axis=0)
-    low, high = _host(X.min(0)), _host(X.max(0))
-    share, widths = COLUMN_FENCES[-1]
-    skip = max(1, int(share * len(rows)))
-    inner_low, inner_high = rows[skip], rows[-1 - skip]
-    reach = widths * (inner_high - inner_low)
-    suspects = (low < inner_low - reach) | (high > inner_high + reach)
-    bounds = np.repeat([[-np.inf], [np.inf]], X.shape[1], axis=1)
-    counts = []
-    for j in np.flatnonzero(suspects):
-        floor, ceiling = _fences(rows[:, j], COLUMN_FENCES)
-        if low[j] < floor or high[j] > ceiling:
-            *bounds[:, j], count = _inner_range(X[:, j], floor, ceiling)
-            counts.append(f"column {j}: {count}")
-    if not counts:
-        return None
-    more = "" if len(counts) <= 5 else f" and {len(counts) - 5} more columns"
-    warnings.warn(
-        f"X holds values far outside the range of all others in their column "
-        f"({', '.join(counts[:5])}{more}). These outliers are clipped to the range of "
-        "the others. If they stand for missing values, impute them before; if they "
-        "are signal, pass their logarithms or ranks.",
-        UserWarning,
-        stacklevel=5,
-    )
-    return bounds
+    low, high = limits
+    # A column that was constant has no scale to judge other values by.
+    reach = np.where(high > low, LATER_WIDTHS * (high - low), np.inf)
+    far = (_host(X.min(0)) < low - reach) | (_host(X.max(0)) > high + reach)
+    if bounds is not None:
+        far &= np.isinf(bounds).all(axis=0)
+    columns = np.flatnonzero(far)
+    if len(columns) == 0:
+        return bounds
+    if not quiet:
+        counts = {j: _inner_range(X[:, j], low[j], high[j])[2] for j in columns}
+        warnings.warn(
+            f"X holds values far outside the range of the training X in their column "
+            f"({_listed(counts)}). They are clipped to that range.",
+            UserWarning,
+            stacklevel=5,
+        )
+    if bounds is None:
+        bounds = np.repeat([[-np.inf], [np.inf]], X.shape[1], axis=1)
+    return np.where(far, limits, bounds)
+
+
+def _listed(counts, shown=5):
+    """Return numbers of values by column as text."""
+    listed = [f"column {j}: {count}" for j, count in counts.items()][:shown]
+    more = len(counts) - len(listed)
+    return ", ".join(listed) + (f" and {more} more columns" if more else "")
 
 
 def check_images(X, low, high):
@@ -137,7 +189,7 @@ def check_images(X, low, high):
 
     if share_beyond(width) > 0.5:
         raise ValueError(f"{ranges}: bring X to the same scale.")
-    narrow = 1 / 10 if len(X) >= SEVERAL else 1 / 50
+    narrow = 1 / 10 if len(X) >= SEVERAL else 1 / 200
     if (clipped := share_beyond(0.1 * width)) > 0.1:
         problem = f"{clipped:.0%} of X is clipped to that range"
     elif 0 < highest - lowest < narrow * width:
@@ -149,7 +201,7 @@ def check_images(X, low, high):
     warnings.warn(
         f"{ranges}: {problem}. Bring X to the same scale if it is on another one.",
         UserWarning,
-        stacklevel=6,
+        stacklevel=5,
     )
 
 
@@ -162,21 +214,25 @@ def check_columns(X, mean, std):
         A table.
     mean, std : ndarray of shape (n_features,)
         Moments of the training X.
+
+    Returns
+    -------
+    warned : bool
+        Whether it has such columns.
     """
-    if len(X) == 0:
-        return
     rows = rows_of(X, CHECK_ROWS)
     far = np.abs(np.median(rows, axis=0) - mean) > 20 * std
     narrow = np.zeros(len(mean), bool)
     if len(X) >= SEVERAL:
-        spread = rows.std(axis=0)
+        with np.errstate(over="ignore"):
+            spread = rows.std(axis=0)
         narrow[spread > 0] = (spread < std / 20)[spread > 0]
         narrow &= narrow.sum() > 0.5 * np.sum(spread > 0)
     elif far.mean() <= 0.5:  # a few rows may have a rare value
-        return
+        return False
     columns = np.flatnonzero(far | narrow)
     if len(columns) == 0:
-        return
+        return False
     j = columns[0]
     warnings.warn(
         f"X has {len(columns)} columns on another scale than the training X: the "
@@ -184,8 +240,9 @@ def check_columns(X, mean, std):
         f"training X had mean {mean[j]:.6g} and standard deviation {std[j]:.6g}. "
         "Scale X as the training X was.",
         UserWarning,
-        stacklevel=6,
+        stacklevel=5,
     )
+    return True
 
 
 def sample_values(X, n):

@@ -17,8 +17,9 @@ from sknoisy.data.inputs import MIN_SIDE, check_image_size, check_unused, is_pat
 from sknoisy.data.ranges import (
     check_columns,
     check_images,
-    column_bounds,
+    column_ranges,
     image_range,
+    later_bounds,
     rows_of,
 )
 from sknoisy.data.stores import ArrayStore, PathStore
@@ -51,9 +52,11 @@ class InputSpec:
         For vectors, what is subtracted from each column before the conversion to
         float32, which would round off the differences between large numbers such as
         time stamps.
-    bounds : ndarray of shape (2, d), float32, or None
-        For vectors, where columns of the training X had outliers: the lowest and
-        highest value, less `shift`, that each column is clipped to.
+    limits : ndarray of shape (2, d), float64
+        For vectors, minimum and maximum of each column without its outliers.
+    bounds : ndarray of shape (2, d), float64, or None
+        For vectors, the lowest and highest value that each column is clipped to:
+        `limits` if it has outliers, otherwise infinite; None if no column has any.
     """
 
     kind: str
@@ -64,6 +67,7 @@ class InputSpec:
     mean: np.ndarray = field(default=None, compare=False)
     std: np.ndarray = field(default=None, compare=False)
     shift: np.ndarray = field(default=None, compare=False)
+    limits: np.ndarray = field(default=None, compare=False)
     bounds: np.ndarray = field(default=None, compare=False)
 
     @classmethod
@@ -77,7 +81,7 @@ class InputSpec:
         channels : {"auto", "first", "last"}
             Where 4-D images keep their channels.
         image_size : int or (int, int)
-            Height and width that image files are brought to.
+            Height and width to which image files are resized.
 
         Returns
         -------
@@ -87,12 +91,9 @@ class InputSpec:
         spec = cls.describe(X, channels, image_size)
         check_memory(spec.shape, 2, torch.device("cpu"))
         if spec.kind == "vector":
-            bounds = column_bounds(X)
+            limits, bounds = column_ranges(X)
             shift = _large_means(X, bounds)
-            if bounds is not None:
-                with np.errstate(over="ignore"):
-                    bounds = np.float32(bounds - (0 if shift is None else shift))
-            spec = replace(spec, shift=shift, bounds=bounds)
+            spec = replace(spec, shift=shift, limits=limits, bounds=bounds)
         elif spec.layout != "path":
             low, high = image_range(X)
             spec = replace(spec, low=low, high=high)
@@ -152,8 +153,7 @@ class InputSpec:
                 f"X has samples of shape {found}, but the training X held {self}."
                 + (hint if self.kind == "image" else "")
             )
-        self._check_range(X)
-        return ArrayStore(X, self)
+        return ArrayStore(X, self._checked_for(X))
 
     def prepare(self, batch):
         """Convert raw samples, on their device, to the input of networks.
@@ -172,7 +172,10 @@ class InputSpec:
             batch = batch.float()
             if self.bounds is None:
                 return batch
-            return batch.clamp(*torch.from_numpy(self.bounds).to(batch.device))
+            bounds = self.unshifted().bounds
+            with np.errstate(over="ignore"):
+                bounds = torch.from_numpy(bounds.astype(np.float32))
+            return batch.clamp(*bounds.to(batch.device))
         is_uint8 = batch.dtype == torch.uint8
         if self.layout == "HW":
             batch = batch.unsqueeze(1)
@@ -208,16 +211,26 @@ class InputSpec:
             return batch[:, 0].numpy()
         return (batch if self.layout == "CHW" else batch.permute(0, 2, 3, 1)).numpy()
 
-    def _check_range(self, X):
-        """Notice an X of another range than the training X's."""
-        if self.mean is None:
-            return
+    def _checked_for(self, X):
+        """Check the range of a later X; return the description for its store."""
+        if self.mean is None or len(X) == 0:  # while it is learned
+            return self
         if self.kind == "image":
             check_images(X, self.low, self.high)
-        else:
-            check_columns(
-                X, self.mean + (0 if self.shift is None else self.shift), self.std
-            )
+            return self
+        if self.limits is None:  # learned by an earlier version
+            return self
+        shift = 0 if self.shift is None else self.shift
+        scaled = check_columns(X, self.mean + shift, self.std)
+        bounds = later_bounds(X, self.limits, self.bounds, quiet=scaled)
+        return replace(self, bounds=bounds)
+
+    def unshifted(self):
+        """Return the description of samples from which `shift` is subtracted."""
+        if self.shift is None:
+            return self
+        bounds = None if self.bounds is None else self.bounds - self.shift
+        return replace(self, shift=None, bounds=bounds)
 
     def _sample_shape(self):
         c, *size = self.shape

@@ -1,15 +1,16 @@
 """Stores of samples that return batches on a device: arrays and image files."""
 
 import os
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from itertools import islice
 
 import numpy as np
 import torch
 
 from sknoisy.data.devices import move
-from sknoisy.data.inputs import missing_files
 
+LISTED = 64  # least number of paths in one folder for which it is listed
 CHUNK_BYTES = 64 * 2**20  # that are copied to a device at a time
 
 
@@ -66,8 +67,7 @@ class ArrayStore:
         stay where they are, but ``spec.shift`` is subtracted once and for all.
         """
         if isinstance(self.array, torch.Tensor) and self.spec.shift is not None:
-            spec = replace(self.spec, shift=None)
-            return ArrayStore(self._shifted(self.array), spec)
+            return ArrayStore(self._shifted(self.array), self.spec.unshifted())
         stays = isinstance(self.array, (np.memmap, torch.Tensor))
         if stays or torch.device(device).type != "cuda":
             return self
@@ -89,7 +89,7 @@ class ArrayStore:
         for start in range(0, len(self), step):
             part = slice(start, start + step)
             tensor[part] = self._tensor(np.array(self.array[part]))
-        return ArrayStore(tensor, replace(self.spec, shift=None))
+        return ArrayStore(tensor, self.spec.unshifted())
 
 
 def _plain(array):
@@ -188,6 +188,47 @@ def _describe(errors, shown=5):
     )
 
 
+def missing_files(paths):
+    """Return the positions of paths that are no files.
+
+    Folders that hold many of the paths are listed once, which is faster than a call
+    for each file.
+
+    Parameters
+    ----------
+    paths : ndarray of str
+        Paths.
+
+    Returns
+    -------
+    missing : list of int
+        Their positions.
+    """
+    paths = paths.tolist()
+    folders = [path.rpartition(os.sep)[0] for path in paths]
+    listed = {
+        folder: _files_in(folder, limit=4 * count)
+        for folder, count in Counter(folders).items()
+        if count >= LISTED
+    }
+    missing = []
+    for i, (path, folder) in enumerate(zip(paths, folders, strict=True)):
+        # A listing may lack a file: if it is cut off, or has the name in other case.
+        found = folder in listed and path[len(folder) + 1 :] in listed[folder]
+        if not found and not os.path.isfile(path):
+            missing.append(i)
+    return missing
+
+
+def _files_in(folder, limit):
+    """Return the names of the files among the first entries of a folder."""
+    try:
+        with os.scandir(folder or os.curdir) as entries:
+            return {e.name for e in islice(entries, limit) if e.is_file()}
+    except (OSError, ValueError):
+        return set()
+
+
 def read_image(path, size):
     """Decode an image file, resize its shorter side and crop its centre.
 
@@ -206,7 +247,7 @@ def read_image(path, size):
     Raises
     ------
     ValueError
-        If the file cannot be read, for whatever reason; names it.
+        If the file cannot be read, for whatever reason; the message names it.
     """
     from PIL import Image, ImageOps
 
@@ -228,16 +269,17 @@ def read_image(path, size):
         ) from error
     except Exception as error:  # decoders raise anything on damaged files
         raise ValueError(
-            f"{str(path)!r} is no image, or damaged ({type(error).__name__}: {error})"
+            f"{str(path)!r} is not an image, or is damaged "
+            f"({type(error).__name__}: {error})"
         ) from error
     raise ValueError(
-        f"{str(path)!r} has more than 8 bits a pixel (mode {mode!r}), pass an array "
-        "instead, or convert the file"
+        f"{str(path)!r} has more than 8 bits per channel (mode {mode!r}): pass an "
+        "array instead, or convert the file"
     )
 
 
 def _upright(image):
-    """Return an image as its orientation says, if that can be read."""
+    """Return an image turned by its orientation, if that can be read."""
     from PIL import ImageOps
 
     try:

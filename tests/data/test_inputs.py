@@ -13,9 +13,9 @@ from sklearn.preprocessing import StandardScaler
 
 from sknoisy import LazyFeatures, NoisyRobustClassifier, SSLPretrainer
 from sknoisy.data.batches import stream
-from sknoisy.data.inputs import as_inputs, missing_files
+from sknoisy.data.inputs import as_inputs
 from sknoisy.data.spec import InputSpec
-from sknoisy.data.stores import ArrayStore, PathStore, read_image
+from sknoisy.data.stores import ArrayStore, PathStore, missing_files, read_image
 
 
 def test_uint8_is_scaled_on_the_way_and_not_copied(colour):
@@ -374,6 +374,9 @@ class HubColumn(Forbidden):
         (torch.zeros(3, 2, device="meta"), "X is a tensor on the device 'meta'"),
         (np.zeros((3, 2), "datetime64[D]"), "X holds dates or times .*astype"),
         (np.zeros((3, 2), "timedelta64[s]"), "X holds dates or times"),
+        (np.array([["1", "a"]] * 3), "X is a table of strings .*ColumnTransformer"),
+        ([None, "a.png", "b.png"], "mixes paths .* entries .1., the first at index 0"),
+        (["a.png", 3, np.nan], "mixes paths .* entries .2., the first at index 1: 3"),
         (np.zeros(3, [("a", float), ("b", int)]), "structured array with fields"),
     ],
 )
@@ -498,7 +501,7 @@ def test_whatever_is_wrong_with_files_names_them(tmp_path, monkeypatch):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100_000)
     with pytest.raises(ValueError, match="names 7 files that cannot be read") as error:
         store.fetch(torch.tensor([0, 1]))
-    assert all(f"{i}.png' is no image" in str(error.value) for i in (1, 2, 3, 4, 5))
+    assert all(f"{i}.png' is not an image" in str(error.value) for i in (1, 2, 3, 4, 5))
     with pytest.raises(ValueError, match="6.png' has more than 8 bits"):
         read_image(paths[6], (8, 8))
     with pytest.raises(ValueError, match="7.png' has too many pixels.*MAX_IMAGE_PIX"):

@@ -47,7 +47,7 @@ def channels_of(layout):
 
 
 @IGNORED
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, derandomize=True, max_examples=150)
 @given(images(), st.booleans())
 def test_images_there_and_back(X_and_layout, as_tensor):
     X, layout = X_and_layout
@@ -55,7 +55,7 @@ def test_images_there_and_back(X_and_layout, as_tensor):
     given = X
     native = X.dtype.isnative and X.dtype != np.uint16
     if as_tensor and native:
-        given = torch.from_numpy(np.ascontiguousarray(X))
+        given = torch.from_numpy(X.copy())
     spec = InputSpec.learn(given, channels_of(layout))
     assert spec.layout == layout and spec.low < spec.high
     assert np.isfinite(spec.mean).all() and (spec.std > 0).all()
@@ -75,7 +75,7 @@ def test_images_there_and_back(X_and_layout, as_tensor):
 
 
 @IGNORED
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, derandomize=True, max_examples=100)
 @given(st.data(), st.integers(1, 30), st.integers(1, 6))
 def test_tables_there_and_back(data, n, d):
     X = data.draw(numbers((n, d)))
@@ -93,7 +93,7 @@ def test_tables_there_and_back(data, n, d):
     np.testing.assert_array_equal(X, before)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, derandomize=True, max_examples=100)
 @given(images(), st.data())
 def test_clean_images_have_the_range_of_their_dtype(X_and_layout, data):
     """Uniform values have no outliers: the range is that of their extremes."""
