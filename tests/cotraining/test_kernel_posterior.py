@@ -1,0 +1,237 @@
+"""The kernel machine that corrects labels, by hand; and as what vectors get."""
+
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from scipy.spatial.distance import cdist
+from sklearn.base import clone
+from sklearn.datasets import load_breast_cancer, load_digits
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from torch import nn
+
+from sknoisy import (
+    ELR,
+    CoTrainingClassifier,
+    KernelPosterior,
+    NoisyRobustClassifier,
+    SSLPretrainer,
+)
+from sknoisy.cotraining import posterior
+from sknoisy.cotraining.kernel_posterior import sharpened
+from sknoisy.cotraining.kernel_ridge import PENALTIES, KernelRidge
+from sknoisy.encoders.heads import kernel, simplex
+from sknoisy.noise import pair_flip, symmetric_exclusive
+
+RNG = np.random.default_rng(0)
+
+
+# Formulas -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("power, metric", [(1, "cityblock"), (2, "sqeuclidean")])
+def test_kernels_against_scipy(power, metric):
+    X, Z = RNG.normal(size=(7, 3)), RNG.normal(size=(4, 3))
+    found = kernel(torch.tensor(X), torch.tensor(Z), 0.3, power)
+    np.testing.assert_allclose(found, np.exp(-0.3 * cdist(X, Z, metric)), rtol=1e-10)
+
+
+@pytest.mark.parametrize("power", [1, 2])
+def test_leave_one_out_is_fitting_without_the_sample(power):
+    X = RNG.normal(size=(30, 2)).astype(np.float32)
+    Y = RNG.normal(size=(30, 3)).astype(np.float32)
+    ridge = KernelRidge(
+        torch.from_numpy(X), power, 1.0, 30, torch.Generator().manual_seed(0)
+    )
+    left_out = ridge.fit(torch.from_numpy(Y)).numpy()
+    # With as many landmarks as samples it is exact kernel ridge regression on features
+    # whose mean is removed, up to the jitter.
+    K = np.exp(-ridge.gamma * cdist(X, X, "cityblock" if power == 1 else "sqeuclidean"))
+    values, vectors = np.linalg.eigh(K)
+    features = vectors * np.sqrt(values.clip(0))
+    errors, predictions = [], []
+    for penalty in PENALTIES:
+        predicted = np.empty_like(Y)
+        for i in range(30):
+            rest = np.arange(30) != i
+            # The intercept and the centring of the whole fit, as in PRESS.
+            A = np.c_[np.ones(30), features - features.mean(axis=0)]
+            D = np.diag([0.0, *[penalty] * 30])
+            w = np.linalg.solve(A[rest].T @ A[rest] + D, A[rest].T @ Y[rest])
+            predicted[i] = A[i] @ w
+        predictions.append(predicted)
+        errors.append(np.square(predicted - Y).mean())
+    best = predictions[int(np.argmin(errors))]
+    np.testing.assert_allclose(left_out, best, atol=2e-3)
+    assert ridge.error == pytest.approx(min(errors), rel=1e-2)
+
+
+def test_predictions_of_the_head_are_the_fit():
+    X = torch.randn(40, 3, generator=torch.Generator().manual_seed(0))
+    ridge = KernelRidge(X, 2, 1.0, 40, torch.Generator().manual_seed(0))
+    ridge.fit(X[:, :2].sin())
+    values = kernel(X, ridge.landmarks, ridge.gamma, 2)
+    fitted = values @ ridge.coefficients + ridge.intercept
+    assert (fitted - X[:, :2].sin()).abs().mean() < 0.1
+
+
+def test_posterior_by_hand():
+    T = torch.tensor([[0.7, 0.3], [0.2, 0.8]])
+    found = posterior(torch.tensor([[0.5, 0.5], [0.9, 0.1]]), T, torch.tensor([0, 1]))
+    expected = [[0.35 / 0.45, 0.10 / 0.45], [0.27 / 0.35, 0.08 / 0.35]]
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+def test_sharpening_makes_the_median_sure_and_keeps_the_order():
+    probs = torch.tensor([[0.4, 0.3, 0.3], [0.2, 0.5, 0.3], [0.1, 0.3, 0.6]])
+    found = sharpened(probs)
+    assert found.argmax(dim=1).equal(probs.argmax(dim=1))
+    torch.testing.assert_close(found[1, 1], torch.tensor(1.0))
+    torch.testing.assert_close(found.sum(dim=1), torch.ones(3))
+    sure = torch.eye(3)
+    torch.testing.assert_close(sharpened(sure), sure)
+    assert (simplex(found) > 0).all()
+
+
+# As what vectors get ------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def digits_of_vectors():
+    X, y = load_digits(return_X_y=True)
+    return (X / 16).astype(np.float32), y
+
+
+@pytest.mark.parametrize("make_noise", [symmetric_exclusive, pair_flip])
+def test_default_beats_logistic_regression(digits_of_vectors, make_noise):
+    X, y = digits_of_vectors
+    rate = 0.6 if make_noise is symmetric_exclusive else 0.4
+    noisy = make_noise(y[:1200], rate=rate, random_state=0)
+    clf = NoisyRobustClassifier(random_state=0).fit(X[:1200], noisy.y)
+    peer = make_pipeline(StandardScaler(), LogisticRegression(C=0.01))
+    peer.fit(X[:1200], noisy.y)
+    assert clf.score(X[1200:], y[1200:]) > peer.score(X[1200:], y[1200:]) + 0.02
+    assert clf.noise_rate_ == pytest.approx(rate, abs=0.1)
+    assert roc_auc_score(noisy.is_wrong, -clf.clean_proba_) > 0.95
+    assert roc_auc_score(noisy.is_wrong, -clf.label_quality_) > 0.85
+    posteriors = clf.loss_state_["posterior"]
+    assert (posteriors.argmax(axis=1) == y[:1200]).mean() > 0.75
+    np.testing.assert_allclose(posteriors.sum(axis=1), 1, atol=1e-5)
+
+
+def test_scales_of_columns_do_not_matter_to_tables():
+    X, y = load_breast_cancer(return_X_y=True)
+    scaled = X * np.logspace(-6, 6, X.shape[1])
+    first, second = (
+        NoisyRobustClassifier(random_state=0).fit(data[::2], y[::2])
+        for data in (X, scaled)
+    )
+    assert first.score(X[1::2], y[1::2]) > 0.93
+    assert second.score(scaled[1::2], y[1::2]) > 0.93
+
+
+def test_the_scale_of_components_is_kept(digits_of_vectors):
+    """Whitening would lift the noise of components that vary little."""
+    X, y = digits_of_vectors
+    clf = NoisyRobustClassifier(random_state=0).fit(X, y)
+    scale = clf.state_dict_["networks.0.head.rescale.scale"]
+    assert (scale == scale[0]).all()
+
+
+def test_what_auto_stands_for(digits_of_vectors, digits):
+    X, y = digits_of_vectors[0][:300], digits_of_vectors[1][:300]
+    settings = {"max_epochs": 1, "random_state": 0}
+
+    def loss_of(X=X, **params):
+        clf = NoisyRobustClassifier(**settings | params).fit(X, y)
+        return clf._training.loss
+
+    assert isinstance(loss_of(), KernelPosterior)
+    for params in (
+        {"encoder": "mlp"},
+        {"head": "mlp"},
+        {"regularizers": ["clustering"]},
+        {"X": digits[0]},
+    ):
+        assert isinstance(loss_of(**params), ELR)
+    features = SSLPretrainer(max_epochs=1, random_state=0).fit_transform(digits[0])
+    assert isinstance(loss_of(X=features), ELR)
+    assert isinstance(loss_of(X=features, freeze_encoder=True), KernelPosterior)
+    assert len(NoisyRobustClassifier("ce").fit(X, y).history_) == 20
+
+
+def test_frozen_features_of_images(digits):
+    X, y = digits
+    features = SSLPretrainer(max_epochs=2, random_state=0).fit_transform(X)
+    clf = NoisyRobustClassifier(freeze_encoder=True, random_state=0).fit(features, y)
+    assert clf.score(X, y) > 0.9
+    loaded = pickle.loads(pickle.dumps(clf))
+    np.testing.assert_allclose(loaded.predict_proba(X), clf.predict_proba(X), atol=1e-5)
+    probs = clf.to_module()(torch.from_numpy(X)).detach()
+    np.testing.assert_allclose(probs, clf.predict_proba(X), atol=1e-4)
+
+
+def test_class_weights_move_the_boundary(digits_of_vectors):
+    X, y = digits_of_vectors
+    shares = []
+    for weight in (1.0, 20.0):
+        clf = NoisyRobustClassifier(
+            class_weight={8: weight}, max_epochs=3, random_state=0
+        )
+        noisy = symmetric_exclusive(y[:900], rate=0.3, random_state=0).y
+        shares.append((clf.fit(X[:900], noisy).predict(X[900:]) == 8).mean())
+    assert shares[0] < shares[1]
+
+
+def test_it_goes_on_epoch_by_epoch_and_with_other_labels(digits_of_vectors):
+    X, y = digits_of_vectors[0][:400], digits_of_vectors[1][:400]
+    whole = NoisyRobustClassifier(max_epochs=3, random_state=0).fit(X, y)
+    steps = NoisyRobustClassifier(max_epochs=3, random_state=0)
+    for _ in range(3):
+        steps.partial_fit(X, y)
+    np.testing.assert_array_equal(whole.predict_proba(X), steps.predict_proba(X))
+    before = steps.loss_state_["posterior"].copy()
+    flipped = (y + 1) % 10
+    after = steps.partial_fit(X, flipped).loss_state_["posterior"]
+    assert (after.argmax(axis=1) == flipped).mean() > 0.95
+    assert (before.argmax(axis=1) == y).mean() > 0.95
+
+
+@pytest.mark.parametrize("n", [2, 3, 11])
+def test_few_samples(n):
+    X, y = RNG.normal(size=(n, 3)), np.arange(n) % 2
+    clf = NoisyRobustClassifier(random_state=0).fit(X, y)
+    assert clf.predict_proba(X).shape == (n, 2)
+
+
+def test_constant_and_equal_samples():
+    X, y = np.ones((30, 2)), np.arange(30) % 2
+    probs = NoisyRobustClassifier(random_state=0).fit(X, y).predict_proba(X)
+    assert np.isfinite(probs).all()
+
+
+def test_parameters_are_searched_and_checked(digits_of_vectors):
+    X, y = digits_of_vectors[0][:200], digits_of_vectors[1][:200]
+    clf = CoTrainingClassifier("kernel_posterior", random_state=0)
+    clf.set_params(method__n_rounds=0, method__n_landmarks=50)
+    assert clone(clf).fit(X, y).score(X, y) > 0.8
+    for bad in ({"n_rounds": -1}, {"n_landmarks": 0}, {"alpha": 0}):
+        (name,) = bad
+        with pytest.raises(ValueError, match=f"{name}="):
+            CoTrainingClassifier(KernelPosterior(**bad)).fit(X, y)
+
+
+def test_an_identity_encoder_keeps_relative_scales():
+    X = RNG.normal(size=(50, 2)) * [1.0, 100.0] + 7
+    y = (X[:, 0] > 7).astype(int)
+    clf = NoisyRobustClassifier("ce", encoder="identity", max_epochs=1).fit(X, y)
+    features = clf.encoder_.transform(X)
+    np.testing.assert_allclose(features.mean(axis=0), 0, atol=1e-4)
+    assert features[:, 1].std() / features[:, 0].std() == pytest.approx(
+        X[:, 1].std() / X[:, 0].std(), rel=1e-3
+    )
+    assert isinstance(clf._network.head, nn.Linear)
