@@ -98,9 +98,7 @@ def draw(X, noisy, predicted, shown):
         ax.imshow(X[i], cmap="gray_r")
         ax.set_title(f"given {noisy.y[i]}\npredicted {predicted[i]}", fontsize=8)
         ax.set_axis_off()
-    figure.suptitle(
-        "Of the quarter of the labels that training trusted least", fontsize=10
-    )
+    figure.suptitle("24 of the labels that the training trusted least", fontsize=10)
     figure.tight_layout()
     figure.savefig(HERE / "quickstart.png", dpi=150)
     print("figure: quickstart.png")

@@ -49,10 +49,10 @@ def pretrain_to_gain(random_state=None, **params):
 
     Notes
     -----
-    From the paper's abstract, which is all that this was made from: SimCLR or Barlow
-    Twins without labels, then "standard supervised training", taken as cross-entropy.
-    It says nothing of the encoder, a ResNet18 here as in the other papers, nor of
-    epochs, batches, optimisers or the head's warm-up: defaults.
+    Written from the paper's abstract alone: SimCLR or Barlow Twins without labels, then
+    "standard supervised training", which is taken as cross-entropy. The abstract does
+    not name the encoder; here it is a ResNet18, as in the other papers. Epochs,
+    batches, optimisers and the head's warm-up have the defaults of this package.
 
     References
     ----------

@@ -1,5 +1,5 @@
 """Bad input: an error that names parameter, value and what is allowed, before training
-starts, or the right result. Numbers in brackets count the project's fault catalogue."""
+starts, or the right result."""
 
 import numpy as np
 import pytest

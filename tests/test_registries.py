@@ -1,86 +1,126 @@
-"""Every method of a registry is exported and documented."""
+"""Nothing public is missing from the pages, and nothing on them is missing here."""
 
 import re
+from functools import partial
+from importlib import import_module
+from inspect import isclass, isfunction
 from pathlib import Path
+from pkgutil import resolve_name
 
 import pytest
 
 import sknoisy
-import sknoisy.losses
-import sknoisy.regularizers
-import sknoisy.selfsup
-import sknoisy.views
+from sknoisy import recipes
+from sknoisy.cotraining import COTRAINING_METHODS
+from sknoisy.detection import DETECTION_METHODS
+from sknoisy.encoders.named import ENCODERS
 from sknoisy.losses import LOSSES
+from sknoisy.parameters import Method
 from sknoisy.regularizers import REGULARIZERS
 from sknoisy.selfsup import METHODS
 
 DOCS = Path(__file__).parents[1] / "docs"
-
-if not DOCS.exists():
-    pytest.skip("the source distribution has no docs", allow_module_level=True)
-
-# Registry, its package, and the heading of its table in the guide.
 REGISTRIES = {
-    "losses": (LOSSES, sknoisy.losses, "Losses"),
-    "regularizers": (REGULARIZERS, sknoisy.regularizers, "Regularisers"),
-    "selfsup": (METHODS, sknoisy.selfsup, "Self-supervised methods"),
+    "losses": LOSSES,
+    "selfsup": METHODS,
+    "regularizers": REGULARIZERS,
+    "cotraining": COTRAINING_METHODS,
+    "detection": DETECTION_METHODS,
+    "encoders": ENCODERS,
 }
-KEYS = [(name, key) for name, (keys, _, _) in REGISTRIES.items() for key in keys]
-
-
-def class_of(make):
-    """Return the name of a registered class, or of a partial of one."""
-    return getattr(make, "func", make).__name__
-
-
-def table(heading):
-    """Return the names and the class of each row of the table below a heading."""
-    guide = (DOCS / "guide.md").read_text()
-    section = guide.split(f"\n## {heading}\n")[1].split("\n## ")[0]
-    rows = [line.split("|")[1:3] for line in section.splitlines() if line[:3] == "| `"]
-    return [[re.findall(r"`([\w+]+)`", cell) for cell in row] for row in rows]
-
-
-def documented():
-    """Return the last part of every name in the API's lists."""
-    lines = (DOCS / "api.md").read_text().splitlines()
-    names = (re.fullmatch(r"   ([\w.]+)", line) for line in lines)
-    return {name[1].rsplit(".")[-1] for name in names if name}
-
-
-@pytest.mark.parametrize("registry, key", KEYS)
-def test_every_method_has_a_row_in_the_guide(registry, key):
-    methods, _, heading = REGISTRIES[registry]
-    classes = [row[1] for row in table(heading) if key in row[0]]
-    assert classes == [[class_of(methods[key])]]
-
-
-@pytest.mark.parametrize("registry", REGISTRIES)
-def test_the_guide_names_nothing_else(registry):
-    methods, _, heading = REGISTRIES[registry]
-    named = [key for keys, _ in table(heading) for key in keys]
-    assert sorted(named) == sorted(methods)
-
-
-@pytest.mark.parametrize("registry, key", KEYS)
-def test_every_method_is_exported_and_in_the_api(registry, key):
-    methods, package, _ = REGISTRIES[registry]
-    name = class_of(methods[key])
-    assert name in package.__all__
-    assert name in documented()
-
-
-@pytest.mark.parametrize("name", sknoisy.views.__all__)
-def test_views_are_in_the_api(name):
-    assert f"   views.{name}\n" in (DOCS / "api.md").read_text()
-
-
-@pytest.mark.parametrize(
-    "package", [sknoisy, sknoisy.losses, sknoisy.regularizers, sknoisy.selfsup]
+ENTRIES = [
+    (room, key, value.func if isinstance(value, partial) else value)
+    for room, registry in REGISTRIES.items()
+    for key, value in registry.items()
+]
+LISTED = re.findall(r"^   ([\w.]+)$", (DOCS / "api.md").read_text(), re.MULTILINE)
+# Rooms whose public names, ``__all__``, are for users.
+ROOMS = (
+    "cotraining detection losses plotting regularizers scores selfsup training views"
 )
-def test_registries_and_exports_are_in_alphabetical_order(package):
-    for registry in ("LOSSES", "METHODS", "REGULARIZERS"):
-        names = list(getattr(package, registry, ()))
-        assert names == sorted(names)
-    assert len(set(package.__all__)) == len(package.__all__)
-    assert all(hasattr(package, name) for name in package.__all__)
+# Files that define all that is public in them.
+FILES = "metrics noise recipes"
+
+
+def public_names():
+    """Yield the dotted name of everything that is public."""
+    for name in sknoisy.__all__:
+        if name != "__version__":
+            yield f"sknoisy.{name}"
+    for room in ROOMS.split():
+        for name in import_module(f"sknoisy.{room}").__all__:
+            if not name.isupper() or isclass(resolve_name(f"sknoisy.{room}.{name}")):
+                yield f"sknoisy.{room}.{name}"
+    for file in FILES.split():
+        module = import_module(f"sknoisy.{file}")
+        for name, value in vars(module).items():
+            own = getattr(value, "__module__", None) == module.__name__
+            if own and name[0] != "_" and (isclass(value) or isfunction(value)):
+                yield f"{module.__name__}.{name}"
+
+
+def guide_rows():
+    """Return the rows of the guide's tables by the names in their first cells."""
+    rows = {}
+    for line in (DOCS / "guide.md").read_text().splitlines():
+        if line.startswith("| `"):
+            for name in re.findall(r"`([^`]+)`", line.split("|")[1]):
+                rows.setdefault(name, []).append(line)
+    return rows
+
+
+@pytest.fixture(scope="module")
+def api():
+    return {id(resolve_name(f"sknoisy.{name}")) for name in LISTED}
+
+
+@pytest.fixture(scope="module")
+def rows():
+    return guide_rows()
+
+
+@pytest.mark.parametrize("name", LISTED)
+def test_what_the_pages_list_is_there(name):
+    thing = resolve_name(f"sknoisy.{name}")
+    assert callable(thing)
+    assert thing.__doc__
+
+
+def test_the_pages_list_nothing_twice():
+    assert len(LISTED) == len({id(resolve_name(f"sknoisy.{name}")) for name in LISTED})
+
+
+@pytest.mark.parametrize("name", sorted(set(public_names())))
+def test_what_is_public_is_on_the_pages(name, api):
+    assert id(resolve_name(name)) in api, f"{name} is missing in docs/api.md"
+
+
+@pytest.mark.parametrize(("room", "key", "value"), ENTRIES)
+def test_a_registered_name_is_on_the_pages(room, key, value, api, rows):
+    if isclass(value):
+        assert id(value) in api, f"{value.__name__} is missing in docs/api.md"
+    assert key in rows, f"`{key}` has no row in a table of docs/guide.md"
+    if room != "encoders":
+        named = f"| `{value.__name__}` |"
+        assert any(named in row for row in rows[key]), f"no {named} in `{key}`'s row"
+
+
+@pytest.mark.parametrize("room", [room for room in REGISTRIES if room != "encoders"])
+def test_every_method_of_a_room_is_registered(room):
+    registered = {value for where, _, value in ENTRIES if where == room}
+    module = import_module(f"sknoisy.{room}")
+    methods = {
+        value
+        for value in map(partial(getattr, module), module.__all__)
+        if isclass(value) and issubclass(value, Method)
+    }
+    bases = {cls for cls in methods if any(issubclass(c, cls) for c in methods - {cls})}
+    assert methods - bases <= registered
+    assert registered <= methods
+
+
+def test_displays_and_recipes_have_rows_in_the_guide(rows):
+    displays = import_module("sknoisy.plotting").__all__
+    made = [name for name in public_names() if name.startswith(recipes.__name__)]
+    for name in [*displays, *(name.rpartition(".")[2] for name in made)]:
+        assert name in rows, f"`{name}` has no row in a table of docs/guide.md"

@@ -1,8 +1,8 @@
 """Displays of what was found and learned: labels, noise, features, training.
 
-They need matplotlib, ``pip install matplotlib``, which is imported when something
-is drawn. Colours are told apart with any colour vision, viridis or those of Okabe and
-Ito, and lines, markers and hatches tell apart what is printed in grey.
+They need matplotlib (``pip install matplotlib``), which is imported only when something
+is drawn. The colours, viridis and those of Okabe and Ito, can be told apart with any
+colour vision; lines, markers and hatches also differ, for prints in grey.
 """
 
 from sknoisy.plotting.curves import TrainingCurveDisplay

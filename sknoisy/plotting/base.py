@@ -36,7 +36,7 @@ def check_fitted(name, estimator, attribute, kind):
 
 
 def as_samples(X):
-    """Return X as an array, a tensor or an array of paths, also if it is a list."""
+    """Return X, which may be a list, as an array, a tensor or an array of paths."""
     X = as_inputs(X)
     return X if isinstance(X, (np.ndarray, torch.Tensor)) else np.asarray(X)
 

@@ -1,4 +1,4 @@
-"""Training curves: who learns, and who memorises in the end."""
+"""Training curves: which method learns, and which memorises in the end."""
 
 from collections.abc import Mapping
 
@@ -13,7 +13,7 @@ BESIDE = 6  # more curves than these have their legend beside the axes
 
 
 class TrainingCurveDisplay:
-    """A number of every epoch, of one or several methods, best and last marked.
+    """Accuracy or loss of each epoch, for several methods, best and last marked.
 
     How far the last lies from the best shows how much was memorised. Make one by
     :meth:`from_estimator` or :meth:`from_predictions`.

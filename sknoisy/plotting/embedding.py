@@ -21,7 +21,7 @@ LEGEND_ROWS = 15  # more would be higher than the figure
 
 
 class EmbeddingDisplay:
-    """t-SNE of features, with a panel for each set of labels.
+    """Features in two dimensions by t-SNE, with a panel for each set of labels.
 
     Make one by :meth:`from_estimator` or :meth:`from_predictions`.
 

@@ -8,7 +8,7 @@ from sknoisy.plotting.base import BLUE, ORANGE, check_fitted, pyplot
 
 
 class LabelQualityDisplay:
-    """Histogram of the quality of labels, those that were found wrong apart.
+    """Histogram of label quality; labels found wrong have a colour of their own.
 
     Make one by :meth:`from_estimator` or :meth:`from_predictions`.
 

@@ -8,7 +8,7 @@ from sknoisy.plotting.base import BLUE, GREEN, ORANGE, check_fitted, pyplot
 
 
 class RefinementDisplay:
-    """Labels after each iteration: how many are right, and how many as they were.
+    """Shares of labels that are right, and that are unchanged, after each iteration.
 
     Make one by :meth:`from_estimator` or :meth:`from_predictions`.
 

@@ -1,4 +1,4 @@
-"""What a decoder restores of augmented images."""
+"""What a decoder restores from augmented images."""
 
 import numpy as np
 import torch
