@@ -19,6 +19,22 @@ def inference_batch(spec, device):
     return int(np.clip(elements // math.prod(spec.shape), 64, 4096))
 
 
+def in_order(store, device):
+    """Yield positions and samples of a store, in batches of the size for inference.
+
+    Parameters
+    ----------
+    store : ArrayStore or PathStore
+        The samples.
+    device : torch.device
+        Where they are wanted.
+    """
+    step = inference_batch(store.spec, device)
+    n_batches = math.ceil(len(store) / step)
+    order = torch.arange(len(store), device="cpu")
+    yield from stream(store, order, n_batches, device)
+
+
 def forward_batches(module, store, device, precision=None):
     """Apply a module in evaluation mode to every sample of a store, batch by batch.
 
@@ -41,11 +57,8 @@ def forward_batches(module, store, device, precision=None):
         What the module makes of it, on `device`.
     """
     module.eval()
-    step = inference_batch(store.spec, device)
-    n_batches = math.ceil(len(store) / step)
     lower = precision is not None
-    order = torch.arange(len(store), device="cpu")
-    for index, batch in stream(store, order, n_batches, device):
+    for index, batch in in_order(store, device):
         batch = to_channels_last(batch)
         with torch.inference_mode(), torch.autocast(device.type, precision, lower):
             outputs = module(batch).float()

@@ -7,10 +7,9 @@ from contextlib import contextmanager
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, is_classifier
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_array, validate_data
-from skorch.callbacks import Callback, LRScheduler
 
 from sknoisy import _version
 from sknoisy._compat import CallbackSupportMixin
@@ -21,10 +20,10 @@ from sknoisy.encoders.blueprint import Blueprint
 from sknoisy.encoders.features import LazyFeatures
 from sknoisy.encoders.named import check_encoder
 from sknoisy.parameters import NamedMethods, check_choice, check_integer, check_real
+from sknoisy.training.callbacks import check_callbacks, unnamed
 from sknoisy.training.checkpoint import Checkpoint
 from sknoisy.training.nets import Settings
 from sknoisy.training.optim import OPTIMIZERS, SCHEDULES
-from sknoisy.training.progress import unnamed
 
 AUTO_BATCH = {"ssl": 256, "classifier": 128}
 
@@ -48,22 +47,20 @@ class TorchEstimator(NamedMethods, CallbackSupportMixin, BaseEstimator):
         check_choice("precision", self.precision, ["auto", "float32", "bfloat16"])
         check_choice("verbose", self.verbose, [None, True, False])
         check_choice("compile", self.compile, [True, False])
-        _check_callbacks(self.callbacks)
-        self._check_schedule()
+        check_callbacks(
+            self.callbacks,
+            self.schedule,
+            self._warmup(),
+            getattr(self, "validation", None) is not None,
+            knows_labels=is_classifier(self),
+        )
         if self.image_size is not None:
             check_image_size(self.image_size)
         resolve_device(self.device)
 
-    def _check_schedule(self):
-        """Refuse two schedules of the learning rate at once."""
-        callbacks = unnamed(self.callbacks)
-        schedulers = [c for c in callbacks if isinstance(c, LRScheduler)]
-        if schedulers and self.schedule != "constant":
-            raise ValueError(
-                f"schedule={self.schedule!r} is not valid with "
-                f"callbacks=[{schedulers[0]}]: both set the learning rate. Pass "
-                "schedule='constant', or no LRScheduler."
-            )
+    def _warmup(self):
+        """Return in how many epochs the rate rises at first."""
+        return 0
 
     def _read(self, X, reset, spec=None):
         """Check X; return raw inputs, and the encoder of lazy features or None.
@@ -160,9 +157,14 @@ class TorchEstimator(NamedMethods, CallbackSupportMixin, BaseEstimator):
             lr_warmup=float(lr_warmup),
             device=device,
             precision=resolve_precision(self.precision, device),
-            # A checkpoint is written when all others have heard of the epoch.
-            callbacks=tuple(sorted(self.callbacks or (), key=_is_checkpoint)),
+            **self._reporting(),
         )
+
+    def _reporting(self):
+        """Return the settings that only say what is told of the training."""
+        # A checkpoint is written when all others have heard of the epoch.
+        callbacks = tuple(sorted(self.callbacks or (), key=_is_checkpoint))
+        return {"callbacks": callbacks, "verbose": self.verbose is not False}
 
     def _seeds(self, n):
         return check_random_state(self.random_state).randint(2**31 - 1, size=n).tolist()
@@ -208,18 +210,6 @@ def fitting(estimator):
 
 def _is_checkpoint(callback):
     return isinstance(unnamed([callback])[0], Checkpoint)
-
-
-def _check_callbacks(callbacks):
-    if callbacks is None:
-        return
-    if isinstance(callbacks, (list, tuple)):
-        if all(isinstance(callback, Callback) for callback in unnamed(callbacks)):
-            return
-    raise ValueError(
-        f"callbacks={callbacks!r} is not valid: it must be a list of instances of "
-        "skorch's callbacks, such as [Checkpoint('folder')], or None."
-    )
 
 
 def _check_weights_file(weights):

@@ -19,6 +19,7 @@ from sknoisy.encoders.features import LazyFeatures, TrainedEncoder
 from sknoisy.encoders.inference import forward_all
 from sknoisy.estimators.base import TorchEstimator, fitting
 from sknoisy.parameters import check_choice, check_integer, check_real, comparable
+from sknoisy.training.callbacks import check_patterns
 from sknoisy.training.checkpoint import resumable
 from sknoisy.training.nets import TrainingData
 from sknoisy.training.phases import ClassifierTraining
@@ -255,6 +256,9 @@ class TorchClassifier(ClassifierMixin, TorchEstimator):
             method.plan(settings.max_epochs, head_epochs)
         if self.compile:
             network.compile()
+        regularizers = self._regularizers()
+        if not regularizers:  # which have parameters of their own
+            check_patterns(self.callbacks, dict(network.named_parameters()))
         training = ClassifierTraining(
             network.to(settings.device),
             method,
@@ -263,7 +267,7 @@ class TorchClassifier(ClassifierMixin, TorchEstimator):
             head_epochs,
             self.freeze_encoder,
             seed,
-            self._regularizers(),
+            regularizers,
             self._net_class,
             **before,
         )
@@ -328,7 +332,9 @@ class TorchClassifier(ClassifierMixin, TorchEstimator):
             training.network.to(training.settings.device)
             self._attach(training, inputs, codes, *known)
             return training, *known
-        # Loaded from a file, or with other parameters: the optimiser starts anew.
+        # Loaded from a file, or with other parameters: the optimiser starts anew, and
+        # so does the network, of which a callback may have frozen a part.
+        self._network = None
         training = self._training_of(
             self._network_on("cpu"),
             self._method(),

@@ -27,6 +27,7 @@ from sknoisy.encoders.initialization import build_heads
 from sknoisy.estimators.base import TorchEstimator, fitting
 from sknoisy.parameters import check_choice, check_integer, resolve
 from sknoisy.selfsup import METHODS, SelfSupervised
+from sknoisy.training.callbacks import changing, check_patterns
 from sknoisy.training.checkpoint import resumable
 from sknoisy.training.identity import sources
 from sknoisy.training.nets import Run, TrainingData
@@ -272,8 +273,11 @@ class SSLPretrainer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TorchEsti
     def _check_parameters(self):
         super()._check_parameters()
         self._method()
-        check_integer("lr_warmup_epochs", self.lr_warmup_epochs, low=0)
         check_choice("output", self.output, ["lazy", "array"])
+
+    def _warmup(self):
+        check_integer("lr_warmup_epochs", self.lr_warmup_epochs, low=0)
+        return min(self.lr_warmup_epochs, self.max_epochs // 10)
 
     def _known_spec(self):
         return self.encoder_.spec
@@ -307,7 +311,7 @@ class SSLPretrainer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TorchEsti
         files += [self.weights] if self.weights not in (None, "imagenet") else []
         stamps = file_stamps(files)
         cached = memory.cache(_pretrain_cached, ignore=["reporting"])
-        code = __version__, sources(plain)
+        code = __version__, sources(plain), changing(self.callbacks)
         return cached(plain, inputs, trained, labels, stamps, code, reporting=self)
 
     def _pretrain(self, inputs, trained, labels, reporting=None):
@@ -318,9 +322,9 @@ class SSLPretrainer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TorchEsti
         blueprint = self._blueprint(inputs, trained)
         spec = blueprint.spec
         store = spec.open(inputs)
-        share = min(self.lr_warmup_epochs, self.max_epochs // 10) / self.max_epochs
+        share = self._warmup() / self.max_epochs
         settings = self._settings(len(store), spec, "ssl", lr_warmup=share)
-        settings = replace(settings, callbacks=tuple(reporting.callbacks or ()))
+        settings = replace(settings, **reporting._reporting())
         encoder = blueprint.build(generator(seeds[0]), load_weights=True)
         if trained is not None:
             load_numpy_state(encoder, trained.state)
@@ -330,6 +334,7 @@ class SSLPretrainer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TorchEsti
         if self.compile:
             encoder.compile()
         run = Run(self.max_epochs)
+        check_patterns(reporting.callbacks, dict(networks.named_parameters()))
         net = SelfSupervisedNet(
             networks,
             method,

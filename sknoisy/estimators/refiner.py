@@ -13,8 +13,8 @@ from sknoisy.estimators.copies import AugmentedCopies
 from sknoisy.estimators.pipelines import check_steps, split_pipeline
 from sknoisy.parameters import check_choice, check_integer, check_real
 from sknoisy.scores.probabilities import losses_of
+from sknoisy.training.callbacks import unnamed
 from sknoisy.training.checkpoint import Checkpoint
-from sknoisy.training.progress import unnamed
 from sknoisy.views.base import Views
 
 

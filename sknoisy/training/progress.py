@@ -3,11 +3,6 @@
 from sknoisy._compat import callback_context, within_search
 
 
-def unnamed(callbacks):
-    """Return skorch's callbacks without the names that they may be given with."""
-    return [c[-1] if isinstance(c, tuple) and c else c for c in callbacks or ()]
-
-
 class Progress:
     """A progress bar, and scikit-learn's callbacks where they are set.
 
