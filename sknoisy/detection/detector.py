@@ -3,7 +3,7 @@
 import warnings
 
 import numpy as np
-from sklearn.base import BaseEstimator, MetaEstimatorMixin, is_classifier
+from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone, is_classifier
 from sklearn.utils import get_tags
 from sklearn.utils.validation import (
     check_consistent_length,
@@ -11,6 +11,7 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
+from sknoisy._compat import CallbackSupportMixin, with_callbacks
 from sknoisy.data.labels import check_given, check_several, encode_labels, some
 from sknoisy.detection.evidence import (
     from_dynamics,
@@ -24,9 +25,12 @@ from sknoisy.estimators.pipelines import check_steps, split_pipeline
 from sknoisy.parameters import NamedMethods, resolve
 from sknoisy.scores.confident import confident_joint
 from sknoisy.scores.estimates import noise_rate_of, transition_of
+from sknoisy.training.progress import Tasks
 
 
-class LabelErrorDetector(NamedMethods, MetaEstimatorMixin, BaseEstimator):
+class LabelErrorDetector(
+    NamedMethods, CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator
+):
     """Find the wrong labels of a data set by what a classifier makes of it.
 
     A label is suspect if a classifier that was not trained on it says otherwise. By
@@ -128,7 +132,8 @@ class LabelErrorDetector(NamedMethods, MetaEstimatorMixin, BaseEstimator):
         self.n_jobs = n_jobs
         self.random_state = random_state
 
-    def fit(self, X, y):
+    @with_callbacks
+    def fit(self, X, y=None):
         """Judge the labels.
 
         Parameters
@@ -164,7 +169,8 @@ class LabelErrorDetector(NamedMethods, MetaEstimatorMixin, BaseEstimator):
         check_consistent_length(X, codes)
         check_several(classes)
         validate_data(self, X, skip_check_array=True)
-        evidence = self._gather(method, X, codes, classes)
+        tasks = Tasks(self, X, y, n_tasks=1)
+        evidence = self._gather(method, X, codes, classes, tasks)
         errors, quality = method.judge(evidence)
         suggested = np.where(errors, evidence.others, codes)
         lost = classes[np.setdiff1d(codes, suggested)]
@@ -192,6 +198,7 @@ class LabelErrorDetector(NamedMethods, MetaEstimatorMixin, BaseEstimator):
         self.pred_probs_ = evidence.pred_probs
         self.estimator_ = evidence.estimator
         self._codes, self._suggested = codes, suggested
+        tasks.end()
         return self
 
     def ranked(self, *, all_samples=False):
@@ -293,7 +300,7 @@ class LabelErrorDetector(NamedMethods, MetaEstimatorMixin, BaseEstimator):
             )
         return method
 
-    def _gather(self, method, X, codes, classes):
+    def _gather(self, method, X, codes, classes, tasks):
         """Return the evidence that the method needs."""
         if method.needs == "features":
             prefit = self._source == "prefit"
@@ -304,9 +311,12 @@ class LabelErrorDetector(NamedMethods, MetaEstimatorMixin, BaseEstimator):
         if self._source == "prefit":
             return from_prefit(self.estimator, X, codes)
         if self._source == "dynamics":
-            return from_dynamics(self.estimator, X, codes, classes)
+            estimator = clone(self.estimator)
+            with tasks.part("fit-estimator", estimator):
+                return from_dynamics(estimator, X, codes, classes)
         settings = self.cv, self.n_jobs, self.random_state
-        return from_folds(self.estimator, X, codes, classes, *settings)
+        with tasks.part("folds"):
+            return from_folds(self.estimator, X, codes, classes, *settings)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

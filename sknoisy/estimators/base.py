@@ -12,7 +12,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_array, validate_data
 
 from sknoisy import _version
-from sknoisy._compat import CallbackSupportMixin
+from sknoisy._compat import CALLBACK_STATE, CallbackSupportMixin
 from sknoisy.data.devices import resolve_device, resolve_precision, total_memory
 from sknoisy.data.inputs import as_inputs, check_image_size, check_unused, is_paths
 from sknoisy.data.spec import InputSpec
@@ -203,8 +203,11 @@ def fitting(estimator):
         with torch.inference_mode(False), torch.enable_grad():
             yield
     except BaseException:
-        vars(estimator).clear()
-        vars(estimator).update(before)
+        # scikit-learn's callbacks are told of the end of this fit, too.
+        now = vars(estimator)
+        before |= {name: now[name] for name in CALLBACK_STATE if name in now}
+        now.clear()
+        now.update(before)
         raise
 
 

@@ -1,6 +1,7 @@
 """What classifiers share: training in one go or by epochs, and prediction."""
 
 import warnings
+from functools import partial
 
 import numpy as np
 import torch
@@ -9,7 +10,7 @@ from sklearn.base import ClassifierMixin
 from sklearn.model_selection import train_test_split
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
-from sknoisy._compat import with_callbacks
+from sknoisy._compat import safe_indexing, with_callbacks
 from sknoisy.data.devices import generator, resolve_device
 from sknoisy.data.labels import check_given, check_several, encode_labels
 from sknoisy.data.subset import Subset
@@ -69,7 +70,7 @@ class TorchClassifier(ClassifierMixin, TorchEstimator):
             planned = training.planned_epochs
             with (
                 resumable(self, training, X, y),
-                Progress(self, len(training.data), planned, training.epochs) as bar,
+                self._progress(training, X, y, *known) as bar,
             ):
                 try:
                     training.train_epochs(planned - training.epochs, bar)
@@ -363,6 +364,33 @@ class TorchClassifier(ClassifierMixin, TorchEstimator):
         self._training = training
         training.detach()
         return self
+
+    def _progress(self, training, X, y, classes, architecture):
+        """Return what shows a training to the user, and to scikit-learn's callbacks."""
+
+        def learned():
+            return {
+                "classes_": classes,
+                "state_dict_": numpy_state(training.network),
+                "_architecture": architecture,
+            }
+
+        def trained_on(values):
+            held = self._held_rows
+            if held is None:
+                return values
+            rows = np.setdiff1d(np.arange(len(held) + len(training.data)), held)
+            return safe_indexing(values, rows)
+
+        return Progress(
+            self,
+            len(training.data),
+            training.planned_epochs,
+            training.epochs,
+            X=partial(trained_on, X),
+            y=partial(trained_on, y),
+            learned=learned,
+        )
 
     def _of_all(self, values):
         """Return values of all samples, NaN for those that are held out."""

@@ -16,7 +16,7 @@ from sklearn.utils.validation import (
 )
 from torch import nn
 
-from sknoisy._compat import is_array_output, with_callbacks
+from sknoisy._compat import is_array_output, with_callbacks, without_callbacks
 from sknoisy._version import __version__
 from sknoisy.data.devices import generator
 from sknoisy.data.inputs import file_stamps, is_paths
@@ -231,7 +231,7 @@ class SSLPretrainer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TorchEsti
             cached = isinstance(memory, Memory) and memory.location is not None
             pretrain = partial(self._cached, memory) if cached else self._pretrain
             try:
-                learned = pretrain(inputs, trained, labels)
+                learned = pretrain(inputs, trained, labels, reporting=(self, X, y))
             except KeyboardInterrupt as error:
                 if not hasattr(error, "learned"):
                     raise
@@ -296,9 +296,9 @@ class SSLPretrainer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TorchEsti
     def _method(self):
         return resolve("method", self.method, METHODS, SelfSupervised)
 
-    def _cached(self, memory, inputs, trained, labels):
+    def _cached(self, memory, inputs, trained, labels, reporting):
         """Pre-train, or take the result of an equal training from the cache."""
-        plain = clone(self).set_params(
+        plain = without_callbacks(clone(self)).set_params(
             method=self._method(),  # with its settings: a name's defaults may change
             memory=None,
             output="lazy",
@@ -312,11 +312,17 @@ class SSLPretrainer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TorchEsti
         stamps = file_stamps(files)
         cached = memory.cache(_pretrain_cached, ignore=["reporting"])
         code = __version__, sources(plain), changing(self.callbacks)
-        return cached(plain, inputs, trained, labels, stamps, code, reporting=self)
+        return cached(plain, inputs, trained, labels, stamps, code, reporting=reporting)
 
-    def _pretrain(self, inputs, trained, labels, reporting=None):
-        """Return the trained encoder, the heads that are kept, and the history."""
-        reporting = reporting or self
+    def _pretrain(self, inputs, trained, labels, reporting):
+        """Return the trained encoder, the heads that are kept, and the history.
+
+        Parameters
+        ----------
+        reporting : tuple of SSLPretrainer, X and y
+            What the user fits, and on what: this may be a copy that is cached.
+        """
+        reporting, X, y = reporting
         seeds = self._seeds(5)
         method = self._method()
         blueprint = self._blueprint(inputs, trained)
@@ -355,7 +361,15 @@ class SSLPretrainer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TorchEsti
         epochs = self.max_epochs
         with (
             resumable(reporting, net, inputs, trained, labels),
-            Progress(reporting, len(store), epochs, net.epochs_) as run.progress,
+            Progress(
+                reporting,
+                len(store),
+                epochs,
+                net.epochs_,
+                X=X,
+                y=y,
+                learned=lambda: _attributes(reporting.device, *learned()),
+            ) as run.progress,
         ):
             try:
                 net.train_epochs(data, epochs - net.epochs_)
@@ -366,9 +380,7 @@ class SSLPretrainer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TorchEsti
         return learned()
 
     def _keep(self, encoder, heads, history):
-        encoder.device = self.device
-        self.encoder_, self.heads_, self.history_ = encoder, heads, history
-        self._n_features_out = encoder.n_features
+        vars(self).update(_attributes(self.device, encoder, heads, history))
         return self
 
     def __sklearn_tags__(self):
@@ -380,6 +392,17 @@ class SSLPretrainer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TorchEsti
             False,
         )
         return tags
+
+
+def _attributes(device, encoder, heads, history):
+    """Return the fitted attributes of a pre-trainer."""
+    encoder.device = device
+    return {
+        "encoder_": encoder,
+        "heads_": heads,
+        "history_": history,
+        "_n_features_out": encoder.n_features,
+    }
 
 
 def _pretrain_cached(pretrainer, inputs, trained, labels, stamps, code, reporting):
