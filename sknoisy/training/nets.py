@@ -19,7 +19,7 @@ from skorch.dataset import Dataset
 
 from sknoisy.data.batches import Batches
 from sknoisy.data.devices import to_channels_last
-from sknoisy.encoders.inference import in_order
+from sknoisy.encoders.inference import in_order, inference_batch
 from sknoisy.training.callbacks import StopTraining, asks_to_stop, listens
 from sknoisy.training.optim import OPTIMIZERS, SCHEDULES
 
@@ -246,6 +246,11 @@ class Net(NeuralNet):
         device = self.settings.device.type
         with torch.autocast(device, precision, enabled=precision is not None):
             loss = self.batch_loss(index, batch, *others)
+        if not loss.requires_grad:
+            raise ValueError(
+                "callbacks have frozen all of the network's weights: nothing is left "
+                "to train."
+            )
         loss.backward()
         if listens(self.callbacks_, "on_grad_computed"):
             named = list(self.get_all_learnable_params())
@@ -360,6 +365,9 @@ class Net(NeuralNet):
         self.stopped_ = out_of_memory = False
         events = "on_batch_begin", "on_batch_end"
         self.heard_ = any(listens(self.callbacks_, event) for event in events)
+        if data.validation is not None:  # skorch's ProgressBar counts its batches
+            step = inference_batch(data.validation.store.spec, self.device)
+            self.iterator_valid__batch_size = step
         try:
             self._begin()
             self.fit_loop(data, epochs=epochs)
@@ -440,6 +448,14 @@ class Net(NeuralNet):
             store = self.data_.store.spec.open(store)
         for _, batch in in_order(store, self.device):
             yield self.evaluation_step((batch, None)).to(device)
+
+    def load_params(self, *args, **kwargs):
+        """Load what ``save_params`` has saved; skorch's, for which a device is text."""
+        device, self.device = self.device, str(self.device)
+        try:
+            super().load_params(*args, **kwargs)
+        finally:
+            self.device = device
 
     def _get_module(self, name, msg):
         if name == "criterion_":
