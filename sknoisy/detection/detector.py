@@ -1,6 +1,7 @@
 """LabelErrorDetector: which labels are wrong, how sure, and what they should be."""
 
 import warnings
+from numbers import Real
 
 import numpy as np
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone, is_classifier
@@ -292,6 +293,13 @@ class LabelErrorDetector(
                 f"cv='dynamics' is not valid with estimator={last!r}: it must be, or "
                 "end in, a classifier of this package, which keeps the losses of a "
                 "training."
+            )
+        held_out = getattr(last, "validation", None)
+        if self._source == "dynamics" and isinstance(held_out, Real):
+            raise ValueError(
+                f"validation={held_out!r} is not valid with cv='dynamics': nothing "
+                "would be known of the samples that are held out. Pass other samples, "
+                "validation=(X, y), or None."
             )
         if method.needs != "features" and not hasattr(self.estimator, "predict_proba"):
             raise ValueError(

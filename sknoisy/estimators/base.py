@@ -67,7 +67,8 @@ class TorchEstimator(NamedMethods, CallbackSupportMixin, BaseEstimator):
 
         Without `reset`, X must be like the training X, of which `spec` is known.
         """
-        if not reset and spec is None:
+        is_fitted = not reset and spec is None
+        if is_fitted:
             spec = self._known_spec()
         trained = X.encoder if isinstance(X, LazyFeatures) else None
         inputs = as_inputs(X if trained is None else X.inputs)
@@ -87,7 +88,7 @@ class TorchEstimator(NamedMethods, CallbackSupportMixin, BaseEstimator):
             else:
                 checked = validate_data(self, inputs, reset=reset, **settings)
         except ValueError as error:
-            hint = self._features_hint(inputs) if not reset else ""
+            hint = self._features_hint(inputs) if is_fitted else ""
             if not hint:
                 raise
             raise ValueError(f"{error} {hint}") from error

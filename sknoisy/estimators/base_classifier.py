@@ -225,7 +225,12 @@ class TorchClassifier(ClassifierMixin, TorchEstimator):
         check_several(classes)
         _check_two(codes)
         self._fitted_on_lazy = trained is not None
-        blueprint = self._blueprint(inputs, trained)
+        self._held_rows = None
+        rows, _ = self._split(codes)
+        looked_at = inputs
+        if len(rows) < len(codes) and not isinstance(inputs, np.memmap):
+            looked_at = inputs[rows]  # what is held out sets no range or moments
+        blueprint = self._blueprint(looked_at, trained)
         pretrained = trained is not None or self.weights is not None
         method = self._method()
         n_networks = getattr(method, "n_networks", None)
@@ -237,7 +242,6 @@ class TorchClassifier(ClassifierMixin, TorchEstimator):
         if trained is not None:
             for one in getattr(network, "networks", [network]):
                 load_numpy_state(one.encoder, trained.state)
-        self._held_rows = None
         training = self._training_of(network, method, architecture, codes, seeds[1])
         self._attach(training, inputs, codes, classes, architecture)
         return training, classes, architecture
@@ -280,44 +284,59 @@ class TorchClassifier(ClassifierMixin, TorchEstimator):
         device = training.settings.device
         spec = architecture.blueprint.spec
         store = spec.open(inputs).resident(device)
-        weights = self._class_weights(classes, codes)
+        rows, held = self._split(codes)
+        weights = self._class_weights(classes, codes[rows])
         weights = None if weights is None else torch.from_numpy(weights)
         codes = torch.from_numpy(codes)
         validation = None
         if isinstance(self.validation, (tuple, list)):
-            X, y = self.validation
-            _, codes_valid = encode_labels(y, classes)
-            others, _ = self._read(X, reset=False, spec=spec)
-            check_consistent_length(others, codes_valid)
-            validation = TrainingData(spec.open(others), torch.from_numpy(codes_valid))
+            validation = self._validation_data(*self.validation, classes, spec)
         elif self.validation is not None:
-            rows, held = self._split(codes.numpy())
+            held, rows = torch.from_numpy(held), torch.from_numpy(rows)
             validation = TrainingData(Subset(store, held), codes[held])
             store, codes = Subset(store, rows), codes[rows]
         data = TrainingData(store, codes, weights, validation)
         training.attach(data, len(classes))
 
+    def _validation_data(self, X, y, classes, spec):
+        """Return validation samples that were given with their labels."""
+        try:
+            check_given(self, y)
+            _, codes = encode_labels(y, classes)
+            inputs, _ = self._read(X, reset=False, spec=spec)
+            check_consistent_length(inputs, codes)
+            store = spec.open(inputs)
+        except ValueError as error:
+            raise ValueError(f"validation=(X, y) is not valid: {error}") from error
+        return TrainingData(store, torch.from_numpy(codes))
+
     def _split(self, codes):
-        """Return the rows to train on, and those that are held out."""
+        """Return the rows to train on, and those that are held out, or None."""
+        every = np.arange(len(codes))
+        if self.validation is None or isinstance(self.validation, (tuple, list)):
+            self._held_rows = None
+            return every, None
         held = self._held_rows
         if held is None or held[-1] >= len(codes):
-            counts = np.bincount(codes)
-            stratify = codes if counts[counts > 0].min() > 1 else None
+            several = every[np.bincount(codes)[codes] > 1]
+            # A training that goes on from a file must hold out the same, always.
+            seed = 0 if self.random_state is None else self._seeds(3)[2]
             try:
+                # The only sample of a class is trained on.
                 _, held = train_test_split(
-                    np.arange(len(codes)),
+                    several,
                     test_size=float(self.validation),
-                    stratify=stratify,
-                    random_state=self._seeds(3)[2],
+                    stratify=codes[several],
+                    random_state=seed,
                 )
             except ValueError as error:
                 raise ValueError(
                     f"validation={self.validation!r} is not valid: {error}"
                 ) from error
             self._held_rows = held = np.sort(held)
-        rows = np.setdiff1d(np.arange(len(codes)), held)
+        rows = np.setdiff1d(every, held)
         _check_two(rows)
-        return torch.from_numpy(rows), torch.from_numpy(held)
+        return rows, held
 
     def _continue(self, X, y):
         """Check the data of one epoch more; return what :meth:`_begin` returns."""

@@ -372,7 +372,14 @@ class _Refinement:
         index = np.flatnonzero(self.iteration)
         if self.copies is None:
             index = index[:0]
-        labels = self.classes[np.r_[self.labels, self.labels[index]]]
+        labels = self.labels
+        held = getattr(self.classifier, "_held_rows", None)
+        if held is not None:
+            # What is held out for validation keeps its label, and has no copy.
+            index = np.setdiff1d(index, held)
+            labels = labels.copy()
+            labels[held] = self.given[held]
+        labels = self.classes[np.r_[labels, labels[index]]]
         for _ in range(epochs):
             X = self.X if self.copies is None else self.copies.extend(index)
             with self.epoch():
