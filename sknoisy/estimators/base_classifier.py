@@ -1,7 +1,8 @@
 """What classifiers share: training in one go or by epochs, and prediction."""
 
 import warnings
-from functools import partial
+from functools import partial, update_wrapper
+from types import FunctionType
 
 import numpy as np
 import torch
@@ -38,6 +39,13 @@ class TorchClassifier(ClassifierMixin, TorchEstimator):
 
     _ephemeral = ("_network", "_training")
     _net_class = ClassifierNet
+
+    def __init_subclass__(cls, **kwargs):
+        # Python's errors of arguments name the class that a method is defined in.
+        for name in ("fit", "partial_fit"):
+            if name not in vars(cls):
+                setattr(cls, name, _renamed(getattr(cls, name), cls))
+        super().__init_subclass__(**kwargs)
 
     @with_callbacks
     def fit(self, X, y=None):
@@ -457,6 +465,22 @@ class TorchClassifier(ClassifierMixin, TorchEstimator):
             f"{self._architecture.blueprint.spec}, or on lazy features of them, "
             "not on an array of features."
         )
+
+
+def _renamed(method, cls):
+    """Return a copy of a method whose errors name a class."""
+    inner = getattr(method, "__wrapped__", method)
+    copy = FunctionType(
+        inner.__code__,
+        inner.__globals__,
+        inner.__name__,
+        inner.__defaults__,
+        inner.__closure__,
+    )
+    update_wrapper(copy, inner)
+    del copy.__wrapped__
+    copy.__qualname__ = f"{cls.__qualname__}.{inner.__name__}"
+    return copy if inner is method else with_callbacks(copy)
 
 
 def _check_two(codes):

@@ -92,7 +92,8 @@ class SSLPretrainer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TorchEsti
     compile : bool, default=False
         Whether to compile the encoder, which pays for itself on long fits.
     callbacks : list of skorch callbacks, default=None
-        Called during training.
+        Called during training: of skorch's those that the guide lists, or your own. A
+        LRScheduler needs ``schedule="constant"`` and ``lr_warmup_epochs=0``.
     verbose : bool, default=None
         True: a progress bar. None: a bar for long fits, in a terminal or a notebook,
         but not within a search.

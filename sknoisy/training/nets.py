@@ -362,7 +362,7 @@ class Net(NeuralNet):
             Names `batch_size`; what the step had allocated is free again.
         """
         self.data_ = data
-        self.stopped_ = out_of_memory = False
+        self.stopped_ = self._stop_asked = out_of_memory = False
         events = "on_batch_begin", "on_batch_end"
         self.heard_ = any(listens(self.callbacks_, event) for event in events)
         if data.validation is not None:  # skorch's ProgressBar counts its batches
@@ -463,23 +463,24 @@ class Net(NeuralNet):
         return super()._get_module(name, msg)
 
     def notify(self, method_name, **cb_kwargs):
-        """Call the callbacks, all of them, also where one asks to stop."""
+        """Call the callbacks, all of them, also where one asks to stop.
+
+        Whenever it asks, the training ends with the epoch.
+        """
         getattr(self, method_name)(self, **cb_kwargs)
-        stop = False
         for _, callback in self.callbacks_:
             try:
                 getattr(callback, method_name)(self, **cb_kwargs)
             except KeyboardInterrupt as interrupt:
                 if not asks_to_stop(callback, interrupt):
                     raise
-                stop = True
+                self._stop_asked = True
         if method_name == "on_epoch_end":
             self._update_row()  # with what callbacks recorded
             progress = self.run.progress
             asked = progress is not None and progress.epoch_end(self.run.history[-1])
-            stop = stop or asked
-        if stop:
-            raise StopTraining
+            if asked or self._stop_asked:
+                raise StopTraining
 
     def state(self):
         """Return all that the next epochs depend on, but for the data."""

@@ -4,6 +4,7 @@ import copy
 import json
 import re
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -282,6 +283,16 @@ def test_a_callback_that_stops_ends_the_training_and_all_hear(make):
     weights = Weights()
     est = make(StopAt(2, StopTraining), weights).fit(X, Y)
     assert len(est.history_) == 2 and len(weights.weights_) == 3
+
+
+@ALL
+@pytest.mark.parametrize("event", ["on_train_begin", "on_batch_begin", "on_batch_end"])
+def test_whenever_a_callback_stops_the_epoch_is_finished(make, event):
+    def stop(self, net, **kwargs):
+        raise StopTraining
+
+    est = make(type("Stop", (Callback,), {event: stop})()).fit(X, Y)
+    assert len(est.history_) == 1
 
 
 @ALL
@@ -833,6 +844,13 @@ def test_all_of_skorchs_callbacks_are_judged():
 
     known = {*WORKING, "InputShapeSetter", "LoadInitState", "NeptuneLogger"}
     assert {*callbacks.__all__} - {"Callback", "WarmRestartLR"} == known
+
+
+def test_the_guide_has_the_same_list():
+    guide = Path(__file__).parents[2] / "docs" / "guide.md"
+    section = guide.read_text().split("\n## Callbacks\n")[1].split("\n## ")[0]
+    cells = [line.split("|")[1] for line in section.splitlines() if "|" in line]
+    assert {*re.findall("`(.+?)`", " ".join(cells))} == {*WORKING}
 
 
 def test_monitors_that_another_callback_records_are_taken():
