@@ -33,19 +33,37 @@ def is_array_output(estimator):
     return _get_output_config("transform", estimator)["dense"] != "default"
 
 
-def callback_context(estimator, n_epochs):
-    """Return the context of scikit-learn's callbacks of a fit; None if it has none."""
-    if not getattr(estimator, "_skl_callbacks", None):
+# What scikit-learn keeps in an estimator while callbacks hear of its fit.
+CALLBACK_STATE = ("_callback_fit_ctx", "_skl_callbacks_to_teardown")
+
+
+def has_callbacks(estimator):
+    """Whether callbacks of scikit-learn are set on an estimator."""
+    return bool(getattr(estimator, "_skl_callbacks", None))
+
+
+def without_callbacks(estimator):
+    """Take all callbacks of scikit-learn from an estimator; return it."""
+    vars(estimator).pop("_skl_callbacks", None)
+    return estimator
+
+
+def callback_context(estimator, max_subtasks):
+    """Return the context of scikit-learn's callbacks of a fit; None before 1.9."""
+    if not hasattr(estimator, "_init_callback_context"):
         return None
-    return estimator._init_callback_context(max_subtasks=n_epochs)
+    return estimator._init_callback_context(max_subtasks=max_subtasks)
 
 
 __all__ = [
+    "CALLBACK_STATE",
     "CallbackSupportMixin",
     "callback_context",
     "check_y",
+    "has_callbacks",
     "is_array_output",
     "safe_indexing",
     "with_callbacks",
     "within_search",
+    "without_callbacks",
 ]

@@ -1,9 +1,10 @@
 """LabelErrorDetector: which labels are wrong, how sure, and what they should be."""
 
 import warnings
+from numbers import Real
 
 import numpy as np
-from sklearn.base import BaseEstimator, MetaEstimatorMixin, is_classifier
+from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone, is_classifier
 from sklearn.utils import get_tags
 from sklearn.utils.validation import (
     check_consistent_length,
@@ -11,6 +12,7 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
+from sknoisy._compat import CallbackSupportMixin, with_callbacks
 from sknoisy.data.labels import check_given, check_several, encode_labels, some
 from sknoisy.detection.evidence import (
     from_dynamics,
@@ -24,9 +26,12 @@ from sknoisy.estimators.pipelines import check_steps, split_pipeline
 from sknoisy.parameters import NamedMethods, resolve
 from sknoisy.scores.confident import confident_joint
 from sknoisy.scores.estimates import noise_rate_of, transition_of
+from sknoisy.training.progress import Tasks
 
 
-class LabelErrorDetector(NamedMethods, MetaEstimatorMixin, BaseEstimator):
+class LabelErrorDetector(
+    NamedMethods, CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator
+):
     """Find the wrong labels of a data set by what a classifier makes of it.
 
     A label is suspect if a classifier that was not trained on it says otherwise. By
@@ -128,7 +133,8 @@ class LabelErrorDetector(NamedMethods, MetaEstimatorMixin, BaseEstimator):
         self.n_jobs = n_jobs
         self.random_state = random_state
 
-    def fit(self, X, y):
+    @with_callbacks
+    def fit(self, X, y=None):
         """Judge the labels.
 
         Parameters
@@ -164,7 +170,8 @@ class LabelErrorDetector(NamedMethods, MetaEstimatorMixin, BaseEstimator):
         check_consistent_length(X, codes)
         check_several(classes)
         validate_data(self, X, skip_check_array=True)
-        evidence = self._gather(method, X, codes, classes)
+        tasks = Tasks(self, X, y, n_tasks=1)
+        evidence = self._gather(method, X, codes, classes, tasks)
         errors, quality = method.judge(evidence)
         suggested = np.where(errors, evidence.others, codes)
         lost = classes[np.setdiff1d(codes, suggested)]
@@ -192,6 +199,7 @@ class LabelErrorDetector(NamedMethods, MetaEstimatorMixin, BaseEstimator):
         self.pred_probs_ = evidence.pred_probs
         self.estimator_ = evidence.estimator
         self._codes, self._suggested = codes, suggested
+        tasks.end()
         return self
 
     def ranked(self, *, all_samples=False):
@@ -286,6 +294,13 @@ class LabelErrorDetector(NamedMethods, MetaEstimatorMixin, BaseEstimator):
                 "end in, a classifier of this package, which keeps the losses of a "
                 "training."
             )
+        held_out = getattr(last, "validation", None)
+        if self._source == "dynamics" and isinstance(held_out, Real):
+            raise ValueError(
+                f"validation={held_out!r} is not valid with cv='dynamics': nothing "
+                "would be known of the samples that are held out. Pass other samples, "
+                "validation=(X, y), or None."
+            )
         if method.needs != "features" and not hasattr(self.estimator, "predict_proba"):
             raise ValueError(
                 f"estimator={self.estimator!r} is not valid: it must have "
@@ -293,7 +308,7 @@ class LabelErrorDetector(NamedMethods, MetaEstimatorMixin, BaseEstimator):
             )
         return method
 
-    def _gather(self, method, X, codes, classes):
+    def _gather(self, method, X, codes, classes, tasks):
         """Return the evidence that the method needs."""
         if method.needs == "features":
             prefit = self._source == "prefit"
@@ -304,9 +319,12 @@ class LabelErrorDetector(NamedMethods, MetaEstimatorMixin, BaseEstimator):
         if self._source == "prefit":
             return from_prefit(self.estimator, X, codes)
         if self._source == "dynamics":
-            return from_dynamics(self.estimator, X, codes, classes)
+            estimator = clone(self.estimator)
+            with tasks.part("fit-estimator", estimator):
+                return from_dynamics(estimator, X, codes, classes)
         settings = self.cv, self.n_jobs, self.random_state
-        return from_folds(self.estimator, X, codes, classes, *settings)
+        with tasks.part("folds"):
+            return from_folds(self.estimator, X, codes, classes, *settings)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -141,7 +141,7 @@ def from_dynamics(estimator, X, codes, classes):
     Parameters
     ----------
     estimator : classifier
-        A classifier of this package, or a pipeline that ends in one; cloned.
+        A classifier of this package, or a pipeline that ends in one; fitted in place.
     X : array-like of shape (n_samples, ...)
         Whatever it takes.
     codes : ndarray of shape (n_samples,), dtype int64
@@ -154,7 +154,7 @@ def from_dynamics(estimator, X, codes, classes):
     evidence : Evidence
         Losses and margins; no probabilities, for they are not out-of-sample.
     """
-    fitted = clone(estimator).fit(X, classes[codes])
+    fitted = estimator.fit(X, classes[codes])
     _, last = split_pipeline(fitted)
     others, _ = best_others(codes, fitted.predict_proba(X))
     return Evidence(

@@ -33,6 +33,24 @@ def _working_shape(module, shape):
     return (*shape[:1], *sizes[0]) if sizes else shape
 
 
+def in_order(store, device, shape=None):
+    """Yield positions and samples of a store, in batches of the size for inference.
+
+    Parameters
+    ----------
+    store : ArrayStore or PathStore
+        The samples.
+    device : torch.device
+        Where they are wanted.
+    shape : tuple of int, default=None
+        Shape that a sample is brought to on the way, if not its own.
+    """
+    step = inference_batch(shape or store.spec.shape, device)
+    n_batches = math.ceil(len(store) / step)
+    order = torch.arange(len(store), device="cpu")
+    yield from stream(store, order, n_batches, device)
+
+
 def forward_batches(module, store, device, precision=None):
     """Apply a module in evaluation mode to every sample of a store, batch by batch.
 
@@ -55,11 +73,9 @@ def forward_batches(module, store, device, precision=None):
         Output of the module, on `device`.
     """
     module.eval()
-    step = inference_batch(_working_shape(module, store.spec.shape), device)
-    n_batches = math.ceil(len(store) / step)
+    shape = _working_shape(module, store.spec.shape)
     lower = precision is not None
-    order = torch.arange(len(store), device="cpu")
-    for index, batch in stream(store, order, n_batches, device):
+    for index, batch in in_order(store, device, shape):
         batch = to_channels_last(batch)
         with torch.inference_mode(), torch.autocast(device.type, precision, lower):
             outputs = module(batch).float()

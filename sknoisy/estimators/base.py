@@ -6,13 +6,12 @@ from contextlib import contextmanager
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, is_classifier
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_array, validate_data
-from skorch.callbacks import Callback, LRScheduler
 
 from sknoisy import _version
-from sknoisy._compat import CallbackSupportMixin
+from sknoisy._compat import CALLBACK_STATE, CallbackSupportMixin
 from sknoisy.data.devices import check_memory, resolve_device, resolve_precision
 from sknoisy.data.inputs import as_inputs, check_image_size, check_unused, is_paths
 from sknoisy.data.spec import InputSpec
@@ -20,10 +19,10 @@ from sknoisy.encoders.blueprint import Blueprint
 from sknoisy.encoders.features import LazyFeatures
 from sknoisy.encoders.named import check_encoder
 from sknoisy.parameters import NamedMethods, check_choice, check_integer, check_real
+from sknoisy.training.callbacks import check_callbacks, unnamed
 from sknoisy.training.checkpoint import Checkpoint
 from sknoisy.training.nets import Settings
 from sknoisy.training.optim import OPTIMIZERS, SCHEDULES
-from sknoisy.training.progress import unnamed
 
 
 class TorchEstimator(NamedMethods, CallbackSupportMixin, BaseEstimator):
@@ -48,29 +47,28 @@ class TorchEstimator(NamedMethods, CallbackSupportMixin, BaseEstimator):
         check_choice("precision", self.precision, ["auto", "float32", "bfloat16"])
         check_choice("verbose", self.verbose, [None, True, False])
         check_choice("compile", self.compile, [True, False])
-        _check_callbacks(self.callbacks)
-        self._check_schedule()
+        check_callbacks(
+            self.callbacks,
+            self.schedule,
+            self._warmup(),
+            getattr(self, "validation", None) is not None,
+            knows_labels=is_classifier(self),
+        )
         if self.image_size is not None:
             check_image_size(self.image_size)
         resolve_device(self.device)
 
-    def _check_schedule(self):
-        """Refuse two schedules of the learning rate at once."""
-        callbacks = unnamed(self.callbacks)
-        schedulers = [c for c in callbacks if isinstance(c, LRScheduler)]
-        if schedulers and self.schedule != "constant":
-            raise ValueError(
-                f"schedule={self.schedule!r} is not valid with "
-                f"callbacks=[{schedulers[0]}]: both set the learning rate. Pass "
-                "schedule='constant', or no LRScheduler."
-            )
+    def _warmup(self):
+        """Return in how many epochs the rate rises at first."""
+        return 0
 
     def _read(self, X, reset, spec=None):
         """Check X; return raw inputs, and the encoder of lazy features or None.
 
         Without `reset`, X must be like the training X, of which `spec` is known.
         """
-        if not reset and spec is None:
+        is_fitted = not reset and spec is None
+        if is_fitted:
             spec = self._known_spec()
         trained = X.encoder if isinstance(X, LazyFeatures) else None
         inputs = as_inputs(X if trained is None else X.inputs)
@@ -90,7 +88,7 @@ class TorchEstimator(NamedMethods, CallbackSupportMixin, BaseEstimator):
             else:
                 checked = validate_data(self, inputs, reset=reset, **settings)
         except ValueError as error:
-            hint = self._features_hint(inputs) if not reset else ""
+            hint = self._features_hint(inputs) if is_fitted else ""
             if not hint:
                 raise
             raise ValueError(f"{error} {hint}") from error
@@ -168,9 +166,14 @@ class TorchEstimator(NamedMethods, CallbackSupportMixin, BaseEstimator):
             lr_warmup=float(lr_warmup),
             device=device,
             precision=resolve_precision(self.precision, device),
-            # A checkpoint is written when all others have heard of the epoch.
-            callbacks=tuple(sorted(self.callbacks or (), key=_is_checkpoint)),
+            **self._reporting(),
         )
+
+    def _reporting(self):
+        """Return the settings that only say what is told of the training."""
+        # A checkpoint is written when all others have heard of the epoch.
+        callbacks = tuple(sorted(self.callbacks or (), key=_is_checkpoint))
+        return {"callbacks": callbacks, "verbose": self.verbose is not False}
 
     def _seeds(self, n):
         return check_random_state(self.random_state).randint(2**31 - 1, size=n).tolist()
@@ -209,25 +212,16 @@ def fitting(estimator):
         with torch.inference_mode(False), torch.enable_grad():
             yield
     except BaseException:
-        vars(estimator).clear()
-        vars(estimator).update(before)
+        # scikit-learn's callbacks are told of the end of this fit, too.
+        now = vars(estimator)
+        before |= {name: now[name] for name in CALLBACK_STATE if name in now}
+        now.clear()
+        now.update(before)
         raise
 
 
 def _is_checkpoint(callback):
     return isinstance(unnamed([callback])[0], Checkpoint)
-
-
-def _check_callbacks(callbacks):
-    if callbacks is None:
-        return
-    if isinstance(callbacks, (list, tuple)):
-        if all(isinstance(callback, Callback) for callback in unnamed(callbacks)):
-            return
-    raise ValueError(
-        f"callbacks={callbacks!r} is not valid: it must be a list of instances of "
-        "skorch's callbacks, such as [Checkpoint('folder')], or None."
-    )
 
 
 def _check_weights_file(weights):

@@ -1,6 +1,8 @@
 """What classifiers share: training in one go or by epochs, and prediction."""
 
 import warnings
+from functools import partial, update_wrapper
+from types import FunctionType
 
 import numpy as np
 import torch
@@ -9,7 +11,7 @@ from sklearn.base import ClassifierMixin
 from sklearn.model_selection import train_test_split
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
-from sknoisy._compat import with_callbacks
+from sknoisy._compat import safe_indexing, with_callbacks
 from sknoisy.cotraining import CoTraining
 from sknoisy.cotraining.base import mean_log_proba
 from sknoisy.data.devices import generator, resolve_device
@@ -23,6 +25,7 @@ from sknoisy.encoders.heads import HEADS
 from sknoisy.encoders.inference import forward_all
 from sknoisy.estimators.base import TorchEstimator, fitting
 from sknoisy.parameters import check_choice, check_integer, check_real, comparable
+from sknoisy.training.callbacks import check_patterns
 from sknoisy.training.checkpoint import resumable
 from sknoisy.training.cotraining import CoTrainingNet
 from sknoisy.training.nets import TrainingData
@@ -41,6 +44,13 @@ class TorchClassifier(ClassifierMixin, TorchEstimator):
 
     _ephemeral = ("_network", "_training")
     _auto = "auto"
+
+    def __init_subclass__(cls, **kwargs):
+        # Python's errors of arguments name the class that a method is defined in.
+        for name in ("fit", "partial_fit"):
+            if name not in vars(cls):
+                setattr(cls, name, _renamed(getattr(cls, name), cls))
+        super().__init_subclass__(**kwargs)
 
     @with_callbacks
     def fit(self, X, y=None):
@@ -73,7 +83,7 @@ class TorchClassifier(ClassifierMixin, TorchEstimator):
             planned = training.planned_epochs
             with (
                 resumable(self, training, X, y),
-                Progress(self, len(training.data), planned, training.epochs) as bar,
+                self._progress(training, X, y, *known) as bar,
             ):
                 try:
                     training.train_epochs(planned - training.epochs, bar)
@@ -269,7 +279,12 @@ class TorchClassifier(ClassifierMixin, TorchEstimator):
         check_several(classes)
         _check_two(codes)
         self._fitted_on_lazy = trained is not None
-        blueprint = self._blueprint(inputs, trained)
+        self._held_rows = None
+        rows, _ = self._split(codes)
+        looked_at = inputs
+        if len(rows) < len(codes) and not isinstance(inputs, np.memmap):
+            looked_at = inputs[rows]  # what is held out sets no range or moments
+        blueprint = self._blueprint(looked_at, trained)
         pretrained = trained is not None or self.weights is not None
         method = self._method(blueprint.spec, pretrained)
         if method_encoder := getattr(method, "encoder", None):
@@ -285,7 +300,6 @@ class TorchClassifier(ClassifierMixin, TorchEstimator):
         if trained is not None:
             for one in getattr(network, "networks", [network]):
                 load_numpy_state(one.encoder, trained.state)
-        self._held_rows = None
         training = self._training_of(network, method, architecture, codes, seeds[1])
         self._attach(training, inputs, codes, classes, architecture)
         return training, classes, architecture
@@ -307,6 +321,9 @@ class TorchClassifier(ClassifierMixin, TorchEstimator):
             method.plan(settings.max_epochs, head_epochs)
         if self.compile:
             network.compile()
+        regularizers = self._regularizers()
+        if not regularizers:  # which have parameters of their own
+            check_patterns(self.callbacks, dict(network.named_parameters()))
         training = ClassifierTraining(
             network.to(settings.device),
             method,
@@ -315,7 +332,7 @@ class TorchClassifier(ClassifierMixin, TorchEstimator):
             head_epochs,
             self.freeze_encoder,
             seed,
-            self._regularizers(),
+            regularizers,
             CoTrainingNet if isinstance(method, CoTraining) else ClassifierNet,
             **before,
         )
@@ -327,44 +344,59 @@ class TorchClassifier(ClassifierMixin, TorchEstimator):
         device = training.settings.device
         spec = architecture.blueprint.spec
         store = spec.open(inputs).resident(device)
-        weights = self._class_weights(classes, codes)
+        rows, held = self._split(codes)
+        weights = self._class_weights(classes, codes[rows])
         weights = None if weights is None else torch.from_numpy(weights)
         codes = torch.from_numpy(codes)
         validation = None
         if isinstance(self.validation, (tuple, list)):
-            X, y = self.validation
-            _, codes_valid = encode_labels(y, classes)
-            others, _ = self._read(X, reset=False, spec=spec)
-            check_consistent_length(others, codes_valid)
-            validation = TrainingData(spec.open(others), torch.from_numpy(codes_valid))
+            validation = self._validation_data(*self.validation, classes, spec)
         elif self.validation is not None:
-            rows, held = self._split(codes.numpy())
+            held, rows = torch.from_numpy(held), torch.from_numpy(rows)
             validation = TrainingData(Subset(store, held), codes[held])
             store, codes = Subset(store, rows), codes[rows]
         data = TrainingData(store, codes, weights, validation)
         training.attach(data, len(classes))
 
+    def _validation_data(self, X, y, classes, spec):
+        """Return validation samples that were given with their labels."""
+        try:
+            check_given(self, y)
+            _, codes = encode_labels(y, classes)
+            inputs, _ = self._read(X, reset=False, spec=spec)
+            check_consistent_length(inputs, codes)
+            store = spec.open(inputs)
+        except ValueError as error:
+            raise ValueError(f"validation=(X, y) is not valid: {error}") from error
+        return TrainingData(store, torch.from_numpy(codes))
+
     def _split(self, codes):
-        """Return the rows to train on, and those that are held out."""
+        """Return the rows to train on, and those that are held out, or None."""
+        every = np.arange(len(codes))
+        if self.validation is None or isinstance(self.validation, (tuple, list)):
+            self._held_rows = None
+            return every, None
         held = self._held_rows
         if held is None or held[-1] >= len(codes):
-            counts = np.bincount(codes)
-            stratify = codes if counts[counts > 0].min() > 1 else None
+            several = every[np.bincount(codes)[codes] > 1]
+            # A training that goes on from a file must hold out the same, always.
+            seed = 0 if self.random_state is None else self._seeds(3)[2]
             try:
+                # The only sample of a class is trained on.
                 _, held = train_test_split(
-                    np.arange(len(codes)),
+                    several,
                     test_size=float(self.validation),
-                    stratify=stratify,
-                    random_state=self._seeds(3)[2],
+                    stratify=codes[several],
+                    random_state=seed,
                 )
             except ValueError as error:
                 raise ValueError(
                     f"validation={self.validation!r} is not valid: {error}"
                 ) from error
             self._held_rows = held = np.sort(held)
-        rows = np.setdiff1d(np.arange(len(codes)), held)
+        rows = np.setdiff1d(every, held)
         _check_two(rows)
-        return torch.from_numpy(rows), torch.from_numpy(held)
+        return rows, held
 
     def _continue(self, X, y):
         """Check the data of one epoch more; return what :meth:`_begin` returns."""
@@ -380,7 +412,9 @@ class TorchClassifier(ClassifierMixin, TorchEstimator):
             training.network.to(training.settings.device)
             self._attach(training, inputs, codes, *known)
             return training, *known
-        # Loaded from a file, or with other parameters: the optimiser starts anew.
+        # Loaded from a file, or with other parameters: the optimiser starts anew, and
+        # so does the network, of which a callback may have frozen a part.
+        self._network = None
         training = self._training_of(
             self._network_on("cpu"),
             self._method(self._known_spec(), self._architecture.pretrained),
@@ -420,6 +454,33 @@ class TorchClassifier(ClassifierMixin, TorchEstimator):
         self.clean_proba_ = self._of_all(clean)
         self.noise_rate_ = method.estimated_rate(clean)
         self.method_params_ = method.resolved()
+
+    def _progress(self, training, X, y, classes, architecture):
+        """Return what shows a training to the user, and to scikit-learn's callbacks."""
+
+        def learned():
+            return {
+                "classes_": classes,
+                "state_dict_": numpy_state(training.network),
+                "_architecture": architecture,
+            }
+
+        def trained_on(values):
+            held = self._held_rows
+            if held is None:
+                return values
+            rows = np.setdiff1d(np.arange(len(held) + len(training.data)), held)
+            return safe_indexing(values, rows)
+
+        return Progress(
+            self,
+            len(training.data),
+            training.planned_epochs,
+            training.epochs,
+            X=partial(trained_on, X),
+            y=partial(trained_on, y),
+            learned=learned,
+        )
 
     def _of_all(self, values):
         """Return values of all samples, NaN for those that are held out."""
@@ -471,6 +532,22 @@ class TorchClassifier(ClassifierMixin, TorchEstimator):
             f"{self._architecture.blueprint.spec}, or on lazy features of them, "
             "not on an array of features."
         )
+
+
+def _renamed(method, cls):
+    """Return a copy of a method whose errors name a class."""
+    inner = getattr(method, "__wrapped__", method)
+    copy = FunctionType(
+        inner.__code__,
+        inner.__globals__,
+        inner.__name__,
+        inner.__defaults__,
+        inner.__closure__,
+    )
+    update_wrapper(copy, inner)
+    del copy.__wrapped__
+    copy.__qualname__ = f"{cls.__qualname__}.{inner.__name__}"
+    return copy if inner is method else with_callbacks(copy)
 
 
 def _check_two(codes):

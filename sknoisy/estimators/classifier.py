@@ -87,7 +87,9 @@ class NoisyRobustClassifier(TorchClassifier):
         Whether to compile the network, which pays for itself on long fits; training
         with regularisers is not compiled.
     callbacks : list of skorch callbacks, default=None
-        Called while all of the network is trained, not in the warm-up.
+        Called while all of the network is trained, not in the warm-up: of skorch's
+        those that the guide lists, or your own. A LRScheduler needs
+        ``schedule="constant"``.
     verbose : bool, default=None
         True: a progress bar. None: a bar for long fits, in a terminal or a notebook,
         but not within a search.

@@ -6,6 +6,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
+from sknoisy._compat import CallbackSupportMixin, with_callbacks
 from sknoisy.data.labels import check_given, check_several, encode_labels
 from sknoisy.encoders.features import LazyFeatures
 from sknoisy.estimators.base import TorchEstimator
@@ -15,9 +16,12 @@ from sknoisy.estimators.pretrainer import SSLPretrainer
 from sknoisy.parameters import check_choice, seed_parts
 from sknoisy.scores import gmm_clean_probability
 from sknoisy.scores.probabilities import losses_of
+from sknoisy.training.progress import Tasks
 
 
-class ContrastiveFineTuner(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
+class ContrastiveFineTuner(
+    CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin, BaseEstimator
+):
     """Train a classifier, then the encoder on its predictions, then a new head.
 
     A classifier is trained on the given labels. Its predictions of the training set,
@@ -137,7 +141,8 @@ class ContrastiveFineTuner(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         self.loss_of = loss_of
         self.random_state = random_state
 
-    def fit(self, X, y):
+    @with_callbacks
+    def fit(self, X, y=None):
         """Train the first classifier, the encoder, and the last classifier.
 
         Parameters
@@ -163,14 +168,26 @@ class ContrastiveFineTuner(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         front, first, contrastive, last = self._parts(X)
         check_several(classes)
         check_consistent_length(X, codes)
-        inputs = X if front is None else front.fit_transform(X, y)
-        probs = first.fit(inputs, y).predict_proba(inputs)
-        self._judge(probs, classes, codes)
-        features = contrastive.fit(
-            inputs, self.pseudo_labels_, sample_weight=self.clean_proba_
-        ).transform(inputs)
-        last.fit(features, self.pseudo_labels_ if self.final_labels == "pseudo" else y)
-        return self._keep(front, contrastive, last)
+        tasks = Tasks(self, X, y, 3 + (front is not None))
+        inputs = X
+        if front is not None:
+            with tasks.part("fit-front", front):
+                inputs = front.fit_transform(X, y)
+        with tasks.part("fit-estimator", first):
+            first.fit(inputs, y)
+        self._judge(first.predict_proba(inputs), classes, codes)
+        with tasks.part("fit-contrastive", contrastive):
+            contrastive.fit(
+                inputs, self.pseudo_labels_, sample_weight=self.clean_proba_
+            )
+        features = contrastive.transform(inputs)
+        with tasks.part("fit-final-estimator", last):
+            last.fit(
+                features, self.pseudo_labels_ if self.final_labels == "pseudo" else y
+            )
+        self._keep(front, contrastive, last)
+        tasks.end()
+        return self
 
     def predict(self, X):
         """Return the most probable class of each sample.

@@ -70,7 +70,8 @@ class CoTrainingClassifier(TorchClassifier):
         Whether to compile the networks. Methods that call them one by one, "dividemix",
         "elr_plus" and "dynamic_bootstrap", gain nothing after the warm-up.
     callbacks : list of skorch callbacks, default=None
-        Called while all of the networks are trained, not in the epochs of the heads.
+        Called while all of the networks are trained, not in the epochs of the heads;
+        see :class:`NoisyRobustClassifier`.
     verbose : bool, default=None
         True: a progress bar. None: a bar for long fits, in a terminal or a notebook,
         but not within a search.

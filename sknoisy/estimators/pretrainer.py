@@ -8,7 +8,7 @@ from sklearn.base import clone
 from sklearn.utils.validation import check_consistent_length
 from torch import nn
 
-from sknoisy._compat import with_callbacks
+from sknoisy._compat import with_callbacks, without_callbacks
 from sknoisy._version import __version__
 from sknoisy.data.devices import generator
 from sknoisy.data.inputs import file_stamps, is_paths
@@ -20,6 +20,7 @@ from sknoisy.estimators.base import TorchEstimator, fitting
 from sknoisy.estimators.lazy import LazyTransformer, open_memory
 from sknoisy.parameters import check_choice, check_integer, resolve
 from sknoisy.selfsup import METHODS, SelfSupervised
+from sknoisy.training.callbacks import changing, check_patterns
 from sknoisy.training.checkpoint import resumable
 from sknoisy.training.identity import sources
 from sknoisy.training.nets import Run, TrainingData
@@ -84,7 +85,8 @@ class SSLPretrainer(LazyTransformer, TorchEstimator):
     compile : bool, default=False
         Whether to compile the encoder, which pays for itself on long fits.
     callbacks : list of skorch callbacks, default=None
-        Called during training.
+        Called during training: of skorch's those that the guide lists, or your own. A
+        LRScheduler needs ``schedule="constant"`` and ``lr_warmup_epochs=0``.
     verbose : bool, default=None
         True: a progress bar. None: a bar for long fits, in a terminal or a notebook,
         but not within a search.
@@ -222,7 +224,7 @@ class SSLPretrainer(LazyTransformer, TorchEstimator):
             cached = partial(self._cached, memory)
             pretrain = self._pretrain if memory is None else cached
             try:
-                learned = pretrain(inputs, trained, labels)
+                learned = pretrain(inputs, trained, labels, reporting=(self, X, y))
             except KeyboardInterrupt as error:
                 if not hasattr(error, "learned"):
                     raise
@@ -235,8 +237,11 @@ class SSLPretrainer(LazyTransformer, TorchEstimator):
     def _check_parameters(self):
         super()._check_parameters()
         self._method()
-        check_integer("lr_warmup_epochs", self.lr_warmup_epochs, low=0)
         check_choice("output", self.output, ["lazy", "array"])
+
+    def _warmup(self):
+        check_integer("lr_warmup_epochs", self.lr_warmup_epochs, low=0)
+        return min(self.lr_warmup_epochs, self.max_epochs // 10)
 
     def _labels(self, inputs, y, sample_weight=None):
         """Return codes and weights of the labels, or nothing if they are not used."""
@@ -252,9 +257,9 @@ class SSLPretrainer(LazyTransformer, TorchEstimator):
     def _method(self):
         return resolve("method", self.method, METHODS, SelfSupervised)
 
-    def _cached(self, memory, inputs, trained, labels):
+    def _cached(self, memory, inputs, trained, labels, reporting):
         """Pre-train, or take the result of an equal training from the cache."""
-        plain = clone(self).set_params(
+        plain = without_callbacks(clone(self)).set_params(
             method=self._method(),  # with its settings: a name's defaults may change
             memory=None,
             output="lazy",
@@ -267,21 +272,27 @@ class SSLPretrainer(LazyTransformer, TorchEstimator):
         files += [self.weights] if self.weights not in (None, "imagenet") else []
         stamps = file_stamps(files)
         cached = memory.cache(_pretrain_cached, ignore=["reporting"])
-        code = __version__, sources(plain)
-        return cached(plain, inputs, trained, labels, stamps, code, reporting=self)
+        code = __version__, sources(plain), changing(self.callbacks)
+        return cached(plain, inputs, trained, labels, stamps, code, reporting=reporting)
 
-    def _pretrain(self, inputs, trained, labels, reporting=None):
-        """Return the trained encoder, the heads that are kept, and the history."""
-        reporting = reporting or self
+    def _pretrain(self, inputs, trained, labels, reporting):
+        """Return the trained encoder, the heads that are kept, and the history.
+
+        Parameters
+        ----------
+        reporting : tuple of SSLPretrainer, X and y
+            What the user fits, and on what: this may be a copy that is cached.
+        """
+        reporting, X, y = reporting
         seeds = self._seeds(5)
         method = self._method()
         blueprint = self._blueprint(inputs, trained)
         spec = blueprint.spec
         store = spec.open(inputs)
         defaults = {"batch_size": min(256, len(store))}
-        share = min(self.lr_warmup_epochs, self.max_epochs // 10) / self.max_epochs
+        share = self._warmup() / self.max_epochs
         settings = self._settings(len(store), spec, defaults, lr_warmup=share)
-        settings = replace(settings, callbacks=tuple(reporting.callbacks or ()))
+        settings = replace(settings, **reporting._reporting())
         encoder = blueprint.build(generator(seeds[0]), load_weights=True)
         if trained is not None:
             load_numpy_state(encoder, trained.state)
@@ -291,6 +302,7 @@ class SSLPretrainer(LazyTransformer, TorchEstimator):
         if self.compile:
             encoder.compile()
         run = Run(self.max_epochs)
+        check_patterns(reporting.callbacks, dict(networks.named_parameters()))
         net = SelfSupervisedNet(
             networks,
             method,
@@ -311,7 +323,15 @@ class SSLPretrainer(LazyTransformer, TorchEstimator):
         epochs = self.max_epochs
         with (
             resumable(reporting, net, inputs, trained, labels),
-            Progress(reporting, len(store), epochs, net.epochs_) as run.progress,
+            Progress(
+                reporting,
+                len(store),
+                epochs,
+                net.epochs_,
+                X=X,
+                y=y,
+                learned=lambda: _attributes(reporting.device, *learned()),
+            ) as run.progress,
         ):
             try:
                 net.train_epochs(data, epochs - net.epochs_)
@@ -322,9 +342,7 @@ class SSLPretrainer(LazyTransformer, TorchEstimator):
         return learned()
 
     def _keep(self, encoder, heads, history):
-        encoder.device = self.device
-        self.encoder_, self.heads_, self.history_ = encoder, heads, history
-        self._n_features_out = encoder.n_features
+        vars(self).update(_attributes(self.device, encoder, heads, history))
         return self
 
     def __sklearn_tags__(self):
@@ -335,6 +353,17 @@ class SSLPretrainer(LazyTransformer, TorchEstimator):
             False,
         )
         return tags
+
+
+def _attributes(device, encoder, heads, history):
+    """Return the fitted attributes of a pre-trainer."""
+    encoder.device = device
+    return {
+        "encoder_": encoder,
+        "heads_": heads,
+        "history_": history,
+        "_n_features_out": encoder.n_features,
+    }
 
 
 def _pretrain_cached(pretrainer, inputs, trained, labels, stamps, code, reporting):

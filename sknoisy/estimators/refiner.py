@@ -1,20 +1,23 @@
 """PseudoLabelRefiner: replaces labels by predictions that stay confident."""
 
 import warnings
+from functools import partial
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
+from sknoisy._compat import CallbackSupportMixin, with_callbacks
 from sknoisy.data.devices import generator, resolve_device
 from sknoisy.data.labels import check_given, check_several, encode_labels
 from sknoisy.estimators.copies import AugmentedCopies
 from sknoisy.estimators.pipelines import check_steps, split_pipeline
 from sknoisy.parameters import check_choice, check_integer, check_real
 from sknoisy.scores.probabilities import losses_of
+from sknoisy.training.callbacks import unnamed
 from sknoisy.training.checkpoint import Checkpoint
-from sknoisy.training.progress import unnamed
+from sknoisy.training.progress import Tasks
 from sknoisy.views.base import Views
 
 
@@ -42,7 +45,9 @@ def consensus(losses, threshold):
     return (np.asarray(losses) < threshold).all(axis=0)
 
 
-class PseudoLabelRefiner(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
+class PseudoLabelRefiner(
+    CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin, BaseEstimator
+):
     """Train a classifier and, on the way, replace labels by its stable predictions.
 
     After a warm-up on the given labels come iterations. In some epochs of each, its
@@ -173,7 +178,8 @@ class PseudoLabelRefiner(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         self.views = views
         self.random_state = random_state
 
-    def fit(self, X, y):
+    @with_callbacks
+    def fit(self, X, y=None):
         """Train, and refine the labels.
 
         Parameters
@@ -201,14 +207,21 @@ class PseudoLabelRefiner(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         front, classifier = split_pipeline(estimator)
         schedule = [self.first_stages] + (self.n_iterations - 1) * [self.stages]
         schedule = [sorted(stages) for stages in schedule[: self.n_iterations]]
+        n_epochs = self.warmup_epochs + sum(stages[-1] for stages in schedule)
         if "max_epochs" in classifier.get_params():
-            n_epochs = self.warmup_epochs + sum(stages[-1] for stages in schedule)
             classifier.set_params(max_epochs=n_epochs)
+        tasks = Tasks(self, X, y, n_epochs + (front is not None))
         if front is not None:
             check_consistent_length(X, codes)
-            X = front.fit_transform(X, y)
+            with tasks.part("fit-front", front):
+                X = front.fit_transform(X, y)
             estimator.steps = [*front.steps, estimator.steps[-1]]
         run = _Refinement(self, classifier, X, classes, codes)
+        run.epoch = partial(
+            tasks.part,
+            "epoch",
+            learned=lambda: {"estimator_": estimator, "classes_": classes},
+        )
         try:
             run.train(self.warmup_epochs)
             for stages in schedule:
@@ -217,7 +230,9 @@ class PseudoLabelRefiner(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
             if hasattr(classifier, "classes_"):
                 self._keep(estimator, run)  # what was learned so far can be used
             raise
-        return self._keep(estimator, run)
+        self._keep(estimator, run)
+        tasks.end()
+        return self
 
     def fit_resample(self, X, y):
         """Refine the labels; what a Pipeline of imbalanced-learn calls.
@@ -357,10 +372,18 @@ class _Refinement:
         index = np.flatnonzero(self.iteration)
         if self.copies is None:
             index = index[:0]
-        labels = self.classes[np.r_[self.labels, self.labels[index]]]
+        labels = self.labels
+        held = getattr(self.classifier, "_held_rows", None)
+        if held is not None:
+            # What is held out for validation keeps its label, and has no copy.
+            index = np.setdiff1d(index, held)
+            labels = labels.copy()
+            labels[held] = self.given[held]
+        labels = self.classes[np.r_[labels, labels[index]]]
         for _ in range(epochs):
             X = self.X if self.copies is None else self.copies.extend(index)
-            self.classifier.partial_fit(X, labels, classes=self.classes)
+            with self.epoch():
+                self.classifier.partial_fit(X, labels, classes=self.classes)
 
     def iterate(self, stages):
         """Train through the stages of an iteration, then refine the labels."""

@@ -1,6 +1,7 @@
 """The only training loops: nets, phases, optimisers, and files to go on from."""
 
+from sknoisy.training.callbacks import StopTraining
 from sknoisy.training.checkpoint import Checkpoint
-from sknoisy.training.nets import DivergenceError, StopTraining
+from sknoisy.training.nets import DivergenceError
 
 __all__ = ["Checkpoint", "DivergenceError", "StopTraining"]

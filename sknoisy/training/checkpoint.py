@@ -14,9 +14,9 @@ from skorch.callbacks import Callback
 from sknoisy.data.inputs import as_inputs
 from sknoisy.encoders.features import LazyFeatures
 from sknoisy.parameters import check_integer
+from sknoisy.training.callbacks import unnamed
 from sknoisy.training.identity import training_name
 from sknoisy.training.nets import DivergenceError
-from sknoisy.training.progress import unnamed
 
 
 class Checkpoint(Callback):

@@ -2,8 +2,9 @@
 
 import torch
 
-from sknoisy.cotraining.base import given_losses, mean_log_proba
+from sknoisy.cotraining.base import given_losses
 from sknoisy.encoders.inference import forward_all, forward_batches
+from sknoisy.training.callbacks import scores_training
 from sknoisy.training.supervised import ClassifierNet
 
 
@@ -112,10 +113,19 @@ class CoTrainingNet(ClassifierNet):
             order = order.pin_memory()
         return order.to(self.device, non_blocking=True)
 
-    def log_probabilities(self, store):  # noqa: D102
-        precision = self.settings.precision
-        logits = forward_all(self.module_, store, self.device, precision)
-        return torch.from_numpy(mean_log_proba(self.module_.of_prediction(logits)))
+    def outputs(self, batch):
+        """Return the logarithm of the networks' mean probability, up to a constant."""
+        logits = self.module_.of_prediction(self.module_(batch).float())
+        return logits.log_softmax(dim=2).logsumexp(dim=1)
+
+    def training_outputs(self, batch):
+        """Return the outputs of a batch, without views, where callbacks score them.
+
+        Methods mix samples, or train networks in turn: none has a prediction of them.
+        """
+        if not scores_training(self.callbacks_):
+            return None
+        return self.evaluation_step((batch, None))
 
     def _all_samples(self):
         """Return what the functions of :mod:`sknoisy.encoders.inference` take."""

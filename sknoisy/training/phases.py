@@ -178,7 +178,7 @@ class ClassifierTraining:
             Number of classes.
         """
         device = self.settings.device
-        self.n_classes = n_classes
+        self.n_classes = self.run.n_classes = n_classes
         if self.data is None or len(self.data) != len(data):
             self.loss.start(len(data), n_classes, device)
             self.run.dynamics = Dynamics(len(data), device)

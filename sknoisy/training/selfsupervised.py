@@ -21,6 +21,8 @@ class SelfSupervisedNet(Net):
         What the loss is told of each sample beside its views; on the device.
     """
 
+    use_caching = False  # there are no predictions of batches
+
     def __init__(
         self,
         module,
@@ -42,6 +44,10 @@ class SelfSupervisedNet(Net):
         first, second = to_channels_last(first), to_channels_last(second)
         labels = (values[index] for values in self.labels)
         return self.criterion_.loss(self.module_, first, second, *labels)
+
+    def outputs(self, batch):
+        """Return the encoder's features of a batch."""
+        return self.module_["encoder"](batch)
 
     def after_step(self, progress):  # noqa: D102
         self.criterion_.after_step(self.module_, progress)

@@ -1,15 +1,18 @@
 """The classifier's net: a view of each sample, and a loss that may know it."""
 
+import re
+
+import numpy as np
 import torch
+from sklearn.base import ClassifierMixin
 from torch.nn import functional as F
 
 from sknoisy.data.devices import full_precision, to_channels_last
-from sknoisy.encoders.inference import forward_all
 from sknoisy.regularizers.base import Regularized
 from sknoisy.training.nets import Net
 
 
-class ClassifierNet(Net):
+class ClassifierNet(ClassifierMixin, Net):
     """Trains a classifier with a loss that may know its samples.
 
     Parameters
@@ -41,6 +44,8 @@ class ClassifierNet(Net):
         logits, penalty = self._forward(self.view(batch))
         target = self.data_.codes.index_select(0, index)
         self.run.dynamics.update(logits, target, index)
+        if self.heard_:
+            self.logits_ = logits.detach()
         with full_precision(logits):
             losses = self.criterion_(logits, target, index)
         if losses.shape != target.shape:
@@ -62,23 +67,37 @@ class ClassifierNet(Net):
         with full_precision(batch):
             return to_channels_last(views(batch, self.view_generator))
 
-    def validation_scores(self):
+    def training_outputs(self, batch):  # noqa: D102
+        return self.logits_
+
+    def scores(self, outputs, target):
         """Return cross-entropy and accuracy of the given labels, without views."""
-        data = self.data_.validation
-        logits = self.log_probabilities(data.store)
-        target = data.codes.cpu()
-        predicted = logits.argmax(dim=1)
+        right = outputs.argmax(dim=1) == target
         return {
-            "valid_loss": float(F.cross_entropy(logits, target)),
-            "valid_acc": float((predicted == target).float().mean()),
+            "valid_loss": float(F.cross_entropy(outputs, target)),
+            "valid_acc": float(right.float().mean()),
         }
 
-    def log_probabilities(self, store):
-        """Return logits of all samples of a store, tensor (n, n_classes) on the CPU."""
-        precision = self.settings.precision
-        return torch.from_numpy(
-            forward_all(self.module_, store, self.device, precision)
-        )
+    @property
+    def classes_(self):
+        """Codes of the classes, which callbacks know the labels by."""
+        return np.arange(self.run.n_classes)
+
+    def predict_proba(self, X):  # noqa: D102
+        logits = torch.cat([*self.forward_iter(X)])
+        return logits.softmax(dim=1).numpy()
+
+    def predict(self, X):  # noqa: D102
+        return self.predict_proba(X).argmax(axis=1)
+
+    def get_all_learnable_params(self):
+        """Yield parameters by their names in the whole network, such as "head.bias"."""
+        is_head = not hasattr(getattr(self.module_, "network", self.module_), "encoder")
+        for name, parameter in super().get_all_learnable_params():
+            name = name.removeprefix("network.")
+            if is_head:
+                name = re.sub(r"^(networks\.\d+\.)?", r"\1head.", name, count=1)
+            yield name, parameter
 
     def _labelled(self, index, batch):
         return batch, self.data_.codes[index]

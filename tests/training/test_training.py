@@ -11,6 +11,7 @@ from torch import nn
 
 from sknoisy import (
     ELR,
+    CoTrainingClassifier,
     DivergenceError,
     Loss,
     NoisyRobustClassifier,
@@ -383,6 +384,33 @@ def test_history_tells_epochs_phases_and_rates():
     assert [row["epoch"] for row in model.history_] == [1, 2, 3, 4, 5, 6]
     rates = [row["lr"] for row in model.history_]
     assert rates[:2] == [0.02, 0.02] and rates[2:] == sorted(rates[2:], reverse=True)
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+@pytest.mark.parametrize("kind", [NoisyRobustClassifier, CoTrainingClassifier])
+def test_errors_name_the_class_that_is_used(kind, method):
+    call = getattr(kind(), method)
+    name = rf"^{kind.__name__}\.{method}\(\) "
+    with pytest.raises(TypeError, match=name + "got an unexpected keyword"):
+        call(X, Y, sample_weight=np.ones(60))
+    with pytest.raises(TypeError, match=name + "missing 1 required"):
+        call()
+    with pytest.raises(ValueError, match=f"{kind.__name__} requires y to be passed"):
+        call(X)
+    assert "Returns" in call.__doc__
+
+
+def test_a_derived_class_is_named_and_keeps_its_own_fit():
+    class Own(NoisyRobustClassifier):
+        def fit(self, X, y=None):
+            self.own_ = True
+            return super().fit(X, y)
+
+    model = pickle.loads(pickle.dumps(clf())).fit(X, Y)
+    assert model.score(X, Y) > 0.4
+    assert Own(max_epochs=1).fit(X, Y).own_
+    with pytest.raises(TypeError, match=r"Own\.partial_fit\(\) missing"):
+        Own().partial_fit()
 
 
 def test_cosine():
