@@ -38,6 +38,13 @@ def flat(shape):
     return nn.Sequential(nn.Flatten(), nn.Linear(n_inputs, 6), nn.Tanh())
 
 
+class Flat(nn.Sequential):
+    """The same as a class, whose name is equal in every process."""
+
+    def __init__(self, shape):
+        super().__init__(nn.Flatten(), nn.Linear(int(np.prod(shape)), 6), nn.Tanh())
+
+
 def flat_relu(shape):
     return nn.Sequential(nn.Flatten(), nn.Linear(int(np.prod(shape)), 6), nn.ReLU())
 
@@ -74,7 +81,7 @@ def of(estimator, X):
     return np.asarray(estimator.transform(X))
 
 
-@parametrize_with_checks([PretrainedEncoder(flat)])
+@parametrize_with_checks([PretrainedEncoder(Flat)])
 def test_scikit_learn(estimator, check):
     check(estimator)
 
@@ -135,7 +142,9 @@ def test_users_module_is_left_as_it_is(colour):
     assert (of(tuned.build() and tuned, X) != of(pipe[0], X)).any()
 
 
-@pytest.mark.parametrize("encoder", [trained_maps(), trained_maps, flat])
+@pytest.mark.parametrize(
+    "encoder", [trained_maps(), trained_maps, flat], ids=["module", "factory", "flat"]
+)
 def test_clone_and_pickle(encoder, colour):
     X, _ = colour
     fitted = PretrainedEncoder(encoder).fit(X)
