@@ -9,7 +9,7 @@ from torch import nn
 
 from sknoisy.encoders.modules import Template
 from sknoisy.encoders.named import build_encoder
-from sknoisy.encoders.networks import Normalize, Resize
+from sknoisy.encoders.networks import FixedStatistics, Normalize, Resize
 from sknoisy.encoders.weights import load_tensors
 
 
@@ -31,14 +31,26 @@ class Blueprint:
     published : bool, default=False
         Whether ResNets keep their published stem for small images, too. They always
         do with `weights`.
+    fixed_statistics : bool, default=False
+        Whether batch normalisation keeps its statistics in training. It always does
+        with `weights`.
     """
 
-    def __init__(self, encoder, spec, weights=None, image_size=None, published=False):
+    def __init__(
+        self,
+        encoder,
+        spec,
+        weights=None,
+        image_size=None,
+        published=False,
+        fixed_statistics=False,
+    ):
         self.encoder = encoder
         self.spec = spec
         self.weights = os.fspath(weights) if weights is not None else None
         self.image_size = image_size
         self.published = published or weights is not None
+        self.fixed_statistics = fixed_statistics or weights is not None
 
     @property
     def shape(self):
@@ -76,9 +88,17 @@ class Blueprint:
         # Features that are the samples keep their sizes relative to each other.
         overall = isinstance(self.encoder, str) and self.encoder == "identity"
         resize = [] if self.image_size is None else [Resize(self.image_size)]
-        module = nn.Sequential(Normalize(self.spec, overall), *resize, encoder)
+        layers = Normalize(self.spec, overall), *resize, encoder
+        sequential = FixedStatistics if self.fixed_statistics else nn.Sequential
+        module = sequential(*layers)
         module.n_features, module.spec = encoder.n_features, self.spec
         return module.to(memory_format=torch.channels_last)
+
+    def with_training_statistics(self):
+        """Return a blueprint whose batch normalisation learns statistics again."""
+        other = copy(self)
+        other.fixed_statistics = False
+        return other
 
     def without_weights(self):
         """Return a blueprint of the same architecture that never loads `weights`."""

@@ -90,6 +90,22 @@ class MLP(nn.Sequential):
         self.n_features = width
 
 
+class FixedStatistics(nn.Sequential):
+    """Layers in which batch normalisation keeps the statistics it was trained with.
+
+    A few hundred samples, or a few epochs, give worse ones than those that a published
+    encoder brings.
+    """
+
+    def train(self, mode=True):
+        """Set the mode of all layers but batch normalisation, which only evaluates."""
+        super().train(mode)
+        for layer in self.modules():
+            if isinstance(layer, (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)):
+                layer.eval()
+        return self
+
+
 class Identity(nn.Flatten):
     """The samples themselves as features; images are flattened.
 

@@ -34,6 +34,8 @@ from sknoisy.training.progress import Progress
 from sknoisy.training.supervised import ClassifierNet
 from sknoisy.views.automatic import resolve_views
 
+FINE_TUNING_LR = 1e-3  # of published encoders: 0.02, which heads learn at, ruins them
+
 
 class TorchClassifier(ClassifierMixin, TorchEstimator):
     """Base class of classifiers; a subclass says what trains its network.
@@ -285,7 +287,8 @@ class TorchClassifier(ClassifierMixin, TorchEstimator):
         if len(rows) < len(codes) and not isinstance(inputs, np.memmap):
             looked_at = inputs[rows]  # what is held out sets no range or moments
         blueprint = self._blueprint(looked_at, trained)
-        pretrained = trained is not None or self.weights is not None
+        carried = trained is not None and trained.pretrained
+        pretrained = carried or self.weights is not None
         method = self._method(blueprint.spec, pretrained)
         if method_encoder := getattr(method, "encoder", None):
             if self.encoder == "auto" and trained is None:
@@ -301,7 +304,8 @@ class TorchClassifier(ClassifierMixin, TorchEstimator):
             for one in getattr(network, "networks", [network]):
                 load_numpy_state(one.encoder, trained.state)
         training = self._training_of(network, method, architecture, codes, seeds[1])
-        self._attach(training, inputs, codes, classes, architecture)
+        features = X if trained is not None else None
+        self._attach(training, inputs, codes, classes, architecture, features)
         return training, classes, architecture
 
     def _training_of(self, network, method, architecture, codes, seed, **before):
@@ -315,6 +319,9 @@ class TorchClassifier(ClassifierMixin, TorchEstimator):
         spec = architecture.blueprint.spec
         known = len(codes), spec, architecture.pretrained
         defaults = self._defaults(method, *known)
+        defaults["head_lr"] = defaults["lr"]
+        if architecture.blueprint.fixed_statistics and not self.freeze_encoder:
+            defaults["lr"] = min(defaults["lr"], FINE_TUNING_LR)
         settings = self._settings(len(codes), spec, defaults)
         head_epochs = self._head_epochs(settings.max_epochs, architecture.pretrained)
         if hasattr(method, "plan"):
@@ -331,6 +338,7 @@ class TorchClassifier(ClassifierMixin, TorchEstimator):
             settings,
             head_epochs,
             self.freeze_encoder,
+            defaults["head_lr"] if self.lr == "auto" else settings.lr,
             seed,
             regularizers,
             CoTrainingNet if isinstance(method, CoTraining) else ClassifierNet,
@@ -339,8 +347,12 @@ class TorchClassifier(ClassifierMixin, TorchEstimator):
         training.parameters = comparable(self)
         return training
 
-    def _attach(self, training, inputs, codes, classes, architecture):
-        """Give a training its samples, without those that are held out."""
+    def _attach(self, training, inputs, codes, classes, architecture, features=None):
+        """Give a training its samples, without those that are held out.
+
+        `features` are the lazy ones that carried these samples, if their encoder is the
+        network's.
+        """
         device = training.settings.device
         spec = architecture.blueprint.spec
         store = spec.open(inputs).resident(device)
@@ -353,9 +365,14 @@ class TorchClassifier(ClassifierMixin, TorchEstimator):
             validation = self._validation_data(*self.validation, classes, spec)
         elif self.validation is not None:
             held, rows = torch.from_numpy(held), torch.from_numpy(rows)
-            validation = TrainingData(Subset(store, held), codes[held])
-            store, codes = Subset(store, rows), codes[rows]
-        data = TrainingData(store, codes, weights, validation)
+            parts = [None, None]
+            if features is not None:
+                parts = [features[some.numpy()] for some in (held, rows)]
+            validation = TrainingData(
+                Subset(store, held), codes[held], features=parts[0]
+            )
+            store, codes, features = Subset(store, rows), codes[rows], parts[1]
+        data = TrainingData(store, codes, weights, validation, features)
         training.attach(data, len(classes))
 
     def _validation_data(self, X, y, classes, spec):

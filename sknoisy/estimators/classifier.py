@@ -35,7 +35,9 @@ class NoisyRobustClassifier(TorchClassifier):
     head : {"linear", "mlp"}, default="linear"
         What turns features into logits; "mlp" has one normalised hidden layer.
     freeze_encoder : bool, default=False
-        Train the head only, on features that are computed once, without views.
+        Train the head only, on features that are computed once, without views. A
+        published encoder (of :class:`PretrainedEncoder`, or by `weights`) that is
+        trained keeps the statistics of its batch normalisation.
     views : "auto", "none" or Views, default="auto"
         Random views of the training samples; see
         :func:`sknoisy.views.resolve_views`.
@@ -63,8 +65,9 @@ class NoisyRobustClassifier(TorchClassifier):
     batch_size : int or "auto", default="auto"
         Largest number of samples in a batch; "auto" is 128, or all of fewer.
     lr : float or "auto", default="auto"
-        Peak learning rate. "auto": 0.02, or that of
-        :class:`~sknoisy.KernelPosterior`, as for the next ones.
+        Peak learning rate. "auto": 0.02; for all of a published encoder 1e-3, after
+        0.02 for its head; or that of :class:`~sknoisy.KernelPosterior`, as for the next
+        parameters.
     momentum : float, default=0.9
         Momentum.
     weight_decay : float or "auto", default="auto"

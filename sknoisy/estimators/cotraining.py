@@ -47,7 +47,7 @@ class CoTrainingClassifier(TorchClassifier):
     batch_size : int or "auto", default="auto"
         Largest number of samples in a batch; "auto" is 128, or all of fewer.
     lr : float or "auto", default="auto"
-        Peak learning rate. "auto": 0.02.
+        Peak learning rate. "auto": 0.02, and for all of a published encoder 1e-3.
     momentum : float, default=0.9
         Momentum.
     weight_decay : float or "auto", default="auto"

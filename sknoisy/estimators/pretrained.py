@@ -31,7 +31,7 @@ from sknoisy.encoders.published import (
     with_moments,
 )
 from sknoisy.encoders.weights import check_file, load_weights
-from sknoisy.estimators.base import TorchEstimator
+from sknoisy.estimators.base import TorchEstimator, fitting
 from sknoisy.estimators.lazy import LazyTransformer, open_memory
 from sknoisy.parameters import as_floats, check_choice
 
@@ -180,6 +180,10 @@ class PretrainedEncoder(LazyTransformer, TorchEstimator):
         OSError
             If the published weights cannot be downloaded.
         """
+        with fitting(self):
+            return self._fit(X, y)
+
+    def _fit(self, X, y):
         self._check_parameters()
         inputs, trained = self._read(X, reset=True)
         if y is not None:  # what comes after this would find out late
@@ -236,6 +240,7 @@ class PretrainedEncoder(LazyTransformer, TorchEstimator):
             whole = blueprint.build()
             whole[-1].load_state_dict(module.state_dict())
         pretrained = self.weights is not None or not isinstance(self.encoder, str)
+        blueprint.fixed_statistics = pretrained
         return TrainedEncoder(
             blueprint,
             numpy_state(whole),

@@ -293,6 +293,7 @@ class SSLPretrainer(LazyTransformer, TorchEstimator):
         share = self._warmup() / self.max_epochs
         settings = self._settings(len(store), spec, defaults, lr_warmup=share)
         settings = replace(settings, **reporting._reporting())
+        blueprint = blueprint.with_training_statistics()
         encoder = blueprint.build(generator(seeds[0]), load_weights=True)
         if trained is not None:
             load_numpy_state(encoder, trained.state)

@@ -63,12 +63,16 @@ class TrainingData(Dataset):
         Weights of the classes; None: all are equal.
     validation : TrainingData or None
         Samples that are scored after each epoch and never trained on.
+    features : LazyFeatures or None
+        The samples as features of the encoder, where these were asked for before: a
+        frozen encoder then need not compute them again.
     """
 
     store: object
     codes: torch.Tensor = None
     class_weights: torch.Tensor = None
     validation: "TrainingData" = None
+    features: object = None
 
     @property
     def X(self):

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 
 from sknoisy.data.spec import InputSpec
@@ -63,6 +64,8 @@ class ClassifierTraining:
         Epochs of the first phase, in which the head alone is trained.
     freeze : bool
         Whether all epochs train the head only.
+    head_lr : float
+        Learning rate of the first phase.
     seed : int
         Source of all randomness.
     regularizers : list of Regularizer, default=()
@@ -91,6 +94,7 @@ class ClassifierTraining:
         settings,
         head_epochs,
         freeze,
+        head_lr,
         seed,
         regularizers=(),
         net_class=ClassifierNet,
@@ -103,6 +107,7 @@ class ClassifierTraining:
         self.views = views
         self.settings = settings
         self.regularizers = regularizers
+        self.head_lr = head_lr
         self.seed = seed
         self.first_weights = first_weights
         self.order = torch.Generator().manual_seed(seed)
@@ -242,7 +247,9 @@ class ClassifierTraining:
         module = self.network.head if phase.head_only else self.network
         settings = replace(self.settings, max_epochs=phase.end - phase.begin)
         if phase.warmup:
-            settings = replace(settings, schedule="constant", callbacks=())
+            settings = replace(
+                settings, lr=self.head_lr, schedule="constant", callbacks=()
+            )
         if self.regularizers and not phase.head_only:
             generator = torch.Generator().manual_seed(self.seed + 2)
             spec = self.data.store.spec
@@ -280,7 +287,10 @@ class ClassifierTraining:
         if data is None:
             return None
         device = self.settings.device
-        features = forward_all(self.network.encoder, data.store, device)
+        if data.features is None:
+            features = forward_all(self.network.encoder, data.store, device)
+        else:
+            features = np.asarray(data.features)
         spec = InputSpec("vector", features.shape[1:], "vector")
         store = ArrayStore(features, spec).resident(device)
         return replace(data, store=store, validation=self._encoded(data.validation))
@@ -296,4 +306,5 @@ def _on_device(data, device):
         data.codes.to(device),
         None if weights is None else weights.to(device),
         _on_device(data.validation, device),
+        data.features,
     )

@@ -515,3 +515,61 @@ def test_nothing_is_drawn_from_global_generators(colour):
     PretrainedEncoder(flat).fit(colour[0])
     PretrainedEncoder("convnet", weights=None).fit(colour[0])
     assert torch.random.get_rng_state().equal(state)
+
+
+# Fine-tuning --------------------------------------------------------------------------
+
+
+class Normalised(nn.Module):
+    """A module of a user's with batch normalisation."""
+
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.AdaptiveAvgPool2d(1)
+        )
+
+    def forward(self, x):
+        return self.layers(x).flatten(1)
+
+
+def test_fine_tuning_keeps_statistics_and_learns_slowly(colour):
+    X, y = colour
+    features = PretrainedEncoder(Normalised(), image_size=None).fit_transform(X)
+    clf = NoisyRobustClassifier("ce", max_epochs=2, head_epochs=1, random_state=0)
+    clf.fit(features, y)
+    before, after = features.encoder.state, clf.encoder_.state
+    statistics = [name for name in before if "running" in name]
+    weights = [name for name in before if name.endswith("weight")]
+    assert statistics and weights
+    for name in statistics:
+        np.testing.assert_array_equal(before[name], after[name])
+    assert any(not np.array_equal(before[name], after[name]) for name in weights)
+    assert [row["phase"] for row in clf.history_] == ["head", "all", "all"]
+    head, *rest = (row["lr"] for row in clf.history_)
+    assert head == 0.02 and max(rest) <= 1e-3
+    given = clf.set_params(lr=0.005).fit(features, y)
+    assert given.history_[0]["lr"] == 0.005 and given.history_[1]["lr"] > 2e-3
+
+
+def test_an_encoder_without_weights_trains_as_from_scratch(image_files):
+    paths, y = image_files
+    encoder = PretrainedEncoder("resnet18", weights=None, image_size=16)
+    features = encoder.fit_transform(paths[:20])
+    assert not features.encoder.pretrained
+    clf = NoisyRobustClassifier("ce", max_epochs=1, random_state=0)
+    clf.fit(features, y[:20])
+    assert [row["phase"] for row in clf.history_] == ["all"]
+    name = next(name for name in features.encoder.state if "running_mean" in name)
+    before, after = features.encoder.state[name], clf.encoder_.state[name]
+    assert not np.array_equal(before, after)
+
+
+def test_frozen_training_takes_features_that_are_there(colour):
+    X, y = colour
+    features = PretrainedEncoder(Normalised(), image_size=None).fit_transform(X)
+    fitted = NoisyRobustClassifier(freeze_encoder=True, random_state=0).fit(features, y)
+    # Other numbers in their place are what it learns from: nothing is computed again.
+    features._features = np.asarray(features)[::-1].copy()
+    other = NoisyRobustClassifier(freeze_encoder=True, random_state=0).fit(features, y)
+    assert not np.allclose(fitted.predict_proba(X), other.predict_proba(X))
