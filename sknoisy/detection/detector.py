@@ -181,7 +181,7 @@ class LabelErrorDetector(
                 "that few samples have are hard to tell from wrong ones. Look at them "
                 "before you take what is suggested.",
                 UserWarning,
-                stacklevel=2,
+                stacklevel=3,
             )
         if evidence.pred_probs is None:
             joint = _count(codes, suggested, len(classes))
@@ -370,7 +370,7 @@ def _agreement(codes, pred_probs):
             "nothing was learned that labels could be judged by. Train longer, or pass "
             "another estimator.",
             UserWarning,
-            stacklevel=3,
+            stacklevel=4,
         )
     return agreement
 

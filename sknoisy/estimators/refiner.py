@@ -314,7 +314,7 @@ class PseudoLabelRefiner(
                 "labels change from epoch to epoch. In a pre-trainer before it, it "
                 "does.",
                 UserWarning,
-                stacklevel=3,
+                stacklevel=4,
             )
         for name in ("partial_fit", "predict_proba"):
             if not hasattr(classifier, name):

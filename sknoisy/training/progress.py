@@ -37,7 +37,7 @@ class Progress:
             self._context.call_on_fit_task_begin(**self._data)
         verbose = estimator.verbose
         quiet = verbose is None and (is_heard or within_search())
-        self._bar = tqdm(
+        bar = tqdm(
             desc=type(estimator).__name__,
             total=n_samples * n_epochs,
             initial=n_samples * n_done,
@@ -47,13 +47,17 @@ class Progress:
             leave=bool(verbose),
             disable=True if quiet or verbose is False else (False if verbose else None),
         )
+        # Python swallows a Ctrl-C that comes while a bar is collected as garbage, which
+        # a bar that is not shown would be at any time.
+        self._bar = None if bar.disable else bar
         self._epoch = None
 
     def __enter__(self):
         return self
 
     def __exit__(self, *error):
-        self._bar.close()
+        if self._bar is not None:
+            self._bar.close()
         if self._context is not None:
             self._task_end(self._context, None if any(error) else self._learned)
 
@@ -65,12 +69,15 @@ class Progress:
 
     def advance(self, n_samples):
         """Called when a batch is done."""
-        self._bar.update(n_samples)
+        if self._bar is not None:
+            self._bar.update(n_samples)
 
     def epoch_end(self, row):
         """Called with the history's row of an epoch; return whether to stop."""
-        shown = {k: f"{row[k]:.4f}" for k in ("train_loss", "valid_loss") if k in row}
-        self._bar.set_postfix(epoch=row["epoch"], **shown, refresh=False)
+        if self._bar is not None:
+            names = [name for name in ("train_loss", "valid_loss") if name in row]
+            shown = {name: f"{row[name]:.4f}" for name in names}
+            self._bar.set_postfix(epoch=row["epoch"], **shown, refresh=False)
         if self._epoch is None:
             return False
         return self._task_end(self._epoch, self._learned)
