@@ -32,7 +32,7 @@ from sknoisy import (
     NoisyRobustClassifier,
     SSLPretrainer,
 )
-from sknoisy.cotraining.base import mean_log_proba
+from sknoisy.cotraining.ensembles import mean_log_proba
 from sknoisy.data.devices import resolve_device
 from sknoisy.data.inputs import as_inputs
 from sknoisy.data.spec import InputSpec

@@ -62,7 +62,7 @@ from sknoisy.selfsup import (
     VICReg,
 )
 from sknoisy.training.checkpoint import Checkpoint
-from sknoisy.training.nets import DivergenceError
+from sknoisy.training.run import DivergenceError
 
 __all__ = [
     "APL",

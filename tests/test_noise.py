@@ -2,7 +2,6 @@ import numpy as np
 import pytest
 
 from sknoisy.noise import (
-    CIFAR100_SUPERCLASSES,
     NOISES,
     add_noise,
     asymmetric_cifar10,
@@ -12,6 +11,7 @@ from sknoisy.noise import (
     symmetric_exclusive,
     symmetric_inclusive,
 )
+from sknoisy.noise.cifar import CIFAR100_SUPERCLASSES
 
 Y = np.repeat(np.arange(10), 500)
 Y100 = np.repeat(np.arange(100), 50)

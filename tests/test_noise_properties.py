@@ -6,8 +6,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sknoisy.noise import (
-    CIFAR10_CONFUSIONS,
-    CIFAR100_SUPERCLASSES,
     NOISES,
     add_noise,
     class_conditional,
@@ -16,6 +14,7 @@ from sknoisy.noise import (
     symmetric_exclusive,
     symmetric_inclusive,
 )
+from sknoisy.noise.cifar import CIFAR10_CONFUSIONS, CIFAR100_SUPERCLASSES
 
 quick = settings(max_examples=60, derandomize=True, database=None, deadline=None)
 NAMES = np.array(["ape", "bee", "cat", "dog", "eel", "fox"])

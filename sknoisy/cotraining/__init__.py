@@ -1,6 +1,6 @@
 """Co-training methods: one or two networks that choose and correct their samples."""
 
-from sknoisy.cotraining.base import CoTraining, chosen_mean, given_losses
+from sknoisy.cotraining.base import CoTraining
 from sknoisy.cotraining.coteaching import (
     CoTeaching,
     CoTeachingPlus,
@@ -13,6 +13,7 @@ from sknoisy.cotraining.cufit import CUFIT, cascade_loss
 from sknoisy.cotraining.dividemix import DivideMix, lambda_u_for
 from sknoisy.cotraining.dynamic_bootstrap import DynamicBootstrap
 from sknoisy.cotraining.elr_plus import ELRPlus, averaging_decay
+from sknoisy.cotraining.ensembles import chosen_mean, given_losses
 from sknoisy.cotraining.kernel_posterior import KernelPosterior, posterior
 from sknoisy.cotraining.mentornet import MentorNet, curriculum_weights
 from sknoisy.cotraining.mixing import mixup, refine, sharpen, uniform_penalty

@@ -2,7 +2,8 @@
 
 import torch
 
-from sknoisy.cotraining.base import CoTraining, chosen_mean, given_losses
+from sknoisy.cotraining.base import CoTraining
+from sknoisy.cotraining.ensembles import chosen_mean, given_losses
 from sknoisy.parameters import check_integer, check_real
 
 

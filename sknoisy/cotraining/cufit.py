@@ -1,6 +1,7 @@
 """CUFIT: heads on one encoder, each of which learns what the one before agrees with."""
 
-from sknoisy.cotraining.base import CoTraining, given_losses
+from sknoisy.cotraining.base import CoTraining
+from sknoisy.cotraining.ensembles import given_losses
 
 
 def cascade_loss(logits, target):

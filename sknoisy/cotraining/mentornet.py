@@ -2,7 +2,8 @@
 
 import torch
 
-from sknoisy.cotraining.base import CoTraining, given_losses
+from sknoisy.cotraining.base import CoTraining
+from sknoisy.cotraining.ensembles import given_losses
 from sknoisy.parameters import check_real
 
 BURN_IN = 0.18  # share of the training in which all weights are 1

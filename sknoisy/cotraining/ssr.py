@@ -11,7 +11,7 @@ from torch.nn.functional import one_hot
 
 from sknoisy.cotraining.base import CoTraining
 from sknoisy.cotraining.mixing import mixup
-from sknoisy.data.batches import stream
+from sknoisy.cotraining.selected_batches import SelectedBatches
 from sknoisy.encoders.architecture import Ensemble, trains_encoder
 from sknoisy.encoders.initialization import build
 from sknoisy.parameters import check_integer, check_real
@@ -298,57 +298,3 @@ def _two_layers(width):
         nn.ReLU(inplace=True),
         nn.Linear(hidden, out),
     )
-
-
-class SelectedBatches:
-    """Batches of the selected samples, and as many of all for the consistency.
-
-    In the warm-up, those of :class:`~sknoisy.data.batches.Batches`.
-
-    Parameters
-    ----------
-    method : SSR
-        Has the order of the selected samples.
-    whole : Batches
-        Of all samples.
-    batch_size : int
-        Selected samples in a batch, at most.
-    with_others : bool
-        Whether a batch of any samples comes with each.
-    """
-
-    def __init__(self, method, whole, batch_size, with_others):
-        self.method = method
-        self.whole = whole
-        self.store = whole.store
-        self.batch_size = batch_size
-        self.with_others = with_others
-
-    @property
-    def n_samples(self):
-        """Samples in an epoch."""
-        whole, method = self.whole, self.method
-        return whole.n_samples if method.is_warmup else len(method.order)
-
-    def __len__(self):
-        if self.method.is_warmup:
-            return len(self.whole)
-        n_batches = math.ceil(self.n_samples / self.batch_size)
-        return max(1, min(n_batches, self.n_samples // 2))  # none of a single sample
-
-    def __iter__(self):
-        if self.method.is_warmup:
-            yield from self.whole
-            return
-        device, order = self.whole.device, self.method.order
-        selected = stream(self.store, order, len(self), device)
-        if not self.with_others:
-            yield from selected
-            return
-        every = torch.randperm(
-            len(self.store), generator=self.whole.generator, device="cpu"
-        )
-        every = every.repeat(math.ceil(len(order) / len(every)))[: len(order)]
-        others = stream(self.store, every, len(self), device)
-        for (index, batch), (_, other) in zip(selected, others, strict=True):
-            yield index, batch, other

@@ -21,8 +21,8 @@ from sknoisy.encoders.named import check_encoder
 from sknoisy.parameters import NamedMethods, check_choice, check_integer, check_real
 from sknoisy.training.callbacks import check_callbacks, unnamed
 from sknoisy.training.checkpoint import Checkpoint
-from sknoisy.training.nets import Settings
 from sknoisy.training.optim import OPTIMIZERS, SCHEDULES
+from sknoisy.training.run import Settings
 
 
 class TorchEstimator(NamedMethods, CallbackSupportMixin, BaseEstimator):

@@ -1,34 +1,26 @@
 """What classifiers share: training in one go or by epochs, and prediction."""
 
-import warnings
 from functools import partial, update_wrapper
 from types import FunctionType
 
 import numpy as np
-import torch
-from scipy.special import log_softmax, softmax
 from sklearn.base import ClassifierMixin
-from sklearn.model_selection import train_test_split
-from sklearn.utils.validation import check_consistent_length, check_is_fitted
+from sklearn.utils.validation import check_consistent_length
 
 from sknoisy._compat import safe_indexing, with_callbacks
 from sknoisy.cotraining import CoTraining
-from sknoisy.cotraining.base import mean_log_proba
-from sknoisy.data.devices import generator, resolve_device
+from sknoisy.data.devices import generator
 from sknoisy.data.labels import check_given, check_several, encode_labels
-from sknoisy.data.subset import Subset
 from sknoisy.encoders.architecture import Architecture
 from sknoisy.encoders.blueprint import Blueprint, load_numpy_state, numpy_state
-from sknoisy.encoders.export import ProbabilityModule
-from sknoisy.encoders.features import LazyFeatures, TrainedEncoder
 from sknoisy.encoders.heads import HEADS
-from sknoisy.encoders.inference import forward_all
-from sknoisy.estimators.base import TorchEstimator, fitting
+from sknoisy.estimators.base import fitting
+from sknoisy.estimators.holding_out import HoldingOut, check_two
+from sknoisy.estimators.predicting import Predicting
 from sknoisy.parameters import check_choice, check_integer, check_real, comparable
 from sknoisy.training.callbacks import check_patterns
 from sknoisy.training.checkpoint import resumable
 from sknoisy.training.cotraining import CoTrainingNet
-from sknoisy.training.nets import TrainingData
 from sknoisy.training.phases import ClassifierTraining
 from sknoisy.training.progress import Progress
 from sknoisy.training.supervised import ClassifierNet
@@ -37,7 +29,7 @@ from sknoisy.views.automatic import resolve_views
 FINE_TUNING_LR = 1e-3  # of published encoders: 0.02, which heads learn at, ruins them
 
 
-class TorchClassifier(ClassifierMixin, TorchEstimator):
+class TorchClassifier(ClassifierMixin, HoldingOut, Predicting):
     """Base class of classifiers; a subclass says what trains its network.
 
     It defines ``_method``, which returns a checked Loss or CoTraining, and
@@ -141,95 +133,6 @@ class TorchClassifier(ClassifierMixin, TorchEstimator):
             raise
         return self
 
-    @property
-    def encoder_(self):
-        """The encoder as it was trained; the first one, if there are several."""
-        check_is_fitted(self, "classes_")
-        network = self._architecture.build()
-        load_numpy_state(network, self.state_dict_)
-        encoder = network.encoder
-        return TrainedEncoder(
-            self._architecture.blueprint,
-            numpy_state(encoder),
-            encoder.n_features,
-            self.device,
-        )
-
-    def to_module(self):
-        """Return the whole classifier as one PyTorch module, for other programs.
-
-        It takes raw samples, scaling and layout included, for ``torch.export``, ONNX,
-        or tools that explain predictions. Images of files are given decoded, as RGB
-        (n, height, width, 3) from 0 to 255, in the size that this was fitted with.
-
-        Returns
-        -------
-        module : torch.nn.Module
-            From tensors like X to probabilities (n, n_classes), float32, in the order
-            of ``classes_``; on the CPU, in evaluation mode, with weights of its own.
-            Its ``network`` has the encoder and the head.
-
-        Examples
-        --------
-        >>> import torch
-        >>> from sklearn.datasets import load_iris
-        >>> from sknoisy import NoisyRobustClassifier
-        >>> X, y = load_iris(return_X_y=True)
-        >>> clf = NoisyRobustClassifier(max_epochs=5, random_state=0).fit(X, y)
-        >>> clf.to_module()(torch.from_numpy(X[:2])).shape
-        torch.Size([2, 3])
-        """
-        check_is_fitted(self, "classes_")
-        network = self._architecture.build()
-        load_numpy_state(network, self.state_dict_)
-        return ProbabilityModule(self._known_spec(), network).eval()
-
-    def predict_proba(self, X):
-        """Return the probability of each class.
-
-        Parameters
-        ----------
-        X : array-like, tensor, array of paths or LazyFeatures
-            Samples like those that ``fit`` got, raw or as lazy features.
-
-        Returns
-        -------
-        probabilities : ndarray of shape (n_samples, n_classes), dtype float32
-            Columns are in the order of ``classes_``.
-        """
-        return softmax(self._logits(X), axis=1)
-
-    def predict_log_proba(self, X):
-        """Return the logarithm of each class's probability.
-
-        Parameters
-        ----------
-        X : array-like, tensor, array of paths or LazyFeatures
-            As for ``predict_proba``.
-
-        Returns
-        -------
-        log_probabilities : ndarray of shape (n_samples, n_classes), dtype float32
-            Columns are in the order of ``classes_``.
-        """
-        return log_softmax(self._logits(X), axis=1)
-
-    def predict(self, X):
-        """Return the most probable class of each sample.
-
-        Parameters
-        ----------
-        X : array-like, tensor, array of paths or LazyFeatures
-            As for ``predict_proba``.
-
-        Returns
-        -------
-        labels : ndarray of shape (n_samples,)
-            In the dtype of ``classes_``.
-        """
-        codes = self._logits(X).argmax(axis=1)
-        return self.classes_[codes]
-
     def _check_parameters(self):
         super()._check_parameters()
         check_choice("head", self.head, list(HEADS))
@@ -279,7 +182,7 @@ class TorchClassifier(ClassifierMixin, TorchEstimator):
         classes, codes = encode_labels(y, classes)
         check_consistent_length(inputs, codes)
         check_several(classes)
-        _check_two(codes)
+        check_two(codes)
         self._fitted_on_lazy = trained is not None
         self._held_rows = None
         rows, _ = self._split(codes)
@@ -347,74 +250,6 @@ class TorchClassifier(ClassifierMixin, TorchEstimator):
         training.parameters = comparable(self)
         return training
 
-    def _attach(self, training, inputs, codes, classes, architecture, features=None):
-        """Give a training its samples, without those that are held out.
-
-        `features` are the lazy ones that carried these samples, if their encoder is the
-        network's.
-        """
-        device = training.settings.device
-        spec = architecture.blueprint.spec
-        store = spec.open(inputs).resident(device)
-        rows, held = self._split(codes)
-        weights = self._class_weights(classes, codes[rows])
-        weights = None if weights is None else torch.from_numpy(weights)
-        codes = torch.from_numpy(codes)
-        validation = None
-        if isinstance(self.validation, (tuple, list)):
-            validation = self._validation_data(*self.validation, classes, spec)
-        elif self.validation is not None:
-            held, rows = torch.from_numpy(held), torch.from_numpy(rows)
-            parts = [None, None]
-            if features is not None:
-                parts = [features[some.numpy()] for some in (held, rows)]
-            validation = TrainingData(
-                Subset(store, held), codes[held], features=parts[0]
-            )
-            store, codes, features = Subset(store, rows), codes[rows], parts[1]
-        data = TrainingData(store, codes, weights, validation, features)
-        training.attach(data, len(classes))
-
-    def _validation_data(self, X, y, classes, spec):
-        """Return validation samples that were given with their labels."""
-        try:
-            check_given(self, y)
-            _, codes = encode_labels(y, classes)
-            inputs, _ = self._read(X, reset=False, spec=spec)
-            check_consistent_length(inputs, codes)
-            store = spec.open(inputs)
-        except ValueError as error:
-            raise ValueError(f"validation=(X, y) is not valid: {error}") from error
-        return TrainingData(store, torch.from_numpy(codes))
-
-    def _split(self, codes):
-        """Return the rows to train on, and those that are held out, or None."""
-        every = np.arange(len(codes))
-        if self.validation is None or isinstance(self.validation, (tuple, list)):
-            self._held_rows = None
-            return every, None
-        held = self._held_rows
-        if held is None or held[-1] >= len(codes):
-            several = every[np.bincount(codes)[codes] > 1]
-            # A training that goes on from a file must hold out the same, always.
-            seed = 0 if self.random_state is None else self._seeds(3)[2]
-            try:
-                # The only sample of a class is trained on.
-                _, held = train_test_split(
-                    several,
-                    test_size=float(self.validation),
-                    stratify=codes[several],
-                    random_state=seed,
-                )
-            except ValueError as error:
-                raise ValueError(
-                    f"validation={self.validation!r} is not valid: {error}"
-                ) from error
-            self._held_rows = held = np.sort(held)
-        rows = np.setdiff1d(every, held)
-        _check_two(rows)
-        return rows, held
-
     def _continue(self, X, y):
         """Check the data of one epoch more; return what :meth:`_begin` returns."""
         self._check_parameters()
@@ -422,7 +257,7 @@ class TorchClassifier(ClassifierMixin, TorchEstimator):
         inputs, _ = self._read(X, reset=False)
         _, codes = encode_labels(y, self.classes_)
         check_consistent_length(inputs, codes)
-        _check_two(codes)
+        check_two(codes)
         known = self.classes_, self._architecture
         training = getattr(self, "_training", None)
         if training is not None and training.parameters == comparable(self):
@@ -499,57 +334,6 @@ class TorchClassifier(ClassifierMixin, TorchEstimator):
             learned=learned,
         )
 
-    def _of_all(self, values):
-        """Return values of all samples, NaN for those that are held out."""
-        if self._held_rows is None:
-            return values
-        every = np.full(len(values) + len(self._held_rows), np.nan, values.dtype)
-        every[np.setdiff1d(np.arange(len(every)), self._held_rows)] = values
-        return every
-
-    def _logits(self, X):
-        check_is_fitted(self, "classes_")
-        inputs, _ = self._read(X, reset=False)
-        store = self._architecture.blueprint.spec.open(inputs)
-        device = resolve_device(self.device, fallback=True)
-        logits = forward_all(self._network_on(device), store, device)
-        if logits.ndim == 2:
-            return logits
-        predicting = self._architecture.predicting
-        return mean_log_proba(logits if predicting is None else logits[:, predicting])
-
-    def _read(self, X, reset, spec=None):
-        if isinstance(X, LazyFeatures) and not (reset or self._fitted_on_lazy):
-            warnings.warn(
-                "this classifier was fitted on an array of features: it predicts from "
-                "features, and did not fine-tune the encoder that lazy features carry. "
-                "What stands between the encoder and the classifier may have made them "
-                "an array.",
-                UserWarning,
-                stacklevel=3,
-            )
-            X = np.asarray(X)
-        return super()._read(X, reset, spec)
-
-    def _network_on(self, device):
-        if getattr(self, "_network", None) is None:
-            network = self._architecture.build()
-            load_numpy_state(network, self.state_dict_)
-            self._network = network.to(device)  # whole, for other threads see it
-        return self._network.to(device)
-
-    def _known_spec(self):
-        return self._architecture.blueprint.spec
-
-    def _features_hint(self, X):
-        if not self._architecture.pretrained or np.ndim(X) != 2:
-            return ""
-        return (
-            "This classifier was fitted on lazy features: it predicts on "
-            f"{self._architecture.blueprint.spec}, or on lazy features of them, "
-            "not on an array of features."
-        )
-
 
 def _renamed(method, cls):
     """Return a copy of a method whose errors name a class."""
@@ -565,10 +349,3 @@ def _renamed(method, cls):
     del copy.__wrapped__
     copy.__qualname__ = f"{cls.__qualname__}.{inner.__name__}"
     return copy if inner is method else with_callbacks(copy)
-
-
-def _check_two(codes):
-    if len(codes) < 2:
-        raise ValueError(
-            "X has 1 sample: an epoch takes at least 2, for normalisation of a batch."
-        )

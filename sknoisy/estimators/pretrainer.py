@@ -23,8 +23,8 @@ from sknoisy.selfsup import METHODS, SelfSupervised
 from sknoisy.training.callbacks import changing, check_patterns
 from sknoisy.training.checkpoint import resumable
 from sknoisy.training.identity import sources
-from sknoisy.training.nets import Run, TrainingData
 from sknoisy.training.progress import Progress
+from sknoisy.training.run import Run, TrainingData
 from sknoisy.training.selfsupervised import SelfSupervisedNet
 
 

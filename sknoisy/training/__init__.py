@@ -2,6 +2,6 @@
 
 from sknoisy.training.callbacks import StopTraining
 from sknoisy.training.checkpoint import Checkpoint
-from sknoisy.training.nets import DivergenceError
+from sknoisy.training.run import DivergenceError
 
 __all__ = ["Checkpoint", "DivergenceError", "StopTraining"]

@@ -16,7 +16,7 @@ from sknoisy.encoders.features import LazyFeatures
 from sknoisy.parameters import check_integer
 from sknoisy.training.callbacks import unnamed
 from sknoisy.training.identity import training_name
-from sknoisy.training.nets import DivergenceError
+from sknoisy.training.run import DivergenceError
 
 
 class Checkpoint(Callback):

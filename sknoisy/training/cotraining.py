@@ -2,7 +2,7 @@
 
 import torch
 
-from sknoisy.cotraining.base import given_losses
+from sknoisy.cotraining.ensembles import given_losses
 from sknoisy.encoders.inference import forward_all, forward_batches
 from sknoisy.training.callbacks import scores_training
 from sknoisy.training.supervised import ClassifierNet

@@ -11,7 +11,7 @@ from sknoisy.encoders.blueprint import load_numpy_state, numpy_state
 from sknoisy.encoders.inference import forward_all
 from sknoisy.regularizers.base import Regularized
 from sknoisy.training.dynamics import Dynamics
-from sknoisy.training.nets import Run, TrainingData
+from sknoisy.training.run import Run, TrainingData
 from sknoisy.training.supervised import ClassifierNet
 from sknoisy.views.base import NoViews
 

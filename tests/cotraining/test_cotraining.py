@@ -42,8 +42,8 @@ from sknoisy.cotraining import (
     small_losses,
     uniform_penalty,
 )
-from sknoisy.cotraining.base import held_out, own_half_loss
 from sknoisy.cotraining.dividemix import scaled
+from sknoisy.cotraining.ensembles import held_out, own_half_loss
 from sknoisy.cotraining.split_batches import SplitBatches
 from sknoisy.data.batches import Batches
 from sknoisy.data.spec import InputSpec

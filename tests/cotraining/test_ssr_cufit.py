@@ -9,7 +9,8 @@ from torch.nn import functional as F
 
 from sknoisy import CUFIT, SSR, CoTrainingClassifier, NoisyRobustClassifier
 from sknoisy.cotraining import balanced_order, cascade_loss, relabel
-from sknoisy.cotraining.ssr import ConsistentEnsemble, SelectedBatches
+from sknoisy.cotraining.selected_batches import SelectedBatches
+from sknoisy.cotraining.ssr import ConsistentEnsemble
 from sknoisy.data.batches import Batches
 from sknoisy.data.spec import InputSpec
 from sknoisy.noise import pair_flip, symmetric_exclusive

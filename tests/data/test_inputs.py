@@ -397,8 +397,10 @@ def test_a_folder(tmp_path):
 def test_sparse_data_has_a_way_out():
     from scipy.sparse import csr_array
 
-    with pytest.raises(TypeError, match="sparse csr_array.*toarray.*TruncatedSVD"):
-        as_inputs(csr_array(np.eye(3)))
+    for format in ("csr", "csc", "coo", "dok", "lil", "dia", "bsr"):
+        X = csr_array(np.eye(3)).asformat(format)
+        with pytest.raises(TypeError, match=f"sparse {format}.*toarray.*TruncatedSVD"):
+            as_inputs(X)
     with pytest.raises(TypeError, match="X is a sparse.*X.to_dense"):
         as_inputs(torch.eye(3).to_sparse())
 

@@ -1,0 +1,98 @@
+"""What the logits of several networks give: losses, and predictions."""
+
+import numpy as np
+import torch
+from scipy.special import log_softmax, logsumexp
+from torch.nn.functional import cross_entropy
+
+
+def held_out(logits, half):
+    """Return the predictions of networks for samples that they do not train on.
+
+    Parameters
+    ----------
+    logits : tensor or ndarray of shape (n, n_networks, n_classes)
+        Of one or two networks.
+    half : tensor or ndarray of shape (n,), int64
+        0 or 1: the half that a sample is in, and the network that trains on it.
+
+    Returns
+    -------
+    logits : tensor or ndarray of shape (n, n_classes)
+        By the other network; of a single one, its own.
+    rows : tensor or ndarray of shape (n,), bool
+        Which of these are predictions for samples that it does not train on.
+    """
+    first = half == 1
+    if logits.shape[1] == 1:
+        return logits[:, 0], first
+    where = torch.where if isinstance(logits, torch.Tensor) else np.where
+    return where(first[:, None], logits[:, 0], logits[:, 1]), first | True
+
+
+def own_half_loss(losses, half):
+    """Return the mean loss of each network's half of a batch, sum over the networks.
+
+    Parameters
+    ----------
+    losses : tensor of shape (n, n_networks)
+        Of all samples.
+    half : tensor of shape (n,), int64
+        The network that trains on a sample, 0 or 1.
+
+    Returns
+    -------
+    loss : tensor of shape ()
+        A half that no sample of the batch is in adds nothing.
+    """
+    own = half[:, None] == torch.arange(losses.shape[1], device=half.device)
+    return ((losses * own).sum(dim=0) / own.sum(dim=0).clamp(min=1)).sum()
+
+
+def mean_log_proba(logits):
+    """Return the logarithm of networks' mean probability.
+
+    Parameters
+    ----------
+    logits : ndarray of shape (n_samples, n_networks, n_classes)
+        Of each network.
+
+    Returns
+    -------
+    log_probabilities : ndarray of shape (n_samples, n_classes)
+        In the dtype of `logits`, up to a constant.
+    """
+    return logsumexp(log_softmax(logits, axis=2), axis=1)
+
+
+def given_losses(logits, target):
+    """Return each network's cross-entropy of the given labels.
+
+    Parameters
+    ----------
+    logits : tensor of shape (n, n_networks, n_classes)
+        Of each network.
+    target : tensor of shape (n,), int64
+        Codes of the labels.
+
+    Returns
+    -------
+    losses : tensor of shape (n, n_networks)
+        In nats.
+    """
+    n_networks = logits.shape[1]
+    targets = target[:, None].expand(-1, n_networks)
+    return cross_entropy(logits.transpose(1, 2), targets, reduction="none")
+
+
+def chosen_mean(losses, chosen):
+    """Return the mean of the losses of chosen samples; 0 if none is chosen.
+
+    Parameters
+    ----------
+    losses : tensor of shape (n,)
+        Of all samples of a batch.
+    chosen : tensor of shape (n,), bool
+        Which of them count.
+    """
+    return (losses * chosen).sum() / chosen.sum().clamp(min=1)

@@ -1,0 +1,154 @@
+"""What fitted classifiers do: probabilities, features, and the whole as a module."""
+
+import warnings
+
+import numpy as np
+from scipy.special import log_softmax, softmax
+from sklearn.utils.validation import check_is_fitted
+
+from sknoisy.cotraining.ensembles import mean_log_proba
+from sknoisy.data.devices import resolve_device
+from sknoisy.encoders.blueprint import load_numpy_state, numpy_state
+from sknoisy.encoders.export import ProbabilityModule
+from sknoisy.encoders.features import LazyFeatures, TrainedEncoder
+from sknoisy.encoders.inference import forward_all
+from sknoisy.estimators.base import TorchEstimator
+
+
+class Predicting(TorchEstimator):
+    """The part of classifiers that works on their fitted attributes.
+
+    These are ``classes_``, ``state_dict_``, ``_architecture`` and ``_fitted_on_lazy``.
+    """
+
+    @property
+    def encoder_(self):
+        """The encoder as it was trained; the first one, if there are several."""
+        check_is_fitted(self, "classes_")
+        network = self._architecture.build()
+        load_numpy_state(network, self.state_dict_)
+        encoder = network.encoder
+        return TrainedEncoder(
+            self._architecture.blueprint,
+            numpy_state(encoder),
+            encoder.n_features,
+            self.device,
+        )
+
+    def to_module(self):
+        """Return the whole classifier as one PyTorch module, for other programs.
+
+        It takes raw samples, scaling and layout included, for ``torch.export``, ONNX,
+        or tools that explain predictions. Images of files are given decoded, as RGB
+        (n, height, width, 3) from 0 to 255, in the size that this was fitted with.
+
+        Returns
+        -------
+        module : torch.nn.Module
+            From tensors like X to probabilities (n, n_classes), float32, in the order
+            of ``classes_``; on the CPU, in evaluation mode, with weights of its own.
+            Its ``network`` has the encoder and the head.
+
+        Examples
+        --------
+        >>> import torch
+        >>> from sklearn.datasets import load_iris
+        >>> from sknoisy import NoisyRobustClassifier
+        >>> X, y = load_iris(return_X_y=True)
+        >>> clf = NoisyRobustClassifier(max_epochs=5, random_state=0).fit(X, y)
+        >>> clf.to_module()(torch.from_numpy(X[:2])).shape
+        torch.Size([2, 3])
+        """
+        check_is_fitted(self, "classes_")
+        network = self._architecture.build()
+        load_numpy_state(network, self.state_dict_)
+        return ProbabilityModule(self._known_spec(), network).eval()
+
+    def predict_proba(self, X):
+        """Return the probability of each class.
+
+        Parameters
+        ----------
+        X : array-like, tensor, array of paths or LazyFeatures
+            Samples like those that ``fit`` got, raw or as lazy features.
+
+        Returns
+        -------
+        probabilities : ndarray of shape (n_samples, n_classes), dtype float32
+            Columns are in the order of ``classes_``.
+        """
+        return softmax(self._logits(X), axis=1)
+
+    def predict_log_proba(self, X):
+        """Return the logarithm of each class's probability.
+
+        Parameters
+        ----------
+        X : array-like, tensor, array of paths or LazyFeatures
+            As for ``predict_proba``.
+
+        Returns
+        -------
+        log_probabilities : ndarray of shape (n_samples, n_classes), dtype float32
+            Columns are in the order of ``classes_``.
+        """
+        return log_softmax(self._logits(X), axis=1)
+
+    def predict(self, X):
+        """Return the most probable class of each sample.
+
+        Parameters
+        ----------
+        X : array-like, tensor, array of paths or LazyFeatures
+            As for ``predict_proba``.
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,)
+            In the dtype of ``classes_``.
+        """
+        codes = self._logits(X).argmax(axis=1)
+        return self.classes_[codes]
+
+    def _logits(self, X):
+        check_is_fitted(self, "classes_")
+        inputs, _ = self._read(X, reset=False)
+        store = self._architecture.blueprint.spec.open(inputs)
+        device = resolve_device(self.device, fallback=True)
+        logits = forward_all(self._network_on(device), store, device)
+        if logits.ndim == 2:
+            return logits
+        predicting = self._architecture.predicting
+        return mean_log_proba(logits if predicting is None else logits[:, predicting])
+
+    def _read(self, X, reset, spec=None):
+        if isinstance(X, LazyFeatures) and not (reset or self._fitted_on_lazy):
+            warnings.warn(
+                "this classifier was fitted on an array of features: it predicts from "
+                "features, and did not fine-tune the encoder that lazy features carry. "
+                "What stands between the encoder and the classifier may have made them "
+                "an array.",
+                UserWarning,
+                stacklevel=3,
+            )
+            X = np.asarray(X)
+        return super()._read(X, reset, spec)
+
+    def _network_on(self, device):
+        if getattr(self, "_network", None) is None:
+            network = self._architecture.build()
+            load_numpy_state(network, self.state_dict_)
+            self._network = network.to(device)  # whole, for other threads see it
+        return self._network.to(device)
+
+    def _known_spec(self):
+        return self._architecture.blueprint.spec
+
+    def _features_hint(self, X):
+        if not self._architecture.pretrained or np.ndim(X) != 2:
+            return ""
+        return (
+            "This classifier was fitted on lazy features: it predicts on "
+            f"{self._architecture.blueprint.spec}, or on lazy features of them, "
+            "not on an array of features."
+        )

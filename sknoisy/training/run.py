@@ -1,0 +1,99 @@
+"""What a net is given: its settings, its data, and what it shares with others."""
+
+from dataclasses import dataclass, field
+
+import torch
+from skorch.dataset import Dataset
+
+
+class DivergenceError(RuntimeError):
+    """The training loss or the network's weights are no longer finite."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a network is trained; estimators fill it from their parameters."""
+
+    max_epochs: int
+    batch_size: int
+    lr: float
+    momentum: float
+    weight_decay: float
+    optimizer: str
+    schedule: str
+    lr_warmup: float  # share of the epochs in which the learning rate rises
+    device: torch.device
+    precision: torch.dtype  # of autocast; None is float32
+    callbacks: tuple
+    verbose: bool  # whether callbacks that print may print
+
+
+@dataclass
+class TrainingData(Dataset):
+    """What a net learns from; a data set of skorch, as its callbacks ask for.
+
+    Attributes
+    ----------
+    store : ArrayStore, PathStore or Subset
+        The samples.
+    codes : tensor of shape (n_samples,), int64, or None
+        In classification, the class of each label.
+    class_weights : tensor of shape (n_classes,) or None
+        Weights of the classes; None: all are equal.
+    validation : TrainingData or None
+        Samples that are scored after each epoch and never trained on.
+    features : LazyFeatures or None
+        The samples as features of the encoder, where these were asked for before: a
+        frozen encoder then need not compute them again.
+    """
+
+    store: object
+    codes: torch.Tensor = None
+    class_weights: torch.Tensor = None
+    validation: "TrainingData" = None
+    features: object = None
+
+    @property
+    def X(self):
+        """The samples, which the net's ``predict`` takes."""
+        return self.store
+
+    @property
+    def y(self):
+        """The codes of the labels, or None."""
+        return self.codes
+
+    def __len__(self):
+        return len(self.store)
+
+    def __getitem__(self, i):
+        """Return a sample and the code of its label, or None."""
+        if not 0 <= i < len(self):
+            raise IndexError(i)
+        (sample,) = self.store.fetch(torch.tensor([i]), "cpu")
+        return sample, None if self.codes is None else self.codes[i]
+
+
+@dataclass
+class Run:
+    """What the nets of a training share.
+
+    Attributes
+    ----------
+    planned_epochs : int
+        Epochs of the whole training.
+    history : list of dict
+        A row for each finished epoch, of all nets.
+    progress : Progress or None
+        Shows the user how far the training is.
+    dynamics : Dynamics or None
+        Records what the network predicts of each sample.
+    n_classes : int or None
+        Number of classes.
+    """
+
+    planned_epochs: int
+    history: list = field(default_factory=list)
+    progress: object = None
+    dynamics: object = None
+    n_classes: int = None
