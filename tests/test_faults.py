@@ -192,12 +192,8 @@ def test_too_small():  # [27]
 
 def test_too_large():  # [28]
     huge = np.broadcast_to(np.uint8(0), (2, 200_000, 200_000, 3))
-    from sknoisy.data.spec import InputSpec
-    from sknoisy.estimators.base import _check_memory
-
-    spec = InputSpec("image", (3, *huge.shape[1:3]), "HWC")
     with pytest.raises(ValueError, match=r"needs about \d+ GiB"):
-        _check_memory(spec, batch_size=2, device=torch.device("cpu"))
+        clf().fit(huge, [0, 1])
 
 
 def test_constant_images():  # [29]

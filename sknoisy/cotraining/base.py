@@ -43,8 +43,8 @@ class CoTraining(Method):
         How many networks the method trains; of the class.
     heads : tuple of str or None
         Head of each network; None, the default: the classifier's `head`; of the class.
-    encoder : str or None
-        What the classifier's `encoder` means if it is "auto"; None, the default: as
+    vector_encoder : str or None
+        What the classifier's `encoder` "auto" means for vectors; None, the default: as
         everywhere; of the class.
     predicting : tuple of int or None
         Networks whose mean probability is the prediction; None, the default: all; of
@@ -86,7 +86,7 @@ class CoTraining(Method):
 
     n_networks = 2
     heads = None
-    encoder = None
+    vector_encoder = None
     predicting = None
     lasting = ("noise",)
 

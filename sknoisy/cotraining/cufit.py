@@ -65,6 +65,7 @@ class CUFIT(CoTraining):
 
     n_networks = 3
     heads = ("linear", "mlp", "mlp")
+    vector_encoder = "identity"
     predicting = (2,)
 
     def __init__(self, warmup_epochs=0):

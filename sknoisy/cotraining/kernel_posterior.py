@@ -10,6 +10,7 @@ from torch.nn.functional import one_hot
 from sknoisy.cotraining.base import CoTraining
 from sknoisy.cotraining.kernel_ridge import KernelRidge
 from sknoisy.cotraining.mixing import mixup
+from sknoisy.encoders.architecture import trains_encoder
 from sknoisy.encoders.heads import UNLIMITED, PiecewiseMLP, Rescale, simplex
 from sknoisy.encoders.inference import forward_all
 from sknoisy.encoders.initialization import build
@@ -128,7 +129,7 @@ class KernelPosterior(CoTraining):
 
     n_networks = 2
     heads = ("kernel", "piecewise_mlp")
-    encoder = "identity"
+    vector_encoder = "identity"
 
     def __init__(self, n_landmarks=1000, n_rounds=4, alpha=4.0, warmup_epochs=0):
         self.n_landmarks = n_landmarks
@@ -166,6 +167,12 @@ class KernelPosterior(CoTraining):
     @torch.no_grad()
     def extend(self, module, data, generator):
         """Choose the scaling, and bring the network to its input's size."""
+        if trains_encoder(module.networks[0]):
+            raise ValueError(
+                "method='kernel_posterior' is not valid with an encoder that is "
+                "trained: pass vectors and encoder='auto', or freeze_encoder=True with "
+                "a pre-trained encoder."
+            )
         self._generator = generator
         features = _features(module, data.store)
         column, power, width = self._choose(features, data.codes, generator)

@@ -132,6 +132,7 @@ class SSR(CoTraining):
     """
 
     n_networks = 1
+    vector_encoder = "identity"
 
     def __init__(
         self,

@@ -70,6 +70,8 @@ class TorchEstimator(NamedMethods, CallbackSupportMixin, BaseEstimator):
         is_fitted = not reset and spec is None
         if is_fitted:
             spec = self._known_spec()
+        if is_fitted and hasattr(X, "columns") and spec.kind == "vector":
+            validate_data(self, X, reset=False, skip_check_array=True)  # names first
         trained = X.encoder if isinstance(X, LazyFeatures) else None
         inputs = as_inputs(X if trained is None else X.inputs)
         min_samples = self._min_samples if reset else 1

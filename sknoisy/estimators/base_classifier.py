@@ -193,9 +193,10 @@ class TorchClassifier(ClassifierMixin, HoldingOut, Predicting):
         carried = trained is not None and trained.pretrained
         pretrained = carried or self.weights is not None
         method = self._method(blueprint.spec, pretrained)
-        if method_encoder := getattr(method, "encoder", None):
-            if self.encoder == "auto" and trained is None:
-                blueprint = Blueprint(method_encoder, blueprint.spec)
+        chosen = getattr(method, "vector_encoder", None)
+        is_open = self.encoder == "auto" and trained is None
+        if chosen is not None and is_open and blueprint.spec.kind == "vector":
+            blueprint = Blueprint(chosen, blueprint.spec)
         several = ("n_networks", "heads", "predicting")
         several = {name: getattr(method, name, None) for name in several}
         architecture = Architecture(

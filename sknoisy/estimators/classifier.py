@@ -23,7 +23,7 @@ class NoisyRobustClassifier(TorchClassifier):
         is trained. Vectors, with `encoder` "auto", and features of a frozen encoder
         have no encoder to train; there it is no loss but
         :class:`~sknoisy.KernelPosterior`, a kernel machine that corrects the labels for
-        a small network.
+        a small network. ``loss__lam`` and the like make it "elr".
     encoder : str or callable, default="auto"
         "auto": the encoder of the lazy features; else "convnet" for images, and for
         vectors "mlp", or none if `loss` is "auto", too. "identity": the vectors
@@ -151,7 +151,8 @@ class NoisyRobustClassifier(TorchClassifier):
     True
     """
 
-    _registries = {"loss": LOSSES}
+    # "auto" has the parameters of what it stands for where an encoder is trained.
+    _registries = {"loss": LOSSES | {"auto": ELR}}
 
     def __init__(
         self,
@@ -221,7 +222,7 @@ class NoisyRobustClassifier(TorchClassifier):
         """Return the loss that was asked for, checked; None for "auto"."""
         if isinstance(self.loss, str) and self.loss == "auto":
             return None
-        return resolve("loss", self.loss, LOSSES | {"auto": None}, Loss)
+        return resolve("loss", self.loss, LOSSES | {"auto": ELR}, Loss)
 
     def _method(self, spec, is_pretrained):
         loss = self._loss()

@@ -225,6 +225,17 @@ def test_parameters_are_searched_and_checked(digits_of_vectors):
             CoTrainingClassifier(KernelPosterior(**bad)).fit(X, y)
 
 
+def test_it_needs_an_encoder_that_stays(digits):
+    clf = CoTrainingClassifier("kernel_posterior", max_epochs=1)
+    with pytest.raises(ValueError, match="kernel_posterior.*freeze_encoder=True"):
+        clf.fit(*digits)
+
+
+def test_parameters_of_a_loss_make_auto_that_loss():
+    clf = NoisyRobustClassifier().set_params(loss__lam=1.0)
+    assert isinstance(clf.loss, ELR) and clf.loss.lam == 1.0
+
+
 def test_an_identity_encoder_keeps_relative_scales():
     X = RNG.normal(size=(50, 2)) * [1.0, 100.0] + 7
     y = (X[:, 0] > 7).astype(int)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from sklearn.base import clone
 from sklearn.neighbors import NearestNeighbors
 from torch import nn
 from torch.nn import functional as F
@@ -13,6 +14,7 @@ from sknoisy.cotraining.selected_batches import SelectedBatches
 from sknoisy.cotraining.ssr import ConsistentEnsemble
 from sknoisy.data.batches import Batches
 from sknoisy.data.spec import InputSpec
+from sknoisy.encoders.networks import Identity
 from sknoisy.noise import pair_flip, symmetric_exclusive
 
 
@@ -162,6 +164,8 @@ def test_cufit_predicts_by_its_last_head(noisy_digits):
     X, y = noisy_digits
     clf = CoTrainingClassifier(CUFIT(), encoder=flat, max_epochs=20, random_state=0)
     clf.fit(X[:1200], y[:1200])
+    plain = clone(clf).set_params(encoder="auto").fit(X[:1200], y[:1200])
+    assert isinstance(plain._network.networks[0].encoder[1], Identity)
     first, second, third = clf._network.networks
     assert isinstance(first.head, nn.Linear)
     assert isinstance(second.head, nn.Sequential)

@@ -25,7 +25,7 @@ def test_every_encoder_gives_its_features(name, shape):
     assert features.shape == (2, encoder.n_features)
 
 
-@pytest.mark.parametrize("name", ENCODERS)
+@pytest.mark.parametrize("name", sorted(ENCODERS.keys() - {"identity"}))
 def test_initialisation_is_the_generators_alone(name):
     shape = (5,) if name == "mlp" else (3, 16, 16)
     state = torch.random.get_rng_state()

@@ -268,7 +268,7 @@ def test_a_file_that_cannot_be_written(tmp_path):  # [54, 62]
 
 def test_full_disk_leaves_the_last_files(tmp_path):  # [54]
     resource = pytest.importorskip("resource")
-    clf = NoisyRobustClassifier(max_epochs=6, random_state=0)
+    clf = NoisyRobustClassifier("elr", max_epochs=6, random_state=0)
     clf.set_params(callbacks=[Checkpoint(tmp_path)])
     cut(clf, 3, X, Y)
     before = {path: path.read_bytes() for path in tmp_path.iterdir()}

@@ -36,7 +36,8 @@ class Encoder(nn.Sequential):
 
 
 def clf(**params):
-    return NoisyRobustClassifier(**{"max_epochs": 3, "random_state": 0} | params)
+    settings = {"loss": "elr", "max_epochs": 3, "random_state": 0}
+    return NoisyRobustClassifier(**settings | params)
 
 
 @pytest.mark.parametrize("n, batch_size", [(41, 8), (5, 4), (100, 100), (3, 2), (7, 2)])
