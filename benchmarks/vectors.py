@@ -16,7 +16,6 @@ import platform
 import subprocess
 import time
 import warnings
-from collections import defaultdict
 from functools import cache, partial
 from importlib.metadata import version
 from pathlib import Path
@@ -32,7 +31,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
-from vector_data import DATA, NOISES, Absent, load, noises_of, noisy_labels, split
+from vector_data import DATA, Absent, load, noises_of, noisy_labels, split
 
 from sknoisy import NoisyRobustClassifier
 
@@ -103,6 +102,12 @@ ONE_SEED = {  # what takes minutes a fit
 }
 
 
+def expand(methods):
+    """Replace "peers" by the names of all of them."""
+    lists = ([*PEERS] if method == "peers" else [method] for method in methods)
+    return list(dict.fromkeys(sum(lists, [])))
+
+
 def make(method, seed, settings):
     """Return the method's estimator; "sknoisy:gce" is one with that loss."""
     name, _, loss = method.partition(":")
@@ -111,9 +116,6 @@ def make(method, seed, settings):
     else:
         estimator = METHODS[method](seed)
     return estimator.set_params(**settings)
-
-
-# Rows
 
 
 def run_row(row, parts):
@@ -175,10 +177,14 @@ def plan(args, parts_of):
                 if args.noises and noise not in args.noises:
                     continue
                 for method in args.methods:
-                    if seed == 0 or (data, method) not in ONE_SEED:
-                        row = {"data": data, "noise": noise, "rate": rate}
-                        row |= {"seed": seed, "method": method, "tag": args.tag}
-                        yield row | {"settings": json.loads(args.settings)}
+                    if seed and (data, method) in ONE_SEED:
+                        continue
+                    row = {"data": data, "noise": noise, "rate": rate, "seed": seed}
+                    row |= {"method": method, "tag": "", "settings": {}}
+                    if method not in PEERS:
+                        settings = json.loads(args.settings)
+                        row |= {"tag": args.tag, "settings": settings}
+                    yield row
 
 
 def run(args):
@@ -199,78 +205,6 @@ def run(args):
         print(*done_now, row["seconds"], "s", flush=True)
 
 
-# Tables
-
-
-def mean_by_cell(rows, score="accuracy"):
-    """Return, for each method, the mean over seeds by data set, noise and rate."""
-    found = defaultdict(lambda: defaultdict(list))
-    for row in rows:
-        cell = row["data"], row["noise"], row["rate"]
-        method = row["method"] + f", {row['tag']}" * bool(row["tag"])
-        found[method][cell].append(row[score])
-    return {
-        method: {cell: np.mean(scores) for cell, scores in cells.items()}
-        for method, cells in found.items()
-    }
-
-
-def ordered(rows):
-    """Return methods and cells: ours before the peers, data sets as they stand here."""
-    methods = sorted(mean_by_cell(rows), key=lambda m: (m in PEERS, m != "default", m))
-    cells = {(row["data"], row["noise"], row["rate"]) for row in rows}
-    names, noises = list(DATA), [noise for noise, _ in NOISES]
-    return methods, sorted(
-        cells, key=lambda c: (names.index(c[0]), noises.index(c[1]), c[2])
-    )
-
-
-def cells_table(rows):
-    """Return accuracies by data set and noise, as a Markdown table."""
-    means, (methods, cells) = mean_by_cell(rows), ordered(rows)
-    lines = [
-        [data, label(noise, rate)]
-        + [shown(means[m].get((data, noise, rate))) for m in methods]
-        for data, noise, rate in cells
-    ]
-    return markdown([["data", "noise", *methods], *lines])
-
-
-def summary_table(rows):
-    """Return means over data sets, and by how much a method is behind the best peer.
-
-    The means are those of the cells that every method has; gaps are of all cells.
-    """
-    means, (methods, cells) = mean_by_cell(rows), ordered(rows)
-    balanced = mean_by_cell(rows, "balanced_accuracy")
-    shared = [cell for cell in cells if all(cell in means[m] for m in methods)]
-    noises = sorted({cell[1:] for cell in shared}, key=[c[1:] for c in shared].index)
-    best = {c: max(means[m][c] for m in PEERS if c in means.get(m, {})) for c in cells}
-    lines = []
-    for method in methods:
-        by_noise = [[means[method][c] for c in shared if c[1:] == n] for n in noises]
-        overall = [[scores[method][c] for c in shared] for scores in (means, balanced)]
-        gaps = {cell: score - best[cell] for cell, score in means[method].items()}
-        worst = min(gaps, key=gaps.get)
-        lines.append([f"`{method}`", *(shown(np.mean(s)) for s in by_noise + overall)])
-        lines[-1] += [f"{gaps[worst]:.1f}", f"{worst[0]}, {label(*worst[1:])}"]
-    header = ["method", *(label(*noise) for noise in noises), "mean", "mean, balanced"]
-    return markdown([[*header, "worst gap to the best peer", "where"], *lines])
-
-
-def label(noise, rate):
-    return f"{noise.removesuffix('_exclusive')} {rate:.0%}" if rate else "clean"
-
-
-def shown(score):
-    return "open" if score is None else f"{score:.1f}"
-
-
-def markdown(lines):
-    lines = [lines[0], ["---"] * len(lines[0]), *lines[1:]]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", help="folder of cifar10_features.npz")
@@ -284,12 +218,11 @@ def main():
         '"peers" for all but ours',
     )
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
-    parser.add_argument("--settings", default="{}", help="JSON of our settings")
+    parser.add_argument("--settings", default="{}", help="JSON of settings of ours")
     parser.add_argument("--tag", default="", help="name of these settings")
     parser.add_argument("--rows", type=Path, default=HERE / "vectors.jsonl")
     args = parser.parse_args()
-    expand = ([*PEERS] if method == "peers" else [method] for method in args.methods)
-    args.methods = list(dict.fromkeys(sum(expand, [])))
+    args.methods = expand(args.methods)
     run(args)
 
 
