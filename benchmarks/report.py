@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from accuracy import CLASSIFIERS, read_rows
 from detection import detection_table
+from vector_tables import cells_table, published, summary_table
 
 from sknoisy.losses import LOSSES
 
@@ -353,6 +354,9 @@ def main():
     page = fill(page, "labels", labels_table(rows))
     page = fill(page, "ablation", ablation_table(rows))
     page = fill(page, "published", published_table(rows))
+    found = published(read_rows(HERE / "vectors.jsonl"))
+    page = fill(page, "vectors", summary_table(found))
+    page = fill(page, "vectors by cell", cells_table(found))
     if args.speed.exists():
         page = fill(page, "speed", speed_table(args.speed))
     PAGE.write_text(page)

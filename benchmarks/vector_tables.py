@@ -1,0 +1,147 @@
+"""Compare methods on embeddings and tables, from the rows of vectors.py.
+
+    python benchmarks/vector_tables.py --methods peers default sknoisy:gce --seeds 0
+    python benchmarks/vector_tables.py --cells
+
+prints Markdown tables; those of docs/benchmarks.md are of all peers and our default.
+"""
+
+import argparse
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+from vector_data import DATA, NOISES
+from vectors import METHODS, PEERS, expand, read_rows
+
+HERE = Path(__file__).parent
+
+
+def published(rows):
+    """Return the rows for docs/benchmarks.md: of the peers and our default."""
+    return [row for row in rows if row["method"] in METHODS and not row["tag"]]
+
+
+def mean_by_cell(rows, score="accuracy"):
+    """Return, for each method, the mean over seeds by data set, noise and rate."""
+    found = defaultdict(lambda: defaultdict(list))
+    for row in rows:
+        cell = row["data"], row["noise"], row["rate"]
+        method = row["method"] + f", {row['tag']}" * bool(row["tag"])
+        found[method][cell].append(row[score])
+    return {
+        method: {cell: np.mean(scores) for cell, scores in cells.items()}
+        for method, cells in found.items()
+    }
+
+
+def ordered(rows):
+    """Return methods, ours before the peers, and cells, as data and noises stand."""
+    peers = list(PEERS)
+    methods = sorted(
+        mean_by_cell(rows),
+        key=lambda m: (1 + peers.index(m) if m in PEERS else 0, m != "default", m),
+    )
+    cells = {(row["data"], row["noise"], row["rate"]) for row in rows}
+    names, noises = list(DATA), [noise for noise, _ in NOISES]
+    return methods, sorted(
+        cells, key=lambda cell: (names.index(cell[0]), noises.index(cell[1]), cell[2])
+    )
+
+
+def cells_table(rows):
+    """Return accuracies by data set and noise, the best peer's in bold."""
+    means, (methods, cells) = mean_by_cell(rows), ordered(rows)
+    best = best_peer(means, cells)
+    lines = []
+    for data, noise, rate in cells:
+        lines.append([data, label(noise, rate)])
+        for method in methods:
+            score = means[method].get((data, noise, rate))
+            is_best = method in PEERS and score == best.get((data, noise, rate))
+            mark = "**" if is_best else ""
+            lines[-1].append(f"{mark}{shown(score)}{mark}")
+    return markdown([["data", "noise", *(f"`{m}`" for m in methods)], *lines])
+
+
+def summary_table(rows):
+    """Return means over data sets, and by how much a method is behind the best peer.
+
+    The means are of the cells that every method has, the gaps of all that it has. A
+    peer is compared with the best of all peers, too, itself among them.
+    """
+    means, (methods, cells) = mean_by_cell(rows), ordered(rows)
+    balanced = mean_by_cell(rows, "balanced_accuracy")
+    shared = [cell for cell in cells if all(cell in means[m] for m in methods)]
+    noises = kinds(shared)
+    best = best_peer(means, cells)
+    lines = []
+    for method in methods:
+        mean = means[method]
+        averages = [[mean[c] for c in shared if c[1:] == kind] for kind in noises]
+        averages += [[scores[c] for c in shared] for scores in (mean, balanced[method])]
+        gaps = {cell: mean[cell] - best[cell] for cell in mean if cell in best}
+        line = [f"`{method}`", *(average(scores) for scores in averages)]
+        line.append(average(list(gaps.values())))
+        worst = min(gaps, key=gaps.get, default=None)
+        if worst is None:
+            lines.append([*line, "open", ""])
+        else:
+            where = f"{worst[0]}, {label(*worst[1:])}"
+            lines.append([*line, shown(gaps[worst]), where])
+    header = ["method", *(label(*kind) for kind in noises), "mean", "balanced"]
+    header += ["mean gap to the best peer", "worst gap", "where"]
+    return markdown([header, *lines])
+
+
+def best_peer(means, cells):
+    """Return the best peer's accuracy in each cell that some peer has."""
+    found = {c: [means[m][c] for m in PEERS if c in means.get(m, {})] for c in cells}
+    return {cell: max(scores) for cell, scores in found.items() if scores}
+
+
+def kinds(cells):
+    """Return the noises and rates of cells, in the order of NOISES."""
+    order = [noise for noise, _ in NOISES]
+    return sorted({c[1:] for c in cells}, key=lambda kind: (order.index(kind[0]), kind))
+
+
+def label(noise, rate):
+    return f"{noise.removesuffix('_exclusive')} {rate:.0%}" if rate else "clean"
+
+
+def average(scores):
+    return shown(np.mean(scores) if scores else None)
+
+
+def shown(score):
+    return "open" if score is None else f"{score:.1f}"
+
+
+def markdown(lines):
+    lines = [lines[0], ["---"] * len(lines[0]), *lines[1:]]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--datasets", nargs="+", default=list(DATA), choices=DATA)
+    parser.add_argument("--methods", nargs="+", help="all that have rows by default")
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--tags", nargs="+", help="of our settings, all by default")
+    parser.add_argument("--cells", action="store_true", help="one line for each cell")
+    parser.add_argument("--rows", type=Path, default=HERE / "vectors.jsonl")
+    args = parser.parse_args()
+    rows = [
+        row
+        for row in read_rows(args.rows)
+        if row["data"] in args.datasets
+        and row["seed"] in args.seeds
+        and (not args.methods or row["method"] in expand(args.methods))
+        and (not args.tags or row["method"] in PEERS or row["tag"] in args.tags)
+    ]
+    print(cells_table(rows) if args.cells else summary_table(rows))
+
+
+if __name__ == "__main__":
+    main()
