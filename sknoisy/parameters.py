@@ -19,10 +19,45 @@ class Method(BaseEstimator):
 
     Subclasses only assign in ``__init__`` and validate in :meth:`check`.
     Estimators work on a clone, so an object given by the user never changes.
+
+    Attributes
+    ----------
+    transient : tuple of str
+        Attributes that a checkpoint leaves out, since the training makes them anew
+        when it goes on; of the class.
     """
+
+    transient = ()
 
     def check(self):
         """Raise ``ValueError`` if a hyper-parameter is out of its range."""
+
+    def checkpoint(self):
+        """Return what a file must hold for the training to go on.
+
+        Returns
+        -------
+        kept : dict of str to object
+            By default all attributes but parameters and those named in `transient`.
+            They must be tensors, arrays, numbers, strings or None, or containers of
+            these: a file holds nothing that runs code when it is read.
+        """
+        left_out = {*self.get_params(deep=False), *self.transient}
+        return {k: v for k, v in vars(self).items() if k not in left_out}
+
+    def resume(self, kept):
+        """Take over what :meth:`checkpoint` returned.
+
+        Parameters
+        ----------
+        kept : dict of str to object
+            The same, after a training of equal data and parameters has begun.
+        """
+        kept = dict(kept)
+        if "state_" in kept:  # the dict itself stays: tables read and write it
+            self.state_.clear()
+            self.state_.update(kept.pop("state_"))
+        vars(self).update(kept)
 
 
 def resolve(name, value, registry, kind):

@@ -20,6 +20,7 @@ from skorch.dataset import Dataset
 from sknoisy.data.batches import Batches
 from sknoisy.data.devices import to_channels_last
 from sknoisy.encoders.inference import in_order, inference_batch
+from sknoisy.encoders.weights import load_tensors
 from sknoisy.training.callbacks import StopTraining, asks_to_stop, listens
 from sknoisy.training.optim import OPTIMIZERS, SCHEDULES
 
@@ -501,7 +502,7 @@ class Net(NeuralNet):
 
     def load_state(self, state):
         """Take over what :meth:`state` returned."""
-        self.module_.load_state_dict(state["module"])
+        load_tensors(self.module_, state["module"])
         self.optimizer_.load_state_dict(state["optimizer"])
         for kept in self.optimizer_.state.values():
             if "step" in kept:  # Adam reads it on the host, in every step
