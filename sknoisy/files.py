@@ -29,7 +29,7 @@ from sknoisy._compat import parse_version
 
 NAME = "sknoisy"
 FORMAT = 1  # raise it, and add a step to MIGRATIONS, when files change
-MIGRATIONS = {}  # by format: a function from its content to that of the next
+MIGRATIONS = {}  # by format: a function from its JSON to that of the next
 ZEROS = 64 * "0"
 DTYPES = {
     "BOOL": "bool",
@@ -127,8 +127,10 @@ def read(path, kind, build=None, device="cpu"):
         raise ValueError(f"{name}: it is a {metadata.get('kind')}, not a {kind}.")
     try:
         described = json.loads(metadata["content"])
+        for older in range(found, FORMAT):
+            described = MIGRATIONS[older](described)
         tensors = [_Stored(header[str(i)], raw, start) for i in range(len(header))]
-        content = unpack(described, tensors, build, device)
+        return unpack(described, tensors, build, device)
     except (KeyError, TypeError, IndexError, AttributeError, RecursionError) as error:
         raise ValueError(
             f"{name}: its content is not as sknoisy writes it "
@@ -136,9 +138,6 @@ def read(path, kind, build=None, device="cpu"):
         ) from error
     except (ValueError, RuntimeError) as error:
         raise ValueError(f"{name}: {error}") from error
-    for older in range(found, FORMAT):
-        content = MIGRATIONS[older](content)
-    return content
 
 
 def check_not_newer(version, what):

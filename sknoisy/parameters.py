@@ -7,6 +7,7 @@ string is short for the object with its defaults.
 """
 
 from difflib import get_close_matches
+from inspect import signature
 from numbers import Integral, Real
 
 import numpy as np
@@ -58,6 +59,24 @@ class Method(BaseEstimator):
             self.state_.clear()
             self.state_.update(kept.pop("state_"))
         vars(self).update(kept)
+
+    def __setstate__(self, state):
+        super().__setstate__(with_defaults(type(self), state))
+
+
+def with_defaults(cls, state):
+    """Return the state of a pickle, with defaults of parameters that it lacks.
+
+    Parameters
+    ----------
+    cls : type
+        Class of what was pickled, perhaps by an older version.
+    state : dict of str to object
+        Its attributes.
+    """
+    parameters = signature(cls.__init__).parameters.values()
+    defaults = {p.name: p.default for p in parameters if p.default is not p.empty}
+    return {**defaults, **state}
 
 
 def resolve(name, value, registry, kind):
