@@ -29,7 +29,7 @@ from sknoisy._compat import parse_version
 
 NAME = "sknoisy"
 FORMAT = 1  # raise it, and add a step to MIGRATIONS, when files change
-MIGRATIONS = {}  # by format: a function from its JSON to that of the next
+MIGRATIONS = {}  # by format: from its JSON, and the kind of file, to the next JSON
 ZEROS = 64 * "0"
 DTYPES = {
     "BOOL": "bool",
@@ -128,7 +128,7 @@ def read(path, kind, build=None, device="cpu"):
     try:
         described = json.loads(metadata["content"])
         for older in range(found, FORMAT):
-            described = MIGRATIONS[older](described)
+            described = MIGRATIONS[older](described, kind)
         tensors = [_Stored(header[str(i)], raw, start) for i in range(len(header))]
         return unpack(described, tensors, build, device)
     except (KeyError, TypeError, IndexError, AttributeError, RecursionError) as error:

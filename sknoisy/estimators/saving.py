@@ -165,7 +165,7 @@ def load(path, allow=()):
     """
     if isinstance(allow, str):
         raise ValueError(f"allow={allow!r} is not valid: pass a list.")
-    builder = _Builder(path, allow)
+    builder = _Builder(allow)
     try:
         estimator = files.read(path, KIND, builder.build)["estimator"]
     except ValueError:
@@ -181,7 +181,7 @@ def load(path, allow=()):
 
 def _describe(value):
     """Return the name of a kind of object, and what it is built from."""
-    if isinstance(value, Pipeline):
+    if type(value) is Pipeline:
         steps = [list(step) for step in value.steps]
         others = _without(("steps", *LEFT_OUT), value.get_params(deep=False))
         return "Pipeline", {"steps": steps, "others": others}
@@ -219,6 +219,11 @@ def _describe(value):
     return _describe_instance(value)
 
 
+def _without_caches(attributes):
+    """Return attributes in which the parameters that are left out are None."""
+    return {k: None if k in LEFT_OUT else v for k, v in attributes.items()}
+
+
 def _without(names, values):
     """Return a dict without some names."""
     return {k: v for k, v in values.items() if k not in names}
@@ -236,7 +241,7 @@ def _describe_instance(value):
         or any(vars(base).get("__slots__") for base in cls.__mro__)
     ):
         return None
-    attributes = _without(CALLBACKS, vars(value))
+    attributes = _without_caches(_without(CALLBACKS, vars(value)))
     return "instance", {"class": _path(cls), "attributes": attributes}
 
 
@@ -299,15 +304,18 @@ def _path(value):
 class _Builder:
     """Builds the objects of a file, of classes that are known or allowed."""
 
-    def __init__(self, path, allow):
-        self.path = path
+    def __init__(self, allow):
         self.refused = set()
         self.allowed = {}
         for one in allow:
-            name = (
-                one if isinstance(one, str) else f"{one.__module__}.{one.__qualname__}"
-            )
-            self.allowed[name.replace(":", ".")] = one
+            try:
+                found = resolve_name(one) if isinstance(one, str) else one
+                self.allowed[f"{found.__module__}.{found.__qualname__}"] = found
+            except (ImportError, AttributeError, ValueError) as error:
+                raise ValueError(
+                    f"allow={allow!r} is not valid: {one!r} is no import path of a "
+                    f"class or function, and no class or function ({error})."
+                ) from error
 
     def build(self, name, state):
         if name in PARTS:
@@ -391,7 +399,7 @@ class _Builder:
         if cls is None:
             return None
         value = cls.__new__(cls)
-        vars(value).update(state["attributes"])
+        vars(value).update(_without_caches(state["attributes"]))
         return value
 
     def _resolve(self, path, kind):
@@ -401,8 +409,7 @@ class _Builder:
         """
         dotted = path.replace(":", ".")
         if dotted in self.allowed:
-            known = self.allowed[dotted]
-            return resolve_name(path) if isinstance(known, str) else known
+            return self.allowed[dotted]
         layer = kind is nn.Module and path.startswith(TRUSTED_LAYERS)
         if kind is not None and (layer or path.startswith("sknoisy.")):
             try:

@@ -35,7 +35,11 @@ from sknoisy import (
     _version,
     files,
 )
-from sknoisy.losses import CrossEntropy
+from sknoisy.cotraining import COTRAINING_METHODS
+from sknoisy.detection import DETECTION_METHODS
+from sknoisy.losses import LOSSES, CrossEntropy
+from sknoisy.regularizers import REGULARIZERS
+from sknoisy.selfsup import METHODS
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 MAKE = runpy.run_path(str(GOLDEN / "make.py"))
@@ -199,6 +203,38 @@ def test_an_unfitted_estimator(tmp_path):  # [68]
     assert not hasattr(loaded, "classes_")
 
 
+@pytest.mark.parametrize("name", COTRAINING_METHODS)
+def test_every_cotraining_method(name, tmp_path):
+    clf = CoTrainingClassifier(COTRAINING_METHODS[name](), max_epochs=1, random_state=0)
+    clf.fit(X, Y).save(tmp_path / "model")
+    loaded = sknoisy.load(tmp_path / "model")
+    np.testing.assert_array_equal(loaded.predict_proba(X), clf.predict_proba(X))
+    assert repr(loaded) == repr(clf)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_every_loss(loss, tmp_path):
+    clf = NoisyRobustClassifier(loss, **FEW).fit(X, Y)
+    clf.save(tmp_path / "model")
+    loaded = sknoisy.load(tmp_path / "model")
+    np.testing.assert_array_equal(loaded.predict_proba(X), clf.predict_proba(X))
+    for key, value in clf.loss_state_.items():
+        np.testing.assert_array_equal(loaded.loss_state_[key], value)
+
+
+def test_every_method_is_a_parameter(tmp_path):
+    for estimator, parameter, registry in [
+        (SSLPretrainer(), "method", METHODS),
+        (NoisyRobustClassifier(), "regularizers", REGULARIZERS),
+        (LabelErrorDetector(LogisticRegression()), "method", DETECTION_METHODS),
+    ]:
+        for value in registry.values():
+            value = [value()] if parameter == "regularizers" else value()
+            sknoisy.save(estimator.set_params(**{parameter: value}), tmp_path / "file")
+            loaded = sknoisy.load(tmp_path / "file", [LogisticRegression])
+            assert repr(loaded) == repr(estimator)
+
+
 def test_what_is_left_out(tmp_path):
     pipe = Pipeline(
         [
@@ -218,7 +254,7 @@ def test_code_of_others_must_be_allowed(tmp_path):
     module = PretrainedEncoder(Layer((4,))).fit(X)
     scaled = Pipeline([("scale", StandardScaler()), ("clf", clone(loss))]).fit(X, Y)
     other = LabelErrorDetector(LogisticRegression(), cv=KFold(2)).fit(X, Y)
-    regression = "sklearn.linear_model._logistic.LogisticRegression"
+    regression = "sklearn.linear_model.LogisticRegression"
     scaler = "sklearn.preprocessing._data.StandardScaler"
     for model, needed in [
         (loss, [Mine]),
@@ -231,7 +267,7 @@ def test_code_of_others_must_be_allowed(tmp_path):
         sknoisy.save(model, path)
         for missing in needed:
             allow = [one for one in needed if one is not missing]
-            name = re.escape(getattr(missing, "__qualname__", missing))
+            name = getattr(missing, "__qualname__", missing).split(".")[-1]
             with pytest.raises(ValueError, match=f"model'.*needs code.*{name}"):
                 sknoisy.load(path, allow)
         loaded = sknoisy.load(path, allow=needed)
@@ -243,6 +279,19 @@ def test_code_of_others_must_be_allowed(tmp_path):
         np.testing.assert_array_equal(found, wanted)
     with pytest.raises(ValueError, match="allow='x'"):
         sknoisy.load(path, "x")
+    with pytest.raises(ValueError, match="allow=.*'no.such.thing' is no import path"):
+        sknoisy.load(path, ["no.such.thing"])
+
+
+def test_pipelines_of_imbalanced_learn(tmp_path):
+    imblearn = pytest.importorskip("imblearn.pipeline")
+    pipe = imblearn.Pipeline([("clf", NoisyRobustClassifier("ce", **FEW))]).fit(X, Y)
+    pipe.memory = str(tmp_path)
+    sknoisy.save(pipe, tmp_path / "model")
+    loaded = sknoisy.load(tmp_path / "model", [imblearn.Pipeline])
+    assert type(loaded) is imblearn.Pipeline
+    assert loaded.memory is None
+    np.testing.assert_array_equal(loaded.predict(X), pipe.predict(X))
 
 
 def test_what_cannot_be_saved(tmp_path):
@@ -391,7 +440,7 @@ def test_versions(clf, tmp_path, monkeypatch):  # [67]
 def test_an_older_format_migrates(clf, tmp_path, monkeypatch):
     clf.save(tmp_path / "model")
 
-    def to_next(described):
+    def to_next(described, kind):
         described["dict"]["estimator"]["state"]["dict"]["params"]["dict"]["lr"] = 7
         return described
 
