@@ -92,9 +92,9 @@ def save(estimator, path):
 
     Notes
     -----
-    The parameters `callbacks` and `memory` are not saved: they are None when the
-    estimator is loaded. The optimiser's state is not saved either: ``partial_fit``
-    goes on with a new one.
+    The parameters `callbacks` and `memory` are not saved, nor are samples that were
+    given as `validation`: they are None when the estimator is loaded. The optimiser's
+    state is not saved either: ``partial_fit`` goes on with a new one.
 
     Functions and classes of your own, such as encoders, and estimators of other
     packages are saved by their import paths; ``load`` takes these only where they are
@@ -167,7 +167,7 @@ def load(path, allow=()):
         raise ValueError(f"allow={allow!r} is not valid: pass a list.")
     builder = _Builder(allow)
     try:
-        estimator = files.read(path, KIND, builder.build)["estimator"]
+        content = files.read(path, KIND, builder.build)
     except ValueError:
         if not builder.refused:
             raise
@@ -176,6 +176,9 @@ def load(path, allow=()):
             f"the file {str(path)!r} is not loaded: it needs code of other packages. "
             f"If you trust the file with it, pass allow={sorted(builder.refused)}."
         )
+    estimator = content.get("estimator") if isinstance(content, dict) else None
+    if not isinstance(estimator, BaseEstimator):
+        raise ValueError(f"the file {str(path)!r} cannot be read: it has no estimator.")
     return estimator
 
 
@@ -187,9 +190,11 @@ def _describe(value):
         return "Pipeline", {"steps": steps, "others": others}
     if isinstance(value, Saved):
         params = value.get_params(deep=False)
+        samples = isinstance(params.get("validation"), (tuple, list))
+        left_out = (*LEFT_OUT, "validation") if samples else LEFT_OUT
         state = {
             "class": _path(type(value)),
-            "params": _without(LEFT_OUT, params),
+            "params": _without(left_out, params),
             "fitted": _without({*value._ephemeral, *CALLBACKS, *params}, vars(value)),
         }
         return "estimator", state

@@ -60,7 +60,7 @@ class Checkpoint(Callback):
     The short training of the head that comes before that of a pre-trained encoder is
     not written. Other callbacks begin anew when a training goes on. ``partial_fit``,
     and what is built on it, the :class:`~sknoisy.PseudoLabelRefiner`, write nothing:
-    keep the estimator itself with joblib.
+    save the estimator itself.
 
     Files hold tensors and numbers, with a checksum; nothing in them is run. A loss or a
     co-training method of your own keeps its attributes in them, which must be tensors,
@@ -211,9 +211,7 @@ def _read(path, device):
     try:
         return files.read(path, KIND, device=device)
     except (OSError, ValueError) as error:
-        warnings.warn(
-            f"the checkpoint {path} is not used: {error}.", UserWarning, stacklevel=2
-        )
+        warnings.warn(f"a checkpoint is not used: {error}", UserWarning, stacklevel=2)
         return None
 
 

@@ -240,12 +240,14 @@ def test_what_is_left_out(tmp_path):
         [
             ("ssl", SSLPretrainer(memory=str(tmp_path), max_epochs=1)),
             ("clf", NoisyRobustClassifier(callbacks=[Checkpoint(tmp_path)])),
+            ("end", NoisyRobustClassifier(validation=(X, Y))),
         ],
         memory=str(tmp_path),
     )
     sknoisy.save(pipe, tmp_path / "model")
     loaded = sknoisy.load(tmp_path / "model")
     assert loaded.memory is loaded["ssl"].memory is loaded["clf"].callbacks is None
+    assert loaded["end"].validation is None
 
 
 def test_code_of_others_must_be_allowed(tmp_path):
@@ -310,6 +312,13 @@ def test_what_cannot_be_saved(tmp_path):
     with pytest.raises(ValueError, match="estimator=LogisticRegression"):
         sknoisy.save(LogisticRegression(), path)
     assert [*tmp_path.iterdir()] == []
+
+
+def test_a_file_without_an_estimator(tmp_path):
+    for content in ({}, [], {"estimator": 3}):
+        files.write(tmp_path / "model", content, "model")
+        with pytest.raises(ValueError, match="model' cannot be read.*no estimator"):
+            sknoisy.load(tmp_path / "model")
 
 
 def test_every_flipped_bit_and_every_cut_is_noticed(clf, tmp_path):  # [57]
