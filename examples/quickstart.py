@@ -15,12 +15,12 @@ import tempfile
 import time
 from pathlib import Path
 
-import joblib
 import numpy as np
 from sklearn.datasets import load_digits
 from sklearn.model_selection import GridSearchCV, train_test_split
 from sklearn.pipeline import Pipeline
 
+import sknoisy
 from sknoisy import ELR, NoisyRobustClassifier, SSLPretrainer
 from sknoisy.noise import symmetric_exclusive
 
@@ -70,11 +70,10 @@ def main():
     scores = search.cv_results_["mean_test_score"]
     print(f"\nsearch, scored on noisy labels: ce {scores[0]:.1%}, elr {scores[1]:.1%}")
 
-    pipeline.set_params(ssl__memory=None)
     cache.cleanup()
-    path = HERE / "quickstart.joblib"
-    joblib.dump(pipeline, path)
-    loaded = joblib.load(path)
+    path = HERE / "quickstart.safetensors"
+    sknoisy.save(pipeline, path)
+    loaded = sknoisy.load(path)
     assert (loaded.predict(X_test) == pipeline.predict(X_test)).all()
     print(f"saved and loaded: {path.name}, {path.stat().st_size / 2**20:.1f} MiB")
 

@@ -30,6 +30,7 @@ from sknoisy.estimators.cotraining import CoTrainingClassifier
 from sknoisy.estimators.pretrained import PretrainedEncoder
 from sknoisy.estimators.pretrainer import SSLPretrainer
 from sknoisy.estimators.refiner import PseudoLabelRefiner
+from sknoisy.estimators.saving import load, save
 from sknoisy.losses import (
     APL,
     ELR,
@@ -114,4 +115,6 @@ __all__ = [
     "TruncatedGCE",
     "VICReg",
     "__version__",
+    "load",
+    "save",
 ]

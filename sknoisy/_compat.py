@@ -4,6 +4,7 @@ import sys
 
 from sklearn.utils import _safe_indexing as safe_indexing
 from sklearn.utils._set_output import _get_output_config
+from sklearn.utils.fixes import parse_version
 from sklearn.utils.validation import _check_y as check_y
 
 try:
@@ -62,6 +63,7 @@ __all__ = [
     "check_y",
     "has_callbacks",
     "is_array_output",
+    "parse_version",
     "safe_indexing",
     "with_callbacks",
     "within_search",

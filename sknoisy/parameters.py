@@ -7,6 +7,7 @@ string is short for the object with its defaults.
 """
 
 from difflib import get_close_matches
+from inspect import signature
 from numbers import Integral, Real
 
 import numpy as np
@@ -19,10 +20,63 @@ class Method(BaseEstimator):
 
     Subclasses only assign in ``__init__`` and validate in :meth:`check`.
     Estimators work on a clone, so an object given by the user never changes.
+
+    Attributes
+    ----------
+    transient : tuple of str
+        Attributes that a checkpoint leaves out, since the training makes them anew
+        when it goes on; of the class.
     """
+
+    transient = ()
 
     def check(self):
         """Raise ``ValueError`` if a hyper-parameter is out of its range."""
+
+    def checkpoint(self):
+        """Return what a file must hold for the training to go on.
+
+        Returns
+        -------
+        kept : dict of str to object
+            By default all attributes but parameters and those named in `transient`.
+            They must be tensors, arrays, numbers, strings or None, or containers of
+            these: a file holds nothing that runs code when it is read.
+        """
+        left_out = {*self.get_params(deep=False), *self.transient}
+        return {k: v for k, v in vars(self).items() if k not in left_out}
+
+    def resume(self, kept):
+        """Take over what :meth:`checkpoint` returned.
+
+        Parameters
+        ----------
+        kept : dict of str to object
+            The same, after a training of equal data and parameters has begun.
+        """
+        kept = dict(kept)
+        if "state_" in kept:  # the dict itself stays: tables read and write it
+            self.state_.clear()
+            self.state_.update(kept.pop("state_"))
+        vars(self).update(kept)
+
+    def __setstate__(self, state):
+        super().__setstate__(with_defaults(type(self), state))
+
+
+def with_defaults(cls, state):
+    """Return the state of a pickle, with defaults of parameters that it lacks.
+
+    Parameters
+    ----------
+    cls : type
+        Class of what was pickled, perhaps by an older version.
+    state : dict of str to object
+        Its attributes.
+    """
+    parameters = signature(cls.__init__).parameters.values()
+    defaults = {p.name: p.default for p in parameters if p.default is not p.empty}
+    return {**defaults, **state}
 
 
 def resolve(name, value, registry, kind):

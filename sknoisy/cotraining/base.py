@@ -89,6 +89,7 @@ class CoTraining(Method):
     vector_encoder = None
     predicting = None
     lasting = ("noise",)
+    transient = ("rng",)
 
     def __init__(self, warmup_epochs="auto"):
         self.warmup_epochs = warmup_epochs

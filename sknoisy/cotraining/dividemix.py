@@ -137,6 +137,8 @@ class DivideMix(CoTraining):
     Pre-Training for Learning with Noisy Labels, WACV 2022.
     """
 
+    transient = (*CoTraining.transient, "splits", "settings")
+
     def __init__(
         self,
         lambda_u="auto",

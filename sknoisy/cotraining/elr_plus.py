@@ -8,6 +8,7 @@ from torch.nn.functional import one_hot
 
 from sknoisy.cotraining.base import CONCENTRATED, CoTraining
 from sknoisy.cotraining.mixing import mixup
+from sknoisy.encoders.weights import load_tensors
 from sknoisy.losses.elr import CLAMP, early_learning_regularizer
 from sknoisy.losses.table import Table, check_storage
 from sknoisy.parameters import check_real
@@ -79,6 +80,8 @@ class ELRPlus(CoTraining):
     NeurIPS 2020.
     """
 
+    transient = (*CoTraining.transient, "_targets", "_averages")
+
     def __init__(
         self,
         lam="auto",
@@ -106,7 +109,7 @@ class ELRPlus(CoTraining):
     def start(self, n_samples, n_classes, device):  # noqa: D102
         super().start(n_samples, n_classes, device)
         if not hasattr(self, "_averages"):
-            self._averages = None
+            self._averages = self._averages_then = None
         shape = n_samples, n_classes
         self._targets = [
             Table(self.state_, f"target_{k}", shape, self.storage, device)
@@ -119,6 +122,15 @@ class ELRPlus(CoTraining):
         self.weight, self.momentum = settings["lam"], settings["beta"]
         if not self.is_warmup and self._averages is None:
             self._averages = copy.deepcopy(net.module_).train().requires_grad_(False)
+            if self._averages_then is not None:
+                load_tensors(self._averages, self._averages_then)
+                self._averages_then = None
+
+    def checkpoint(self):  # noqa: D102
+        kept = super().checkpoint()
+        if self._averages is not None:
+            kept["_averages_then"] = self._averages.state_dict()
+        return kept
 
     def resolved(self):  # noqa: D102
         many = self.n_classes >= MANY_CLASSES

@@ -130,6 +130,7 @@ class KernelPosterior(CoTraining):
     n_networks = 2
     heads = ("kernel", "piecewise_mlp")
     vector_encoder = "identity"
+    transient = (*CoTraining.transient, "_generator", "_kernel")
 
     def __init__(self, n_landmarks=1000, n_rounds=4, alpha=4.0, warmup_epochs=0):
         self.n_landmarks = n_landmarks

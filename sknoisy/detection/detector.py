@@ -4,7 +4,7 @@ import warnings
 from numbers import Real
 
 import numpy as np
-from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone, is_classifier
+from sklearn.base import MetaEstimatorMixin, clone, is_classifier
 from sklearn.utils import get_tags
 from sklearn.utils.validation import (
     check_consistent_length,
@@ -23,15 +23,14 @@ from sknoisy.detection.evidence import (
 from sknoisy.detection.methods import DETECTION_METHODS, DetectionMethod
 from sknoisy.estimators.base import TorchEstimator
 from sknoisy.estimators.pipelines import check_steps, split_pipeline
+from sknoisy.estimators.saving import Saved
 from sknoisy.parameters import NamedMethods, resolve
 from sknoisy.scores.confident import confident_joint
 from sknoisy.scores.estimates import noise_rate_of, transition_of
 from sknoisy.training.progress import Tasks
 
 
-class LabelErrorDetector(
-    NamedMethods, CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator
-):
+class LabelErrorDetector(NamedMethods, CallbackSupportMixin, MetaEstimatorMixin, Saved):
     """Find the wrong labels of a data set by what a classifier makes of it.
 
     A label is suspect if a classifier that was not trained on it says otherwise. By

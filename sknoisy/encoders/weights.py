@@ -3,6 +3,7 @@
 import os
 import pickle
 import re
+import zipfile
 from collections import OrderedDict
 from collections.abc import Mapping
 
@@ -86,6 +87,7 @@ def read(path):
         # Eight bytes of length, then JSON.
         if start[8:] == b"{":
             return _read_safetensors(path)
+        _check_sums(path)
         return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         # PyTorch's own message advises to load the file without this protection.
@@ -106,6 +108,17 @@ def read(path):
             f"{name}: the file is damaged, or holds no state dict "
             f"({type(error).__name__})."
         ) from None
+
+
+def _check_sums(path):
+    """Raise ``BadZipFile`` if a checksum differs, which PyTorch does not look at."""
+    if not zipfile.is_zipfile(path):  # a file of PyTorch before 1.6
+        return
+    with zipfile.ZipFile(path) as file:
+        sums = [part.CRC for part in file.infolist()]
+        damaged = file.testzip()
+    if damaged is not None and any(sums):  # PyTorch can be told to write zeros
+        raise zipfile.BadZipFile(damaged)
 
 
 def _read_safetensors(path):

@@ -1,4 +1,4 @@
-"""What the estimators share: parameters of training, inputs, and pickling."""
+"""What the estimators share: parameters of training and inputs."""
 
 import os
 import warnings
@@ -6,11 +6,10 @@ from contextlib import contextmanager
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator, is_classifier
+from sklearn.base import is_classifier
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_array, validate_data
 
-from sknoisy import _version
 from sknoisy._compat import CALLBACK_STATE, CallbackSupportMixin
 from sknoisy.data.devices import check_memory, resolve_device, resolve_precision
 from sknoisy.data.inputs import as_inputs, check_image_size, check_unused, is_paths
@@ -18,6 +17,7 @@ from sknoisy.data.spec import InputSpec
 from sknoisy.encoders.blueprint import Blueprint
 from sknoisy.encoders.features import LazyFeatures
 from sknoisy.encoders.named import check_encoder
+from sknoisy.estimators.saving import Saved
 from sknoisy.parameters import NamedMethods, check_choice, check_integer, check_real
 from sknoisy.training.callbacks import check_callbacks, unnamed
 from sknoisy.training.checkpoint import Checkpoint
@@ -25,10 +25,9 @@ from sknoisy.training.optim import OPTIMIZERS, SCHEDULES
 from sknoisy.training.run import Settings
 
 
-class TorchEstimator(NamedMethods, CallbackSupportMixin, BaseEstimator):
+class TorchEstimator(NamedMethods, CallbackSupportMixin, Saved):
     """Base class: parameters are scikit-learn's, the training is a private net."""
 
-    _ephemeral = ()  # attributes that are not pickled
     _min_samples = 1
     _auto = None  # "auto" where max_epochs, lr, weight_decay, optimizer may be that
 
@@ -179,23 +178,6 @@ class TorchEstimator(NamedMethods, CallbackSupportMixin, BaseEstimator):
 
     def _seeds(self, n):
         return check_random_state(self.random_state).randint(2**31 - 1, size=n).tolist()
-
-    def __getstate__(self):
-        state = super().__getstate__()
-        state = {k: v for k, v in state.items() if k not in self._ephemeral}
-        return state | {"_sknoisy_version": _version.__version__}
-
-    def __setstate__(self, state):
-        state = dict(state)
-        saved = state.pop("_sknoisy_version", None)
-        if saved != _version.__version__:
-            warnings.warn(
-                f"this {type(self).__name__} was saved by sknoisy {saved} and is "
-                f"loaded by {_version.__version__}: its predictions may differ.",
-                UserWarning,
-                stacklevel=2,
-            )
-        super().__setstate__(state)
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """ContrastiveFineTuner: pseudo-labels, trusted by their losses, shape the encoder."""
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
+from sklearn.base import ClassifierMixin, MetaEstimatorMixin, clone
 from sklearn.pipeline import Pipeline
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
@@ -13,6 +13,7 @@ from sknoisy.estimators.base import TorchEstimator
 from sknoisy.estimators.classifier import NoisyRobustClassifier
 from sknoisy.estimators.pipelines import split_pipeline
 from sknoisy.estimators.pretrainer import SSLPretrainer
+from sknoisy.estimators.saving import Saved
 from sknoisy.parameters import check_choice, seed_parts
 from sknoisy.scores import gmm_clean_probability
 from sknoisy.scores.probabilities import losses_of
@@ -20,7 +21,7 @@ from sknoisy.training.progress import Tasks
 
 
 class ContrastiveFineTuner(
-    CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin, BaseEstimator
+    CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin, Saved
 ):
     """Train a classifier, then the encoder on its predictions, then a new head.
 

@@ -4,7 +4,7 @@ import warnings
 from functools import partial
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
+from sklearn.base import ClassifierMixin, MetaEstimatorMixin, clone
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
@@ -13,6 +13,7 @@ from sknoisy.data.devices import generator, resolve_device
 from sknoisy.data.labels import check_given, check_several, encode_labels
 from sknoisy.estimators.copies import AugmentedCopies
 from sknoisy.estimators.pipelines import check_steps, split_pipeline
+from sknoisy.estimators.saving import Saved
 from sknoisy.parameters import check_choice, check_integer, check_real
 from sknoisy.scores.probabilities import losses_of
 from sknoisy.training.callbacks import unnamed
@@ -46,7 +47,7 @@ def consensus(losses, threshold):
 
 
 class PseudoLabelRefiner(
-    CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin, BaseEstimator
+    CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin, Saved
 ):
     """Train a classifier and, on the way, replace labels by its stable predictions.
 

@@ -68,6 +68,8 @@ class ELR(Loss):
     tensor([1.3863])
     """
 
+    transient = ("_target",)
+
     def __init__(self, lam=3.0, beta=0.7, storage="float32"):
         self.lam = lam
         self.beta = beta

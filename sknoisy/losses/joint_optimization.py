@@ -100,6 +100,8 @@ class JointOptimization(Loss):
     tensor([1.3863])
     """
 
+    transient = ("_table",)
+
     def __init__(
         self,
         alpha=1.2,

@@ -111,6 +111,8 @@ class PENCIL(Loss):
     0
     """
 
+    transient = ("_labels",)
+
     def __init__(
         self,
         alpha=0.4,

@@ -114,6 +114,8 @@ class SOP(Loss):
     tensor([1.3863])
     """
 
+    transient = ("_u", "_v")
+
     def __init__(self, lr_u="auto", lr_v="auto", storage="float32"):
         self.lr_u = lr_u
         self.lr_v = lr_v

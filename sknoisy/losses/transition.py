@@ -49,6 +49,8 @@ def backward_correction(logits, target, inverse_T):
 class _Corrected(Loss):
     """Base class of both corrections, with a given or estimated transition matrix."""
 
+    transient = ("_table",)
+
     def __init__(
         self,
         transition_matrix="auto",

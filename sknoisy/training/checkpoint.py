@@ -1,22 +1,22 @@
 """Files from which a training that was killed goes on."""
 
-import hashlib
-import io
 import os
 import warnings
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-import torch
 from filelock import FileLock, Timeout
 from skorch.callbacks import Callback
 
+from sknoisy import files
 from sknoisy.data.inputs import as_inputs
 from sknoisy.encoders.features import LazyFeatures
 from sknoisy.parameters import check_integer
 from sknoisy.training.callbacks import unnamed
 from sknoisy.training.identity import training_name
 from sknoisy.training.run import DivergenceError
+
+KIND = "checkpoint"
 
 
 class Checkpoint(Callback):
@@ -60,9 +60,13 @@ class Checkpoint(Callback):
     The short training of the head that comes before that of a pre-trained encoder is
     not written. Other callbacks begin anew when a training goes on. ``partial_fit``,
     and what is built on it, the :class:`~sknoisy.PseudoLabelRefiner`, write nothing:
-    keep the estimator itself with joblib.
+    save the estimator itself.
 
-    Load no file that you do not trust: like a model's, it may hold code.
+    Files hold tensors and numbers, with a checksum; nothing in them is run. A loss or a
+    co-training method of your own keeps its attributes in them, which must be tensors,
+    arrays, numbers, strings, or containers of these. Name others in its ``transient``
+    if ``start`` or ``on_epoch`` makes them anew; or define ``checkpoint`` and
+    ``resume``.
 
     Examples
     --------
@@ -99,6 +103,7 @@ class Checkpoint(Callback):
             Of its file; that of an equal training is the same.
         """
         check_integer("every", self.every)
+        _check_method(training)
         self.last_ = Path(self.folder) / f"{name}.checkpoint"
         self.previous_ = self.last_.with_suffix(".previous")
         lock = FileLock(self.last_.with_suffix(".lock"), timeout=0)
@@ -124,7 +129,13 @@ class Checkpoint(Callback):
                 continue
             try:
                 training.load_state(state)
-            except (KeyError, RuntimeError, ValueError) as error:
+            except (
+                AttributeError,
+                LookupError,
+                RuntimeError,
+                TypeError,
+                ValueError,
+            ) as error:
                 raise ValueError(
                     f"the checkpoint {path} does not fit this training ({error}). "
                     "Delete it, if code that it depends on has changed."
@@ -145,19 +156,9 @@ class Checkpoint(Callback):
     def _write(self):
         part = self.last_.with_suffix(".part")
         try:
-            content = io.BytesIO()
-            torch.save(self.training_.state(), content)
-            content = content.getbuffer()
-            with part.open("wb") as file:
-                file.write(hashlib.sha256(content).digest())
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            if self.last_.exists():
-                os.replace(self.last_, self.previous_)
-            os.replace(part, self.last_)
+            state = self.training_.state()
+            files.write(self.last_, state, KIND, part=part, keep=self.previous_)
         except Exception as error:  # whatever it is: it is not worth the training
-            _remove(part)
             self._warn(error)
 
     def _warn(self, error):
@@ -208,16 +209,25 @@ def _read(path, device):
     if not path.exists():
         return None
     try:
-        with path.open("rb") as file:
-            digest, content = file.read(32), file.read()
-        if hashlib.sha256(content).digest() != digest:
-            raise ValueError("it is damaged")
-        return torch.load(io.BytesIO(content), map_location=device, weights_only=False)
-    except Exception as error:  # a class that it needs may be gone, for example
-        warnings.warn(
-            f"the checkpoint {path} is not used: {error}.", UserWarning, stacklevel=2
-        )
+        return files.read(path, KIND, device=device)
+    except (OSError, ValueError) as error:
+        warnings.warn(f"a checkpoint is not used: {error}", UserWarning, stacklevel=2)
         return None
+
+
+def _check_method(training):
+    """Raise ``ValueError`` if a method keeps what a file cannot hold."""
+    method = getattr(training, "loss", None)
+    if method is None:
+        return
+    try:
+        files.pack(method.checkpoint())
+    except TypeError as error:
+        raise ValueError(
+            f"{type(method).__name__} is not valid with a Checkpoint: its attribute "
+            f"{error}. Name it in {type(method).__name__}.transient if start or "
+            "on_epoch makes it anew; or define checkpoint and resume."
+        ) from error
 
 
 def _remove(path):

@@ -14,6 +14,7 @@ import torch
 
 from sknoisy.data.batches import Batches
 from sknoisy.encoders.inference import in_order, inference_batch
+from sknoisy.encoders.weights import load_tensors
 from sknoisy.training.callbacks import StopTraining, listens
 from sknoisy.training.observed import ObservedNet
 from sknoisy.training.optim import SCHEDULES
@@ -208,7 +209,7 @@ class Net(ObservedNet):
 
     def load_state(self, state):
         """Take over what :meth:`state` returned."""
-        self.module_.load_state_dict(state["module"])
+        load_tensors(self.module_, state["module"])
         self.optimizer_.load_state_dict(state["optimizer"])
         for kept in self.optimizer_.state.values():
             if "step" in kept:  # Adam reads it on the host, in every step

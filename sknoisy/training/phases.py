@@ -157,7 +157,7 @@ class ClassifierTraining:
         """Return all that the next epochs depend on, but for the data."""
         return {
             "nets": {phase.name: net.state() for phase, net in self._nets.items()},
-            "loss": vars(self.loss),
+            "loss": self.loss.checkpoint(),
             "dynamics": self.dynamics.numpy(),
             "first_weights": self.first_weights,
         }
@@ -168,7 +168,7 @@ class ClassifierTraining:
             if phase.name in state["nets"]:
                 data = self._frozen_features() if phase.head_only else self.data
                 self._net(phase, data).load_state(state["nets"][phase.name])
-        vars(self.loss).update(state["loss"])
+        self.loss.resume(state["loss"])
         self.dynamics.load(state["dynamics"])
         self.first_weights = state["first_weights"]
 

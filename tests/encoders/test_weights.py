@@ -2,12 +2,13 @@
 
 import pickle
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from sknoisy.encoders.named import build_encoder
-from sknoisy.encoders.weights import check_file, load_weights
+from sknoisy.encoders.weights import check_file, load_weights, read
 
 SHAPE = 3, 32, 32
 
@@ -151,6 +152,24 @@ def test_what_is_no_state_dict(write, message, tmp_path):
         check_file(path)
     assert "weights.pt" in str(error.value)
     assert "weights_only" not in str(error.value)
+
+
+def test_a_flipped_bit_changes_no_weight(tmp_path):
+    path, weights = tmp_path / "weights.pt", network().state_dict()
+    torch.save(weights, path)
+    content, found = path.read_bytes(), 0
+    for bit in np.random.default_rng(0).integers(8 * len(content), size=20):
+        flipped = bytearray(content)
+        flipped[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(flipped)
+        try:
+            loaded = read(path)
+        except ValueError as error:
+            assert "damaged" in str(error)
+            found += 1
+        else:  # what stands between the tensors
+            assert all(loaded[name].equal(weights[name]) for name in weights)
+    assert found > 15
 
 
 @pytest.mark.parametrize(

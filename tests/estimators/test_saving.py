@@ -1,0 +1,530 @@
+"""Models are saved without code, and loaded with a check of every bit."""
+
+import pickle
+import re
+import runpy
+import subprocess
+import sys
+from collections import deque
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors import safe_open
+from sklearn.base import clone
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import KFold
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import StandardScaler
+from torch import nn
+
+import sknoisy
+from sknoisy import (
+    ELR,
+    Checkpoint,
+    ContrastiveFineTuner,
+    CoTrainingClassifier,
+    Forward,
+    LabelErrorDetector,
+    NoisyRobustClassifier,
+    PretrainedEncoder,
+    PseudoLabelRefiner,
+    SSLPretrainer,
+    _version,
+    files,
+)
+from sknoisy.cotraining import COTRAINING_METHODS
+from sknoisy.detection import DETECTION_METHODS
+from sknoisy.losses import LOSSES, CrossEntropy
+from sknoisy.regularizers import REGULARIZERS
+from sknoisy.selfsup import METHODS
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+MAKE = runpy.run_path(str(GOLDEN / "make.py"))
+MODELS, X, Y = MAKE["MODELS"], MAKE["X"], MAKE["Y"]
+FEW = {"encoder": partial(nn.Linear, 4, 3), "max_epochs": 1, "random_state": 0}
+
+
+class Mine(CrossEntropy):
+    """A loss of the user."""
+
+
+class Layer(nn.Module):
+    """A layer of the user."""
+
+    def __init__(self, shape):
+        super().__init__()
+        self.linear = nn.Linear(shape[0], 3)
+        self.scale = torch.full((3,), 2.0)
+        self.register_buffer("shift", torch.ones(3), persistent=False)
+
+    def forward(self, batch):  # noqa: D102
+        return self.linear(batch) * self.scale + self.shift
+
+
+@pytest.fixture(scope="module", params=MODELS)
+def fitted(request):
+    model, samples, method = MODELS[request.param]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("warnings.warn", lambda *args, **kwargs: None)
+        return clone(model).fit(samples, Y), samples, method
+
+
+@pytest.fixture(scope="module")
+def clf():
+    return NoisyRobustClassifier("elr", **FEW).fit(X, Y)
+
+
+class Raw:
+    """An object of a file as it is described."""
+
+    def __init__(self, name, state):
+        self.name = name
+        self.state = state
+
+    @staticmethod
+    def of(value):
+        """Return what an object is described by."""
+        return (value.name, value.state) if isinstance(value, Raw) else None
+
+
+def edit(path, change):
+    """Change what a file describes; the checksum is that of the new content."""
+    content = files.read(path, "model", build=Raw)
+    change(content["estimator"])
+    files.write(path, content, "model", Raw.of)
+
+
+def test_what_is_loaded_is_the_same(fitted, tmp_path):
+    model, samples, method = fitted
+    path = tmp_path / "model.safetensors"
+    sknoisy.save(model, path)
+    loaded = sknoisy.load(path)
+    np.testing.assert_array_equal(
+        MAKE["result"](loaded, samples, method), MAKE["result"](model, samples, method)
+    )
+    assert type(loaded) is type(model)
+    assert repr(clone(loaded)) == repr(clone(model))
+    sknoisy.save(loaded, tmp_path / "again")
+    assert path.read_bytes() == (tmp_path / "again").read_bytes()
+    if hasattr(model, "classes_"):
+        np.testing.assert_array_equal(loaded.classes_, model.classes_)
+    assert [*tmp_path.glob("*.part")] == []
+
+
+@pytest.mark.parametrize("folder", sorted(GOLDEN.glob("[0-9]*")), ids=lambda p: p.name)
+def test_golden_files(folder):  # [66]
+    results = np.load(folder / "results.npz")
+    assert {*results} == {path.stem for path in folder.glob("*.safetensors")}
+    for name in results:
+        model = sknoisy.load(folder / f"{name}.safetensors")
+        _, samples, method = MODELS[name]
+        found = MAKE["result"](model, samples, method)
+        np.testing.assert_allclose(found, results[name], atol=1e-5)
+        clone(model)
+        repr(model)
+    state = files.read(folder / "training.checkpoint", "checkpoint")
+    assert state["nets"]["all"]["epochs"] == 1
+    size = sum(path.stat().st_size for path in folder.iterdir())
+    assert size < 200_000
+
+
+def test_another_process_predicts_the_same(clf, tmp_path):
+    clf.save(tmp_path / "model")
+    np.save(tmp_path / "X.npy", X)
+    code = (
+        "import sys, numpy as np, sknoisy; folder = sys.argv[1];"
+        "model = sknoisy.load(folder + '/model');"
+        "X = np.load(folder + '/X.npy');"
+        "np.save(folder + '/found.npy', model.predict_proba(X))"
+    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True)
+    found = np.load(tmp_path / "found.npy")
+    np.testing.assert_allclose(found, clf.predict_proba(X), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        np.arange(30) % 3 * 10,
+        np.arange(30) % 2 == 0,
+        (np.arange(30) % 3).astype(np.uint8),
+        np.array(["é", "\ud800", "c" * 9])[np.arange(30) % 3],
+        np.array(["a", "b", "c"], object)[np.arange(30) % 3],
+        (np.arange(30) % 3).astype(float),
+    ],
+    ids=lambda y: str(y.dtype),
+)
+def test_labels_of_any_kind(labels, tmp_path):
+    clf = NoisyRobustClassifier("ce", **FEW).fit(X, labels)
+    clf.save(tmp_path / "model")
+    loaded = sknoisy.load(tmp_path / "model")
+    assert loaded.classes_.dtype == clf.classes_.dtype
+    np.testing.assert_array_equal(loaded.predict(X), clf.predict(X))
+
+
+def test_training_goes_on(clf, tmp_path):
+    clf = clone(clf).set_params(max_epochs=2).fit(X, Y)
+    clf.save(tmp_path / "model")
+    loaded = sknoisy.load(tmp_path / "model")
+    with pytest.MonkeyPatch.context() as patch:  # both with a new optimiser
+        patch.setattr(clf, "_training", None)
+        clf.partial_fit(X, Y)
+    loaded.partial_fit(X, Y)
+    np.testing.assert_array_equal(loaded.predict_proba(X), clf.predict_proba(X))
+
+
+def test_other_programs_read_it(clf, tmp_path):
+    clf.save(tmp_path / "model")
+    with safe_open(tmp_path / "model", "numpy") as file:
+        metadata, n = file.metadata(), len([*file.keys()])
+        assert n and all(file.get_tensor(name) is not None for name in file.keys())
+    assert metadata["format"] == "sknoisy"
+    assert metadata["version"] == sknoisy.__version__
+    assert '"class":"NoisyRobustClassifier"' in metadata["content"]
+
+
+def test_an_unfitted_estimator(tmp_path):  # [68]
+    rng = np.random.RandomState(3)
+    clf = NoisyRobustClassifier(
+        Forward(torch.eye(3)),
+        regularizers=["clustering"],
+        class_weight={"a": 2.0, "b": 1.5},
+        lr=np.float64(0.1),
+        random_state=rng,
+    )
+    sknoisy.save(clf, tmp_path / "model")
+    loaded = sknoisy.load(tmp_path / "model")
+    assert repr(loaded.set_params(random_state=None)) == repr(
+        clone(clf).set_params(random_state=None)
+    )
+    assert not hasattr(loaded, "classes_")
+
+
+@pytest.mark.parametrize("name", COTRAINING_METHODS)
+def test_every_cotraining_method(name, tmp_path):
+    clf = CoTrainingClassifier(COTRAINING_METHODS[name](), max_epochs=1, random_state=0)
+    clf.fit(X, Y).save(tmp_path / "model")
+    loaded = sknoisy.load(tmp_path / "model")
+    np.testing.assert_array_equal(loaded.predict_proba(X), clf.predict_proba(X))
+    assert repr(loaded) == repr(clf)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_every_loss(loss, tmp_path):
+    clf = NoisyRobustClassifier(loss, **FEW).fit(X, Y)
+    clf.save(tmp_path / "model")
+    loaded = sknoisy.load(tmp_path / "model")
+    np.testing.assert_array_equal(loaded.predict_proba(X), clf.predict_proba(X))
+    for key, value in clf.loss_state_.items():
+        np.testing.assert_array_equal(loaded.loss_state_[key], value)
+
+
+def test_every_method_is_a_parameter(tmp_path):
+    for estimator, parameter, registry in [
+        (SSLPretrainer(), "method", METHODS),
+        (NoisyRobustClassifier(), "regularizers", REGULARIZERS),
+        (LabelErrorDetector(LogisticRegression()), "method", DETECTION_METHODS),
+    ]:
+        for value in registry.values():
+            value = [value()] if parameter == "regularizers" else value()
+            sknoisy.save(estimator.set_params(**{parameter: value}), tmp_path / "file")
+            loaded = sknoisy.load(tmp_path / "file", [LogisticRegression])
+            assert repr(loaded) == repr(estimator)
+
+
+def test_what_is_left_out(tmp_path):
+    pipe = Pipeline(
+        [
+            ("ssl", SSLPretrainer(memory=str(tmp_path), max_epochs=1)),
+            ("clf", NoisyRobustClassifier(callbacks=[Checkpoint(tmp_path)])),
+            ("end", NoisyRobustClassifier(validation=(X, Y))),
+        ],
+        memory=str(tmp_path),
+    )
+    sknoisy.save(pipe, tmp_path / "model")
+    loaded = sknoisy.load(tmp_path / "model")
+    assert loaded.memory is loaded["ssl"].memory is loaded["clf"].callbacks is None
+    assert loaded["end"].validation is None
+
+
+def test_code_of_others_must_be_allowed(tmp_path):
+    loss = NoisyRobustClassifier(Mine(), **FEW).fit(X, Y)
+    layer = NoisyRobustClassifier("ce", encoder=Layer, max_epochs=1).fit(X, Y)
+    module = PretrainedEncoder(Layer((4,))).fit(X)
+    scaled = Pipeline([("scale", StandardScaler()), ("clf", clone(loss))]).fit(X, Y)
+    other = LabelErrorDetector(LogisticRegression(), cv=KFold(2)).fit(X, Y)
+    regression = "sklearn.linear_model.LogisticRegression"
+    scaler = "sklearn.preprocessing._data.StandardScaler"
+    for model, needed in [
+        (loss, [Mine]),
+        (layer, [f"{Layer.__module__}.Layer"]),
+        (module, [Layer]),
+        (scaled, [Mine, scaler]),
+        (other, [regression, KFold]),
+    ]:
+        path = tmp_path / "model"
+        sknoisy.save(model, path)
+        for missing in needed:
+            allow = [one for one in needed if one is not missing]
+            name = getattr(missing, "__qualname__", missing).split(".")[-1]
+            with pytest.raises(ValueError, match=f"model'.*needs code.*{name}"):
+                sknoisy.load(path, allow)
+        loaded = sknoisy.load(path, allow=needed)
+        if model is other:
+            assert loaded.cv.n_splits == 2
+            continue
+        method = "transform" if model is module else "predict_proba"
+        found, wanted = (MAKE["result"](m, X, method) for m in (loaded, model))
+        np.testing.assert_array_equal(found, wanted)
+    with pytest.raises(ValueError, match="allow='x'"):
+        sknoisy.load(path, "x")
+    with pytest.raises(ValueError, match="allow=.*'no.such.thing' is no import path"):
+        sknoisy.load(path, ["no.such.thing"])
+
+
+def test_pipelines_of_imbalanced_learn(tmp_path):
+    imblearn = pytest.importorskip("imblearn.pipeline")
+    pipe = imblearn.Pipeline([("clf", NoisyRobustClassifier("ce", **FEW))]).fit(X, Y)
+    pipe.memory = str(tmp_path)
+    sknoisy.save(pipe, tmp_path / "model")
+    loaded = sknoisy.load(tmp_path / "model", [imblearn.Pipeline])
+    assert type(loaded) is imblearn.Pipeline
+    assert loaded.memory is None
+    np.testing.assert_array_equal(loaded.predict(X), pipe.predict(X))
+
+
+def test_what_cannot_be_saved(tmp_path):
+    path = tmp_path / "model"
+    local = NoisyRobustClassifier(encoder=lambda shape: nn.Flatten())
+    with pytest.raises(ValueError, match="cannot be saved.*lambda.*not found"):
+        local.save(path)
+    hooked = nn.Linear(4, 3)
+    hooked.register_forward_hook(print)
+    with pytest.raises(ValueError, match="Linear has hooks"):
+        PretrainedEncoder(hooked).save(path)
+    with pytest.raises(ValueError, match="params.cv is an object of.*generator"):
+        LabelErrorDetector(local.set_params(encoder="mlp"), cv=(i for i in "a")).save(
+            path
+        )
+    with pytest.raises(ValueError, match="estimator=LogisticRegression"):
+        sknoisy.save(LogisticRegression(), path)
+    assert [*tmp_path.iterdir()] == []
+
+
+def test_a_file_without_an_estimator(tmp_path):
+    for content in ({}, [], {"estimator": 3}):
+        files.write(tmp_path / "model", content, "model")
+        with pytest.raises(ValueError, match="model' cannot be read.*no estimator"):
+            sknoisy.load(tmp_path / "model")
+
+
+def test_every_flipped_bit_and_every_cut_is_noticed(clf, tmp_path):  # [57]
+    path = tmp_path / "model"
+    clf.save(path)
+    content = path.read_bytes()
+    damaged = [content[: len(content) * tenth // 10] for tenth in range(10)]
+    damaged += [content[:-1], content + b"x"]
+    bits = np.random.default_rng(0).integers(8 * len(content), size=20)
+    for bit in [*bits, 3, 80, 200, 999, 2000]:
+        flipped = bytearray(content)
+        flipped[bit // 8] ^= 1 << bit % 8
+        damaged.append(bytes(flipped))
+    for other in damaged:
+        path.write_bytes(other)
+        with pytest.raises(ValueError, match=re.escape(str(path)) + ".*damaged"):
+            sknoisy.load(path)
+
+
+class Bomb:
+    """What a hostile file holds."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return self.path.touch, ()
+
+
+def test_foreign_files(tmp_path):
+    path, trap = tmp_path / "model", tmp_path / "ran"
+    safetensors = pytest.importorskip("safetensors.torch")
+    for make in (
+        lambda: path.write_bytes(pickle.dumps(Bomb(trap))),
+        lambda: torch.save(Bomb(trap), path),
+        lambda: safetensors.save_file({"a": torch.ones(2)}, path),
+        lambda: path.write_text("{}" * 99),
+    ):
+        make()
+        with pytest.raises(ValueError, match=re.escape(str(path)) + ".*damaged, or"):
+            sknoisy.load(path)
+    assert not trap.exists()
+    files.write(path, {}, "checkpoint")
+    with pytest.raises(ValueError, match="is a checkpoint, not a model"):
+        sknoisy.load(path)
+    with pytest.raises(FileNotFoundError):
+        sknoisy.load(tmp_path / "none")
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        Raw("import", "os:system"),
+        Raw("import", "sknoisy.files:os.system"),
+        Raw("import", "sknoisy.files:write"),
+        Raw("import", "torch.nn.modules.module:torch.load"),
+        Raw("partial", [Raw("import", "os:system"), ["touch ran"], {}]),
+        Raw("instance", {"class": "subprocess:Popen", "attributes": {}}),
+        Raw("method", {"class": "subprocess:Popen", "params": {"args": "ls"}}),
+        Raw("method", {"class": "sknoisy.files:Path", "params": {}}),
+        Raw("estimator", {"class": "os:system", "params": {}, "fitted": {}}),
+    ],
+    ids=lambda raw: f"{raw.name} {raw.state}"[:50],
+)
+def test_a_hostile_file_runs_nothing(hostile, clf, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    clf.save(tmp_path / "model")
+    edit(tmp_path / "model", lambda clf: clf.state["params"].update(loss=hostile))
+    with pytest.raises(ValueError, match="model' is not loaded: it needs code"):
+        sknoisy.load(tmp_path / "model")
+    assert not (tmp_path / "ran").exists()
+
+
+def test_no_cache_is_taken_from_a_file(tmp_path):
+    sknoisy.save(SSLPretrainer(max_epochs=1), tmp_path / "model")
+
+    def add(ssl):
+        ssl.state["params"]["memory"] = ssl.state["fitted"]["memory"] = "hostile"
+
+    edit(tmp_path / "model", add)
+    assert sknoisy.load(tmp_path / "model").memory is None
+
+
+def test_content_that_makes_no_sense(clf, tmp_path):
+    for change in (
+        lambda clf: clf.state["params"].update(lss=1),
+        lambda clf: clf.state.pop("params"),
+        lambda clf: clf.state["params"].update(loss=Raw("unknown", None)),
+        lambda clf: clf.state.update({"class": "sknoisy.losses.elr:Missing"}),
+    ):
+        clf.save(tmp_path / "model")
+        edit(tmp_path / "model", change)
+        with pytest.raises(ValueError, match="model' cannot be read"):
+            sknoisy.load(tmp_path / "model")
+
+
+def test_an_older_file_lacks_a_parameter(tmp_path):  # [66]
+    clf = NoisyRobustClassifier(ELR(lam=2), **FEW).fit(X, Y)
+    clf.save(tmp_path / "model")
+
+    def forget(clf):
+        del clf.state["params"]["validation"], clf.state["params"]["momentum"]
+        del clf.state["params"]["loss"].state["params"]["beta"]
+
+    edit(tmp_path / "model", forget)
+    loaded = sknoisy.load(tmp_path / "model")
+    assert loaded.momentum == 0.9
+    assert repr(loaded) == repr(clf)
+    clone(loaded)
+    loaded.partial_fit(X, Y)
+
+
+def test_versions(clf, tmp_path, monkeypatch):  # [67]
+    path = tmp_path / "model"
+    with monkeypatch.context() as patch:
+        patch.setattr(_version, "__version__", "9.1")
+        clf.save(path)
+    match = re.escape(str(path)) + ".*saved by sknoisy 9.1.*newer than.*update"
+    with pytest.raises(ValueError, match=match):
+        sknoisy.load(path)
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "FORMAT", 2)
+        clf.save(path)
+    with pytest.raises(ValueError, match=re.escape(str(path)) + ".*format 2"):
+        sknoisy.load(path)
+
+
+def test_an_older_format_migrates(clf, tmp_path, monkeypatch):
+    clf.save(tmp_path / "model")
+
+    def to_next(described, kind):
+        described["dict"]["estimator"]["state"]["dict"]["params"]["dict"]["lr"] = 7
+        return described
+
+    monkeypatch.setattr(files, "FORMAT", 2)
+    monkeypatch.setitem(files.MIGRATIONS, 1, to_next)
+    assert sknoisy.load(tmp_path / "model").lr == 7
+
+
+def test_a_file_is_replaced_by_a_whole_one_only(clf, tmp_path):  # [54]
+    resource = pytest.importorskip("resource")
+    clf.save(tmp_path / "model")
+    before = (tmp_path / "model").read_bytes()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))  # bytes a file
+    try:
+        with pytest.raises(OSError, match="large"):
+            clf.save(tmp_path / "model")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert [*tmp_path.iterdir()] == [tmp_path / "model"]
+    assert (tmp_path / "model").read_bytes() == before
+
+
+PICKLED = {
+    "classifier": NoisyRobustClassifier("elr", **FEW),
+    "cotraining": CoTrainingClassifier("coteaching", **FEW),
+    "refiner": PseudoLabelRefiner(LogisticRegression()),
+    "detector": LabelErrorDetector(LogisticRegression(), cv=2),
+    "contrastive": ContrastiveFineTuner(LogisticRegression()),
+}
+
+
+@pytest.mark.parametrize("name", PICKLED)
+def test_a_pickle_of_another_version(name, monkeypatch):  # [66, 67]
+    model = clone(PICKLED[name])
+    for version, error in [("0.0.1", None), ("9.0", ValueError)]:
+        with monkeypatch.context() as patch:
+            patch.setattr(_version, "__version__", version)
+            content = pickle.dumps(model)
+        match = f"{type(model).__name__} was saved by sknoisy {version}"
+        expected = pytest.warns if error is None else pytest.raises
+        with expected(error or UserWarning, match=match):
+            pickle.loads(content)
+
+
+def test_a_pickle_that_lacks_a_parameter():  # [66]
+    clf = NoisyRobustClassifier(ELR(), **FEW).fit(X, Y)
+    whole = repr(clf)
+    del clf.momentum, clf.validation, clf.loss.beta
+    loaded = pickle.loads(pickle.dumps(clf))
+    assert repr(loaded) == whole
+    clone(loaded)
+    loaded.partial_fit(X, Y)
+
+
+def test_values_of_all_kinds(tmp_path):
+    values = {
+        "tensor": torch.arange(6.0).reshape(2, 3),
+        "bfloat16": torch.ones(2, dtype=torch.bfloat16),
+        "channels_last": torch.ones(2, 3, 4, 5).to(memory_format=torch.channels_last),
+        "empty": np.zeros((0, 3), np.int8),
+        "0-d": np.array(2.5),
+        "scalar": np.float32(0.1),
+        "big-endian": np.arange(3, dtype=">i4"),
+        "dates": np.array(["2020-01-01"], "M8[D]"),
+        "complex": np.array([1j]),
+        "floats": [0.1, float("nan"), float("-inf"), 1e308],
+        "numbers": (2**70, True, None, -1),
+        "keys": {1: "a", None: (), "b": {}},
+        "deque": deque([1, 2], maxlen=3),
+        "device": torch.device("cpu"),
+        "dtype": torch.float16,
+    }
+    files.write(tmp_path / "file", values, "model")
+    found = files.read(tmp_path / "file", "model")
+    assert repr(found) == repr(values)
+    assert found["channels_last"].stride() == values["channels_last"].stride()
+    assert files.pack(found) == files.pack(values)
