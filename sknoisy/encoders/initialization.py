@@ -61,8 +61,10 @@ def initialize(module, generator=None):
     module : torch.nn.Module
         Network made of these layers.
     generator : torch.Generator, default=None
-        Source of randomness.
+        Source of randomness; None: one of its own, for weights that will be loaded.
     """
+    if generator is None:
+        generator = torch.Generator().manual_seed(0)
     for layer in module.modules():
         if isinstance(layer, nn.Conv2d):
             nn.init.kaiming_normal_(

@@ -367,7 +367,10 @@ def test_nothing_global_changes():
     flags = torch.get_num_threads(), torch.backends.cudnn.benchmark
     flags += (torch.are_deterministic_algorithms_enabled(), torch.is_grad_enabled())
     features = SSLPretrainer(max_epochs=1, random_state=0).fit_transform(X)
-    clf().fit(features, Y).predict(X)
+    model = clf().fit(features, Y)
+    model.predict(X)
+    pickle.loads(pickle.dumps(model)).predict(X)
+    np.asarray(pickle.loads(pickle.dumps(features)))
     assert torch.random.get_rng_state().equal(state)
     assert (np.random.get_state()[1] == numpy_global).all()
     assert flags == (
