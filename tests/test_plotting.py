@@ -21,6 +21,7 @@ from sknoisy import (
 )
 from sknoisy.noise import symmetric_exclusive
 from sknoisy.plotting import (
+    DetectionCurveDisplay,
     EmbeddingDisplay,
     LabelErrorDisplay,
     LabelQualityDisplay,
@@ -30,7 +31,11 @@ from sknoisy.plotting import (
     TrainingCurveDisplay,
     TransitionMatrixDisplay,
 )
-from sknoisy.scores import bmm_clean_probability, gaussian_mixture
+from sknoisy.scores import (
+    bmm_clean_probability,
+    estimate_transition_matrix,
+    gaussian_mixture,
+)
 
 plt = pytest.importorskip("matplotlib.pyplot")
 
@@ -131,7 +136,8 @@ def test_noise_matrix(found):
     assert f"{detector.transition_matrix_[0, 0]:.2f}" in drawn(display.figure_)
     _, ax = plt.subplots()
     again = TransitionMatrixDisplay.from_predictions(y, detector.pred_probs_, ax=ax)
-    np.testing.assert_allclose(again.transition_matrix, detector.transition_matrix_)
+    expected = estimate_transition_matrix(y, detector.pred_probs_)
+    np.testing.assert_allclose(again.transition_matrix, expected)
     assert again.ax_ is ax
     drawn(TransitionMatrixDisplay(np.eye(100), range(100)).plot().figure_)
 
@@ -151,12 +157,38 @@ def test_quality_histogram(found):
     assert again.ax_ is ax and len(ax.patches) == 10
 
 
+def test_detection_curve(found, digits):
+    *_, noisy, detector = found
+    is_wrong = noisy != digits[1]
+    display = DetectionCurveDisplay.from_estimator(detector, is_wrong=is_wrong)
+    text = drawn(display.figure_)
+    assert f"called wrong ({detector.label_errors_.sum()})" in text and "true" in text
+    recall, precision = display.true
+    assert recall[-1] == 1 and precision[-1] == pytest.approx(is_wrong.mean())
+    recall, precision = display.expected
+    assert precision[-1] == pytest.approx(detector.error_probability_.mean())
+    assert (np.diff(precision) <= 1e-12).all() and (np.diff(recall) >= 0).all()
+    _, ax = plt.subplots()
+    again = DetectionCurveDisplay.from_predictions([0.9, 0.1], ax=ax)
+    assert again.ax_ is ax and again.true is None and len(ax.lines) == 1
+    DetectionCurveDisplay.from_predictions([0.0, 0.0], label_errors=[False, False])
+
+
+def test_losses_of_a_detector(found):
+    X, y, detector = found
+    display = LossMixtureDisplay.from_estimator(detector)
+    own = detector.pred_probs_[np.arange(len(y)), np.searchsorted(range(10), y)]
+    np.testing.assert_allclose(display.losses, -np.log(own), rtol=1e-5)
+
+
 def test_errors(found):
     X, y, detector = found
     for display, args in (
         (LabelErrorDisplay, (X, y)),
         (TransitionMatrixDisplay, ()),
         (LabelQualityDisplay, ()),
+        (DetectionCurveDisplay, ()),
+        (LossMixtureDisplay, ()),
     ):
         with pytest.raises(NotFittedError):
             display.from_estimator(LabelErrorDetector(LogisticRegression()), *args)

@@ -97,8 +97,8 @@ def check_container(X):
             f"X is a data set ({kind}): pass its samples as an array, for example "
             "np.stack([np.asarray(x) for x, _ in X]), or paths of image files."
         )
-    is_mapping = isinstance(X, (dict, set, frozenset)) and not issparse(X)
-    if hasattr(X, "__next__") or is_mapping:
+    is_dict = isinstance(X, (dict, set, frozenset)) and not issparse(X)  # DOK is both
+    if hasattr(X, "__next__") or is_dict:
         raise ValueError(
             f"X is a {kind}: pass an array, a data frame or a list of paths."
         )

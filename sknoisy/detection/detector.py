@@ -1,10 +1,9 @@
 """LabelErrorDetector: which labels are wrong, how sure, and what they should be."""
 
 import warnings
-from numbers import Real
 
 import numpy as np
-from sklearn.base import MetaEstimatorMixin, clone, is_classifier
+from sklearn.base import MetaEstimatorMixin, clone
 from sklearn.utils import get_tags
 from sklearn.utils.validation import (
     check_consistent_length,
@@ -13,20 +12,26 @@ from sklearn.utils.validation import (
 )
 
 from sknoisy._compat import CallbackSupportMixin, with_callbacks
+from sknoisy.data.inputs import check_container
 from sknoisy.data.labels import check_given, check_several, encode_labels, some
+from sknoisy.detection.checks import check_detector, source_of
 from sknoisy.detection.evidence import (
     from_dynamics,
     from_folds,
     from_neighbors,
     from_prefit,
 )
-from sknoisy.detection.methods import DETECTION_METHODS, DetectionMethod
-from sknoisy.estimators.base import TorchEstimator
-from sknoisy.estimators.pipelines import check_steps, split_pipeline
+from sknoisy.detection.methods import DETECTION_METHODS
+from sknoisy.detection.report import (
+    agreement_of,
+    class_table,
+    count_pairs,
+    warn_unknown_rate,
+)
 from sknoisy.estimators.saving import Saved
-from sknoisy.parameters import NamedMethods, resolve
+from sknoisy.parameters import NamedMethods
 from sknoisy.scores.confident import confident_joint
-from sknoisy.scores.estimates import noise_rate_of, transition_of
+from sknoisy.scores.posterior import limit_false_alarms
 from sknoisy.training.progress import Tasks
 
 
@@ -42,7 +47,7 @@ class LabelErrorDetector(NamedMethods, CallbackSupportMixin, MetaEstimatorMixin,
     estimator : classifier
         Any scikit-learn classifier or pipeline with ``predict_proba``; it is cloned.
     method : str or DetectionMethod, default="auto"
-        How labels are judged: "confident_learning", "self_confidence",
+        How labels are ranked: "confident_learning", "self_confidence",
         "normalized_margin", "area_under_margin", "loss_gmm", "knn_agreement", or an
         object of :mod:`sknoisy.detection`; ``method__prune`` and the like reach its
         parameters. "auto": "loss_gmm" with ``cv="dynamics"``, else
@@ -54,6 +59,10 @@ class LabelErrorDetector(NamedMethods, CallbackSupportMixin, MetaEstimatorMixin,
         losses and margins over the epochs are kept; for classifiers of this package
         that memorise late, or never. "prefit": the estimator is fitted already, on
         other samples.
+    max_false_alarms : float or None, default=0.2
+        Largest expected share of right labels among those that are called wrong, in
+        [0, 1). None: the method's own, published rule decides. A method of your own
+        always decides itself.
     n_jobs : int, default=None
         Folds that run at the same time.
     random_state : int, RandomState or None, default=None
@@ -62,18 +71,27 @@ class LabelErrorDetector(NamedMethods, CallbackSupportMixin, MetaEstimatorMixin,
     Attributes
     ----------
     label_errors_ : ndarray of shape (n_samples,), dtype bool
-        Which labels are probably wrong.
+        Which labels are wrong with enough certainty: as many as `max_false_alarms`
+        allows, which may be none.
+    error_probability_ : ndarray of shape (n_samples,), float64
+        Probability that the label is wrong.
     label_quality_ : ndarray of shape (n_samples,), float
         In [0, 1]; low is bad. What it measures depends on the method.
     suggested_labels_ : ndarray of shape (n_samples,)
-        The given labels, with the most probable other class where they are wrong.
+        The given labels, with another class where that is more probable. It does not
+        depend on `max_false_alarms`, unless that is None: then, the method's rule says
+        which are changed.
+    suggestion_confidence_ : ndarray of shape (n_samples,), float64
+        Probability that the suggested label is right, the given one where it is kept.
     noise_rate_ : float
-        Estimated share of wrong labels, by the joint. What the classifier gets wrong
-        itself counts as wrong labels, too.
+        Estimated share of wrong labels, without what the classifier gets wrong itself.
+    noise_rate_interval_ : tuple of float
+        Ends of an interval that should hold the share with 95%.
     agreement_ : float or None
         Share of the labels that `pred_probs_` agree with; None where it is.
     transition_matrix_ : ndarray of shape (n_classes, n_classes), float64
-        Estimated probability of each label (column) for each true class (row).
+        Estimated probability of each label (column) for each true class (row), by the
+        votes of the surest predictions.
     confident_joint_ : ndarray of shape (n_classes, n_classes), dtype int64
         Estimated number of samples with each label (row) and true class (column). With
         ``cv="dynamics"``, whose probabilities are not out-of-sample, given labels are
@@ -96,6 +114,10 @@ class LabelErrorDetector(NamedMethods, CallbackSupportMixin, MetaEstimatorMixin,
 
     Notes
     -----
+    Probabilities are those of :func:`sknoisy.scores.label_posterior`, which says how
+    they are calibrated. Those of "dynamics" come from mean losses and margins, with
+    which a training that memorises labels finds fewer errors, not more.
+
     Folds are scikit-learn's ``cross_val_predict``, in which classifiers are fitted on
     the positions of the labels in `classes_`; a `class_weight` by label, of the
     estimator or its steps, is brought to these, but not those in a search's grid.
@@ -125,15 +147,24 @@ class LabelErrorDetector(NamedMethods, CallbackSupportMixin, MetaEstimatorMixin,
 
     _registries = {"method": DETECTION_METHODS}
 
-    def __init__(self, estimator, method="auto", cv=5, n_jobs=None, random_state=None):
+    def __init__(
+        self,
+        estimator,
+        method="auto",
+        cv=5,
+        max_false_alarms=0.2,
+        n_jobs=None,
+        random_state=None,
+    ):
         self.estimator = estimator
         self.method = method
         self.cv = cv
+        self.max_false_alarms = max_false_alarms
         self.n_jobs = n_jobs
         self.random_state = random_state
 
     @with_callbacks
-    def fit(self, X, y=None):
+    def fit(self, X, y=None, groups=None):
         """Judge the labels.
 
         Parameters
@@ -142,6 +173,9 @@ class LabelErrorDetector(NamedMethods, CallbackSupportMixin, MetaEstimatorMixin,
             Whatever the estimator takes.
         y : array-like of shape (n_samples,)
             Labels, some of them wrong: integers, booleans or strings.
+        groups : array-like of shape (n_samples,), default=None
+            Samples that belong together, such as photographs of one person: those of a
+            group are in one fold. A splitter of your own may ask for them.
 
         Returns
         -------
@@ -159,20 +193,36 @@ class LabelErrorDetector(NamedMethods, CallbackSupportMixin, MetaEstimatorMixin,
         UserWarning
             If predictions agree with labels no more than they may by chance (of folds,
             neighbours and fitted classifiers; the predictions of a training's dynamics
-            are not out-of-sample); or if a class has no label left among those
-            suggested.
+            are not out-of-sample); if the noise rate may be nearly anything, or cannot
+            be told from what the classifier gets wrong itself; or if a class has no
+            label left among those suggested.
         """
-        method = self._check_parameters()
+        check_container(X)
+        method = check_detector(self)
         check_given(self, y)
-        classes = self.estimator.classes_ if self._source == "prefit" else None
+        source = source_of(self.cv)
+        if groups is not None and (source != "folds" or method.needs == "features"):
+            raise ValueError(
+                "groups is not valid without folds: pass cv=5 or a splitter, and a "
+                "method that needs a classifier."
+            )
+        classes = self.estimator.classes_ if source == "prefit" else None
         classes, codes = encode_labels(y, classes)
-        check_consistent_length(X, codes)
+        check_consistent_length(X, codes, groups)
         check_several(classes)
         validate_data(self, X, skip_check_array=True)
         tasks = Tasks(self, X, y, n_tasks=1)
-        evidence = self._gather(method, X, codes, classes, tasks)
+        evidence = self._gather(method, X, codes, classes, groups, tasks)
         errors, quality = method.judge(evidence)
-        suggested = np.where(errors, evidence.others, codes)
+        posterior = evidence.posterior()
+        controlled = method.ranks_only and self.max_false_alarms is not None
+        if controlled:
+            errors = limit_false_alarms(1 - posterior.given, self.max_false_alarms)
+            # A label may be improbable, and still not sure enough for the errors.
+            changed = posterior.other > posterior.given
+            suggested = np.where(changed, posterior.others, codes)
+        else:
+            suggested = np.where(errors, evidence.others, codes)
         lost = classes[np.setdiff1d(codes, suggested)]
         if len(lost):
             warnings.warn(
@@ -183,21 +233,26 @@ class LabelErrorDetector(NamedMethods, CallbackSupportMixin, MetaEstimatorMixin,
                 stacklevel=3,
             )
         if evidence.pred_probs is None:
-            joint = _count(codes, suggested, len(classes))
+            joint = count_pairs(codes, suggested, len(classes))
             self.agreement_ = None
         else:
             joint = confident_joint(*evidence.labels)
-            self.agreement_ = _agreement(codes, evidence.pred_probs)
+            self.agreement_ = agreement_of(codes, evidence.pred_probs)
+        warn_unknown_rate(posterior)
         self.classes_ = classes
         self.label_errors_ = errors
         self.label_quality_ = quality
+        self.error_probability_ = 1 - posterior.given
         self.suggested_labels_ = classes[suggested]
+        self.suggestion_confidence_ = posterior.of(codes, suggested)
         self.confident_joint_ = joint
-        self.noise_rate_ = noise_rate_of(joint)
-        self.transition_matrix_ = transition_of(joint.T)
+        self.noise_rate_ = posterior.noise_rate
+        self.noise_rate_interval_ = posterior.noise_rate_interval
+        self.transition_matrix_ = posterior.transition_matrix
         self.pred_probs_ = evidence.pred_probs
         self.estimator_ = evidence.estimator
         self._codes, self._suggested = codes, suggested
+        self._losses = evidence.losses
         tasks.end()
         return self
 
@@ -226,102 +281,30 @@ class LabelErrorDetector(NamedMethods, CallbackSupportMixin, MetaEstimatorMixin,
         table : pandas.DataFrame or dict of str to ndarray
             One row (or element) for each class: "class"; "n_labels", how many labels
             say so; "n_errors", how many of these are probably wrong; "noise_rate",
-            estimated share of these that are wrong, by the joint; "mean_quality";
+            estimated share of these that are wrong; "mean_quality";
             "missed", how many samples of other labels should have this one;
             "suggested", what is most often suggested instead, or None. A dict if
-            pandas is not installed. Rates of a class without labels are NaN.
+            pandas is not installed. Rates of a class without labels are None.
         """
         check_is_fitted(self, "label_errors_")
-        n = len(self.classes_)
-        counts = np.bincount(self._codes, minlength=n)
-        errors = np.bincount(self._codes[self.label_errors_], minlength=n)
-        quality = np.bincount(self._codes, self.label_quality_, minlength=n)
-        changes = _count(self._codes, self._suggested, n)
-        np.fill_diagonal(changes, 0)
-        suggested = self.classes_[changes.argmax(axis=1)].astype(object)
-        suggested[changes.sum(axis=1) == 0] = None
-        right = self.confident_joint_.diagonal()
-        held = np.where(counts > 0, counts, np.nan)
-        table = {
-            "class": self.classes_,
-            "n_labels": counts,
-            "n_errors": errors,
-            "noise_rate": 1 - right / held,
-            "mean_quality": quality / held,
-            "missed": changes.sum(axis=0),
-            "suggested": suggested,
-        }
-        try:
-            import pandas as pd
-        except ImportError:
-            return table
-        return pd.DataFrame(table)
+        return class_table(self)
 
-    @property
-    def _source(self):
-        return self.cv if isinstance(self.cv, str) else "folds"
-
-    def _check_parameters(self):
-        """Check all parameters against each other; return the method."""
-        _check_estimator(self.estimator)
-        _check_source(self.cv)
-        name = self.method
-        if isinstance(name, str) and name == "auto":
-            name = "loss_gmm" if self._source == "dynamics" else "confident_learning"
-        allowed = {"auto": None, **DETECTION_METHODS}
-        method = resolve("method", name, allowed, DetectionMethod)
-        if self._source == "prefit":
-            check_is_fitted(self.estimator)
-        else:
-            check_steps(self.estimator)
-        if self._source == "dynamics" and method.needs == "probabilities":
-            raise ValueError(
-                f"method={self.method!r} is not valid with cv='dynamics': it needs "
-                "out-of-sample probabilities. Pass 'loss_gmm' or 'area_under_margin', "
-                "or cv=5."
-            )
-        if self._source != "dynamics" and method.needs == "margins":
-            raise ValueError(
-                f"method={self.method!r} is not valid with cv={self.cv!r}: margins are "
-                "those of one training, cv='dynamics'."
-            )
-        _, last = split_pipeline(self.estimator)
-        trains = isinstance(last, TorchEstimator) and is_classifier(last)
-        if self._source == "dynamics" and method.needs != "features" and not trains:
-            raise ValueError(
-                f"cv='dynamics' is not valid with estimator={last!r}: it must be, or "
-                "end in, a classifier of this package, which keeps the losses of a "
-                "training."
-            )
-        held_out = getattr(last, "validation", None)
-        if self._source == "dynamics" and isinstance(held_out, Real):
-            raise ValueError(
-                f"validation={held_out!r} is not valid with cv='dynamics': nothing "
-                "would be known of the samples that are held out. Pass other samples, "
-                "validation=(X, y), or None."
-            )
-        if method.needs != "features" and not hasattr(self.estimator, "predict_proba"):
-            raise ValueError(
-                f"estimator={self.estimator!r} is not valid: it must have "
-                "predict_proba. CalibratedClassifierCV gives it to any classifier."
-            )
-        return method
-
-    def _gather(self, method, X, codes, classes, tasks):
+    def _gather(self, method, X, codes, classes, groups, tasks):
         """Return the evidence that the method needs."""
+        source = source_of(self.cv)
         if method.needs == "features":
-            prefit = self._source == "prefit"
-            neighbors = method.n_neighbors
+            prefit = source == "prefit"
+            neighbors = getattr(method, "n_neighbors", 10)
             return from_neighbors(
                 self.estimator, X, codes, len(classes), neighbors, prefit
             )
-        if self._source == "prefit":
+        if source == "prefit":
             return from_prefit(self.estimator, X, codes)
-        if self._source == "dynamics":
+        if source == "dynamics":
             estimator = clone(self.estimator)
             with tasks.part("fit-estimator", estimator):
                 return from_dynamics(estimator, X, codes, classes)
-        settings = self.cv, self.n_jobs, self.random_state
+        settings = self.cv, self.n_jobs, self.random_state, groups
         with tasks.part("folds"):
             return from_folds(self.estimator, X, codes, classes, *settings)
 
@@ -331,48 +314,3 @@ class LabelErrorDetector(NamedMethods, CallbackSupportMixin, MetaEstimatorMixin,
         if hasattr(self.estimator, "__sklearn_tags__"):
             tags.input_tags = get_tags(self.estimator).input_tags
         return tags
-
-
-def _check_estimator(estimator):
-    if isinstance(estimator, type) or not hasattr(estimator, "fit"):
-        raise ValueError(
-            f"estimator={estimator!r} is not valid: it must be a classifier, an object "
-            "with fit and predict_proba"
-            + (", not a class." if isinstance(estimator, type) else ".")
-        )
-
-
-def _check_source(cv):
-    is_folds = isinstance(cv, (int, np.integer)) and not isinstance(cv, bool)
-    if is_folds and cv >= 2 or (isinstance(cv, str) and cv in ("dynamics", "prefit")):
-        return
-    if is_folds or isinstance(cv, (str, bool, float)) or cv is None:
-        raise ValueError(
-            f"cv={cv!r} is not valid: it must be an integer >= 2, 'dynamics', "
-            "'prefit', a splitter or an iterable of splits."
-        )
-
-
-def _agreement(codes, pred_probs):
-    """Return the share of labels that predictions agree with; warn of chance."""
-    n, n_classes = pred_probs.shape
-    predicted = pred_probs.argmax(axis=1)
-    agreement = float((predicted == codes).mean())
-    p, q = (np.bincount(c, minlength=n_classes) / n for c in (predicted, codes))
-    chance = float(p @ q)
-    # Variance of the agreement if labels were shuffled: both shares are given.
-    variance = max(0.0, chance + chance**2 - float((p * q * (p + q)).sum())) / n
-    if agreement <= chance + 2 * np.sqrt(variance) + 1e-9:
-        warnings.warn(
-            f"out-of-sample predictions agree with {agreement:.0%} of the labels, "
-            f"which may be chance ({chance:.0%}): either there are too few samples, or "
-            "nothing was learned that labels could be judged by. Train longer, or pass "
-            "another estimator.",
-            UserWarning,
-            stacklevel=4,
-        )
-    return agreement
-
-
-def _count(given, true, n):
-    return np.bincount(given * n + true, minlength=n * n).reshape(n, n)

@@ -1,11 +1,16 @@
 """What is known of the labels, and the four places where it comes from."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.sparse import issparse
 from sklearn.base import clone
-from sklearn.model_selection import StratifiedKFold, check_cv, cross_val_predict
+from sklearn.model_selection import (
+    StratifiedGroupKFold,
+    StratifiedKFold,
+    check_cv,
+    cross_val_predict,
+)
 from sklearn.pipeline import Pipeline
 from sklearn.utils import check_random_state, get_tags
 
@@ -14,7 +19,10 @@ from sknoisy.encoders.features import LazyFeatures
 from sknoisy.estimators.pipelines import split_pipeline
 from sknoisy.estimators.pretrainer import SSLPretrainer
 from sknoisy.scores.neighbors import knn_votes
+from sknoisy.scores.posterior import label_posterior
 from sknoisy.scores.probabilities import best_others, check_probabilities, losses_of
+
+TINY = 1e-6  # probability
 
 
 @dataclass(frozen=True)
@@ -35,6 +43,10 @@ class Evidence:
         Mean over a training of (1 + margin) / 2, in [0, 1].
     estimator : classifier
         The fitted classifier, where there is a single one.
+    n_votes : int
+        Number of votes that `pred_probs` are shares of.
+    n_classes : int
+        Number of classes.
     """
 
     codes: np.ndarray
@@ -43,14 +55,44 @@ class Evidence:
     losses: np.ndarray = None
     margins: np.ndarray = None
     estimator: object = None
+    n_votes: int = None
+    n_classes: int = None
 
     @property
     def labels(self):
         """Labels, probabilities and classes, as the functions of scores take them."""
         return self.codes, self.pred_probs, np.arange(self.pred_probs.shape[1])
 
+    def posterior(self):
+        """Return what is known of the true classes, a LabelPosterior."""
+        probs = self.pred_probs
+        if probs is None:
+            probs = _of_dynamics(self)
+        elif self.n_votes is not None:
+            # One vote more, of the class sizes: no vote at all is no certainty.
+            sizes = np.bincount(self.codes, minlength=probs.shape[1]) / len(self.codes)
+            probs = (self.n_votes * probs + sizes) / (self.n_votes + 1)
+        return label_posterior(self.codes, probs, np.arange(probs.shape[1]))
 
-def from_folds(estimator, X, codes, classes, cv, n_jobs=None, random_state=None):
+
+def _of_dynamics(evidence):
+    """Return probabilities with the losses and margins of a training's mean."""
+    codes, n_classes = evidence.codes, evidence.n_classes
+    rows = np.arange(len(codes))
+    own = np.exp(-evidence.losses)
+    other = np.clip(own - (2 * evidence.margins - 1), TINY, 1)
+    # The other classes share the rest, but none has more than the best other one.
+    rest = np.clip(1 - own - other, 0, None) / max(n_classes - 2, 1)
+    rest = np.minimum(rest, other).clip(min=TINY)
+    probs = np.repeat(rest[:, None], n_classes, axis=1)
+    probs[rows, evidence.others] = other
+    probs[rows, codes] = own.clip(min=TINY)
+    return probs / probs.sum(axis=1, keepdims=True)
+
+
+def from_folds(
+    estimator, X, codes, classes, cv, n_jobs=None, random_state=None, groups=None
+):
     """Cross-validate; pre-trainers that lead a pipeline are fitted once, on all of X.
 
     Parameters
@@ -69,6 +111,8 @@ def from_folds(estimator, X, codes, classes, cv, n_jobs=None, random_state=None)
         Folds that run at the same time.
     random_state : int, RandomState or None, default=None
         Source of randomness of the folds.
+    groups : array-like of shape (n_samples,), default=None
+        Samples of one group are in one fold.
 
     Returns
     -------
@@ -83,15 +127,37 @@ def from_folds(estimator, X, codes, classes, cv, n_jobs=None, random_state=None)
             "merge their classes with others, or pass cv='dynamics' or "
             "method='knn_agreement'."
         )
-    if isinstance(cv, (int, np.integer)):
-        seed = check_random_state(random_state).randint(2**31 - 1)
-        cv = StratifiedKFold(cv, shuffle=True, random_state=seed)
-    cv = check_cv(cv, codes, classifier=True)
+    folds = _make_folds(cv, X, codes, random_state, groups)
     rest, X = fit_label_free(_weighted_by_code(estimator, classes), X)
     pred_probs = cross_val_predict(
-        rest, X, codes, cv=cv, n_jobs=n_jobs, method="predict_proba"
+        rest, X, codes, cv=folds, n_jobs=n_jobs, method="predict_proba"
     )
     return _of_probabilities(codes, pred_probs, len(classes))
+
+
+def _make_folds(cv, X, codes, random_state, groups):
+    """Return the folds as a list; raise if they do not test each sample once."""
+    if isinstance(cv, (int, np.integer)):
+        seed = check_random_state(random_state).randint(2**31 - 1)
+        kind = StratifiedKFold if groups is None else StratifiedGroupKFold
+        cv = kind(cv, shuffle=True, random_state=seed)
+    try:
+        folds = list(check_cv(cv, codes, classifier=True).split(X, codes, groups))
+    except ValueError as error:
+        if groups is None and "groups" in str(error):
+            raise ValueError(
+                f"cv={cv!r} is not valid without groups: pass fit(X, y, groups=...)."
+            ) from error
+        raise
+    tested = np.concatenate([np.arange(len(codes))[test] for _, test in folds])
+    times = np.bincount(tested, minlength=len(codes))
+    if (times != 1).any():
+        raise ValueError(
+            f"cv={cv!r} is not valid: it must test each sample once, but "
+            f"{np.count_nonzero(times != 1)} of {len(codes)} are tested never, or more "
+            "than once. Pass a number of folds, or a splitter such as KFold."
+        )
+    return folds
 
 
 def _weighted_by_code(estimator, classes):
@@ -163,6 +229,7 @@ def from_dynamics(estimator, X, codes, classes):
         losses=last.training_loss_,
         margins=last.label_quality_,
         estimator=fitted,
+        n_classes=len(classes),
     )
 
 
@@ -189,6 +256,11 @@ def from_neighbors(estimator, X, codes, n_classes, n_neighbors, prefit=False):
     evidence : Evidence
         Shares of votes as probabilities, and their losses.
     """
+    if n_neighbors >= len(codes):
+        raise ValueError(
+            f"n_neighbors={n_neighbors!r} is not valid: it must be less than the "
+            f"{len(codes)} samples."
+        )
     if isinstance(estimator, SSLPretrainer):
         estimator = Pipeline([("ssl", estimator)])
     if prefit:
@@ -201,7 +273,7 @@ def from_neighbors(estimator, X, codes, n_classes, n_neighbors, prefit=False):
     elif not issparse(X) and np.ndim(X) > 2:
         X = np.asarray(X).reshape(len(X), -1)  # images as vectors
     votes = knn_votes(codes, X, n_neighbors, np.arange(n_classes))
-    return _of_probabilities(codes, votes, n_classes)
+    return replace(_of_probabilities(codes, votes, n_classes), n_votes=n_neighbors)
 
 
 def fit_label_free(estimator, X):

@@ -15,26 +15,40 @@ class DetectionMethod(Method):
     """Base class of what judges labels.
 
     A method's ``needs`` is what it works on: "probabilities", "margins", "losses" or
-    "features". Of an :class:`~sknoisy.evidence.Evidence`, ``judge`` returns which
+    "features"; of the last, `n_neighbors`, if it has that, says how many vote, else
+    10. Of an :class:`~sknoisy.detection.evidence.Evidence`, ``judge`` returns which
     labels are wrong, ndarray of bool of shape (n_samples,), and their quality, floats
     in [0, 1] of the same shape; low is bad.
+
+    A method of your own decides which labels are wrong. Those of this package rank
+    labels, and decide only with ``max_false_alarms=None``: their ``ranks_only`` is
+    True, and ``rule_parameters`` names what takes part only in the decision.
     """
 
     needs = "probabilities"
+    ranks_only = False
+    rule_parameters = ()
 
     def judge(self, evidence):
         """Return which labels are wrong, and the quality of all."""
         raise NotImplementedError
 
 
-class ConfidentLearning(DetectionMethod):
+class _Published(DetectionMethod):
+    """A published rule, which the control of false alarms replaces."""
+
+    ranks_only = True
+
+
+class ConfidentLearning(_Published):
     """Confident learning: prune what the confident joint counts as another class.
 
     Parameters
     ----------
     prune : str, default="prune_by_noise_rate"
         "prune_by_noise_rate", "prune_by_class", "both" or "confident_learning"; see
-        :func:`sknoisy.scores.find_label_errors`.
+        :func:`sknoisy.scores.find_label_errors`. It decides only with
+        ``max_false_alarms=None``.
     quality : {"self_confidence", "normalized_margin"}, default="self_confidence"
         What samples are ranked by.
 
@@ -49,10 +63,13 @@ class ConfidentLearning(DetectionMethod):
     >>> from sknoisy import LabelErrorDetector
     >>> from sknoisy.detection.methods import ConfidentLearning
     >>> method = ConfidentLearning(prune="both")
-    >>> LabelErrorDetector(LogisticRegression(), method=method)
-    LabelErrorDetector(estimator=LogisticRegression(),
+    >>> clf = LogisticRegression()
+    >>> LabelErrorDetector(clf, method=method, max_false_alarms=None)
+    LabelErrorDetector(estimator=LogisticRegression(), max_false_alarms=None,
                        method=ConfidentLearning(prune='both'))
     """
+
+    rule_parameters = ("prune",)
 
     def __init__(self, prune="prune_by_noise_rate", quality="self_confidence"):
         self.prune = prune
@@ -69,7 +86,7 @@ class ConfidentLearning(DetectionMethod):
         return errors, QUALITIES[self.quality](*evidence.labels)
 
 
-class SelfConfidence(DetectionMethod):
+class SelfConfidence(_Published):
     """The labels of lowest probability, as many as are confidently another class.
 
     References
@@ -84,7 +101,7 @@ class SelfConfidence(DetectionMethod):
         return errors, self_confidence(*evidence.labels)
 
 
-class NormalizedMargin(DetectionMethod):
+class NormalizedMargin(_Published):
     """The labels of lowest margin, as many as are confidently another class.
 
     References
@@ -99,14 +116,15 @@ class NormalizedMargin(DetectionMethod):
         return errors, normalized_margin(*evidence.labels)
 
 
-class AreaUnderMargin(DetectionMethod):
+class AreaUnderMargin(_Published):
     """The labels of low margin, averaged over the epochs of a training.
 
     Parameters
     ----------
     threshold : float, default=0.0
         Labels of a lower mean margin are wrong, in [-1, 1]. At 0, another class was
-        more probable than the label, on average.
+        more probable than the label, on average. It decides only with
+        ``max_false_alarms=None``.
 
     Notes
     -----
@@ -121,6 +139,7 @@ class AreaUnderMargin(DetectionMethod):
     """
 
     needs = "margins"
+    rule_parameters = ("threshold",)
 
     def __init__(self, threshold=0.0):
         self.threshold = threshold
@@ -134,13 +153,14 @@ class AreaUnderMargin(DetectionMethod):
         return evidence.margins < (1 + self.threshold) / 2, evidence.margins
 
 
-class LossGMM(DetectionMethod):
+class LossGMM(_Published):
     """The labels whose loss belongs to the worse of two Gaussians.
 
     Parameters
     ----------
     threshold : float, default=0.5
-        Labels whose posterior of being right is lower are wrong, in (0, 1).
+        Labels whose posterior of being right is lower are wrong, in (0, 1). It decides
+        only with ``max_false_alarms=None``.
     max_iter : int, default=10
         Steps of expectation maximisation, at most.
 
@@ -151,6 +171,7 @@ class LossGMM(DetectionMethod):
     """
 
     needs = "losses"
+    rule_parameters = ("threshold",)
 
     def __init__(self, threshold=0.5, max_iter=10):
         self.threshold = threshold
@@ -167,7 +188,7 @@ class LossGMM(DetectionMethod):
         return quality < self.threshold, quality
 
 
-class KNNAgreement(DetectionMethod):
+class KNNAgreement(_Published):
     """The labels that the nearest neighbours in feature space outvote.
 
     Parameters

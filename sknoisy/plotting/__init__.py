@@ -9,12 +9,14 @@ from sknoisy.plotting.curves import TrainingCurveDisplay
 from sknoisy.plotting.embedding import EmbeddingDisplay
 from sknoisy.plotting.label_errors import LabelErrorDisplay
 from sknoisy.plotting.mixture import LossMixtureDisplay
+from sknoisy.plotting.precision_recall import DetectionCurveDisplay
 from sknoisy.plotting.quality import LabelQualityDisplay
 from sknoisy.plotting.refinement import RefinementDisplay
 from sknoisy.plotting.restoration import RestorationDisplay
 from sknoisy.plotting.transition import TransitionMatrixDisplay
 
 __all__ = [
+    "DetectionCurveDisplay",
     "EmbeddingDisplay",
     "LabelErrorDisplay",
     "LabelQualityDisplay",

@@ -55,9 +55,10 @@ class LossMixtureDisplay:
 
         Parameters
         ----------
-        estimator : ContrastiveFineTuner or NoisyRobustClassifier
+        estimator : ContrastiveFineTuner, NoisyRobustClassifier or LabelErrorDetector
             Fitted, or a pipeline that ends in such. The classifier's are means over
-            its training.
+            its training; so are a detector's with ``cv="dynamics"``, and those of its
+            other sources are out-of-sample.
         **kwargs : dict
             Passed to :meth:`from_predictions`.
 
@@ -67,6 +68,8 @@ class LossMixtureDisplay:
             The display, drawn.
         """
         _, last = split_pipeline(estimator)
+        if hasattr(last, "error_probability_"):  # a detector
+            return cls.from_predictions(last._losses, **kwargs)
         for name in ("losses_", "training_loss_"):
             if hasattr(last, name):
                 return cls.from_predictions(getattr(last, name), **kwargs)

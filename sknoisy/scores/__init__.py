@@ -30,6 +30,11 @@ from sknoisy.scores.neighbors import (
     relative_votes,
     votes_from,
 )
+from sknoisy.scores.posterior import (
+    LabelPosterior,
+    label_posterior,
+    limit_false_alarms,
+)
 from sknoisy.scores.quality import (
     area_under_margin,
     confidence_weighted_entropy,
@@ -38,6 +43,7 @@ from sknoisy.scores.quality import (
 )
 
 __all__ = [
+    "LabelPosterior",
     "LossMixture",
     "area_under_margin",
     "beta_mixture",
@@ -54,7 +60,9 @@ __all__ = [
     "hoc_transition_matrix",
     "knn_agreement",
     "knn_votes",
+    "label_posterior",
     "label_votes",
+    "limit_false_alarms",
     "neighbor_index",
     "noise_concentration",
     "normalized_margin",

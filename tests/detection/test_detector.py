@@ -9,7 +9,13 @@ from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV, KFold, cross_val_predict
+from sklearn.model_selection import (
+    GridSearchCV,
+    GroupKFold,
+    KFold,
+    ShuffleSplit,
+    cross_val_predict,
+)
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
@@ -24,6 +30,7 @@ from sknoisy import (
 from sknoisy.detection.methods import (
     DETECTION_METHODS,
     ConfidentLearning,
+    DetectionMethod,
     KNNAgreement,
     LossGMM,
 )
@@ -82,13 +89,18 @@ def test_attributes(method, noisy):
     errors, quality = detector.label_errors_, detector.label_quality_
     assert errors.shape == quality.shape == (400,) and errors.dtype == bool
     assert quality.min() >= 0 and quality.max() <= 1
-    np.testing.assert_array_equal(detector.suggested_labels_ != y, errors)
+    changed = detector.suggested_labels_ != y
     joint = detector.confident_joint_
     np.testing.assert_array_equal(joint.sum(axis=1), np.bincount(y))
-    assert detector.noise_rate_ == pytest.approx(1 - joint.trace() / 400)
+    low, high = detector.noise_rate_interval_
+    assert 0 <= low <= detector.noise_rate_ <= high <= 1
     T = detector.transition_matrix_
     np.testing.assert_allclose(T.sum(axis=1), 1)
-    np.testing.assert_allclose(T[3], joint[:, 3] / joint[:, 3].sum())
+    wrong, confidence = detector.error_probability_, detector.suggestion_confidence_
+    np.testing.assert_allclose(confidence[~changed], 1 - wrong[~changed])
+    assert (confidence[changed] > 1 - wrong[changed]).all()
+    assert wrong[errors].min() >= wrong[~errors].max()
+    assert not errors.any() or 1 - wrong[errors].mean() <= 0.2 + 1e-9
     np.testing.assert_array_equal(detector.classes_, range(10))
     ranked = detector.ranked()
     assert sorted(ranked) == np.flatnonzero(errors).tolist()
@@ -102,7 +114,8 @@ def test_folds_are_cross_val_predict(noisy):
     cv = KFold(4, shuffle=True, random_state=1)
     p = cross_val_predict(LOGISTIC, X, y, cv=cv, method="predict_proba")
     for folds in (cv, list(cv.split(X)), cv.split(X)):
-        detector = LabelErrorDetector(LOGISTIC, cv=folds).fit(X, y)
+        detector = LabelErrorDetector(LOGISTIC, cv=folds, max_false_alarms=None)
+        detector.fit(X, y)
         np.testing.assert_array_equal(detector.label_errors_, find_label_errors(y, p))
         np.testing.assert_allclose(detector.label_quality_, self_confidence(y, p))
         np.testing.assert_allclose(detector.pred_probs_, p)
@@ -177,7 +190,8 @@ def test_prefit(noisy):
     X, y = noisy[0], noisy[1].y
     model = clone(LOGISTIC).fit(X[:900], y[:900])
     for estimator in (model, FrozenEstimator(model)):
-        detector = LabelErrorDetector(estimator, cv="prefit").fit(X[900:], y[900:])
+        detector = LabelErrorDetector(estimator, cv="prefit", max_false_alarms=None)
+        detector.fit(X[900:], y[900:])
         p = model.predict_proba(X[900:])
         expected = find_label_errors(y[900:], p)
         np.testing.assert_array_equal(detector.label_errors_, expected)
@@ -212,12 +226,12 @@ def test_neighbours_take_a_pretrainer_alone(digits):
 def test_dynamics_are_the_classifiers(noisy):
     X, y = noisy[0][:400], noisy[1].y[:400]
     settings = {"cv": "dynamics", "method": "area_under_margin"}
+    settings["max_false_alarms"] = None
     detector = LabelErrorDetector(OURS, **settings).fit(X, y)
     alone = clone(OURS).fit(X, y)
     np.testing.assert_array_equal(detector.label_quality_, alone.label_quality_)
     np.testing.assert_array_equal(detector.label_errors_, alone.label_quality_ < 0.5)
     np.testing.assert_array_equal(detector.estimator_.predict(X), alone.predict(X))
-    assert detector.noise_rate_ == pytest.approx(detector.label_errors_.mean())
     assert detector.pred_probs_ is None
 
 
@@ -268,6 +282,8 @@ def test_search_as_estimator_and_search_of_settings(noisy):
     quality = detector.label_quality_
     assert detection_average_precision(labels.is_wrong[:600], quality) > 0.8
     detector.set_params(method="confident_learning", method__prune="both")
+    with pytest.raises(ValueError, match="prune='both' is not valid with max_false"):
+        detector.fit(X, labels.y)
     assert detector.method.prune == "both"
     detector.set_params(estimator__gridsearchcv__cv=3)
     assert search.cv == 3
@@ -275,7 +291,8 @@ def test_search_as_estimator_and_search_of_settings(noisy):
 
 def test_prune_rules_and_quality_reach_the_functions(noisy):
     X, y = noisy[0][:500], noisy[1].y[:500]
-    by_name = LabelErrorDetector(LOGISTIC, random_state=0).fit(X, y)
+    by_name = LabelErrorDetector(LOGISTIC, max_false_alarms=None, random_state=0)
+    by_name.fit(X, y)
     for prune in ("prune_by_class", "both", "confident_learning"):
         method = ConfidentLearning(prune, quality="normalized_margin")
         detector = clone(by_name).set_params(method=method).fit(X, y)
@@ -287,7 +304,7 @@ def test_prune_rules_and_quality_reach_the_functions(noisy):
 def test_clone_pickle_and_joblib(noisy, tmp_path):
     X, y = noisy[0][:300], noisy[1].y[:300]
     detector = LabelErrorDetector(LOGISTIC, method=LossGMM(0.4), random_state=0)
-    detector.fit(X, y)
+    detector.set_params(max_false_alarms=None).fit(X, y)
     joblib.dump(detector, tmp_path / "detector.joblib")
     copies = [
         pickle.loads(pickle.dumps(detector)),
@@ -318,13 +335,14 @@ def test_report(pandas, noisy, monkeypatch):
     np.testing.assert_array_equal(
         table["n_errors"], np.bincount(y[errors], minlength=10)
     )
-    missed = np.bincount(detector.suggested_labels_[errors], minlength=10)
+    changed = detector.suggested_labels_ != y
+    missed = np.bincount(detector.suggested_labels_[changed], minlength=10)
     np.testing.assert_array_equal(table["missed"], missed)
     assert table["mean_quality"][4] == pytest.approx(
         detector.label_quality_[y == 4].mean()
     )
     for c in range(10):
-        found = detector.suggested_labels_[errors & (y == c)]
+        found = detector.suggested_labels_[changed & (y == c)]
         assert (table["suggested"][c] is None) == (len(found) == 0)
         assert len(found) == 0 or table["suggested"][c] in found
 
@@ -480,9 +498,12 @@ def test_classes_that_lose_all_labels_are_named(noisy):
     y[[5, 9]] = "only two"
     y = y.astype(str)
     clf = NoisyRobustClassifier("ce", max_epochs=10, random_state=0)
+    detector = LabelErrorDetector(clf, cv="dynamics", max_false_alarms=None)
     with pytest.warns(UserWarning, match="none of the classes 'only two'"):
-        detector = LabelErrorDetector(clf, cv="dynamics").fit(X, y)
+        detector.fit(X, y)
     assert "only two" not in detector.suggested_labels_
+    detector.set_params(max_false_alarms=0.2).fit(X, y)
+    assert "only two" in detector.suggested_labels_  # no evidence is strong enough
 
 
 def test_classes_of_one_sample_are_all_named():
@@ -511,3 +532,140 @@ def test_mistakes_in_a_pipeline_come_before_its_training():
             LabelErrorDetector(pipe, cv=cv).fit(X, y)
     with pytest.raises(ValueError, match="loss='erl'"):
         PseudoLabelRefiner(pipe).fit(X, y)
+
+
+def test_published_masks_are_cleanlabs(noisy):
+    filters = pytest.importorskip("cleanlab.filter")
+    X, y = noisy[0], noisy[1].y
+    detector = LabelErrorDetector(LOGISTIC, max_false_alarms=None, random_state=0)
+    detector.fit(X, y)
+    theirs = filters.find_label_issues(y, detector.pred_probs_)
+    np.testing.assert_array_equal(detector.label_errors_, theirs)
+    changed = detector.suggested_labels_ != y
+    np.testing.assert_array_equal(changed, theirs)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"method": "knn_agreement"}, {"estimator": OURS, "cv": "dynamics"}],
+    ids=["folds", "neighbours", "dynamics"],
+)
+def test_labels_do_not_get_worse(settings):
+    """Nothing is found where nothing is wrong; suggestions never lose right labels."""
+    X, y = load_digits(return_X_y=True)
+    for rate in (0, 0.05, 0.2, 0.4):
+        noisy = symmetric_exclusive(y, rate, random_state=1).y if rate else y
+        detector = LabelErrorDetector(LOGISTIC, random_state=0).set_params(**settings)
+        detector.fit(X, noisy)
+        errors, wrong = detector.label_errors_, noisy != y
+        before, after = 1 - wrong.mean(), (detector.suggested_labels_ == y).mean()
+        assert after >= before + rate / 3
+        assert errors.mean() <= 0.01 if rate == 0 else wrong[errors].mean() >= 0.7
+        low, high = detector.noise_rate_interval_
+        assert low <= rate <= high
+
+
+def test_fewer_false_alarms_fewer_errors(noisy):
+    X, y = noisy[0], symmetric_exclusive(noisy[1].y, 0.2, random_state=0).y
+    detector = LabelErrorDetector(LOGISTIC, cv=3, random_state=0)
+    counts = [
+        detector.set_params(max_false_alarms=limit).fit(X, y).label_errors_.sum()
+        for limit in (0.02, 0.1, 0.3)
+    ]
+    assert counts == sorted(counts) and len(set(counts)) == 3
+    with pytest.raises(ValueError, match="max_false_alarms=1.5 is not valid"):
+        detector.set_params(max_false_alarms=1.5).fit(X, y)
+
+
+@pytest.mark.parametrize("scale", [6, 8, 12])
+def test_warns_where_errors_may_be_the_classifiers(scale, noisy):
+    """Right labels, and predictions that agree with 76% to 49% of them."""
+    X = noisy[0] + np.random.default_rng(0).normal(scale=scale, size=noisy[0].shape)
+    y = load_digits(return_X_y=True)[1]
+    detector = LabelErrorDetector(LOGISTIC, cv=3, random_state=0)
+    with pytest.warns(UserWarning, match="the share of wrong labels may be"):
+        detector.fit(X, y)
+    assert detector.label_errors_.mean() <= 0.01
+    assert (detector.suggested_labels_ != y).mean() <= 0.01
+    assert detector.noise_rate_interval_[0] == 0
+
+
+class Never(SSLPretrainer):
+    """Must not be trained: everything is checked before."""
+
+    def fit(self, X, y=None):
+        raise AssertionError("this trains")
+
+
+@pytest.mark.parametrize(
+    "params, message",
+    [
+        ({"cv": GroupKFold(3)}, r"without groups: pass fit\(X, y, groups="),
+        ({"cv": ShuffleSplit(3)}, "must test each sample once, but .* of 40"),
+        ({"cv": [(range(20), range(20, 40))]}, "20 of 40 are tested never"),
+        ({"cv": 30}, "n_splits=30 cannot be greater"),
+        ({"method": KNNAgreement(40)}, "n_neighbors=40 is not valid.*40 samples"),
+    ],
+)
+def test_folds_are_checked_before_pretraining(params, message):
+    pipe = make_pipeline(Never(), LogisticRegression())
+    X, y = np.zeros((40, 2)), np.arange(40) % 2
+    with pytest.raises(ValueError, match=message):
+        LabelErrorDetector(pipe).set_params(**params).fit(X, y)
+
+
+def test_groups_stay_together(noisy):
+    X, y = noisy[0][:400], noisy[1].y[:400]
+    groups = np.arange(400) // 4
+    X, y = np.repeat(X[::4], 4, axis=0), np.repeat(y[::4], 4)
+    y[1] = (y[1] + 1) % 10  # its copies must not tell
+    settings = {"cv": 3, "random_state": 0}
+    alone = LabelErrorDetector(LOGISTIC, **settings).fit(X, y)
+    grouped = LabelErrorDetector(LOGISTIC, **settings).fit(X, y, groups=groups)
+    assert grouped.agreement_ < alone.agreement_
+    LabelErrorDetector(LOGISTIC, cv=GroupKFold(3)).fit(X, y, groups=groups)
+    with pytest.raises(ValueError, match="groups is not valid without folds"):
+        LabelErrorDetector(LOGISTIC, "knn_agreement").fit(X, y, groups=groups)
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        LabelErrorDetector(LOGISTIC).fit(X, y, groups=groups[:5])
+
+
+class Outvoted(DetectionMethod):
+    """A method of a user: no parameters, and its own decision."""
+
+    needs = "features"
+
+    def judge(self, evidence):
+        own = np.exp(-evidence.losses)
+        return own < 0.05, own
+
+
+class Mistyped(Outvoted):
+    needs = "feature"
+
+
+def test_methods_of_users_decide(noisy):
+    X, y = noisy[0][:400], noisy[1].y[:400]
+    detector = LabelErrorDetector(LOGISTIC, method=Outvoted()).fit(X, y)
+    errors = detector.label_errors_
+    assert errors.any()
+    np.testing.assert_array_equal(errors, detector.label_quality_ < 0.05)
+    np.testing.assert_array_equal(errors, detector.suggested_labels_ != y)
+    with pytest.raises(ValueError, match="needs of Mistyped='feature' is not valid"):
+        LabelErrorDetector(LOGISTIC, method=Mistyped()).fit(X, y)
+
+
+def test_containers_are_named_first():
+    from torch.utils.data import DataLoader
+
+    with pytest.raises(ValueError, match="X is a DataLoader"):
+        LabelErrorDetector(LOGISTIC).fit(DataLoader([1, 2]), [0, 1])
+
+
+def test_report_says_none_of_a_class_without_labels(noisy):
+    X, y = noisy[0], noisy[1].y
+    model = clone(LOGISTIC).fit(X[:900], y[:900])
+    some = y < 7
+    table = LabelErrorDetector(model, cv="prefit").fit(X[some], y[some]).report()
+    for name in ("noise_rate", "mean_quality", "suggested"):
+        assert list(table[name])[9] is None

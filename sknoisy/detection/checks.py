@@ -1,0 +1,122 @@
+"""Checks of a detector's parameters, before anything is trained."""
+
+from inspect import signature
+from numbers import Real
+
+import numpy as np
+from sklearn.base import is_classifier
+from sklearn.utils.validation import check_is_fitted
+
+from sknoisy.detection.methods import DETECTION_METHODS, DetectionMethod
+from sknoisy.estimators.base import TorchEstimator
+from sknoisy.estimators.pipelines import check_steps, split_pipeline
+from sknoisy.parameters import check_choice, check_real, resolve
+
+NEEDS = ["probabilities", "margins", "losses", "features"]
+
+
+def source_of(cv):
+    """Return where evidence comes from: "folds", "dynamics" or "prefit"."""
+    return cv if isinstance(cv, str) else "folds"
+
+
+def check_detector(detector):
+    """Check all parameters of a detector against each other.
+
+    Parameters
+    ----------
+    detector : LabelErrorDetector
+        What is about to be fitted.
+
+    Returns
+    -------
+    method : DetectionMethod
+        Its method, as an object.
+    """
+    _check_estimator(detector.estimator)
+    _check_source(detector.cv)
+    source = source_of(detector.cv)
+    name = detector.method
+    if isinstance(name, str) and name == "auto":
+        name = "loss_gmm" if source == "dynamics" else "confident_learning"
+    allowed = {"auto": None, **DETECTION_METHODS}
+    method = resolve("method", name, allowed, DetectionMethod)
+    check_choice(f"needs of {type(method).__name__}", method.needs, NEEDS)
+    _check_control(detector.max_false_alarms, method)
+    if source == "prefit":
+        check_is_fitted(detector.estimator)
+    else:
+        check_steps(detector.estimator)
+    _check_together(detector, source, method)
+    return method
+
+
+def _check_control(max_false_alarms, method):
+    if max_false_alarms is None:
+        return
+    check_real("max_false_alarms", max_false_alarms, "[0, 1)")
+    if not method.ranks_only:
+        return
+    defaults = signature(type(method)).parameters
+    for name in method.rule_parameters:
+        value = getattr(method, name)
+        if name in defaults and value != defaults[name].default:
+            raise ValueError(
+                f"{name}={value!r} is not valid with max_false_alarms="
+                f"{max_false_alarms!r}, which decides instead of it. Pass "
+                "max_false_alarms=None for the method's own rule."
+            )
+
+
+def _check_together(detector, source, method):
+    if source == "dynamics" and method.needs == "probabilities":
+        raise ValueError(
+            f"method={detector.method!r} is not valid with cv='dynamics': it needs "
+            "out-of-sample probabilities. Pass 'loss_gmm' or 'area_under_margin', "
+            "or cv=5."
+        )
+    if source != "dynamics" and method.needs == "margins":
+        raise ValueError(
+            f"method={detector.method!r} is not valid with cv={detector.cv!r}: "
+            "margins are those of one training, cv='dynamics'."
+        )
+    _, last = split_pipeline(detector.estimator)
+    trains = isinstance(last, TorchEstimator) and is_classifier(last)
+    if source == "dynamics" and method.needs != "features" and not trains:
+        raise ValueError(
+            f"cv='dynamics' is not valid with estimator={last!r}: it must be, or "
+            "end in, a classifier of this package, which keeps the losses of a "
+            "training."
+        )
+    held_out = getattr(last, "validation", None)
+    if source == "dynamics" and isinstance(held_out, Real):
+        raise ValueError(
+            f"validation={held_out!r} is not valid with cv='dynamics': nothing "
+            "would be known of the samples that are held out. Pass other samples, "
+            "validation=(X, y), or None."
+        )
+    if method.needs != "features" and not hasattr(detector.estimator, "predict_proba"):
+        raise ValueError(
+            f"estimator={detector.estimator!r} is not valid: it must have "
+            "predict_proba. CalibratedClassifierCV gives it to any classifier."
+        )
+
+
+def _check_estimator(estimator):
+    if isinstance(estimator, type) or not hasattr(estimator, "fit"):
+        raise ValueError(
+            f"estimator={estimator!r} is not valid: it must be a classifier, an object "
+            "with fit and predict_proba"
+            + (", not a class." if isinstance(estimator, type) else ".")
+        )
+
+
+def _check_source(cv):
+    is_folds = isinstance(cv, (int, np.integer)) and not isinstance(cv, bool)
+    if is_folds and cv >= 2 or (isinstance(cv, str) and cv in ("dynamics", "prefit")):
+        return
+    if is_folds or isinstance(cv, (str, bool, float)) or cv is None:
+        raise ValueError(
+            f"cv={cv!r} is not valid: it must be an integer >= 2, 'dynamics', "
+            "'prefit', a splitter or an iterable of splits."
+        )

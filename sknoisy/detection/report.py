@@ -1,0 +1,91 @@
+"""What was found in all: of each class, and how predictions agree with labels."""
+
+import warnings
+
+import numpy as np
+
+WIDE = 0.3  # intervals of the noise rate that tell little
+OFTEN = 0.1  # share of wrong predictions from which on they may look like noise
+
+
+def class_table(detector):
+    """Return one row for each class; see LabelErrorDetector.report."""
+    codes, n = detector._codes, len(detector.classes_)
+    counts = np.bincount(codes, minlength=n)
+    errors = np.bincount(codes[detector.label_errors_], minlength=n)
+    quality = np.bincount(codes, detector.label_quality_, minlength=n)
+    wrong = np.bincount(codes, detector.error_probability_, minlength=n)
+    changes = count_pairs(codes, detector._suggested, n)
+    np.fill_diagonal(changes, 0)
+    suggested = detector.classes_[changes.argmax(axis=1)].astype(object)
+    suggested[changes.sum(axis=1) == 0] = None
+    table = {
+        "class": detector.classes_,
+        "n_labels": counts,
+        "n_errors": errors,
+        "noise_rate": _means(wrong, counts),
+        "mean_quality": _means(quality, counts),
+        "missed": changes.sum(axis=0),
+        "suggested": suggested,
+    }
+    try:
+        import pandas as pd
+    except ImportError:
+        return table
+    return pd.DataFrame(table)
+
+
+def agreement_of(codes, pred_probs):
+    """Return the share of labels that predictions agree with; warn of chance."""
+    n, n_classes = pred_probs.shape
+    predicted = pred_probs.argmax(axis=1)
+    agreement = float((predicted == codes).mean())
+    p, q = (np.bincount(c, minlength=n_classes) / n for c in (predicted, codes))
+    chance = float(p @ q)
+    # Variance of the agreement if labels were shuffled: both shares are given.
+    variance = max(0.0, chance + chance**2 - float((p * q * (p + q)).sum())) / n
+    if agreement <= chance + 2 * np.sqrt(variance) + 1e-9:
+        warnings.warn(
+            f"out-of-sample predictions agree with {agreement:.0%} of the labels, "
+            f"which may be chance ({chance:.0%}): either there are too few samples, or "
+            "nothing was learned that labels could be judged by. Train longer, or pass "
+            "another estimator.",
+            UserWarning,
+            stacklevel=3,
+        )
+    return agreement
+
+
+def warn_unknown_rate(posterior):
+    """Warn if the noise rate may be nearly anything, or all of it the classifier's."""
+    low, high = posterior.noise_rate_interval
+    if high - low > WIDE:
+        why = "there are too few samples, or predictions are wrong too often, to tell"
+    elif low <= 0 and posterior.own_error > OFTEN:
+        why = (
+            f"predictions are wrong for about {posterior.own_error:.0%} of the "
+            "samples, which explains as much as is seen"
+        )
+    else:
+        return
+    warnings.warn(
+        f"the share of wrong labels may be anything from {low:.0%} to {high:.0%}: "
+        f"{why}. Have the worst of ranked(all_samples=True) checked, and take nothing "
+        "that is suggested unseen.",
+        UserWarning,
+        stacklevel=3,
+    )
+
+
+def count_pairs(given, true, n):
+    """Count pairs of codes, shape (n, n)."""
+    return np.bincount(given * n + true, minlength=n * n).reshape(n, n)
+
+
+def _means(sums, counts):
+    """Return means as floats, None where nothing is counted."""
+    if (counts > 0).all():
+        return sums / counts
+    held = np.array(sums / np.maximum(counts, 1), dtype=object)
+    held[counts == 0] = None
+    return held

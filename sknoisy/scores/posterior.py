@@ -1,0 +1,322 @@
+"""How probable it is that each label is wrong, and how much is wrong in all."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import softmax
+from sklearn.isotonic import IsotonicRegression
+
+from sknoisy.parameters import check_real
+from sknoisy.scores.consensus import true_shares
+from sknoisy.scores.estimates import label_votes, transition_of
+from sknoisy.scores.probabilities import (
+    SMALLEST,
+    best_others,
+    check_probabilities,
+    chunks,
+    of_labels,
+)
+
+SHARE, LEAST, MOST = 0.1, 150, 0.5  # voters: shares of the mean class size; a number
+PRIOR = 15.0  # votes that each class gets by the mean of all
+OWN_SHARE = 0.15  # errors among a classifier's surest predictions, over those of all
+SEEING, STEEP = 0.35, 3.0  # which rises by this where they are wrong more often
+SURE = 1e-3  # no prediction is surer than 1 minus this
+POWERS = 2.0 ** np.arange(-2, 3.5, 0.5)  # what probabilities may be raised to
+ROWS = 20_000  # samples that the power and the agreement are fitted to
+QUANTILE = 1.96  # of intervals of 95%
+
+
+@dataclass(frozen=True)
+class LabelPosterior:
+    """What is known of the true classes, given predictions and labels.
+
+    Attributes
+    ----------
+    given : ndarray of shape (n_samples,), float64
+        Probability that the label is right.
+    others : ndarray of shape (n_samples,), dtype int64
+        Column of the most probable other class.
+    other : ndarray of shape (n_samples,), float64
+        Its probability.
+    transition_matrix : ndarray of shape (n_classes, n_classes), float64
+        Probability of each label (column) for each true class (row).
+    noise_rate : float
+        Estimated share of wrong labels.
+    noise_rate_interval : tuple of float
+        Lower and upper end of the interval that holds it with 95%.
+    own_error : float
+        Estimated share of the samples that the classifier itself gets wrong.
+    """
+
+    given: np.ndarray
+    others: np.ndarray
+    other: np.ndarray
+    transition_matrix: np.ndarray
+    noise_rate: float
+    noise_rate_interval: tuple
+    own_error: float
+
+    def of(self, codes, labels):
+        """Return the probability of labels, each the given or the best other one.
+
+        Parameters
+        ----------
+        codes : ndarray of shape (n_samples,), int
+            Columns of the given labels.
+        labels : ndarray of shape (n_samples,), int
+            Columns of the labels that are asked for.
+
+        Returns
+        -------
+        probability : ndarray of shape (n_samples,), float64
+            Of a class that is neither, it is at most this.
+        """
+        return np.where(labels == codes, self.given, self.other)
+
+
+def label_posterior(y, pred_probs, classes=None):
+    """Estimate how probable it is that each label is right.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_samples,)
+        Given labels.
+    pred_probs : array-like of shape (n_samples, n_classes)
+        Out-of-sample probabilities, columns in the order of `classes`; they need not be
+        calibrated.
+    classes : array-like of shape (n_classes,), default=None
+        The classes; by default the sorted distinct labels.
+
+    Returns
+    -------
+    posterior : LabelPosterior
+        Probabilities of the label and of the best other class, the noise rate with an
+        interval, and the transition matrix.
+
+    See Also
+    --------
+    limit_false_alarms : Which labels to call wrong, given these probabilities.
+    estimate_noise_rate : Estimates that do not subtract the classifier's errors.
+
+    Notes
+    -----
+    The labels of the samples that most probably belong to each class give the noise
+    rate and the transition matrix T, as :func:`label_votes` does. How often predictions
+    and labels agree in all, beyond what T explains, is the classifier's own error. Its
+    surest predictions are taken to be wrong at 15% of that rate, and at more of it
+    where the error is above 35% of chance's; so much is subtracted from the votes, and
+    no prediction is believed more. Nothing in the labels tells this number. It was
+    chosen so that on embeddings of CIFAR-10, and in simulations where classes overlap,
+    no label is called wrong where all are right; with a classifier whose surest
+    predictions are hardly ever wrong, it is too high, and less is found. The interval
+    is Wilson's of the votes, and goes down by twice what was subtracted. Where
+    predictions are poor and it cannot be told that anything is wrong, the noise rate is
+    0, and so is the lower end of the interval.
+
+    Probabilities p are calibrated on the noisy labels in two ways whose mean is used: a
+    power of p, chosen by the likelihood of the labels under T, and an isotonic
+    regression of the agreement with the label on the margin of the best class. By
+    Bayes' rule, the true class is c with probability proportional to
+    ``p[c] * T[c, y]``.
+
+    References
+    ----------
+    Bootkrajang and Kaban, Label-Noise Robust Logistic Regression and Its Applications,
+    ECML PKDD 2012, for the posterior; Guo et al., On Calibration of Modern Neural
+    Networks, ICML 2017, for the power.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sknoisy.scores import label_posterior
+    >>> y = np.repeat([0, 1], 100)
+    >>> probs = np.where(y[:, None] == [0, 1], 0.9, 0.1)
+    >>> y[:10] = 1
+    >>> found = label_posterior(y, probs)
+    >>> found.given[[0, 50]].round(2)
+    array([0., 1.])
+    """
+    _, codes, pred_probs = check_probabilities(y, pred_probs, classes)
+    n_samples, n_classes = pred_probs.shape
+    codes_of = np.arange(n_classes)
+    share = min(max(SHARE, LEAST * n_classes / n_samples), MOST)
+    votes = label_votes(codes, pred_probs, codes_of, share).astype(np.float64)
+    disagree = float(np.mean(pred_probs.argmax(axis=1) != codes))
+    rate = float(1 - votes.trace() / votes.sum())
+    own_error = _own_error(disagree, rate, n_classes)
+    blind = own_error / (1 - 1 / n_classes)  # 1 if predictions are chance
+    limit = min(OWN_SHARE + STEEP * max(blind - SEEING, 0), 1) * own_error
+    own_votes = limit * np.sqrt(share / SHARE)  # more voters are less sure
+    least = _least_rate(codes, pred_probs, disagree)
+    if least <= 0:
+        own_error, own_votes = _own_error(disagree, 0, n_classes), rate
+    # Labels disagree with predictions at least as often as they are wrong.
+    kept = min(max(rate - own_votes, 0), disagree) / rate if rate > 0 else 0
+    T = _transition(votes, kept)
+    sure = 1 - max(limit, SURE)
+    rows = np.linspace(0, n_samples - 1, min(n_samples, ROWS)).astype(int)
+    some = codes[rows], pred_probs[rows]
+    power = _fit_power(*some, T, sure)
+    agreement = _fit_agreement(*some)
+    given, other = np.empty(n_samples), np.empty(n_samples)
+    others = np.empty(n_samples, dtype=np.int64)
+    for part in chunks(n_samples, n_classes):
+        true = _calibrated(pred_probs[part], T, sure, power, agreement)
+        true *= T.T[codes[part]]
+        true /= true.sum(axis=1, keepdims=True).clip(min=SMALLEST)
+        given[part] = of_labels(codes[part], true)
+        others[part], other[part] = best_others(codes[part], true)
+    prior = true_shares(T, np.bincount(codes, minlength=n_classes))
+    noise_rate = float(1 - prior @ T.diagonal())
+    low, high = _wilson(rate, votes.sum())
+    low = float(np.clip(min(low - 2 * own_votes, least), 0, noise_rate))
+    ends = low, max(high, noise_rate)
+    return LabelPosterior(given, others, other, T, noise_rate, ends, own_error)
+
+
+def limit_false_alarms(error_probability, max_false_alarms=0.2):
+    """Return the largest set of labels of which few are expected to be right.
+
+    Parameters
+    ----------
+    error_probability : array-like of shape (n_samples,)
+        Probability that each label is wrong, in [0, 1].
+    max_false_alarms : float, default=0.2
+        Largest expected share of right labels in the set, in [0, 1).
+
+    Returns
+    -------
+    is_error : ndarray of shape (n_samples,), dtype bool
+        The most probable errors; none of lower probability than those left out.
+
+    Notes
+    -----
+    This is the Bayesian control of the false discovery rate: its expectation is that of
+    the probabilities, as right or wrong as they are.
+
+    References
+    ----------
+    Newton et al., Detecting differential gene expression with a semiparametric
+    hierarchical mixture method, Biostatistics 2004.
+
+    Examples
+    --------
+    >>> from sknoisy.scores import limit_false_alarms
+    >>> limit_false_alarms([0.9, 0.1, 0.8, 0.4], max_false_alarms=0.2)
+    array([ True, False,  True, False])
+    """
+    check_real("max_false_alarms", max_false_alarms, "[0, 1)")
+    right = 1 - np.asarray(error_probability, dtype=np.float64)
+    order = np.argsort(right, kind="stable")
+    means = right[order].cumsum() / np.arange(1, len(right) + 1)
+    n_errors = np.count_nonzero(means <= max_false_alarms + 1e-12)
+    is_error = np.zeros(len(right), dtype=bool)
+    is_error[order[:n_errors]] = True
+    return is_error
+
+
+def _least_rate(codes, pred_probs, disagree):
+    """Return the least noise rate where predictions are poor, at most 0 if none; or 1.
+
+    Wrong labels are as many among the surest predictions as among the next; where
+    classes overlap, there are ever fewer. The line through both ends at the least rate.
+    If most of the surest disagree, too, they are no evidence.
+    """
+    n_classes = pred_probs.shape[1]
+    near, far = (
+        1 - votes.trace() / votes.sum()
+        for votes in (
+            label_votes(codes, pred_probs, np.arange(n_classes), share)
+            for share in (SHARE, 3 * SHARE)
+        )
+    )
+    blind = _own_error(disagree, near, n_classes) / (1 - 1 / n_classes)
+    if near > 0.5 and blind > SEEING / 2:
+        return 0.0
+    return near - 3 * (far - near) if blind > SEEING else 1.0
+
+
+def _own_error(disagree, rate, n_classes):
+    """Return how often predictions are wrong, from how often labels disagree."""
+    chance = rate / max(n_classes - 1, 1)  # a wrong prediction meets the wrong label
+    own = (disagree - rate) / max(1 - rate - chance, 0.05)
+    return float(np.clip(own, 0, 1 - 1 / n_classes))
+
+
+def _transition(votes, kept):
+    """Return a transition matrix of votes, of whose wrong labels a share is kept."""
+    wrong = votes * (1 - np.eye(len(votes))) * kept
+    votes = wrong + np.diag(votes.sum(axis=1) - wrong.sum(axis=1))
+    rate = wrong.sum() / votes.sum()
+    mean = np.full(votes.shape, rate / max(len(votes) - 1, 1))
+    np.fill_diagonal(mean, 1 - rate)
+    return transition_of(votes + PRIOR * mean)
+
+
+def _fit_power(codes, pred_probs, T, sure):
+    """Return the power of the probabilities under which labels are most likely."""
+    likelihoods = []
+    for power in POWERS:
+        true = _raised(pred_probs, power, sure)
+        given = np.einsum("ij,ij->i", true, T.T[codes])
+        likelihoods.append(np.log(given.clip(min=SMALLEST)).sum())
+    return POWERS[int(np.argmax(likelihoods))]
+
+
+def _fit_agreement(codes, pred_probs):
+    """Return how often labels are the best class, as a function of its margin."""
+    agree = pred_probs.argmax(axis=1) == codes
+    isotonic = IsotonicRegression(y_min=0, y_max=1, out_of_bounds="clip")
+    return isotonic.fit(_log_margin(pred_probs), agree.astype(np.float64))
+
+
+def _calibrated(pred_probs, T, sure, power, agreement):
+    """Return probabilities of true classes, by the mean of two calibrations."""
+    n_classes = len(T)
+    best = pred_probs.argmax(axis=1)
+    right = T.diagonal()
+    wrong = (T.sum(axis=0) - right) / max(n_classes - 1, 1)
+    agree = agreement.predict(_log_margin(pred_probs))
+    top = (agree - wrong[best]) / (right - wrong)[best].clip(min=SURE)
+    of_margin = _with_top(softmax(_log(pred_probs), axis=1), best, top, sure)
+    return (of_margin + _raised(pred_probs, power, sure)) / 2
+
+
+def _raised(pred_probs, power, sure):
+    """Return a power of the probabilities, normalised, of which none is too sure."""
+    raised = softmax(power * _log(pred_probs), axis=1)
+    best = pred_probs.argmax(axis=1)
+    return _with_top(raised, best, of_labels(best, raised), sure)
+
+
+def _with_top(probs, best, top, sure):
+    """Set the probability of the best class; scale the others to the rest."""
+    n_classes, rows = probs.shape[1], np.arange(len(probs))
+    top = np.clip(top, 1 / n_classes, sure)
+    probs[rows, best] = 0
+    total = probs.sum(axis=1, keepdims=True)
+    even = np.full(n_classes, 1 / max(n_classes - 1, 1))
+    probs = np.where(total > SMALLEST, probs / total.clip(min=SMALLEST), even)
+    probs *= (1 - top)[:, None]
+    probs[rows, best] = top
+    return probs
+
+
+def _log(pred_probs):
+    return np.log(pred_probs.astype(np.float64).clip(min=1e-6))
+
+
+def _log_margin(pred_probs):
+    """Return how much more probable the best class is than the second, in nats."""
+    second, best = np.partition(pred_probs, -2, axis=1)[:, -2:].T
+    return np.log(best.astype(np.float64).clip(min=1e-6)) - np.log(
+        second.astype(np.float64).clip(min=1e-6)
+    )
+
+
+def _wilson(share, n):
+    """Return the ends of Wilson's interval of a share of n."""
+    z = QUANTILE**2 / n
+    half = QUANTILE * np.sqrt(share * (1 - share) / n + z / (4 * n))
+    return tuple(float((share + z / 2 + s * half) / (1 + z)) for s in (-1, 1))
