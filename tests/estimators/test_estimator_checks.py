@@ -64,7 +64,7 @@ def test_transformer_checks_outside_the_suite(check):
         NoisyRobustClassifier(max_epochs=1),
         PseudoLabelRefiner(NoisyRobustClassifier(), loss_threshold=5.0),
         ContrastiveFineTuner(
-            NoisyRobustClassifier(max_epochs=5, lr=0.1),
+            NoisyRobustClassifier("elr", max_epochs=5, lr=0.1),
             SSLPretrainer("supcon", max_epochs=1),
         ),
     ],
