@@ -33,7 +33,8 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 from vector_data import DATA, Absent, load, noises_of, noisy_labels, split
 
-from sknoisy import NoisyRobustClassifier
+from sknoisy import CoTrainingClassifier, NoisyRobustClassifier
+from sknoisy.cotraining import COTRAINING_METHODS
 
 HERE = Path(__file__).parent
 
@@ -109,9 +110,11 @@ def expand(methods):
 
 
 def make(method, seed, settings):
-    """Return the method's estimator; "sknoisy:gce" is one with that loss."""
+    """Return the method's estimator; "sknoisy:gce" is one of that loss or method."""
     name, _, loss = method.partition(":")
-    if name == "sknoisy":
+    if name == "sknoisy" and loss in COTRAINING_METHODS:
+        estimator = CoTrainingClassifier(loss, random_state=seed)
+    elif name == "sknoisy":
         estimator = NoisyRobustClassifier(loss, random_state=seed)
     else:
         estimator = METHODS[method](seed)
@@ -214,8 +217,8 @@ def main():
         "--methods",
         nargs="+",
         default=["peers", "default"],
-        help=f"of {', '.join(METHODS)}, sknoisy: and the name of a loss, or "
-        '"peers" for all but ours',
+        help=f"of {', '.join(METHODS)}, sknoisy: and the name of a loss or a "
+        'co-training method, or "peers" for all but ours',
     )
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--settings", default="{}", help="JSON of settings of ours")

@@ -23,8 +23,6 @@ NOT_ASKED = {
     "RT04": "The same.",
 }
 
-TO_MEND = {"CoTraining", "cotraining.chosen_mean"}
-
 
 def documented(name):
     """Return an object of the API by name, and the names of its public members."""
@@ -50,13 +48,7 @@ def faults(name, exempt=()):
     ]
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=pytest.mark.xfail) if name in TO_MEND else name
-        for name in NAMES
-    ],
-)
+@pytest.mark.parametrize("name", NAMES)
 def test_numpydoc(name):
     thing, members = documented(name)
     lists_fields = hasattr(thing, "__dataclass_fields__") or hasattr(thing, "_fields")
@@ -69,7 +61,6 @@ def test_numpydoc(name):
     assert not found, "\n".join(found)
 
 
-@pytest.mark.xfail(strict=True, reason="five docstrings name files by their old places")
 def test_names_in_docstrings_exist():
     gone = [
         f"{path}: {name}"

@@ -149,6 +149,11 @@ class CoTraining(Method):
             features.
         generator : torch.Generator
             Source of the heads' initial weights, on the CPU.
+
+        Returns
+        -------
+        module : Ensemble
+            The same, or one of a subclass that has more heads.
         """
         return module
 
@@ -229,8 +234,18 @@ class CoTraining(Method):
     def batches(self, net, store):
         """Return what yields the steps of an epoch.
 
-        Each step is the positions of the samples, the samples, and whatever else
-        ``loss`` takes.
+        Parameters
+        ----------
+        net : CoTrainingNet
+            What trains.
+        store : ArrayStore, PathStore or Subset
+            The samples.
+
+        Returns
+        -------
+        batches : iterable of tuple
+            The positions of the samples, the samples, and whatever else ``loss`` takes;
+            with ``len``, ``store`` and ``n_samples``.
         """
         return Batches(store, net.batch_size, net.generator, net.device)
 

@@ -94,5 +94,10 @@ def chosen_mean(losses, chosen):
         Of all samples of a batch.
     chosen : tensor of shape (n,), bool
         Which of them count.
+
+    Returns
+    -------
+    mean : tensor of shape ()
+        Their mean.
     """
     return (losses * chosen).sum() / chosen.sum().clamp(min=1)

@@ -29,7 +29,7 @@ class Turn(NamedTuple):
 class SplitBatches:
     """Batches of labelled and as many unlabelled samples, for one network at a time.
 
-    In the warm-up, those of :class:`~sknoisy.training.Batches`.
+    In the warm-up, those of :class:`~sknoisy.data.batches.Batches`.
 
     Parameters
     ----------

@@ -88,7 +88,8 @@ class LabelErrorDetector(NamedMethods, CallbackSupportMixin, MetaEstimatorMixin,
     noise_rate_interval_ : tuple of float
         Ends of an interval that should hold the share with 95%.
     agreement_ : float or None
-        Share of the labels that `pred_probs_` agree with; None where it is.
+        Share of the labels that equal the most probable class of `pred_probs_`; None
+        with ``cv="dynamics"``.
     transition_matrix_ : ndarray of shape (n_classes, n_classes), float64
         Estimated probability of each label (column) for each true class (row), by the
         votes of the surest predictions.

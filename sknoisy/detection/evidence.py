@@ -27,7 +27,7 @@ TINY = 1e-6  # probability
 
 @dataclass(frozen=True)
 class Evidence:
-    """What is known of the labels; None where it is not known.
+    """What is known about the labels; what is not known is None.
 
     Attributes
     ----------

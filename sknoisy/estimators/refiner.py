@@ -30,7 +30,7 @@ def consensus(losses, threshold):
     losses : array-like of shape (n_stages, n_samples)
         Cross-entropy of each sample at each stage.
     threshold : float
-        What a small loss is below of.
+        Losses below this value count as small.
 
     Returns
     -------
