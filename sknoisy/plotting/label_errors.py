@@ -44,7 +44,9 @@ class LabelErrorDisplay:
     >>> digits = load_digits()
     >>> X, y = digits.data[:300] / 16, digits.target[:300]
     >>> y[5] = 8
-    >>> detector = LabelErrorDetector(LogisticRegression(), random_state=0)
+    >>> detector = LabelErrorDetector(
+    ...     LogisticRegression(), max_false_alarms=None, random_state=0
+    ... )
     >>> images = digits.images[:300]
     >>> display = LabelErrorDisplay.from_estimator(detector.fit(X, y), images, y)
     >>> int(display.positions[0])

@@ -131,10 +131,11 @@ def label_posterior(y, pred_probs, classes=None):
     >>> import numpy as np
     >>> from sknoisy.scores import label_posterior
     >>> y = np.repeat([0, 1], 100)
-    >>> probs = np.where(y[:, None] == [0, 1], 0.9, 0.1)
+    >>> p = np.random.default_rng(0).beta(20, 2, size=(200, 1))  # of the true class
+    >>> probs = np.where(y[:, None] == [0, 1], p, 1 - p)
     >>> y[:10] = 1
     >>> found = label_posterior(y, probs)
-    >>> found.given[[0, 50]].round(2)
+    >>> found.given[[0, 50]].round(1)
     array([0., 1.])
     """
     _, codes, pred_probs = check_probabilities(y, pred_probs, classes)
