@@ -2,6 +2,7 @@
 
 import sys
 
+import numpy as np
 from sklearn.utils import _safe_indexing as safe_indexing
 from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.fixes import parse_version
@@ -56,6 +57,14 @@ def callback_context(estimator, max_subtasks):
     return estimator._init_callback_context(max_subtasks=max_subtasks)
 
 
+def numpy_namespace():
+    """Return the array namespace that scikit-learn takes NumPy's arrays to have."""
+    from sklearn.utils._array_api import get_namespace
+
+    namespace, _ = get_namespace(np.empty(0))
+    return namespace
+
+
 __all__ = [
     "CALLBACK_STATE",
     "CallbackSupportMixin",
@@ -63,6 +72,7 @@ __all__ = [
     "check_y",
     "has_callbacks",
     "is_array_output",
+    "numpy_namespace",
     "parse_version",
     "safe_indexing",
     "with_callbacks",

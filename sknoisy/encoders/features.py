@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 import torch
 
+from sknoisy._compat import numpy_namespace
 from sknoisy._version import __version__
 from sknoisy.data.devices import resolve_device, resolve_precision
 from sknoisy.data.inputs import file_stamps, is_paths
@@ -151,6 +152,10 @@ class LazyFeatures:
 
     def __len__(self):
         return len(self._inputs if self._index is None else self._index)
+
+    def __array_namespace__(self, *, api_version=None):
+        # To scikit-learn's array API dispatch these are NumPy's, like their values.
+        return numpy_namespace()
 
     def __array__(self, dtype=None, copy=None):
         if copy is False:
