@@ -4,19 +4,23 @@ import warnings
 from typing import NamedTuple
 
 import numpy as np
-from scipy.sparse import issparse
 from sklearn.base import BaseEstimator
-from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state
 
 from sknoisy.data.labels import encode_labels
+from sknoisy.metrics.counts import (
+    FEWEST_VOTES,
+    check_transition_matrix,
+    confusion_counts,
+    is_finite,
+    is_table,
+    mean_score,
+    neighbors_votes,
+    true_counts,
+)
 from sknoisy.parameters import check_choice, check_integer, check_real
 from sknoisy.scores.estimates import METHODS, estimate_transition_matrix
-from sknoisy.scores.neighbors import knn_votes
 from sknoisy.scores.probabilities import check_sorted
-
-FEWEST_VOTES = 30  # labels from which a row of the transition matrix is estimated
-MOST_NEIGHBORS = 50
 
 
 class CorrectedScore(NamedTuple):
@@ -95,14 +99,14 @@ def noise_corrected_accuracy(
     if classes is None:
         classes = np.union1d(encode_labels(y)[0], encode_labels(y_pred)[0])
     check_sorted(classes)
-    counts = _confusion_counts(y, y_pred, np.asarray(classes))
-    T = _check_transition_matrix(transition_matrix, np.asarray(classes))
+    counts = confusion_counts(y, y_pred, np.asarray(classes))
+    T = check_transition_matrix(transition_matrix, np.asarray(classes))
     if not np.isfinite(np.linalg.cond(T)):
         raise ValueError(
             "transition_matrix is singular: true classes cannot be told apart by their "
             "labels, so the accuracy cannot be corrected."
         )
-    return float(_score(_true_counts(counts, T), balanced))
+    return float(mean_score(true_counts(counts, T), balanced))
 
 
 class NoiseCorrectedScorer(BaseEstimator):
@@ -234,14 +238,14 @@ class NoiseCorrectedScorer(BaseEstimator):
         return CorrectedScore(
             score=float(self._score(counts, T, is_corrected)),
             standard_error=float(np.std(scores, ddof=1)),
-            noisy_score=float(_score(counts, self.balanced)),
+            noisy_score=float(mean_score(counts, self.balanced)),
             is_corrected=is_corrected,
             transition_matrix=T,
         )
 
     def _score(self, counts, T, is_corrected):
-        return _score(
-            _true_counts(counts, T) if is_corrected else counts, self.balanced
+        return mean_score(
+            true_counts(counts, T) if is_corrected else counts, self.balanced
         )
 
     def _evidence(self, estimator, X, y):
@@ -253,11 +257,11 @@ class NoiseCorrectedScorer(BaseEstimator):
             check_choice("transition_matrix", self.transition_matrix, choices)
         y_pred = estimator.predict(X)
         classes = self._classes(estimator, y, y_pred)
-        counts = _confusion_counts(y, y_pred, classes)
+        counts = confusion_counts(y, y_pred, classes)
         if by_name:
             T = self._estimated(estimator, X, y, classes)
         else:
-            T = _check_transition_matrix(self.transition_matrix, classes)
+            T = check_transition_matrix(self.transition_matrix, classes)
         condition = np.linalg.cond(T)
         is_corrected = bool(condition <= self.max_condition)
         if not is_corrected:
@@ -280,10 +284,10 @@ class NoiseCorrectedScorer(BaseEstimator):
     def _estimated(self, estimator, X, y, classes):
         method = self.transition_matrix
         if method == "auto":
-            complete = _is_table(X) and _is_finite(X)
+            complete = is_table(X) and is_finite(X)
             method = "neighbors" if complete else "votes"
         if method == "neighbors":
-            pred_probs, method = _neighbors_votes(X, y, classes), "votes"
+            pred_probs, method = neighbors_votes(X, y, classes), "votes"
         else:
             pred_probs = self._predicted(estimator, X, classes)
         share = min(0.5, max(0.1, FEWEST_VOTES * len(classes) / len(pred_probs)))
@@ -303,74 +307,3 @@ class NoiseCorrectedScorer(BaseEstimator):
         pred_probs = np.zeros((len(predicted), len(classes)), dtype=predicted.dtype)
         pred_probs[:, np.searchsorted(classes, estimator.classes_)] = predicted
         return pred_probs
-
-
-def _is_table(X):
-    """Return whether X is a two-dimensional array of numbers."""
-    if issparse(X):
-        return True
-    dtypes = [X.dtype] if hasattr(X, "dtype") else [*getattr(X, "dtypes", [object])]
-    numbers = all(getattr(dtype, "kind", "O") in "fiub" for dtype in dtypes)
-    return numbers and len(getattr(X, "shape", ())) == 2
-
-
-def _is_finite(X):
-    values = X.data if issparse(X) else np.asarray(X)
-    return bool(np.isfinite(values).all())
-
-
-def _neighbors_votes(X, y, classes):
-    """Return the shares of labels among the nearest neighbours in a table."""
-    if not _is_table(X):
-        raise ValueError(
-            "transition_matrix='neighbors' is not valid: X must be an array of numbers "
-            "with two dimensions. Pass a matrix."
-        )
-    X = X if issparse(X) else np.asarray(X)
-    X = StandardScaler(with_mean=not issparse(X)).fit_transform(X)
-    # In a small sample, so many neighbours would be of several classes.
-    n_neighbors = min(MOST_NEIGHBORS, max(5, X.shape[0] // (4 * len(classes))))
-    return knn_votes(y, X, min(n_neighbors, X.shape[0] - 1), classes)
-
-
-def _confusion_counts(y, y_pred, classes):
-    """Return the counts of each given label (row) and prediction (column)."""
-    n = len(classes)
-    given, predicted = encode_labels(y, classes)[1], encode_labels(y_pred, classes)[1]
-    if len(given) != len(predicted):
-        raise ValueError(
-            f"y has {len(given)} labels, but there are {len(predicted)} predictions."
-        )
-    return np.bincount(given * n + predicted, minlength=n * n).reshape(n, n)
-
-
-def _true_counts(counts, transition_matrix):
-    """Return the estimated counts of each true class (row) and prediction (column)."""
-    return np.linalg.solve(transition_matrix.T, counts)
-
-
-def _score(counts, balanced):
-    """Return the accuracy or the mean recall."""
-    if not balanced:
-        return counts.trace() / counts.sum()
-    of_class = counts.sum(axis=1)
-    there = of_class > min(1, of_class.max()) - 1e-9
-    return np.mean(counts.diagonal()[there] / of_class[there])
-
-
-def _check_transition_matrix(transition_matrix, classes):
-    T = np.asarray(transition_matrix, dtype=np.float64)
-    n = len(classes)
-    if T.shape != (n, n):
-        raise ValueError(
-            f"transition_matrix of shape {T.shape} is not valid: there are {n} "
-            f"classes, {classes.tolist()[:10]}. If some are missing from these labels, "
-            "pass all as classes."
-        )
-    if not ((T >= 0).all() and np.allclose(T.sum(axis=1), 1, atol=1e-2)):
-        raise ValueError(
-            "transition_matrix is not valid: its rows must be probabilities that sum "
-            f"to 1, but it holds {T.min():.6g} to {T.max():.6g}, and its rows sum to "
-            f"{T.sum(axis=1).min():.6g} to {T.sum(axis=1).max():.6g}."
-        )
-    return T

@@ -7,6 +7,7 @@ probabilities are read in chunks, so that little additional memory is needed.
 import numpy as np
 
 from sknoisy.parameters import check_choice
+from sknoisy.scores.lowest import any_lowest, columns_of, lowest
 from sknoisy.scores.probabilities import (
     best_others,
     check_probabilities,
@@ -15,7 +16,6 @@ from sknoisy.scores.probabilities import (
 )
 
 TIE = 1e-6  # tolerance when a probability is compared to a threshold or a maximum
-LONG = 1000  # for classes with more samples, one column is partitioned at a time
 UNREACHABLE = 2.0  # threshold of a class without samples: no probability reaches it
 
 PRUNE_RULES = ["prune_by_noise_rate", "prune_by_class", "both"]
@@ -191,10 +191,10 @@ def find_label_errors(y, pred_probs, classes=None, rule="prune_by_noise_rate"):
         is_error = (confident >= 0) & (confident != codes)
     is_error = _predicted_other(is_error, codes, pred_probs)
     if rule == "low_self_confidence":
-        return _lowest(own, np.count_nonzero(is_error))
+        return lowest(own, np.count_nonzero(is_error))
     if rule == "low_normalized_margin":
         quality = (own - best_others(codes, pred_probs)[1] + 1) / 2
-        return _lowest(quality, np.count_nonzero(is_error))
+        return lowest(quality, np.count_nonzero(is_error))
     return is_error
 
 
@@ -277,7 +277,7 @@ def _prune_by_class(groups, own, counts):
     pruned = np.zeros(len(own), dtype=bool)
     for k in np.flatnonzero(groups.counts > 1):
         rows = groups.rows(k)
-        pruned[rows] = _lowest(own[rows], len(rows) - counts[k, k])
+        pruned[rows] = lowest(own[rows], len(rows) - counts[k, k])
     return pruned
 
 
@@ -290,55 +290,13 @@ def _prune_by_noise_rate(groups, pred_probs, own, counts):
         columns = np.flatnonzero(counts[k])
         # Columns with equal counts become neighbours, to be partitioned in one call.
         columns = columns[np.argsort(counts[k, columns], kind="stable")]
-        for some, margins in _columns(pred_probs, rows, columns):
+        for some, margins in columns_of(pred_probs, rows, columns):
             np.subtract(own[rows], margins, out=margins)
             numbers, starts = np.unique(counts[k, some], return_index=True)
             for n, equal in zip(numbers, np.split(margins, starts[1:]), strict=True):
-                mask |= _any_lowest(equal, n)
+                mask |= any_lowest(equal, n)
         pruned[rows] = mask
     return pruned
-
-
-def _columns(pred_probs, rows, columns):
-    """Yield blocks of columns, and their probabilities transposed, in some rows."""
-    # Blocks are wide because each one reads the rows again.
-    for some in chunks(len(columns), len(rows), n_chunks=8):
-        block = columns[some]
-        values = np.empty((len(block), len(rows)), dtype=pred_probs.dtype)
-        for part in chunks(len(rows), pred_probs.shape[1]):
-            values[:, part] = pred_probs[rows[part]].T[block]
-        yield block, values
-
-
-def _any_lowest(values, n):
-    """Return which columns are among the n lowest values of at least one row."""
-    if values.shape[1] > LONG:
-        return np.any([_lowest(row, n) for row in values], axis=0)
-    n = min(n, values.shape[1])
-    if n == 1:
-        limits = values.min(axis=1, keepdims=True)
-    else:
-        limits = np.partition(values, n - 1, axis=1)[:, n - 1 : n]
-    reached = values <= limits
-    for row in np.flatnonzero(np.count_nonzero(reached, axis=1) > n):  # ties
-        reached[row] = _lowest(values[row], n)
-    return reached.any(axis=0)
-
-
-def _lowest(values, n):
-    """Return the mask of the n lowest values."""
-    if n < 1:
-        return np.zeros(len(values), dtype=bool)
-    if n >= len(values):
-        return np.ones(len(values), dtype=bool)
-    # Few margins are negative. If there are n of them, the n lowest are among them.
-    negative = values[values < 0]
-    candidates = negative if len(negative) >= n else values
-    mask = values <= np.partition(candidates, n - 1)[n - 1]
-    if np.count_nonzero(mask) > n:  # ties at the border
-        mask[:] = False
-        mask[np.argsort(values)[:n]] = True
-    return mask
 
 
 def _predicted_other(mask, codes, pred_probs):

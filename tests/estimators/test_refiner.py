@@ -19,7 +19,7 @@ from sknoisy import (
     SSLPretrainer,
 )
 from sknoisy.estimators.copies import AugmentedCopies
-from sknoisy.estimators.refiner import consensus
+from sknoisy.estimators.refinement import consensus
 from sknoisy.noise import symmetric_exclusive
 from sknoisy.views.base import Views
 from sknoisy.views.images import ImageViews

@@ -153,7 +153,7 @@ def test_size_of_classes_does_not_show(ties, monkeypatch):
     """Columns are partitioned together in small classes, one by one in large ones."""
     y, p = random_case(2, 10, ties=ties)
     together = find_label_errors(y, p)
-    monkeypatch.setattr("sknoisy.scores.confident.LONG", 0)
+    monkeypatch.setattr("sknoisy.scores.lowest.LONG", 0)
     np.testing.assert_array_equal(find_label_errors(y, p), together)
 
 

@@ -1,0 +1,104 @@
+"""The labels of one training set while a classifier refines them."""
+
+import numpy as np
+from sklearn.utils import check_random_state
+
+from sknoisy.data.devices import generator, resolve_device
+from sknoisy.estimators.copies import AugmentedCopies
+from sknoisy.scores.probabilities import losses_of
+
+
+def consensus(losses, threshold):
+    """Return which samples have a small loss at every stage.
+
+    Parameters
+    ----------
+    losses : array-like of shape (n_stages, n_samples)
+        Cross-entropy of each sample at each stage.
+    threshold : float
+        Losses below this value count as small.
+
+    Returns
+    -------
+    selected : ndarray of shape (n_samples,), bool
+        Whether all of a sample's losses are small.
+
+    Examples
+    --------
+    >>> from sknoisy.estimators.refinement import consensus
+    >>> consensus([[0.2, 0.2, 3.0], [0.9, 1.1, 0.1]], threshold=1.0)
+    array([ True, False, False])
+    """
+    return (np.asarray(losses) < threshold).all(axis=0)
+
+
+class Refinement:
+    """The labels of one training set, and the classifier that refines them."""
+
+    def __init__(self, refiner, classifier, X, classes, codes):
+        self.refiner = refiner
+        self.classifier = classifier
+        self.X = X
+        self.classes = classes
+        self.given = codes
+        self.labels = codes.copy()
+        self.iteration = np.zeros(len(codes), np.int64)
+        self.codes = []  # labels after each iteration
+        self.history = []
+        self.copies = None if refiner.views is None else self._copies()
+
+    def _copies(self):
+        params = self.classifier.get_params()
+        device = resolve_device(params.get("device", "cpu"))
+        seed = check_random_state(self.refiner.random_state).randint(2**31 - 1)
+        return AugmentedCopies(
+            self.X,
+            self.refiner.views,
+            device,
+            generator(seed, device),
+            params.get("channels", "auto"),
+            params.get("image_size"),
+        )
+
+    def train(self, epochs):
+        """Train on all samples, and on copies of those with a pseudo-label."""
+        index = np.flatnonzero(self.iteration)
+        if self.copies is None:
+            index = index[:0]
+        labels = self.labels
+        held = getattr(self.classifier, "_held_rows", None)
+        if held is not None:
+            # What is held out for validation keeps its label, and has no copy.
+            index = np.setdiff1d(index, held)
+            labels = labels.copy()
+            labels[held] = self.given[held]
+        labels = self.classes[np.r_[labels, labels[index]]]
+        for _ in range(epochs):
+            X = self.X if self.copies is None else self.copies.extend(index)
+            with self.epoch():
+                self.classifier.partial_fit(X, labels, classes=self.classes)
+
+    def iterate(self, stages):
+        """Train through the stages of an iteration, then refine the labels."""
+        probs, done = [], 0
+        for epoch in stages:
+            self.train(epoch - done)
+            done = epoch
+            probs.append(self.classifier.predict_proba(self.X))
+        predicted = probs[-1].argmax(axis=1)
+        measured = self.labels if self.refiner.loss_of == "label" else predicted
+        losses = [losses_of(measured, stage) for stage in probs]
+        selected = consensus(losses, self.refiner.loss_threshold)
+        refined = np.where(selected, predicted, self.labels)
+        self.iteration[selected] = len(self.history) + 1
+        self.history.append(
+            {
+                "iteration": len(self.history) + 1,
+                "selected": int(selected.sum()),
+                "refined": int((self.iteration > 0).sum()),
+                "changed": int((refined != self.labels).sum()),
+                "agreement": float((refined == self.given).mean()),
+            }
+        )
+        self.labels = refined
+        self.codes.append(refined)

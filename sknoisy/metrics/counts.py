@@ -1,0 +1,85 @@
+"""Counts, votes of neighbours and checked matrices, which corrected scores need."""
+
+import numpy as np
+from scipy.sparse import issparse
+from sklearn.preprocessing import StandardScaler
+
+from sknoisy.data.labels import encode_labels
+from sknoisy.scores.neighbors import knn_votes
+
+FEWEST_VOTES = 30  # labels from which a row of the transition matrix is estimated
+
+MOST_NEIGHBORS = 50
+
+
+def is_table(X):
+    """Return whether X is a two-dimensional array of numbers."""
+    if issparse(X):
+        return True
+    dtypes = [X.dtype] if hasattr(X, "dtype") else [*getattr(X, "dtypes", [object])]
+    numbers = all(getattr(dtype, "kind", "O") in "fiub" for dtype in dtypes)
+    return numbers and len(getattr(X, "shape", ())) == 2
+
+
+def is_finite(X):
+    """Whether all values of an array or sparse matrix are finite."""
+    values = X.data if issparse(X) else np.asarray(X)
+    return bool(np.isfinite(values).all())
+
+
+def neighbors_votes(X, y, classes):
+    """Return the shares of labels among the nearest neighbours in a table."""
+    if not is_table(X):
+        raise ValueError(
+            "transition_matrix='neighbors' is not valid: X must be an array of numbers "
+            "with two dimensions. Pass a matrix."
+        )
+    X = X if issparse(X) else np.asarray(X)
+    X = StandardScaler(with_mean=not issparse(X)).fit_transform(X)
+    # In a small sample, so many neighbours would be of several classes.
+    n_neighbors = min(MOST_NEIGHBORS, max(5, X.shape[0] // (4 * len(classes))))
+    return knn_votes(y, X, min(n_neighbors, X.shape[0] - 1), classes)
+
+
+def confusion_counts(y, y_pred, classes):
+    """Return the counts of each given label (row) and prediction (column)."""
+    n = len(classes)
+    given, predicted = encode_labels(y, classes)[1], encode_labels(y_pred, classes)[1]
+    if len(given) != len(predicted):
+        raise ValueError(
+            f"y has {len(given)} labels, but there are {len(predicted)} predictions."
+        )
+    return np.bincount(given * n + predicted, minlength=n * n).reshape(n, n)
+
+
+def true_counts(counts, transition_matrix):
+    """Return the estimated counts of each true class (row) and prediction (column)."""
+    return np.linalg.solve(transition_matrix.T, counts)
+
+
+def mean_score(counts, balanced):
+    """Return the accuracy or the mean recall."""
+    if not balanced:
+        return counts.trace() / counts.sum()
+    of_class = counts.sum(axis=1)
+    there = of_class > min(1, of_class.max()) - 1e-9
+    return np.mean(counts.diagonal()[there] / of_class[there])
+
+
+def check_transition_matrix(transition_matrix, classes):
+    """Return a transition matrix as an array, checked against the classes."""
+    T = np.asarray(transition_matrix, dtype=np.float64)
+    n = len(classes)
+    if T.shape != (n, n):
+        raise ValueError(
+            f"transition_matrix of shape {T.shape} is not valid: there are {n} "
+            f"classes, {classes.tolist()[:10]}. If some are missing from these labels, "
+            "pass all as classes."
+        )
+    if not ((T >= 0).all() and np.allclose(T.sum(axis=1), 1, atol=1e-2)):
+        raise ValueError(
+            "transition_matrix is not valid: its rows must be probabilities that sum "
+            f"to 1, but it holds {T.min():.6g} to {T.max():.6g}, and its rows sum to "
+            f"{T.sum(axis=1).min():.6g} to {T.sum(axis=1).max():.6g}."
+        )
+    return T
