@@ -1,12 +1,6 @@
 """PretrainedEncoder: an encoder with published weights, or with a user's own."""
 
-import os
-import pickle
-from difflib import get_close_matches
-
-import numpy as np
 from sklearn.utils.validation import check_consistent_length
-from torch import nn
 
 from sknoisy.data.devices import generator, resolve_device
 from sknoisy.data.inputs import check_image_size, is_paths
@@ -15,28 +9,28 @@ from sknoisy.encoders.blueprint import Blueprint, numpy_state
 from sknoisy.encoders.features import TrainedEncoder
 from sknoisy.encoders.modules import Template, copied, input_of
 from sknoisy.encoders.named import (
-    ENCODERS,
-    check_published,
     make_module,
     takes_shape,
     with_n_features,
 )
 from sknoisy.encoders.published import (
     IMAGENET,
-    TIMM,
-    check_timm,
     is_published,
     published_input,
-    torchvision_names,
     with_moments,
 )
-from sknoisy.encoders.weights import check_file, load_weights
+from sknoisy.encoders.weights import load_weights
 from sknoisy.estimators.base import TorchEstimator, fitting
 from sknoisy.estimators.lazy import LazyTransformer, open_memory
-from sknoisy.parameters import as_floats, check_choice
-
-PUBLISHED = ("auto", "imagenet")  # weights that are no file
-NORMALIZATIONS = ("auto", "imagenet", "data")
+from sknoisy.estimators.pretrained_checks import (
+    check_encoder,
+    check_kind,
+    check_normalization,
+    check_pickles,
+    check_weights,
+    is_text,
+)
+from sknoisy.parameters import check_choice
 
 
 class PretrainedEncoder(LazyTransformer, TorchEstimator):
@@ -201,11 +195,11 @@ class PretrainedEncoder(LazyTransformer, TorchEstimator):
         check_choice("channels", self.channels, ["auto", "first", "last"])
         check_choice("output", self.output, ["lazy", "array"])
         check_choice("precision", self.precision, ["auto", "float32", "bfloat16"])
-        if self.image_size is not None and not _is(self.image_size, "auto"):
+        if self.image_size is not None and not is_text(self.image_size, "auto"):
             check_image_size(self.image_size)
-        _check_encoder(self.encoder)
-        _check_weights(self.weights, self.encoder)
-        _check_normalization(self.normalization)
+        check_encoder(self.encoder)
+        check_weights(self.weights, self.encoder)
+        check_normalization(self.normalization)
         resolve_device(self.device)
 
     def _load(self, inputs):
@@ -219,7 +213,7 @@ class PretrainedEncoder(LazyTransformer, TorchEstimator):
         size = self._size(inputs, known)
         of_files = size if is_paths(inputs) else None
         spec = InputSpec.learn(inputs, self.channels, of_files)
-        _check_kind(self.encoder, spec)
+        check_kind(self.encoder, spec)
         spec = self._normalized(spec, known)
         resized = spec.kind == "image" and size not in (None, spec.shape[1:])
         blueprint = Blueprint(
@@ -236,7 +230,7 @@ class PretrainedEncoder(LazyTransformer, TorchEstimator):
             module = with_n_features(module, blueprint.shape, name)
             blueprint.encoder = Template(module, name)
             if self.memory is not None:
-                _check_pickles(blueprint.encoder)
+                check_pickles(blueprint.encoder)
             whole = blueprint.build()
             whole[-1].load_state_dict(module.state_dict())
         pretrained = self.weights is not None or not isinstance(self.encoder, str)
@@ -252,7 +246,7 @@ class PretrainedEncoder(LazyTransformer, TorchEstimator):
 
     def _size(self, inputs, known):
         """Return height and width that images are resized to, or None."""
-        if not _is(self.image_size, "auto"):
+        if not is_text(self.image_size, "auto"):
             size = self.image_size
             if size is None and not is_paths(inputs):
                 return None
@@ -268,19 +262,19 @@ class PretrainedEncoder(LazyTransformer, TorchEstimator):
         """Return a spec with the moments that `normalization` stands for."""
         given = self.normalization
         is_image = spec.kind == "image"
-        if _is(given, "auto"):
+        if is_text(given, "auto"):
             is_rgb = is_image and spec.shape[0] == 3
             given = known[1:] if known else "imagenet" if is_rgb else "data"
-        if _is(given, "data"):
+        if is_text(given, "data"):
             return spec
-        if _is(given, "imagenet") and not is_image:
+        if is_text(given, "imagenet") and not is_image:
             raise ValueError(
                 "normalization='imagenet' is not valid: it is made for images, but X "
                 f"holds {spec}."
             )
         if given is None:
             given = 0.0, 1.0
-        moments = IMAGENET if _is(given, "imagenet") else given
+        moments = IMAGENET if is_text(given, "imagenet") else given
         try:
             return with_moments(spec, *moments)
         except ValueError as error:
@@ -290,88 +284,3 @@ class PretrainedEncoder(LazyTransformer, TorchEstimator):
 
     def _features_memory(self):
         return open_memory(self.memory)
-
-
-def _is(value, name):
-    """Whether a parameter, which may be an array, has the value `name`."""
-    return isinstance(value, str) and value == name
-
-
-def _check_encoder(encoder):
-    if isinstance(encoder, nn.Module):
-        return
-    if not isinstance(encoder, str):
-        if not callable(encoder):
-            raise ValueError(
-                f"encoder={encoder!r} is not valid: it must be a name, a module, or a "
-                "function or class that returns a module."
-            )
-    elif encoder.startswith(TIMM):
-        check_timm(encoder)
-    elif encoder not in ENCODERS and not is_published(encoder):
-        close = get_close_matches(encoder, [*ENCODERS, *torchvision_names()], n=1)
-        raise ValueError(
-            f"encoder={encoder!r} is not valid: it must be the name of one of "
-            f"torchvision's classification models, one of {sorted(ENCODERS)}, 'timm/' "
-            "and the name of one of timm's models, or a module."
-            + (f" Did you mean {close[0]!r}?" if close else "")
-        )
-
-
-def _check_weights(weights, encoder):
-    if weights is None:
-        return
-    if not isinstance(weights, (str, os.PathLike)):
-        raise ValueError(
-            f"weights={type(weights).__name__} object is not valid: it must be 'auto', "
-            "'imagenet', the path of a file, or None. Weights that are loaded already "
-            "go into a module: pass that as encoder."
-        )
-    if weights not in PUBLISHED:
-        check_file(weights)
-    elif isinstance(encoder, str) or weights == "imagenet":
-        check_published(encoder, weights)
-
-
-def _check_kind(encoder, spec):
-    """Raise ``ValueError`` if a named encoder does not take such samples."""
-    if is_published(encoder) and spec.kind == "image" and spec.shape[0] not in (1, 3):
-        raise ValueError(
-            f"encoder={encoder!r} is not valid: it takes RGB or grey images, but X "
-            f"holds images of {spec.shape[0]} channels."
-        )
-    if not isinstance(encoder, str) or encoder == "mlp" or spec.kind == "image":
-        return
-    raise ValueError(
-        f"encoder={encoder!r} is not valid: it is made for images, but X holds {spec}. "
-        "Pass a module that takes these, or train without PretrainedEncoder."
-    )
-
-
-def _check_pickles(template):
-    """Raise ``ValueError`` if a cache cannot recognise a module."""
-    try:
-        pickle.dumps(template)
-    except Exception as error:
-        raise ValueError(
-            f"encoder={template} object is not valid with memory, which recognises "
-            f"encoders by their pickles: {error}. Define its class at the top level of "
-            "a module, or pass memory=None."
-        ) from error
-
-
-def _check_normalization(value):
-    if value is None or isinstance(value, str) and value in NORMALIZATIONS:
-        return
-    pair = [*value] if isinstance(value, (tuple, list, np.ndarray)) else []
-    parts = [as_floats(part) for part in pair]
-    if (
-        len(parts) != 2
-        or not all(np.isfinite(part).all() and part.ndim < 2 for part in parts)
-        or not (parts[1] > 0).all()
-    ):
-        raise ValueError(
-            f"normalization={value!r} is not valid: it must be one of "
-            f"{[*NORMALIZATIONS]}, None, or a pair (mean, std) of numbers, or of "
-            "one number for each channel, with std > 0."
-        )
