@@ -6,6 +6,7 @@ prints, pickles and is searched by ``GridSearchCV`` like any estimator, and a
 string is short for the object with its defaults.
 """
 
+import inspect
 from difflib import get_close_matches
 from inspect import signature
 from numbers import Integral, Real
@@ -122,6 +123,29 @@ class NamedMethods:
     """
 
     _registries = {}
+
+    def get_params(self, deep=True):
+        """Return the parameters of this estimator.
+
+        Parameters
+        ----------
+        deep : bool, default=True
+            Whether to return those of nested objects, too.
+
+        Returns
+        -------
+        params : dict of str to object
+            Values by name.
+        """
+        parameters = inspect.signature(type(self).__init__).parameters.values()
+        if any(p.kind is p.VAR_KEYWORD for p in parameters):
+            # scikit-learn would leave them out, and a clone would have the defaults.
+            raise RuntimeError(
+                f"{type(self).__name__} must name all of its parameters in the "
+                "signature of its __init__ (no varargs, no **kwargs), as scikit-learn "
+                "asks for, or clones would lose them."
+            )
+        return super().get_params(deep)
 
     def set_params(self, **params):
         """Set the parameters of this estimator and of its methods.

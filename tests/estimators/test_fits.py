@@ -1,0 +1,125 @@
+"""Fits that go wrong, or on other data than one thinks: nothing is lost or silent."""
+
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from skorch.callbacks import Callback
+
+from sknoisy import (
+    CoTrainingClassifier,
+    DivergenceError,
+    NoisyRobustClassifier,
+    SSLPretrainer,
+)
+
+
+@pytest.fixture(scope="module")
+def vectors():
+    from sklearn.datasets import load_digits
+
+    X, y = load_digits(return_X_y=True)
+    return (X[:300] / 16).astype(np.float32), y[:300]
+
+
+def elr(**params):
+    return NoisyRobustClassifier(
+        **{"loss": "elr", "max_epochs": 5, "random_state": 0} | params
+    )
+
+
+def test_a_classifier_of_features_takes_lazy_ones_as_features(vectors):
+    X, y = vectors
+    features = SSLPretrainer(max_epochs=2, random_state=0).fit_transform(X)
+    clf = elr().fit(np.asarray(features), y)
+    with pytest.warns(UserWarning, match="did not fine-tune"):
+        found = clf.predict_proba(features)
+    np.testing.assert_array_equal(found, clf.predict_proba(np.asarray(features)))
+
+
+def test_a_sampler_on_the_way(vectors):
+    imblearn = pytest.importorskip("imblearn")
+    X, y = vectors
+    pipe = imblearn.pipeline.make_pipeline(
+        SSLPretrainer(max_epochs=5, random_state=0),
+        imblearn.over_sampling.RandomOverSampler(random_state=0),
+        elr(max_epochs=20),
+    )
+    pipe.fit(X, y)
+    with pytest.warns(UserWarning, match="did not fine-tune"):
+        found = pipe.predict_proba(X)
+    again = pipe[-1].predict_proba(np.asarray(pipe[0].transform(X)))
+    np.testing.assert_array_equal(found, again)
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        elr(),
+        NoisyRobustClassifier("ce", max_epochs=1),
+        CoTrainingClassifier("coteaching", max_epochs=1),
+        CoTrainingClassifier("dividemix", max_epochs=1),
+        SSLPretrainer(max_epochs=1, optimizer="sgd"),
+    ],
+)
+def test_a_last_step_that_diverges_is_told(estimator, vectors):
+    estimator.set_params(lr=1e20, max_epochs=1)
+    with pytest.raises(DivergenceError, match="lr"):
+        estimator.fit(*vectors)
+
+
+class Break(Callback):
+    """Fails in the first batch."""
+
+    def __init__(self, error):
+        self.error = error
+
+    def on_batch_begin(self, net, **kwargs):
+        raise self.error
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
+def test_a_refit_that_fails_leaves_the_model(vectors, error):
+    X, y = vectors
+    clf = elr(max_epochs=20).fit(X, y)
+    before, state = clf.predict_proba(X), dict(vars(clf))
+    with pytest.raises(error):
+        clf.set_params(callbacks=[Break(error)]).fit(X[:, :9], y)
+    assert clf.n_features_in_ == 64 and vars(clf).keys() == state.keys()
+    np.testing.assert_array_equal(clf.predict_proba(X), before)
+    with pytest.raises(error):
+        new = elr(callbacks=[Break(error)])
+        new.fit(X, y)
+    assert not hasattr(new, "classes_")
+
+
+def test_a_subclass_with_hidden_parameters_is_refused():
+    class Sub(NoisyRobustClassifier):
+        def __init__(self, own=1, **kwargs):
+            super().__init__(**kwargs)
+            self.own = own
+
+    with pytest.raises(RuntimeError, match="Sub must name all of its parameters"):
+        Sub(max_epochs=1).get_params()
+
+
+@pytest.mark.parametrize("mode", ["no_grad", "inference_mode"])
+def test_fits_within_modes_of_pytorch(vectors, mode):
+    X, y = vectors
+    plain = elr().fit(X, y).predict_proba(X)
+    with getattr(torch, mode)():
+        found = elr().fit(X, y).predict_proba(X)
+        default = NoisyRobustClassifier(random_state=0).fit(X, y)
+        SSLPretrainer(max_epochs=1).fit(X)
+    np.testing.assert_array_equal(plain, found)
+    assert default.score(X, y) > 0.9
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64, np.int64])
+def test_numbers_of_numpy(vectors, kind):
+    params = {"momentum": kind(0), "weight_decay": kind(0), "lr": kind(1)}
+    for optimizer in ("sgd", "adamw", "lars", "momentum"):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            elr(optimizer=optimizer, max_epochs=1, **params).fit(*vectors)
