@@ -27,10 +27,11 @@ from sknoisy.encoders.features import LazyFeatures
 from sknoisy.estimators.classifier import NoisyRobustClassifier
 from sknoisy.estimators.contrastive import ContrastiveFineTuner
 from sknoisy.estimators.cotraining import CoTrainingClassifier
+from sknoisy.estimators.loading import load
 from sknoisy.estimators.pretrained import PretrainedEncoder
 from sknoisy.estimators.pretrainer import SSLPretrainer
 from sknoisy.estimators.refiner import PseudoLabelRefiner
-from sknoisy.estimators.saving import load, save
+from sknoisy.estimators.saving import save
 from sknoisy.losses import (
     APL,
     ELR,

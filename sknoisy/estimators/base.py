@@ -3,6 +3,8 @@
 import os
 import warnings
 from contextlib import contextmanager
+from functools import update_wrapper
+from types import FunctionType
 
 import numpy as np
 import torch
@@ -10,7 +12,7 @@ from sklearn.base import is_classifier
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_array, validate_data
 
-from sknoisy._compat import CALLBACK_STATE, CallbackSupportMixin
+from sknoisy._compat import CALLBACK_STATE, CallbackSupportMixin, with_callbacks
 from sknoisy.data.devices import check_memory, resolve_device, resolve_precision
 from sknoisy.data.inputs import as_inputs, check_image_size, check_unused, is_paths
 from sknoisy.data.spec import InputSpec
@@ -228,3 +230,19 @@ def _check_samples(X, min_samples):
         )
     if isinstance(X, torch.Tensor) and (X.is_complex() or not X.isfinite().all()):
         raise ValueError("Input X contains NaN, infinity or complex values.")
+
+
+def renamed(method, cls):
+    """Return a copy of a method whose errors name a class."""
+    inner = getattr(method, "__wrapped__", method)
+    copy = FunctionType(
+        inner.__code__,
+        inner.__globals__,
+        inner.__name__,
+        inner.__defaults__,
+        inner.__closure__,
+    )
+    update_wrapper(copy, inner)
+    del copy.__wrapped__
+    copy.__qualname__ = f"{cls.__qualname__}.{inner.__name__}"
+    return copy if inner is method else with_callbacks(copy)

@@ -1,7 +1,6 @@
 """What classifiers share: training in one go or by epochs, and prediction."""
 
-from functools import partial, update_wrapper
-from types import FunctionType
+from functools import partial
 
 import numpy as np
 from sklearn.base import ClassifierMixin
@@ -14,7 +13,7 @@ from sknoisy.data.labels import check_given, check_several, encode_labels
 from sknoisy.encoders.architecture import Architecture
 from sknoisy.encoders.blueprint import Blueprint, load_numpy_state, numpy_state
 from sknoisy.encoders.heads import HEADS
-from sknoisy.estimators.base import fitting
+from sknoisy.estimators.base import fitting, renamed
 from sknoisy.estimators.holding_out import HoldingOut, check_two
 from sknoisy.estimators.predicting import Predicting
 from sknoisy.parameters import check_choice, check_integer, check_real, comparable
@@ -43,7 +42,7 @@ class TorchClassifier(ClassifierMixin, HoldingOut, Predicting):
         # Python's errors of arguments name the class that a method is defined in.
         for name in ("fit", "partial_fit"):
             if name not in vars(cls):
-                setattr(cls, name, _renamed(getattr(cls, name), cls))
+                setattr(cls, name, renamed(getattr(cls, name), cls))
         super().__init_subclass__(**kwargs)
 
     @with_callbacks
@@ -334,19 +333,3 @@ class TorchClassifier(ClassifierMixin, HoldingOut, Predicting):
             y=partial(trained_on, y),
             learned=learned,
         )
-
-
-def _renamed(method, cls):
-    """Return a copy of a method whose errors name a class."""
-    inner = getattr(method, "__wrapped__", method)
-    copy = FunctionType(
-        inner.__code__,
-        inner.__globals__,
-        inner.__name__,
-        inner.__defaults__,
-        inner.__closure__,
-    )
-    update_wrapper(copy, inner)
-    del copy.__wrapped__
-    copy.__qualname__ = f"{cls.__qualname__}.{inner.__name__}"
-    return copy if inner is method else with_callbacks(copy)

@@ -5,7 +5,6 @@ import os
 import platform
 import warnings
 from functools import partial
-from pathlib import Path
 from pkgutil import resolve_name
 
 import numpy as np
@@ -136,71 +135,25 @@ def save(estimator, path):
         ) from error
 
 
-def load(path, allow=()):
-    """Load an estimator that was saved by :func:`save`; no code in the file is run.
-
-    Parameters
-    ----------
-    path : str or path-like
-        The file.
-    allow : iterable of str, class or function, default=()
-        What else than this package and PyTorch's layers the model may consist of:
-        import paths such as "mymodule.MyEncoder", or the classes and functions
-        themselves. Allow only what you know: a model may call it.
-
-    Returns
-    -------
-    estimator : estimator instance
-        It predicts as the one that was saved.
-
-    Raises
-    ------
-    ValueError
-        If the file is damaged, not a model of this package, or of a newer version; or
-        if it needs something that is not allowed, which the message names.
-
-    See Also
-    --------
-    save : Saves the file, and has an example.
-    """
-    if isinstance(allow, str):
-        raise ValueError(f"allow={allow!r} is not valid: pass a list.")
-    builder = _Builder(allow)
-    try:
-        content = files.read(path, KIND, builder.build)
-    except ValueError:
-        if not builder.refused:
-            raise
-    if builder.refused:
-        raise ValueError(
-            f"the file {str(path)!r} is not loaded: it needs code of other packages. "
-            f"If you trust the file with it, pass allow={sorted(builder.refused)}."
-        )
-    estimator = content.get("estimator") if isinstance(content, dict) else None
-    if not isinstance(estimator, BaseEstimator):
-        raise ValueError(f"the file {str(path)!r} cannot be read: it has no estimator.")
-    return estimator
-
-
 def _describe(value):
     """Return the name of a kind of object, and what it is built from."""
     if type(value) is Pipeline:
         steps = [list(step) for step in value.steps]
-        others = _without(("steps", *LEFT_OUT), value.get_params(deep=False))
+        others = without(("steps", *LEFT_OUT), value.get_params(deep=False))
         return "Pipeline", {"steps": steps, "others": others}
     if isinstance(value, Saved):
         params = value.get_params(deep=False)
         samples = isinstance(params.get("validation"), (tuple, list))
         left_out = (*LEFT_OUT, "validation") if samples else LEFT_OUT
         state = {
-            "class": _path(type(value)),
-            "params": _without(left_out, params),
-            "fitted": _without({*value._ephemeral, *CALLBACKS, *params}, vars(value)),
+            "class": import_path(type(value)),
+            "params": without(left_out, params),
+            "fitted": without({*value._ephemeral, *CALLBACKS, *params}, vars(value)),
         }
         return "estimator", state
     if isinstance(value, Method):
         params = value.get_params(deep=False)
-        return "method", {"class": _path(type(value)), "params": params}
+        return "method", {"class": import_path(type(value)), "params": params}
     if type(value) in PARTS.values():
         return type(value).__name__, dict(vars(value))
     if isinstance(value, TrainedEncoder):
@@ -220,16 +173,16 @@ def _describe(value):
     if isinstance(value, (set, frozenset)):
         return "set", list(value)
     if inspect.isclass(value) or inspect.isroutine(value):
-        return "import", _path(value)
+        return "import", import_path(value)
     return _describe_instance(value)
 
 
-def _without_caches(attributes):
+def without_caches(attributes):
     """Return attributes in which the parameters that are left out are None."""
     return {k: None if k in LEFT_OUT else v for k, v in attributes.items()}
 
 
-def _without(names, values):
+def without(names, values):
     """Return a dict without some names."""
     return {k: v for k, v in values.items() if k not in names}
 
@@ -246,8 +199,8 @@ def _describe_instance(value):
         or any(vars(base).get("__slots__") for base in cls.__mro__)
     ):
         return None
-    attributes = _without_caches(_without(CALLBACKS, vars(value)))
-    return "instance", {"class": _path(cls), "attributes": attributes}
+    attributes = without_caches(without(CALLBACKS, vars(value)))
+    return "instance", {"class": import_path(cls), "attributes": attributes}
 
 
 def _describe_module(module):
@@ -278,7 +231,7 @@ def _describe_module(module):
             raise TypeError(f"a {type(layer).__name__} has hooks, which are code")
         constants = {k: place_of(v) for k, v in own.items() if torch.is_tensor(v)}
         return {
-            "class": _path(type(layer)),
+            "class": import_path(type(layer)),
             "training": layer.training,
             "attributes": {k: v for k, v in own.items() if k not in constants},
             "constants": constants,
@@ -291,7 +244,7 @@ def _describe_module(module):
     return {"root": described(module), "tensors": tensors}
 
 
-def _path(value):
+def import_path(value):
     """Return the import path of a class or function; TypeError if there is none."""
     name = f"{value.__module__}:{value.__qualname__}"
     try:
@@ -304,158 +257,3 @@ def _path(value):
             "level of a module"
         )
     return name
-
-
-class _Builder:
-    """Builds the objects of a file, of classes that are known or allowed."""
-
-    def __init__(self, allow):
-        self.refused = set()
-        self.allowed = {}
-        for one in allow:
-            try:
-                found = resolve_name(one) if isinstance(one, str) else one
-                self.allowed[f"{found.__module__}.{found.__qualname__}"] = found
-            except (ImportError, AttributeError, ValueError) as error:
-                raise ValueError(
-                    f"allow={allow!r} is not valid: {one!r} is no import path of a "
-                    f"class or function, and no class or function ({error})."
-                ) from error
-
-    def build(self, name, state):
-        if name in PARTS:
-            return PARTS[name](**state)
-        return getattr(self, f"_{BUILT[name]}")(state)
-
-    def _estimator(self, state):
-        cls = self._resolve(state["class"], Saved)
-        if cls is None:
-            return None
-        # A cache that the file names would be read with pickle, at the next fit.
-        estimator = _called(cls, _without(LEFT_OUT, state["params"]))
-        names = {*estimator.get_params(deep=False), *cls._ephemeral, *CALLBACKS}
-        vars(estimator).update(_without(names, state["fitted"]))
-        return estimator
-
-    def _method(self, state):
-        cls = self._resolve(state["class"], Method)
-        return None if cls is None else _called(cls, state["params"])
-
-    def _pipeline(self, state):
-        steps = [tuple(step) for step in state["steps"]]
-        return Pipeline(steps, **_without(LEFT_OUT, state["others"]))
-
-    def _trained_encoder(self, state):
-        return TrainedEncoder(**state)
-
-    def _template(self, state):
-        template = Template.__new__(Template)
-        template.name, template.module = state["name"], state["module"]
-        template._constants = {(a, b): array for a, b, array in state["constants"]}
-        return template
-
-    def _module(self, state):
-        tensors = [_tensor(one) for one in state["tensors"]]
-
-        def at(places):
-            return {k: None if i is None else tensors[i] for k, i in places.items()}
-
-        def built(described):
-            if described is None:
-                return None
-            cls = self._resolve(described["class"], nn.Module)
-            if cls is None:
-                cls = nn.Identity  # the whole is refused in the end
-            layer = cls.__new__(cls)
-            nn.Module.__init__(layer)
-            own = described["attributes"] | at(described["constants"])
-            if {*own} & {*OF_MODULES}:
-                raise ValueError(f"a {cls.__name__} has attributes that are no layer's")
-            vars(layer).update(own, training=described["training"])
-            layer._parameters.update(at(described["parameters"]))
-            layer._buffers.update(at(described["buffers"]))
-            layer._non_persistent_buffers_set.update(described["not_kept"])
-            for name, sub in described["layers"].items():
-                layer._modules[name] = built(sub)
-            return layer
-
-        return built(state["root"])
-
-    def _random_state(self, state):
-        random_state = np.random.RandomState()
-        random_state.set_state(state)
-        return random_state
-
-    def _path(self, state):
-        return Path(state)
-
-    def _partial(self, state):
-        function, args, keywords = state
-        return None if function is None else partial(function, *args, **keywords)
-
-    def _set(self, state):
-        return set(state)
-
-    def _import(self, state):
-        return self._resolve(state, nn.Module)
-
-    def _instance(self, state):
-        cls = self._resolve(state["class"], None)
-        if cls is None:
-            return None
-        value = cls.__new__(cls)
-        vars(value).update(_without_caches(state["attributes"]))
-        return value
-
-    def _resolve(self, path, kind):
-        """Return what an import path names, or None if it is not allowed.
-
-        Of this package, and of PyTorch's layers, classes of a `kind` are.
-        """
-        dotted = path.replace(":", ".")
-        if dotted in self.allowed:
-            return self.allowed[dotted]
-        layer = kind is nn.Module and path.startswith(TRUSTED_LAYERS)
-        if kind is not None and (layer or path.startswith("sknoisy.")):
-            try:
-                found = resolve_name(path)
-            except (ImportError, AttributeError) as error:
-                raise ValueError(f"there is no {dotted} in this version") from error
-            is_kind = inspect.isclass(found) and issubclass(found, kind)
-            if is_kind and found.__module__ == path.partition(":")[0]:
-                return found
-        self.refused.add(dotted)
-        return None
-
-
-BUILT = {
-    "Pipeline": "pipeline",
-    "RandomState": "random_state",
-    "Template": "template",
-    "TrainedEncoder": "trained_encoder",
-    "estimator": "estimator",
-    "import": "import",
-    "instance": "instance",
-    "method": "method",
-    "module": "module",
-    "partial": "partial",
-    "path": "path",
-    "set": "set",
-}
-
-
-def _called(cls, params):
-    try:
-        return cls(**params)
-    except TypeError as error:
-        raise ValueError(f"{cls.__name__} has other parameters: {error}") from error
-
-
-def _tensor(described):
-    values = described["values"]
-    if values is None:
-        shape, dtype = described["shape"], described["dtype"]
-        values = torch.empty(shape, dtype=dtype, device="meta")
-    if described["is_parameter"]:
-        return nn.Parameter(values, described["requires_grad"])
-    return values
