@@ -13,7 +13,12 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_array, validate_data
 
 from sknoisy._compat import CALLBACK_STATE, CallbackSupportMixin, with_callbacks
-from sknoisy.data.devices import check_memory, resolve_device, resolve_precision
+from sknoisy.data.devices import (
+    check_memory,
+    own_modes,
+    resolve_device,
+    resolve_precision,
+)
 from sknoisy.data.inputs import as_inputs, check_image_size, check_unused, is_paths
 from sknoisy.data.spec import InputSpec
 from sknoisy.encoders.blueprint import Blueprint
@@ -186,7 +191,7 @@ class TorchEstimator(NamedMethods, CallbackSupportMixin, Saved):
 def fitting(estimator):
     """A fit that fails leaves the estimator as it was.
 
-    Whatever modes PyTorch is in, gradients are computed.
+    The modes that the caller has set for PyTorch and NumPy do not count.
 
     Parameters
     ----------
@@ -195,7 +200,7 @@ def fitting(estimator):
     """
     before = dict(vars(estimator))
     try:
-        with torch.inference_mode(False), torch.enable_grad():
+        with own_modes():
             yield
     except BaseException:
         # scikit-learn's callbacks are told of the end of this fit, too.

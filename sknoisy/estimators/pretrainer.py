@@ -22,7 +22,7 @@ from sknoisy.parameters import check_choice, check_integer, resolve
 from sknoisy.selfsup import METHODS, SelfSupervised
 from sknoisy.training.callbacks import changing, check_patterns
 from sknoisy.training.checkpoint import resumable
-from sknoisy.training.identity import sources
+from sknoisy.training.identity import checked_hash, sources
 from sknoisy.training.progress import Progress
 from sknoisy.training.run import Run, TrainingData
 from sknoisy.training.selfsupervised import SelfSupervisedNet
@@ -271,8 +271,12 @@ class SSLPretrainer(LazyTransformer, TorchEstimator):
         files = [*inputs] if is_paths(inputs) else []
         files += [self.weights] if self.weights not in (None, "imagenet") else []
         stamps = file_stamps(files)
+        for name, value in plain.get_params(deep=False).items():
+            checked_hash(name, value, f"memory={str(memory.location)!r}")
+        changes = changing(self.callbacks)
+        checked_hash("callbacks", changes, f"memory={str(memory.location)!r}")
         cached = memory.cache(_pretrain_cached, ignore=["reporting"])
-        code = __version__, sources(plain), changing(self.callbacks)
+        code = __version__, sources(plain), changes
         return cached(plain, inputs, trained, labels, stamps, code, reporting=reporting)
 
     def _pretrain(self, inputs, trained, labels, reporting):

@@ -132,7 +132,9 @@ class Net(ObservedNet):
             outputs.append(self.evaluation_step(pair))
             if self.heard_:
                 scores = self.scores(outputs[-1], pair[1])
-                loss = torch.tensor(scores["valid_loss"])
+                loss = torch.tensor(
+                    scores["valid_loss"], dtype=torch.float32, device="cpu"
+                )
                 self._batch_end("valid", pair, loss, outputs[-1])
         scores = self.scores(torch.cat(outputs), data.codes)
         for name, score in scores.items():
