@@ -18,6 +18,7 @@ from sknoisy.encoders.features import TrainedEncoder
 from sknoisy.encoders.initialization import build_heads
 from sknoisy.estimators.base import TorchEstimator, fitting
 from sknoisy.estimators.lazy import LazyTransformer, open_memory
+from sknoisy.estimators.pipelines import check_what_follows
 from sknoisy.parameters import check_choice, check_integer, resolve
 from sknoisy.selfsup import METHODS, SelfSupervised
 from sknoisy.training.callbacks import changing, check_patterns
@@ -205,7 +206,9 @@ class SSLPretrainer(LazyTransformer, TorchEstimator):
         Raises
         ------
         ValueError
-            If X or a parameter is not valid; before training starts.
+            If X or a parameter is not valid; before training starts. In a Pipeline
+            that ends in a classifier of this package, the same for y and the
+            parameters of the steps that follow.
         DivergenceError
             If the loss is no longer finite.
         """
@@ -218,6 +221,7 @@ class SSLPretrainer(LazyTransformer, TorchEstimator):
         interrupt = None
         with fitting(self):
             self._check_parameters()
+            check_what_follows(self, y)
             inputs, trained = self._read(X, reset=True)
             labels = self._labels(inputs, y, **weights)
             memory = open_memory(self.memory)
