@@ -28,6 +28,7 @@ from sknoisy.estimators.saving import Saved
 from sknoisy.parameters import NamedMethods, check_choice, check_integer, check_real
 from sknoisy.training.callbacks import check_callbacks, unnamed
 from sknoisy.training.checkpoint import Checkpoint
+from sknoisy.training.interrupts import heeding_interrupts, raise_lost_interrupt
 from sknoisy.training.optim import OPTIMIZERS, SCHEDULES
 from sknoisy.training.run import Settings
 
@@ -200,7 +201,7 @@ def fitting(estimator):
     """
     before = dict(vars(estimator))
     try:
-        with own_modes():
+        with heeding_interrupts(), own_modes():
             yield
     except BaseException:
         # scikit-learn's callbacks are told of the end of this fit, too.
@@ -209,6 +210,7 @@ def fitting(estimator):
         now.clear()
         now.update(before)
         raise
+    raise_lost_interrupt()
 
 
 def _is_checkpoint(callback):
