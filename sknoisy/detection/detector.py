@@ -12,7 +12,7 @@ from sklearn.utils.validation import (
 )
 
 from sknoisy._compat import CallbackSupportMixin, with_callbacks
-from sknoisy.data.inputs import check_container
+from sknoisy.data.inputs import check_container, paths_of
 from sknoisy.data.labels import check_given, check_several, encode_labels, some
 from sknoisy.detection.checks import check_detector, source_of
 from sknoisy.detection.evidence import (
@@ -28,6 +28,7 @@ from sknoisy.detection.report import (
     count_pairs,
     warn_unknown_rate,
 )
+from sknoisy.detection.reviewing import Reviewing
 from sknoisy.estimators.saving import Saved
 from sknoisy.parameters import NamedMethods
 from sknoisy.scores.confident import confident_joint
@@ -35,7 +36,9 @@ from sknoisy.scores.posterior import limit_false_alarms
 from sknoisy.training.progress import Tasks
 
 
-class LabelErrorDetector(NamedMethods, CallbackSupportMixin, MetaEstimatorMixin, Saved):
+class LabelErrorDetector(
+    Reviewing, NamedMethods, CallbackSupportMixin, MetaEstimatorMixin, Saved
+):
     """Find the wrong labels of a data set by what a classifier makes of it.
 
     A label is suspect if a classifier that was not trained on it says otherwise. By
@@ -254,6 +257,7 @@ class LabelErrorDetector(NamedMethods, CallbackSupportMixin, MetaEstimatorMixin,
         self.estimator_ = evidence.estimator
         self._codes, self._suggested = codes, suggested
         self._losses = evidence.losses
+        self._paths = paths_of(X)
         tasks.end()
         return self
 

@@ -4,10 +4,11 @@ import numpy as np
 from sklearn.utils.validation import check_consistent_length
 
 from sknoisy.data.inputs import as_inputs
+from sknoisy.data.pictures import as_images
 from sknoisy.detection.detector import LabelErrorDetector
 from sknoisy.encoders.features import LazyFeatures
 from sknoisy.parameters import check_integer
-from sknoisy.plotting.base import as_images, check_fitted, pyplot, show_image
+from sknoisy.plotting.base import check_fitted, pyplot, show_image
 
 
 class LabelErrorDisplay:
