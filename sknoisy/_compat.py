@@ -30,6 +30,27 @@ def within_search():
     return False
 
 
+def search_position():
+    """Return which fit of a scikit-learn search this is, as text, if it is one.
+
+    Examples
+    --------
+    >>> search_position()
+    ''
+    """
+    frame = sys._getframe(1)
+    while frame is not None:
+        if frame.f_code.co_name == "_fit_and_score":
+            places = []
+            for what in ("split", "candidate"):
+                place = frame.f_locals.get(f"{what}_progress")
+                if place is not None:
+                    places.append(f"{what} {place[0] + 1}/{place[1]}")
+            return f" ({', '.join(places)})" if places else ""
+        frame = frame.f_back
+    return ""
+
+
 def is_array_output(estimator):
     """Whether ``set_output`` asks for a container that only arrays go into."""
     return _get_output_config("transform", estimator)["dense"] != "default"

@@ -14,6 +14,7 @@ from sknoisy import _version
 from sknoisy.data.inputs import as_inputs, is_paths
 from sknoisy.data.pictures import as_images, as_picture, thumbnail
 from sknoisy.detection.report import count_pairs
+from sknoisy.estimators.findings import percent
 
 SIDE = 160  # pixels of a thumbnail
 QUALITY = 80  # of its JPEG
@@ -179,9 +180,9 @@ def _tiles(detector):
     tiles = [
         _tile(f"{len(errors):,}", "labels checked"),
         _tile(
-            _percent(detector.noise_rate_),
+            percent(detector.noise_rate_),
             "estimated share of wrong labels",
-            f"with 95% between {_percent(low)} and {_percent(high)}",
+            f"with 95% between {percent(low)} and {percent(high)}",
         ),
         _tile(f"{errors.sum():,}", "called wrong", _false_alarms(detector)),
         _tile(
@@ -191,7 +192,7 @@ def _tiles(detector):
     ]
     if detector.agreement_ is not None:
         tiles.append(
-            _tile(_percent(detector.agreement_), "of labels agree with predictions")
+            _tile(percent(detector.agreement_), "of labels agree with predictions")
         )
     return tiles
 
@@ -205,7 +206,7 @@ def _false_alarms(detector):
     if not errors.any():
         return ""
     share = 1 - detector.error_probability_[errors].mean()
-    return f"of which {_percent(share)} are expected to be right"
+    return f"of which {percent(share)} are expected to be right"
 
 
 def _facts(detector):
@@ -225,7 +226,7 @@ def _facts(detector):
             "Called wrong",
             "by the rule of the method"
             if allowed is None
-            else f"as many as keep the share of false alarms below {_percent(allowed)}",
+            else f"as many as keep the share of false alarms below {percent(allowed)}",
         ),
         ("Classes", f"{len(detector.classes_):,}"),
     ]
@@ -253,7 +254,7 @@ def _class_rows(detector, classes):
             "name": name,
             "labels": int(labels),
             "errors": int(errors),
-            "rate": _percent(rate) if labels else "",
+            "rate": percent(rate) if labels else "",
             "width": round(100 * rate / largest),
             "missed": int(missed),
             "suggested": "" if suggested is None else str(suggested),
@@ -298,9 +299,3 @@ def _key(detector):
         found.update(np.ascontiguousarray(codes).tobytes())
     found.update("\0".join(map(str, detector.classes_)).encode())
     return f"sknoisy-{found.hexdigest()[:16]}"
-
-
-def _percent(share):
-    if 0 < share < 0.01:
-        return f"{share:.1%}"
-    return f"{share:.0%}"

@@ -8,14 +8,28 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from sknoisy.detection.page import render
+from sknoisy.estimators.findings import Findings, percent
 from sknoisy.parameters import check_integer
 
 DECISIONS = ("keep", "take", "other", "skip")
 NEEDED = ("sample", "given", "decision", "label")
 
 
-class Reviewing:
+class Reviewing(Findings):
     """Mixin of detectors: a page for people, and labels from what they decided."""
+
+    def _findings(self):
+        low, high = map(percent, self.noise_rate_interval_)
+        n_errors, n = self.label_errors_.sum(), len(self.label_errors_)
+        return [
+            ("Labels called wrong", f"{n_errors:,} of {n:,}"),
+            (
+                "Estimated share of wrong labels",
+                f"{percent(self.noise_rate_)} ({low} to {high})",
+            ),
+            ("Classes", len(self.classes_)),
+            ("To review them", "to_html(path, X)"),
+        ]
 
     def to_html(
         self,

@@ -14,6 +14,7 @@ from sknoisy.encoders.architecture import Architecture
 from sknoisy.encoders.blueprint import Blueprint, load_numpy_state, numpy_state
 from sknoisy.encoders.heads import HEADS
 from sknoisy.estimators.base import fitting, renamed
+from sknoisy.estimators.findings import Findings, percent
 from sknoisy.estimators.holding_out import HoldingOut, check_two
 from sknoisy.estimators.predicting import Predicting
 from sknoisy.parameters import check_choice, check_integer, check_real, comparable
@@ -28,7 +29,7 @@ from sknoisy.views.automatic import resolve_views
 FINE_TUNING_LR = 1e-3  # of published encoders: 0.02, which heads learn at, ruins them
 
 
-class TorchClassifier(ClassifierMixin, HoldingOut, Predicting):
+class TorchClassifier(Findings, ClassifierMixin, HoldingOut, Predicting):
     """Base class of classifiers; a subclass says what trains its network.
 
     It defines ``_method``, which returns a checked Loss or CoTraining, and
@@ -333,3 +334,19 @@ class TorchClassifier(ClassifierMixin, HoldingOut, Predicting):
             y=partial(trained_on, y),
             learned=learned,
         )
+
+    def _findings(self):
+        doubtful = int((self.label_quality_ < 0.5).sum())
+        found = [
+            ("Labels that the training contradicts", f"{doubtful:,}"),
+            ("Classes", len(self.classes_)),
+            ("Epochs", len(self.history_)),
+        ]
+        if getattr(self, "noise_rate_", None) is not None:
+            rate = percent(self.noise_rate_)
+            found.insert(0, ("Estimated share of wrong labels", rate))
+        last = self.history_[-1] if self.history_ else {}
+        if "valid_acc" in last:
+            accuracy = percent(last["valid_acc"])
+            found.append(("Accuracy on validation labels", accuracy))
+        return found

@@ -94,8 +94,9 @@ class NoisyRobustClassifier(TorchClassifier):
         those that the guide lists, or your own. A LRScheduler needs
         ``schedule="constant"``.
     verbose : bool, default=None
-        True: a progress bar. None: a bar for long fits, in a terminal or a notebook,
-        but not within a search.
+        True: a progress bar in a terminal or a notebook, elsewhere a line for each
+        epoch. None: a bar for long fits in a terminal or a notebook, but not within a
+        search. False: nothing.
     random_state : int, RandomState or None, default=None
         Source of all randomness. An int gives the same result on the same CPU.
 

@@ -213,6 +213,8 @@ class ClassifierTraining:
                 self._forget_frozen()
             data = self._frozen_features() if phase.head_only else self.data
             net = self._net(phase, data)
+            if progress is not None:
+                progress.pace_changes()
             net.train_epochs(data, until - self.epochs)
             if phase is not self.phases[-1] and self.epochs >= phase.end:
                 net.optimizer_.state.clear()  # momentum, as large as the network
