@@ -3,13 +3,13 @@ Embeddings: one line instead of logistic regression
 ===================================================
 
 Features of a foundation model, or any table of numbers, go into
-:class:`~sknoisy.NoisyRobustClassifier` as they are. Here 40% of the labels are wrong, and
-more of them where classes look alike, as people's mistakes are.
+:class:`~sknoisy.NoisyRobustClassifier` as they are. Here 40% of the labels are wrong,
+and more of them where classes look alike, as people's mistakes are.
 """
 
 # %%
-# Digits as vectors stand for embeddings. A tenth of each digit's labels would be easy;
-# noise that depends on the instance is not.
+# Digits as vectors stand for embeddings. A tenth of each digit's labels would be
+# easy; noise that depends on the instance is not.
 
 import matplotlib.pyplot as plt
 from sklearn.datasets import load_digits
@@ -29,8 +29,8 @@ noisy = instance_dependent(y, 0.4, X, random_state=0)
 print(f"{noisy.rate:.0%} of {len(y)} labels are wrong")
 
 # %%
-# The classifiers that one would try first, and ours, with their defaults. All are scored
-# on clean labels that none of them has seen.
+# The classifiers that one would try first, and ours, with their defaults. All are
+# scored on clean labels that none of them has seen.
 
 classifiers = {
     "logistic regression": make_pipeline(StandardScaler(), LogisticRegression()),
@@ -50,8 +50,8 @@ ax.set(xlim=(0, 1.1), xlabel="accuracy on clean test labels")
 ax.invert_yaxis()
 
 # %%
-# The classifier estimated on the way how much is wrong, and says of every training label
-# how well the training agrees with it.
+# The classifier estimated on the way how much is wrong, and says of every training
+# label how well the training agrees with it.
 
 clf = classifiers["sknoisy"]
 quality = clf.label_quality_

@@ -6,8 +6,8 @@ scikit-learn prepares the columns; the classifier takes what comes out.
 """
 
 # %%
-# Measurements of tumours, with some columns turned into categories and holes made into
-# the others.
+# Measurements of tumours, with some columns turned into categories and holes made
+# into the others.
 
 import numpy as np
 import pandas as pd

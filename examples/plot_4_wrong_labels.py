@@ -2,14 +2,14 @@
 Find the wrong labels, and have them reviewed
 =============================================
 
-:class:`~sknoisy.LabelErrorDetector` says which labels are probably wrong, how sure that is,
-and what they should be. People look at the worst on a page, and their decisions come back
-as labels.
+:class:`~sknoisy.LabelErrorDetector` says which labels are probably wrong, how sure that
+is, and what they should be. People look at the worst on a page, and their decisions
+come back as labels.
 """
 
 # %%
-# A tenth of the labels of handwritten digits are made wrong. Any scikit-learn classifier
-# can be the judge.
+# A tenth of the labels of handwritten digits are made wrong. Any scikit-learn
+# classifier can be the judge.
 
 import tempfile
 from pathlib import Path
@@ -49,15 +49,16 @@ TransitionMatrixDisplay.from_estimator(detector)
 plt.show()
 
 # %%
-# A page for the people who know the images. It is one file and works offline; they keep
-# labels, take suggestions or choose other classes, and download ``reviewed.csv``.
+# A page for the people who know the images. It is one file and works offline; they
+# keep labels, take suggestions or choose other classes, and download
+# ``reviewed.csv``.
 
 folder = Path(tempfile.mkdtemp())
 detector.to_html(folder / "report.html", digits.images, title="Digits")
 
 # %%
-# Such a file is written here by hand. What comes back are labels to train on, and which
-# of them people decided on.
+# Such a file is written here by hand. What comes back are labels to train on, and
+# which of them people decided on.
 
 worst = detector.ranked()[:3]
 lines = ["sample,given,decision,label"]

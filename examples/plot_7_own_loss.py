@@ -2,13 +2,13 @@
 A loss of your own
 ==================
 
-A loss is a class with one method. It needs no registration: pass an instance, and a grid
-search reaches its parameters.
+A loss is a class with one method. It needs no registration: pass an instance, and a
+grid search reaches its parameters.
 """
 
 # %%
-# The mean absolute error resists wrong labels but learns slowly, cross-entropy the other
-# way around. This loss, of Ma and others (2020), is a weighted sum of both.
+# The mean absolute error resists wrong labels but learns slowly, cross-entropy the
+# other way around. This loss, of Ma and others (2020), is a weighted sum of both.
 
 import matplotlib.pyplot as plt
 from sklearn.datasets import load_digits
@@ -56,8 +56,8 @@ search = GridSearchCV(
 print(search.best_params_)
 
 # %%
-# Training accuracy on the noisy labels hides what happens; accuracy on clean ones shows
-# it. (Usually nobody has these.)
+# Training accuracy on the noisy labels hides what happens; accuracy on clean ones
+# shows it. (Usually nobody has these.)
 
 curves = {}
 for share in (search.best_params_["loss__share"], 1.0):

@@ -2,13 +2,13 @@
 Pre-training against noise: a figure of a paper
 ===============================================
 
-What does self-supervised pre-training add, the more labels are wrong? "Pre-train to gain"
-answers with figures of accuracy over noise; this is one of them, in small.
+What does self-supervised pre-training add, the more labels are wrong? "Pre-train to
+gain" answers with figures of accuracy over noise; this is one of them, in small.
 """
 
 # %%
-# Networks that are trained from scratch, and the same networks that first learned from the
-# images alone. The pre-training sees no labels, so one serves all noises.
+# Networks that are trained from scratch, and the same networks that first learned
+# from the images alone. The pre-training sees no labels, so one serves all noises.
 
 import matplotlib.pyplot as plt
 from sklearn.datasets import load_digits
@@ -37,7 +37,8 @@ for loss in ("ce", "elr"):
         print(f"{loss:4}{start:13}", " ".join(f"{score:6.1%}" for score in curve))
 
 # %%
-# Pre-training helps the more, the more labels are wrong, and a robust loss adds to it.
+# Pre-training helps the more, the more labels are wrong, and a robust loss adds to
+# it.
 
 figure, ax = plt.subplots(figsize=(5.5, 3.4), layout="constrained")
 for (loss, start), curve in curves.items():
