@@ -8,6 +8,8 @@ The main job, with no clean labels at all::
     ]).fit(X, y_noisy)
 """
 
+from importlib import import_module
+
 from sknoisy._version import __version__
 from sknoisy.cotraining import (
     CUFIT,
@@ -119,3 +121,16 @@ __all__ = [
     "load",
     "save",
 ]
+
+# Rooms that nothing above needs are imported when they are first asked for.
+_ROOMS = ("metrics", "noise", "plotting", "recipes")
+
+
+def __getattr__(name):
+    if name in _ROOMS:
+        return import_module(f"sknoisy.{name}")
+    raise AttributeError(f"module 'sknoisy' has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted({*globals(), *_ROOMS})

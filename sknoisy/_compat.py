@@ -3,6 +3,8 @@
 import sys
 
 import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.pipeline import Pipeline
 from sklearn.utils import _safe_indexing as safe_indexing
 from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.fixes import parse_version
@@ -51,6 +53,25 @@ def search_position():
     return ""
 
 
+def calling_pipeline(step):
+    """Return the Pipeline that is fitting a step of it, or None.
+
+    Parameters
+    ----------
+    step : estimator instance
+        Whose ``fit`` calls this.
+    """
+    frame = sys._getframe(1)
+    while frame is not None:
+        caller = frame.f_locals.get("self")
+        if isinstance(caller, Pipeline):
+            return caller
+        if isinstance(caller, BaseEstimator) and caller is not step:
+            return None
+        frame = frame.f_back
+    return None
+
+
 def is_array_output(estimator):
     """Whether ``set_output`` asks for a container that only arrays go into."""
     return _get_output_config("transform", estimator)["dense"] != "default"
@@ -90,12 +111,14 @@ __all__ = [
     "CALLBACK_STATE",
     "CallbackSupportMixin",
     "callback_context",
+    "calling_pipeline",
     "check_y",
     "has_callbacks",
     "is_array_output",
     "numpy_namespace",
     "parse_version",
     "safe_indexing",
+    "search_position",
     "with_callbacks",
     "within_search",
     "without_callbacks",

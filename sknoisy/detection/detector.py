@@ -29,6 +29,7 @@ from sknoisy.detection.report import (
     warn_unknown_rate,
 )
 from sknoisy.detection.reviewing import Reviewing
+from sknoisy.estimators.base import fitting
 from sknoisy.estimators.saving import Saved
 from sknoisy.parameters import NamedMethods
 from sknoisy.scores.confident import confident_joint
@@ -201,6 +202,10 @@ class LabelErrorDetector(
             be told from what the classifier gets wrong itself; or if a class has no
             label left among those suggested.
         """
+        with fitting(self):
+            return self._fit(X, y, groups)
+
+    def _fit(self, X, y, groups):
         check_container(X)
         method = check_detector(self)
         check_given(self, y)
@@ -234,7 +239,7 @@ class LabelErrorDetector(
                 "that few samples have are hard to tell from wrong ones. Look at them "
                 "before you take what is suggested.",
                 UserWarning,
-                stacklevel=3,
+                stacklevel=4,
             )
         if evidence.pred_probs is None:
             joint = count_pairs(codes, suggested, len(classes))

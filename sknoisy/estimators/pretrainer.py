@@ -18,11 +18,12 @@ from sknoisy.encoders.features import TrainedEncoder
 from sknoisy.encoders.initialization import build_heads
 from sknoisy.estimators.base import TorchEstimator, fitting
 from sknoisy.estimators.lazy import LazyTransformer, open_memory
+from sknoisy.estimators.pipelines import check_what_follows
 from sknoisy.parameters import check_choice, check_integer, resolve
 from sknoisy.selfsup import METHODS, SelfSupervised
 from sknoisy.training.callbacks import changing, check_patterns
 from sknoisy.training.checkpoint import resumable
-from sknoisy.training.identity import sources
+from sknoisy.training.identity import checked_hash, sources
 from sknoisy.training.progress import Progress
 from sknoisy.training.run import Run, TrainingData
 from sknoisy.training.selfsupervised import SelfSupervisedNet
@@ -206,7 +207,9 @@ class SSLPretrainer(LazyTransformer, TorchEstimator):
         Raises
         ------
         ValueError
-            If X or a parameter is not valid; before training starts.
+            If X or a parameter is not valid; before training starts. In a Pipeline
+            that ends in a classifier of this package, the same for y and the
+            parameters of the steps that follow.
         DivergenceError
             If the loss is no longer finite.
         """
@@ -219,6 +222,7 @@ class SSLPretrainer(LazyTransformer, TorchEstimator):
         interrupt = None
         with fitting(self):
             self._check_parameters()
+            check_what_follows(self, y)
             inputs, trained = self._read(X, reset=True)
             labels = self._labels(inputs, y, **weights)
             memory = open_memory(self.memory)
@@ -272,8 +276,12 @@ class SSLPretrainer(LazyTransformer, TorchEstimator):
         files = [*inputs] if is_paths(inputs) else []
         files += [self.weights] if self.weights not in (None, "imagenet") else []
         stamps = file_stamps(files)
+        for name, value in plain.get_params(deep=False).items():
+            checked_hash(name, value, f"memory={str(memory.location)!r}")
+        changes = changing(self.callbacks)
+        checked_hash("callbacks", changes, f"memory={str(memory.location)!r}")
         cached = memory.cache(_pretrain_cached, ignore=["reporting"])
-        code = __version__, sources(plain), changing(self.callbacks)
+        code = __version__, sources(plain), changes
         return cached(plain, inputs, trained, labels, stamps, code, reporting=reporting)
 
     def _pretrain(self, inputs, trained, labels, reporting):

@@ -8,6 +8,7 @@ from sklearn.base import ClassifierMixin, MetaEstimatorMixin, clone
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from sknoisy._compat import CallbackSupportMixin, with_callbacks
+from sknoisy.data.devices import own_modes
 from sknoisy.data.labels import check_given, check_several, encode_labels
 from sknoisy.estimators.findings import Findings, percent
 from sknoisy.estimators.pipelines import check_steps, split_pipeline
@@ -174,6 +175,10 @@ class PseudoLabelRefiner(
         ValueError
             If y or a parameter is not valid; before training starts.
         """
+        with own_modes():
+            return self._fit(X, y)
+
+    def _fit(self, X, y):
         self._check_parameters()
         check_given(self, y)
         classes, codes = encode_labels(y)
@@ -289,7 +294,7 @@ class PseudoLabelRefiner(
                 "labels change from epoch to epoch. In a pre-trainer before it, it "
                 "does.",
                 UserWarning,
-                stacklevel=4,
+                stacklevel=5,
             )
         for name in ("partial_fit", "predict_proba"):
             if not hasattr(classifier, name):

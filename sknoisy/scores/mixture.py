@@ -36,6 +36,7 @@ class LossMixture(NamedTuple):
     components: list
 
 
+@np.errstate(under="ignore")
 def gaussian_mixture(losses, max_iter=10, tol=1e-2, reg_covar=5e-4):
     """Fit a mixture of two Gaussians to losses.
 
@@ -78,6 +79,7 @@ def gaussian_mixture(losses, max_iter=10, tol=1e-2, reg_covar=5e-4):
     return LossMixture(low, np.array([w for w, _, _ in fitted]), components)
 
 
+@np.errstate(under="ignore")
 def beta_mixture(losses, max_iter=10, percentiles=(5.0, 95.0)):
     """Fit a mixture of two beta distributions to losses.
 
@@ -111,6 +113,7 @@ def beta_mixture(losses, max_iter=10, percentiles=(5.0, 95.0)):
     return LossMixture(clean, np.array([w for w, _, _ in betas]), components)
 
 
+@np.errstate(under="ignore")
 def gmm_clean_probability(losses, max_iter=10, tol=1e-2, reg_covar=5e-4):
     """Return the probability that each label is right, by a mixture of two Gaussians.
 
@@ -160,6 +163,7 @@ def gmm_clean_probability(losses, max_iter=10, tol=1e-2, reg_covar=5e-4):
     return gaussian_mixture(losses, max_iter, tol, reg_covar).clean_probability
 
 
+@np.errstate(under="ignore")
 def bmm_clean_probability(losses, max_iter=10, percentiles=(5.0, 95.0)):
     """Return the probability that each label is right, by a mixture of two betas.
 

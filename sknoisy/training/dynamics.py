@@ -21,7 +21,7 @@ class Dynamics:
     """
 
     def __init__(self, n_samples, device):
-        self._sums = torch.zeros(n_samples, 3, device=device)
+        self._sums = torch.zeros(n_samples, 3, dtype=torch.float32, device=device)
         self._waiting = []
         self._size = 0
 

@@ -110,7 +110,7 @@ class ClassifierTraining:
         self.head_lr = head_lr
         self.seed = seed
         self.first_weights = first_weights
-        self.order = torch.Generator().manual_seed(seed)
+        self.order = torch.Generator("cpu").manual_seed(seed)
         self.view_generator = torch.Generator(settings.device).manual_seed(seed + 1)
         self.data = None
         self.run = Run(head_epochs + settings.max_epochs, list(history))
@@ -253,13 +253,13 @@ class ClassifierTraining:
                 settings, lr=self.head_lr, schedule="constant", callbacks=()
             )
         if self.regularizers and not phase.head_only:
-            generator = torch.Generator().manual_seed(self.seed + 2)
+            generator = torch.Generator("cpu").manual_seed(self.seed + 2)
             spec = self.data.store.spec
             module = Regularized(
                 module, self.regularizers, spec, self.n_classes, generator
             )
         if hasattr(self.loss, "extend"):
-            generator = torch.Generator().manual_seed(self.seed + 2)
+            generator = torch.Generator("cpu").manual_seed(self.seed + 2)
             module = self.loss.extend(module, data, generator)
         net = self.net_class(
             module,

@@ -70,7 +70,7 @@ class TrainingData(Dataset):
         """Return a sample and the code of its label, or None."""
         if not 0 <= i < len(self):
             raise IndexError(i)
-        (sample,) = self.store.fetch(torch.tensor([i]), "cpu")
+        (sample,) = self.store.fetch(torch.tensor([i], device="cpu"), "cpu")
         return sample, None if self.codes is None else self.codes[i]
 
 
