@@ -287,6 +287,8 @@ class TorchClassifier(ClassifierMixin, HoldingOut, Predicting):
         self.history_ = [dict(row) for row in training.run.history]
         self.label_quality_ = self._of_all((1 + training.dynamics.mean_margin) / 2)
         self.training_loss_ = self._of_all(training.dynamics.mean_loss)
+        self.wrong_events_ = self._of_all(training.dynamics.wrong_events)
+        self.prediction_changes_ = self._of_all(training.dynamics.prediction_changes)
         self.loss_state_ = training.loss_state()
         self._dynamics = training.dynamics.numpy()
         self._first_weights = training.first_weights

@@ -113,14 +113,21 @@ class NoisyRobustClassifier(TorchClassifier):
         for samples that are held out by `validation`.
     training_loss_ : ndarray of shape (n_samples,)
         For each training sample, the mean over the epochs of its cross-entropy.
+    wrong_events_ : ndarray of shape (n_samples,)
+        For each training sample, the number of epochs whose prediction was not its
+        label. A prediction is that of the view that was trained on, before the step.
+    prediction_changes_ : ndarray of shape (n_samples,)
+        For each training sample, the number of epochs whose prediction was not that of
+        the epoch before.
     loss_state_ : dict of str to ndarray
         What the loss keeps for each sample that it trains on, such as the targets of
         ELR.
     history_ : list of dict
         For each epoch "epoch", "phase" ("head" where the head alone is trained, "all",
         or "anew" where a loss trains a second time), "train_loss", "valid_loss" and
-        "valid_acc" (with `validation`), "lr" (of its last step), "dur" (seconds), and
-        what callbacks record.
+        "valid_acc" (with `validation`), "prediction_changes" (share of the samples
+        whose prediction was not that of the epoch before; not in the first one), "lr"
+        (of its last step), "dur" (seconds), and what callbacks record.
     n_features_in_ : int
         Length of axis 1 of the samples.
 
@@ -139,7 +146,10 @@ class NoisyRobustClassifier(TorchClassifier):
     Ciortan, Dupuis and Peel, A Framework using Contrastive Learning for
     Classification with Noisy Labels, 2021. `label_quality_`: Pleiss et al.,
     Identifying Mislabeled Data using the Area Under the Margin Ranking, NeurIPS 2020,
-    there on logits.
+    there on logits. `wrong_events_`: Zhang et al., Handling Label Noise via
+    Instance-Level Difficulty Modeling and Dynamic Optimization, NeurIPS 2025.
+    `prediction_changes_`: Yuan, Feng and Liu, Early Stopping Against Label Noise
+    Without Validation Data, ICLR 2024.
 
     Examples
     --------

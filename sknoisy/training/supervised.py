@@ -40,6 +40,12 @@ class ClassifierNet(ClassifierMixin, Net):
         super().on_epoch_begin(net, **kwargs)
         self.criterion_.on_epoch(self.epochs_done, self.run.planned_epochs)
 
+    def on_epoch_end(self, net, **kwargs):  # noqa: D102
+        share = self.run.dynamics.end_epoch()
+        if share is not None:
+            self.history.record("prediction_changes", share)
+        super().on_epoch_end(net, **kwargs)
+
     def batch_loss(self, index, batch):  # noqa: D102
         logits, penalty = self._forward(self.view(batch))
         target = self.data_.codes.index_select(0, index)
