@@ -65,6 +65,7 @@ from sknoisy.selfsup import (
 )
 from sknoisy.training.checkpoint import Checkpoint
 from sknoisy.training.run import DivergenceError
+from sknoisy.training.stopping import LabelWave
 
 __all__ = [
     "APL",
@@ -99,6 +100,7 @@ __all__ = [
     "JointOptimization",
     "LabelErrorDetector",
     "LabelSmoothing",
+    "LabelWave",
     "LazyFeatures",
     "Loss",
     "MentorNet",

@@ -73,6 +73,7 @@ class TorchClassifier(ClassifierMixin, HoldingOut, Predicting):
         interrupt = None
         with fitting(self):
             training, *known = self._begin(X, y)
+            training.stopping = self._stopping(training.loss)
             planned = training.planned_epochs
             with (
                 resumable(self, training, X, y),
@@ -84,6 +85,7 @@ class TorchClassifier(ClassifierMixin, HoldingOut, Predicting):
                     if not training.epochs:
                         raise
                     interrupt = error  # what was learned so far can be used
+            training.settle()
             if interrupt is None:
                 training.forget_momentum()
             self._finish(training, *known)
@@ -165,6 +167,10 @@ class TorchClassifier(ClassifierMixin, HoldingOut, Predicting):
     def _head_epochs(self, max_epochs, is_pretrained):
         """Return the number of epochs that train the head alone, before all others."""
         raise NotImplementedError
+
+    def _stopping(self, method):
+        """Return what may end a training by this method early, or None."""
+        return None
 
     def _regularizers(self):
         return ()
