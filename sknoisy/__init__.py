@@ -67,6 +67,7 @@ from sknoisy.selfsup import (
 )
 from sknoisy.training.checkpoint import Checkpoint
 from sknoisy.training.run import DivergenceError
+from sknoisy.training.stopping import LabelWave
 
 __all__ = [
     "APL",
@@ -101,6 +102,7 @@ __all__ = [
     "JointOptimization",
     "LabelErrorDetector",
     "LabelSmoothing",
+    "LabelWave",
     "LazyFeatures",
     "Loss",
     "MentorNet",

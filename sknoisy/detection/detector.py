@@ -52,17 +52,17 @@ class LabelErrorDetector(
         Any scikit-learn classifier or pipeline with ``predict_proba``; it is cloned.
     method : str or DetectionMethod, default="auto"
         How labels are ranked: "confident_learning", "self_confidence",
-        "normalized_margin", "area_under_margin", "loss_gmm", "knn_agreement", or an
-        object of :mod:`sknoisy.detection`; ``method__prune`` and the like reach its
-        parameters. "auto": "loss_gmm" with ``cv="dynamics"``, else
+        "normalized_margin", "area_under_margin", "loss_gmm", "wrong_events",
+        "knn_agreement", or an object of :mod:`sknoisy.detection`; ``method__prune`` and
+        the like reach its parameters. "auto": "loss_gmm" with ``cv="dynamics"``, else
         "confident_learning".
     cv : int, "dynamics", "prefit" or splitter, default=5
         Where the evidence comes from. int: out-of-sample probabilities by as many
         stratified, shuffled folds; or a splitter or iterable of your own, which must
         test each sample once. "dynamics": a single training on all samples, whose
-        losses and margins over the epochs are kept; for classifiers of this package
-        that memorise late, or never. "prefit": the estimator is fitted already, on
-        other samples.
+        losses, margins and wrong events over the epochs are kept; for classifiers of
+        this package that memorise late, or never. "prefit": the estimator is fitted
+        already, on other samples.
     max_false_alarms : float or None, default=0.2
         Largest expected share of right labels among those that are called wrong, in
         [0, 1). None: the method's own, published rule decides. A method of your own

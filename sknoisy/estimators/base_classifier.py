@@ -74,6 +74,7 @@ class TorchClassifier(Findings, ClassifierMixin, HoldingOut, Predicting):
         interrupt = None
         with fitting(self):
             training, *known = self._begin(X, y)
+            training.stopping = self._stopping(training.loss)
             planned = training.planned_epochs
             with (
                 resumable(self, training, X, y),
@@ -85,6 +86,7 @@ class TorchClassifier(Findings, ClassifierMixin, HoldingOut, Predicting):
                     if not training.epochs:
                         raise
                     interrupt = error  # what was learned so far can be used
+            training.settle()
             if interrupt is None:
                 training.forget_momentum()
             self._finish(training, *known)
@@ -166,6 +168,10 @@ class TorchClassifier(Findings, ClassifierMixin, HoldingOut, Predicting):
     def _head_epochs(self, max_epochs, is_pretrained):
         """Return the number of epochs that train the head alone, before all others."""
         raise NotImplementedError
+
+    def _stopping(self, method):
+        """Return what may end a training by this method early, or None."""
+        return None
 
     def _regularizers(self):
         return ()
@@ -288,6 +294,8 @@ class TorchClassifier(Findings, ClassifierMixin, HoldingOut, Predicting):
         self.history_ = [dict(row) for row in training.run.history]
         self.label_quality_ = self._of_all((1 + training.dynamics.mean_margin) / 2)
         self.training_loss_ = self._of_all(training.dynamics.mean_loss)
+        self.wrong_events_ = self._of_all(training.dynamics.wrong_events)
+        self.prediction_changes_ = self._of_all(training.dynamics.prediction_changes)
         self.loss_state_ = training.loss_state()
         self._dynamics = training.dynamics.numpy()
         self._first_weights = training.first_weights

@@ -94,6 +94,9 @@ class CoTrainingClassifier(TorchClassifier):
         The first network's encoder as it was trained here.
     label_quality_, training_loss_ : ndarray of shape (n_samples,)
         As in :class:`NoisyRobustClassifier`, of the networks' mean probabilities.
+    wrong_events_, prediction_changes_ : ndarray of shape (n_samples,)
+        As in :class:`NoisyRobustClassifier`, of the same; epochs in which a method
+        looks at no prediction do not count.
     loss_state_ : dict of str to ndarray
         What the method keeps of the samples that it trains on.
     history_ : list of dict
