@@ -9,6 +9,7 @@ The main job, with no clean labels at all::
 """
 
 from sknoisy._version import __version__
+from sknoisy.comparison import Comparison, compare
 from sknoisy.cotraining import (
     CUFIT,
     SSR,
@@ -85,6 +86,7 @@ __all__ = [
     "CoTeachingPlus",
     "CoTraining",
     "CoTrainingClassifier",
+    "Comparison",
     "JoCoR",
     "KernelPosterior",
     "ContrastiveFineTuner",
@@ -116,6 +118,7 @@ __all__ = [
     "TruncatedGCE",
     "VICReg",
     "__version__",
+    "compare",
     "load",
     "save",
 ]
