@@ -11,6 +11,7 @@ The main job, with no clean labels at all::
 from importlib import import_module
 
 from sknoisy._version import __version__
+from sknoisy.comparison import Comparison, compare
 from sknoisy.cotraining import (
     CUFIT,
     SSR,
@@ -88,6 +89,7 @@ __all__ = [
     "CoTeachingPlus",
     "CoTraining",
     "CoTrainingClassifier",
+    "Comparison",
     "JoCoR",
     "KernelPosterior",
     "ContrastiveFineTuner",
@@ -120,6 +122,7 @@ __all__ = [
     "TruncatedGCE",
     "VICReg",
     "__version__",
+    "compare",
     "load",
     "save",
 ]
