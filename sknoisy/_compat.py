@@ -9,6 +9,7 @@ from sklearn.utils import _safe_indexing as safe_indexing
 from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.fixes import parse_version
 from sklearn.utils.validation import _check_y as check_y
+from sklearn.utils.validation import _num_samples as num_samples
 
 try:
     from sklearn.callback import CallbackSupportMixin, with_callbacks
@@ -115,6 +116,7 @@ __all__ = [
     "check_y",
     "has_callbacks",
     "is_array_output",
+    "num_samples",
     "numpy_namespace",
     "parse_version",
     "safe_indexing",

@@ -38,7 +38,8 @@ ENTRIES = [
 LISTED = re.findall(r"^   ([\w.]+)$", (DOCS / "api.md").read_text(), re.MULTILINE)
 # Rooms whose public names, ``__all__``, are for users.
 ROOMS = (
-    "cotraining detection losses plotting regularizers scores selfsup training views"
+    "annotators cotraining detection losses plotting regularizers scores selfsup "
+    "training views"
 )
 # Files that define all that is public in them.
 FILES = "metrics noise recipes"
