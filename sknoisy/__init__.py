@@ -128,7 +128,7 @@ __all__ = [
 ]
 
 # Rooms that nothing above needs are imported when they are first asked for.
-_ROOMS = ("metrics", "noise", "plotting", "recipes")
+_ROOMS = ("annotators", "datasets", "metrics", "noise", "plotting", "recipes")
 
 
 def __getattr__(name):
