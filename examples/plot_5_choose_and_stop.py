@@ -29,7 +29,7 @@ y_pairs = pair_flip(y, rate=0.4, random_state=0).y
 
 grid = {"loss": ["ce", "gce", "elr"]}
 clf = NoisyRobustClassifier(encoder="mlp", max_epochs=20, random_state=0)
-for scoring in ("accuracy", NoiseCorrectedScorer(random_state=0)):
+for scoring in ("accuracy", NoiseCorrectedScorer()):
     search = GridSearchCV(clf, grid, scoring=scoring, cv=3).fit(X, y_pairs)
     chosen = search.best_params_["loss"]
     name = scoring if isinstance(scoring, str) else "corrected"
