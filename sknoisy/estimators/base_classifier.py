@@ -71,10 +71,11 @@ class TorchClassifier(Findings, ClassifierMixin, HoldingOut, Predicting):
         DivergenceError
             If the loss is no longer finite.
         """
-        interrupt = None
+        interrupt, limit = None, self._time_limit()
         with fitting(self):
             training, *known = self._begin(X, y)
             training.stopping = self._stopping(training.loss)
+            training.limit = limit
             planned = training.planned_epochs
             with (
                 resumable(self, training, X, y),
@@ -87,6 +88,7 @@ class TorchClassifier(Findings, ClassifierMixin, HoldingOut, Predicting):
                         raise
                     interrupt = error  # what was learned so far can be used
             training.settle()
+            training.limit = training.run.limit = None
             if interrupt is None:
                 training.forget_momentum()
             self._finish(training, *known)
@@ -341,6 +343,7 @@ class TorchClassifier(Findings, ClassifierMixin, HoldingOut, Predicting):
             X=partial(trained_on, X),
             y=partial(trained_on, y),
             learned=learned,
+            limit=training.limit,
         )
 
     def _findings(self):

@@ -64,6 +64,10 @@ class NoisyRobustClassifier(TorchClassifier):
         Epochs in which all of the network is trained. "auto": 100, and 20 for vectors,
         whose labels a network memorises in no time; or as many as
         :class:`~sknoisy.KernelPosterior` takes.
+    max_time : float, default=None
+        Seconds that ``fit`` may take, about: the schedule is fitted into them, and no
+        epoch begins that would not end in time. There is one epoch at least. The result
+        depends on the speed of the machine. None: no limit.
     head_epochs : int or "auto", default="auto"
         Epochs before, in which the head alone is trained on the frozen encoder's
         features. "auto": a tenth of `max_epochs`, at least one, with a pre-trained
@@ -188,6 +192,7 @@ class NoisyRobustClassifier(TorchClassifier):
         validation=None,
         stopping=None,
         max_epochs="auto",
+        max_time=None,
         head_epochs="auto",
         batch_size="auto",
         lr="auto",
@@ -215,6 +220,7 @@ class NoisyRobustClassifier(TorchClassifier):
         self.validation = validation
         self.stopping = stopping
         self.max_epochs = max_epochs
+        self.max_time = max_time
         self.head_epochs = head_epochs
         self.batch_size = batch_size
         self.lr = lr

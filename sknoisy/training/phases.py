@@ -83,6 +83,8 @@ class ClassifierTraining:
     ----------
     stopping : LabelWave or None
         What may end the last phase early.
+    limit : TimeLimit or None
+        When the training has to end.
     stopped_epoch : int or None
         The epoch that it went back to, from 1.
     first_weights : dict of str to ndarray or None
@@ -115,7 +117,7 @@ class ClassifierTraining:
         self.head_lr = head_lr
         self.seed = seed
         self.first_weights = first_weights
-        self.stopping = self.stopped_epoch = None
+        self.stopping = self.stopped_epoch = self.limit = None
         self.order = torch.Generator("cpu").manual_seed(seed)
         self.view_generator = torch.Generator(settings.device).manual_seed(seed + 1)
         self.data = None
@@ -228,6 +230,9 @@ class ClassifierTraining:
         while self.epochs < end and not (self.stopping and self.stopping.stopped_):
             phase = [p for p in self.phases if p.begin <= self.epochs][-1]
             self.run.stopping = self.stopping if phase is self.phases[-1] else None
+            self.run.limit = self.limit if phase is self.phases[-1] else None
+            if self.run.limit is not None:
+                self.run.limit.begin_phase()
             until = end if phase is self.phases[-1] else min(end, phase.end)
             self._begin(phase)
             if not phase.head_only:

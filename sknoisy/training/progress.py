@@ -16,8 +16,8 @@ LOGGER = logging.getLogger("sknoisy")
 LONG = 120  # seconds from which on a user is told how long a training will take
 WATCHED = 5  # seconds of it that must have passed to tell
 ADVICE = (
-    "Faster: fewer max_epochs, smaller images (image_size), or a PretrainedEncoder in "
-    "front with freeze_encoder=True."
+    "Faster: max_time, fewer max_epochs, smaller images (image_size), or a "
+    "PretrainedEncoder in front with freeze_encoder=True."
 )
 
 
@@ -39,10 +39,20 @@ class Progress:
         What scikit-learn's callbacks are told that it is trained on.
     learned : callable, default=None
         Returns the fitted attributes of the estimator, if it stopped now.
+    limit : TimeLimit, default=None
+        When the training has to end.
     """
 
     def __init__(
-        self, estimator, n_samples, n_epochs, n_done=0, X=None, y=None, learned=None
+        self,
+        estimator,
+        n_samples,
+        n_epochs,
+        n_done=0,
+        X=None,
+        y=None,
+        learned=None,
+        limit=None,
     ):
         from tqdm.auto import tqdm
 
@@ -71,7 +81,8 @@ class Progress:
         self._name = type(estimator).__name__ + search_position()
         self._epoch = None
         self._n_epochs, self._n_left = n_epochs, n_samples * (n_epochs - n_done)
-        self._tells_time = not quiet and verbose is not False
+        self._limit = limit
+        self._tells_time = limit is None and not quiet and verbose is not False
         self.pace_changes()
 
     def __enter__(self):
@@ -125,7 +136,7 @@ class Progress:
         if "dur" in row:
             parts.append(duration(row["dur"]))
         left = self._seconds_left()
-        if left is not None and self._n_left > 0:
+        if left is not None and self._n_left > 0 and left > 0:
             parts.append(f"{duration(left)} left")
         line = f"{self._name}: epoch {row['epoch']}/{self._n_epochs}, "
         line += ", ".join(parts)
@@ -136,7 +147,8 @@ class Progress:
     def _seconds_left(self):
         if not self._n_since:
             return None
-        return self._n_left * (time.perf_counter() - self._since) / self._n_since
+        left = self._n_left * (time.perf_counter() - self._since) / self._n_since
+        return left if self._limit is None else min(left, self._limit.seconds_left())
 
     def _tell_time(self):
         left = self._seconds_left()

@@ -92,6 +92,8 @@ class Run:
         Number of classes.
     stopping : LabelWave or None
         May end the training early, in its last phase.
+    limit : TimeLimit or None
+        When the training has to end, in its last phase.
     """
 
     planned_epochs: int
@@ -100,3 +102,4 @@ class Run:
     dynamics: object = None
     n_classes: int = None
     stopping: object = None
+    limit: object = None
