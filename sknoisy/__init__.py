@@ -11,6 +11,7 @@ The main job, with no clean labels at all::
 from importlib import import_module
 
 from sknoisy._version import __version__
+from sknoisy.comparison import Comparison, compare
 from sknoisy.cotraining import (
     CUFIT,
     SSR,
@@ -67,6 +68,7 @@ from sknoisy.selfsup import (
 )
 from sknoisy.training.checkpoint import Checkpoint
 from sknoisy.training.run import DivergenceError
+from sknoisy.training.stopping import LabelWave
 
 __all__ = [
     "APL",
@@ -87,6 +89,7 @@ __all__ = [
     "CoTeachingPlus",
     "CoTraining",
     "CoTrainingClassifier",
+    "Comparison",
     "JoCoR",
     "KernelPosterior",
     "ContrastiveFineTuner",
@@ -101,6 +104,7 @@ __all__ = [
     "JointOptimization",
     "LabelErrorDetector",
     "LabelSmoothing",
+    "LabelWave",
     "LazyFeatures",
     "Loss",
     "MentorNet",
@@ -118,12 +122,13 @@ __all__ = [
     "TruncatedGCE",
     "VICReg",
     "__version__",
+    "compare",
     "load",
     "save",
 ]
 
 # Rooms that nothing above needs are imported when they are first asked for.
-_ROOMS = ("metrics", "noise", "plotting", "recipes")
+_ROOMS = ("annotators", "datasets", "metrics", "noise", "plotting", "recipes")
 
 
 def __getattr__(name):

@@ -223,14 +223,15 @@ def _refuse_enumerations(labels):
 
 def _check_complete(y):
     if y.dtype == object:
-        _refuse_missing(np.array([_is_missing(label) for label in y], dtype=bool))
+        _refuse_missing(np.array([is_missing(label) for label in y], dtype=bool))
     elif y.dtype.kind == "f":
         _refuse_missing(np.isnan(y))
     elif y.dtype.kind in "mM":
         _refuse_missing(np.isnat(y), "NaT")
 
 
-def _is_missing(label):
+def is_missing(label):
+    """Whether a label is None, NaN, NaT or pandas.NA."""
     if label is None:
         return True
     try:

@@ -35,6 +35,7 @@ from sknoisy.training.callbacks import check_callbacks, unnamed
 from sknoisy.training.checkpoint import Checkpoint
 from sknoisy.training.interrupts import heeding_interrupts, raise_lost_interrupt
 from sknoisy.training.optim import OPTIMIZERS, SCHEDULES
+from sknoisy.training.pace import TimeLimit
 from sknoisy.training.run import Settings
 
 
@@ -70,6 +71,14 @@ class TorchEstimator(NamedMethods, CallbackSupportMixin, Saved):
             check_image_size(self.image_size)
         random_numbers(self.random_state)
         resolve_device(self.device)
+
+    def _time_limit(self):
+        """Return the limit that begins now, or None."""
+        seconds = getattr(self, "max_time", None)
+        if seconds is None:
+            return None
+        check_real("max_time", seconds, "(0, inf)")
+        return TimeLimit(seconds)
 
     def _warmup(self):
         """Return in how many epochs the rate rises at first."""

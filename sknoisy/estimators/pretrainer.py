@@ -54,6 +54,10 @@ class SSLPretrainer(LazyTransformer, TorchEstimator):
         model.
     max_epochs : int, default=200
         Number of passes over X.
+    max_time : float, default=None
+        Seconds that ``fit`` may take, about: the schedule is fitted into them, and no
+        epoch begins that would not end in time. There is one epoch at least. The result
+        depends on the speed of the machine. None: no limit.
     batch_size : int or "auto", default="auto"
         Largest number of samples in a batch; "auto" is 256, or all of fewer.
     lr : float, default=0.4
@@ -89,8 +93,9 @@ class SSLPretrainer(LazyTransformer, TorchEstimator):
         Called during training: of skorch's those that the guide lists, or your own. A
         LRScheduler needs ``schedule="constant"`` and ``lr_warmup_epochs=0``.
     verbose : bool, default=None
-        True: a progress bar. None: a bar for long fits, in a terminal or a notebook,
-        but not within a search.
+        True: a progress bar in a terminal or a notebook, elsewhere a line for each
+        epoch. None: a bar for long fits in a terminal or a notebook, but not within a
+        search. False: nothing.
     random_state : int, RandomState or None, default=None
         Source of all randomness. An int gives the same result on the same CPU.
 
@@ -138,6 +143,7 @@ class SSLPretrainer(LazyTransformer, TorchEstimator):
         encoder="auto",
         weights=None,
         max_epochs=200,
+        max_time=None,
         batch_size="auto",
         lr=0.4,
         momentum=0.9,
@@ -160,6 +166,7 @@ class SSLPretrainer(LazyTransformer, TorchEstimator):
         self.encoder = encoder
         self.weights = weights
         self.max_epochs = max_epochs
+        self.max_time = max_time
         self.batch_size = batch_size
         self.lr = lr
         self.momentum = momentum
@@ -218,7 +225,7 @@ class SSLPretrainer(LazyTransformer, TorchEstimator):
                     f"fit got an unexpected keyword argument {name!r}: beside X and y "
                     "it takes 'sample_weight' only."
                 )
-        interrupt = None
+        interrupt, limit = None, self._time_limit()
         with fitting(self):
             self._check_parameters()
             check_what_follows(self, y)
@@ -227,8 +234,9 @@ class SSLPretrainer(LazyTransformer, TorchEstimator):
             memory = open_memory(self.memory)
             cached = partial(self._cached, memory)
             pretrain = self._pretrain if memory is None else cached
+            reporting = self, X, y, limit
             try:
-                learned = pretrain(inputs, trained, labels, reporting=(self, X, y))
+                learned = pretrain(inputs, trained, labels, reporting)
             except KeyboardInterrupt as error:
                 if not hasattr(error, "learned"):
                     raise
@@ -288,10 +296,11 @@ class SSLPretrainer(LazyTransformer, TorchEstimator):
 
         Parameters
         ----------
-        reporting : tuple of SSLPretrainer, X and y
-            What the user fits, and on what: this may be a copy that is cached.
+        reporting : tuple of SSLPretrainer, X, y and TimeLimit or None
+            What the user fits, on what, and until when: this may be a copy that is
+            cached.
         """
-        reporting, X, y = reporting
+        reporting, X, y, limit = reporting
         seeds = self._seeds(5)
         method = self._method()
         blueprint = self._blueprint(inputs, trained)
@@ -310,7 +319,7 @@ class SSLPretrainer(LazyTransformer, TorchEstimator):
         method.start(networks, len(store), generator(seeds[4]))
         if self.compile:
             encoder.compile()
-        run = Run(self.max_epochs)
+        run = Run(self.max_epochs, limit=limit)
         check_patterns(reporting.callbacks, dict(networks.named_parameters()))
         net = SelfSupervisedNet(
             networks,
@@ -340,6 +349,7 @@ class SSLPretrainer(LazyTransformer, TorchEstimator):
                 X=X,
                 y=y,
                 learned=lambda: _attributes(reporting.device, *learned()),
+                limit=limit,
             ) as run.progress,
         ):
             try:

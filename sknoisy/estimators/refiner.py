@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 from sknoisy._compat import CallbackSupportMixin, with_callbacks
 from sknoisy.data.devices import own_modes
 from sknoisy.data.labels import check_given, check_several, encode_labels
+from sknoisy.estimators.findings import Findings, percent
 from sknoisy.estimators.pipelines import check_steps, split_pipeline
 from sknoisy.estimators.refinement import Refinement
 from sknoisy.estimators.saving import Saved
@@ -21,7 +22,7 @@ from sknoisy.views.base import Views
 
 
 class PseudoLabelRefiner(
-    CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin, Saved
+    Findings, CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin, Saved
 ):
     """Train a classifier and, on the way, replace labels by its stable predictions.
 
@@ -317,3 +318,10 @@ class PseudoLabelRefiner(
             if hasattr(estimator, name):
                 setattr(self, name, getattr(estimator, name))
         return self
+
+    def _findings(self):
+        share = percent(self.refined_.mean())
+        return [
+            ("Labels that were replaced", f"{self.refined_.sum():,} ({share})"),
+            ("Classes", len(self.classes_)),
+        ]

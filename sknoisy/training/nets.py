@@ -93,7 +93,9 @@ class Net(ObservedNet):
             raise_lost_interrupt()
             done = self.epochs_ / settings.max_epochs + i * share
             if scheduled:
-                factor = schedule(done, settings.lr_warmup)
+                limit = self.run.limit
+                passed = done if limit is None else max(done, limit.share())
+                factor = schedule(passed, settings.lr_warmup)
                 for group in self.optimizer_.param_groups:
                     group["lr"] = factor * settings.lr
             if self.heard_:

@@ -181,7 +181,9 @@ class ObservedNet(NeuralNet):
             raise_lost_interrupt()
             progress = self.run.progress
             asked = progress is not None and progress.epoch_end(self.run.history[-1])
-            if asked or self._stop_asked:
+            limit = self.run.limit
+            late = limit is not None and limit.is_over(self.history[-1, "dur"])
+            if asked or late or self._stop_asked:
                 raise StopTraining
 
     def on_epoch_begin(self, net, **kwargs):  # noqa: D102

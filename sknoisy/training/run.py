@@ -90,6 +90,10 @@ class Run:
         Records what the network predicts of each sample.
     n_classes : int or None
         Number of classes.
+    stopping : LabelWave or None
+        May end the training early, in its last phase.
+    limit : TimeLimit or None
+        When the training has to end, in its last phase.
     """
 
     planned_epochs: int
@@ -97,3 +101,5 @@ class Run:
     progress: object = None
     dynamics: object = None
     n_classes: int = None
+    stopping: object = None
+    limit: object = None
