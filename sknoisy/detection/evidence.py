@@ -12,12 +12,13 @@ from sklearn.model_selection import (
     cross_val_predict,
 )
 from sklearn.pipeline import Pipeline
-from sklearn.utils import check_random_state, get_tags
+from sklearn.utils import get_tags
 
 from sknoisy.data.labels import some
 from sknoisy.encoders.features import LazyFeatures
 from sknoisy.estimators.pipelines import split_pipeline
 from sknoisy.estimators.pretrainer import SSLPretrainer
+from sknoisy.parameters import random_numbers
 from sknoisy.scores.neighbors import knn_votes
 from sknoisy.scores.posterior import label_posterior
 from sknoisy.scores.probabilities import best_others, check_probabilities, losses_of
@@ -141,7 +142,7 @@ def from_folds(
 def _make_folds(cv, X, codes, random_state, groups):
     """Return the folds as a list; raise if they do not test each sample once."""
     if isinstance(cv, (int, np.integer)):
-        seed = check_random_state(random_state).randint(2**31 - 1)
+        seed = random_numbers(random_state).randint(2**31 - 1)
         kind = StratifiedKFold if groups is None else StratifiedGroupKFold
         cv = kind(cv, shuffle=True, random_state=seed)
     try:
