@@ -167,16 +167,17 @@ class TrainingCurveDisplay:
         for i, (name, curve) in enumerate(self.curves.items()):
             epochs = np.arange(1, len(curve) + 1)
             at = int(np.nanargmax(curve) if self.best == "max" else np.nanargmin(curve))
+            end = np.flatnonzero(~np.isnan(curve))[-1]
             (line,) = ax.plot(
                 epochs,
                 curve,
                 color=PALETTE[i % len(PALETTE)],
                 linestyle=DASHES[(i + i // len(PALETTE)) % len(DASHES)],
-                label=f"{name}: best {curve[at]:.3f}, last {curve[-1]:.3f}",
+                label=f"{name}: best {curve[at]:.3f}, last {curve[end]:.3f}",
             )
             ends = {"color": line.get_color(), "linestyle": "none", "zorder": 3}
             ax.plot(epochs[at], curve[at], marker="*", markersize=11, **ends)
-            ax.plot(epochs[-1], curve[-1], marker="s", markersize=5, **ends)
+            ax.plot(epochs[end], curve[end], marker="s", markersize=5, **ends)
             self.lines_.append(line)
             if name in (self.onsets or ()):
                 ax.axvline(self.onsets[name], color=line.get_color(), linestyle=":")

@@ -34,13 +34,14 @@ class LabelWave(Method):
 
     Parameters
     ----------
-    window : int, default=3
+    window : int, default=5
         Epochs that the moving average of the changes is taken of.
     patience : int, default=5
         Epochs without a lower average, after which the training may stop. If it is
         larger than the number of epochs, the training never does.
-    rise : float, default=0.1
-        How far the average must have risen by then, as a share of its minimum.
+    rise : float, default=0.02
+        How far the average must have risen by then above its minimum, as a share of all
+        samples.
     average : bool, default=True
         Whether the network's weights, and the statistics of its batch normalisation,
         become their means over the epochs of the window. Else they are those after its
@@ -58,9 +59,10 @@ class LabelWave(Method):
     A prediction is that of the view that is trained on, made before the step, as in the
     authors' code; so nothing is computed for this but one comparison an epoch. They
     stop at the first local minimum, `rise` 0, and keep the weights after its last
-    epoch, `average` False. On a plateau the first is met by chance; and the learning
-    rate is still high where training stops, so that the accuracy of single epochs
-    differs by several points, which the means do not.
+    epoch, `average` False. But where few predictions change at all, as with right
+    labels, such minima are chance; and the learning rate is still high where training
+    stops, so that the accuracy of single epochs differs by several points, which that
+    of the means does not.
 
     The mean of weights costs as many copies of them as the window has epochs.
 
@@ -78,7 +80,7 @@ class LabelWave(Method):
     3
     """
 
-    def __init__(self, window=3, patience=5, rise=0.1, average=True):
+    def __init__(self, window=5, patience=5, rise=0.02, average=True):
         self.window = window
         self.patience = patience
         self.rise = rise
@@ -88,7 +90,7 @@ class LabelWave(Method):
         """Raise ``ValueError`` if a parameter is out of its range."""
         check_integer("window", self.window)
         check_integer("patience", self.patience)
-        check_real("rise", self.rise, "[0, inf)")
+        check_real("rise", self.rise, "[0, 1]")
         check_choice("average", self.average, [True, False])
 
     def onset(self, changes):
@@ -108,7 +110,7 @@ class LabelWave(Method):
         means = smoothed(changes, self.window)
         for last in range(self.patience, len(means)):
             lowest = int(means[: last + 1].argmin())
-            risen = means[last] >= (1 + self.rise) * means[lowest]
+            risen = means[last] >= means[lowest] + self.rise
             if last - lowest >= self.patience and risen:
                 return lowest + self.window - 1
         return None

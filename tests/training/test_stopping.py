@@ -40,11 +40,11 @@ def test_onset_by_hand():
     changes = [0.9, 0.6, 0.3, 0.3, 0.6, 0.3, 0.6, 0.9]
     # Means of three: 0.6, 0.4, 0.4, 0.4, 0.5, 0.6; the first of the lowest ends at 3.
     np.testing.assert_allclose(smoothed(changes, 3), [0.6, 0.4, 0.4, 0.4, 0.5, 0.6])
-    assert LabelWave(window=3, patience=3, rise=0.2).onset(changes) == 3
-    assert LabelWave(window=3, patience=3, rise=0.2).onset(changes[:-1]) == 3
-    assert LabelWave(window=3, patience=3, rise=0.2).onset(changes[:-2]) is None
-    assert LabelWave(window=3, patience=5, rise=0.2).onset(changes) is None
-    assert LabelWave(window=3, patience=3, rise=0.6).onset(changes) is None
+    assert LabelWave(window=3, patience=3, rise=0.08).onset(changes) == 3
+    assert LabelWave(window=3, patience=3, rise=0.08).onset(changes[:-1]) == 3
+    assert LabelWave(window=3, patience=3, rise=0.08).onset(changes[:-2]) is None
+    assert LabelWave(window=3, patience=5, rise=0.08).onset(changes) is None
+    assert LabelWave(window=3, patience=3, rise=0.3).onset(changes) is None
     assert LabelWave(window=9).onset(changes) is None
     assert LabelWave().onset([]) is None
 
