@@ -481,7 +481,8 @@ def test_onset_of_memorisation(digits):
         display.lines_[0].get_xdata()[[0, -1]], [1, len(changes)]
     )
     # Without stopping, by the defaults of the rule.
-    found = LabelWave().onset([row["prediction_changes"] for row in plain.history_[1:]])
+    rows = [LabelWave().watched(row) for row in plain.history_[1:]]
+    found = LabelWave().onset(*np.transpose(rows))
     both = TrainingCurveDisplay.from_estimator({"plain": plain}, onset=True)
     assert both.onsets == ({} if found is None else {"plain": found + 2})
     given = TrainingCurveDisplay.from_predictions({"a": [1, 2, 3]}, onsets={"a": 2})

@@ -13,6 +13,8 @@ from sknoisy.training.stopping import LabelWave
 NAMES = {
     "prediction_changes": "Share of predictions that changed",
     "train_loss": "Training loss",
+    "wrong_changes": "Share of wrong predictions that changed",
+    "wrong_events": "Share of predictions that are not the label",
 }
 BESIDE = 6  # more curves than these have their legend beside the axes
 
@@ -205,5 +207,8 @@ def _onset(classifier):
     # The part of the training that stopping would have watched.
     rows = [row for row in classifier.history_ if row.get("phase") == last.get("phase")]
     rows = [row for row in rows if key in row]
-    position = LabelWave().onset([row[key] for row in rows])
+    if not rows:
+        return None
+    rule = LabelWave()
+    position = rule.onset(*np.transpose([rule.watched(row) for row in rows]))
     return None if position is None else rows[position]["epoch"]
