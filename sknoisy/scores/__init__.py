@@ -15,6 +15,7 @@ from sknoisy.scores.estimates import (
     estimate_transition_matrix,
     label_votes,
     noise_concentration,
+    shrunk_transition_matrix,
 )
 from sknoisy.scores.mixture import (
     LossMixture,
@@ -69,6 +70,7 @@ __all__ = [
     "normalized_margin",
     "relative_votes",
     "self_confidence",
+    "shrunk_transition_matrix",
     "votes_from",
     "wrong_event_clean_probability",
 ]
