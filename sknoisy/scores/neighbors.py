@@ -75,7 +75,7 @@ def neighbor_index(features, n_neighbors=10, include_self=False):
             # Without an argument, no sample is its own neighbour.
             others[:] = search.kneighbors(return_distance=False)
         else:
-            _nearest(directions.astype(np.float32, copy=False), others)
+            fill_nearest(directions.astype(np.float32, copy=False), others)
     return index
 
 
@@ -247,15 +247,28 @@ def knn_agreement(y, features, n_neighbors=10):
     return of_labels(codes, knn_votes(y, features, n_neighbors))
 
 
-def _nearest(directions, index):
-    """Fill an index with the row numbers of the most similar other directions."""
+def fill_nearest(features, index, penalty=None):
+    """Fill an index with the row numbers of the samples of largest products.
+
+    Parameters
+    ----------
+    features : ndarray or sparse matrix of shape (n_samples, n_features), float32
+        Features, such as directions.
+    index : ndarray of shape (n_samples, n_neighbors), int32
+        What is written to; no sample is its own neighbour.
+    penalty : ndarray of shape (n_samples,), float32, default=None
+        Subtracted from the products with each sample: with half of the squared length
+        the nearest samples are found.
+    """
     n = len(index)
     step = max(1, SIMILARITIES // n)
     for start in range(0, n, step):
         rows = slice(start, min(start + step, n))
-        similarity = directions[rows] @ directions.T
+        similarity = features[rows] @ features.T
         if not isinstance(similarity, np.ndarray):
             similarity = similarity.toarray()
+        if penalty is not None:
+            similarity -= penalty
         at = np.arange(len(similarity))
         similarity[at, start + at] = -np.inf
         index[rows] = _largest(similarity, index.shape[1])
