@@ -78,7 +78,7 @@ def test_duplicates_and_outliers_are_shown_by_their_groups(digits, noisy, tmp_pa
     detector.to_html(tmp_path / "report.html", n_shown=3)
     kinds = [c["kinds"] for c in data_of(tmp_path / "report.html")["cards"]]
     assert [k[0] for k in kinds[:3]] == ["wrong label"] * 3
-    assert len(kinds) <= 3 + 3 * 1 and ["outlier"] == kinds[-1][-1:]
+    assert len(kinds) <= 3 + 3 * 1 and any("outlier" in k for k in kinds)
 
 
 def test_the_page_needs_no_network_and_escapes_names(detector, tmp_path):
