@@ -132,6 +132,11 @@ class LabelWave(Method):
         ----------
         row : dict of str to float
             Of ``history_``.
+
+        Returns
+        -------
+        changes, wrong : float
+            Shares.
         """
         if self.among == "all":
             return row["prediction_changes"], 1.0
