@@ -42,6 +42,7 @@ from sknoisy.scores.quality import (
     normalized_margin,
     self_confidence,
 )
+from sknoisy.scores.representation import lidar, rankme
 
 __all__ = [
     "LabelPosterior",
@@ -63,10 +64,12 @@ __all__ = [
     "knn_votes",
     "label_posterior",
     "label_votes",
+    "lidar",
     "limit_false_alarms",
     "neighbor_index",
     "noise_concentration",
     "normalized_margin",
+    "rankme",
     "relative_votes",
     "self_confidence",
     "shrunk_transition_matrix",
