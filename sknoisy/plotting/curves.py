@@ -15,13 +15,14 @@ BESIDE = 6  # more curves than these have their legend beside the axes
 class TrainingCurveDisplay:
     """Accuracy or loss of each epoch, for several methods, best and last marked.
 
-    How far the last lies from the best shows how much was memorised. Make one by
+    How far the last lies from the best shows how much was memorised. Of several seeds
+    the mean is drawn, with a band of one standard deviation to each side. Make one by
     :meth:`from_estimator` or :meth:`from_predictions`.
 
     Parameters
     ----------
-    curves : dict of str to ndarray of shape (n_epochs,)
-        By the names of the methods; lengths may differ.
+    curves : dict of str to ndarray of shape (n_epochs,) or (n_seeds, n_epochs)
+        By the names of the methods; numbers of epochs may differ.
     metric : str, default="Test accuracy"
         What the numbers are.
     best : {"max", "min"}, default="max"
@@ -35,6 +36,8 @@ class TrainingCurveDisplay:
         The figure, after :meth:`plot`.
     lines_ : list of Line2D
         The curves, after :meth:`plot`.
+    bands_ : list of FillBetweenPolyCollection or None
+        The band of each curve, None of one seed; after :meth:`plot`.
 
     Examples
     --------
@@ -64,8 +67,9 @@ class TrainingCurveDisplay:
 
         Parameters
         ----------
-        estimators : estimator or dict of str to estimator
-            Fitted, with ``history_``, or pipelines that end in such.
+        estimators : estimator or dict of str to estimator, or to list of estimators
+            Fitted, with ``history_``, or pipelines that end in such. A list holds those
+            of several seeds, of equally many epochs.
         key : str, default="train_loss"
             What to draw of each epoch that has it.
         best : {"min", "max"}, default="min"
@@ -82,14 +86,10 @@ class TrainingCurveDisplay:
             estimators = {type(split_pipeline(estimators)[1]).__name__: estimators}
         curves = {}
         for name, estimator in estimators.items():
-            _, last = split_pipeline(estimator)
-            check_is_fitted(last, "history_")
-            curves[name] = [row[key] for row in last.history_ if key in row]
-            if not curves[name]:
-                known = sorted(set().union(*last.history_))
-                raise ValueError(
-                    f"key={key!r} is not valid: the history of {name} holds {known}."
-                )
+            if isinstance(estimator, (list, tuple)):
+                curves[name] = [_curve(name, one, key) for one in estimator]
+            else:
+                curves[name] = _curve(name, estimator, key)
         metric = "Training loss" if key == "train_loss" else key
         return cls.from_predictions(curves, metric=metric, best=best, **kwargs)
 
@@ -99,8 +99,8 @@ class TrainingCurveDisplay:
 
         Parameters
         ----------
-        curves : dict of str to array-like of shape (n_epochs,)
-            By the names of the methods; lengths may differ.
+        curves : dict of str to array-like of shape (n_epochs,) or (n_seeds, n_epochs)
+            By the names of the methods; numbers of epochs may differ.
         metric : str, default="Test accuracy"
             What the numbers are, with their unit if they have one.
         best : {"max", "min"}, default="max"
@@ -114,13 +114,7 @@ class TrainingCurveDisplay:
             The display, drawn.
         """
         check_choice("best", best, ["max", "min"])
-        curves = {k: np.asarray(v, dtype=np.float64) for k, v in curves.items()}
-        for name, curve in curves.items():
-            if curve.ndim != 1 or len(curve) == 0:
-                raise ValueError(
-                    f"curves[{name!r}] of shape {curve.shape} is not valid: it must be "
-                    "of shape (n_epochs,), with one epoch or more."
-                )
+        curves = {name: _checked(name, curve) for name, curve in curves.items()}
         return cls(curves, metric, best).plot(**kwargs)
 
     def plot(self, *, ax=None):
@@ -139,8 +133,10 @@ class TrainingCurveDisplay:
         if ax is None:
             width = 5.5 if len(self.curves) <= BESIDE else 8.5  # inches
             _, ax = pyplot().subplots(figsize=(width, 3.5), layout="constrained")
-        self.lines_ = []
-        for i, (name, curve) in enumerate(self.curves.items()):
+        self.lines_, self.bands_ = [], []
+        for i, (name, seeds) in enumerate(self.curves.items()):
+            seeds = np.atleast_2d(seeds)
+            curve, spread = seeds.mean(axis=0), seeds.std(axis=0)
             epochs = np.arange(1, len(curve) + 1)
             at = int(np.nanargmax(curve) if self.best == "max" else np.nanargmin(curve))
             (line,) = ax.plot(
@@ -154,6 +150,11 @@ class TrainingCurveDisplay:
             ax.plot(epochs[at], curve[at], marker="*", markersize=11, **ends)
             ax.plot(epochs[-1], curve[-1], marker="s", markersize=5, **ends)
             self.lines_.append(line)
+            band = None
+            if len(seeds) > 1:
+                shade = {"color": line.get_color(), "alpha": 0.2, "linewidth": 0}
+                band = ax.fill_between(epochs, curve - spread, curve + spread, **shade)
+            self.bands_.append(band)
         ax.xaxis.get_major_locator().set_params(integer=True)
         ax.set(xlabel="Epoch", ylabel=self.metric)
         grey = {"color": "grey", "linestyle": "none"}
@@ -164,3 +165,31 @@ class TrainingCurveDisplay:
         ax.legend(handles=self.lines_ + marks, frameon=False, fontsize="small", **where)
         self.ax_, self.figure_ = ax, ax.figure
         return self
+
+
+def _curve(name, estimator, key):
+    """Return what an estimator kept of its epochs."""
+    _, last = split_pipeline(estimator)
+    check_is_fitted(last, "history_")
+    curve = [row[key] for row in last.history_ if key in row]
+    if not curve:
+        known = sorted(set().union(*last.history_))
+        raise ValueError(
+            f"key={key!r} is not valid: the history of {name} holds {known}."
+        )
+    return curve
+
+
+def _checked(name, curve):
+    try:
+        curve = np.asarray(curve, dtype=np.float64)
+    except ValueError as error:
+        raise ValueError(
+            f"curves[{name!r}] is not valid: its seeds must have equally many epochs."
+        ) from error
+    if curve.ndim not in (1, 2) or curve.size == 0:
+        raise ValueError(
+            f"curves[{name!r}] of shape {curve.shape} is not valid: it must be of "
+            "shape (n_epochs,) or (n_seeds, n_epochs), with one epoch or more."
+        )
+    return curve
