@@ -6,9 +6,8 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.model_selection import cross_val_predict
-from sklearn.utils import check_random_state
 
-from sknoisy.data.labels import encode_labels
+from sknoisy.data.labels import encode_labels, some
 from sknoisy.metrics.counts import (
     check_transition_matrix,
     confusion_counts,
@@ -18,7 +17,7 @@ from sknoisy.metrics.counts import (
     true_counts,
 )
 from sknoisy.metrics.matrices import NAMES, OF_FEATURES, transition_matrix_of
-from sknoisy.parameters import check_choice, check_integer, check_real
+from sknoisy.parameters import check_choice, check_integer, check_real, random_numbers
 from sknoisy.scores.probabilities import check_sorted
 
 
@@ -96,7 +95,14 @@ def noise_corrected_accuracy(
     0.5
     """
     if classes is None:
-        classes = np.union1d(encode_labels(y)[0], encode_labels(y_pred)[0])
+        true, predicted = encode_labels(y)[0], encode_labels(y_pred)[0]
+        try:
+            classes = np.union1d(true, predicted)
+        except TypeError as error:
+            raise ValueError(
+                f"y and y_pred hold labels of different types: {some(true)}, and "
+                f"{some(predicted)}."
+            ) from error
     check_sorted(classes)
     counts = confusion_counts(y, y_pred, np.asarray(classes))
     T = check_transition_matrix(transition_matrix, np.asarray(classes))
@@ -278,7 +284,7 @@ class NoiseCorrectedScorer(BaseEstimator):
             The score and what it is based on.
         """
         check_integer("n_bootstrap", n_bootstrap, low=2)
-        rng = check_random_state(random_state)
+        rng = random_numbers(random_state)
         counts, T, is_corrected = self._evidence(estimator, X, y)
         n = int(counts.sum())
         # The score depends only on the counts, so it is enough to resample these.

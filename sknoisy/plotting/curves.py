@@ -8,7 +8,14 @@ from sklearn.utils.validation import check_is_fitted
 from sknoisy.estimators.pipelines import split_pipeline
 from sknoisy.parameters import check_choice
 from sknoisy.plotting.base import DASHES, PALETTE, pyplot
+from sknoisy.training.stopping import LabelWave
 
+NAMES = {
+    "prediction_changes": "Share of predictions that changed",
+    "train_loss": "Training loss",
+    "wrong_changes": "Share of wrong predictions that changed",
+    "wrong_events": "Share of predictions that are not the label",
+}
 BESIDE = 6  # more curves than these have their legend beside the axes
 
 
@@ -27,6 +34,9 @@ class TrainingCurveDisplay:
         What the numbers are.
     best : {"max", "min"}, default="max"
         Which of them is best.
+    onsets : dict of str to int, default=None
+        Epochs, counted from 1, in which methods begin to memorise labels, by their
+        names; they are marked by vertical lines.
 
     Attributes
     ----------
@@ -56,13 +66,16 @@ class TrainingCurveDisplay:
     >>> curve = [clf.partial_fit(X, y).score(X, y) for _ in range(5)]
     """
 
-    def __init__(self, curves, metric="Test accuracy", best="max"):
+    def __init__(self, curves, metric="Test accuracy", best="max", onsets=None):
         self.curves = curves
         self.metric = metric
         self.best = best
+        self.onsets = onsets
 
     @classmethod
-    def from_estimator(cls, estimators, *, key="train_loss", best="min", **kwargs):
+    def from_estimator(
+        cls, estimators, *, key="train_loss", best="min", onset=False, **kwargs
+    ):
         """Draw what estimators kept of their epochs.
 
         Parameters
@@ -74,6 +87,10 @@ class TrainingCurveDisplay:
             What to draw of each epoch that has it.
         best : {"min", "max"}, default="min"
             Which of the numbers is best.
+        onset : bool, default=False
+            Mark where classifiers begin to memorise labels, unless in a list: the
+            epoch that `stopping` went back to, or else that of :class:`~sknoisy.LabelWave`
+            with its defaults, if there is one.
         **kwargs : dict
             Passed to :meth:`plot`.
 
@@ -84,17 +101,24 @@ class TrainingCurveDisplay:
         """
         if not isinstance(estimators, Mapping):
             estimators = {type(split_pipeline(estimators)[1]).__name__: estimators}
-        curves = {}
+        curves, onsets = {}, {}
         for name, estimator in estimators.items():
             if isinstance(estimator, (list, tuple)):
                 curves[name] = [_curve(name, one, key) for one in estimator]
-            else:
-                curves[name] = _curve(name, estimator, key)
-        metric = "Training loss" if key == "train_loss" else key
-        return cls.from_predictions(curves, metric=metric, best=best, **kwargs)
+                continue
+            curves[name] = _curve(name, estimator, key)
+            if onset:
+                epoch = _onset(split_pipeline(estimator)[1])
+                onsets |= {} if epoch is None else {name: epoch}
+        metric = NAMES.get(key, key)
+        return cls.from_predictions(
+            curves, metric=metric, best=best, onsets=onsets, **kwargs
+        )
 
     @classmethod
-    def from_predictions(cls, curves, *, metric="Test accuracy", best="max", **kwargs):
+    def from_predictions(
+        cls, curves, *, metric="Test accuracy", best="max", onsets=None, **kwargs
+    ):
         """Draw given curves.
 
         Parameters
@@ -105,6 +129,8 @@ class TrainingCurveDisplay:
             What the numbers are, with their unit if they have one.
         best : {"max", "min"}, default="max"
             Which of them is best.
+        onsets : dict of str to int, default=None
+            Epochs, counted from 1, in which methods begin to memorise labels.
         **kwargs : dict
             Passed to :meth:`plot`.
 
@@ -115,7 +141,7 @@ class TrainingCurveDisplay:
         """
         check_choice("best", best, ["max", "min"])
         curves = {name: _checked(name, curve) for name, curve in curves.items()}
-        return cls(curves, metric, best).plot(**kwargs)
+        return cls(curves, metric, best, onsets).plot(**kwargs)
 
     def plot(self, *, ax=None):
         """Draw the curves.
@@ -139,27 +165,33 @@ class TrainingCurveDisplay:
             curve, spread = seeds.mean(axis=0), seeds.std(axis=0)
             epochs = np.arange(1, len(curve) + 1)
             at = int(np.nanargmax(curve) if self.best == "max" else np.nanargmin(curve))
+            end = np.flatnonzero(~np.isnan(curve))[-1]
             (line,) = ax.plot(
                 epochs,
                 curve,
                 color=PALETTE[i % len(PALETTE)],
                 linestyle=DASHES[(i + i // len(PALETTE)) % len(DASHES)],
-                label=f"{name}: best {curve[at]:.3f}, last {curve[-1]:.3f}",
+                label=f"{name}: best {curve[at]:.3f}, last {curve[end]:.3f}",
             )
             ends = {"color": line.get_color(), "linestyle": "none", "zorder": 3}
             ax.plot(epochs[at], curve[at], marker="*", markersize=11, **ends)
-            ax.plot(epochs[-1], curve[-1], marker="s", markersize=5, **ends)
+            ax.plot(epochs[end], curve[end], marker="s", markersize=5, **ends)
             self.lines_.append(line)
             band = None
             if len(seeds) > 1:
                 shade = {"color": line.get_color(), "alpha": 0.2, "linewidth": 0}
                 band = ax.fill_between(epochs, curve - spread, curve + spread, **shade)
             self.bands_.append(band)
+            if name in (self.onsets or ()):
+                ax.axvline(self.onsets[name], color=line.get_color(), linestyle=":")
         ax.xaxis.get_major_locator().set_params(integer=True)
         ax.set(xlabel="Epoch", ylabel=self.metric)
         grey = {"color": "grey", "linestyle": "none"}
         marks = ax.plot([], [], marker="*", markersize=11, label="best epoch", **grey)
         marks += ax.plot([], [], marker="s", markersize=5, label="last epoch", **grey)
+        if self.onsets:
+            labels = {"linestyle": ":", "label": "labels begin to be memorised"}
+            marks += ax.plot([], [], color="grey", **labels)
         beside = {"loc": "upper left", "bbox_to_anchor": (1, 1)}
         where = beside if len(self.lines_) > BESIDE else {}
         ax.legend(handles=self.lines_ + marks, frameon=False, fontsize="small", **where)
@@ -171,13 +203,13 @@ def _curve(name, estimator, key):
     """Return what an estimator kept of its epochs."""
     _, last = split_pipeline(estimator)
     check_is_fitted(last, "history_")
-    curve = [row[key] for row in last.history_ if key in row]
-    if not curve:
+    if not any(key in row for row in last.history_):
         known = sorted(set().union(*last.history_))
         raise ValueError(
             f"key={key!r} is not valid: the history of {name} holds {known}."
         )
-    return curve
+    # Some epochs may lack it, such as the first one, or those of the head.
+    return [row.get(key, np.nan) for row in last.history_]
 
 
 def _checked(name, curve):
@@ -193,3 +225,19 @@ def _checked(name, curve):
             "shape (n_epochs,) or (n_seeds, n_epochs), with one epoch or more."
         )
     return curve
+
+
+def _onset(classifier):
+    """Return the epoch in which a classifier begins to memorise labels, or None."""
+    stopped = getattr(classifier, "stopped_epoch_", None)
+    if stopped is not None:
+        return stopped
+    key, last = "prediction_changes", classifier.history_[-1]
+    # The part of the training that stopping would have watched.
+    rows = [row for row in classifier.history_ if row.get("phase") == last.get("phase")]
+    rows = [row for row in rows if key in row]
+    if not rows:
+        return None
+    rule = LabelWave()
+    position = rule.onset(*np.transpose([rule.watched(row) for row in rows]))
+    return None if position is None else rows[position]["epoch"]

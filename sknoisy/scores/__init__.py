@@ -10,6 +10,11 @@ from sknoisy.scores.confident import (
     find_label_errors,
 )
 from sknoisy.scores.consensus import hoc_noise_rate, hoc_transition_matrix
+from sknoisy.scores.distances import (
+    far_samples,
+    near_duplicates,
+    neighbor_distances,
+)
 from sknoisy.scores.estimates import (
     estimate_noise_rate,
     estimate_transition_matrix,
@@ -23,6 +28,7 @@ from sknoisy.scores.mixture import (
     bmm_clean_probability,
     gaussian_mixture,
     gmm_clean_probability,
+    wrong_event_clean_probability,
 )
 from sknoisy.scores.neighbors import (
     knn_agreement,
@@ -42,6 +48,7 @@ from sknoisy.scores.quality import (
     normalized_margin,
     self_confidence,
 )
+from sknoisy.scores.relabeling import relabel_priority
 from sknoisy.scores.representation import lidar, rankme
 
 __all__ = [
@@ -55,6 +62,7 @@ __all__ = [
     "confident_thresholds",
     "estimate_noise_rate",
     "estimate_transition_matrix",
+    "far_samples",
     "find_label_errors",
     "gaussian_mixture",
     "gmm_clean_probability",
@@ -66,12 +74,16 @@ __all__ = [
     "label_votes",
     "lidar",
     "limit_false_alarms",
+    "near_duplicates",
+    "neighbor_distances",
     "neighbor_index",
     "noise_concentration",
     "normalized_margin",
     "rankme",
+    "relabel_priority",
     "relative_votes",
     "self_confidence",
     "shrunk_transition_matrix",
     "votes_from",
+    "wrong_event_clean_probability",
 ]

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.special import gammaln
 
-from sknoisy.parameters import check_choice, check_real
+from sknoisy.parameters import as_numbers, check_choice, check_real
 from sknoisy.scores.confident import confident_joint
 from sknoisy.scores.probabilities import check_probabilities
 
@@ -237,7 +237,11 @@ def noise_concentration(votes):
     >>> round(noise_concentration([[80, 10, 10], [10, 80, 10], [10, 10, 80]]), 2)
     -0.05
     """
-    votes = np.array(votes, dtype=np.float64)
+    votes = as_numbers("votes", votes).astype(np.float64)
+    if votes.ndim != 2 or votes.shape[0] != votes.shape[1]:
+        raise ValueError(
+            f"votes of shape {votes.shape} is not valid: it must be a square matrix."
+        )
     wrong = votes * (1 - np.eye(len(votes)))
     totals = wrong.sum(axis=1)
     pairs = np.sum(totals * (totals - 1))
