@@ -8,7 +8,10 @@ The main job, with no clean labels at all::
     ]).fit(X, y_noisy)
 """
 
+from importlib import import_module
+
 from sknoisy._version import __version__
+from sknoisy.comparison import Comparison, compare
 from sknoisy.cotraining import (
     CUFIT,
     SSR,
@@ -65,6 +68,7 @@ from sknoisy.selfsup import (
 )
 from sknoisy.training.checkpoint import Checkpoint
 from sknoisy.training.run import DivergenceError
+from sknoisy.training.stopping import LabelWave
 
 __all__ = [
     "APL",
@@ -85,6 +89,7 @@ __all__ = [
     "CoTeachingPlus",
     "CoTraining",
     "CoTrainingClassifier",
+    "Comparison",
     "JoCoR",
     "KernelPosterior",
     "ContrastiveFineTuner",
@@ -99,6 +104,7 @@ __all__ = [
     "JointOptimization",
     "LabelErrorDetector",
     "LabelSmoothing",
+    "LabelWave",
     "LazyFeatures",
     "Loss",
     "MentorNet",
@@ -116,6 +122,20 @@ __all__ = [
     "TruncatedGCE",
     "VICReg",
     "__version__",
+    "compare",
     "load",
     "save",
 ]
+
+# Rooms that nothing above needs are imported when they are first asked for.
+_ROOMS = ("annotators", "datasets", "metrics", "noise", "plotting", "recipes")
+
+
+def __getattr__(name):
+    if name in _ROOMS:
+        return import_module(f"sknoisy.{name}")
+    raise AttributeError(f"module 'sknoisy' has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted({*globals(), *_ROOMS})

@@ -148,6 +148,25 @@ def check_several(classes):
         raise ValueError(f"y holds only {one}: at least 2 classes are needed.")
 
 
+def check_passed_on(y):
+    """Check labels, as those do that learn from them, before they are passed on.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_samples,)
+        Labels. Rows of floats are left to the one who learns from them.
+
+    Raises
+    ------
+    ValueError
+        As :func:`encode_labels`, or if there is one class only.
+    """
+    if np.ndim(y) == 2 and np.shape(y)[1] > 1 and np.asarray(y).dtype.kind == "f":
+        return
+    classes, _ = encode_labels(y)
+    check_several(classes)
+
+
 def check_given(estimator, y):
     """Raise ``ValueError`` if y is None, in scikit-learn's words."""
     if y is None:

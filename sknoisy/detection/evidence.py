@@ -50,6 +50,8 @@ class Evidence:
         Number of classes.
     inputs : array-like or LazyFeatures of shape (n_samples, ...)
         What `estimator` was given, or else what all classifiers were given.
+    wrong_events : ndarray of shape (n_samples,)
+        Number of epochs of a training whose prediction was not the label.
     """
 
     codes: np.ndarray
@@ -61,6 +63,7 @@ class Evidence:
     n_votes: int = None
     n_classes: int = None
     inputs: object = None
+    wrong_events: np.ndarray = None
 
     @property
     def labels(self):
@@ -228,7 +231,8 @@ def from_dynamics(estimator, X, codes, classes):
     Returns
     -------
     evidence : Evidence
-        Losses and margins; no probabilities, for they are not out-of-sample.
+        Losses, margins and wrong events; no probabilities, for they are not
+        out-of-sample.
     """
     fitted = estimator.fit(X, classes[codes])
     _, last = split_pipeline(fitted)
@@ -241,6 +245,7 @@ def from_dynamics(estimator, X, codes, classes):
         estimator=fitted,
         n_classes=len(classes),
         inputs=X,
+        wrong_events=last.wrong_events_,
     )
 
 
