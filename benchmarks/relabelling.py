@@ -55,10 +55,8 @@ def noisy_labels(X, y, noise, seed):
     return add_noise(y, kind, float(rate), X=X, random_state=seed).y
 
 
-def ordered(order, fitted, rng):
+def ordered(order, fitted):
     """Return all positions, those to look at first before the others."""
-    if order == "random":
-        return rng.permutation(len(fitted.label_quality_))
     if order == "lowest quality":
         return np.argsort(fitted.label_quality_, kind="stable")
     return fitted.relabel_order_
@@ -70,8 +68,11 @@ def with_expert(order, X, y, classifier, noise, seed):
     shown = np.zeros(len(y), dtype=bool)
     for _ in range(ROUNDS):
         yield np.mean(labels == y)
-        detector = LabelErrorDetector(classifier, cv=3, random_state=seed)
-        order_now = ordered(order, detector.fit(X, labels), rng)
+        if order == "random":
+            order_now = rng.permutation(len(y))
+        else:
+            detector = LabelErrorDetector(classifier, cv=3, random_state=seed)
+            order_now = ordered(order, detector.fit(X, labels))
         rows = order_now[~shown[order_now]][: len(y) // 40]
         labels[rows], shown[rows] = y[rows], True
     yield np.mean(labels == y)
@@ -93,7 +94,10 @@ def with_annotators(order, X, y, classifier, seed):
         model = AnnotatorConsensus(classifier, cv=3, random_state=seed)
         model.fit(X, np.where(asked, table, np.nan))
         yield np.mean(model.labels_ == y)
-        order_now = ordered(order, model, rng)
+        if order == "random":
+            order_now = rng.permutation(len(y))
+        else:
+            order_now = ordered(order, model)
         rows = order_now[~asked[order_now].all(axis=1)][: len(y) // 20]
         free = np.where(asked[rows], -1, rng.random((len(rows), 3)))
         asked[rows, free.argmax(axis=1)] = k < ROUNDS
@@ -101,21 +105,26 @@ def with_annotators(order, X, y, classifier, seed):
 
 def relabelling_table(rows):
     """Return the mean shares of right labels over seeds, as Markdown."""
-    found = defaultdict(list)
+    found = defaultdict(dict)
     for row in rows:
-        found[row["data"], row["noise"], row["order"]].append(row["labels_right"])
-    head = ["data", "wrong labels", "order", "before"]
+        case = row["data"], row["noise"], row["seed"]
+        found[case][row["order"]] = row["labels_right"]
+    cases = defaultdict(list)
+    for (data, noise, _), orders in found.items():
+        if len(orders) == len(ORDERS):
+            cases[data, noise].append([orders[order] for order in ORDERS])
+    head = ["data", "wrong labels", "seeds", "order", "before"]
     lines = [head + [f"after {k} rounds" for k in SHOWN]]
     lines.append(["---"] * len(lines[0]))
-    for data, noise in dict.fromkeys((data, noise) for data, noise, _ in found):
-        means = {o: np.mean(found[data, noise, o], axis=0) for o in ORDERS}
-        best = np.max(list(means.values()), axis=0)
-        for order, mean in means.items():
-            cells = [f"{mean[0]:.1f}"]
+    for (data, noise), shares in sorted(cases.items()):
+        means = np.mean(shares, axis=0).round(1)  # of orders and rounds
+        for order, mean in zip(ORDERS, means, strict=True):
+            cells = [data, noise.replace(":", " "), str(len(shares)), order]
+            cells.append(f"{mean[0]:.1f}")
             for k in SHOWN:
-                mark = "**" if mean[k] == best[k] else ""
+                mark = "**" if mean[k] == means[:, k].max() else ""
                 cells.append(f"{mark}{mean[k]:.1f}{mark}")
-            lines.append([data, noise.replace(":", " "), order, *cells])
+            lines.append(cells)
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 

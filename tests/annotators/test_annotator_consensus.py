@@ -98,6 +98,24 @@ def test_classifiers_without_weights_get_labels(asked):
     np.testing.assert_array_equal(clf.predict(X), plain.predict(X))
 
 
+@pytest.mark.skipif(
+    "classes" not in NoisyRobustClassifier().get_params(), reason="no soft labels yet"
+)
+@pytest.mark.parametrize("loss", ["ce", "elr", "auto"])
+def test_ours_learn_the_soft_labels(loss, asked):
+    X, table, y = asked
+    table = table.copy()
+    table[:50] = np.nan  # without a label
+    settings = {"max_epochs": 5, "random_state": 0} if loss != "auto" else {}
+    inner = NoisyRobustClassifier(loss, **settings).set_params(random_state=0)
+    clf = AnnotatorConsensus(inner, cv=2, random_state=0).fit(X, table)
+    soft = clf.soft_labels_.copy()
+    soft[:50] = np.nan
+    plain = clone(inner).set_params(classes=clf.classes_).fit(X, soft)
+    np.testing.assert_array_equal(clf.predict_proba(X), plain.predict_proba(X))
+    assert clf.score(X, y) > 0.6
+
+
 def test_tables_with_names(asked):
     X, table, _ = asked
     plain = AnnotatorConsensus(LOGISTIC, random_state=0).fit(X, table)
