@@ -274,10 +274,10 @@ class LabelErrorDetector(
         self.estimator_ = evidence.estimator
         self._codes, self._suggested = codes, suggested
         self._losses = evidence.losses
+        self._paths = paths_of(X)
         self._inputs, self._issues = evidence.inputs, None
         known = evidence.codes, evidence.probabilities(), np.arange(len(classes))
         self.relabel_order_ = np.argsort(-relabel_priority(*known), kind="stable")
-        self._paths = paths_of(X)
         tasks.end()
         return self
 

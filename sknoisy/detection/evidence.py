@@ -12,13 +12,13 @@ from sklearn.model_selection import (
     cross_val_predict,
 )
 from sklearn.pipeline import Pipeline
-from sklearn.utils import check_random_state
 
 from sknoisy.data.labels import some
 from sknoisy.detection.features import fit_label_free, label_free_steps
 from sknoisy.encoders.features import LazyFeatures
 from sknoisy.estimators.lazy import LazyTransformer
 from sknoisy.estimators.pipelines import split_pipeline
+from sknoisy.parameters import random_numbers
 from sknoisy.scores.neighbors import knn_votes
 from sknoisy.scores.posterior import label_posterior
 from sknoisy.scores.probabilities import best_others, check_probabilities, losses_of
@@ -48,10 +48,10 @@ class Evidence:
         Number of votes that `pred_probs` are shares of.
     n_classes : int
         Number of classes.
-    inputs : array-like or LazyFeatures of shape (n_samples, ...)
-        What `estimator` was given, or else what all classifiers were given.
     wrong_events : ndarray of shape (n_samples,)
         Number of epochs of a training whose prediction was not the label.
+    inputs : array-like or LazyFeatures of shape (n_samples, ...)
+        What `estimator` was given, or else what all classifiers were given.
     """
 
     codes: np.ndarray
@@ -62,8 +62,8 @@ class Evidence:
     estimator: object = None
     n_votes: int = None
     n_classes: int = None
-    inputs: object = None
     wrong_events: np.ndarray = None
+    inputs: object = None
 
     @property
     def labels(self):
@@ -150,7 +150,7 @@ def from_folds(
 def _make_folds(cv, X, codes, random_state, groups):
     """Return the folds as a list; raise if they do not test each sample once."""
     if isinstance(cv, (int, np.integer)):
-        seed = check_random_state(random_state).randint(2**31 - 1)
+        seed = random_numbers(random_state).randint(2**31 - 1)
         kind = StratifiedKFold if groups is None else StratifiedGroupKFold
         cv = kind(cv, shuffle=True, random_state=seed)
     try:
@@ -244,8 +244,8 @@ def from_dynamics(estimator, X, codes, classes):
         margins=last.label_quality_,
         estimator=fitted,
         n_classes=len(classes),
-        inputs=X,
         wrong_events=last.wrong_events_,
+        inputs=X,
     )
 
 

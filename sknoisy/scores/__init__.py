@@ -20,6 +20,7 @@ from sknoisy.scores.estimates import (
     estimate_transition_matrix,
     label_votes,
     noise_concentration,
+    shrunk_transition_matrix,
 )
 from sknoisy.scores.mixture import (
     LossMixture,
@@ -79,6 +80,7 @@ __all__ = [
     "relabel_priority",
     "relative_votes",
     "self_confidence",
+    "shrunk_transition_matrix",
     "votes_from",
     "wrong_event_clean_probability",
 ]

@@ -3,6 +3,7 @@ import pickle
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn import config_context
 from sklearn.base import clone
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
@@ -209,6 +210,10 @@ def test_groups(asked):
     assert (alone.pred_probs_ != grouped.pred_probs_).any()
     probs = out_of_sample(LOGISTIC, X, read_annotations(table), 3, None, 0, groups)
     np.testing.assert_allclose(grouped.pred_probs_, probs)
+    with config_context(enable_metadata_routing=True):
+        asking = clone(clf).set_fit_request(groups=True)
+        routed = make_pipeline("passthrough", asking).fit(X, table, groups=groups)
+    np.testing.assert_array_equal(routed[-1].pred_probs_, grouped.pred_probs_)
 
 
 @pytest.mark.parametrize(
