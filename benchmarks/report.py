@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from accuracy import CLASSIFIERS, read_rows
 from detection import detection_table
+from stopping import known, stopping_table
 from vector_tables import cells_table, published, summary_table
 
 from sknoisy.losses import LOSSES
@@ -343,6 +344,7 @@ def main():
     rows = read_rows(args.rows)
     page = PAGE.read_text()
     page = fill(page, "memorisation", memorisation_table(rows))
+    page = fill(page, "stopping", stopping_table(known(HERE / "stopping.jsonl")))
     page = fill(page, "losses", losses_table(rows))
     page = fill(page, "noise", noise_table(rows))
     page = fill(page, "gains", gains_table(rows))

@@ -1,5 +1,6 @@
 """The public names; ``__init__.py`` imports them when they are asked for."""
 
+from sknoisy.comparison import Comparison, compare
 from sknoisy.cotraining import (
     CUFIT,
     SSR,
@@ -56,6 +57,7 @@ from sknoisy.selfsup import (
 )
 from sknoisy.training.checkpoint import Checkpoint
 from sknoisy.training.run import DivergenceError
+from sknoisy.training.stopping import LabelWave
 
 __all__ = [
     "APL",
@@ -76,6 +78,7 @@ __all__ = [
     "CoTeachingPlus",
     "CoTraining",
     "CoTrainingClassifier",
+    "Comparison",
     "JoCoR",
     "KernelPosterior",
     "ContrastiveFineTuner",
@@ -90,6 +93,7 @@ __all__ = [
     "JointOptimization",
     "LabelErrorDetector",
     "LabelSmoothing",
+    "LabelWave",
     "LazyFeatures",
     "Loss",
     "MentorNet",
@@ -106,6 +110,7 @@ __all__ = [
     "SupCon",
     "TruncatedGCE",
     "VICReg",
+    "compare",
     "load",
     "save",
 ]

@@ -8,6 +8,7 @@ string is short for the object with its defaults.
 
 import inspect
 from difflib import get_close_matches
+from functools import total_ordering
 from inspect import signature
 from numbers import Integral, Real
 
@@ -16,11 +17,17 @@ import torch
 from sklearn.base import BaseEstimator, clone
 
 
+@total_ordering
 class Method(BaseEstimator):
     """A named method with hyper-parameters and, while it trains, state.
 
     Subclasses only assign in ``__init__`` and validate in :meth:`check`.
     Estimators work on a clone, so an object given by the user never changes.
+
+    Methods of one class with equal parameters are equal, and methods and short names
+    can be sorted together, by class and then by parameters: what a search returns can
+    be grouped and pivoted by them. As with all keys, do not change a method that is a
+    key of a dict.
 
     Attributes
     ----------
@@ -30,6 +37,30 @@ class Method(BaseEstimator):
     """
 
     transient = ()
+
+    def __eq__(self, other):
+        if type(self) is not type(other):
+            return NotImplemented
+        return self is other or _sort_key(self) == _sort_key(other)
+
+    def __hash__(self):
+        return hash(_sort_key(self))
+
+    def __lt__(self, other):
+        if not isinstance(other, (Method, str)):
+            return NotImplemented
+        return _sort_key(self) < _sort_key(other)
+
+    def __str__(self):
+        """Return class and changed parameters on one line, arrays by their shapes."""
+        parameters = signature(type(self).__init__).parameters.values()
+        defaults = {p.name: p.default for p in parameters}
+        changed = [
+            f"{name}={_short(value)}"
+            for name, value in self.get_params(deep=False).items()
+            if _plain(value) != _plain(defaults.get(name))
+        ]
+        return f"{type(self).__name__}({', '.join(changed)})"
 
     def check(self):
         """Raise ``ValueError`` if a hyper-parameter is out of its range."""
@@ -266,6 +297,30 @@ def _plain(value):
     if isinstance(value, np.ndarray):  # whose repr is abbreviated
         return value.shape, value.dtype, value.tobytes()
     return repr(value)
+
+
+def _sort_key(value):
+    """Return what a method or a short name is sorted by."""
+    if isinstance(value, str):
+        return (value.lower(),)
+    cls, params = type(value), value.get_params(deep=False)
+    values = tuple((name, _rank(params[name])) for name in sorted(params))
+    return cls.__name__.lower(), f"{cls.__module__}.{cls.__qualname__}", values
+
+
+def _rank(value):
+    """Return a value as a tuple that compares with that of any other value."""
+    if isinstance(value, Real) and value == value:  # not NaN
+        return 0, float(value)
+    if isinstance(value, Method):
+        return 1, _sort_key(value)
+    return 2, str(_plain(value))
+
+
+def _short(value):
+    if isinstance(value, (np.ndarray, torch.Tensor)):
+        return f"array of shape {tuple(value.shape)}"
+    return str(value) if isinstance(value, Method) else " ".join(repr(value).split())
 
 
 def as_floats(value):

@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 
@@ -110,7 +111,9 @@ def test_sheet_of_files_with_long_names(image_files):
     )
     assert display.images.shape == (3, 8, 8, 3)
     assert display.positions.tolist() == [0, 1, 2]
-    assert f"{y[0]} →\n{suggested[0]}" in drawn(display.figure_)
+    text = drawn(display.figure_)
+    assert f"{y[0]} →\n{suggested[0]}" in text
+    assert os.path.basename(paths[0]) in text and "#0" not in text
 
 
 def test_sheet_without_errors(found):
@@ -241,6 +244,18 @@ def test_embedding_of_a_refiner(refined):
     again = EmbeddingDisplay.from_estimator(refiner, X, given, **settings)
     np.testing.assert_array_equal(again.points, display.points)
     assert "9" in drawn(display.figure_)
+
+
+def test_embedding_marks_samples(digits):
+    X, y = digits
+    marked = np.zeros(len(y), dtype=bool)
+    marked[[3, 70]] = True
+    settings = {"n_samples": 100, "embedding": PCA(2), "random_state": 0}
+    features = X.reshape(len(X), -1)
+    display = EmbeddingDisplay.from_predictions(features, y, marked=marked, **settings)
+    rings = display.axes_[0].collections[-1].get_offsets()
+    shown = np.isin(display.positions, [3, 70])
+    np.testing.assert_array_equal(rings, display.points[shown])
 
 
 def test_embedding_takes_any_estimator(digits):

@@ -58,6 +58,19 @@ def is_paths(X):
     return isinstance(X, np.ndarray) and X.ndim == 1 and X.dtype.kind == "U"
 
 
+def paths_of(X):
+    """Return X as an array of paths of files that exist, or None if it holds none.
+
+    Unlike :func:`as_inputs` it takes any X, such as texts; only the first file is
+    looked for.
+    """
+    column = _as_column(X)
+    if column is None or not all(isinstance(value, PATHS) for value in column):
+        return None
+    paths = np.array([os.fsdecode(path) for path in column])
+    return paths if len(paths) and file_stamps(paths[:1]) else None
+
+
 def file_stamps(paths):
     """Return time of change, in ns, and size, in bytes, of each file that exists."""
     stamps = []

@@ -12,7 +12,7 @@ from sklearn.utils.validation import (
 )
 
 from sknoisy._compat import CallbackSupportMixin, with_callbacks
-from sknoisy.data.inputs import check_container
+from sknoisy.data.inputs import check_container, paths_of
 from sknoisy.data.labels import check_given, check_several, encode_labels, some
 from sknoisy.detection.checks import check_detector, source_of
 from sknoisy.detection.evidence import (
@@ -28,6 +28,8 @@ from sknoisy.detection.report import (
     count_pairs,
     warn_unknown_rate,
 )
+from sknoisy.detection.reviewing import Reviewing
+from sknoisy.estimators.base import fitting
 from sknoisy.estimators.saving import Saved
 from sknoisy.parameters import NamedMethods
 from sknoisy.scores.confident import confident_joint
@@ -35,7 +37,9 @@ from sknoisy.scores.posterior import limit_false_alarms
 from sknoisy.training.progress import Tasks
 
 
-class LabelErrorDetector(NamedMethods, CallbackSupportMixin, MetaEstimatorMixin, Saved):
+class LabelErrorDetector(
+    Reviewing, NamedMethods, CallbackSupportMixin, MetaEstimatorMixin, Saved
+):
     """Find the wrong labels of a data set by what a classifier makes of it.
 
     A label is suspect if a classifier that was not trained on it says otherwise. By
@@ -48,17 +52,17 @@ class LabelErrorDetector(NamedMethods, CallbackSupportMixin, MetaEstimatorMixin,
         Any scikit-learn classifier or pipeline with ``predict_proba``; it is cloned.
     method : str or DetectionMethod, default="auto"
         How labels are ranked: "confident_learning", "self_confidence",
-        "normalized_margin", "area_under_margin", "loss_gmm", "knn_agreement", or an
-        object of :mod:`sknoisy.detection`; ``method__prune`` and the like reach its
-        parameters. "auto": "loss_gmm" with ``cv="dynamics"``, else
+        "normalized_margin", "area_under_margin", "loss_gmm", "wrong_events",
+        "knn_agreement", or an object of :mod:`sknoisy.detection`; ``method__prune`` and
+        the like reach its parameters. "auto": "loss_gmm" with ``cv="dynamics"``, else
         "confident_learning".
     cv : int, "dynamics", "prefit" or splitter, default=5
         Where the evidence comes from. int: out-of-sample probabilities by as many
         stratified, shuffled folds; or a splitter or iterable of your own, which must
         test each sample once. "dynamics": a single training on all samples, whose
-        losses and margins over the epochs are kept; for classifiers of this package
-        that memorise late, or never. "prefit": the estimator is fitted already, on
-        other samples.
+        losses, margins and wrong events over the epochs are kept; for classifiers of
+        this package that memorise late, or never. "prefit": the estimator is fitted
+        already, on other samples.
     max_false_alarms : float or None, default=0.2
         Largest expected share of right labels among those that are called wrong, in
         [0, 1). None: the method's own, published rule decides. A method of your own
@@ -198,6 +202,10 @@ class LabelErrorDetector(NamedMethods, CallbackSupportMixin, MetaEstimatorMixin,
             be told from what the classifier gets wrong itself; or if a class has no
             label left among those suggested.
         """
+        with fitting(self):
+            return self._fit(X, y, groups)
+
+    def _fit(self, X, y, groups):
         check_container(X)
         method = check_detector(self)
         check_given(self, y)
@@ -231,7 +239,7 @@ class LabelErrorDetector(NamedMethods, CallbackSupportMixin, MetaEstimatorMixin,
                 "that few samples have are hard to tell from wrong ones. Look at them "
                 "before you take what is suggested.",
                 UserWarning,
-                stacklevel=3,
+                stacklevel=4,
             )
         if evidence.pred_probs is None:
             joint = count_pairs(codes, suggested, len(classes))
@@ -254,6 +262,7 @@ class LabelErrorDetector(NamedMethods, CallbackSupportMixin, MetaEstimatorMixin,
         self.estimator_ = evidence.estimator
         self._codes, self._suggested = codes, suggested
         self._losses = evidence.losses
+        self._paths = paths_of(X)
         tasks.end()
         return self
 

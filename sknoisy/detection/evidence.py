@@ -47,6 +47,8 @@ class Evidence:
         Number of votes that `pred_probs` are shares of.
     n_classes : int
         Number of classes.
+    wrong_events : ndarray of shape (n_samples,)
+        Number of epochs of a training whose prediction was not the label.
     """
 
     codes: np.ndarray
@@ -57,6 +59,7 @@ class Evidence:
     estimator: object = None
     n_votes: int = None
     n_classes: int = None
+    wrong_events: np.ndarray = None
 
     @property
     def labels(self):
@@ -218,7 +221,8 @@ def from_dynamics(estimator, X, codes, classes):
     Returns
     -------
     evidence : Evidence
-        Losses and margins; no probabilities, for they are not out-of-sample.
+        Losses, margins and wrong events; no probabilities, for they are not
+        out-of-sample.
     """
     fitted = estimator.fit(X, classes[codes])
     _, last = split_pipeline(fitted)
@@ -230,6 +234,7 @@ def from_dynamics(estimator, X, codes, classes):
         margins=last.label_quality_,
         estimator=fitted,
         n_classes=len(classes),
+        wrong_events=last.wrong_events_,
     )
 
 

@@ -9,7 +9,7 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 from sknoisy._compat import CallbackSupportMixin, with_callbacks
 from sknoisy.data.labels import check_given, check_several, encode_labels
 from sknoisy.encoders.features import LazyFeatures
-from sknoisy.estimators.base import TorchEstimator
+from sknoisy.estimators.base import TorchEstimator, fitting
 from sknoisy.estimators.classifier import NoisyRobustClassifier
 from sknoisy.estimators.pipelines import split_pipeline
 from sknoisy.estimators.pretrainer import SSLPretrainer
@@ -164,6 +164,10 @@ class ContrastiveFineTuner(
             If y or a parameter is not valid, before training starts; or if the first
             classifier predicts one class for all samples.
         """
+        with fitting(self):
+            return self._fit(X, y)
+
+    def _fit(self, X, y):
         check_given(self, y)
         classes, codes = encode_labels(y)
         front, first, contrastive, last = self._parts(X)

@@ -7,6 +7,7 @@ from scipy.stats import truncnorm
 from sknoisy.noise.base import draw, noisy_labels, prepare
 
 
+@np.errstate(under="ignore")
 def instance_dependent(y, rate, X, random_state=None):
     """Replace labels by other classes that depend on the features of the sample.
 

@@ -7,12 +7,13 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 from torch import nn
 
 from sknoisy.data.devices import generator
+from sknoisy.data.pictures import as_images, as_samples
 from sknoisy.encoders.blueprint import load_numpy_state
 from sknoisy.encoders.encoding import encode
 from sknoisy.encoders.features import LazyFeatures
 from sknoisy.encoders.initialization import build
 from sknoisy.parameters import check_integer
-from sknoisy.plotting.base import as_images, as_samples, pyplot, show_image
+from sknoisy.plotting.base import pyplot, show_image
 from sknoisy.selfsup import Restoration
 
 

@@ -22,6 +22,7 @@ from sknoisy.scores.mixture import (
     bmm_clean_probability,
     gaussian_mixture,
     gmm_clean_probability,
+    wrong_event_clean_probability,
 )
 from sknoisy.scores.neighbors import (
     knn_agreement,
@@ -69,4 +70,5 @@ __all__ = [
     "relative_votes",
     "self_confidence",
     "votes_from",
+    "wrong_event_clean_probability",
 ]
