@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from accuracy import CLASSIFIERS, read_rows
 from detection import detection_table
+from selection import selection_table
 from stopping import known, stopping_table
 from vector_tables import cells_table, published, summary_table
 
@@ -352,6 +353,8 @@ def main():
     page = fill(page, "estimates", estimates_table(read_rows(HERE / "estimates.jsonl")))
     found = read_rows(HERE / "detection.jsonl")
     page = fill(page, "detection", detection_table(found))
+    found = read_rows(HERE / "selection.jsonl")
+    page = fill(page, "selection", selection_table(found))
     page = fill(page, "recipes", recipes_table(rows))
     page = fill(page, "labels", labels_table(rows))
     page = fill(page, "ablation", ablation_table(rows))

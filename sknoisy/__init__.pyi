@@ -81,6 +81,7 @@ __all__ = [
     "Comparison",
     "JoCoR",
     "KernelPosterior",
+    "Comparison",
     "ContrastiveFineTuner",
     "CrossEntropy",
     "DivideMix",

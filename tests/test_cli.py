@@ -116,7 +116,7 @@ def test_what_a_check_tells(photos, tmp_path, capsys):
     main(["check", str(photos), "--out", str(tmp_path), *FAST])
     out, err = capsys.readouterr()
     assert "of 63 labels are called wrong." in out
-    assert "1 files are copies of others; 0 of the 1 contents" in out
+    assert "Exact copies of other files: 1. Photographs whose copies have" in out
     assert "Left out 3:" in out
     assert err.startswith("Read 63 samples of 2 classes, left out 3.\nEncoder: ")
     assert "Traceback" not in err

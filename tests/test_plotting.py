@@ -5,6 +5,7 @@ import sys
 import numpy as np
 import pytest
 import torch
+from sklearn.base import clone
 from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
@@ -15,6 +16,7 @@ from sknoisy import (
     ContrastiveFineTuner,
     CoTrainingClassifier,
     LabelErrorDetector,
+    LabelWave,
     LazyFeatures,
     NoisyRobustClassifier,
     PseudoLabelRefiner,
@@ -472,6 +474,36 @@ def test_training_curves_of_estimators(digits):
     rates = TrainingCurveDisplay.from_estimator(pipe, key="lr")
     assert "NoisyRobustClassifier" in drawn(rates.figure_)
     assert rates.ax_.get_ylabel() == "lr"
+
+
+def test_onset_of_memorisation(digits):
+    X, y = digits[0].reshape(300, -1), digits[1]
+    random = np.random.default_rng(0).permutation(y)
+    clf = NoisyRobustClassifier("ce", encoder="mlp", max_epochs=40, random_state=0)
+    clf.set_params(lr=0.1, schedule="constant")
+    plain = clf.fit(X, random)
+    stopping = LabelWave(window=2, patience=2, rise=0.0)
+    stopped = clone(clf).set_params(stopping=stopping).fit(X, random)
+    settings = {"key": "prediction_changes", "onset": True}
+    display = TrainingCurveDisplay.from_estimator({"stopped": stopped}, **settings)
+    assert display.onsets == {"stopped": stopped.stopped_epoch_}
+    text = drawn(display.figure_)
+    assert "labels begin to be memorised" in text
+    assert "Share of predictions that changed" in text
+    changes = display.curves["stopped"]
+    assert np.isnan(changes[0]) and len(changes) == len(stopped.history_)
+    np.testing.assert_array_equal(
+        display.lines_[0].get_xdata()[[0, -1]], [1, len(changes)]
+    )
+    # Without stopping, by the defaults of the rule.
+    rows = [LabelWave().watched(row) for row in plain.history_[1:]]
+    found = LabelWave().onset(*np.transpose(rows))
+    both = TrainingCurveDisplay.from_estimator({"plain": plain}, onset=True)
+    assert both.onsets == ({} if found is None else {"plain": found + 2})
+    given = TrainingCurveDisplay.from_predictions({"a": [1, 2, 3]}, onsets={"a": 2})
+    assert "labels begin to be memorised" in drawn(given.figure_)
+    without = TrainingCurveDisplay.from_estimator(plain)
+    assert "memorised" not in drawn(without.figure_)
 
 
 def test_errors_of_other_displays(digits, refined):

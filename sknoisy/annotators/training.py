@@ -8,7 +8,8 @@ from sklearn.utils.validation import has_fit_parameter
 from sknoisy._compat import safe_indexing
 from sknoisy.annotators.agreement import agreement_with_others
 from sknoisy.data.labels import check_several
-from sknoisy.detection.evidence import fit_label_free, from_folds
+from sknoisy.detection.evidence import from_folds
+from sknoisy.detection.features import fit_label_free
 from sknoisy.estimators.pipelines import split_pipeline
 
 LEAST_SHARE = 0.05  # less probable classes of a sample are not trained on as copies

@@ -114,6 +114,6 @@ def _of_copies(y, copies):
     several = np.flatnonzero(np.bincount(where) > 1)
     n_differ = sum(len({*y[where == i].tolist()}) > 1 for i in several)
     return (
-        f"{len(copies) - len(first):,} files are copies of others; {n_differ:,} of the "
-        f"{len(several):,} contents that are there several times have several labels."
+        f"Exact copies of other files: {len(copies) - len(first):,}. Photographs whose "
+        f"copies have different labels: {n_differ:,}."
     )

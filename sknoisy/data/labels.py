@@ -46,8 +46,11 @@ def encode_labels(y, classes=None):
     if classes is None:
         return found, codes.astype(np.int64)
     classes = np.unique(np.asarray(classes))
-    position = np.searchsorted(classes, found).clip(max=len(classes) - 1)
-    strange = found[classes[position] != found]
+    try:
+        position = np.searchsorted(classes, found).clip(max=len(classes) - 1)
+        strange = found[classes[position] != found]
+    except TypeError:  # strings do not compare with numbers
+        strange = found
     if len(strange):
         raise ValueError(
             f"y holds labels that are not among the classes: {some(strange)}. The "

@@ -21,6 +21,8 @@ from sknoisy.detection.evidence import (
     from_neighbors,
     from_prefit,
 )
+from sknoisy.detection.features import features_of
+from sknoisy.detection.issues import find_issues, issues_table, warn_no_features
 from sknoisy.detection.methods import DETECTION_METHODS
 from sknoisy.detection.report import (
     agreement_of,
@@ -34,6 +36,7 @@ from sknoisy.estimators.saving import Saved
 from sknoisy.parameters import NamedMethods
 from sknoisy.scores.confident import confident_joint
 from sknoisy.scores.posterior import limit_false_alarms
+from sknoisy.scores.relabeling import relabel_priority
 from sknoisy.training.progress import Tasks
 
 
@@ -106,6 +109,10 @@ class LabelErrorDetector(
     pred_probs_ : ndarray of shape (n_samples, n_classes)
         Out-of-sample probabilities, or the votes of neighbours; None with
         ``cv="dynamics"``.
+    relabel_order_ : ndarray of shape (n_samples,), dtype int64
+        Positions in X, in the order in which a second look at the label is worth most,
+        see :func:`sknoisy.scores.relabel_priority`: of labels that are as improbable,
+        those come first whose sample is clear.
     estimator_ : classifier
         The classifier, fitted on all samples with ``cv="dynamics"``, as given with
         "prefit"; None with folds.
@@ -151,6 +158,7 @@ class LabelErrorDetector(
     """
 
     _registries = {"method": DETECTION_METHODS}
+    _ephemeral = ("_inputs",)
 
     def __init__(
         self,
@@ -263,6 +271,9 @@ class LabelErrorDetector(
         self._codes, self._suggested = codes, suggested
         self._losses = evidence.losses
         self._paths = paths_of(X)
+        self._inputs, self._issues = evidence.inputs, None
+        known = evidence.codes, evidence.probabilities(), np.arange(len(classes))
+        self.relabel_order_ = np.argsort(-relabel_priority(*known), kind="stable")
         tasks.end()
         return self
 
@@ -298,6 +309,51 @@ class LabelErrorDetector(
         """
         check_is_fitted(self, "label_errors_")
         return class_table(self)
+
+    @property
+    def issues_(self):
+        """What to look at, as one table.
+
+        The rows are sorted by kind, and by severity within a kind. Near-duplicates and
+        outliers are searched for when this is first asked for, among the features that
+        there are anyway: those of pre-trainers that lead the pipeline, X itself where
+        it is a table of finite numbers, or those of a fitted network. The detector
+        keeps X until then; a file or pickle of it does not hold X.
+
+        Returns
+        -------
+        table : pandas.DataFrame or dict of str to ndarray
+            "sample", the position in X; "kind": "wrong_label", as in `label_errors_`,
+            "near_duplicate", "conflicting_duplicate" if the labels of near-duplicates
+            differ, or "outlier"; "severity" in [0, 1], to compare issues of a kind: the
+            probability that the label is wrong, how near the duplicate is (1: a copy),
+            how far the outlier; "label", the given one; "suggestion", another label, or
+            None; "group", the number of the group of near-duplicates, or -1. A dict if
+            pandas is not installed.
+
+        Warns
+        -----
+        UserWarning
+            If there are no features, so that only wrong labels are listed.
+
+        See Also
+        --------
+        sknoisy.scores.near_duplicates : What counts as near.
+        sknoisy.scores.far_samples : What counts as far.
+        """
+        check_is_fitted(self, "label_errors_")
+        if getattr(self, "_issues", None) is None:
+            inputs = getattr(self, "_inputs", None)
+            features = None
+            if inputs is not None:
+                features = features_of(inputs, self.estimator_)
+            if features is None:
+                warn_no_features()
+            judged = self.label_errors_, self.error_probability_, self._suggested
+            confidence = self.suggestion_confidence_
+            self._issues = find_issues(self._codes, *judged, confidence, features)
+            self._inputs = None
+        return issues_table(self._issues, self._codes, self.classes_)
 
     def _gather(self, method, X, codes, classes, groups, tasks):
         """Return the evidence that the method needs."""

@@ -140,9 +140,11 @@ class NoisyRobustClassifier(TorchClassifier):
     history_ : list of dict
         For each epoch "epoch", "phase" ("head" where the head alone is trained, "all",
         or "anew" where a loss trains a second time), "train_loss", "valid_loss" and
-        "valid_acc" (with `validation`), "prediction_changes" (share of the samples
-        whose prediction was not that of the epoch before; not in the first one), "lr"
-        (of its last step), "dur" (seconds), and what callbacks record.
+        "valid_acc" (with `validation`), "wrong_events" (share of the predictions
+        that are not the label), "prediction_changes" (share of those that are not as in
+        the epoch before) and "wrong_changes" (the same among those that were not the
+        label then), both from the second epoch on, "lr" (of its last step), "dur"
+        (seconds), and what callbacks record.
     n_features_in_ : int
         Length of axis 1 of the samples.
 

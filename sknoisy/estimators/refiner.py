@@ -14,7 +14,7 @@ from sknoisy.estimators.findings import Findings, percent
 from sknoisy.estimators.pipelines import check_steps, split_pipeline
 from sknoisy.estimators.refinement import Refinement
 from sknoisy.estimators.saving import Saved
-from sknoisy.parameters import check_choice, check_integer, check_real
+from sknoisy.parameters import check_choice, check_integer, check_real, random_numbers
 from sknoisy.training.callbacks import unnamed
 from sknoisy.training.checkpoint import Checkpoint
 from sknoisy.training.progress import Tasks
@@ -285,6 +285,7 @@ class PseudoLabelRefiner(
             self.views.check()
         else:
             check_choice("views", self.views, ["auto", "none", None])
+        random_numbers(self.random_state)
         check_steps(self.estimator)
         _, classifier = split_pipeline(self.estimator)
         callbacks = unnamed(getattr(classifier, "callbacks", None))

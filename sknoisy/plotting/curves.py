@@ -13,6 +13,8 @@ from sknoisy.training.stopping import LabelWave
 NAMES = {
     "prediction_changes": "Share of predictions that changed",
     "train_loss": "Training loss",
+    "wrong_changes": "Share of wrong predictions that changed",
+    "wrong_events": "Share of predictions that are not the label",
 }
 BESIDE = 6  # more curves than these have their legend beside the axes
 
@@ -167,16 +169,17 @@ class TrainingCurveDisplay:
         for i, (name, curve) in enumerate(self.curves.items()):
             epochs = np.arange(1, len(curve) + 1)
             at = int(np.nanargmax(curve) if self.best == "max" else np.nanargmin(curve))
+            end = np.flatnonzero(~np.isnan(curve))[-1]
             (line,) = ax.plot(
                 epochs,
                 curve,
                 color=PALETTE[i % len(PALETTE)],
                 linestyle=DASHES[(i + i // len(PALETTE)) % len(DASHES)],
-                label=f"{name}: best {curve[at]:.3f}, last {curve[-1]:.3f}",
+                label=f"{name}: best {curve[at]:.3f}, last {curve[end]:.3f}",
             )
             ends = {"color": line.get_color(), "linestyle": "none", "zorder": 3}
             ax.plot(epochs[at], curve[at], marker="*", markersize=11, **ends)
-            ax.plot(epochs[-1], curve[-1], marker="s", markersize=5, **ends)
+            ax.plot(epochs[end], curve[end], marker="s", markersize=5, **ends)
             self.lines_.append(line)
             if name in (self.onsets or ()):
                 ax.axvline(self.onsets[name], color=line.get_color(), linestyle=":")
@@ -204,5 +207,8 @@ def _onset(classifier):
     # The part of the training that stopping would have watched.
     rows = [row for row in classifier.history_ if row.get("phase") == last.get("phase")]
     rows = [row for row in rows if key in row]
-    position = LabelWave().onset([row[key] for row in rows])
+    if not rows:
+        return None
+    rule = LabelWave()
+    position = rule.onset(*np.transpose([rule.watched(row) for row in rows]))
     return None if position is None else rows[position]["epoch"]

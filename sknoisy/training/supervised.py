@@ -41,17 +41,15 @@ class ClassifierNet(ClassifierMixin, Net):
         self.criterion_.on_epoch(self.epochs_done, self.run.planned_epochs)
 
     def on_epoch_end(self, net, **kwargs):  # noqa: D102
-        share = self.run.dynamics.end_epoch()
-        if share is not None:
-            self.history.record("prediction_changes", share)
+        shares = self.run.dynamics.end_epoch()
+        for name, share in shares.items():
+            self.history.record(name, share)
         super().on_epoch_end(net, **kwargs)
         stopping = self.run.stopping
-        if stopping is not None and share is not None:
-            weights = self.module_.state_dict()
-            stops = stopping.after_epoch(
-                self.epochs_done, share, weights, self._of_samples
-            )
-            self._stop_asked |= stops
+        if stopping is not None and "prediction_changes" in shares:
+            states = self.module_.state_dict(), self._of_samples
+            if stopping.after_epoch(self.epochs_done, shares, *states):
+                self._stop_asked = True
 
     def batch_loss(self, index, batch):  # noqa: D102
         logits, penalty = self._forward(self.view(batch))
