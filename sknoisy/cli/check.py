@@ -47,7 +47,7 @@ def run(args):
     detector.fit(features, found.y, groups=together)
     say(args, "Training a model on all samples.")
     model = Pipeline([("encode", encoder), ("clf", clone(clf).fit(features, found.y))])
-    written = write_all(out, detector, model, found, args, about)
+    written = write_all(out, detector, model, found, args)
     print(summarize(detector, found, copies))
     seconds = time.monotonic() - start
     say(args, f"Wrote {', '.join(written)} to {out!r}, in {seconds:.0f} s.")
