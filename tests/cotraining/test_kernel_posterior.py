@@ -79,6 +79,17 @@ def test_predictions_of_the_head_are_the_fit():
     assert (fitted - X[:, :2].sin()).abs().mean() < 0.1
 
 
+def test_the_penalty_is_at_least_what_is_asked_for():
+    X = torch.linspace(-1, 1, 40)[:, None]
+    ridge = KernelRidge(X, 2, 1.0, 40, torch.Generator().manual_seed(0))
+    ridge.fit(X.sin())
+    assert ridge.penalty == PENALTIES[0]
+    ridge.fit(X.sin(), least_penalty=0.5)
+    assert ridge.penalty == 1
+    ridge.fit(X.sin(), least_penalty=1e6)
+    assert ridge.penalty == PENALTIES[-1]
+
+
 def test_posterior_by_hand():
     T = torch.tensor([[0.7, 0.3], [0.2, 0.8]])
     found = posterior(torch.tensor([[0.5, 0.5], [0.9, 0.1]]), T, torch.tensor([0, 1]))
@@ -187,6 +198,24 @@ def test_class_weights_move_the_boundary(digits_of_vectors):
     assert shares[0] < shares[1]
 
 
+@pytest.mark.parametrize("n, expected", [(30, 30), (3000, 1000), (10_000, 1500)])
+def test_landmarks_grow_with_the_root_of_the_samples(n, expected):
+    method = KernelPosterior()
+    method.start(n, 2, "cpu")
+    assert method.resolved() == {"n_landmarks": expected}
+    assert KernelPosterior(n_landmarks=7).resolved() == {"n_landmarks": 7}
+
+
+def test_more_epochs_change_nothing(digits_of_vectors):
+    X, y = digits_of_vectors[0][:300], digits_of_vectors[1][:300]
+    once, often = (
+        NoisyRobustClassifier(max_epochs=n, random_state=0).fit(X, y) for n in (1, 5)
+    )
+    np.testing.assert_array_equal(once.predict_proba(X), often.predict_proba(X))
+    assert len(often.history_) == 5
+    assert often.history_[0]["train_loss"] == often.history_[4]["train_loss"]
+
+
 def test_it_goes_on_epoch_by_epoch_and_with_other_labels(digits_of_vectors):
     X, y = digits_of_vectors[0][:400], digits_of_vectors[1][:400]
     whole = NoisyRobustClassifier(max_epochs=3, random_state=0).fit(X, y)
@@ -219,7 +248,7 @@ def test_parameters_are_searched_and_checked(digits_of_vectors):
     clf = CoTrainingClassifier("kernel_posterior", random_state=0)
     clf.set_params(method__n_rounds=0, method__n_landmarks=50)
     assert clone(clf).fit(X, y).score(X, y) > 0.8
-    for bad in ({"n_rounds": -1}, {"n_landmarks": 0}, {"alpha": 0}):
+    for bad in ({"n_rounds": -1}, {"n_landmarks": 0}):
         (name,) = bad
         with pytest.raises(ValueError, match=f"{name}="):
             CoTrainingClassifier(KernelPosterior(**bad)).fit(X, y)
