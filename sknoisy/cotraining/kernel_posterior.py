@@ -76,6 +76,41 @@ def sharpened(probs):
     return even + (probs - even) / sure.clamp(SHARPEST, 1)
 
 
+def evenness(frequencies, n_samples):
+    """Return how far chance explains that classes are not equally frequent, in [0, 1].
+
+    Parameters
+    ----------
+    frequencies : tensor of shape (n_classes,)
+        Share of the samples that have each label.
+    n_samples : int
+        Number of samples.
+
+    Returns
+    -------
+    evenness : tensor of shape ()
+        The variance that frequencies of equally probable labels have, over that which
+        these have; 1 if that is less.
+    """
+    n_classes = len(frequencies)
+    spread = (frequencies - 1 / n_classes).square().sum() / (n_classes - 1)
+    return (1 / (n_classes * n_samples * spread)).clamp(max=1)
+
+
+def balanced(labels, strength):
+    """Make classes more equally frequent, as far as `strength`, in [0, 1], has it.
+
+    Parameters
+    ----------
+    labels : tensor of shape (n, n_classes)
+        Probabilities of classes.
+    strength : float or tensor of shape ()
+        0: they stay as they are; 1: each class is divided by its frequency.
+    """
+    labels = labels / labels.mean(dim=0) ** strength
+    return labels / labels.sum(dim=1, keepdim=True)
+
+
 class KernelPosterior(CoTraining):
     """A kernel machine that corrects the labels that it learns, on vectors.
 
@@ -93,7 +128,7 @@ class KernelPosterior(CoTraining):
         Samples that the kernel compares others with; fewer where their number times
         that of samples is above 2^28. "auto": 15 times the root of the number of
         samples, at least 1,000 and at most 2,000.
-    n_rounds : int, default=4
+    n_rounds : int, default=3
         How often the posteriors are computed anew.
     warmup_epochs : int, default=0
         It has no warm-up.
@@ -111,6 +146,10 @@ class KernelPosterior(CoTraining):
     Posteriors are partly the regression's own predictions, so their leave-one-out error
     favours ever smaller penalties; they get at least a thirtieth of the given labels'.
 
+    At high noise, classes that were labelled a little more often by chance would take
+    over the posteriors. So these are balanced, as far as the frequencies of the labels
+    differ no more than those of equally frequent classes do by chance.
+
     The confusion is that of leave-one-out predictions with labels, so what the
     classifier confuses itself counts as noise, too. It stays the same over the rounds.
 
@@ -123,9 +162,10 @@ class KernelPosterior(CoTraining):
     References
     ----------
     Bootkrajang and Kaban, Label-Noise Robust Logistic Regression and Its Applications,
-    ECML PKDD 2012, for the posterior of labels; Rudi, Camoriano and Rosasco, Less is
-    More: Nystroem Computational Regularization, NIPS 2015: as many landmarks as the
-    root of the number of samples, up to a factor, lose nothing.
+    ECML PKDD 2012, for the posterior of labels; Berthelot et al., ReMixMatch, ICLR
+    2020, for balancing by frequencies, there by those of true labels; Rudi, Camoriano
+    and Rosasco, Less is More: Nystroem Computational Regularization, NIPS 2015: as many
+    landmarks as the root of the number of samples, up to a factor, lose nothing.
     """
 
     n_networks = 1
@@ -133,7 +173,7 @@ class KernelPosterior(CoTraining):
     vector_encoder = "identity"
     transient = (*CoTraining.transient, "_generator", "_kernel")
 
-    def __init__(self, n_landmarks="auto", n_rounds=4, warmup_epochs=0):
+    def __init__(self, n_landmarks="auto", n_rounds=3, warmup_epochs=0):
         self.n_landmarks = n_landmarks
         self.n_rounds = n_rounds
         self.warmup_epochs = warmup_epochs
@@ -204,10 +244,12 @@ class KernelPosterior(CoTraining):
         predicted = one_hot(probs.argmax(dim=1), self.n_classes).float()
         T = predicted.T @ given + 0.1
         T /= T.sum(dim=1, keepdim=True)
+        strength = evenness(given.mean(dim=0), len(given))
         labels = posterior(simplex(sharpened(probs)), T, data.codes)
+        labels = balanced(labels, strength)
         for _ in range(self.n_rounds):
             probs = ridge.fit(labels, least)
-            labels = posterior(simplex(probs), T, data.codes)
+            labels = balanced(posterior(simplex(probs), T, data.codes), strength)
         self.state_["posterior"].copy_(labels)
         self._loss = -(labels * simplex(probs).log()).sum(dim=1).mean()
         if data.class_weights is not None:

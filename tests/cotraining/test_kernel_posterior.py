@@ -22,7 +22,7 @@ from sknoisy import (
     SSLPretrainer,
 )
 from sknoisy.cotraining import posterior
-from sknoisy.cotraining.kernel_posterior import sharpened
+from sknoisy.cotraining.kernel_posterior import balanced, evenness, sharpened
 from sknoisy.cotraining.kernel_ridge import PENALTIES, KernelRidge
 from sknoisy.encoders.heads import kernel, simplex
 from sknoisy.noise import pair_flip, symmetric_exclusive
@@ -106,6 +106,27 @@ def test_sharpening_makes_the_median_sure_and_keeps_the_order():
     sure = torch.eye(3)
     torch.testing.assert_close(sharpened(sure), sure)
     assert (simplex(found) > 0).all()
+
+
+def test_balancing_by_hand():
+    labels = torch.tensor([[0.5, 0.5], [1.0, 0.0]])  # frequencies 0.75 and 0.25
+    found = balanced(labels, 1.0)
+    torch.testing.assert_close(found, torch.tensor([[0.25, 0.75], [1.0, 0.0]]))
+    torch.testing.assert_close(balanced(labels, 0.0), labels)
+
+
+def test_chance_explains_the_frequencies_of_even_labels():
+    rng = np.random.default_rng(0)
+    for n_classes in (2, 10):
+        even = rng.multinomial(1000, [1 / n_classes] * n_classes, size=500) / 1000
+        spread = np.square(even - 1 / n_classes).sum(axis=1) / (n_classes - 1)
+        assert spread.mean() == pytest.approx(1 / (1000 * n_classes), rel=0.2)
+        found = [evenness(torch.tensor(row), 1000).item() for row in even]
+        assert np.mean(found) > 0.8
+    # The variance 0.5 x 0.5 / 1000 by chance, over the squared difference of 0.2.
+    found = evenness(torch.tensor([0.7, 0.3]), 1000)
+    assert found == pytest.approx(0.00025 / 0.04)
+    assert evenness(torch.tensor([0.5, 0.5]), 1000) == 1
 
 
 # As what vectors get ------------------------------------------------------------------
