@@ -38,8 +38,8 @@ class KernelRidge:
         The landmarks.
     gamma : float
         The kernel's decay.
-    error : float
-        Leave-one-out squared error of the last fit.
+    error, penalty : float
+        Leave-one-out squared error of the last fit, and its penalty.
     coefficients : tensor of shape (n_landmarks, n_classes)
         Weights of the kernel values.
     intercept : tensor of shape (n_classes,)
@@ -86,13 +86,15 @@ class KernelRidge:
         self._features = features @ basis
         self._projection, self._offset = whiten @ basis, centre @ basis
 
-    def fit(self, targets):
+    def fit(self, targets, least_penalty=0.0):
         """Regress targets, with the penalty of least leave-one-out squared error.
 
         Parameters
         ----------
         targets : tensor of shape (n_samples, n_classes), float32
             What to regress.
+        least_penalty : float, default=0.0
+            The penalty is at least this.
 
         Returns
         -------
@@ -102,22 +104,23 @@ class KernelRidge:
         mean = targets.mean(dim=0)
         rest = targets - mean
         products = self._features.T @ rest
-        self.error = math.inf
-        for penalty in PENALTIES:
-            weights = 1 / (self._spectrum + penalty)
-            solution = weights[:, None] * products
-            leverage = self._leverage(weights)[:, None]
+        penalties = [one for one in PENALTIES if one >= least_penalty] or PENALTIES[-1:]
+        weights = 1 / (self._spectrum[:, None] + torch.tensor(penalties).to(targets))
+        leverages, self.error = self._leverages(weights), math.inf
+        for k, penalty in enumerate(penalties):
+            solution, leverage = weights[:, k, None] * products, leverages[:, k, None]
             fitted = self._features @ solution
             predicted = mean + (fitted - leverage * rest) / (1 - leverage)
             error = (predicted - targets).square().mean().item()
             if error < self.error:
-                self.error, best, left_out = error, solution, predicted
+                self.error, self.penalty = error, penalty
+                best, left_out = solution, predicted
         self.coefficients = self._projection @ best
         self.intercept = mean - self._offset @ best
         return left_out
 
-    def _leverage(self, weights):
-        """Return how far each sample's prediction follows its own target."""
+    def _leverages(self, weights):
+        """Return how far each sample's prediction follows its target, by penalty."""
         parts = self._features.split(2**14)
         own = torch.cat([part.square() @ weights for part in parts])
         return (own + 1 / len(own)).clamp(max=0.999)
