@@ -9,7 +9,7 @@ from torch.nn.functional import one_hot
 
 from sknoisy.cotraining.base import CoTraining
 from sknoisy.cotraining.kernel_ridge import KernelRidge
-from sknoisy.cotraining.mixing import mixup
+from sknoisy.cotraining.mixing import mixed_loss, mixup
 from sknoisy.encoders.architecture import trains_encoder
 from sknoisy.encoders.heads import UNLIMITED, PiecewiseMLP, Rescale, simplex
 from sknoisy.encoders.inference import forward_all
@@ -42,8 +42,9 @@ def posterior(probs, transition_matrix, codes):
         Probability of each true class, given the sample.
     transition_matrix : tensor of shape (n_classes, n_classes)
         Probability of each label (column), given the true class (row).
-    codes : tensor of shape (n,), int64
-        Codes of the labels.
+    codes : tensor of shape (n,), int64, or (n, n_classes)
+        Codes of the labels; or soft labels, over whose classes the probability of the
+        label is averaged. Without a label a row holds ones.
 
     Returns
     -------
@@ -58,7 +59,10 @@ def posterior(probs, transition_matrix, codes):
     >>> posterior(torch.tensor([[0.5, 0.5]]), T, torch.tensor([1]))
     tensor([[0.2857, 0.7143]])
     """
-    joint = probs * transition_matrix[:, codes].T
+    if codes.is_floating_point():
+        joint = probs * (codes @ transition_matrix.T)
+    else:
+        joint = probs * transition_matrix[:, codes].T
     return joint / joint.sum(dim=1, keepdim=True)
 
 
@@ -127,6 +131,8 @@ class KernelPosterior(CoTraining):
     """
 
     n_networks = 2
+    soft_labels = True
+    unlabelled = True
     heads = ("kernel", "piecewise_mlp")
     vector_encoder = "identity"
     transient = (*CoTraining.transient, "_generator", "_kernel")
@@ -162,7 +168,7 @@ class KernelPosterior(CoTraining):
         super().start(n_samples, n_classes, device)
         shape = n_samples, n_classes
         self.state_["posterior"] = torch.full(shape, torch.nan, device=device)
-        self._codes = None
+        self._given = None
 
     @torch.no_grad()
     def extend(self, module, data, generator):
@@ -175,7 +181,7 @@ class KernelPosterior(CoTraining):
             )
         self._generator = generator
         features = _features(module, data.store)
-        column, power, width = self._choose(features, data.codes, generator)
+        column, power, width = self._choose(features, data.labels, generator)
         self._kernel = power, width
         head, mlp = _heads(module)
         _set_scale(head.rescale, features, column)
@@ -188,36 +194,51 @@ class KernelPosterior(CoTraining):
     def before_epoch(self, net):  # noqa: D102
         self.draw(net)
         self.in_halves = False
-        data = net.data_
-        if self._codes is None or not self._codes.equal(data.codes):
+        given = net.data_.labels.parts()
+        if self._given is None or not _equal(self._given, given):
             self._correct(net)
-            self._codes = data.codes.clone()
+            self._given = {name: part.clone() for name, part in given.items()}
 
     @torch.no_grad()
     def _correct(self, net):
         """Fit the kernel machine, and set the posteriors that the network learns."""
         data, (head, _) = net.data_, _heads(net.module_)
         features = head.rescale(_features(net.module_, data.store))
-        ridge = KernelRidge(features, *self._kernel, self.n_landmarks, self._generator)
-        given = one_hot(data.codes, self.n_classes).float()
+        every = torch.arange(len(features), device=features.device)
+        weights, of_labels = net.sample_weights(every), net.weights(every)
+        settings = *self._kernel, self.n_landmarks, self._generator
+        ridge = KernelRidge(features, *settings, of_labels)
+        given = data.labels.distributions(self.n_classes)
         probs = ridge.fit(given)
-        rows = torch.arange(len(given), device=given.device)
-        net.observe(simplex(probs).log()[:, None], data.codes, rows)
-        predicted = one_hot(probs.argmax(dim=1), self.n_classes).float()
-        T = predicted.T @ given + 0.1
-        T /= T.sum(dim=1, keepdim=True)
-        labels = posterior(simplex(sharpened(probs)), T, data.codes)
+        self._observe(net, probs)
+        T = self._confusion(probs, given, of_labels)
+        target = data.codes
+        if data.labels.soft is not None or data.labels.labelled is not None:
+            target = torch.where(given.sum(dim=1, keepdim=True) > 0, given, 1.0)
+        labels = posterior(simplex(sharpened(probs)), T, target)
         for _ in range(self.n_rounds):
-            labels = posterior(simplex(ridge.fit(labels)), T, data.codes)
+            labels = posterior(simplex(ridge.fit(labels)), T, target)
         self.state_["posterior"].copy_(labels)
         if data.class_weights is not None:
             labels = labels * data.class_weights
             labels = labels / labels.sum(dim=1, keepdim=True)
             ridge.fit(labels)
-        self._labels = labels
+        self._labels = labels if weights is None else labels * weights[:, None]
         head.landmarks, head.gamma = ridge.landmarks, torch.tensor(ridge.gamma).to(T)
         head.laplacian = torch.zeros(int(ridge.power == 1)).to(T)
         head.coefficients, head.intercept = ridge.coefficients, ridge.intercept
+
+    def _observe(self, net, probs):
+        """Let the dynamics record the predictions for what has a label."""
+        codes = net.data_.codes
+        known = (codes >= 0).nonzero()[:, 0]
+        net.observe(simplex(probs[known]).log()[:, None], codes[known], known)
+
+    def _confusion(self, probs, given, weights):
+        """Return how predicted classes (rows) are confused with labels (columns)."""
+        predicted = one_hot(probs.argmax(dim=1), self.n_classes).float()
+        T = predicted.T @ (given if weights is None else given * weights[:, None]) + 0.1
+        return T / T.sum(dim=1, keepdim=True)
 
     def loss(self, net, index, batch):  # noqa: D102
         network = net.module_.networks[1]
@@ -228,31 +249,40 @@ class KernelPosterior(CoTraining):
         encoded, labels = mlp.encode(batch), self._labels[index]
         order = net.permutation(len(index))
         mixed, labels = mixup(encoded, labels, lam, order)
-        log_p = mlp.logits(mixed).log_softmax(dim=1)
-        return -(labels * log_p).sum(dim=1).mean()
+        return mixed_loss(mlp.logits(mixed).log_softmax(dim=1), labels)
 
     def estimated_rate(self, clean_probability):  # noqa: D102
         return float(1 - np.mean(clean_probability))
 
     def clean_probability(self, dynamics):  # noqa: D102
         posteriors = self.state_["posterior"]
-        given = posteriors.gather(1, self._codes[:, None])
+        given = posteriors.gather(1, self._given["codes"].clamp(min=0)[:, None])
         return given[:, 0].cpu().double().numpy()
 
-    def _choose(self, features, codes, generator):
+    def _choose(self, features, labels, generator):
         """Return the scaling and the kernel of least leave-one-out error."""
         rows = torch.randperm(len(features), generator=generator, device="cpu")
-        rows = rows[:TRIAL_ROWS].to(features.device)
-        some, errors = features[rows], []
-        given = one_hot(codes[rows], self.n_classes).float()
+        rows = rows.to(features.device)
+        if labels.labelled is not None:
+            rows = rows[labels.labelled[rows]]
+        rows = rows[:TRIAL_ROWS]
+        some, trial, errors = features[rows], labels.take(rows), []
+        given = trial.distributions(self.n_classes)
         for column, power, width in CANDIDATES:
             rescale = Rescale(some.shape[1]).to(some.device)
             _set_scale(rescale, some, column)
             scaled = rescale(some)
-            ridge = KernelRidge(scaled, power, width, TRIAL_LANDMARKS, generator)
+            settings = power, width, TRIAL_LANDMARKS, generator
+            ridge = KernelRidge(scaled, *settings, trial.weights)
             ridge.fit(given)
             errors.append(ridge.error)
         return CANDIDATES[int(np.argmin(errors))]
+
+
+def _equal(given, others):
+    """Whether two dicts hold equal tensors."""
+    same = given.keys() == others.keys()
+    return same and all(given[name].equal(others[name]) for name in given)
 
 
 def _features(module, store):

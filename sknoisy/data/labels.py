@@ -112,7 +112,7 @@ def check_class_weight(class_weight):
     )
 
 
-def class_weights(class_weight, classes, codes):
+def class_weights(class_weight, classes, counts):
     """Return the weights of the classes as float32, or None if all are equal.
 
     Parameters
@@ -121,8 +121,8 @@ def class_weights(class_weight, classes, codes):
         As in scikit-learn; labels that a dict lacks have weight 1.
     classes : ndarray of shape (n_classes,)
         The classes.
-    codes : ndarray of shape (n_samples,), int64
-        Position of each label in `classes`; a class may have none.
+    counts : ndarray of shape (n_classes,)
+        How often each label is given, by the samples' weights; a class may have none.
     """
     if class_weight is None:
         return None
@@ -137,8 +137,8 @@ def class_weights(class_weight, classes, codes):
             )
         weights = [class_weight.get(label, 1.0) for label in labels]
         return np.array(weights, dtype=np.float32)
-    counts = np.bincount(codes, minlength=len(classes))
-    return (len(codes) / (len(classes) * counts.clip(min=1))).astype(np.float32)
+    mean = counts.sum() / len(classes)
+    return (mean / np.where(counts > 0, counts, 1)).astype(np.float32)
 
 
 def check_several(classes):

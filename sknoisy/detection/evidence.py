@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.sparse import issparse
+from sklearn import get_config
 from sklearn.base import clone
 from sklearn.model_selection import (
     StratifiedGroupKFold,
@@ -20,7 +21,12 @@ from sknoisy.estimators.pipelines import split_pipeline
 from sknoisy.estimators.pretrainer import SSLPretrainer
 from sknoisy.scores.neighbors import knn_votes
 from sknoisy.scores.posterior import label_posterior
-from sknoisy.scores.probabilities import best_others, check_probabilities, losses_of
+from sknoisy.scores.probabilities import (
+    best_others,
+    check_probabilities,
+    losses_of,
+    of_labels,
+)
 
 TINY = 1e-6  # probability
 
@@ -63,8 +69,14 @@ class Evidence:
         """Labels, probabilities and classes, as the functions of scores take them."""
         return self.codes, self.pred_probs, np.arange(self.pred_probs.shape[1])
 
-    def posterior(self):
-        """Return what is known of the true classes, a LabelPosterior."""
+    def posterior(self, trusted=None):
+        """Return what is known of the true classes, a LabelPosterior.
+
+        Parameters
+        ----------
+        trusted : ndarray of shape (n_samples,), bool, default=None
+            Which labels are right; by default none is known to be.
+        """
         probs = self.pred_probs
         if probs is None:
             probs = _of_dynamics(self)
@@ -72,7 +84,7 @@ class Evidence:
             # One vote more, of the class sizes: no vote at all is no certainty.
             sizes = np.bincount(self.codes, minlength=probs.shape[1]) / len(self.codes)
             probs = (self.n_votes * probs + sizes) / (self.n_votes + 1)
-        return label_posterior(self.codes, probs, np.arange(probs.shape[1]))
+        return label_posterior(self.codes, probs, np.arange(probs.shape[1]), trusted)
 
 
 def _of_dynamics(evidence):
@@ -91,7 +103,7 @@ def _of_dynamics(evidence):
 
 
 def from_folds(
-    estimator, X, codes, classes, cv, n_jobs=None, random_state=None, groups=None
+    estimator, X, labels, classes, cv, n_jobs=None, random_state=None, groups=None
 ):
     """Cross-validate; pre-trainers that lead a pipeline are fitted once, on all of X.
 
@@ -101,8 +113,8 @@ def from_folds(
         What is cloned for each fold.
     X : array-like of shape (n_samples, ...)
         Whatever it takes.
-    codes : ndarray of shape (n_samples,), dtype int64
-        Position of each label in `classes`.
+    labels : Labels
+        Hard labels.
     classes : ndarray of shape (n_classes,)
         The classes.
     cv : int, splitter or iterable
@@ -119,6 +131,7 @@ def from_folds(
     evidence : Evidence
         Out-of-sample probabilities and losses.
     """
+    codes = labels.codes
     single = classes[np.bincount(codes) == 1]
     if len(single):
         raise ValueError(
@@ -128,11 +141,41 @@ def from_folds(
             "method='knn_agreement'."
         )
     folds = _make_folds(cv, X, codes, random_state, groups)
+    given = fit_arguments(estimator, labels)
     rest, X = fit_label_free(_weighted_by_code(estimator, classes), X)
     pred_probs = cross_val_predict(
-        rest, X, codes, cv=folds, n_jobs=n_jobs, method="predict_proba"
+        rest,
+        X,
+        codes,
+        cv=folds,
+        n_jobs=n_jobs,
+        method="predict_proba",
+        params=given or None,
     )
     return _of_probabilities(codes, pred_probs, len(classes))
+
+
+def fit_arguments(estimator, labels):
+    """Return what the fit of a classifier, or of its pipeline, gets beside labels.
+
+    Parameters
+    ----------
+    estimator : classifier or Pipeline
+        What is fitted.
+    labels : Labels
+        Whose weights and trust are handed on: without scikit-learn's metadata routing
+        to the last step of a Pipeline, else wherever they are requested.
+
+    Returns
+    -------
+    arguments : dict of str to ndarray
+        Keyword arguments.
+    """
+    given = labels.arguments(split_pipeline(estimator)[1], "estimator")
+    if not isinstance(estimator, Pipeline) or get_config()["enable_metadata_routing"]:
+        return given
+    name, _ = estimator.steps[-1]
+    return {f"{name}__{argument}": values for argument, values in given.items()}
 
 
 def _make_folds(cv, X, codes, random_state, groups):
@@ -201,7 +244,7 @@ def from_prefit(estimator, X, codes):
     return _of_probabilities(codes, pred_probs, len(estimator.classes_), estimator)
 
 
-def from_dynamics(estimator, X, codes, classes):
+def from_dynamics(estimator, X, codes, classes, given=None):
     """Train once on all samples; take what was kept of them while it went on.
 
     Parameters
@@ -214,20 +257,26 @@ def from_dynamics(estimator, X, codes, classes):
         Position of each label in `classes`.
     classes : ndarray of shape (n_classes,)
         The classes.
+    given : dict of str to ndarray, default=None
+        What fit gets beside labels.
 
     Returns
     -------
     evidence : Evidence
         Losses and margins; no probabilities, for they are not out-of-sample.
     """
-    fitted = estimator.fit(X, classes[codes])
+    fitted = estimator.fit(X, classes[codes], **(given or {}))
     _, last = split_pipeline(fitted)
-    others, _ = best_others(codes, fitted.predict_proba(X))
+    probs = fitted.predict_proba(X)
+    others, other = best_others(codes, probs)
+    losses, margins = last.training_loss_, last.label_quality_
+    unseen = np.isnan(losses)  # of weight 0: what is predicted is out-of-sample
+    margin = of_labels(codes, probs) - other
     return Evidence(
         codes,
         others,
-        losses=last.training_loss_,
-        margins=last.label_quality_,
+        losses=np.where(unseen, losses_of(codes, probs), losses),
+        margins=np.where(unseen, (1 + margin) / 2, margins),
         estimator=fitted,
         n_classes=len(classes),
     )

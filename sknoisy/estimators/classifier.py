@@ -54,6 +54,10 @@ class NoisyRobustClassifier(TorchClassifier):
         after each epoch: "valid_loss" and "valid_acc" in `history_`, which skorch's
         EarlyStopping can monitor. A share of the samples, in (0, 1), stratified by
         label, or other samples with their labels.
+    classes : array-like of shape (n_classes,), default=None
+        The classes, also those that y happens not to hold; where labels are soft, the
+        class of each column of y. None: the labels in y, or the columns of a data
+        frame.
     max_epochs : int or "auto", default="auto"
         Epochs in which all of the network is trained. "auto": 100, and 20 for vectors,
         whose labels a network memorises in no time; or as many as
@@ -165,6 +169,7 @@ class NoisyRobustClassifier(TorchClassifier):
         regularizers=None,
         class_weight=None,
         validation=None,
+        classes=None,
         max_epochs="auto",
         head_epochs="auto",
         batch_size="auto",
@@ -191,6 +196,7 @@ class NoisyRobustClassifier(TorchClassifier):
         self.regularizers = regularizers
         self.class_weight = class_weight
         self.validation = validation
+        self.classes = classes
         self.max_epochs = max_epochs
         self.head_epochs = head_epochs
         self.batch_size = batch_size
@@ -258,8 +264,11 @@ class NoisyRobustClassifier(TorchClassifier):
             for value in given or ()
         ]
 
-    def _class_weights(self, classes, codes):
-        return class_weights(self.class_weight, classes, codes)
+    def _class_weights(self, classes, labels):
+        return class_weights(self.class_weight, classes, labels.counts(len(classes)))
+
+    def _uses_unlabelled(self):
+        return bool(self._regularizers())
 
     def _head_epochs(self, max_epochs, is_pretrained):
         if self.freeze_encoder:

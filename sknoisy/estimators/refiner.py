@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 from sknoisy._compat import CallbackSupportMixin, with_callbacks
 from sknoisy.data.labels import check_given, check_several, encode_labels
 from sknoisy.estimators.pipelines import check_steps, split_pipeline
-from sknoisy.estimators.refinement import Refinement
+from sknoisy.estimators.refinement import Refinement, given_for
 from sknoisy.estimators.saving import Saved
 from sknoisy.parameters import check_choice, check_integer, check_real
 from sknoisy.training.callbacks import unnamed
@@ -153,7 +153,7 @@ class PseudoLabelRefiner(
         self.random_state = random_state
 
     @with_callbacks
-    def fit(self, X, y=None):
+    def fit(self, X, y=None, sample_weight=None, trusted=None):
         """Train, and refine the labels.
 
         Parameters
@@ -162,6 +162,11 @@ class PseudoLabelRefiner(
             What the estimator takes.
         y : array-like of shape (n_samples,)
             Labels, some of them wrong. They are never written to.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples, in the training of a classifier that takes them. The
+            labels of all are refined.
+        trusted : array-like of shape (n_samples,), default=None
+            True where a label is known to be right: it is kept.
 
         Returns
         -------
@@ -179,6 +184,7 @@ class PseudoLabelRefiner(
         check_several(classes)
         estimator = clone(self.estimator)
         front, classifier = split_pipeline(estimator)
+        given = given_for(classifier, len(codes), sample_weight, trusted)
         schedule = [self.first_stages] + (self.n_iterations - 1) * [self.stages]
         schedule = [sorted(stages) for stages in schedule[: self.n_iterations]]
         n_epochs = self.warmup_epochs + sum(stages[-1] for stages in schedule)
@@ -190,7 +196,7 @@ class PseudoLabelRefiner(
             with tasks.part("fit-front", front):
                 X = front.fit_transform(X, y)
             estimator.steps = [*front.steps, estimator.steps[-1]]
-        run = Refinement(self, classifier, X, classes, codes)
+        run = Refinement(self, classifier, X, classes, codes, given)
         run.epoch = partial(
             tasks.part,
             "epoch",

@@ -1,5 +1,6 @@
 """Cross-entropy, which is the baseline, and label smoothing."""
 
+import torch
 from torch.nn import functional as F
 
 from sknoisy.losses.base import Loss
@@ -13,9 +14,11 @@ def cross_entropy(logits, target):
     ----------
     logits : tensor of shape (n, n_classes)
         Outputs before the softmax.
-    target : tensor of shape (n,), int64
-        Codes of the labels.
+    target : tensor of shape (n,), int64, or (n, n_classes)
+        Codes of the labels, or soft labels.
     """
+    if target.is_floating_point():
+        target = target.to(logits)
     return F.cross_entropy(logits, target, reduction="none")
 
 
@@ -31,6 +34,8 @@ class CrossEntropy(Loss):
     >>> CrossEntropy()(torch.zeros(1, 4), torch.tensor([2]), None)
     tensor([1.3863])
     """
+
+    soft_labels = True
 
     def __call__(self, logits, target, index):  # noqa: D102
         return cross_entropy(logits, target)
@@ -58,6 +63,8 @@ class LabelSmoothing(Loss):
     tensor([1.3863])
     """
 
+    soft_labels = True
+
     def __init__(self, smoothing=0.1):
         self.smoothing = smoothing
 
@@ -65,6 +72,11 @@ class LabelSmoothing(Loss):
         check_real("smoothing", self.smoothing, "[0, 1]")
 
     def __call__(self, logits, target, index):  # noqa: D102
+        if target.is_floating_point():
+            even = 1 / logits.shape[1]
+            return cross_entropy(
+                logits, target.lerp(torch.tensor(even), self.smoothing)
+            )
         return F.cross_entropy(
             logits, target, reduction="none", label_smoothing=self.smoothing
         )
