@@ -182,7 +182,9 @@ def _as_column(y):
         hint = " It looks one-hot: pass y.argmax(axis=1)." if one_hot else ""
         raise ValueError(
             f"y of shape {y.shape} is not valid: it must be of shape (n_samples,), "
-            f"with one label a sample; multilabel targets are not supported.{hint}"
+            f"with one label a sample; multilabel targets are not supported.{hint} "
+            "Soft labels are taken by NoisyRobustClassifier and CoTrainingClassifier, "
+            "with the class of each column in the parameter `classes`."
         )
     return column_or_1d(y, warn=True)
 
@@ -224,7 +226,9 @@ def _refuse_missing(missing, kind="NaN or None"):
         raise ValueError(
             f"y holds {missing.sum()} missing labels ({kind}), the first at "
             f"index {missing.argmax()}: every sample needs a label, right or wrong. "
-            "Input y contains NaN."
+            "Input y contains NaN. NoisyRobustClassifier and CoTrainingClassifier take "
+            "samples without a label as rows of NaN in y of shape (n_samples, "
+            "n_classes), with the parameter `classes`."
         )
 
 

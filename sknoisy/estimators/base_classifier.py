@@ -211,14 +211,10 @@ class TorchClassifier(ClassifierMixin, HoldingOut, Predicting):
         check_two(labels.codes)
         self._fitted_on_lazy = trained is not None
         self._held_rows = None
-        rows, _ = self._split(labels)
-        looked_at = inputs
-        if len(rows) < len(labels) and not isinstance(inputs, np.memmap):
-            looked_at = inputs[rows]  # what is left out sets no range or moments
-        blueprint = self._blueprint(looked_at, trained)
-        carried = trained is not None and trained.pretrained
-        pretrained = carried or self.weights is not None
-        method = self._method(blueprint.spec, pretrained)
+        pretrained = (
+            trained is not None and trained.pretrained
+        ) or self.weights is not None
+        rows, blueprint, method = self._plan(inputs, trained, labels, pretrained)
         check_takes(method, labels)
         chosen = getattr(method, "vector_encoder", None)
         is_open = self.encoder == "auto" and trained is None
@@ -238,6 +234,16 @@ class TorchClassifier(ClassifierMixin, HoldingOut, Predicting):
         features = X if trained is not None else None
         self._attach(training, inputs, labels, classes, architecture, features)
         return training, classes, architecture
+
+    def _plan(self, inputs, trained, labels, pretrained):
+        """Return the rows to train on, the blueprint, and what trains the network."""
+        rows, _ = self._split(labels, with_unlabelled=True)
+        blueprint = self._blueprint(_looked_at(inputs, rows), trained)
+        method = self._method(blueprint.spec, pretrained)
+        if labels.labelled is not None and not self._uses_unlabelled(method):
+            rows, _ = self._split(labels, with_unlabelled=False)
+            blueprint = self._blueprint(_looked_at(inputs, rows), trained)
+        return rows, blueprint, method
 
     def _training_of(self, network, method, architecture, n_samples, seed, **before):
         """Return the training of a network.
@@ -300,7 +306,7 @@ class TorchClassifier(ClassifierMixin, HoldingOut, Predicting):
         self._network = None
         method = self._method(self._known_spec(), self._architecture.pretrained)
         check_takes(method, labels)
-        rows, _ = self._split(labels)
+        rows, _ = self._split(labels, self._uses_unlabelled(method))
         training = self._training_of(
             self._network_on("cpu"),
             method,
@@ -368,3 +374,10 @@ class TorchClassifier(ClassifierMixin, HoldingOut, Predicting):
             y=partial(trained_on, y),
             learned=learned,
         )
+
+
+def _looked_at(inputs, rows):
+    """Return the samples that set range and moments: not what is left out."""
+    if len(rows) == len(inputs) or isinstance(inputs, np.memmap):
+        return inputs
+    return inputs[rows]

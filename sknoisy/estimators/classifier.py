@@ -267,8 +267,8 @@ class NoisyRobustClassifier(TorchClassifier):
     def _class_weights(self, classes, labels):
         return class_weights(self.class_weight, classes, labels.counts(len(classes)))
 
-    def _uses_unlabelled(self):
-        return bool(self._regularizers())
+    def _uses_unlabelled(self, method):
+        return super()._uses_unlabelled(method) or bool(self._regularizers())
 
     def _head_epochs(self, max_epochs, is_pretrained):
         if self.freeze_encoder:

@@ -196,9 +196,6 @@ class CoTrainingClassifier(TorchClassifier):
     def _method(self, spec=None, is_pretrained=False):
         return resolve("method", self.method, COTRAINING_METHODS, CoTraining)
 
-    def _uses_unlabelled(self):
-        return self._method().unlabelled
-
     def _head_epochs(self, max_epochs, is_pretrained):
         if self.freeze_encoder or not is_pretrained:
             return 0

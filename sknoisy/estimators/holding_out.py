@@ -27,7 +27,7 @@ class HoldingOut:
         device = training.settings.device
         spec = architecture.blueprint.spec
         store = spec.open(inputs).resident(device)
-        rows, held = self._split(labels)
+        rows, held = self._split(labels, self._uses_unlabelled(training.loss))
         validation = None
         if isinstance(self.validation, (tuple, list)):
             validation = self._validation_data(*self.validation, classes, spec)
@@ -55,9 +55,9 @@ class HoldingOut:
             raise ValueError(f"validation=(X, y) is not valid: {error}") from error
         return TrainingData(store, labels)
 
-    def _split(self, labels):
+    def _split(self, labels, with_unlabelled):
         """Return the rows to train on, and those that are held out, or None."""
-        used = labels.used(self._uses_unlabelled())
+        used = labels.used(with_unlabelled)
         held = self._held_rows = self._hold_out(labels)
         if held is not None:
             used[held] = False
@@ -92,9 +92,9 @@ class HoldingOut:
             ) from error
         return np.sort(held)
 
-    def _uses_unlabelled(self):
+    def _uses_unlabelled(self, method):
         """Whether samples without a label are trained on."""
-        return False
+        return getattr(method, "unlabelled", False)
 
     def _of_all(self, values, known=None):
         """Return values of all samples, NaN for those that are not trained on.

@@ -1,6 +1,5 @@
 """Cross-entropy, which is the baseline, and label smoothing."""
 
-import torch
 from torch.nn import functional as F
 
 from sknoisy.losses.base import Loss
@@ -73,10 +72,10 @@ class LabelSmoothing(Loss):
 
     def __call__(self, logits, target, index):  # noqa: D102
         if target.is_floating_point():
-            even = 1 / logits.shape[1]
-            return cross_entropy(
-                logits, target.lerp(torch.tensor(even), self.smoothing)
+            even = -logits.log_softmax(dim=1).sum(dim=1) * (
+                self.smoothing / logits.shape[1]
             )
+            return (1 - self.smoothing) * cross_entropy(logits, target) + even
         return F.cross_entropy(
             logits, target, reduction="none", label_smoothing=self.smoothing
         )
