@@ -60,6 +60,10 @@ class NoisyRobustClassifier(TorchClassifier):
         there memorisation begins, and goes back to the weights of that epoch; see
         :class:`~sknoisy.LabelWave`. ``stopping__patience`` and the like reach its
         parameters. It is not for the kernel machine of `loss` "auto".
+    classes : array-like of shape (n_classes,), default=None
+        The classes, also those that y happens not to hold; where labels are soft, the
+        class of each column of y. None: the labels in y, or the columns of a data
+        frame.
     max_epochs : int or "auto", default="auto"
         Epochs in which all of the network is trained. "auto": 100, and 20 for vectors,
         whose labels a network memorises in no time; or as many as
@@ -193,6 +197,7 @@ class NoisyRobustClassifier(TorchClassifier):
         class_weight=None,
         validation=None,
         stopping=None,
+        classes=None,
         max_epochs="auto",
         max_time=None,
         head_epochs="auto",
@@ -221,6 +226,7 @@ class NoisyRobustClassifier(TorchClassifier):
         self.class_weight = class_weight
         self.validation = validation
         self.stopping = stopping
+        self.classes = classes
         self.max_epochs = max_epochs
         self.max_time = max_time
         self.head_epochs = head_epochs
@@ -308,8 +314,11 @@ class NoisyRobustClassifier(TorchClassifier):
             for value in given or ()
         ]
 
-    def _class_weights(self, classes, codes):
-        return class_weights(self.class_weight, classes, codes)
+    def _class_weights(self, classes, labels):
+        return class_weights(self.class_weight, classes, labels.counts(len(classes)))
+
+    def _uses_unlabelled(self, method):
+        return super()._uses_unlabelled(method) or bool(self._regularizers())
 
     def _head_epochs(self, max_epochs, is_pretrained):
         if self.freeze_encoder:
