@@ -23,7 +23,7 @@ def write_all(out, detector, model, found, args):
         The folder, which is made if it is not there.
     detector : LabelErrorDetector
         Fitted.
-    model : Pipeline
+    model : classifier
         Fitted.
     found : Bunch
         What was read.
