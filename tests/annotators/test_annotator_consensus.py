@@ -136,7 +136,8 @@ def test_tables_with_names(asked):
     long["sample"] = [names[i] for i in long["sample"]]
     again = clone(plain).fit(pd.DataFrame(X, index=names), long)
     np.testing.assert_allclose(again.soft_labels_, plain.soft_labels_)
-    assert again.score(X, frame) == pytest.approx(again.score(X, frame.to_numpy()))
+    named_X = pd.DataFrame(X, index=names)
+    assert again.score(named_X, long) == pytest.approx(again.score(named_X, frame))
 
 
 def test_clone_pickle_and_files(asked, tmp_path):
