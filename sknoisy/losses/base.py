@@ -14,6 +14,8 @@ class Loss(Method):
 
     Attributes
     ----------
+    soft_labels : bool
+        Whether labels may be probabilities of the classes; of the class.
     state_ : dict of str to tensor
         State that is kept between batches.
     lasting : tuple of str
@@ -31,6 +33,7 @@ class Loss(Method):
     tensor([0.5000])
     """
 
+    soft_labels = False
     lasting = ()
 
     def start(self, n_samples, n_classes, device):
@@ -81,8 +84,9 @@ class Loss(Method):
         ----------
         logits : tensor of shape (n, n_classes), float32
             The network's outputs before the softmax.
-        target : tensor of shape (n,), int64
-            Codes of the given labels.
+        target : tensor of shape (n,), int64, or (n, n_classes), float32
+            Codes of the given labels; soft labels, if `soft_labels` is True and any
+            label is soft.
         index : tensor of shape (n,), int64
             Positions of the samples in the training set.
 

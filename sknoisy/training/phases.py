@@ -189,7 +189,7 @@ class ClassifierTraining:
         Parameters
         ----------
         data : TrainingData
-            With codes of the labels; its store becomes resident on the device.
+            With labels; its store becomes resident on the device.
         n_classes : int
             Number of classes.
         """
@@ -331,7 +331,7 @@ def _on_device(data, device):
     weights = data.class_weights
     return TrainingData(
         data.store.resident(device),
-        data.codes.to(device),
+        data.labels.to(device),
         None if weights is None else weights.to(device),
         _on_device(data.validation, device),
         data.features,
