@@ -99,9 +99,6 @@ def test_classifiers_without_weights_get_labels(asked):
     np.testing.assert_array_equal(clf.predict(X), plain.predict(X))
 
 
-@pytest.mark.skipif(
-    "classes" not in NoisyRobustClassifier().get_params(), reason="no soft labels yet"
-)
 @pytest.mark.parametrize("loss", ["ce", "elr", "auto"])
 def test_ours_learn_the_soft_labels(loss, asked):
     X, table, y = asked
