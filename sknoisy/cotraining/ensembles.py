@@ -55,6 +55,7 @@ def own_half_loss(losses, half, weights=None):
     )
 
 
+@np.errstate(under="ignore")
 def mean_log_proba(logits):
     """Return the logarithm of networks' mean probability.
 

@@ -13,12 +13,13 @@ from sklearn.model_selection import (
     cross_val_predict,
 )
 from sklearn.pipeline import Pipeline
-from sklearn.utils import check_random_state, get_tags
 
 from sknoisy.data.labels import some
+from sknoisy.detection.features import fit_label_free, label_free_steps
 from sknoisy.encoders.features import LazyFeatures
+from sknoisy.estimators.lazy import LazyTransformer
 from sknoisy.estimators.pipelines import split_pipeline
-from sknoisy.estimators.pretrainer import SSLPretrainer
+from sknoisy.parameters import random_numbers
 from sknoisy.scores.neighbors import knn_votes
 from sknoisy.scores.posterior import label_posterior
 from sknoisy.scores.probabilities import (
@@ -53,6 +54,10 @@ class Evidence:
         Number of votes that `pred_probs` are shares of.
     n_classes : int
         Number of classes.
+    wrong_events : ndarray of shape (n_samples,)
+        Number of epochs of a training whose prediction was not the label.
+    inputs : array-like or LazyFeatures of shape (n_samples, ...)
+        What `estimator` was given, or else what all classifiers were given.
     """
 
     codes: np.ndarray
@@ -63,11 +68,24 @@ class Evidence:
     estimator: object = None
     n_votes: int = None
     n_classes: int = None
+    wrong_events: np.ndarray = None
+    inputs: object = None
 
     @property
     def labels(self):
         """Labels, probabilities and classes, as the functions of scores take them."""
         return self.codes, self.pred_probs, np.arange(self.pred_probs.shape[1])
+
+    def probabilities(self):
+        """Return probabilities of the classes, made up where there are none."""
+        probs = self.pred_probs
+        if probs is None:
+            return _of_dynamics(self)
+        if self.n_votes is not None:
+            # One vote more, of the class sizes: no vote at all is no certainty.
+            sizes = np.bincount(self.codes, minlength=probs.shape[1]) / len(self.codes)
+            return (self.n_votes * probs + sizes) / (self.n_votes + 1)
+        return probs
 
     def posterior(self, trusted=None):
         """Return what is known of the true classes, a LabelPosterior.
@@ -77,13 +95,7 @@ class Evidence:
         trusted : ndarray of shape (n_samples,), bool, default=None
             Which labels are right; by default none is known to be.
         """
-        probs = self.pred_probs
-        if probs is None:
-            probs = _of_dynamics(self)
-        elif self.n_votes is not None:
-            # One vote more, of the class sizes: no vote at all is no certainty.
-            sizes = np.bincount(self.codes, minlength=probs.shape[1]) / len(self.codes)
-            probs = (self.n_votes * probs + sizes) / (self.n_votes + 1)
+        probs = self.probabilities()
         return label_posterior(self.codes, probs, np.arange(probs.shape[1]), trusted)
 
 
@@ -103,7 +115,15 @@ def _of_dynamics(evidence):
 
 
 def from_folds(
-    estimator, X, labels, classes, cv, n_jobs=None, random_state=None, groups=None
+    estimator,
+    X,
+    codes,
+    classes,
+    cv,
+    n_jobs=None,
+    random_state=None,
+    groups=None,
+    given=None,
 ):
     """Cross-validate; pre-trainers that lead a pipeline are fitted once, on all of X.
 
@@ -113,8 +133,8 @@ def from_folds(
         What is cloned for each fold.
     X : array-like of shape (n_samples, ...)
         Whatever it takes.
-    labels : Labels
-        Hard labels.
+    codes : ndarray of shape (n_samples,), dtype int64
+        Position of each label in `classes`.
     classes : ndarray of shape (n_classes,)
         The classes.
     cv : int, splitter or iterable
@@ -125,13 +145,14 @@ def from_folds(
         Source of randomness of the folds.
     groups : array-like of shape (n_samples,), default=None
         Samples of one group are in one fold.
+    given : dict of str to ndarray, default=None
+        What fits get beside labels, see :func:`fit_arguments`.
 
     Returns
     -------
     evidence : Evidence
         Out-of-sample probabilities and losses.
     """
-    codes = labels.codes
     single = classes[np.bincount(codes) == 1]
     if len(single):
         raise ValueError(
@@ -141,7 +162,6 @@ def from_folds(
             "method='knn_agreement'."
         )
     folds = _make_folds(cv, X, codes, random_state, groups)
-    given = fit_arguments(estimator, labels)
     rest, X = fit_label_free(_weighted_by_code(estimator, classes), X)
     pred_probs = cross_val_predict(
         rest,
@@ -152,7 +172,7 @@ def from_folds(
         method="predict_proba",
         params=given or None,
     )
-    return _of_probabilities(codes, pred_probs, len(classes))
+    return _of_probabilities(codes, pred_probs, len(classes), inputs=X)
 
 
 def fit_arguments(estimator, labels):
@@ -181,7 +201,7 @@ def fit_arguments(estimator, labels):
 def _make_folds(cv, X, codes, random_state, groups):
     """Return the folds as a list; raise if they do not test each sample once."""
     if isinstance(cv, (int, np.integer)):
-        seed = check_random_state(random_state).randint(2**31 - 1)
+        seed = random_numbers(random_state).randint(2**31 - 1)
         kind = StratifiedKFold if groups is None else StratifiedGroupKFold
         cv = kind(cv, shuffle=True, random_state=seed)
     try:
@@ -241,7 +261,8 @@ def from_prefit(estimator, X, codes):
         Probabilities and losses.
     """
     pred_probs = estimator.predict_proba(X)
-    return _of_probabilities(codes, pred_probs, len(estimator.classes_), estimator)
+    n_classes = len(estimator.classes_)
+    return _of_probabilities(codes, pred_probs, n_classes, estimator, X)
 
 
 def from_dynamics(estimator, X, codes, classes, given=None):
@@ -263,7 +284,8 @@ def from_dynamics(estimator, X, codes, classes, given=None):
     Returns
     -------
     evidence : Evidence
-        Losses and margins; no probabilities, for they are not out-of-sample.
+        Losses, margins and wrong events; no probabilities, for they are not
+        out-of-sample.
     """
     fitted = estimator.fit(X, classes[codes], **(given or {}))
     _, last = split_pipeline(fitted)
@@ -279,6 +301,8 @@ def from_dynamics(estimator, X, codes, classes, given=None):
         margins=np.where(unseen, (1 + margin) / 2, margins),
         estimator=fitted,
         n_classes=len(classes),
+        wrong_events=last.wrong_events_,
+        inputs=X,
     )
 
 
@@ -310,44 +334,27 @@ def from_neighbors(estimator, X, codes, n_classes, n_neighbors, prefit=False):
             f"n_neighbors={n_neighbors!r} is not valid: it must be less than the "
             f"{len(codes)} samples."
         )
-    if isinstance(estimator, SSLPretrainer):
+    if isinstance(estimator, LazyTransformer):
         estimator = Pipeline([("ssl", estimator)])
     if prefit:
-        for step in _label_free_steps(estimator):
+        for step in label_free_steps(estimator):
             X = step.transform(X)
     else:
         _, X = fit_label_free(estimator, X)
+    inputs = X
     if isinstance(X, LazyFeatures):
         X = np.asarray(X)
     elif not issparse(X) and np.ndim(X) > 2:
         X = np.asarray(X).reshape(len(X), -1)  # images as vectors
     votes = knn_votes(codes, X, n_neighbors, np.arange(n_classes))
-    return replace(_of_probabilities(codes, votes, n_classes), n_votes=n_neighbors)
+    evidence = _of_probabilities(codes, votes, n_classes, inputs=inputs)
+    return replace(evidence, n_votes=n_neighbors)
 
 
-def fit_label_free(estimator, X):
-    """Return the rest of a pipeline, and its pre-trainers' features, fitted once."""
-    n = len(_label_free_steps(estimator))
-    if n == 0:
-        return estimator, X
-    # A last step that does nothing, for a pipeline's cache leaves out its last step.
-    steps = [*estimator.steps[:n], ("rest", "passthrough")]
-    pretrainers = clone(Pipeline(steps, memory=estimator.memory))
-    return estimator[n:], pretrainers.fit_transform(X)
-
-
-def _label_free_steps(estimator):
-    """Return the pre-trainers that lead a pipeline, if they learn without labels."""
-    steps = []
-    for _, step in estimator.steps if isinstance(estimator, Pipeline) else []:
-        if not isinstance(step, SSLPretrainer) or get_tags(step).target_tags.required:
-            break
-        steps.append(step)
-    return steps
-
-
-def _of_probabilities(codes, pred_probs, n_classes, estimator=None):
+def _of_probabilities(codes, pred_probs, n_classes, estimator=None, inputs=None):
     _, _, pred_probs = check_probabilities(codes, pred_probs, np.arange(n_classes))
     others, _ = best_others(codes, pred_probs)
     losses = losses_of(codes, pred_probs)
-    return Evidence(codes, others, pred_probs, losses, estimator=estimator)
+    return Evidence(
+        codes, others, pred_probs, losses, estimator=estimator, inputs=inputs
+    )

@@ -9,21 +9,33 @@ from types import FunctionType
 import numpy as np
 import torch
 from sklearn.base import is_classifier
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_array, validate_data
 
 from sknoisy._compat import CALLBACK_STATE, CallbackSupportMixin, with_callbacks
-from sknoisy.data.devices import check_memory, resolve_device, resolve_precision
+from sknoisy.data.devices import (
+    check_memory,
+    own_modes,
+    resolve_device,
+    resolve_precision,
+)
 from sknoisy.data.inputs import as_inputs, check_image_size, check_unused, is_paths
 from sknoisy.data.spec import InputSpec
 from sknoisy.encoders.blueprint import Blueprint
 from sknoisy.encoders.features import LazyFeatures
 from sknoisy.encoders.named import check_encoder
 from sknoisy.estimators.saving import Saved
-from sknoisy.parameters import NamedMethods, check_choice, check_integer, check_real
+from sknoisy.parameters import (
+    NamedMethods,
+    check_choice,
+    check_integer,
+    check_real,
+    random_numbers,
+)
 from sknoisy.training.callbacks import check_callbacks, unnamed
 from sknoisy.training.checkpoint import Checkpoint
+from sknoisy.training.interrupts import heeding_interrupts, raise_lost_interrupt
 from sknoisy.training.optim import OPTIMIZERS, SCHEDULES
+from sknoisy.training.pace import TimeLimit
 from sknoisy.training.run import Settings
 
 
@@ -57,7 +69,16 @@ class TorchEstimator(NamedMethods, CallbackSupportMixin, Saved):
         )
         if self.image_size is not None:
             check_image_size(self.image_size)
+        random_numbers(self.random_state)
         resolve_device(self.device)
+
+    def _time_limit(self):
+        """Return the limit that begins now, or None."""
+        seconds = getattr(self, "max_time", None)
+        if seconds is None:
+            return None
+        check_real("max_time", seconds, "(0, inf)")
+        return TimeLimit(seconds)
 
     def _warmup(self):
         """Return in how many epochs the rate rises at first."""
@@ -179,14 +200,14 @@ class TorchEstimator(NamedMethods, CallbackSupportMixin, Saved):
         return {"callbacks": callbacks, "verbose": self.verbose is not False}
 
     def _seeds(self, n):
-        return check_random_state(self.random_state).randint(2**31 - 1, size=n).tolist()
+        return random_numbers(self.random_state).randint(2**31 - 1, size=n).tolist()
 
 
 @contextmanager
 def fitting(estimator):
     """A fit that fails leaves the estimator as it was.
 
-    Whatever modes PyTorch is in, gradients are computed.
+    The modes that the caller has set for PyTorch and NumPy do not count.
 
     Parameters
     ----------
@@ -195,7 +216,7 @@ def fitting(estimator):
     """
     before = dict(vars(estimator))
     try:
-        with torch.inference_mode(False), torch.enable_grad():
+        with heeding_interrupts(), own_modes():
             yield
     except BaseException:
         # scikit-learn's callbacks are told of the end of this fit, too.
@@ -204,6 +225,7 @@ def fitting(estimator):
         now.clear()
         now.update(before)
         raise
+    raise_lost_interrupt()
 
 
 def _is_checkpoint(callback):

@@ -15,6 +15,7 @@ from sknoisy.encoders.architecture import Architecture
 from sknoisy.encoders.blueprint import Blueprint, load_numpy_state, numpy_state
 from sknoisy.encoders.heads import HEADS
 from sknoisy.estimators.base import fitting, renamed
+from sknoisy.estimators.findings import Findings, percent
 from sknoisy.estimators.holding_out import HoldingOut, check_takes, check_two
 from sknoisy.estimators.predicting import Predicting
 from sknoisy.parameters import check_choice, check_integer, check_real, comparable
@@ -29,7 +30,7 @@ from sknoisy.views.automatic import resolve_views
 FINE_TUNING_LR = 1e-3  # of published encoders: 0.02, which heads learn at, ruins them
 
 
-class TorchClassifier(ClassifierMixin, HoldingOut, Predicting):
+class TorchClassifier(Findings, ClassifierMixin, HoldingOut, Predicting):
     """Base class of classifiers; a subclass says what trains its network.
 
     It defines ``_method``, which returns a checked Loss or CoTraining, and
@@ -78,9 +79,11 @@ class TorchClassifier(ClassifierMixin, HoldingOut, Predicting):
         DivergenceError
             If the loss is no longer finite.
         """
-        interrupt = None
+        interrupt, limit = None, self._time_limit()
         with fitting(self):
             training, *known = self._begin(X, y, None, sample_weight, trusted)
+            training.stopping = self._stopping(training.loss)
+            training.limit = limit
             planned = training.planned_epochs
             given = {"sample_weight": sample_weight, "trusted": trusted}
             given = [(k, v) for k, v in given.items() if v is not None]
@@ -94,6 +97,8 @@ class TorchClassifier(ClassifierMixin, HoldingOut, Predicting):
                     if not training.epochs:
                         raise
                     interrupt = error  # what was learned so far can be used
+            training.settle()
+            training.limit = training.run.limit = None
             if interrupt is None:
                 training.forget_momentum()
             self._finish(training, *known)
@@ -183,6 +188,10 @@ class TorchClassifier(ClassifierMixin, HoldingOut, Predicting):
     def _head_epochs(self, max_epochs, is_pretrained):
         """Return the number of epochs that train the head alone, before all others."""
         raise NotImplementedError
+
+    def _stopping(self, method):
+        """Return what may end a training by this method early, or None."""
+        return None
 
     def _regularizers(self):
         return ()
@@ -325,11 +334,12 @@ class TorchClassifier(ClassifierMixin, HoldingOut, Predicting):
         self.classes_ = classes
         self.state_dict_ = numpy_state(training.network)
         self.history_ = [dict(row) for row in training.run.history]
-        labelled = training.data.labels.labelled
+        labelled, dynamics = training.data.labels.labelled, training.dynamics
         known = None if labelled is None else labelled.cpu().numpy()
-        margin, loss = training.dynamics.mean_margin, training.dynamics.mean_loss
-        self.label_quality_ = self._of_all((1 + margin) / 2, known)
-        self.training_loss_ = self._of_all(loss, known)
+        self.label_quality_ = self._of_all((1 + dynamics.mean_margin) / 2, known)
+        self.training_loss_ = self._of_all(dynamics.mean_loss, known)
+        self.wrong_events_ = self._of_all(dynamics.wrong_events, known)
+        self.prediction_changes_ = self._of_all(dynamics.prediction_changes, known)
         self.loss_state_ = training.loss_state()
         self._dynamics = training.dynamics.numpy()
         self._first_weights = training.first_weights
@@ -373,7 +383,24 @@ class TorchClassifier(ClassifierMixin, HoldingOut, Predicting):
             X=partial(trained_on, X),
             y=partial(trained_on, y),
             learned=learned,
+            limit=training.limit,
         )
+
+    def _findings(self):
+        doubtful = int((self.label_quality_ < 0.5).sum())
+        found = [
+            ("Labels that the training contradicts", f"{doubtful:,}"),
+            ("Classes", len(self.classes_)),
+            ("Epochs", len(self.history_)),
+        ]
+        if getattr(self, "noise_rate_", None) is not None:
+            rate = percent(self.noise_rate_)
+            found.insert(0, ("Estimated share of wrong labels", rate))
+        last = self.history_[-1] if self.history_ else {}
+        if "valid_acc" in last:
+            accuracy = percent(last["valid_acc"])
+            found.append(("Accuracy on validation labels", accuracy))
+        return found
 
 
 def _looked_at(inputs, rows):

@@ -3,5 +3,6 @@
 from sknoisy.training.callbacks import StopTraining
 from sknoisy.training.checkpoint import Checkpoint
 from sknoisy.training.run import DivergenceError
+from sknoisy.training.stopping import LabelWave
 
-__all__ = ["Checkpoint", "DivergenceError", "StopTraining"]
+__all__ = ["Checkpoint", "DivergenceError", "LabelWave", "StopTraining"]

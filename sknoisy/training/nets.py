@@ -16,6 +16,7 @@ from sknoisy.data.batches import Batches
 from sknoisy.encoders.inference import in_order, inference_batch
 from sknoisy.encoders.weights import load_tensors
 from sknoisy.training.callbacks import StopTraining, listens
+from sknoisy.training.interrupts import raise_lost_interrupt
 from sknoisy.training.observed import ObservedNet
 from sknoisy.training.optim import SCHEDULES
 from sknoisy.training.run import DivergenceError
@@ -89,9 +90,12 @@ class Net(ObservedNet):
         self.module_.train()
         losses, sizes = [], []
         for i, (index, batch, *others) in enumerate(iterator):
+            raise_lost_interrupt()
             done = self.epochs_ / settings.max_epochs + i * share
             if scheduled:
-                factor = schedule(done, settings.lr_warmup)
+                limit = self.run.limit
+                passed = done if limit is None else max(done, limit.share())
+                factor = schedule(passed, settings.lr_warmup)
                 for group in self.optimizer_.param_groups:
                     group["lr"] = factor * settings.lr
             if self.heard_:
@@ -132,7 +136,9 @@ class Net(ObservedNet):
             outputs.append(self.evaluation_step(pair))
             if self.heard_:
                 scores = self.scores(outputs[-1], data.labels.take(index))
-                loss = torch.tensor(scores["valid_loss"])
+                loss = torch.tensor(
+                    scores["valid_loss"], dtype=torch.float32, device="cpu"
+                )
                 self._batch_end("valid", pair, loss, outputs[-1])
         scores = self.scores(torch.cat(outputs), data.labels)
         for name, score in scores.items():
