@@ -15,6 +15,7 @@ from sknoisy.encoders.heads import UNLIMITED, PiecewiseMLP, Rescale, simplex
 from sknoisy.encoders.inference import forward_all
 from sknoisy.encoders.initialization import build
 from sknoisy.parameters import check_integer, check_real
+from sknoisy.scores import trusted_transition_matrix
 
 # Whether each column has a scale of its own, and the kernel's power and width.
 # Laplacian kernels, of power 1, are rough and follow the axes, as trees do.
@@ -213,13 +214,19 @@ class KernelPosterior(CoTraining):
         given = data.labels.distributions(self.n_classes)
         probs = ridge.fit(given)
         self._observe(net, probs)
-        T = self._confusion(probs, given, of_labels)
+        trusted = data.labels.trusted
+        T = self._confusion(probs, given, of_labels, trusted)
         target = data.codes
         if data.labels.soft is not None or data.labels.labelled is not None:
             target = torch.where(given.sum(dim=1, keepdim=True) > 0, given, 1.0)
-        labels = posterior(simplex(sharpened(probs)), T, target)
+
+        def corrected(probs):
+            labels = posterior(simplex(probs), T, target)
+            return labels if trusted is None else labels.where(~trusted[:, None], given)
+
+        labels = corrected(sharpened(probs))
         for _ in range(self.n_rounds):
-            labels = posterior(simplex(ridge.fit(labels)), T, target)
+            labels = corrected(ridge.fit(labels))
         self.state_["posterior"].copy_(labels)
         if data.class_weights is not None:
             labels = labels * data.class_weights
@@ -236,11 +243,18 @@ class KernelPosterior(CoTraining):
         known = (codes >= 0).nonzero()[:, 0]
         net.observe(simplex(probs[known]).log()[:, None], codes[known], known)
 
-    def _confusion(self, probs, given, weights):
-        """Return how predicted classes (rows) are confused with labels (columns)."""
+    def _confusion(self, probs, given, weights, trusted):
+        """Return the probability of each label (column) for each true class (row)."""
         predicted = one_hot(probs.argmax(dim=1), self.n_classes).float()
-        T = predicted.T @ (given if weights is None else given * weights[:, None]) + 0.1
-        return T / T.sum(dim=1, keepdim=True)
+        weighted = given if weights is None else given * weights[:, None]
+        if trusted is None or trusted.all():
+            T = predicted.T @ weighted + 0.1
+            return T / T.sum(dim=1, keepdim=True)
+        joint = predicted[~trusted].T @ weighted[~trusted] + 0.1
+        confusion = weighted[trusted].T @ predicted[trusted]
+        start = joint / joint.sum(dim=1, keepdim=True)
+        T = trusted_transition_matrix(*(m.cpu() for m in (confusion, joint, start)))
+        return torch.from_numpy(T).to(start)
 
     def loss(self, net, index, batch):  # noqa: D102
         network = net.module_.networks[1]
