@@ -10,6 +10,7 @@ from sknoisy.annotators.agreement import agreement_with_others
 from sknoisy.data.labels import check_several
 from sknoisy.detection.evidence import from_folds
 from sknoisy.detection.features import fit_label_free
+from sknoisy.estimators.base_classifier import TorchClassifier
 from sknoisy.estimators.pipelines import split_pipeline
 
 LEAST_SHARE = 0.05  # less probable classes of a sample are not trained on as copies
@@ -132,6 +133,9 @@ def fit_soft(estimator, X, consensus):
     if len(rows) < len(consensus.labels):
         X = safe_indexing(X, rows)
     front, last = split_pipeline(estimator)
+    if isinstance(last, TorchClassifier) and last.takes_soft_labels():
+        last.set_params(classes=consensus.classes)
+        return estimator.fit(X, soft)
     if not has_fit_parameter(last, "sample_weight"):
         return estimator.fit(X, labels)
     if front is not None:

@@ -94,6 +94,11 @@ class Evidence:
         ----------
         trusted : ndarray of shape (n_samples,), bool, default=None
             Which labels are right; by default none is known to be.
+
+        Returns
+        -------
+        posterior : LabelPosterior
+            Of all samples.
         """
         probs = self.probabilities()
         return label_posterior(self.codes, probs, np.arange(probs.shape[1]), trusted)

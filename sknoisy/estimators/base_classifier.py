@@ -181,6 +181,10 @@ class TorchClassifier(Findings, ClassifierMixin, HoldingOut, Predicting):
         """
         raise NotImplementedError
 
+    def takes_soft_labels(self):
+        """Whether y may hold probabilities of the classes, by the loss or method."""
+        raise NotImplementedError
+
     def _defaults(self, method, n_samples, spec, is_pretrained):
         """Return what parameters are that are "auto", dict of str to object."""
         return method.defaults(n_samples)
