@@ -236,8 +236,10 @@ class CoTraining(Method):
         """Return the rate and the concentration of the noise, by out-of-half votes."""
         half = self.state_["half"].cpu().numpy()
         logits, rows = held_out(net.predict_logits(), half)
-        codes = net.data_.codes.cpu().numpy()
+        codes, trusted = net.data_.codes.cpu().numpy(), net.data_.labels.trusted
         rows = rows & (codes >= 0)
+        if trusted is not None and not trusted.all().item():
+            rows &= ~trusted.cpu().numpy()
         labels = codes[rows], softmax(logits[rows], axis=1), range(self.n_classes)
         rate = 1 - transition_of(label_votes(*labels, share=FEW)).diagonal().mean()
         return rate, noise_concentration(label_votes(*labels, share=MANY))

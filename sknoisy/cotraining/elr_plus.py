@@ -149,7 +149,7 @@ class ELRPlus(CoTraining):
         with torch.no_grad():
             averages = self._averages(view).float()
         net.observe(averages, target, index)
-        weights = net.weights(index)
+        weights, trusted = net.weights(index), net.trusted(index)
         given = weigh(as_distributions(target, self.n_classes), weights)
         total = 0.0
         for k, network in enumerate(net.module_.networks):
@@ -161,6 +161,8 @@ class ELRPlus(CoTraining):
             log_p = network(mixed).float().log_softmax(dim=1)
             probs = log_p.exp().clamp(CLAMP, 1 - CLAMP)
             regularizer = early_learning_regularizer(probs, kept)
+            if trusted is not None:
+                regularizer = regularizer.masked_fill(trusted, 0)
             penalty = weighted_mean(regularizer, labels.sum(dim=1))
             total = total + mixed_loss(log_p, labels) + self.weight * penalty
         return total

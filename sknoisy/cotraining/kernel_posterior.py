@@ -13,6 +13,7 @@ from sknoisy.encoders.heads import UNLIMITED, Rescale, simplex
 from sknoisy.encoders.inference import forward_all
 from sknoisy.encoders.initialization import build
 from sknoisy.parameters import check_integer
+from sknoisy.scores import trusted_transition_matrix
 
 # Whether each column has a scale of its own, and the kernel's power and width.
 # Laplacian kernels, of power 1, are rough and follow the axes, as trees do.
@@ -249,7 +250,8 @@ class KernelPosterior(CoTraining):
         least = SMOOTHEST * ridge.penalty
         self._observe(net, probs)
         shares = given if weights is None else given * weights[:, None]
-        T = _confusion(probs, shares)
+        trusted = data.labels.trusted
+        T = _confusion(probs, shares, trusted)
         counted = shares.sum(dim=1)
         total = counted.sum()
         # As many labels of equal weight tell as much: Kish's effective sample size.
@@ -258,18 +260,22 @@ class KernelPosterior(CoTraining):
         target = data.codes
         if data.labels.soft is not None or data.labels.labelled is not None:
             target = torch.where(given.sum(dim=1, keepdim=True) > 0, given, 1.0)
-        labels = posterior(simplex(sharpened(probs)), T, target)
-        labels = balanced(labels, strength)
+
+        def corrected(probs):
+            labels = balanced(posterior(simplex(probs), T, target), strength)
+            return labels if trusted is None else labels.where(~trusted[:, None], given)
+
+        labels = corrected(sharpened(probs))
         for _ in range(self.n_rounds):
             probs = ridge.fit(labels, least)
-            labels = balanced(posterior(simplex(probs), T, target), strength)
+            labels = corrected(probs)
         self.state_["posterior"].copy_(labels)
         self._loss = -(labels * simplex(probs).log()).sum(dim=1).mean()
         if data.class_weights is not None:
             labels = labels * data.class_weights
             ridge.fit(labels / labels.sum(dim=1, keepdim=True), least)
-        head.landmarks, head.gamma = ridge.landmarks, torch.tensor(ridge.gamma).to(T)
-        head.laplacian = torch.zeros(int(ridge.power == 1)).to(T)
+        head.landmarks, head.gamma = ridge.landmarks, T.new_tensor(ridge.gamma)
+        head.laplacian = T.new_zeros(int(ridge.power == 1))
         head.coefficients, head.intercept = ridge.coefficients, ridge.intercept
 
     def batches(self, net, store):  # noqa: D102
@@ -326,11 +332,20 @@ def _equal(given, others):
     return same and all(given[name].equal(others[name]) for name in given)
 
 
-def _confusion(probs, shares):
-    """Return how predicted classes (rows) are confused with labels (columns)."""
+def _confusion(probs, shares, trusted):
+    """Return the probability of each label (column) for each true class (row).
+
+    Without trusted labels, predictions stand for the true classes.
+    """
     predicted = one_hot(probs.argmax(dim=1), shares.shape[1]).to(shares)
-    T = predicted.T @ shares + 0.1
-    return T / T.sum(dim=1, keepdim=True)
+    if trusted is None or trusted.all():
+        T = predicted.T @ shares + 0.1
+        return T / T.sum(dim=1, keepdim=True)
+    joint = predicted[~trusted].T @ shares[~trusted] + 0.1
+    confusion = shares[trusted].T @ predicted[trusted]
+    start = joint / joint.sum(dim=1, keepdim=True)
+    T = trusted_transition_matrix(*(m.cpu() for m in (confusion, joint, start)))
+    return torch.from_numpy(T).to(start)
 
 
 def _features(module, store):

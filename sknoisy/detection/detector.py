@@ -352,14 +352,14 @@ class LabelErrorDetector(
             )
         if source == "prefit":
             return from_prefit(self.estimator, X, codes)
+        given = fit_arguments(self.estimator, labels)
         if source == "dynamics":
             estimator = clone(self.estimator)
-            given = fit_arguments(estimator, labels)
             with tasks.part("fit-estimator", estimator):
                 return from_dynamics(estimator, X, codes, classes, given)
-        settings = self.cv, self.n_jobs, self.random_state, groups
+        settings = self.cv, self.n_jobs, self.random_state, groups, given
         with tasks.part("folds"):
-            return from_folds(self.estimator, X, labels, classes, *settings)
+            return from_folds(self.estimator, X, codes, classes, *settings)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

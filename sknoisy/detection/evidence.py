@@ -120,7 +120,15 @@ def _of_dynamics(evidence):
 
 
 def from_folds(
-    estimator, X, labels, classes, cv, n_jobs=None, random_state=None, groups=None
+    estimator,
+    X,
+    codes,
+    classes,
+    cv,
+    n_jobs=None,
+    random_state=None,
+    groups=None,
+    given=None,
 ):
     """Cross-validate; pre-trainers that lead a pipeline are fitted once, on all of X.
 
@@ -130,8 +138,8 @@ def from_folds(
         What is cloned for each fold.
     X : array-like of shape (n_samples, ...)
         Whatever it takes.
-    labels : Labels
-        Hard labels.
+    codes : ndarray of shape (n_samples,), dtype int64
+        Position of each label in `classes`.
     classes : ndarray of shape (n_classes,)
         The classes.
     cv : int, splitter or iterable
@@ -142,13 +150,14 @@ def from_folds(
         Source of randomness of the folds.
     groups : array-like of shape (n_samples,), default=None
         Samples of one group are in one fold.
+    given : dict of str to ndarray, default=None
+        What fits get beside labels, see :func:`fit_arguments`.
 
     Returns
     -------
     evidence : Evidence
         Out-of-sample probabilities and losses.
     """
-    codes = labels.codes
     single = classes[np.bincount(codes) == 1]
     if len(single):
         raise ValueError(
@@ -158,7 +167,6 @@ def from_folds(
             "method='knn_agreement'."
         )
     folds = _make_folds(cv, X, codes, random_state, groups)
-    given = fit_arguments(estimator, labels)
     rest, X = fit_label_free(_weighted_by_code(estimator, classes), X)
     pred_probs = cross_val_predict(
         rest,

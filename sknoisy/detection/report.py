@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 
 from sknoisy.scores.confident import confident_joint
+from sknoisy.scores.estimates import count_pairs
 
 WIDE = 0.3  # intervals of the noise rate that tell little
 OFTEN = 0.1  # share of wrong predictions from which on they may look like noise
@@ -88,11 +89,6 @@ def trusting_joint(codes, pred_probs, classes, trusted):
     if trusted.all():
         return joint
     return joint + confident_joint(codes[~trusted], pred_probs[~trusted], classes)
-
-
-def count_pairs(given, true, n):
-    """Count pairs of codes, shape (n, n)."""
-    return np.bincount(given * n + true, minlength=n * n).reshape(n, n)
 
 
 def _means(sums, counts):

@@ -181,6 +181,10 @@ class TorchClassifier(Findings, ClassifierMixin, HoldingOut, Predicting):
         """
         raise NotImplementedError
 
+    def takes_soft_labels(self):
+        """Whether y may hold probabilities of the classes, by the loss or method."""
+        raise NotImplementedError
+
     def _defaults(self, method, n_samples, spec, is_pretrained):
         """Return what parameters are that are "auto", dict of str to object."""
         return method.defaults(n_samples)
@@ -334,13 +338,12 @@ class TorchClassifier(Findings, ClassifierMixin, HoldingOut, Predicting):
         self.classes_ = classes
         self.state_dict_ = numpy_state(training.network)
         self.history_ = [dict(row) for row in training.run.history]
-        labelled = training.data.labels.labelled
+        labelled, dynamics = training.data.labels.labelled, training.dynamics
         known = None if labelled is None else labelled.cpu().numpy()
-        recorded = training.dynamics
-        self.label_quality_ = self._of_all((1 + recorded.mean_margin) / 2, known)
-        self.training_loss_ = self._of_all(recorded.mean_loss, known)
-        self.wrong_events_ = self._of_all(recorded.wrong_events, known)
-        self.prediction_changes_ = self._of_all(recorded.prediction_changes, known)
+        self.label_quality_ = self._of_all((1 + dynamics.mean_margin) / 2, known)
+        self.training_loss_ = self._of_all(dynamics.mean_loss, known)
+        self.wrong_events_ = self._of_all(dynamics.wrong_events, known)
+        self.prediction_changes_ = self._of_all(dynamics.prediction_changes, known)
         self.loss_state_ = training.loss_state()
         self._dynamics = training.dynamics.numpy()
         self._first_weights = training.first_weights

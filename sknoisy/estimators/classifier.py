@@ -317,6 +317,11 @@ class NoisyRobustClassifier(TorchClassifier):
     def _class_weights(self, classes, labels):
         return class_weights(self.class_weight, classes, labels.counts(len(classes)))
 
+    def takes_soft_labels(self):
+        """Whether y may hold probabilities of the classes, by the loss."""
+        loss = self._loss()
+        return loss is None or loss.soft_labels
+
     def _uses_unlabelled(self, method):
         return super()._uses_unlabelled(method) or bool(self._regularizers())
 

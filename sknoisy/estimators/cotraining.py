@@ -200,6 +200,10 @@ class CoTrainingClassifier(TorchClassifier):
     def _method(self, spec=None, is_pretrained=False):
         return resolve("method", self.method, COTRAINING_METHODS, CoTraining)
 
+    def takes_soft_labels(self):
+        """Whether y may hold probabilities of the classes, by the method."""
+        return self._method().soft_labels
+
     def _head_epochs(self, max_epochs, is_pretrained):
         if self.freeze_encoder or not is_pretrained:
             return 0

@@ -48,6 +48,18 @@ class Loss(Method):
         """
         self.state_ = {}
 
+    def trust(self, trusted):
+        """Learn whose labels are right. Called after `start`, if anyone's are.
+
+        By default, nothing happens: trusted samples are learned by cross-entropy
+        anyway, whatever the loss returns for them.
+
+        Parameters
+        ----------
+        trusted : tensor of shape (n_samples,), bool
+            Which labels are known to be right.
+        """
+
     def on_epoch(self, epoch, n_epochs):
         """Prepare for an epoch. Called at the beginning of each epoch.
 

@@ -59,7 +59,7 @@ class _Corrected(Loss):
     """Base class of both corrections, with a given or estimated transition matrix."""
 
     soft_labels = True
-    transient = ("_table",)
+    transient = ("_table", "_trusted")
 
     def __init__(
         self,
@@ -95,7 +95,7 @@ class _Corrected(Loss):
             )
 
     def start(self, n_samples, n_classes, device):  # noqa: D102
-        self.state_ = {}
+        self.state_, self._trusted = {}, None
         if self._is_given():
             T = torch.from_numpy(np.array(self.transition_matrix, dtype=np.float32))
             if T.shape[0] != n_classes:
@@ -118,6 +118,9 @@ class _Corrected(Loss):
                 n_classes, dtype=torch.float32, device=device
             )
         self._prepare(T.to(device))
+
+    def trust(self, trusted):  # noqa: D102
+        self._trusted = trusted.cpu().numpy()
 
     def on_epoch(self, epoch, n_epochs):  # noqa: D102
         is_due = epoch >= max(1, round(self.begin * n_epochs))
@@ -161,6 +164,7 @@ class _Corrected(Loss):
             classes=range(shape[1]),
             method=self.method,
             percentile=self.percentile,
+            trusted=None if self._trusted is None else self._trusted[seen],
         )
         self.state_["transition_matrix"].copy_(torch.from_numpy(T))
 

@@ -21,6 +21,7 @@ from sknoisy.scores.estimates import (
     label_votes,
     noise_concentration,
     shrunk_transition_matrix,
+    trusted_transition_matrix,
 )
 from sknoisy.scores.mixture import (
     LossMixture,
@@ -84,6 +85,7 @@ __all__ = [
     "relative_votes",
     "self_confidence",
     "shrunk_transition_matrix",
+    "trusted_transition_matrix",
     "votes_from",
     "wrong_event_clean_probability",
 ]

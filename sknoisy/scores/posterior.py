@@ -8,7 +8,12 @@ from sklearn.isotonic import IsotonicRegression
 
 from sknoisy.parameters import as_numbers, check_real
 from sknoisy.scores.consensus import true_shares
-from sknoisy.scores.estimates import label_votes, transition_of
+from sknoisy.scores.estimates import (
+    count_pairs,
+    label_votes,
+    transition_of,
+    trusted_transition_matrix,
+)
 from sknoisy.scores.probabilities import (
     SMALLEST,
     best_others,
@@ -90,7 +95,8 @@ def label_posterior(y, pred_probs, classes=None, trusted=None):
         The classes; by default the sorted distinct labels.
     trusted : array-like of shape (n_samples,), bool, default=None
         Which labels are known to be right; by default none. They have probability 1,
-        and count as right in the noise rate; all else is estimated by the others.
+        and count as right in the noise rate; all else is estimated by the others, but
+        for the transition matrix, see :func:`trusted_transition_matrix`.
 
     Returns
     -------
@@ -238,12 +244,16 @@ def _with_trusted(codes, pred_probs, trusted):
         return LabelPosterior(given, others, other, *nothing)
     found = label_posterior(codes[rest], pred_probs[rest], np.arange(n_classes))
     given[rest], others[rest], other[rest] = found.given, found.others, found.other
-    share = rest.mean()
-    low, high = found.noise_rate_interval
-    rates = float(share * found.noise_rate), (share * low, share * high)
-    return LabelPosterior(
-        given, others, other, found.transition_matrix, *rates, found.own_error
+    predicted = pred_probs.argmax(axis=1)
+    T = trusted_transition_matrix(
+        count_pairs(codes[trusted], predicted[trusted], n_classes),
+        count_pairs(predicted[rest], codes[rest], n_classes),
+        found.transition_matrix,
     )
+    share = float(rest.mean())
+    low, high = found.noise_rate_interval
+    rates = share * found.noise_rate, (share * low, share * high)
+    return LabelPosterior(given, others, other, T, *rates, found.own_error)
 
 
 def _least_rate(codes, pred_probs, disagree):

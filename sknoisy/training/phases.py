@@ -199,6 +199,9 @@ class ClassifierTraining:
             self.loss.start(len(data), n_classes, device)
             self.run.dynamics = Dynamics(len(data), device)
         self.data = _on_device(data, device)
+        trusted = self.data.labels.trusted
+        if trusted is not None and hasattr(self.loss, "trust"):
+            self.loss.trust(trusted)
         self._forget_frozen()
 
     def detach(self):
