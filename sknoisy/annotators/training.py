@@ -7,6 +7,7 @@ from sklearn.utils.validation import has_fit_parameter
 
 from sknoisy._compat import safe_indexing
 from sknoisy.annotators.agreement import agreement_with_others
+from sknoisy.data.given import Labels
 from sknoisy.data.labels import check_several
 from sknoisy.detection.evidence import from_folds
 from sknoisy.detection.features import fit_label_free
@@ -51,8 +52,9 @@ def out_of_sample(
         groups = None if groups is None else safe_indexing(groups, rows)
     of_rows = X if usable.all() else safe_indexing(X, rows)
     given = np.searchsorted(present, codes[rows])
+    settings = cv, n_jobs, random_state, groups
     evidence = from_folds(
-        estimator, of_rows, given, classes[present], cv, n_jobs, random_state, groups
+        estimator, of_rows, Labels(given), classes[present], *settings
     )
     probs = np.zeros((n_samples, len(present)))
     probs[rows] = evidence.pred_probs

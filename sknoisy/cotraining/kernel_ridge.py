@@ -8,6 +8,8 @@ from sknoisy.encoders.heads import kernel
 
 PENALTIES = [10 ** (e / 2) for e in range(-4, 7)]  # 0.01 to 1,000
 JITTER = 1e-5  # on the kernel's diagonal, times the root of the landmarks' number
+TINY = 1e-12  # below it, eigenvectors in float32 may be NaN
+PART = 2**11  # rows that are computed at once
 LARGEST = 2**28  # numbers of the samples' kernel features: 1 GiB; fewer landmarks above
 
 
@@ -75,18 +77,26 @@ class KernelRidge:
         self.gamma = width / self._median_distance() ** power
         K = kernel(self.landmarks, self.landmarks, self.gamma, power).double()
         K.diagonal().add_(JITTER * len(K) ** 0.5)
-        lower, one = (
-            torch.linalg.cholesky(K),
-            torch.eye(len(K), dtype=K.dtype, device=K.device),
-        )
+        lower = torch.linalg.cholesky(K)
+        one = torch.eye(len(K), dtype=K.dtype, device=K.device)
         whiten = torch.linalg.solve_triangular(lower, one, upper=False).T.float()
-        features = kernel(X, self.landmarks, self.gamma, power) @ whiten
+        # Half the work of features @ whiten; parts stay in a processor's cache.
+        upper, settings = lower.T.float(), (self.landmarks, self.gamma, power)
+        features = torch.cat(
+            [
+                torch.linalg.solve_triangular(
+                    upper, kernel(part, *settings), upper=True, left=False
+                )
+                for part in X.split(PART)
+            ]
+        )
         self._weights = None if weights is None else weights[:, None]
         centre = self._mean(features)
         features -= centre
-        gram = (features.T @ self._weighted(features)).double()
-        spectrum, basis = torch.linalg.eigh(gram)
-        self._spectrum, basis = spectrum.clamp(min=0).float(), basis.float()
+        gram = features.T @ self._weighted(features)
+        scale = gram.abs().max().clamp(min=TINY)  # of equal samples it is near 0
+        spectrum, basis = torch.linalg.eigh(gram / scale)
+        self._spectrum = spectrum.clamp(min=0) * scale
         self._features = features @ basis
         self._projection, self._offset = whiten @ basis, centre @ basis
 

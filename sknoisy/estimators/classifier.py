@@ -23,8 +23,8 @@ class NoisyRobustClassifier(TorchClassifier):
         ``loss__lam`` and the like reach its parameters. "auto": "elr" where an encoder
         is trained. Vectors, with `encoder` "auto", and features of a frozen encoder
         have no encoder to train; there it is no loss but
-        :class:`~sknoisy.KernelPosterior`, a kernel machine that corrects the labels for
-        a small network. ``loss__lam`` and the like make it "elr".
+        :class:`~sknoisy.KernelPosterior`, a kernel machine that corrects the labels
+        that it learns. ``loss__lam`` and the like make it "elr".
     encoder : str or callable, default="auto"
         "auto": the encoder of the lazy features; else "convnet" for images, and for
         vectors "mlp", or none if `loss` is "auto", too. "identity": the vectors
@@ -66,8 +66,8 @@ class NoisyRobustClassifier(TorchClassifier):
         frame.
     max_epochs : int or "auto", default="auto"
         Epochs in which all of the network is trained. "auto": 100, and 20 for vectors,
-        whose labels a network memorises in no time; or as many as
-        :class:`~sknoisy.KernelPosterior` takes.
+        whose labels a network memorises in no time; or 1 for
+        :class:`~sknoisy.KernelPosterior`, to which more make no difference.
     max_time : float, default=None
         Seconds that ``fit`` may take, about: the schedule is fitted into them, and no
         epoch begins that would not end in time. There is one epoch at least. The result

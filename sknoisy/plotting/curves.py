@@ -89,8 +89,8 @@ class TrainingCurveDisplay:
             Which of the numbers is best.
         onset : bool, default=False
             Mark where classifiers begin to memorise labels, unless in a list: the
-            epoch that `stopping` went back to, or else, if there is one, that of
-            :class:`~sknoisy.LabelWave` with its defaults.
+            epoch that `stopping` went back to, or else that of
+            :class:`~sknoisy.LabelWave` with its defaults, if there is one.
         **kwargs : dict
             Passed to :meth:`plot`.
 
