@@ -94,7 +94,8 @@ class AnnotatorConsensus(
     most with the others. Pre-trainers that lead a pipeline are fitted once.
 
     Samples without any label, which only CROWDLAB takes, get a soft label from the
-    classifier's predictions, and are not trained on.
+    classifier's predictions, and are not trained on; pre-trainers, and classifiers of
+    this package that make use of unlabelled samples, learn from them.
 
     In a search, y must be a table with a row for each sample, and with gaps it needs a
     splitter such as ``KFold(5)``, for scikit-learn stratifies by complete labels only.

@@ -112,7 +112,7 @@ def in_columns(probs, given, classes):
 
 
 def fit_soft(estimator, X, consensus):
-    """Fit a classifier to the soft labels of the samples that were labelled.
+    """Fit a classifier to soft labels, as far as it takes them.
 
     Parameters
     ----------
@@ -121,30 +121,37 @@ def fit_soft(estimator, X, consensus):
     X : array-like of shape (n_samples, ...)
         Whatever it takes.
     consensus : Consensus
-        The labels.
+        The labels. Samples without annotations have none: only what comes before the
+        classifier in a pipeline, and classifiers that take soft labels, learn from
+        them.
 
     Returns
     -------
     estimator : classifier
         The same.
     """
-    rows = np.flatnonzero(consensus.annotations.n_labels > 0)
-    labels, soft = consensus.labels[rows], consensus.soft_labels[rows]
-    if len(rows) < len(consensus.labels):
-        X = safe_indexing(X, rows)
     front, last = split_pipeline(estimator)
-    if isinstance(last, TorchClassifier) and last.takes_soft_labels():
-        last.set_params(classes=consensus.classes)
-        return estimator.fit(X, soft)
-    if not has_fit_parameter(last, "sample_weight"):
-        return estimator.fit(X, labels)
     if front is not None:
-        X = front.fit_transform(X, labels)
+        X = front.fit_transform(X, consensus.labels)
         estimator.steps = [*front.steps, estimator.steps[-1]]
-    copies, codes, weights = weighted_copies(soft)
-    copied, given = safe_indexing(*indexable(X), copies), consensus.classes[codes]
-    last.fit(copied, given, sample_weight=weights)
+    labelled, classes = consensus.annotations.n_labels > 0, consensus.classes
+    if takes_soft_labels(last):
+        soft = np.where(labelled[:, None], consensus.soft_labels, np.nan)
+        last.set_params(classes=classes).fit(X, soft)
+        return estimator
+    rows = np.flatnonzero(labelled)
+    if has_fit_parameter(last, "sample_weight"):
+        copies, codes, weights = weighted_copies(consensus.soft_labels[rows])
+        copied = safe_indexing(*indexable(X), rows[copies])
+        last.fit(copied, classes[codes], sample_weight=weights)
+    else:
+        last.fit(safe_indexing(*indexable(X), rows), consensus.labels[rows])
     return estimator
+
+
+def takes_soft_labels(estimator):
+    """Whether a classifier is one of this package, with a loss or method for them."""
+    return isinstance(estimator, TorchClassifier) and estimator.takes_soft_labels()
 
 
 def weighted_copies(soft_labels):

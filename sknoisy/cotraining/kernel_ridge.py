@@ -8,6 +8,7 @@ from sknoisy.encoders.heads import kernel
 
 PENALTIES = [10 ** (e / 2) for e in range(-4, 7)]  # 0.01 to 1,000
 JITTER = 1e-5  # on the kernel's diagonal, times the root of the landmarks' number
+PART = 2**11  # rows that are computed at once
 LARGEST = 2**28  # numbers of the samples' kernel features: 1 GiB; fewer landmarks above
 
 
@@ -41,8 +42,8 @@ class KernelRidge:
         The landmarks.
     gamma : float
         The kernel's decay.
-    error : float
-        Leave-one-out squared error of the last fit.
+    error, penalty : float
+        Leave-one-out squared error of the last fit, and its penalty.
     coefficients : tensor of shape (n_landmarks, n_classes)
         Weights of the kernel values.
     intercept : tensor of shape (n_classes,)
@@ -75,28 +76,36 @@ class KernelRidge:
         self.gamma = width / self._median_distance() ** power
         K = kernel(self.landmarks, self.landmarks, self.gamma, power).double()
         K.diagonal().add_(JITTER * len(K) ** 0.5)
-        lower, one = (
-            torch.linalg.cholesky(K),
-            torch.eye(len(K), dtype=K.dtype, device=K.device),
-        )
+        lower = torch.linalg.cholesky(K)
+        one = torch.eye(len(K), dtype=K.dtype, device=K.device)
         whiten = torch.linalg.solve_triangular(lower, one, upper=False).T.float()
-        features = kernel(X, self.landmarks, self.gamma, power) @ whiten
+        # Half the work of features @ whiten; parts stay in a processor's cache.
+        upper, settings = lower.T.float(), (self.landmarks, self.gamma, power)
+        features = torch.cat(
+            [
+                torch.linalg.solve_triangular(
+                    upper, kernel(part, *settings), upper=True, left=False
+                )
+                for part in X.split(PART)
+            ]
+        )
         self._weights = None if weights is None else weights[:, None]
         centre = self._mean(features)
         features -= centre
-        gram = (features.T @ self._weighted(features)).double()
-        spectrum, basis = torch.linalg.eigh(gram)
-        self._spectrum, basis = spectrum.clamp(min=0).float(), basis.float()
+        spectrum, basis = torch.linalg.eigh(features.T @ self._weighted(features))
+        self._spectrum = spectrum.clamp(min=0)
         self._features = features @ basis
         self._projection, self._offset = whiten @ basis, centre @ basis
 
-    def fit(self, targets):
+    def fit(self, targets, least_penalty=0.0):
         """Regress targets, with the penalty of least leave-one-out squared error.
 
         Parameters
         ----------
         targets : tensor of shape (n_samples, n_classes), float32
             What to regress.
+        least_penalty : float, default=0.0
+            The penalty is at least this.
 
         Returns
         -------
@@ -106,29 +115,27 @@ class KernelRidge:
         mean = self._mean(targets)
         rest = targets - mean
         products = self._features.T @ self._weighted(rest)
-        self.error = math.inf
-        for penalty in PENALTIES:
-            inverse = 1 / (self._spectrum + penalty)
-            solution = inverse[:, None] * products
-            leverage = self._leverage(inverse)[:, None]
+        penalties = [one for one in PENALTIES if one >= least_penalty] or PENALTIES[-1:]
+        inverses = 1 / (self._spectrum[:, None] + torch.tensor(penalties).to(targets))
+        leverages, self.error = self._leverages(inverses), math.inf
+        for k, penalty in enumerate(penalties):
+            solution, leverage = inverses[:, k, None] * products, leverages[:, k, None]
             fitted = self._features @ solution
             predicted = mean + (fitted - leverage * rest) / (1 - leverage)
             error = self._mean((predicted - targets).square()).mean().item()
             if error < self.error:
-                self.error, best, left_out = error, solution, predicted
+                self.error, self.penalty = error, penalty
+                best, left_out = solution, predicted
         self.coefficients = self._projection @ best
         self.intercept = mean - self._offset @ best
         return left_out
 
-    def _leverage(self, inverse):
-        """Return how far each sample's prediction follows its own target."""
+    def _leverages(self, inverses):
+        """Return how far each sample's prediction follows its target, by penalty."""
         parts = self._features.split(2**14)
-        own = torch.cat([part.square() @ inverse for part in parts])
+        own = torch.cat([part.square() @ inverses for part in parts])
         total = len(own) if self._weights is None else self._weights.sum()
-        own = own + 1 / total
-        if self._weights is not None:
-            own = own * self._weights[:, 0]
-        return own.clamp(max=0.999)
+        return self._weighted(own + 1 / total).clamp(max=0.999)
 
     def _weighted(self, rows):
         return rows if self._weights is None else rows * self._weights

@@ -23,8 +23,7 @@ from sknoisy.detection.evidence import (
     from_neighbors,
     from_prefit,
 )
-from sknoisy.detection.features import features_of
-from sknoisy.detection.issues import find_issues, issues_table, warn_no_features
+from sknoisy.detection.issues import ListingIssues
 from sknoisy.detection.methods import DETECTION_METHODS
 from sknoisy.detection.report import (
     agreement_of,
@@ -43,7 +42,12 @@ from sknoisy.training.progress import Tasks
 
 
 class LabelErrorDetector(
-    Reviewing, NamedMethods, CallbackSupportMixin, MetaEstimatorMixin, Saved
+    Reviewing,
+    ListingIssues,
+    NamedMethods,
+    CallbackSupportMixin,
+    MetaEstimatorMixin,
+    Saved,
 ):
     """Find the wrong labels of a data set by what a classifier makes of it.
 
@@ -160,7 +164,7 @@ class LabelErrorDetector(
     """
 
     _registries = {"method": DETECTION_METHODS}
-    _ephemeral = ("_inputs",)
+    _ephemeral = ("_inputs",)  # samples are not kept in files
 
     def __init__(
         self,
@@ -327,51 +331,6 @@ class LabelErrorDetector(
         """
         check_is_fitted(self, "label_errors_")
         return class_table(self)
-
-    @property
-    def issues_(self):
-        """What to look at, as one table.
-
-        The rows are sorted by kind, and by severity within a kind. Near-duplicates and
-        outliers are searched for when this is first asked for, among the features that
-        there are anyway: those of pre-trainers that lead the pipeline, X itself where
-        it is a table of finite numbers, or those of a fitted network. The detector
-        keeps X until then; a file or pickle of it does not hold X.
-
-        Returns
-        -------
-        table : pandas.DataFrame or dict of str to ndarray
-            "sample", the position in X; "kind": "wrong_label", as in `label_errors_`,
-            "near_duplicate", "conflicting_duplicate" if the labels of near-duplicates
-            differ, or "outlier"; "severity" in [0, 1], to compare issues of a kind: the
-            probability that the label is wrong, how near the duplicate is (1: a copy),
-            how far the outlier; "label", the given one; "suggestion", another label, or
-            None; "group", the number of the group of near-duplicates, or -1. A dict if
-            pandas is not installed.
-
-        Warns
-        -----
-        UserWarning
-            If there are no features, so that only wrong labels are listed.
-
-        See Also
-        --------
-        sknoisy.scores.near_duplicates : What counts as near.
-        sknoisy.scores.far_samples : What counts as far.
-        """
-        check_is_fitted(self, "label_errors_")
-        if getattr(self, "_issues", None) is None:
-            inputs = getattr(self, "_inputs", None)
-            features = None
-            if inputs is not None:
-                features = features_of(inputs, self.estimator_)
-            if features is None:
-                warn_no_features()
-            judged = self.label_errors_, self.error_probability_, self._suggested
-            confidence = self.suggestion_confidence_
-            self._issues = find_issues(self._codes, *judged, confidence, features)
-            self._inputs = None
-        return issues_table(self._issues, self._codes, self.classes_)
 
     def _gather(self, method, X, labels, classes, groups, tasks):
         """Return the evidence that the method needs."""

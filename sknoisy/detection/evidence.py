@@ -98,7 +98,7 @@ class Evidence:
         Returns
         -------
         posterior : LabelPosterior
-            Of all samples.
+            Probabilities of the labels.
         """
         probs = self.probabilities()
         return label_posterior(self.codes, probs, np.arange(probs.shape[1]), trusted)

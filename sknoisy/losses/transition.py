@@ -152,8 +152,8 @@ class _Corrected(Loss):
         shape = len(labels), self._table.n_classes
         probabilities = np.empty(shape, np.float32)
         for rows in chunks(*shape):
-            index = torch.arange(rows.start, rows.stop, device=device)
-            part = self._table[index].cpu().numpy()
+            rows_of = torch.arange(rows.start, rows.stop, device=device)
+            part = self._table[rows_of].cpu().numpy()
             probabilities[rows] = part / part.sum(axis=1, keepdims=True).clip(min=TINY)
         seen = probabilities.any(axis=1)
         if not seen.any():

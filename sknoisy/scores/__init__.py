@@ -50,6 +50,7 @@ from sknoisy.scores.quality import (
     self_confidence,
 )
 from sknoisy.scores.relabeling import relabel_priority
+from sknoisy.scores.representation import lidar, rankme
 
 __all__ = [
     "LabelPosterior",
@@ -72,12 +73,14 @@ __all__ = [
     "knn_votes",
     "label_posterior",
     "label_votes",
+    "lidar",
     "limit_false_alarms",
     "near_duplicates",
     "neighbor_distances",
     "neighbor_index",
     "noise_concentration",
     "normalized_margin",
+    "rankme",
     "relabel_priority",
     "relative_votes",
     "self_confidence",

@@ -6,7 +6,7 @@ from scipy.sparse.csgraph import connected_components
 from sklearn.neighbors import NearestNeighbors
 from sklearn.utils import check_array
 
-from sknoisy.parameters import check_integer
+from sknoisy.parameters import as_numbers, check_integer
 from sknoisy.scores.neighbors import TREE_FEATURES, fill_nearest
 from sknoisy.scores.probabilities import chunks
 
@@ -121,6 +121,12 @@ def near_duplicates(index, distances):
     >>> np.flatnonzero(groups == 0), closeness[[3, 7]].round(2)
     (array([3, 7]), array([0.99, 0.99]))
     """
+    index, distances = _matrix("index", index), _matrix("distances", distances)
+    if index.shape != distances.shape:
+        raise ValueError(
+            f"distances of shape {distances.shape} is not valid with index of shape "
+            f"{index.shape}: they must be of one shape."
+        )
     n_samples, n_neighbors = index.shape
     last = distances[:, -1]
     ratio = _largest_ratio(distances)
@@ -179,6 +185,17 @@ def far_samples(distances):
     low, high = np.quantile(np.log(positive), [0.25, 0.75])
     limit = np.exp(high + FENCE * (high - low))
     return np.where(distance > limit, 1 - limit / np.maximum(distance, limit), 0.0)
+
+
+def _matrix(name, value):
+    """Return a matrix of numbers; raise ``ValueError`` if it is none, or empty."""
+    value = as_numbers(name, value)
+    if value.ndim != 2 or value.size == 0:
+        raise ValueError(
+            f"{name} of shape {value.shape} is not valid: it must be of shape "
+            "(n_samples, n_neighbors)."
+        )
+    return value
 
 
 def _largest_ratio(distances):

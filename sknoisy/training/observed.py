@@ -84,6 +84,11 @@ class ObservedNet(NeuralNet):
         self.module_ = self.module
         return self
 
+    def get_params_for_optimizer(self, prefix, named_parameters):  # noqa: D102
+        (params,), kwargs = super().get_params_for_optimizer(prefix, named_parameters)
+        # A kernel machine has none: optimisers take an empty group, but not no group.
+        return (list(params) or [{"params": []}],), kwargs
+
     def initialize_history(self):  # noqa: D102
         super().initialize_history()
         self.epochs_ = 0
