@@ -51,9 +51,8 @@ def out_of_sample(
         groups = None if groups is None else safe_indexing(groups, rows)
     of_rows = X if usable.all() else safe_indexing(X, rows)
     given = np.searchsorted(present, codes[rows])
-    evidence = from_folds(
-        estimator, of_rows, given, classes[present], cv, n_jobs, random_state, groups
-    )
+    settings = cv, n_jobs, random_state, groups
+    evidence = from_folds(estimator, of_rows, given, classes[present], *settings)
     probs = np.zeros((n_samples, len(present)))
     probs[rows] = evidence.pred_probs
     if not usable.all():

@@ -274,8 +274,8 @@ class KernelPosterior(CoTraining):
         if data.class_weights is not None:
             labels = labels * data.class_weights
             ridge.fit(labels / labels.sum(dim=1, keepdim=True), least)
-        head.landmarks, head.gamma = ridge.landmarks, torch.tensor(ridge.gamma).to(T)
-        head.laplacian = torch.zeros(int(ridge.power == 1)).to(T)
+        head.landmarks, head.gamma = ridge.landmarks, T.new_tensor(ridge.gamma)
+        head.laplacian = T.new_zeros(int(ridge.power == 1))
         head.coefficients, head.intercept = ridge.coefficients, ridge.intercept
 
     def batches(self, net, store):  # noqa: D102
@@ -333,9 +333,11 @@ def _equal(given, others):
 
 
 def _confusion(probs, shares, trusted):
-    """Return the probability of each label (column) for each true class (row)."""
-    n_classes = shares.shape[1]
-    predicted = one_hot(probs.argmax(dim=1), n_classes).float()
+    """Return the probability of each label (column) for each true class (row).
+
+    Without trusted labels, predictions stand for the true classes.
+    """
+    predicted = one_hot(probs.argmax(dim=1), shares.shape[1]).to(shares)
     if trusted is None or trusted.all():
         T = predicted.T @ shares + 0.1
         return T / T.sum(dim=1, keepdim=True)

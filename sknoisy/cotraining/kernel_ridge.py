@@ -8,6 +8,7 @@ from sknoisy.encoders.heads import kernel
 
 PENALTIES = [10 ** (e / 2) for e in range(-4, 7)]  # 0.01 to 1,000
 JITTER = 1e-5  # on the kernel's diagonal, times the root of the landmarks' number
+TINY = 1e-12  # below it, eigenvectors in float32 may be NaN
 PART = 2**11  # rows that are computed at once
 LARGEST = 2**28  # numbers of the samples' kernel features: 1 GiB; fewer landmarks above
 
@@ -92,8 +93,10 @@ class KernelRidge:
         self._weights = None if weights is None else weights[:, None]
         centre = self._mean(features)
         features -= centre
-        spectrum, basis = torch.linalg.eigh(features.T @ self._weighted(features))
-        self._spectrum = spectrum.clamp(min=0)
+        gram = features.T @ self._weighted(features)
+        scale = gram.abs().max().clamp(min=TINY)  # of equal samples it is near 0
+        spectrum, basis = torch.linalg.eigh(gram / scale)
+        self._spectrum = spectrum.clamp(min=0) * scale
         self._features = features @ basis
         self._projection, self._offset = whiten @ basis, centre @ basis
 

@@ -118,7 +118,7 @@ class LabelErrorDetector(
     relabel_order_ : ndarray of shape (n_samples,), dtype int64
         Positions in X, in the order in which a second look at the label is worth most,
         see :func:`sknoisy.scores.relabel_priority`: of labels that are as improbable,
-        those come first whose sample is clear.
+        those come first whose sample is clear; trusted ones are last.
     estimator_ : classifier
         The classifier, fitted on all samples with ``cv="dynamics"``, as given with
         "prefit"; None with folds.
@@ -295,7 +295,10 @@ class LabelErrorDetector(
         self._paths = paths_of(X)
         self._inputs, self._issues = evidence.inputs, None
         known = evidence.codes, evidence.probabilities(), np.arange(len(classes))
-        self.relabel_order_ = np.argsort(-relabel_priority(*known), kind="stable")
+        priority = relabel_priority(*known)
+        if labels.trusted is not None:
+            priority[labels.trusted] = -np.inf
+        self.relabel_order_ = np.argsort(-priority, kind="stable")
         tasks.end()
         return self
 

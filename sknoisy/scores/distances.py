@@ -11,7 +11,7 @@ from sknoisy.scores.neighbors import TREE_FEATURES, fill_nearest
 from sknoisy.scores.probabilities import chunks
 
 BY_CHANCE = 0.5  # pairs that are expected to be called near-duplicates, and are not
-NEAREST = 0.5  # pairs that are further apart, in distances of neighbours, never are
+NEAREST = 0.65  # pairs that are further apart, in distances of neighbours, never are
 EXACT = 1e-6  # of the median distance of neighbours: rounding
 FENCE = 1.5  # ranges between the quartiles that outliers are above the upper one
 
@@ -103,7 +103,7 @@ def near_duplicates(index, distances):
     A pair counts if its distance is below r times the distance of the last neighbour
     of either. Where samples are spread evenly in D dimensions, a neighbour is as near
     as that by chance with probability r^D; r is chosen so that half a pair is expected
-    in all, and at most 0.5. D is the median over samples of Levina and Bickel's
+    in all, and at most 0.65. D is the median over samples of Levina and Bickel's
     estimate. In few dimensions only near copies are found: there, everything has close
     neighbours. Of groups larger than `n_neighbors`, only copies are found.
 
