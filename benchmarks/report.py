@@ -20,6 +20,7 @@ from detection import detection_table
 from relabelling import relabelling_table
 from selection import selection_table
 from stopping import known, stopping_table
+from trusted import trusted_table
 from vector_tables import cells_table, published, summary_table
 
 from sknoisy.losses import LOSSES
@@ -368,6 +369,7 @@ def main():
     page = fill(page, "annotators", annotators_table(found))
     found = read_rows(HERE / "relabelling.jsonl")
     page = fill(page, "relabelling", relabelling_table(found))
+    page = fill(page, "trusted", trusted_table(read_rows(HERE / "trusted.jsonl")))
     if args.speed.exists():
         page = fill(page, "speed", speed_table(args.speed))
     PAGE.write_text(page)
