@@ -88,8 +88,9 @@ class KernelRidge:
         )
         centre = features.mean(dim=0)
         features -= centre
-        spectrum, basis = torch.linalg.eigh(features.T @ features)
-        self._spectrum = spectrum.clamp(min=0)
+        gram = (features.T @ features).double()
+        spectrum, basis = torch.linalg.eigh(gram)
+        self._spectrum, basis = spectrum.clamp(min=0).float(), basis.float()
         self._features = features @ basis
         self._projection, self._offset = whiten @ basis, centre @ basis
 
