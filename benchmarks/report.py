@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from accuracy import CLASSIFIERS, read_rows
 from detection import detection_table
+from photographs import photographs_table
 from stopping import known, stopping_table
 from vector_tables import cells_table, published, summary_table
 
@@ -359,6 +360,8 @@ def main():
     found = published(read_rows(HERE / "vectors.jsonl"))
     page = fill(page, "vectors", summary_table(found))
     page = fill(page, "vectors by cell", cells_table(found))
+    found = read_rows(HERE / "photographs.jsonl")
+    page = fill(page, "photographs", photographs_table(found))
     if args.speed.exists():
         page = fill(page, "speed", speed_table(args.speed))
     PAGE.write_text(page)
