@@ -15,8 +15,11 @@ from pathlib import Path
 
 import numpy as np
 from accuracy import CLASSIFIERS, read_rows
+from annotators import annotators_table
 from detection import detection_table
 from photographs import photographs_table
+from relabelling import relabelling_table
+from selection import selection_table
 from stopping import known, stopping_table
 from vector_tables import cells_table, published, summary_table
 
@@ -353,6 +356,8 @@ def main():
     page = fill(page, "estimates", estimates_table(read_rows(HERE / "estimates.jsonl")))
     found = read_rows(HERE / "detection.jsonl")
     page = fill(page, "detection", detection_table(found))
+    found = read_rows(HERE / "selection.jsonl")
+    page = fill(page, "selection", selection_table(found))
     page = fill(page, "recipes", recipes_table(rows))
     page = fill(page, "labels", labels_table(rows))
     page = fill(page, "ablation", ablation_table(rows))
@@ -362,6 +367,10 @@ def main():
     page = fill(page, "vectors by cell", cells_table(found))
     found = read_rows(HERE / "photographs.jsonl")
     page = fill(page, "photographs", photographs_table(found))
+    found = read_rows(HERE / "annotators.jsonl")
+    page = fill(page, "annotators", annotators_table(found))
+    found = read_rows(HERE / "relabelling.jsonl")
+    page = fill(page, "relabelling", relabelling_table(found))
     if args.speed.exists():
         page = fill(page, "speed", speed_table(args.speed))
     PAGE.write_text(page)

@@ -15,6 +15,7 @@ from numbers import Integral, Real
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator, clone
+from sklearn.utils import check_random_state
 
 
 @total_ordering
@@ -297,6 +298,56 @@ def _plain(value):
     if isinstance(value, np.ndarray):  # whose repr is abbreviated
         return value.shape, value.dtype, value.tobytes()
     return repr(value)
+
+
+def random_numbers(random_state):
+    """Return the RandomState that the parameter `random_state` stands for.
+
+    Parameters
+    ----------
+    random_state : int, RandomState or None
+        Value of the parameter.
+
+    Raises
+    ------
+    ValueError
+        If it is anything else; names the parameter.
+    """
+    try:
+        return check_random_state(random_state)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"random_state={random_state!r} is not valid: it must be None, an integer "
+            "from 0 to 2**32 - 1, or a numpy.random.RandomState."
+        ) from error
+
+
+def as_numbers(name, value):
+    """Return a value as an ndarray of numbers, or raise ``ValueError``.
+
+    Parameters
+    ----------
+    name : str
+        Name of the argument, for the error message.
+    value : array-like
+        Its value.
+
+    Returns
+    -------
+    values : ndarray
+        In its own dtype if that is real; booleans and objects as float64.
+    """
+    try:
+        values = np.asarray(value)
+        if values.dtype.kind not in "iuf":
+            if values.dtype.kind not in "bO":
+                raise TypeError(f"it holds {values.dtype}")
+            values = values.astype(np.float64)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ValueError(
+            f"{name} is not valid: it must be an array of numbers ({error})."
+        ) from error
+    return values
 
 
 def _sort_key(value):

@@ -19,11 +19,13 @@ from sklearn.model_selection import (
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
+from sknoisy import SSLPretrainer
 from sknoisy.metrics import (
     NoiseCorrectedScorer,
     detection_average_precision,
     detection_balanced_accuracy,
     detection_f1,
+    neighbor_accuracy,
     noise_corrected_accuracy,
 )
 from sknoisy.noise import class_conditional, pair_flip
@@ -205,6 +207,47 @@ def test_in_scikit_learn(matrix):
     assert np.isfinite(scores).all()
 
 
+@pytest.mark.parametrize("method", ["auto", "hoc", "confident_joint"])
+def test_from_samples(method):
+    X, y, noisy, T = blobs()
+    estimator = LogisticRegression() if method == "confident_joint" else None
+    scorer = NoiseCorrectedScorer.from_samples(
+        X, noisy, method=method, estimator=estimator, balanced=True
+    )
+    np.testing.assert_allclose(scorer.transition_matrix, T, atol=0.1)
+    assert [*scorer.classes] == ["ant", "bee", "cat"]
+    assert scorer.balanced
+    few = noisy != "cat"
+    clf = LogisticRegression().fit(X[few], noisy[few])
+    assert np.isfinite(scorer(clf, X[few], noisy[few]))
+
+
+def test_from_samples_of_images_and_lazy_features():
+    X, _, noisy, T = blobs()
+    clf = make_pipeline(FunctionTransformer(flat), LogisticRegression())
+    images = X[:, :, None]
+    with pytest.raises(ValueError, match="'neighbors': X must be .*two dimensions"):
+        NoiseCorrectedScorer.from_samples(images, noisy)
+    with pytest.raises(ValueError, match="method='votes' needs an estimator"):
+        NoiseCorrectedScorer.from_samples(X, noisy, method="votes")
+    scorer = NoiseCorrectedScorer.from_samples(images, noisy, estimator=clf)
+    np.testing.assert_allclose(scorer.transition_matrix, T, atol=0.1)
+    features = SSLPretrainer(max_epochs=1, random_state=0).fit_transform(X[:300])
+    lazy = NoiseCorrectedScorer.from_samples(features, noisy[:300])
+    plain = NoiseCorrectedScorer.from_samples(np.asarray(features), noisy[:300])
+    np.testing.assert_array_equal(lazy.transition_matrix, plain.transition_matrix)
+
+
+def test_a_nested_search_keeps_the_matrix():
+    X, _, noisy, _ = blobs()
+    scorer = NoiseCorrectedScorer.from_samples(X, noisy)
+    search = GridSearchCV(LogisticRegression(), {"C": [0.1, 1]}, scoring=scorer, cv=2)
+    copy = clone(search).scoring
+    np.testing.assert_array_equal(copy.transition_matrix, scorer.transition_matrix)
+    scores = cross_val_score(search, X, noisy, scoring=scorer, error_score="raise")
+    assert scores.mean() > 0.8
+
+
 def test_scorer_is_a_scikit_learn_object():
     scorer = NoiseCorrectedScorer(PAIR_FLIP, classes=range(5))
     _, noisy, _, better = simulated(100, 0)
@@ -304,3 +347,24 @@ def test_beside_other_scorers(routing):
     with config_context(enable_metadata_routing=routing):
         scores = cross_validate(LogisticRegression(), X, noisy, scoring=scoring)
     assert (scores["test_corrected"] > scores["test_noisy"]).all()
+
+
+def test_neighbor_accuracy_ranks_features_by_the_true_classes():
+    """Features whose errors follow the noise look better until it is corrected."""
+    rng = np.random.default_rng(0)
+    y = rng.integers(5, size=4000)
+    noisy = class_conditional(y, PAIR_FLIP, random_state=0).y
+    places = np.eye(5)[y]
+    follows = 0.1 * rng.normal(size=(4000, 5)) + np.where(
+        rng.random((4000, 1)) < 0.7, places, np.eye(5)[(y + 1) % 5]
+    )
+    better = 0.1 * rng.normal(size=(4000, 5)) + np.where(
+        rng.random((4000, 1)) < 0.8, places, np.eye(5)[(y + 2) % 5]
+    )
+    uncorrected = [neighbor_accuracy(noisy, f, 200) for f in (follows, better)]
+    assert uncorrected == pytest.approx([0.54, 0.48], abs=0.03)
+    found = [neighbor_accuracy(noisy, f, 200, PAIR_FLIP) for f in (follows, better)]
+    assert found == pytest.approx([0.7, 0.8], abs=0.05)
+    assert neighbor_accuracy(y, places + 0.01 * better, 5) > 0.99
+    names = np.array(list("abcde"))
+    assert neighbor_accuracy(names[noisy], better, 200, PAIR_FLIP) == found[1]

@@ -5,6 +5,7 @@ import sys
 import numpy as np
 import pytest
 import torch
+from sklearn.base import clone
 from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
@@ -15,6 +16,7 @@ from sknoisy import (
     ContrastiveFineTuner,
     CoTrainingClassifier,
     LabelErrorDetector,
+    LabelWave,
     LazyFeatures,
     NoisyRobustClassifier,
     PseudoLabelRefiner,
@@ -458,6 +460,26 @@ def test_training_curves():
     assert lowest.ax_ is ax and "best 1.000, last 2.000" in drawn(ax.figure)
 
 
+def test_training_curves_of_seeds_have_bands():
+    seeds = np.array([[0.4, 0.8, 0.6], [0.6, 1.0, 0.2]])
+    curves = {"ce": seeds, "elr": [0.1, 0.2]}
+    display = TrainingCurveDisplay.from_predictions(curves)
+    np.testing.assert_allclose(display.lines_[0].get_ydata(), [0.5, 0.9, 0.4])
+    band, none = display.bands_
+    assert none is None
+    places = band.get_paths()[0].vertices
+    ends = [np.ptp(places[places[:, 0] == epoch, 1]) for epoch in (1, 2, 3)]
+    np.testing.assert_allclose(ends, 2 * seeds.std(axis=0))
+    assert "ce: best 0.900, last 0.400" in drawn(display.figure_)
+    with pytest.raises(ValueError, match="'ce'.* equally many epochs"):
+        TrainingCurveDisplay.from_predictions({"ce": [[0.1, 0.2], [0.3]]})
+    X = np.random.default_rng(0).normal(size=(40, 3))
+    ssl = [SSLPretrainer(max_epochs=2, random_state=i).fit(X) for i in range(2)]
+    of_seeds = TrainingCurveDisplay.from_estimator({"ssl": ssl, "first": ssl[0]})
+    assert of_seeds.curves["ssl"].shape == (2, 2)
+    np.testing.assert_array_equal(of_seeds.curves["ssl"][0], of_seeds.curves["first"])
+
+
 def test_training_curves_of_estimators(digits):
     X, y = digits[0].reshape(300, -1), digits[1]
     ssl = SSLPretrainer(max_epochs=2)
@@ -472,6 +494,36 @@ def test_training_curves_of_estimators(digits):
     rates = TrainingCurveDisplay.from_estimator(pipe, key="lr")
     assert "NoisyRobustClassifier" in drawn(rates.figure_)
     assert rates.ax_.get_ylabel() == "lr"
+
+
+def test_onset_of_memorisation(digits):
+    X, y = digits[0].reshape(300, -1), digits[1]
+    random = np.random.default_rng(0).permutation(y)
+    clf = NoisyRobustClassifier("ce", encoder="mlp", max_epochs=40, random_state=0)
+    clf.set_params(lr=0.1, schedule="constant")
+    plain = clf.fit(X, random)
+    stopping = LabelWave(window=2, patience=2, rise=0.0)
+    stopped = clone(clf).set_params(stopping=stopping).fit(X, random)
+    settings = {"key": "prediction_changes", "onset": True}
+    display = TrainingCurveDisplay.from_estimator({"stopped": stopped}, **settings)
+    assert display.onsets == {"stopped": stopped.stopped_epoch_}
+    text = drawn(display.figure_)
+    assert "labels begin to be memorised" in text
+    assert "Share of predictions that changed" in text
+    changes = display.curves["stopped"]
+    assert np.isnan(changes[0]) and len(changes) == len(stopped.history_)
+    np.testing.assert_array_equal(
+        display.lines_[0].get_xdata()[[0, -1]], [1, len(changes)]
+    )
+    # Without stopping, by the defaults of the rule.
+    rows = [LabelWave().watched(row) for row in plain.history_[1:]]
+    found = LabelWave().onset(*np.transpose(rows))
+    both = TrainingCurveDisplay.from_estimator({"plain": plain}, onset=True)
+    assert both.onsets == ({} if found is None else {"plain": found + 2})
+    given = TrainingCurveDisplay.from_predictions({"a": [1, 2, 3]}, onsets={"a": 2})
+    assert "labels begin to be memorised" in drawn(given.figure_)
+    without = TrainingCurveDisplay.from_estimator(plain)
+    assert "memorised" not in drawn(without.figure_)
 
 
 def test_errors_of_other_displays(digits, refined):

@@ -18,6 +18,7 @@ from sknoisy.data.labels import encode_labels
 from sknoisy.estimators.classifier import NoisyRobustClassifier
 from sknoisy.estimators.pipelines import check_steps, split_pipeline
 from sknoisy.metrics.corrected import NoiseCorrectedScorer
+from sknoisy.metrics.counts import is_finite, is_table
 from sknoisy.parameters import Method, check_integer
 
 TEST = "test_accuracy"
@@ -58,9 +59,11 @@ def compare(
         Number of folds, stratified and shuffled with each seed, or a splitter. None:
         each method is trained on all samples, and only tested.
     scoring : str, callable or dict, default=None
-        As in ``cross_validate``. By default "corrected", a
-        :class:`~sknoisy.metrics.NoiseCorrectedScorer`, and "noisy", the accuracy on
-        the held-out noisy labels. Methods are ranked by the first.
+        As in ``cross_validate``; methods are ranked by the first. By default "noisy",
+        the accuracy on the held-out noisy labels, and before it, if X is a table or
+        features, "corrected", by
+        :meth:`NoiseCorrectedScorer.from_samples
+        <sknoisy.metrics.NoiseCorrectedScorer.from_samples>`.
     X_test : array-like of shape (n_test, ...), default=None
         Samples with clean labels, for research: a score "test_accuracy" on them.
     y_test : array-like of shape (n_test,), default=None
@@ -104,7 +107,7 @@ def compare(
     encode_labels(y)  # refuses what are no labels
     check_consistent_length(X, y)
     _check_test(X_test, y_test, cv)
-    scorers = {} if cv is None else _scorers(scoring)
+    scorers = {} if cv is None else _scorers(scoring, X, y)
     test = None if X_test is None else (X_test, y_test)
     scores = [*scorers, *([TEST] if test else [])]
     plan = [
@@ -176,10 +179,13 @@ def _check_test(X_test, y_test, cv):
         raise ValueError("cv=None is not valid without X_test and y_test.")
 
 
-def _scorers(scoring):
+def _scorers(scoring, X, y):
     """Return the scorers by name."""
     if scoring is None:
-        scoring = {"corrected": NoiseCorrectedScorer(), "noisy": "accuracy"}
+        scoring = {"noisy": "accuracy"}
+        if is_table(X) and is_finite(X):
+            corrected = NoiseCorrectedScorer.from_samples(X, y)
+            scoring = {"corrected": corrected, **scoring}
     elif not isinstance(scoring, Mapping):
         scoring = {scoring if isinstance(scoring, str) else "score": scoring}
     known = OTHERS & scoring.keys()

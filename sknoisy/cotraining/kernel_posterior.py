@@ -13,6 +13,7 @@ from sknoisy.encoders.heads import UNLIMITED, Rescale, simplex
 from sknoisy.encoders.inference import forward_all
 from sknoisy.encoders.initialization import build
 from sknoisy.parameters import check_integer
+from sknoisy.scores import trusted_transition_matrix
 
 # Whether each column has a scale of its own, and the kernel's power and width.
 # Laplacian kernels, of power 1, are rough and follow the axes, as trees do.
@@ -40,8 +41,9 @@ def posterior(probs, transition_matrix, codes):
         Probability of each true class, given the sample.
     transition_matrix : tensor of shape (n_classes, n_classes)
         Probability of each label (column), given the true class (row).
-    codes : tensor of shape (n,), int64
-        Codes of the labels.
+    codes : tensor of shape (n,), int64, or (n, n_classes)
+        Codes of the labels; or soft labels, over whose classes the probability of the
+        label is averaged. Without a label a row holds ones.
 
     Returns
     -------
@@ -56,7 +58,10 @@ def posterior(probs, transition_matrix, codes):
     >>> posterior(torch.tensor([[0.5, 0.5]]), T, torch.tensor([1]))
     tensor([[0.2857, 0.7143]])
     """
-    joint = probs * transition_matrix[:, codes].T
+    if codes.is_floating_point():
+        joint = probs * (codes @ transition_matrix.T)
+    else:
+        joint = probs * transition_matrix[:, codes].T
     return joint / joint.sum(dim=1, keepdim=True)
 
 
@@ -169,6 +174,8 @@ class KernelPosterior(CoTraining):
     """
 
     n_networks = 1
+    soft_labels = True
+    unlabelled = True
     heads = ("kernel",)
     vector_encoder = "identity"
     transient = (*CoTraining.transient, "_generator", "_kernel")
@@ -203,7 +210,7 @@ class KernelPosterior(CoTraining):
         self.state_["posterior"] = torch.full(
             shape, torch.nan, dtype=torch.float32, device=device
         )
-        self._codes, self._n_samples = None, n_samples
+        self._given, self._n_samples = None, n_samples
 
     @torch.no_grad()
     def extend(self, module, data, generator):
@@ -216,7 +223,7 @@ class KernelPosterior(CoTraining):
             )
         self._generator = generator
         features = _features(module, data.store)
-        column, power, width = self._choose(features, data.codes, generator)
+        column, power, width = self._choose(features, data.labels, generator)
         self._kernel = power, width
         _set_scale(_head(module).rescale, features, column)
         return module
@@ -224,39 +231,51 @@ class KernelPosterior(CoTraining):
     def before_epoch(self, net):  # noqa: D102
         self.draw(net)
         self.in_halves = False
-        data = net.data_
-        if self._codes is None or not self._codes.equal(data.codes):
+        given = net.data_.labels.parts()
+        if self._given is None or not _equal(self._given, given):
             self._correct(net)
-            self._codes = data.codes.clone()
+            self._given = {name: part.clone() for name, part in given.items()}
 
     @torch.no_grad()
     def _correct(self, net):
         """Compute the posteriors, and the kernel machine that learned them."""
         data, head = net.data_, _head(net.module_)
         features = head.rescale(_features(net.module_, data.store))
-        n_landmarks = self.resolved()["n_landmarks"]
-        ridge = KernelRidge(features, *self._kernel, n_landmarks, self._generator)
-        given = one_hot(data.codes, self.n_classes).float()
+        every = torch.arange(len(features), device=features.device)
+        weights = net.weights(every)
+        settings = *self._kernel, self.resolved()["n_landmarks"], self._generator
+        ridge = KernelRidge(features, *settings, weights)
+        given = data.labels.distributions(self.n_classes)
         probs = ridge.fit(given)
         least = SMOOTHEST * ridge.penalty
-        rows = torch.arange(len(given), device=given.device)
-        net.observe(simplex(probs).log()[:, None], data.codes, rows)
-        predicted = one_hot(probs.argmax(dim=1), self.n_classes).float()
-        T = predicted.T @ given + 0.1
-        T /= T.sum(dim=1, keepdim=True)
-        strength = evenness(given.mean(dim=0), len(given))
-        labels = posterior(simplex(sharpened(probs)), T, data.codes)
-        labels = balanced(labels, strength)
+        self._observe(net, probs)
+        shares = given if weights is None else given * weights[:, None]
+        trusted = data.labels.trusted
+        T = _confusion(probs, shares, trusted)
+        counted = shares.sum(dim=1)
+        total = counted.sum()
+        # As many labels of equal weight tell as much: Kish's effective sample size.
+        n = total.square() / counted.square().sum()
+        strength = evenness(shares.sum(dim=0) / total, n)
+        target = data.codes
+        if data.labels.soft is not None or data.labels.labelled is not None:
+            target = torch.where(given.sum(dim=1, keepdim=True) > 0, given, 1.0)
+
+        def corrected(probs):
+            labels = balanced(posterior(simplex(probs), T, target), strength)
+            return labels if trusted is None else labels.where(~trusted[:, None], given)
+
+        labels = corrected(sharpened(probs))
         for _ in range(self.n_rounds):
             probs = ridge.fit(labels, least)
-            labels = balanced(posterior(simplex(probs), T, data.codes), strength)
+            labels = corrected(probs)
         self.state_["posterior"].copy_(labels)
         self._loss = -(labels * simplex(probs).log()).sum(dim=1).mean()
         if data.class_weights is not None:
             labels = labels * data.class_weights
             ridge.fit(labels / labels.sum(dim=1, keepdim=True), least)
-        head.landmarks, head.gamma = ridge.landmarks, torch.tensor(ridge.gamma).to(T)
-        head.laplacian = torch.zeros(int(ridge.power == 1)).to(T)
+        head.landmarks, head.gamma = ridge.landmarks, T.new_tensor(ridge.gamma)
+        head.laplacian = T.new_zeros(int(ridge.power == 1))
         head.coefficients, head.intercept = ridge.coefficients, ridge.intercept
 
     def batches(self, net, store):  # noqa: D102
@@ -273,28 +292,60 @@ class KernelPosterior(CoTraining):
             n_landmarks = min(max(least, wanted), most, self._n_samples)
         return {"n_landmarks": n_landmarks}
 
+    def _observe(self, net, probs):
+        """Let the dynamics record the predictions for what has a label."""
+        codes = net.data_.codes
+        known = (codes >= 0).nonzero()[:, 0]
+        net.observe(simplex(probs[known]).log()[:, None], codes[known], known)
+
     def estimated_rate(self, clean_probability):  # noqa: D102
         return float(1 - np.mean(clean_probability))
 
     def clean_probability(self, dynamics):  # noqa: D102
         posteriors = self.state_["posterior"]
-        given = posteriors.gather(1, self._codes[:, None])
+        given = posteriors.gather(1, self._given["codes"].clamp(min=0)[:, None])
         return given[:, 0].cpu().double().numpy()
 
-    def _choose(self, features, codes, generator):
+    def _choose(self, features, labels, generator):
         """Return the scaling and the kernel of least leave-one-out error."""
         rows = torch.randperm(len(features), generator=generator, device="cpu")
-        rows = rows[:TRIAL_ROWS].to(features.device)
-        some, errors = features[rows], []
-        given = one_hot(codes[rows], self.n_classes).float()
+        rows = rows.to(features.device)
+        if labels.labelled is not None:
+            rows = rows[labels.labelled[rows]]
+        rows = rows[:TRIAL_ROWS]
+        some, trial, errors = features[rows], labels.take(rows), []
+        given = trial.distributions(self.n_classes)
         for column, power, width in CANDIDATES:
             rescale = build(Rescale, some.shape[1]).to(some.device)
             _set_scale(rescale, some, column)
             scaled = rescale(some)
-            ridge = KernelRidge(scaled, power, width, TRIAL_LANDMARKS, generator)
+            settings = power, width, TRIAL_LANDMARKS, generator
+            ridge = KernelRidge(scaled, *settings, trial.weights)
             ridge.fit(given)
             errors.append(ridge.error)
         return CANDIDATES[int(np.argmin(errors))]
+
+
+def _equal(given, others):
+    """Whether two dicts hold equal tensors."""
+    same = given.keys() == others.keys()
+    return same and all(given[name].equal(others[name]) for name in given)
+
+
+def _confusion(probs, shares, trusted):
+    """Return the probability of each label (column) for each true class (row).
+
+    Without trusted labels, predictions stand for the true classes.
+    """
+    predicted = one_hot(probs.argmax(dim=1), shares.shape[1]).to(shares)
+    if trusted is None or trusted.all():
+        T = predicted.T @ shares + 0.1
+        return T / T.sum(dim=1, keepdim=True)
+    joint = predicted[~trusted].T @ shares[~trusted] + 0.1
+    confusion = shares[trusted].T @ predicted[trusted]
+    start = joint / joint.sum(dim=1, keepdim=True)
+    T = trusted_transition_matrix(*(m.cpu().numpy() for m in (confusion, joint, start)))
+    return torch.from_numpy(T).to(start)
 
 
 def _features(module, store):

@@ -65,8 +65,12 @@ def load_image_folder(path, *, on_error="raise", verify=True):
     root = os.fspath(path)
     if not os.path.isdir(root):
         raise ValueError(f"path={root!r} is not valid: there is no such folder.")
-    skipped = []
-    names = [name for name in _files_below(root, skipped) if "/" in name]
+    skipped, names = [], []
+    for name in _files_below(root, skipped):
+        if "/" in name:
+            names.append(name)
+        else:
+            skipped.append(Skipped(os.path.join(root, name), "is in no class folder"))
     if not names:
         raise ValueError(
             f"path={root!r} is not valid: it holds no images in class folders. "
@@ -89,6 +93,12 @@ def load_image_folder(path, *, on_error="raise", verify=True):
         classes=np.unique(y).tolist(),
         skipped=unreadable + skipped,
     )
+
+
+def images_below(folder):
+    """Return the paths of the images in a folder, at any depth, sorted."""
+    names = _files_below(os.fspath(folder), [])
+    return [os.path.join(folder, *name.split("/")) for name in names]
 
 
 def _files_below(root, skipped):
@@ -114,8 +124,6 @@ def _files_below(root, skipped):
                 yield from walk(entry.path, inner, above | {identity})
             elif not entry.name.lower().endswith(tuple(IMAGES)):
                 skipped.append(Skipped(entry.path, "is no image by its name"))
-            elif not prefix:
-                skipped.append(Skipped(entry.path, "is in no class folder"))
             else:
                 yield prefix + entry.name
 

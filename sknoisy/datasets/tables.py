@@ -101,7 +101,7 @@ def load_table(
             f"{' '.join((unlabelled + skipped)[0])}."
         )
     return Bunch(
-        X=paths[kept] if file else _features(path, separator, label).iloc[kept],
+        X=paths[kept] if file else read_features(path, separator, label).iloc[kept],
         y=y[kept],
         names=names[kept],
         rows=kept,
@@ -150,18 +150,15 @@ def find_column(path, columns, parameter, wanted, usual):
     return next((by_name[name] for name in usual if name in by_name), None)
 
 
-def _features(path, separator, label):
+def read_features(path, separator=None, label=None):
+    """Return the columns of a CSV file, but that of the labels, as a DataFrame."""
+    if separator is None:
+        _, _, separator = read_rows(path)
     try:
         import pandas as pd
     except ImportError as error:
         raise ImportError(
             f"{path!r} holds features, not files: install pandas to read them."
         ) from error
-    frame = pd.read_csv(
-        path,
-        sep=separator,
-        encoding=ENCODING,
-        dtype={label: str},
-        skip_blank_lines=True,
-    )
-    return frame.drop(columns=label)
+    frame = pd.read_csv(path, sep=separator, encoding=ENCODING)
+    return frame if label is None else frame.drop(columns=label)

@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 from sknoisy.detection.methods import DETECTION_METHODS, DetectionMethod
 from sknoisy.estimators.base import TorchEstimator
 from sknoisy.estimators.pipelines import check_steps, split_pipeline
-from sknoisy.parameters import check_choice, check_real, resolve
+from sknoisy.parameters import check_choice, check_real, random_numbers, resolve
 
 NEEDS = ["probabilities", "margins", "losses", "wrong_events", "features"]
 
@@ -35,6 +35,7 @@ def check_detector(detector):
     """
     _check_estimator(detector.estimator)
     _check_source(detector.cv)
+    random_numbers(detector.random_state)
     source = source_of(detector.cv)
     name = detector.method
     if isinstance(name, str) and name == "auto":

@@ -5,6 +5,8 @@ import datetime
 import hashlib
 import io
 import os
+import warnings
+from numbers import Real
 from pathlib import Path
 from urllib.parse import quote
 
@@ -13,7 +15,7 @@ import numpy as np
 from sknoisy import _version
 from sknoisy.data.inputs import as_inputs, is_paths
 from sknoisy.data.pictures import as_images, as_picture, thumbnail
-from sknoisy.detection.report import count_pairs
+from sknoisy.detection.report import WIDE, count_pairs
 from sknoisy.estimators.findings import percent
 
 SIDE = 160  # pixels of a thumbnail
@@ -24,6 +26,11 @@ N_UNREADABLE = 500
 N_VALUES = 12  # columns of a table
 DOUBTFUL = 0.5  # probability of an error from which a label is worth a look
 WRONG, UNSURE = "wrong label", "doubtful label"
+OTHERS = {  # kinds of issues_, as people read them
+    "conflicting_duplicate": "near-duplicate with another label",
+    "near_duplicate": "near-duplicate",
+    "outlier": "outlier",
+}
 
 
 def render(detector, X, names, n_shown, title, unreadable, folder):
@@ -63,11 +70,9 @@ def render(detector, X, names, n_shown, title, unreadable, folder):
     classes = [str(name) for name in detector.classes_]
     pairs = count_pairs(detector._codes, detector._suggested, len(classes))
     np.fill_diagonal(pairs, 0)
-    kinds = _kinds(detector)
-    rows = _worst(detector, kinds)
-    n_listed = len(rows)
-    rows = rows[:n_shown]
-    cards = _cards(detector, rows, kinds)
+    findings = _findings(detector)
+    rows = _chosen(findings, n_shown)
+    cards = _cards(detector, rows, findings)
     for card, more in zip(cards, _looks(X, names, rows, folder), strict=True):
         card.update(more)
     return environment.get_template("page.html").render(
@@ -76,36 +81,55 @@ def render(detector, X, names, n_shown, title, unreadable, folder):
         date=datetime.date.today().isoformat(),
         tiles=_tiles(detector),
         facts=_facts(detector),
-        warnings=_warnings(detector),
+        warnings=_caveats(detector),
         classes=_class_rows(detector, classes),
         pairs=_pairs(pairs, classes),
         matrix=_matrix(pairs) if len(classes) <= LARGEST_MATRIX else None,
         unreadable=unreadable[:N_UNREADABLE],
         n_unreadable=len(unreadable),
-        shown=_shown(len(rows), n_listed),
+        shown=_shown(len(rows), len(findings)),
         data={"classes": classes, "cards": cards, "key": _key(detector)},
     )
 
 
-def _kinds(detector):
-    """Return the kinds of issues of each sample that has one."""
-    kinds = {int(i): [WRONG] for i in np.flatnonzero(detector.label_errors_)}
-    doubtful = (detector.error_probability_ > DOUBTFUL) & ~detector.label_errors_
-    for i in np.flatnonzero(doubtful):
-        kinds[int(i)] = [UNSURE]
-    return kinds
+def _findings(detector):
+    """Return kinds and group of each sample that deserves a look, by its position.
+
+    They come in the order of the page: wrong labels, doubtful ones, duplicates by
+    their groups, and outliers.
+    """
+    wrong, sure = detector.label_errors_, detector.error_probability_
+    found = {}
+    for i in np.lexsort((-sure, ~wrong)).tolist():
+        if wrong[i] or sure[i] > DOUBTFUL:
+            found[i] = {"kinds": [WRONG if wrong[i] else UNSURE], "group": -1}
+    with warnings.catch_warnings():  # there may be no features
+        warnings.simplefilter("ignore", UserWarning)
+        issues = detector.issues_
+    columns = (list(issues[name]) for name in ("sample", "kind", "group", "severity"))
+    others = [row for row in zip(*columns, strict=True) if row[1] in OTHERS]
+    others.sort(key=lambda row: (list(OTHERS).index(row[1]), row[2], -row[3]))
+    for i, kind, group, _ in others:
+        entry = found.setdefault(int(i), {"kinds": [], "group": -1})
+        entry["kinds"].append(OTHERS[kind])
+        entry["group"] = max(entry["group"], int(group))
+    return found
 
 
-def _worst(detector, kinds):
-    """Return samples that have issues: wrong labels first, then by probability."""
-    rows = np.array(sorted(kinds), dtype=np.int64)
-    order = np.lexsort(
-        (-detector.error_probability_[rows], ~detector.label_errors_[rows])
-    )
-    return rows[order]
+def _chosen(findings, n_shown):
+    """Return what is shown: so many labels, and a third of that of each other kind."""
+    left = {WRONG: n_shown, **dict.fromkeys(OTHERS.values(), -(-n_shown // 3))}
+    chosen = []
+    for i, entry in findings.items():
+        kinds = [WRONG if kind == UNSURE else kind for kind in entry["kinds"]]
+        if any(left[kind] > 0 for kind in kinds):
+            chosen.append(i)
+            for kind in kinds:
+                left[kind] -= 1
+    return np.array(chosen, dtype=np.int64)
 
 
-def _cards(detector, rows, kinds):
+def _cards(detector, rows, findings):
     return [
         {
             "sample": int(i),
@@ -113,7 +137,7 @@ def _cards(detector, rows, kinds):
             "suggested": int(detector._suggested[i]),
             "wrong": round(float(detector.error_probability_[i]), 4),
             "sure": round(float(detector.suggestion_confidence_[i]), 4),
-            "kinds": kinds[int(i)],
+            **findings[int(i)],
         }
         for i in rows
     ]
@@ -126,12 +150,17 @@ def _looks(X, names, rows, folder):
     if X is None or len(rows) == 0:
         return looks
     columns = getattr(X, "columns", None)
+    if columns is not None and len(columns) > 1:  # perhaps with categories
+        values = X.iloc[rows].astype(object).to_numpy()
+        return [
+            look | {"values": _values(row, columns)}
+            for look, row in zip(looks, values, strict=True)
+        ]
     X = as_inputs(X)
     if is_paths(X):
         more = [_of_file(X[i], folder) for i in rows]
     elif len(X.shape) == 2:
-        some = X.iloc[rows].to_numpy() if hasattr(X, "iloc") else np.asarray(X)[rows]
-        more = [{"values": _values(row, columns)} for row in some]
+        more = [{"values": _values(row, columns)} for row in np.asarray(X)[rows]]
     else:
         images = as_images(X, rows, "auto", None)
         more = [{"picture": _encoded(_fitted(as_picture(image)))} for image in images]
@@ -168,10 +197,14 @@ def _encoded(picture):
 def _values(row, columns):
     names = range(len(row)) if columns is None else columns
     shown = list(zip(names, row, strict=True))[:N_VALUES]
-    values = [[str(name), f"{value:.4g}"] for name, value in shown]
+    values = [[str(name), _as_text(value)] for name, value in shown]
     if len(row) > N_VALUES:
         values.append(["…", f"{len(row) - N_VALUES} more"])
     return values
+
+
+def _as_text(value):
+    return f"{value:.4g}" if isinstance(value, Real) else str(value)
 
 
 def _tiles(detector):
@@ -232,15 +265,14 @@ def _facts(detector):
     ]
 
 
-def _warnings(detector):
+def _caveats(detector):
     low, high = detector.noise_rate_interval_
-    warnings = []
-    if high - low > 0.3:
-        warnings.append(
-            "The share of wrong labels cannot be told well here. Trust no suggestion "
-            "that you did not look at."
-        )
-    return warnings
+    if high - low <= WIDE:
+        return []
+    return [
+        "The share of wrong labels cannot be told well here. Trust no suggestion that "
+        "you did not look at."
+    ]
 
 
 def _class_rows(detector, classes):

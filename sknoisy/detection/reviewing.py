@@ -59,7 +59,8 @@ class Reviewing(Findings):
         names : array-like of shape (n_samples,), default=None
             What to call the samples. By default, their paths, or else their positions.
         n_shown : int, default=300
-            How many samples to show, at most; each adds some kilobytes.
+            How many suspicious labels to show, at most, and a third as many samples of
+            each other kind of ``issues_``; each adds some kilobytes.
         title : str, default="Label check"
             Heading of the page.
         unreadable : sequence of (str, str), default=()

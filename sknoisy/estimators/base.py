@@ -9,7 +9,6 @@ from types import FunctionType
 import numpy as np
 import torch
 from sklearn.base import is_classifier
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_array, validate_data
 
 from sknoisy._compat import CALLBACK_STATE, CallbackSupportMixin, with_callbacks
@@ -25,7 +24,13 @@ from sknoisy.encoders.blueprint import Blueprint
 from sknoisy.encoders.features import LazyFeatures
 from sknoisy.encoders.named import check_encoder
 from sknoisy.estimators.saving import Saved
-from sknoisy.parameters import NamedMethods, check_choice, check_integer, check_real
+from sknoisy.parameters import (
+    NamedMethods,
+    check_choice,
+    check_integer,
+    check_real,
+    random_numbers,
+)
 from sknoisy.training.callbacks import check_callbacks, unnamed
 from sknoisy.training.checkpoint import Checkpoint
 from sknoisy.training.interrupts import heeding_interrupts, raise_lost_interrupt
@@ -64,6 +69,7 @@ class TorchEstimator(NamedMethods, CallbackSupportMixin, Saved):
         )
         if self.image_size is not None:
             check_image_size(self.image_size)
+        random_numbers(self.random_state)
         resolve_device(self.device)
 
     def _time_limit(self):
@@ -194,7 +200,7 @@ class TorchEstimator(NamedMethods, CallbackSupportMixin, Saved):
         return {"callbacks": callbacks, "verbose": self.verbose is not False}
 
     def _seeds(self, n):
-        return check_random_state(self.random_state).randint(2**31 - 1, size=n).tolist()
+        return random_numbers(self.random_state).randint(2**31 - 1, size=n).tolist()
 
 
 @contextmanager

@@ -60,6 +60,10 @@ class NoisyRobustClassifier(TorchClassifier):
         there memorisation begins, and goes back to the weights of that epoch; see
         :class:`~sknoisy.LabelWave`. ``stopping__patience`` and the like reach its
         parameters. It is not for the kernel machine of `loss` "auto".
+    classes : array-like of shape (n_classes,), default=None
+        The classes, also those that y happens not to hold; where labels are soft, the
+        class of each column of y. None: the labels in y, or the columns of a data
+        frame.
     max_epochs : int or "auto", default="auto"
         Epochs in which all of the network is trained. "auto": 100, and 20 for vectors,
         whose labels a network memorises in no time; or 1 for
@@ -140,9 +144,11 @@ class NoisyRobustClassifier(TorchClassifier):
     history_ : list of dict
         For each epoch "epoch", "phase" ("head" where the head alone is trained, "all",
         or "anew" where a loss trains a second time), "train_loss", "valid_loss" and
-        "valid_acc" (with `validation`), "prediction_changes" (share of the samples
-        whose prediction was not that of the epoch before; not in the first one), "lr"
-        (of its last step), "dur" (seconds), and what callbacks record.
+        "valid_acc" (with `validation`), "wrong_events" (share of the predictions
+        that are not the label), "prediction_changes" (share of those that are not as in
+        the epoch before) and "wrong_changes" (the same among those that were not the
+        label then), both from the second epoch on, "lr" (of its last step), "dur"
+        (seconds), and what callbacks record.
     n_features_in_ : int
         Length of axis 1 of the samples.
 
@@ -191,6 +197,7 @@ class NoisyRobustClassifier(TorchClassifier):
         class_weight=None,
         validation=None,
         stopping=None,
+        classes=None,
         max_epochs="auto",
         max_time=None,
         head_epochs="auto",
@@ -219,6 +226,7 @@ class NoisyRobustClassifier(TorchClassifier):
         self.class_weight = class_weight
         self.validation = validation
         self.stopping = stopping
+        self.classes = classes
         self.max_epochs = max_epochs
         self.max_time = max_time
         self.head_epochs = head_epochs
@@ -306,8 +314,16 @@ class NoisyRobustClassifier(TorchClassifier):
             for value in given or ()
         ]
 
-    def _class_weights(self, classes, codes):
-        return class_weights(self.class_weight, classes, codes)
+    def _class_weights(self, classes, labels):
+        return class_weights(self.class_weight, classes, labels.counts(len(classes)))
+
+    def takes_soft_labels(self):
+        """Whether y may hold probabilities of the classes, by the loss."""
+        loss = self._loss()
+        return loss is None or loss.soft_labels
+
+    def _uses_unlabelled(self, method):
+        return super()._uses_unlabelled(method) or bool(self._regularizers())
 
     def _head_epochs(self, max_epochs, is_pretrained):
         if self.freeze_encoder:

@@ -4,7 +4,6 @@ from itertools import product
 
 import numpy as np
 from sklearn.manifold import TSNE
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from sknoisy._compat import safe_indexing
@@ -13,7 +12,7 @@ from sknoisy.encoders.features import LazyFeatures
 from sknoisy.estimators.base_classifier import TorchClassifier
 from sknoisy.estimators.pipelines import split_pipeline
 from sknoisy.estimators.pretrainer import SSLPretrainer
-from sknoisy.parameters import check_integer
+from sknoisy.parameters import check_integer, random_numbers
 from sknoisy.plotting.base import MARKERS, PALETTE, pyplot
 
 NAMED_CLASSES = 30  # beyond that, markers are hard to tell apart
@@ -118,7 +117,7 @@ class EmbeddingDisplay:
         if refined is None:
             refined = getattr(last, "labels_", getattr(last, "pseudo_labels_", None))
         check_consistent_length(X, y, refined, y_true, marked)
-        random_state = check_random_state(random_state)
+        random_state = random_numbers(random_state)
         rows = _choose(len(y), n_samples, random_state)
         y, refined, y_true = (_take(labels, rows) for labels in (y, refined, y_true))
         display = cls.from_predictions(
@@ -178,7 +177,7 @@ class EmbeddingDisplay:
             The display, drawn.
         """
         check_consistent_length(features, y, refined, y_true, marked)
-        random_state = check_random_state(random_state)
+        random_state = random_numbers(random_state)
         rows = _choose(len(y), n_samples, random_state)
         name = "t-SNE" if embedding is None else type(embedding).__name__
         if embedding is None:

@@ -10,11 +10,18 @@ from sknoisy.scores.confident import (
     find_label_errors,
 )
 from sknoisy.scores.consensus import hoc_noise_rate, hoc_transition_matrix
+from sknoisy.scores.distances import (
+    far_samples,
+    near_duplicates,
+    neighbor_distances,
+)
 from sknoisy.scores.estimates import (
     estimate_noise_rate,
     estimate_transition_matrix,
     label_votes,
     noise_concentration,
+    shrunk_transition_matrix,
+    trusted_transition_matrix,
 )
 from sknoisy.scores.mixture import (
     LossMixture,
@@ -42,6 +49,8 @@ from sknoisy.scores.quality import (
     normalized_margin,
     self_confidence,
 )
+from sknoisy.scores.relabeling import relabel_priority
+from sknoisy.scores.representation import lidar, rankme
 
 __all__ = [
     "LabelPosterior",
@@ -54,6 +63,7 @@ __all__ = [
     "confident_thresholds",
     "estimate_noise_rate",
     "estimate_transition_matrix",
+    "far_samples",
     "find_label_errors",
     "gaussian_mixture",
     "gmm_clean_probability",
@@ -63,12 +73,19 @@ __all__ = [
     "knn_votes",
     "label_posterior",
     "label_votes",
+    "lidar",
     "limit_false_alarms",
+    "near_duplicates",
+    "neighbor_distances",
     "neighbor_index",
     "noise_concentration",
     "normalized_margin",
+    "rankme",
+    "relabel_priority",
     "relative_votes",
     "self_confidence",
+    "shrunk_transition_matrix",
+    "trusted_transition_matrix",
     "votes_from",
     "wrong_event_clean_probability",
 ]

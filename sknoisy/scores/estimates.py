@@ -1,16 +1,25 @@
 """Estimates of the noise rate and the transition matrix, without clean labels."""
 
 import numpy as np
+from scipy.special import gammaln
 
-from sknoisy.parameters import check_choice, check_real
+from sknoisy.parameters import as_numbers, check_choice, check_real
 from sknoisy.scores.confident import confident_joint
 from sknoisy.scores.probabilities import check_probabilities
 
+UNSEEN = 1e-6  # least probability of what was not seen
 METHODS = ["confident_joint", "votes", "anchor"]
+STRENGTHS = 2.0 ** np.arange(16)  # votes that symmetric noise may count as
 
 
 def estimate_transition_matrix(
-    y, pred_probs, classes=None, method="confident_joint", percentile=97.0, share=0.1
+    y,
+    pred_probs,
+    classes=None,
+    method="confident_joint",
+    percentile=97.0,
+    share=0.1,
+    trusted=None,
 ):
     """Estimate the probability of each given label for each true class.
 
@@ -33,6 +42,10 @@ def estimate_transition_matrix(
         authors take 97 for CIFAR-10 and 100 for CIFAR-100.
     share : float, default=0.1
         For "votes": how many samples vote, see :func:`label_votes`.
+    trusted : array-like of shape (n_samples,), bool, default=None
+        Which labels are known to be right. They tell how the classifier confuses
+        classes, and so which disagreements with the other labels are its own: see
+        :func:`trusted_transition_matrix`, which starts at what `method` estimates.
 
     Returns
     -------
@@ -70,6 +83,23 @@ def estimate_transition_matrix(
     """
     check_choice("method", method, METHODS)
     check_real("percentile", percentile, "[0, 100]")
+    if trusted is not None:
+        _, codes, pred_probs = check_probabilities(y, pred_probs, classes)
+        trusted, codes_of = (
+            np.asarray(trusted, dtype=bool),
+            np.arange(pred_probs.shape[1]),
+        )
+        if trusted.all():
+            return np.eye(len(codes_of))
+        rest = codes[~trusted], pred_probs[~trusted]
+        settings = method, percentile, share
+        T = estimate_transition_matrix(*rest, codes_of, *settings)
+        predicted = pred_probs.argmax(axis=1)
+        return trusted_transition_matrix(
+            count_pairs(codes[trusted], predicted[trusted], len(T)),
+            count_pairs(predicted[~trusted], rest[0], len(T)),
+            T,
+        )
     if method == "confident_joint":
         rows = confident_joint(y, pred_probs, classes).T
     elif method == "votes":
@@ -79,6 +109,67 @@ def estimate_transition_matrix(
         anchors = [_anchor(of_class, percentile) for of_class in pred_probs.T]
         rows = pred_probs[anchors].astype(np.float64)
     return transition_of(rows)
+
+
+def trusted_transition_matrix(confusion, joint, T, n_steps=100):
+    """Estimate a transition matrix where it is known how a classifier errs.
+
+    Parameters
+    ----------
+    confusion : array-like of shape (n_classes, n_classes)
+        Counts of samples whose class is known: row, that class; column, the predicted
+        one.
+    joint : array-like of shape (n_classes, n_classes)
+        Counts of samples of which only the label is known: row, the predicted class;
+        column, the given label.
+    T : array-like of shape (n_classes, n_classes)
+        Where to start: probability of each label (column) for each true class (row).
+    n_steps : int, default=100
+        Steps of expectation maximisation.
+
+    Returns
+    -------
+    T : ndarray of shape (n_classes, n_classes), float64
+        The most likely matrix if, given the true class, predictions and labels are
+        independent. A class of which `joint` holds nothing keeps its row.
+
+    References
+    ----------
+    Dawid and Skene, Maximum Likelihood Estimation of Observer Error-Rates Using the EM
+    Algorithm, 1979, of two observers, one of whom is known. For the use of trusted
+    labels: Hendrycks et al., Using Trusted Data to Train Deep Networks on Labels
+    Corrupted by Severe Noise, NeurIPS 2018, which averages predicted probabilities.
+
+    Examples
+    --------
+    A classifier is wrong for a fifth of the samples of each class, and right labels
+    look wrong as often:
+
+    >>> from sknoisy.scores import trusted_transition_matrix
+    >>> counts = [[80, 20], [20, 80]]
+    >>> trusted_transition_matrix(counts, counts, T=[[0.8, 0.2], [0.2, 0.8]]).round(1)
+    array([[1., 0.],
+           [0., 1.]])
+    """
+    joint, T = np.asarray(joint, dtype=np.float64), np.array(T, dtype=np.float64)
+    confusion = np.asarray(confusion, dtype=np.float64) + np.eye(len(T))
+    confusion = np.maximum(confusion / confusion.sum(axis=1, keepdims=True), UNSEEN)
+    prior = np.full(len(T), 1 / len(T))
+    T = np.maximum(T, UNSEEN)
+    for _ in range(n_steps):
+        # True class, predicted class, label.
+        cells = prior[:, None, None] * confusion[:, :, None] * T[:, None, :]
+        cells *= joint / cells.sum(axis=0)
+        counts = cells.sum(axis=1)
+        totals = counts.sum(axis=1, keepdims=True)
+        T = np.where(totals > 0, counts / np.where(totals > 0, totals, 1), T)
+        prior = totals[:, 0] / totals.sum()
+    return T
+
+
+def count_pairs(given, true, n):
+    """Count pairs of codes, ndarray of int64 of shape (n, n)."""
+    return np.bincount(given * n + true, minlength=n * n).reshape(n, n)
 
 
 def label_votes(y, pred_probs, classes=None, share=0.1):
@@ -118,6 +209,54 @@ def label_votes(y, pred_probs, classes=None, share=0.1):
         surest = np.argpartition(of_class, n_samples - n_votes)[-n_votes:]
         row[:] = np.bincount(codes[surest], minlength=n_classes)
     return votes
+
+
+def shrunk_transition_matrix(votes):
+    """Estimate a transition matrix from few votes, as symmetric as they allow.
+
+    Parameters
+    ----------
+    votes : array-like of shape (n_classes, n_classes)
+        Counts as from :func:`label_votes`. Row: true class; column: given label.
+
+    Returns
+    -------
+    transition_matrix : ndarray of shape (n_classes, n_classes), float64
+        Row: true class; column: given label. Rows sum to 1.
+
+    Notes
+    -----
+    Some tens of votes a class leave errors of several points in each entry, which the
+    inverse of the matrix multiplies. Here the rows are draws from a Dirichlet
+    distribution whose mean is symmetric noise at the rate of all votes, and whose
+    strength, in votes, maximises the likelihood of the votes: empirical Bayes. If they
+    are compatible with symmetric noise, this is the matrix of that noise, for which the
+    corrected accuracy ranks as the noisy one does; if classes are confused with
+    particular others, it is nearly the matrix of the votes.
+
+    References
+    ----------
+    Minka, Estimating a Dirichlet Distribution, 2000, for the likelihood.
+
+    Examples
+    --------
+    >>> from sknoisy.scores import shrunk_transition_matrix
+    >>> shrunk_transition_matrix([[8, 1, 1], [2, 8, 0], [0, 1, 9]]).round(1)
+    array([[0.8, 0.1, 0.1],
+           [0.1, 0.8, 0.1],
+           [0.1, 0.1, 0.8]])
+    >>> shrunk_transition_matrix([[60, 40, 0], [0, 60, 40], [40, 0, 60]]).round(1)
+    array([[0.6, 0.4, 0. ],
+           [0. , 0.6, 0.4],
+           [0.4, 0. , 0.6]])
+    """
+    votes = np.array(votes, dtype=np.float64)
+    n_classes, rate = len(votes), noise_rate_of(votes)
+    mean = np.full(votes.shape, rate / max(n_classes - 1, 1))
+    np.fill_diagonal(mean, 1 - rate)
+    likelihoods = [_log_likelihood(votes, k * mean.clip(min=1e-6)) for k in STRENGTHS]
+    strength = STRENGTHS[int(np.argmax(likelihoods))]
+    return transition_of(votes + strength * mean)
 
 
 def estimate_noise_rate(y, pred_probs, classes=None, method="confident_joint"):
@@ -187,7 +326,11 @@ def noise_concentration(votes):
     >>> round(noise_concentration([[80, 10, 10], [10, 80, 10], [10, 10, 80]]), 2)
     -0.05
     """
-    votes = np.array(votes, dtype=np.float64)
+    votes = as_numbers("votes", votes).astype(np.float64)
+    if votes.ndim != 2 or votes.shape[0] != votes.shape[1]:
+        raise ValueError(
+            f"votes of shape {votes.shape} is not valid: it must be a square matrix."
+        )
     wrong = votes * (1 - np.eye(len(votes)))
     totals = wrong.sum(axis=1)
     pairs = np.sum(totals * (totals - 1))
@@ -202,6 +345,12 @@ def noise_concentration(votes):
         return float(apart / shares.sum()) if apart > 2 * error else 0.0
     same = np.sum(wrong * (wrong - 1)) / pairs
     return float((same - 1 / others) / (1 - 1 / others))
+
+
+def _log_likelihood(counts, alpha):
+    """Return that of rows of counts whose probabilities are draws from a Dirichlet."""
+    totals = gammaln(alpha.sum(axis=1)) - gammaln((alpha + counts).sum(axis=1))
+    return totals.sum() + (gammaln(alpha + counts) - gammaln(alpha)).sum()
 
 
 def _anchor(of_class, percentile):

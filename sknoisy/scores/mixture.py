@@ -6,7 +6,7 @@ import numpy as np
 from scipy import stats
 from scipy.special import betaln, expit
 
-from sknoisy.parameters import check_integer, check_real
+from sknoisy.parameters import as_numbers, check_integer, check_real
 
 EMPTY = 10 * np.finfo(np.float64).eps  # added to sizes, as in scikit-learn
 
@@ -299,7 +299,7 @@ def _all_clean(losses):
 
 
 def _check_losses(losses, at_least, name="losses"):
-    losses = np.asarray(losses, dtype=np.float64)
+    losses = as_numbers(name, losses).astype(np.float64, copy=False)
     if losses.ndim != 1 or len(losses) < at_least or not np.isfinite(losses).all():
         raise ValueError(
             f"{name} of shape {losses.shape} are not valid: they must be finite and of "

@@ -1,5 +1,6 @@
 """The net of co-training: an ensemble of networks, and the method that trains it."""
 
+import numpy as np
 import torch
 
 from sknoisy.cotraining.ensembles import given_losses
@@ -32,8 +33,34 @@ class CoTrainingNet(ClassifierNet):
         self.criterion_.after_step(self, progress)
 
     def targets(self, index):
-        """Return the codes of the given labels of some samples."""
-        return self.data_.codes[index]
+        """Return the codes of the given labels of some samples, or soft labels.
+
+        Soft ones, (n, n_classes), if any label is soft, and the method takes them.
+        Where a sample has no label it is that of the first class, of weight 0.
+        """
+        labels = self.data_.labels
+        if labels.soft is not None:
+            return labels.soft[index]
+        codes = labels.codes[index]
+        return codes if labels.labelled is None else codes.clamp(min=0)
+
+    def sample_weights(self, index):
+        """Return the weights of some samples, labelled or not; None: all are 1."""
+        weights = self.data_.labels.weights
+        return None if weights is None else weights[index]
+
+    def weights(self, index):
+        """Return the weights of some samples, 0 without a label; None: all are 1."""
+        labels, weights = self.data_.labels, self.sample_weights(index)
+        if labels.labelled is None:
+            return weights
+        known = labels.labelled[index].float()
+        return known if weights is None else known * weights
+
+    def trusted(self, index):
+        """Return which samples' labels are known to be right; None: no one's."""
+        trusted = self.data_.labels.trusted
+        return None if trusted is None else trusted[index]
 
     def observed_logits(self, index, batch):
         """Return the logits of a random view of a batch, which the dynamics record.
@@ -57,6 +84,8 @@ class CoTrainingNet(ClassifierNet):
     def observe(self, logits, target, index):
         """Let the dynamics record the networks' mean prediction of a batch."""
         mean = logits.detach().log_softmax(dim=2).logsumexp(dim=1)
+        if target.is_floating_point():
+            target = target.argmax(dim=1)
         self.run.dynamics.update(mean, target, index)
 
     @property
@@ -76,6 +105,7 @@ class CoTrainingNet(ClassifierNet):
         """
         _, *where = self._all_samples()
         both = forward_all(_FeaturesAndLogits(self.module_.networks[0]), *where)
+        self._check_outputs(both)
         n_classes = self.criterion_.n_classes
         return both[:, :-n_classes], both[:, -n_classes:]
 
@@ -87,24 +117,28 @@ class CoTrainingNet(ClassifierNet):
         logits : ndarray of shape (n_samples, n_networks, n_classes), float32
             In evaluation mode.
         """
-        return forward_all(*self._all_samples())
+        logits = forward_all(*self._all_samples())
+        self._check_outputs(logits)
+        return logits
 
     def losses(self):
-        """Return each network's cross-entropy of the given labels, without views.
+        """Return each network's loss of the given labels, without views.
 
         The dynamics record the predictions.
 
         Returns
         -------
         losses : ndarray of shape (n_samples, n_networks), float32
-            In nats.
+            In nats, see :func:`~sknoisy.cotraining.given_losses`.
         """
         parts = []
         for index, logits in forward_batches(*self._all_samples()):
             target = self.targets(index)
             self.observe(logits, target, index)
             parts.append(given_losses(logits, target))
-        return torch.cat(parts).cpu().numpy()
+        losses = torch.cat(parts).cpu().numpy()
+        self._check_outputs(losses)
+        return losses
 
     def permutation(self, n):
         """Return a random order of n things, on the device, without waiting for it."""
@@ -126,6 +160,13 @@ class CoTrainingNet(ClassifierNet):
         if not scores_training(self.callbacks_):
             return None
         return self.evaluation_step((batch, None))
+
+    def _check_outputs(self, outputs):
+        """Raise ``DivergenceError`` unless all numbers are finite."""
+        if not np.isfinite(outputs).all():
+            rate = self.optimizer_.param_groups[0]["lr"]
+            epoch = max(1, self.epochs_done)
+            self._diverged("the network's predictions are not finite", epoch, rate)
 
     def _all_samples(self):
         """Return what the functions of :mod:`sknoisy.encoders.inference` take."""

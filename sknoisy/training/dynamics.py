@@ -24,7 +24,9 @@ class Dynamics:
         # Of each sample: loss, margin, predictions, wrong ones, changes of prediction.
         self._sums = torch.zeros(n_samples, 5, dtype=torch.float32, device=device)
         self._predicted = torch.full((n_samples,), -1, device=device)  # -1: not yet
-        self._compared = torch.zeros(2, dtype=torch.int64, device=device)
+        # Of this epoch: predictions, wrong ones; those that were made before, and how
+        # many of them changed; of these, those that were wrong before; and likewise.
+        self._counts = torch.zeros(6, dtype=torch.int64, device=device)
         self._waiting = []
         self._size = 0
 
@@ -36,17 +38,24 @@ class Dynamics:
             self._count()
 
     def end_epoch(self):
-        """Return the share of predictions that changed since the epoch before.
+        """Return what the predictions of an epoch were like.
 
         Returns
         -------
-        share : float or None
-            In [0, 1]; None if no sample of this epoch was predicted before.
+        shares : dict of str to float
+            In [0, 1]: "wrong_events", of predictions that are not the label;
+            "prediction_changes", of predictions that are not those of the epoch before;
+            "wrong_changes", the same among predictions that were not the label then, 0
+            if there were none. What no prediction tells is left out.
         """
         self._count()
-        changed, compared = self._compared.tolist()
-        self._compared.zero_()
-        return changed / compared if compared else None
+        seen, wrong, known, changed, known_wrong, wrong_changed = self._counts.tolist()
+        self._counts.zero_()
+        shares = {"wrong_events": wrong / seen} if seen else {}
+        if known:
+            shares["prediction_changes"] = changed / known
+            shares["wrong_changes"] = wrong_changed / max(known_wrong, 1)
+        return shares
 
     def numpy(self):
         """Return all that is kept, ndarray of shape (n_samples, 6)."""
@@ -93,14 +102,16 @@ class Dynamics:
         known = before >= 0
         changed = known & (predicted != before)
         self._predicted[index] = predicted
-        self._compared += torch.stack([changed.sum(), known.sum()])
+        wrong, was_wrong = predicted != target, known & (before != target)
+        every = torch.ones_like(known)
+        flags = every, wrong, known, changed, was_wrong, was_wrong & changed
+        self._counts += torch.stack(flags).sum(dim=1)
         log_p = logits.log_softmax(dim=1)
         given = log_p.gather(1, target[:, None])
         others = log_p.scatter_(1, target[:, None], -torch.inf).amax(dim=1)
         loss = -given[:, 0]
         margin = given[:, 0].exp() - others.exp()
-        one, wrong = torch.ones_like(loss), predicted != target
-        values = torch.stack([loss, margin, one, wrong, changed], dim=1)
+        values = torch.stack([loss, margin, every, wrong, changed], dim=1)
         self._sums.index_add_(0, index, values)
 
     def _mean(self, column):

@@ -135,12 +135,12 @@ class Net(ObservedNet):
                 self.notify("on_batch_begin", batch=pair, training=False)
             outputs.append(self.evaluation_step(pair))
             if self.heard_:
-                scores = self.scores(outputs[-1], pair[1])
+                scores = self.scores(outputs[-1], data.labels.take(index))
                 loss = torch.tensor(
                     scores["valid_loss"], dtype=torch.float32, device="cpu"
                 )
                 self._batch_end("valid", pair, loss, outputs[-1])
-        scores = self.scores(torch.cat(outputs), data.codes)
+        scores = self.scores(torch.cat(outputs), data.labels)
         for name, score in scores.items():
             self._record(name, score, score if name == "valid_loss" else -score)
 

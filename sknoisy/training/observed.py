@@ -103,15 +103,15 @@ class ObservedNet(NeuralNet):
         """Return the outputs of the batch that was trained, for callbacks, or None."""
         return None
 
-    def scores(self, outputs, target):
+    def scores(self, outputs, labels):
         """Return scores of validation samples.
 
         Parameters
         ----------
         outputs : tensor of shape (n, ...)
             What ``outputs`` returned.
-        target : tensor of shape (n,), int64
-            Codes of their labels.
+        labels : Labels
+            What is given of their classes.
 
         Returns
         -------

@@ -58,6 +58,13 @@ def test_scores_are_those_of_cross_validate():
     assert found.scores == ["corrected", "noisy"]
 
 
+def test_images_are_ranked_by_noisy_labels_alone():
+    images = X[:, :, None]
+    chance = {"chance": DummyClassifier()}
+    found = sknoisy.compare(chance, images, Y, seeds=[0], cv=2)
+    assert found.scores == ["noisy"]
+
+
 def test_losses_become_parameters_of_the_estimator():
     small = {"seeds": [0], "cv": 2, "scoring": "accuracy"}
     clf = NoisyRobustClassifier(max_epochs=1)

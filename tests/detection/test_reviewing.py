@@ -51,9 +51,7 @@ def test_cards_are_the_wrong_labels_and_their_suggestions(detector, digits, tmp_
     detector.to_html(page, digits.reshape(-1, 8, 8))
     data = data_of(page)
     assert data["classes"] == list(detector.classes_)
-    wrong = [
-        card["sample"] for card in data["cards"] if card["kinds"] == ["wrong label"]
-    ]
+    wrong = [card["sample"] for card in data["cards"] if "wrong label" in card["kinds"]]
     assert sorted(wrong) == list(np.flatnonzero(detector.label_errors_))
     for card in data["cards"]:
         i = card["sample"]
@@ -62,6 +60,25 @@ def test_cards_are_the_wrong_labels_and_their_suggestions(detector, digits, tmp_
         assert card["picture"].startswith("data:image/png;base64,")
     probabilities = [card["wrong"] for card in data["cards"][: len(wrong)]]
     assert probabilities == sorted(probabilities, reverse=True)
+
+
+def test_duplicates_and_outliers_are_shown_by_their_groups(digits, noisy, tmp_path):
+    X, y = digits.copy(), noisy.y.copy()
+    X[10], X[20] = X[11], X[21]
+    X[30] = 1 - X[30]
+    y[10], y[11] = "one", "four"
+    y[20] = y[21]
+    detector = LabelErrorDetector(LogisticRegression(C=0.3), random_state=0).fit(X, y)
+    detector.to_html(tmp_path / "report.html", n_shown=600)
+    cards = {c["sample"]: c for c in data_of(tmp_path / "report.html")["cards"]}
+    for pair, kind in (((10, 11), " with another label"), ((20, 21), "")):
+        assert cards[pair[0]]["group"] == cards[pair[1]]["group"] >= 0
+        assert all(f"near-duplicate{kind}" in cards[i]["kinds"] for i in pair)
+    assert "outlier" in cards[30]["kinds"] and cards[30]["group"] == -1
+    detector.to_html(tmp_path / "report.html", n_shown=3)
+    kinds = [c["kinds"] for c in data_of(tmp_path / "report.html")["cards"]]
+    assert [k[0] for k in kinds[:3]] == ["wrong label"] * 3
+    assert len(kinds) <= 3 + 3 * 1 and any("outlier" in k for k in kinds)
 
 
 def test_the_page_needs_no_network_and_escapes_names(detector, tmp_path):
@@ -107,7 +124,7 @@ def test_tables_are_shown_by_their_values(detector, digits, tmp_path):
     pd = pytest.importorskip("pandas")
     frame = pd.DataFrame(digits).add_prefix("pixel ")
     detector.to_html(tmp_path / "report.html", frame, n_shown=1)
-    (card,) = data_of(tmp_path / "report.html")["cards"]
+    card = data_of(tmp_path / "report.html")["cards"][0]
     assert card["values"][2] == ["pixel 2", f"{digits[card['sample'], 2]:.4g}"]
     assert card["values"][-1] == ["…", "52 more"]
 
@@ -117,6 +134,7 @@ def test_a_detector_that_found_nothing_has_a_page(digits, tmp_path):
     detector = LabelErrorDetector(LogisticRegression(C=0.3), random_state=0)
     detector.fit(digits, y).label_errors_[:] = False
     detector.error_probability_[:] = 0
+    detector._inputs = None  # nor are there features
     detector.to_html(tmp_path / "report.html")
     assert "No label looks wrong." in (tmp_path / "report.html").read_text()
 

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 from scipy import stats
+from scipy.stats import dirichlet_multinomial
 
 from sknoisy.noise import class_conditional, symmetric_exclusive
 from sknoisy.scores import (
@@ -20,6 +21,7 @@ from sknoisy.scores import (
     noise_concentration,
     normalized_margin,
     self_confidence,
+    shrunk_transition_matrix,
     wrong_event_clean_probability,
 )
 from sknoisy.scores.confident import RULES
@@ -615,3 +617,30 @@ def test_knn_votes_are_counted():
 def test_bad_features(features, n_neighbors, message):
     with pytest.raises(ValueError, match=message):
         knn_votes([0, 1, 0, 1], features, n_neighbors)
+
+
+@pytest.mark.parametrize("noise", ["symmetric", "pair"])
+def test_shrunk_transition_matrix(noise):
+    """The strength is the likeliest by SciPy's distribution."""
+    n, rng = 4, np.random.default_rng(0)
+    T = 0.6 * np.eye(n) + 0.4 * np.roll(np.eye(n), 1, axis=1)
+    if noise == "symmetric":
+        T = np.full((n, n), 0.2 / (n - 1)) + (0.8 - 0.2 / (n - 1)) * np.eye(n)
+    votes = np.stack([rng.multinomial(30, row) for row in T])
+    rate = 1 - votes.trace() / votes.sum()
+    mean = np.where(np.eye(n), 1 - rate, rate / (n - 1))
+    likely = [
+        dirichlet_multinomial.logpmf(votes, k * mean, 30).sum()
+        for k in 2.0 ** np.arange(16)
+    ]
+    k = 2.0 ** np.argmax(likely)
+    found = shrunk_transition_matrix(votes)
+    np.testing.assert_allclose(found, (votes + k * mean) / (30 + k))
+    assert k > 50 if noise == "symmetric" else k < 5
+    error, raw = np.abs(found - T).sum(), np.abs(votes / 30 - T).sum()
+    assert error < raw if noise == "symmetric" else error < 1.3 * raw + 0.2
+
+
+def test_shrunk_transition_matrix_without_noise():
+    np.testing.assert_array_equal(shrunk_transition_matrix(9 * np.eye(3)), np.eye(3))
+    np.testing.assert_array_equal(shrunk_transition_matrix([[5]]), [[1.0]])

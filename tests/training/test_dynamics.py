@@ -36,7 +36,11 @@ def test_events_by_hand():
     # Predictions: 0 1 2, 2 1 1, 2 2 0, 1 - 1; labels 0, 1, 2, 0.
     np.testing.assert_array_equal(dynamics.wrong_events, [2, 1, 1, 2])
     np.testing.assert_array_equal(dynamics.prediction_changes, [2, 1, 1, 0])
-    assert shares == [None, 2 / 3, 2 / 4]
+    assert shares == [
+        {"wrong_events": 2 / 4},
+        {"wrong_events": 1 / 3, "prediction_changes": 2 / 3, "wrong_changes": 1 / 1},
+        {"wrong_events": 3 / 4, "prediction_changes": 2 / 4, "wrong_changes": 1 / 2},
+    ]
 
 
 def test_what_is_loaded_goes_on():
@@ -93,6 +97,12 @@ def test_of_a_classifier():
     assert "prediction_changes" not in clf.history_[0]
     shares = [row["prediction_changes"] for row in clf.history_[1:]]
     np.testing.assert_allclose(shares, changed.mean(axis=1))
+    was_wrong = (predicted != Y)[:-1]
+    shares = [row["wrong_changes"] for row in clf.history_[1:]]
+    expected = (changed & was_wrong).sum(axis=1) / was_wrong.sum(axis=1)
+    np.testing.assert_allclose(shares, expected)
+    shares = [row["wrong_events"] for row in clf.history_]
+    np.testing.assert_allclose(shares, (predicted != Y).mean(axis=1))
 
 
 @pytest.mark.parametrize("kind", ["ce", "coteaching"])

@@ -16,7 +16,7 @@ X = RNG.normal(size=(60, 4)).astype(np.float32)
 Y = RNG.integers(3, size=60)  # nothing but noise
 SETTINGS = {"max_epochs": 30, "batch_size": 20, "lr": 0.1, "random_state": 0}
 SETTINGS |= {"schedule": "constant"}
-EARLY = LabelWave(window=1, patience=2, rise=0.0, average=False)
+EARLY = LabelWave("all", window=1, patience=2, rise=0.0, average=False)
 
 
 def ce(**params):
@@ -40,13 +40,23 @@ def test_onset_by_hand():
     changes = [0.9, 0.6, 0.3, 0.3, 0.6, 0.3, 0.6, 0.9]
     # Means of three: 0.6, 0.4, 0.4, 0.4, 0.5, 0.6; the first of the lowest ends at 3.
     np.testing.assert_allclose(smoothed(changes, 3), [0.6, 0.4, 0.4, 0.4, 0.5, 0.6])
-    assert LabelWave(window=3, patience=3, rise=0.2).onset(changes) == 3
-    assert LabelWave(window=3, patience=3, rise=0.2).onset(changes[:-1]) == 3
-    assert LabelWave(window=3, patience=3, rise=0.2).onset(changes[:-2]) is None
-    assert LabelWave(window=3, patience=5, rise=0.2).onset(changes) is None
-    assert LabelWave(window=3, patience=3, rise=0.6).onset(changes) is None
+    assert LabelWave(window=3, patience=3, rise=0.08).onset(changes) == 3
+    assert LabelWave(window=3, patience=3, rise=0.08).onset(changes[:-1]) == 3
+    assert LabelWave(window=3, patience=3, rise=0.08).onset(changes[:-2]) is None
+    assert LabelWave(window=3, patience=5, rise=0.08).onset(changes) is None
+    assert LabelWave(window=3, patience=3, rise=0.3).onset(changes) is None
     assert LabelWave(window=9).onset(changes) is None
     assert LabelWave().onset([]) is None
+
+
+def test_the_rise_counts_predictions():
+    changes = [0.9, 0.3, 0.5, 0.7]  # of a half and then a tenth of the samples
+    rule = LabelWave(window=1, patience=2, rise=0.1)
+    assert rule.onset(changes, [0.5] * 4) == 1
+    assert rule.onset(changes, [0.5, 0.5, 0.2, 0.1]) is None
+    row = {"prediction_changes": 0.3, "wrong_changes": 0.6, "wrong_events": 0.4}
+    assert rule.watched(row) == (0.6, 0.4)
+    assert EARLY.watched(row) == (0.3, 1.0)
 
 
 def test_what_falls_has_no_onset():
@@ -67,16 +77,17 @@ def test_mean_of_states():
 # A fit that stops --------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("among", ["wrong", "all"])
 @pytest.mark.parametrize("loss", ["ce", "elr"])
-def test_the_weights_are_those_of_a_shorter_training(loss):
-    stopped = ce(loss=loss, stopping=EARLY).fit(X, Y)
-    epoch, changes = (
-        stopped.stopped_epoch_,
-        [row["prediction_changes"] for row in stopped.history_[1:]],
-    )
+def test_the_weights_are_those_of_a_shorter_training(loss, among):
+    rule = clone(EARLY).set_params(among=among)
+    stopped = ce(loss=loss, stopping=rule).fit(X, Y)
+    epoch = stopped.stopped_epoch_
     assert epoch + 2 <= len(stopped.history_) < 30
+    changes, wrong = np.transpose([rule.watched(row) for row in stopped.history_[1:]])
     assert changes[epoch - 2] == min(changes)
-    assert EARLY.onset(changes) == epoch - 2 and EARLY.onset(changes[:-1]) is None
+    assert rule.onset(changes, wrong) == epoch - 2
+    assert rule.onset(changes[:-1], wrong[:-1]) is None
     short = ce(loss=loss, max_epochs=epoch).fit(X, Y)
     assert short.stopped_epoch_ is None
     assert_same(stopped, short)
@@ -167,6 +178,7 @@ def test_saved_and_searched(tmp_path):
     [
         ("wave", "stopping='wave' is not valid.*label_wave"),
         (LabelWave, "not a class"),
+        (LabelWave("right"), "among='right' is not valid"),
         (LabelWave(window=0), "window=0 is not valid"),
         (LabelWave(patience=0.5), "patience=0.5 is not valid"),
         (LabelWave(rise=-1), "rise=-1 is not valid"),

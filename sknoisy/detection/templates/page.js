@@ -85,7 +85,8 @@
       element("div", { className: "labels" }, labels),
       element("div", { className: "sure" }, `likely wrong: ${percent(card.wrong)}`
         + (same ? "" : `, suggestion right: ${percent(card.sure)}`)),
-      element("div", { className: "kind" }, card.kinds.join(", ")),
+      element("div", { className: "kind" }, card.kinds.join(", ")
+        + (card.group < 0 ? "" : `, group ${card.group}`)),
       element("div", { className: "actions" },
         button("keep", "Keep"), take, button("skip", "Skip"), other));
     mark(box);
