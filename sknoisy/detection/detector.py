@@ -197,7 +197,8 @@ class LabelErrorDetector(
             group are in one fold. A splitter of your own may ask for them.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the samples in the training of the classifier, which must take
-            them. The labels of all samples are judged alike.
+            them; of no use where none is trained. The labels of all samples are judged
+            alike.
         trusted : array-like of shape (n_samples,), default=None
             True where a label is known to be right. It is never called wrong, has
             quality 1, and is no part of what estimates the noise of the others; a
@@ -338,12 +339,6 @@ class LabelErrorDetector(
     def _gather(self, method, X, labels, classes, groups, tasks):
         """Return the evidence that the method needs."""
         source, codes = source_of(self.cv), labels.codes
-        fitted = source != "prefit" and method.needs != "features"
-        if labels.weights is not None and not fitted:
-            raise ValueError(
-                f"sample_weight is not valid with method={self.method!r} and "
-                f"cv={self.cv!r}: no classifier is trained."
-            )
         if method.needs == "features":
             prefit = source == "prefit"
             neighbors = getattr(method, "n_neighbors", 10)

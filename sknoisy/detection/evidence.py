@@ -349,8 +349,9 @@ def from_neighbors(estimator, X, codes, n_classes, n_neighbors, prefit=False):
     inputs = X
     if isinstance(X, LazyFeatures):
         X = np.asarray(X)
-    elif not issparse(X) and np.ndim(X) > 2:
-        X = np.asarray(X).reshape(len(X), -1)  # images as vectors
+    elif not issparse(X):
+        X = np.asarray(X)
+        X = X.reshape(len(X), -1) if X.ndim > 2 else X  # images as vectors
     votes = knn_votes(codes, X, n_neighbors, np.arange(n_classes))
     evidence = _of_probabilities(codes, votes, n_classes, inputs=inputs)
     return replace(evidence, n_votes=n_neighbors)
