@@ -349,7 +349,7 @@ def _confusion(probs, shares, trusted):
     joint = predicted[~trusted].T @ shares[~trusted] + 0.1
     confusion = shares[trusted].T @ predicted[trusted]
     start = joint / joint.sum(dim=1, keepdim=True)
-    T = trusted_transition_matrix(*(m.cpu() for m in (confusion, joint, start)))
+    T = trusted_transition_matrix(*(m.cpu().numpy() for m in (confusion, joint, start)))
     return torch.from_numpy(T).to(start)
 
 
