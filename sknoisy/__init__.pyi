@@ -41,9 +41,11 @@ from sknoisy.losses import (
     JointOptimization,
     LabelSmoothing,
     Loss,
+    NoiseLayer,
     ProgressiveBootstrap,
     SoftBootstrap,
     TruncatedGCE,
+    VolMinNet,
 )
 from sknoisy.selfsup import (
     BYOL,
@@ -99,6 +101,7 @@ __all__ = [
     "Loss",
     "MentorNet",
     "MoCo",
+    "NoiseLayer",
     "NoisyRobustClassifier",
     "PretrainedEncoder",
     "ProgressiveBootstrap",
@@ -111,6 +114,7 @@ __all__ = [
     "SupCon",
     "TruncatedGCE",
     "VICReg",
+    "VolMinNet",
     "compare",
     "load",
     "save",

@@ -127,11 +127,13 @@ CLASSIFIERS = {
     "dividemix": CoTrainingClassifier(DivideMix(loss_history=3)),
     "elr_plus": CoTrainingClassifier("elr_plus"),
     "dynamic_bootstrap": CoTrainingClassifier("dynamic_bootstrap"),
+    "noise_layer": NoisyRobustClassifier("noise_layer"),
     "pencil": NoisyRobustClassifier("pencil"),
     "gce_truncated": NoisyRobustClassifier(TruncatedGCE(begin=0.2, every=3)),
     "bootstrap": NoisyRobustClassifier(ProgressiveBootstrap()),
     "kernel_posterior": CoTrainingClassifier("kernel_posterior"),
     "ssr": CoTrainingClassifier("ssr"),
+    "volminnet": NoisyRobustClassifier("volminnet"),
     "cufit": CoTrainingClassifier("cufit"),
     "top k": NoisyRobustClassifier(ELR(storage=2)),
 }
