@@ -3,6 +3,7 @@
 from sknoisy.comparison import Comparison, compare
 from sknoisy.cotraining import (
     CUFIT,
+    SELF,
     SSR,
     CoTeaching,
     CoTeachingPlus,
@@ -71,6 +72,7 @@ __all__ = [
     "MAE",
     "PENCIL",
     "SCE",
+    "SELF",
     "SOP",
     "SSR",
     "Backward",

@@ -132,6 +132,7 @@ CLASSIFIERS = {
     "gce_truncated": NoisyRobustClassifier(TruncatedGCE(begin=0.2, every=3)),
     "bootstrap": NoisyRobustClassifier(ProgressiveBootstrap()),
     "kernel_posterior": CoTrainingClassifier("kernel_posterior"),
+    "self": CoTrainingClassifier("self"),
     "ssr": CoTrainingClassifier("ssr"),
     "volminnet": NoisyRobustClassifier("volminnet"),
     "cufit": CoTrainingClassifier("cufit"),
