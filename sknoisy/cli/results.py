@@ -86,10 +86,11 @@ def _rows(detector, found):
 def summarize(detector, found, copies):
     """Return what was found, for people, in a few lines."""
     n, n_errors = len(found.y), int(detector.label_errors_.sum())
-    low, high = detector.noise_rate_interval_
+    shares = [detector.noise_rate_, *detector.noise_rate_interval_]
+    rate, low, high = (f"{max(share, 0) + 0.0:.0%}" for share in shares)  # 0.0: no -0%
     lines = [
-        f"{n_errors:,} of {n:,} labels are called wrong. About "
-        f"{detector.noise_rate_:.0%} of all are ({low:.0%} to {high:.0%})."
+        f"{n_errors:,} of {n:,} labels are called wrong. About {rate} of all are "
+        f"({low} to {high})."
     ]
     for i in detector.ranked()[:SHOWN]:
         lines.append(
