@@ -253,8 +253,7 @@ class CoTraining(Method):
         """Return the loss of a batch, the sum over the networks."""
         if not self.is_warmup:
             return self.loss(net, index, batch, *others)
-        logits = net.module_(net.view(batch)).float()
-        target = net.targets(index)
+        logits, target = net.logits(batch), net.targets(index)
         losses = self.warmup_losses(logits, target)
         if not self.in_halves:
             net.observe(logits, target, index)
@@ -291,7 +290,8 @@ class CoTraining(Method):
         index : tensor of shape (n,), int64
             Positions of the samples in the training set.
         batch : tensor of shape (n, ...), float32
-            The samples, before any view.
+            The samples, before any view; of several ranks, this one's part of them.
+            ``net.view(batch)`` and ``net.observed_logits(index, batch)`` are of all.
 
         Returns
         -------

@@ -10,6 +10,7 @@ from sknoisy.cotraining.base import CONCENTRATED, CoTraining
 from sknoisy.cotraining.mixing import mixup, refine, sharpen, uniform_penalty
 from sknoisy.cotraining.split_batches import SplitBatches
 from sknoisy.parameters import check_choice, check_integer, check_real
+from sknoisy.ranks import in_parts
 from sknoisy.scores import gmm_clean_probability
 
 EXTREME = 0.77  # noise rates above this have settings of their own: between 72 and 81%
@@ -218,13 +219,13 @@ class DivideMix(CoTraining):
         lam = self.rng.beta(self.alpha, self.alpha)
         order = net.permutation(len(views))
         views, targets = mixup(views, targets.repeat(2, 1), lam, order)
-        logits = own(views).float()
+        logits = in_parts(own, views).float()
         log_p = logits.log_softmax(dim=1)
         # (2, n): two views of the labelled samples, then of the others.
         cross_entropy = -(targets * log_p).sum(dim=1).view(2, -1)
         loss = cross_entropy[:, :n_labelled].mean() + uniform_penalty(logits)
         weight = self.settings["lambda_u"] * self._rampup(done)
-        if weight and n_labelled < len(batch):
+        if weight and n_labelled < len(index):
             square = (log_p.exp() - targets).square().mean(dim=1).view(2, -1)
             loss = loss + weight * square[:, n_labelled:].mean()
         return loss
@@ -239,12 +240,13 @@ class DivideMix(CoTraining):
     def _targets(self, own, other, views, target, clean):
         """Co-refine the labelled samples, co-guess the others, and sharpen."""
         n, n_labelled = len(views) // 2, len(target)
-        first, second = own(views).float().softmax(dim=1).split(n)
+        first, second = in_parts(own, views).float().softmax(dim=1).split(n)
         probs = (first + second) / 2
         targets = [refine(probs[:n_labelled], target, clean)]
         if n_labelled < n:
             unlabelled = torch.cat([views[n_labelled:n], views[n + n_labelled :]])
-            first, second = other(unlabelled).float().softmax(dim=1).chunk(2)
+            probs_of_other = in_parts(other, unlabelled).float().softmax(dim=1)
+            first, second = probs_of_other.chunk(2)
             targets.append((2 * probs[n_labelled:] + first + second) / 4)
         return sharpen(torch.cat(targets), self.temperature)
 

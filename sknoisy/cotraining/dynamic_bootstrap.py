@@ -6,6 +6,7 @@ from torch.nn.functional import one_hot
 from sknoisy.cotraining.base import CoTraining
 from sknoisy.cotraining.mixing import mixup, refine, uniform_penalty
 from sknoisy.parameters import check_choice, check_real
+from sknoisy.ranks import in_parts
 from sknoisy.scores import bmm_clean_probability, gmm_clean_probability
 
 MIXTURES = {"bmm": bmm_clean_probability, "gmm": gmm_clean_probability}
@@ -98,14 +99,14 @@ class DynamicBootstrap(CoTraining):
         network = net.module_.networks[0]
         if not self.is_warmup:
             with torch.no_grad():
-                probs = network(view).float().softmax(dim=1)
+                probs = in_parts(network, view).float().softmax(dim=1)
             if self.bootstrap == "hard":
                 probs = one_hot(probs.argmax(dim=1), self.n_classes).float()
             labels = refine(probs, target, self.state_["clean_proba"][index])
         lam = self.rng.beta(self.alpha, self.alpha) if self.alpha else 1.0
         order = net.permutation(len(view))
         mixed, labels = mixup(view, labels, lam, order)
-        logits = network(mixed).float()
+        logits = in_parts(network, mixed).float()
         loss = -(labels * logits.log_softmax(dim=1)).sum(dim=1).mean()
         if self.is_warmup:
             return loss

@@ -15,6 +15,7 @@ from sknoisy.encoders.heads import UNLIMITED, PiecewiseMLP, Rescale, simplex
 from sknoisy.encoders.inference import forward_all
 from sknoisy.encoders.initialization import build
 from sknoisy.parameters import check_integer, check_real
+from sknoisy.ranks import gathered, in_parts
 
 # Whether each column has a scale of its own, and the kernel's power and width.
 # Laplacian kernels, of power 1, are rough and follow the axes, as trees do.
@@ -225,10 +226,10 @@ class KernelPosterior(CoTraining):
         if hasattr(network, "encoder"):
             batch = network.encoder(batch)
         lam = self.rng.beta(self.alpha, self.alpha)
-        encoded, labels = mlp.encode(batch), self._labels[index]
+        encoded, labels = gathered(mlp.encode(batch)), self._labels[index]
         order = net.permutation(len(index))
         mixed, labels = mixup(encoded, labels, lam, order)
-        log_p = mlp.logits(mixed).log_softmax(dim=1)
+        log_p = in_parts(mlp.logits, mixed).log_softmax(dim=1)
         return -(labels * log_p).sum(dim=1).mean()
 
     def estimated_rate(self, clean_probability):  # noqa: D102

@@ -7,6 +7,8 @@ from contextlib import nullcontext
 
 import torch
 
+from sknoisy import ranks
+
 
 def move(tensor, device):
     """Return a tensor on a device; copies to a GPU are asynchronous.
@@ -22,7 +24,8 @@ def resolve_device(device, fallback=False):
     Parameters
     ----------
     device : str or torch.device
-        "auto" (a GPU if there is one), "cpu", "cuda", "cuda:1", "mps", ...
+        "auto" (a GPU if there is one), "cpu", "cuda", "cuda:1", "mps", ... Of the ranks
+        that torchrun starts, each has another GPU as "auto" or "cuda".
     fallback : bool, default=False
         Whether to fall back to the CPU if there is no such device, as for a model
         that was trained on another machine.
@@ -38,7 +41,7 @@ def resolve_device(device, fallback=False):
     if torch.backends.mps.is_available():
         available += ["mps"]
     if isinstance(device, str) and device == "auto":
-        return torch.device("cuda" if "cuda:0" in available else available[-1])
+        device = "cuda" if "cuda:0" in available else available[-1]
     try:
         resolved = torch.device(device)
     except (RuntimeError, TypeError):
@@ -46,6 +49,9 @@ def resolve_device(device, fallback=False):
     index = getattr(resolved, "index", None)
     name = f"{resolved.type}:{index or 0}" if resolved else ""
     if name in available or getattr(resolved, "type", "") in available:
+        if device == "cuda":
+            own = ranks.local_device(torch.cuda.device_count())
+            return resolved if own is None else torch.device("cuda", own)
         return resolved
     if fallback:
         warnings.warn(

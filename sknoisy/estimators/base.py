@@ -12,6 +12,7 @@ from sklearn.base import is_classifier
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_array, validate_data
 
+from sknoisy import ranks
 from sknoisy._compat import CALLBACK_STATE, CallbackSupportMixin, with_callbacks
 from sknoisy.data.devices import check_memory, resolve_device, resolve_precision
 from sknoisy.data.inputs import as_inputs, check_image_size, check_unused, is_paths
@@ -21,8 +22,9 @@ from sknoisy.encoders.features import LazyFeatures
 from sknoisy.encoders.named import check_encoder
 from sknoisy.estimators.saving import Saved
 from sknoisy.parameters import NamedMethods, check_choice, check_integer, check_real
-from sknoisy.training.callbacks import check_callbacks, unnamed
+from sknoisy.training.callbacks import check_callbacks, only_reports, unnamed
 from sknoisy.training.checkpoint import Checkpoint
+from sknoisy.training.distributed import together
 from sknoisy.training.optim import OPTIMIZERS, SCHEDULES
 from sknoisy.training.run import Settings
 
@@ -176,17 +178,25 @@ class TorchEstimator(NamedMethods, CallbackSupportMixin, Saved):
         """Return the settings that only say what is told of the training."""
         # A checkpoint is written when all others have heard of the epoch.
         callbacks = tuple(sorted(self.callbacks or (), key=_is_checkpoint))
-        return {"callbacks": callbacks, "verbose": self.verbose is not False}
+        first = ranks.rank() == 0
+        if not first:
+            callbacks = tuple(c for c in callbacks if not only_reports(c))
+        return {"callbacks": callbacks, "verbose": first and self.verbose is not False}
 
     def _seeds(self, n):
-        return check_random_state(self.random_state).randint(2**31 - 1, size=n).tolist()
+        rng = check_random_state(self.random_state)
+        # Without a random_state, ranks would draw each their own.
+        return ranks.from_first(
+            torch.from_numpy(rng.randint(2**31 - 1, size=n))
+        ).tolist()
 
 
 @contextmanager
 def fitting(estimator):
     """A fit that fails leaves the estimator as it was.
 
-    Whatever modes PyTorch is in, gradients are computed.
+    Whatever modes PyTorch is in, gradients are computed; where torchrun started several
+    ranks, they compute together.
 
     Parameters
     ----------
@@ -195,7 +205,7 @@ def fitting(estimator):
     """
     before = dict(vars(estimator))
     try:
-        with torch.inference_mode(False), torch.enable_grad():
+        with torch.inference_mode(False), torch.enable_grad(), together():
             yield
     except BaseException:
         # scikit-learn's callbacks are told of the end of this fit, too.

@@ -2,6 +2,7 @@
 
 from sknoisy.training.callbacks import StopTraining
 from sknoisy.training.checkpoint import Checkpoint
+from sknoisy.training.distributed import together
 from sknoisy.training.run import DivergenceError
 
-__all__ = ["Checkpoint", "DivergenceError", "StopTraining"]
+__all__ = ["Checkpoint", "DivergenceError", "StopTraining", "together"]

@@ -8,6 +8,7 @@ import torch
 from skorch import NeuralNet
 from skorch.callbacks import LRScheduler
 
+from sknoisy import ranks
 from sknoisy.data.devices import to_channels_last
 from sknoisy.encoders.inference import in_order
 from sknoisy.training.callbacks import StopTraining, asks_to_stop
@@ -179,7 +180,7 @@ class ObservedNet(NeuralNet):
             self._update_row()  # with what callbacks recorded
             progress = self.run.progress
             asked = progress is not None and progress.epoch_end(self.run.history[-1])
-            if asked or self._stop_asked:
+            if ranks.any_rank(asked or self._stop_asked):
                 raise StopTraining
 
     def on_epoch_begin(self, net, **kwargs):  # noqa: D102

@@ -2,6 +2,7 @@
 
 from contextlib import contextmanager
 
+from sknoisy import ranks
 from sknoisy._compat import callback_context, has_callbacks, within_search
 
 
@@ -37,6 +38,7 @@ class Progress:
             self._context.call_on_fit_task_begin(**self._data)
         verbose = estimator.verbose
         quiet = verbose is None and (is_heard or within_search())
+        quiet = quiet or ranks.rank() > 0
         bar = tqdm(
             desc=type(estimator).__name__,
             total=n_samples * n_epochs,

@@ -7,6 +7,7 @@ import torch
 from sklearn.base import ClassifierMixin
 from torch.nn import functional as F
 
+from sknoisy import ranks
 from sknoisy.data.devices import full_precision, to_channels_last
 from sknoisy.regularizers.base import Regularized
 from sknoisy.training.nets import Net
@@ -42,6 +43,7 @@ class ClassifierNet(ClassifierMixin, Net):
 
     def batch_loss(self, index, batch):  # noqa: D102
         logits, penalty = self._forward(self.view(batch))
+        logits = ranks.gathered(logits)
         target = self.data_.codes.index_select(0, index)
         self.run.dynamics.update(logits, target, index)
         if self.heard_:
