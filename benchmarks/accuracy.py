@@ -123,6 +123,7 @@ def run_row(row, data, protocol, args):
         "curve": [round(100 * float(score), 1) for score in watch.scores_],
         "label_quality_auc": auc and round(float(auc), 4),
         "noise_rate": getattr(clf, "noise_rate_", None),
+        "epoch": getattr(clf, "stopped_epoch_", None),
         "labels": label_accuracy(model, y, noisy) if pipeline else None,
         "ssl_seconds": round(ssl_seconds, 1),
         "clf_seconds": round(seconds, 1),

@@ -193,7 +193,7 @@ def judged(features, X, noisy, protocol, args, seed):
             yield source, "cleanlab", *cleanlab_defaults(codes, evidence.pred_probs)
         elif source == "dynamics":
             evidence = from_dynamics(*data, noisy.classes)
-            methods = ["area_under_margin"]
+            methods = ["area_under_margin", "wrong_events"]
         else:
             evidence = from_neighbors(*data, len(noisy.classes), n_neighbors=10)
             methods = ["knn_agreement"]

@@ -16,6 +16,8 @@ from pathlib import Path
 import numpy as np
 from accuracy import CLASSIFIERS, read_rows
 from detection import detection_table
+from selection import selection_table
+from stopping import known, stopping_table
 from vector_tables import cells_table, published, summary_table
 
 from sknoisy.losses import LOSSES
@@ -343,6 +345,7 @@ def main():
     rows = read_rows(args.rows)
     page = PAGE.read_text()
     page = fill(page, "memorisation", memorisation_table(rows))
+    page = fill(page, "stopping", stopping_table(known(HERE / "stopping.jsonl")))
     page = fill(page, "losses", losses_table(rows))
     page = fill(page, "noise", noise_table(rows))
     page = fill(page, "gains", gains_table(rows))
@@ -350,6 +353,8 @@ def main():
     page = fill(page, "estimates", estimates_table(read_rows(HERE / "estimates.jsonl")))
     found = read_rows(HERE / "detection.jsonl")
     page = fill(page, "detection", detection_table(found))
+    found = read_rows(HERE / "selection.jsonl")
+    page = fill(page, "selection", selection_table(found))
     page = fill(page, "recipes", recipes_table(rows))
     page = fill(page, "labels", labels_table(rows))
     page = fill(page, "ablation", ablation_table(rows))

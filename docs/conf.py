@@ -1,4 +1,8 @@
-"""Sphinx configuration: ``sphinx-build docs build/docs`` makes the pages."""
+"""Sphinx configuration: ``sphinx-build docs build/docs`` makes the pages.
+
+The examples are run for it, which takes some minutes; ``-D plot_gallery=0`` shows them
+without their results.
+"""
 
 import sknoisy
 
@@ -10,8 +14,20 @@ extensions = [
     "numpydoc",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
+    "sphinx_design",
+    "sphinx_gallery.gen_gallery",
 ]
 html_theme = "pydata_sphinx_theme"
+myst_enable_extensions = ["colon_fence"]
+sphinx_gallery_conf = {
+    "examples_dirs": "../examples",
+    "gallery_dirs": "auto_examples",
+    "filename_pattern": r"/plot_",
+    "ignore_pattern": r"quickstart",
+    "within_subsection_order": "FileNameSortKey",
+    "download_all_examples": False,
+    "show_signature": False,
+}
 autosummary_generate = True
 numpydoc_show_class_members = False
 myst_heading_anchors = 3

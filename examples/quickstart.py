@@ -7,8 +7,8 @@ are compared on clean test labels, which no training sees:
 - self-supervised features, frozen, with a linear head on top;
 - the full pipeline: pre-train without labels, then fine-tune with a robust loss.
 
-Then a grid search over losses, on the noisy labels alone, and a model that is saved,
-loaded and asked for the worst labels. Writes quickstart.png beside this file.
+Then a search over losses, which is scored on the noisy labels alone, and a model that
+is saved, loaded and asked for the worst labels. Writes quickstart.png beside this file.
 """
 
 import tempfile
@@ -22,6 +22,7 @@ from sklearn.pipeline import Pipeline
 
 import sknoisy
 from sknoisy import ELR, NoisyRobustClassifier, SSLPretrainer
+from sknoisy.metrics import NoiseCorrectedScorer
 from sknoisy.noise import symmetric_exclusive
 
 HERE = Path(__file__).parent
@@ -59,16 +60,20 @@ def main():
         print(f"{name:30}{model.score(X_test, y_test):13.1%}{seconds:10.0f}")
 
     # Pre-train once, search many: the search sees the features, fine-tuning the
-    # encoder that comes with them, and scores on held-out noisy labels.
+    # encoder that comes with them. It trains as long as the models above: in half of
+    # the epochs, cross-entropy has memorised little, and is as good as ELR.
     pipeline = models["full pipeline with ELR"]
     features = pipeline["ssl"].transform(X)
     search = GridSearchCV(
-        NoisyRobustClassifier(max_epochs=25, random_state=0),
+        NoisyRobustClassifier(**settings),
         {"loss": ["ce", ELR(lam=3.0)]},
+        scoring=NoiseCorrectedScorer.from_samples(features, noisy.y),
         cv=2,
+        refit=False,
     ).fit(features, noisy.y)
     scores = search.cv_results_["mean_test_score"]
-    print(f"\nsearch, scored on noisy labels: ce {scores[0]:.1%}, elr {scores[1]:.1%}")
+    print("\nsearch, scored on noisy labels and corrected for the noise:")
+    print(f"ce {scores[0]:.1%}, elr {scores[1]:.1%}")
 
     cache.cleanup()
     path = HERE / "quickstart.safetensors"

@@ -8,114 +8,33 @@ The main job, with no clean labels at all::
     ]).fit(X, y_noisy)
 """
 
-from sknoisy._version import __version__
-from sknoisy.cotraining import (
-    CUFIT,
-    SSR,
-    CoTeaching,
-    CoTeachingPlus,
-    CoTraining,
-    DivideMix,
-    DynamicBootstrap,
-    ELRPlus,
-    JoCoR,
-    KernelPosterior,
-    MentorNet,
-)
-from sknoisy.detection.detector import LabelErrorDetector
-from sknoisy.encoders.features import LazyFeatures
-from sknoisy.estimators.classifier import NoisyRobustClassifier
-from sknoisy.estimators.contrastive import ContrastiveFineTuner
-from sknoisy.estimators.cotraining import CoTrainingClassifier
-from sknoisy.estimators.loading import load
-from sknoisy.estimators.pretrained import PretrainedEncoder
-from sknoisy.estimators.pretrainer import SSLPretrainer
-from sknoisy.estimators.refiner import PseudoLabelRefiner
-from sknoisy.estimators.saving import save
-from sknoisy.losses import (
-    APL,
-    ELR,
-    GCE,
-    IMAE,
-    MAE,
-    PENCIL,
-    SCE,
-    SOP,
-    Backward,
-    CrossEntropy,
-    Focal,
-    Forward,
-    HardBootstrap,
-    JointOptimization,
-    LabelSmoothing,
-    Loss,
-    ProgressiveBootstrap,
-    SoftBootstrap,
-    TruncatedGCE,
-)
-from sknoisy.selfsup import (
-    BYOL,
-    BarlowTwins,
-    MoCo,
-    Restoration,
-    SelfSupervised,
-    SimCLR,
-    SupCon,
-    VICReg,
-)
-from sknoisy.training.checkpoint import Checkpoint
-from sknoisy.training.run import DivergenceError
+import ast
+from importlib import import_module
+from importlib.util import find_spec
+from pkgutil import get_data
 
-__all__ = [
-    "APL",
-    "BYOL",
-    "CUFIT",
-    "ELR",
-    "GCE",
-    "IMAE",
-    "MAE",
-    "PENCIL",
-    "SCE",
-    "SOP",
-    "SSR",
-    "Backward",
-    "BarlowTwins",
-    "Checkpoint",
-    "CoTeaching",
-    "CoTeachingPlus",
-    "CoTraining",
-    "CoTrainingClassifier",
-    "JoCoR",
-    "KernelPosterior",
-    "ContrastiveFineTuner",
-    "CrossEntropy",
-    "DivideMix",
-    "DynamicBootstrap",
-    "ELRPlus",
-    "DivergenceError",
-    "Focal",
-    "Forward",
-    "HardBootstrap",
-    "JointOptimization",
-    "LabelErrorDetector",
-    "LabelSmoothing",
-    "LazyFeatures",
-    "Loss",
-    "MentorNet",
-    "MoCo",
-    "NoisyRobustClassifier",
-    "PretrainedEncoder",
-    "ProgressiveBootstrap",
-    "PseudoLabelRefiner",
-    "Restoration",
-    "SSLPretrainer",
-    "SelfSupervised",
-    "SimCLR",
-    "SoftBootstrap",
-    "SupCon",
-    "TruncatedGCE",
-    "VICReg",
-    "__version__",
-    "load",
-    "save",
-]
+from sknoisy._version import __version__
+
+# Imports take seconds, most of them PyTorch's: they wait until a name is asked for, so
+# that `sknoisy --help` answers at once. ``__init__.pyi`` says where the names are.
+_HOMES = {
+    alias.name: statement.module
+    for statement in ast.parse(get_data(__name__, "__init__.pyi")).body
+    if isinstance(statement, ast.ImportFrom)
+    for alias in statement.names
+}
+__all__ = [*_HOMES, "__version__"]
+
+
+def __getattr__(name):
+    if name in _HOMES:
+        value = getattr(import_module(_HOMES[name]), name)
+        globals()[name] = value
+        return value
+    if not name.startswith("_") and find_spec(f"{__name__}.{name}"):
+        return import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted({*globals(), *__all__})

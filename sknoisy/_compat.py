@@ -3,10 +3,13 @@
 import sys
 
 import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.pipeline import Pipeline
 from sklearn.utils import _safe_indexing as safe_indexing
 from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.fixes import parse_version
 from sklearn.utils.validation import _check_y as check_y
+from sklearn.utils.validation import _num_samples as num_samples
 
 try:
     from sklearn.callback import CallbackSupportMixin, with_callbacks
@@ -28,6 +31,46 @@ def within_search():
             return True
         frame = frame.f_back
     return False
+
+
+def search_position():
+    """Return which fit of a scikit-learn search this is, as text, if it is one.
+
+    Examples
+    --------
+    >>> search_position()
+    ''
+    """
+    frame = sys._getframe(1)
+    while frame is not None:
+        if frame.f_code.co_name == "_fit_and_score":
+            places = []
+            for what in ("split", "candidate"):
+                place = frame.f_locals.get(f"{what}_progress")
+                if place is not None:
+                    places.append(f"{what} {place[0] + 1}/{place[1]}")
+            return f" ({', '.join(places)})" if places else ""
+        frame = frame.f_back
+    return ""
+
+
+def calling_pipeline(step):
+    """Return the Pipeline that is fitting a step of it, or None.
+
+    Parameters
+    ----------
+    step : estimator instance
+        Whose ``fit`` calls this.
+    """
+    frame = sys._getframe(1)
+    while frame is not None:
+        caller = frame.f_locals.get("self")
+        if isinstance(caller, Pipeline):
+            return caller
+        if isinstance(caller, BaseEstimator) and caller is not step:
+            return None
+        frame = frame.f_back
+    return None
 
 
 def is_array_output(estimator):
@@ -69,12 +112,15 @@ __all__ = [
     "CALLBACK_STATE",
     "CallbackSupportMixin",
     "callback_context",
+    "calling_pipeline",
     "check_y",
     "has_callbacks",
     "is_array_output",
+    "num_samples",
     "numpy_namespace",
     "parse_version",
     "safe_indexing",
+    "search_position",
     "with_callbacks",
     "within_search",
     "without_callbacks",

@@ -8,19 +8,27 @@ string is short for the object with its defaults.
 
 import inspect
 from difflib import get_close_matches
+from functools import total_ordering
 from inspect import signature
 from numbers import Integral, Real
 
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator, clone
+from sklearn.utils import check_random_state
 
 
+@total_ordering
 class Method(BaseEstimator):
     """A named method with hyper-parameters and, while it trains, state.
 
     Subclasses only assign in ``__init__`` and validate in :meth:`check`.
     Estimators work on a clone, so an object given by the user never changes.
+
+    Methods of one class with equal parameters are equal, and methods and short names
+    can be sorted together, by class and then by parameters: what a search returns can
+    be grouped and pivoted by them. As with all keys, do not change a method that is a
+    key of a dict.
 
     Attributes
     ----------
@@ -30,6 +38,30 @@ class Method(BaseEstimator):
     """
 
     transient = ()
+
+    def __eq__(self, other):
+        if type(self) is not type(other):
+            return NotImplemented
+        return self is other or _sort_key(self) == _sort_key(other)
+
+    def __hash__(self):
+        return hash(_sort_key(self))
+
+    def __lt__(self, other):
+        if not isinstance(other, (Method, str)):
+            return NotImplemented
+        return _sort_key(self) < _sort_key(other)
+
+    def __str__(self):
+        """Return class and changed parameters on one line, arrays by their shapes."""
+        parameters = signature(type(self).__init__).parameters.values()
+        defaults = {p.name: p.default for p in parameters}
+        changed = [
+            f"{name}={_short(value)}"
+            for name, value in self.get_params(deep=False).items()
+            if _plain(value) != _plain(defaults.get(name))
+        ]
+        return f"{type(self).__name__}({', '.join(changed)})"
 
     def check(self):
         """Raise ``ValueError`` if a hyper-parameter is out of its range."""
@@ -266,6 +298,80 @@ def _plain(value):
     if isinstance(value, np.ndarray):  # whose repr is abbreviated
         return value.shape, value.dtype, value.tobytes()
     return repr(value)
+
+
+def random_numbers(random_state):
+    """Return the RandomState that the parameter `random_state` stands for.
+
+    Parameters
+    ----------
+    random_state : int, RandomState or None
+        Value of the parameter.
+
+    Raises
+    ------
+    ValueError
+        If it is anything else; names the parameter.
+    """
+    try:
+        return check_random_state(random_state)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"random_state={random_state!r} is not valid: it must be None, an integer "
+            "from 0 to 2**32 - 1, or a numpy.random.RandomState."
+        ) from error
+
+
+def as_numbers(name, value):
+    """Return a value as an ndarray of numbers, or raise ``ValueError``.
+
+    Parameters
+    ----------
+    name : str
+        Name of the argument, for the error message.
+    value : array-like
+        Its value.
+
+    Returns
+    -------
+    values : ndarray
+        In its own dtype if that is real; booleans and objects as float64.
+    """
+    try:
+        values = np.asarray(value)
+        if values.dtype.kind not in "iuf":
+            if values.dtype.kind not in "bO":
+                raise TypeError(f"it holds {values.dtype}")
+            values = values.astype(np.float64)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ValueError(
+            f"{name} is not valid: it must be an array of numbers ({error})."
+        ) from error
+    return values
+
+
+def _sort_key(value):
+    """Return what a method or a short name is sorted by."""
+    if isinstance(value, str):
+        return (value.lower(),)
+    cls, params = type(value), value.get_params(deep=False)
+    values = tuple((name, _rank(params[name])) for name in sorted(params))
+    return cls.__name__.lower(), f"{cls.__module__}.{cls.__qualname__}", values
+
+
+def _rank(value):
+    """Return a value as a tuple that compares with that of any other value."""
+    if isinstance(value, Real) and value == value:  # not NaN
+        return 0, float(value)
+    if isinstance(value, Method):
+        return 1, _sort_key(value)
+    return 2, str(_plain(value))
+
+
+def _short(value):
+    if isinstance(value, (np.ndarray, torch.Tensor)):
+        return f"array of shape {tuple(value.shape)}"
+    return str(value) if isinstance(value, Method) else " ".join(repr(value).split())
 
 
 def as_floats(value):

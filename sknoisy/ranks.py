@@ -157,7 +157,7 @@ def of_part(mean, n_rows):
     if size() == 1:
         return mean
     if n_rows == 0:
-        return torch.zeros_like(mean)
+        return mean.nan_to_num()  # with its graph, whose backward pass all ranks take
     return mean * (size() * n_rows / _n_rows.get())
 
 
@@ -174,7 +174,8 @@ def any_rank(flag):
     """Whether a flag is set on any rank."""
     if size() == 1:
         return bool(flag)
-    flags = gathered(torch.tensor([bool(flag)], dtype=torch.uint8), size())
+    flag = torch.tensor([bool(flag)], dtype=torch.uint8, device="cpu")
+    flags = gathered(flag, size())
     return bool(flags.any())
 
 
@@ -192,14 +193,23 @@ def from_first(tensor):
     return tensor
 
 
+def number_from_first(number):
+    """Return the first rank's value of a float."""
+    if size() == 1:
+        return number
+    return float(from_first(torch.tensor(number, dtype=torch.float64, device="cpu")))
+
+
 def bytes_from_first(content):
     """Return the first rank's bytes, or None if it has none."""
     if size() == 1:
         return content
-    n_bytes = int(from_first(torch.tensor(-1 if content is None else len(content))))
+    n_bytes = int(
+        from_first(torch.tensor(-1 if content is None else len(content), device="cpu"))
+    )
     if n_bytes < 0:
         return None
-    raw = torch.empty(n_bytes, dtype=torch.uint8)
+    raw = torch.empty(n_bytes, dtype=torch.uint8, device="cpu")
     if rank() == 0 and n_bytes:
         raw = torch.frombuffer(bytearray(content), dtype=torch.uint8)
     return from_first(raw).numpy().tobytes()

@@ -12,14 +12,13 @@ the benchmarks; none was run with its own network and epochs yet.
 
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline
-from sklearn.utils import check_random_state
 
 from sknoisy.estimators.classifier import NoisyRobustClassifier
 from sknoisy.estimators.contrastive import ContrastiveFineTuner
 from sknoisy.estimators.pretrainer import SSLPretrainer
 from sknoisy.estimators.refiner import PseudoLabelRefiner
 from sknoisy.losses import ELR, ProgressiveBootstrap
-from sknoisy.parameters import seed_parts
+from sknoisy.parameters import random_numbers, seed_parts
 from sknoisy.regularizers import ClusteringRegularizer, RestorationRegularizer
 from sknoisy.selfsup import SimCLR, SupCon
 
@@ -273,5 +272,5 @@ def _with(pipeline, random_state, params):
     """Set some parameters of a pipeline, and the seeds that it does not have."""
     pipeline = clone(pipeline.set_params(**params))
     if random_state is not None:
-        seed_parts(pipeline, check_random_state(random_state))
+        seed_parts(pipeline, random_numbers(random_state))
     return pipeline

@@ -35,3 +35,12 @@ def image_files(colour, tmp_path):
         paths.append(str(tmp_path / f"{i}.png"))
         Image.fromarray(image).save(paths[-1])
     return np.array(paths), colour[1]
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--fuzz", type=int, default=30, help="number of fits and of calls to draw"
+    )
+    parser.addoption(
+        "--kills", type=int, default=0, help="number of kills for each estimator"
+    )

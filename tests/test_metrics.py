@@ -19,6 +19,7 @@ from sklearn.model_selection import (
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
+from sknoisy import SSLPretrainer
 from sknoisy.metrics import (
     NoiseCorrectedScorer,
     detection_average_precision,
@@ -203,6 +204,47 @@ def test_in_scikit_learn(matrix):
         clf, X, noisy, train_sizes=[0.5, 1.0], scoring=scorer, error_score="raise"
     )
     assert np.isfinite(scores).all()
+
+
+@pytest.mark.parametrize("method", ["auto", "hoc", "confident_joint"])
+def test_from_samples(method):
+    X, y, noisy, T = blobs()
+    estimator = LogisticRegression() if method == "confident_joint" else None
+    scorer = NoiseCorrectedScorer.from_samples(
+        X, noisy, method=method, estimator=estimator, balanced=True
+    )
+    np.testing.assert_allclose(scorer.transition_matrix, T, atol=0.1)
+    assert [*scorer.classes] == ["ant", "bee", "cat"]
+    assert scorer.balanced
+    few = noisy != "cat"
+    clf = LogisticRegression().fit(X[few], noisy[few])
+    assert np.isfinite(scorer(clf, X[few], noisy[few]))
+
+
+def test_from_samples_of_images_and_lazy_features():
+    X, _, noisy, T = blobs()
+    clf = make_pipeline(FunctionTransformer(flat), LogisticRegression())
+    images = X[:, :, None]
+    with pytest.raises(ValueError, match="'neighbors': X must be .*two dimensions"):
+        NoiseCorrectedScorer.from_samples(images, noisy)
+    with pytest.raises(ValueError, match="method='votes' needs an estimator"):
+        NoiseCorrectedScorer.from_samples(X, noisy, method="votes")
+    scorer = NoiseCorrectedScorer.from_samples(images, noisy, estimator=clf)
+    np.testing.assert_allclose(scorer.transition_matrix, T, atol=0.1)
+    features = SSLPretrainer(max_epochs=1, random_state=0).fit_transform(X[:300])
+    lazy = NoiseCorrectedScorer.from_samples(features, noisy[:300])
+    plain = NoiseCorrectedScorer.from_samples(np.asarray(features), noisy[:300])
+    np.testing.assert_array_equal(lazy.transition_matrix, plain.transition_matrix)
+
+
+def test_a_nested_search_keeps_the_matrix():
+    X, _, noisy, _ = blobs()
+    scorer = NoiseCorrectedScorer.from_samples(X, noisy)
+    search = GridSearchCV(LogisticRegression(), {"C": [0.1, 1]}, scoring=scorer, cv=2)
+    copy = clone(search).scoring
+    np.testing.assert_array_equal(copy.transition_matrix, scorer.transition_matrix)
+    scores = cross_val_score(search, X, noisy, scoring=scorer, error_score="raise")
+    assert scores.mean() > 0.8
 
 
 def test_scorer_is_a_scikit_learn_object():

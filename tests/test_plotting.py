@@ -1,9 +1,11 @@
+import os
 import subprocess
 import sys
 
 import numpy as np
 import pytest
 import torch
+from sklearn.base import clone
 from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
@@ -14,6 +16,7 @@ from sknoisy import (
     ContrastiveFineTuner,
     CoTrainingClassifier,
     LabelErrorDetector,
+    LabelWave,
     LazyFeatures,
     NoisyRobustClassifier,
     PseudoLabelRefiner,
@@ -110,7 +113,9 @@ def test_sheet_of_files_with_long_names(image_files):
     )
     assert display.images.shape == (3, 8, 8, 3)
     assert display.positions.tolist() == [0, 1, 2]
-    assert f"{y[0]} →\n{suggested[0]}" in drawn(display.figure_)
+    text = drawn(display.figure_)
+    assert f"{y[0]} →\n{suggested[0]}" in text
+    assert os.path.basename(paths[0]) in text and "#0" not in text
 
 
 def test_sheet_without_errors(found):
@@ -241,6 +246,18 @@ def test_embedding_of_a_refiner(refined):
     again = EmbeddingDisplay.from_estimator(refiner, X, given, **settings)
     np.testing.assert_array_equal(again.points, display.points)
     assert "9" in drawn(display.figure_)
+
+
+def test_embedding_marks_samples(digits):
+    X, y = digits
+    marked = np.zeros(len(y), dtype=bool)
+    marked[[3, 70]] = True
+    settings = {"n_samples": 100, "embedding": PCA(2), "random_state": 0}
+    features = X.reshape(len(X), -1)
+    display = EmbeddingDisplay.from_predictions(features, y, marked=marked, **settings)
+    rings = display.axes_[0].collections[-1].get_offsets()
+    shown = np.isin(display.positions, [3, 70])
+    np.testing.assert_array_equal(rings, display.points[shown])
 
 
 def test_embedding_takes_any_estimator(digits):
@@ -457,6 +474,36 @@ def test_training_curves_of_estimators(digits):
     rates = TrainingCurveDisplay.from_estimator(pipe, key="lr")
     assert "NoisyRobustClassifier" in drawn(rates.figure_)
     assert rates.ax_.get_ylabel() == "lr"
+
+
+def test_onset_of_memorisation(digits):
+    X, y = digits[0].reshape(300, -1), digits[1]
+    random = np.random.default_rng(0).permutation(y)
+    clf = NoisyRobustClassifier("ce", encoder="mlp", max_epochs=40, random_state=0)
+    clf.set_params(lr=0.1, schedule="constant")
+    plain = clf.fit(X, random)
+    stopping = LabelWave(window=2, patience=2, rise=0.0)
+    stopped = clone(clf).set_params(stopping=stopping).fit(X, random)
+    settings = {"key": "prediction_changes", "onset": True}
+    display = TrainingCurveDisplay.from_estimator({"stopped": stopped}, **settings)
+    assert display.onsets == {"stopped": stopped.stopped_epoch_}
+    text = drawn(display.figure_)
+    assert "labels begin to be memorised" in text
+    assert "Share of predictions that changed" in text
+    changes = display.curves["stopped"]
+    assert np.isnan(changes[0]) and len(changes) == len(stopped.history_)
+    np.testing.assert_array_equal(
+        display.lines_[0].get_xdata()[[0, -1]], [1, len(changes)]
+    )
+    # Without stopping, by the defaults of the rule.
+    rows = [LabelWave().watched(row) for row in plain.history_[1:]]
+    found = LabelWave().onset(*np.transpose(rows))
+    both = TrainingCurveDisplay.from_estimator({"plain": plain}, onset=True)
+    assert both.onsets == ({} if found is None else {"plain": found + 2})
+    given = TrainingCurveDisplay.from_predictions({"a": [1, 2, 3]}, onsets={"a": 2})
+    assert "labels begin to be memorised" in drawn(given.figure_)
+    without = TrainingCurveDisplay.from_estimator(plain)
+    assert "memorised" not in drawn(without.figure_)
 
 
 def test_errors_of_other_displays(digits, refined):

@@ -1,6 +1,8 @@
 """Nothing public is missing from the pages, and nothing on them is missing here."""
 
 import re
+import subprocess
+import sys
 from functools import partial
 from importlib import import_module
 from inspect import isclass, isfunction
@@ -36,7 +38,9 @@ ENTRIES = [
 LISTED = re.findall(r"^   ([\w.]+)$", (DOCS / "api.md").read_text(), re.MULTILINE)
 # Rooms whose public names, ``__all__``, are for users.
 ROOMS = (
-    "cotraining detection losses plotting regularizers scores selfsup training views"
+    "annotators cotraining datasets detection losses plotting regularizers scores "
+    "selfsup "
+    "training views"
 )
 # Files that define all that is public in them.
 FILES = "metrics noise recipes"
@@ -119,8 +123,18 @@ def test_every_method_of_a_room_is_registered(room):
     assert registered <= methods
 
 
-def test_displays_and_recipes_have_rows_in_the_guide(rows):
+def test_displays_readers_and_recipes_have_rows_in_the_guide(rows):
     displays = import_module("sknoisy.plotting").__all__
+    readers = [
+        name for name in import_module("sknoisy.datasets").__all__ if "_" in name
+    ]
     made = [name for name in public_names() if name.startswith(recipes.__name__)]
-    for name in [*displays, *(name.rpartition(".")[2] for name in made)]:
+    for name in [*displays, *readers, *(name.rpartition(".")[2] for name in made)]:
         assert name in rows, f"`{name}` has no row in a table of docs/guide.md"
+
+
+def test_rooms_without_an_import_of_their_own():
+    code = "import sknoisy; sknoisy.plotting.EmbeddingDisplay, sknoisy.metrics, " + (
+        "sknoisy.noise, sknoisy.recipes; assert 'plotting' in dir(sknoisy)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -169,7 +169,7 @@ class CoTraining(Method):
         """
         self.n_classes = n_classes
         if not hasattr(self, "state_"):
-            noise = torch.full((2,), torch.nan, device=device)
+            noise = torch.full((2,), torch.nan, dtype=torch.float32, device=device)
             self.noise_rate = self.noise_concentration = math.nan
         else:  # networks that memorised the earlier samples cannot judge these
             noise = self.state_["noise"]
@@ -216,7 +216,9 @@ class CoTraining(Method):
             half.copy_(net.permutation(len(half)) % 2)
         unknown = self.state_["noise"].isnan().any().item()
         if unknown and self.epoch >= max(1, min(LOOK, self.warmup_epochs_)):
-            self.state_["noise"].copy_(torch.tensor(self._estimate(net)))
+            self.state_["noise"].copy_(
+                self.state_["noise"].new_tensor(self._estimate(net))
+            )
             unknown = False
         self.in_halves = unknown and self.is_warmup
         # Read back here, once, not in every step.

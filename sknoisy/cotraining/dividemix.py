@@ -180,7 +180,9 @@ class DivideMix(CoTraining):
 
     def start(self, n_samples, n_classes, device):  # noqa: D102
         super().start(n_samples, n_classes, device)
-        self.state_["clean_proba"] = torch.full((n_samples, 2), torch.nan).to(device)
+        self.state_["clean_proba"] = torch.full(
+            (n_samples, 2), torch.nan, dtype=torch.float32, device=device
+        )
         n_kept = LONGEST if self.loss_history == "auto" else self.loss_history
         self._losses = deque(maxlen=n_kept)
 

@@ -81,7 +81,9 @@ class DynamicBootstrap(CoTraining):
 
     def start(self, n_samples, n_classes, device):  # noqa: D102
         super().start(n_samples, n_classes, device)
-        self.state_["clean_proba"] = torch.ones(n_samples, device=device)
+        self.state_["clean_proba"] = torch.ones(
+            n_samples, dtype=torch.float32, device=device
+        )
 
     def before_epoch(self, net):  # noqa: D102
         self.draw(net)

@@ -49,6 +49,7 @@ def own_half_loss(losses, half):
     return ((losses * own).sum(dim=0) / own.sum(dim=0).clamp(min=1)).sum()
 
 
+@np.errstate(under="ignore")
 def mean_log_proba(logits):
     """Return the logarithm of networks' mean probability.
 

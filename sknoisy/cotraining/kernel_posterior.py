@@ -162,7 +162,9 @@ class KernelPosterior(CoTraining):
     def start(self, n_samples, n_classes, device):  # noqa: D102
         super().start(n_samples, n_classes, device)
         shape = n_samples, n_classes
-        self.state_["posterior"] = torch.full(shape, torch.nan, device=device)
+        self.state_["posterior"] = torch.full(
+            shape, torch.nan, dtype=torch.float32, device=device
+        )
         self._codes = None
 
     @torch.no_grad()
@@ -216,8 +218,8 @@ class KernelPosterior(CoTraining):
             labels = labels / labels.sum(dim=1, keepdim=True)
             ridge.fit(labels)
         self._labels = labels
-        head.landmarks, head.gamma = ridge.landmarks, torch.tensor(ridge.gamma).to(T)
-        head.laplacian = torch.zeros(int(ridge.power == 1)).to(T)
+        head.landmarks, head.gamma = ridge.landmarks, T.new_tensor(ridge.gamma)
+        head.laplacian = T.new_zeros(int(ridge.power == 1))
         head.coefficients, head.intercept = ridge.coefficients, ridge.intercept
 
     def loss(self, net, index, batch):  # noqa: D102
@@ -247,7 +249,7 @@ class KernelPosterior(CoTraining):
         some, errors = features[rows], []
         given = one_hot(codes[rows], self.n_classes).float()
         for column, power, width in CANDIDATES:
-            rescale = Rescale(some.shape[1]).to(some.device)
+            rescale = build(Rescale, some.shape[1]).to(some.device)
             _set_scale(rescale, some, column)
             scaled = rescale(some)
             ridge = KernelRidge(scaled, power, width, TRIAL_LANDMARKS, generator)
@@ -285,7 +287,7 @@ def _set_scale(rescale, features, column):
 def _set_bins(mlp, features, generator, n_bins=16):
     """Set the bins of a PiecewiseMLP to quantiles, and widen its first layer."""
     some = mlp.rescale(features[:: max(1, len(features) // QUANTILE_ROWS)])
-    shares = torch.linspace(0, 1, n_bins + 1, device=some.device)
+    shares = torch.linspace(0, 1, n_bins + 1, dtype=some.dtype, device=some.device)
     columns, lower, width = [], [], []
     for j, values in enumerate(some.T):
         edges = values.contiguous().quantile(shares).unique()

@@ -72,7 +72,10 @@ class KernelRidge:
         self.gamma = width / self._median_distance() ** power
         K = kernel(self.landmarks, self.landmarks, self.gamma, power).double()
         K.diagonal().add_(JITTER * len(K) ** 0.5)
-        lower, one = torch.linalg.cholesky(K), torch.eye(len(K)).to(K)
+        lower, one = (
+            torch.linalg.cholesky(K),
+            torch.eye(len(K), dtype=K.dtype, device=K.device),
+        )
         whiten = torch.linalg.solve_triangular(lower, one, upper=False).T.float()
         features = kernel(X, self.landmarks, self.gamma, power) @ whiten
         centre = features.mean(dim=0)

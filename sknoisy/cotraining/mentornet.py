@@ -98,7 +98,9 @@ class MentorNet(CoTraining):
 
     def start(self, n_samples, n_classes, device):  # noqa: D102
         super().start(n_samples, n_classes, device)
-        self.state_["threshold"] = torch.full((), torch.nan, device=device)
+        self.state_["threshold"] = torch.full(
+            (), torch.nan, dtype=torch.float32, device=device
+        )
 
     def loss(self, net, index, batch):  # noqa: D102
         progress = self.epoch / self.n_epochs

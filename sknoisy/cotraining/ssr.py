@@ -67,7 +67,7 @@ def balanced_order(labels, generator):
         repeat, each about as often as the others.
     """
     classes = labels.unique()
-    shares = torch.full((len(classes),), len(labels) // len(classes))
+    shares = torch.full_like(classes, len(labels) // len(classes))
     shares[: len(labels) - int(shares.sum())] += 1
     chosen = []
     for label, n in zip(classes, shares.tolist(), strict=True):
@@ -163,8 +163,10 @@ class SSR(CoTraining):
 
     def start(self, n_samples, n_classes, device):  # noqa: D102
         super().start(n_samples, n_classes, device)
-        self.state_["labels"] = torch.full((n_samples,), -1).to(device)
-        self.state_["clean_proba"] = torch.full((n_samples,), torch.nan).to(device)
+        self.state_["labels"] = torch.full((n_samples,), -1, device=device)
+        self.state_["clean_proba"] = torch.full(
+            (n_samples,), torch.nan, dtype=torch.float32, device=device
+        )
         self._index = None
 
     def extend(self, module, data, generator):

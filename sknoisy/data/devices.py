@@ -3,11 +3,34 @@
 import math
 import os
 import warnings
-from contextlib import nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 
+import numpy as np
 import torch
 
 from sknoisy import ranks
+
+_used_threads = None  # id of the last process in which PyTorch had several threads
+
+
+def refuse_fork():
+    """Raise ``RuntimeError`` where PyTorch would wait for ever, in a forked process.
+
+    A process that is forked from one in which PyTorch has started threads has none of
+    these, but waits for them.
+    """
+    global _used_threads
+    if torch.get_num_threads() == 1:
+        return
+    if _used_threads is None:
+        _used_threads = os.getpid()
+    elif _used_threads != os.getpid():
+        raise RuntimeError(
+            "this process was forked from one in which PyTorch has started threads: it "
+            "would wait for them for ever. Start processes by 'spawn' or 'forkserver' "
+            "(of joblib, by its default backend 'loky'), or call "
+            "torch.set_num_threads(1) in the new process."
+        )
 
 
 def move(tensor, device):
@@ -34,7 +57,10 @@ def resolve_device(device, fallback=False):
     ------
     ValueError
         If the machine has no such device; the message lists those it has.
+    RuntimeError
+        If this is a forked process in which PyTorch would hang.
     """
+    refuse_fork()
     available = ["cpu"]
     if torch.cuda.is_available():
         available += [f"cuda:{i}" for i in range(torch.cuda.device_count())]
@@ -108,6 +134,24 @@ def full_precision(tensor):
     if not torch.is_autocast_enabled(kind):
         return nullcontext()
     return torch.autocast(kind, enabled=False)
+
+
+@contextmanager
+def own_modes():
+    """In this context, the caller's modes of PyTorch and NumPy do not count.
+
+    Gradients are computed, nothing is rounded but by the parameter `precision`, and
+    numbers too small for their dtype are 0 without an error. All of this is of the
+    thread alone.
+    """
+    with ExitStack() as stack:
+        stack.enter_context(torch.inference_mode(False))
+        stack.enter_context(torch.enable_grad())
+        stack.enter_context(np.errstate(under="ignore"))
+        for kind in ("cpu", "cuda", "mps"):
+            if torch.is_autocast_enabled(kind):
+                stack.enter_context(torch.autocast(kind, enabled=False))
+        yield
 
 
 def to_channels_last(batch):

@@ -60,6 +60,19 @@ def is_paths(X):
     return isinstance(X, np.ndarray) and X.ndim == 1 and X.dtype.kind == "U"
 
 
+def paths_of(X):
+    """Return X as an array of paths of files that exist, or None if it holds none.
+
+    Unlike :func:`as_inputs` it takes any X, such as texts; only the first file is
+    looked for.
+    """
+    column = _as_column(X)
+    if column is None or not all(isinstance(value, PATHS) for value in column):
+        return None
+    paths = np.array([os.fsdecode(path) for path in column])
+    return paths if len(paths) and file_stamps(paths[:1]) else None
+
+
 def file_stamps(paths):
     """Return time of change, in ns, and size, in bytes, of each file that exists."""
     stamps = []
@@ -90,14 +103,15 @@ def check_container(X):
         )
     if module == "datasets":  # also for its columns, which decode on access
         raise ValueError(
-            f"X is a Hugging Face {kind}: pass an array, for example "
-            "np.stack([np.asarray(image) for image in column]) of images of one size, "
-            "or np.asarray(column) of embeddings, or a list of paths of image files."
+            f"X is a Hugging Face {kind}: pass an array, or a list of paths of image "
+            "files. sknoisy.datasets.from_huggingface makes paths or arrays of a data "
+            "set."
         )
     if isinstance(X, torch.utils.data.Dataset) or module in ("tensorflow", "torchdata"):
         raise ValueError(
-            f"X is a data set ({kind}): pass its samples as an array, for example "
-            "np.stack([np.asarray(x) for x, _ in X]), or paths of image files."
+            f"X is a data set ({kind}): pass its samples as an array, or paths of "
+            "image files. sknoisy.datasets.from_torch makes these of a data set of "
+            "PyTorch."
         )
     is_dict = isinstance(X, (dict, set, frozenset)) and not issparse(X)  # DOK is both
     if hasattr(X, "__next__") or is_dict:

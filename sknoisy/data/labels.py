@@ -46,8 +46,11 @@ def encode_labels(y, classes=None):
     if classes is None:
         return found, codes.astype(np.int64)
     classes = np.unique(np.asarray(classes))
-    position = np.searchsorted(classes, found).clip(max=len(classes) - 1)
-    strange = found[classes[position] != found]
+    try:
+        position = np.searchsorted(classes, found).clip(max=len(classes) - 1)
+        strange = found[classes[position] != found]
+    except TypeError:  # strings do not compare with numbers
+        strange = found
     if len(strange):
         raise ValueError(
             f"y holds labels that are not among the classes: {some(strange)}. The "
@@ -148,6 +151,25 @@ def check_several(classes):
         raise ValueError(f"y holds only {one}: at least 2 classes are needed.")
 
 
+def check_passed_on(y):
+    """Check labels, as those do that learn from them, before they are passed on.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_samples,)
+        Labels. Rows of floats are left to the one who learns from them.
+
+    Raises
+    ------
+    ValueError
+        As :func:`encode_labels`, or if there is one class only.
+    """
+    if np.ndim(y) == 2 and np.shape(y)[1] > 1 and np.asarray(y).dtype.kind == "f":
+        return
+    classes, _ = encode_labels(y)
+    check_several(classes)
+
+
 def check_given(estimator, y):
     """Raise ``ValueError`` if y is None, in scikit-learn's words."""
     if y is None:
@@ -201,14 +223,15 @@ def _refuse_enumerations(labels):
 
 def _check_complete(y):
     if y.dtype == object:
-        _refuse_missing(np.array([_is_missing(label) for label in y], dtype=bool))
+        _refuse_missing(np.array([is_missing(label) for label in y], dtype=bool))
     elif y.dtype.kind == "f":
         _refuse_missing(np.isnan(y))
     elif y.dtype.kind in "mM":
         _refuse_missing(np.isnat(y), "NaT")
 
 
-def _is_missing(label):
+def is_missing(label):
+    """Whether a label is None, NaN, NaT or pandas.NA."""
     if label is None:
         return True
     try:

@@ -271,7 +271,7 @@ def read_image(path, size):
                 # JPEG decodes at a half, quarter or eighth at the cost of that size.
                 file.draft("RGB", (2 * width, 2 * height))
                 file.load()
-                image = _upright(file).convert("RGB")
+                image = upright(file).convert("RGB")
                 image = ImageOps.fit(image, (width, height), Image.Resampling.BILINEAR)
                 return np.asarray(image)
     except Image.DecompressionBombError as error:
@@ -292,7 +292,7 @@ def read_image(path, size):
     )
 
 
-def _upright(image):
+def upright(image):
     """Return an image turned by its orientation, if that can be read."""
     from PIL import ImageOps
 

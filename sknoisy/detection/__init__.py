@@ -10,6 +10,7 @@ from sknoisy.detection.methods import (
     LossGMM,
     NormalizedMargin,
     SelfConfidence,
+    WrongEvents,
 )
 
 __all__ = [
@@ -22,4 +23,5 @@ __all__ = [
     "LossGMM",
     "NormalizedMargin",
     "SelfConfidence",
+    "WrongEvents",
 ]

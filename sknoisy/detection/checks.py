@@ -10,9 +10,9 @@ from sklearn.utils.validation import check_is_fitted
 from sknoisy.detection.methods import DETECTION_METHODS, DetectionMethod
 from sknoisy.estimators.base import TorchEstimator
 from sknoisy.estimators.pipelines import check_steps, split_pipeline
-from sknoisy.parameters import check_choice, check_real, resolve
+from sknoisy.parameters import check_choice, check_real, random_numbers, resolve
 
-NEEDS = ["probabilities", "margins", "losses", "features"]
+NEEDS = ["probabilities", "margins", "losses", "wrong_events", "features"]
 
 
 def source_of(cv):
@@ -35,6 +35,7 @@ def check_detector(detector):
     """
     _check_estimator(detector.estimator)
     _check_source(detector.cv)
+    random_numbers(detector.random_state)
     source = source_of(detector.cv)
     name = detector.method
     if isinstance(name, str) and name == "auto":
@@ -72,13 +73,14 @@ def _check_together(detector, source, method):
     if source == "dynamics" and method.needs == "probabilities":
         raise ValueError(
             f"method={detector.method!r} is not valid with cv='dynamics': it needs "
-            "out-of-sample probabilities. Pass 'loss_gmm' or 'area_under_margin', "
-            "or cv=5."
+            "out-of-sample probabilities. Pass 'loss_gmm', 'area_under_margin' or "
+            "'wrong_events', or cv=5."
         )
-    if source != "dynamics" and method.needs == "margins":
+    if source != "dynamics" and method.needs in ("margins", "wrong_events"):
         raise ValueError(
             f"method={detector.method!r} is not valid with cv={detector.cv!r}: "
-            "margins are those of one training, cv='dynamics'."
+            f"{method.needs.replace('_', ' ')} are those of one training, "
+            "cv='dynamics'."
         )
     _, last = split_pipeline(detector.estimator)
     trains = isinstance(last, TorchEstimator) and is_classifier(last)

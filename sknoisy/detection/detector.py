@@ -12,7 +12,7 @@ from sklearn.utils.validation import (
 )
 
 from sknoisy._compat import CallbackSupportMixin, with_callbacks
-from sknoisy.data.inputs import check_container
+from sknoisy.data.inputs import check_container, paths_of
 from sknoisy.data.labels import check_given, check_several, encode_labels, some
 from sknoisy.detection.checks import check_detector, source_of
 from sknoisy.detection.evidence import (
@@ -21,6 +21,8 @@ from sknoisy.detection.evidence import (
     from_neighbors,
     from_prefit,
 )
+from sknoisy.detection.features import features_of
+from sknoisy.detection.issues import find_issues, issues_table, warn_no_features
 from sknoisy.detection.methods import DETECTION_METHODS
 from sknoisy.detection.report import (
     agreement_of,
@@ -28,14 +30,19 @@ from sknoisy.detection.report import (
     count_pairs,
     warn_unknown_rate,
 )
+from sknoisy.detection.reviewing import Reviewing
+from sknoisy.estimators.base import fitting
 from sknoisy.estimators.saving import Saved
 from sknoisy.parameters import NamedMethods
 from sknoisy.scores.confident import confident_joint
 from sknoisy.scores.posterior import limit_false_alarms
+from sknoisy.scores.relabeling import relabel_priority
 from sknoisy.training.progress import Tasks
 
 
-class LabelErrorDetector(NamedMethods, CallbackSupportMixin, MetaEstimatorMixin, Saved):
+class LabelErrorDetector(
+    Reviewing, NamedMethods, CallbackSupportMixin, MetaEstimatorMixin, Saved
+):
     """Find the wrong labels of a data set by what a classifier makes of it.
 
     A label is suspect if a classifier that was not trained on it says otherwise. By
@@ -48,17 +55,17 @@ class LabelErrorDetector(NamedMethods, CallbackSupportMixin, MetaEstimatorMixin,
         Any scikit-learn classifier or pipeline with ``predict_proba``; it is cloned.
     method : str or DetectionMethod, default="auto"
         How labels are ranked: "confident_learning", "self_confidence",
-        "normalized_margin", "area_under_margin", "loss_gmm", "knn_agreement", or an
-        object of :mod:`sknoisy.detection`; ``method__prune`` and the like reach its
-        parameters. "auto": "loss_gmm" with ``cv="dynamics"``, else
+        "normalized_margin", "area_under_margin", "loss_gmm", "wrong_events",
+        "knn_agreement", or an object of :mod:`sknoisy.detection`; ``method__prune`` and
+        the like reach its parameters. "auto": "loss_gmm" with ``cv="dynamics"``, else
         "confident_learning".
     cv : int, "dynamics", "prefit" or splitter, default=5
         Where the evidence comes from. int: out-of-sample probabilities by as many
         stratified, shuffled folds; or a splitter or iterable of your own, which must
         test each sample once. "dynamics": a single training on all samples, whose
-        losses and margins over the epochs are kept; for classifiers of this package
-        that memorise late, or never. "prefit": the estimator is fitted already, on
-        other samples.
+        losses, margins and wrong events over the epochs are kept; for classifiers of
+        this package that memorise late, or never. "prefit": the estimator is fitted
+        already, on other samples.
     max_false_alarms : float or None, default=0.2
         Largest expected share of right labels among those that are called wrong, in
         [0, 1). None: the method's own, published rule decides. A method of your own
@@ -102,6 +109,10 @@ class LabelErrorDetector(NamedMethods, CallbackSupportMixin, MetaEstimatorMixin,
     pred_probs_ : ndarray of shape (n_samples, n_classes)
         Out-of-sample probabilities, or the votes of neighbours; None with
         ``cv="dynamics"``.
+    relabel_order_ : ndarray of shape (n_samples,), dtype int64
+        Positions in X, in the order in which a second look at the label is worth most,
+        see :func:`sknoisy.scores.relabel_priority`: of labels that are as improbable,
+        those come first whose sample is clear.
     estimator_ : classifier
         The classifier, fitted on all samples with ``cv="dynamics"``, as given with
         "prefit"; None with folds.
@@ -147,6 +158,7 @@ class LabelErrorDetector(NamedMethods, CallbackSupportMixin, MetaEstimatorMixin,
     """
 
     _registries = {"method": DETECTION_METHODS}
+    _ephemeral = ("_inputs",)
 
     def __init__(
         self,
@@ -198,6 +210,10 @@ class LabelErrorDetector(NamedMethods, CallbackSupportMixin, MetaEstimatorMixin,
             be told from what the classifier gets wrong itself; or if a class has no
             label left among those suggested.
         """
+        with fitting(self):
+            return self._fit(X, y, groups)
+
+    def _fit(self, X, y, groups):
         check_container(X)
         method = check_detector(self)
         check_given(self, y)
@@ -231,7 +247,7 @@ class LabelErrorDetector(NamedMethods, CallbackSupportMixin, MetaEstimatorMixin,
                 "that few samples have are hard to tell from wrong ones. Look at them "
                 "before you take what is suggested.",
                 UserWarning,
-                stacklevel=3,
+                stacklevel=4,
             )
         if evidence.pred_probs is None:
             joint = count_pairs(codes, suggested, len(classes))
@@ -254,6 +270,10 @@ class LabelErrorDetector(NamedMethods, CallbackSupportMixin, MetaEstimatorMixin,
         self.estimator_ = evidence.estimator
         self._codes, self._suggested = codes, suggested
         self._losses = evidence.losses
+        self._paths = paths_of(X)
+        self._inputs, self._issues = evidence.inputs, None
+        known = evidence.codes, evidence.probabilities(), np.arange(len(classes))
+        self.relabel_order_ = np.argsort(-relabel_priority(*known), kind="stable")
         tasks.end()
         return self
 
@@ -289,6 +309,51 @@ class LabelErrorDetector(NamedMethods, CallbackSupportMixin, MetaEstimatorMixin,
         """
         check_is_fitted(self, "label_errors_")
         return class_table(self)
+
+    @property
+    def issues_(self):
+        """What to look at, as one table.
+
+        The rows are sorted by kind, and by severity within a kind. Near-duplicates and
+        outliers are searched for when this is first asked for, among the features that
+        there are anyway: those of pre-trainers that lead the pipeline, X itself where
+        it is a table of finite numbers, or those of a fitted network. The detector
+        keeps X until then; a file or pickle of it does not hold X.
+
+        Returns
+        -------
+        table : pandas.DataFrame or dict of str to ndarray
+            "sample", the position in X; "kind": "wrong_label", as in `label_errors_`,
+            "near_duplicate", "conflicting_duplicate" if the labels of near-duplicates
+            differ, or "outlier"; "severity" in [0, 1], to compare issues of a kind: the
+            probability that the label is wrong, how near the duplicate is (1: a copy),
+            how far the outlier; "label", the given one; "suggestion", another label, or
+            None; "group", the number of the group of near-duplicates, or -1. A dict if
+            pandas is not installed.
+
+        Warns
+        -----
+        UserWarning
+            If there are no features, so that only wrong labels are listed.
+
+        See Also
+        --------
+        sknoisy.scores.near_duplicates : What counts as near.
+        sknoisy.scores.far_samples : What counts as far.
+        """
+        check_is_fitted(self, "label_errors_")
+        if getattr(self, "_issues", None) is None:
+            inputs = getattr(self, "_inputs", None)
+            features = None
+            if inputs is not None:
+                features = features_of(inputs, self.estimator_)
+            if features is None:
+                warn_no_features()
+            judged = self.label_errors_, self.error_probability_, self._suggested
+            confidence = self.suggestion_confidence_
+            self._issues = find_issues(self._codes, *judged, confidence, features)
+            self._inputs = None
+        return issues_table(self._issues, self._codes, self.classes_)
 
     def _gather(self, method, X, codes, classes, groups, tasks):
         """Return the evidence that the method needs."""

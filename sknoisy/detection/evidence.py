@@ -12,12 +12,13 @@ from sklearn.model_selection import (
     cross_val_predict,
 )
 from sklearn.pipeline import Pipeline
-from sklearn.utils import check_random_state, get_tags
 
 from sknoisy.data.labels import some
+from sknoisy.detection.features import fit_label_free, label_free_steps
 from sknoisy.encoders.features import LazyFeatures
+from sknoisy.estimators.lazy import LazyTransformer
 from sknoisy.estimators.pipelines import split_pipeline
-from sknoisy.estimators.pretrainer import SSLPretrainer
+from sknoisy.parameters import random_numbers
 from sknoisy.scores.neighbors import knn_votes
 from sknoisy.scores.posterior import label_posterior
 from sknoisy.scores.probabilities import best_others, check_probabilities, losses_of
@@ -47,6 +48,10 @@ class Evidence:
         Number of votes that `pred_probs` are shares of.
     n_classes : int
         Number of classes.
+    wrong_events : ndarray of shape (n_samples,)
+        Number of epochs of a training whose prediction was not the label.
+    inputs : array-like or LazyFeatures of shape (n_samples, ...)
+        What `estimator` was given, or else what all classifiers were given.
     """
 
     codes: np.ndarray
@@ -57,21 +62,28 @@ class Evidence:
     estimator: object = None
     n_votes: int = None
     n_classes: int = None
+    wrong_events: np.ndarray = None
+    inputs: object = None
 
     @property
     def labels(self):
         """Labels, probabilities and classes, as the functions of scores take them."""
         return self.codes, self.pred_probs, np.arange(self.pred_probs.shape[1])
 
-    def posterior(self):
-        """Return what is known of the true classes, a LabelPosterior."""
+    def probabilities(self):
+        """Return probabilities of the classes, made up where there are none."""
         probs = self.pred_probs
         if probs is None:
-            probs = _of_dynamics(self)
-        elif self.n_votes is not None:
+            return _of_dynamics(self)
+        if self.n_votes is not None:
             # One vote more, of the class sizes: no vote at all is no certainty.
             sizes = np.bincount(self.codes, minlength=probs.shape[1]) / len(self.codes)
-            probs = (self.n_votes * probs + sizes) / (self.n_votes + 1)
+            return (self.n_votes * probs + sizes) / (self.n_votes + 1)
+        return probs
+
+    def posterior(self):
+        """Return what is known of the true classes, a LabelPosterior."""
+        probs = self.probabilities()
         return label_posterior(self.codes, probs, np.arange(probs.shape[1]))
 
 
@@ -132,13 +144,13 @@ def from_folds(
     pred_probs = cross_val_predict(
         rest, X, codes, cv=folds, n_jobs=n_jobs, method="predict_proba"
     )
-    return _of_probabilities(codes, pred_probs, len(classes))
+    return _of_probabilities(codes, pred_probs, len(classes), inputs=X)
 
 
 def _make_folds(cv, X, codes, random_state, groups):
     """Return the folds as a list; raise if they do not test each sample once."""
     if isinstance(cv, (int, np.integer)):
-        seed = check_random_state(random_state).randint(2**31 - 1)
+        seed = random_numbers(random_state).randint(2**31 - 1)
         kind = StratifiedKFold if groups is None else StratifiedGroupKFold
         cv = kind(cv, shuffle=True, random_state=seed)
     try:
@@ -198,7 +210,8 @@ def from_prefit(estimator, X, codes):
         Probabilities and losses.
     """
     pred_probs = estimator.predict_proba(X)
-    return _of_probabilities(codes, pred_probs, len(estimator.classes_), estimator)
+    n_classes = len(estimator.classes_)
+    return _of_probabilities(codes, pred_probs, n_classes, estimator, X)
 
 
 def from_dynamics(estimator, X, codes, classes):
@@ -218,7 +231,8 @@ def from_dynamics(estimator, X, codes, classes):
     Returns
     -------
     evidence : Evidence
-        Losses and margins; no probabilities, for they are not out-of-sample.
+        Losses, margins and wrong events; no probabilities, for they are not
+        out-of-sample.
     """
     fitted = estimator.fit(X, classes[codes])
     _, last = split_pipeline(fitted)
@@ -230,6 +244,8 @@ def from_dynamics(estimator, X, codes, classes):
         margins=last.label_quality_,
         estimator=fitted,
         n_classes=len(classes),
+        wrong_events=last.wrong_events_,
+        inputs=X,
     )
 
 
@@ -261,44 +277,27 @@ def from_neighbors(estimator, X, codes, n_classes, n_neighbors, prefit=False):
             f"n_neighbors={n_neighbors!r} is not valid: it must be less than the "
             f"{len(codes)} samples."
         )
-    if isinstance(estimator, SSLPretrainer):
+    if isinstance(estimator, LazyTransformer):
         estimator = Pipeline([("ssl", estimator)])
     if prefit:
-        for step in _label_free_steps(estimator):
+        for step in label_free_steps(estimator):
             X = step.transform(X)
     else:
         _, X = fit_label_free(estimator, X)
+    inputs = X
     if isinstance(X, LazyFeatures):
         X = np.asarray(X)
     elif not issparse(X) and np.ndim(X) > 2:
         X = np.asarray(X).reshape(len(X), -1)  # images as vectors
     votes = knn_votes(codes, X, n_neighbors, np.arange(n_classes))
-    return replace(_of_probabilities(codes, votes, n_classes), n_votes=n_neighbors)
+    evidence = _of_probabilities(codes, votes, n_classes, inputs=inputs)
+    return replace(evidence, n_votes=n_neighbors)
 
 
-def fit_label_free(estimator, X):
-    """Return the rest of a pipeline, and its pre-trainers' features, fitted once."""
-    n = len(_label_free_steps(estimator))
-    if n == 0:
-        return estimator, X
-    # A last step that does nothing, for a pipeline's cache leaves out its last step.
-    steps = [*estimator.steps[:n], ("rest", "passthrough")]
-    pretrainers = clone(Pipeline(steps, memory=estimator.memory))
-    return estimator[n:], pretrainers.fit_transform(X)
-
-
-def _label_free_steps(estimator):
-    """Return the pre-trainers that lead a pipeline, if they learn without labels."""
-    steps = []
-    for _, step in estimator.steps if isinstance(estimator, Pipeline) else []:
-        if not isinstance(step, SSLPretrainer) or get_tags(step).target_tags.required:
-            break
-        steps.append(step)
-    return steps
-
-
-def _of_probabilities(codes, pred_probs, n_classes, estimator=None):
+def _of_probabilities(codes, pred_probs, n_classes, estimator=None, inputs=None):
     _, _, pred_probs = check_probabilities(codes, pred_probs, np.arange(n_classes))
     others, _ = best_others(codes, pred_probs)
     losses = losses_of(codes, pred_probs)
-    return Evidence(codes, others, pred_probs, losses, estimator=estimator)
+    return Evidence(
+        codes, others, pred_probs, losses, estimator=estimator, inputs=inputs
+    )

@@ -2,7 +2,10 @@
 
 from sknoisy.parameters import Method, check_choice, check_integer, check_real
 from sknoisy.scores.confident import PRUNE_RULES, find_label_errors
-from sknoisy.scores.mixture import gmm_clean_probability
+from sknoisy.scores.mixture import (
+    gmm_clean_probability,
+    wrong_event_clean_probability,
+)
 from sknoisy.scores.quality import normalized_margin, self_confidence
 
 QUALITIES = {
@@ -14,11 +17,11 @@ QUALITIES = {
 class DetectionMethod(Method):
     """Base class of what judges labels.
 
-    A method's ``needs`` is what it works on: "probabilities", "margins", "losses" or
-    "features"; of the last, `n_neighbors`, if it has that, says how many vote, else
-    10. Of an :class:`~sknoisy.detection.evidence.Evidence`, ``judge`` returns which
-    labels are wrong, ndarray of bool of shape (n_samples,), and their quality, floats
-    in [0, 1] of the same shape; low is bad.
+    A method's ``needs`` is what it works on: "probabilities", "margins", "losses",
+    "wrong_events" or "features"; of the last, `n_neighbors`, if it has that, says how
+    many vote, else 10. Of an :class:`~sknoisy.detection.evidence.Evidence`, ``judge``
+    returns which labels are wrong, ndarray of bool of shape (n_samples,), and their
+    quality, floats in [0, 1] of the same shape; low is bad.
 
     A method of your own decides which labels are wrong. Those of this package rank
     labels, and decide only with ``max_false_alarms=None``: their ``ranks_only`` is
@@ -217,6 +220,47 @@ class KNNAgreement(_Published):
         return errors, self_confidence(*evidence.labels)
 
 
+class WrongEvents(_Published):
+    """The labels that too many epochs of a training did not predict.
+
+    Parameters
+    ----------
+    threshold : float, default=0.5
+        Labels whose posterior of being right is lower are wrong, in (0, 1). It decides
+        only with ``max_false_alarms=None``.
+    max_iter : int, default=20
+        Steps of expectation maximisation, in each class.
+
+    See Also
+    --------
+    sknoisy.scores.wrong_event_clean_probability : The posterior, which is the quality.
+
+    References
+    ----------
+    Zhang et al., Handling Label Noise via Instance-Level Difficulty Modeling and
+    Dynamic Optimization, NeurIPS 2025, arXiv:2505.00812.
+    """
+
+    needs = "wrong_events"
+    rule_parameters = ("threshold",)
+
+    def __init__(self, threshold=0.5, max_iter=20):
+        self.threshold = threshold
+        self.max_iter = max_iter
+
+    def check(self):
+        """Raise ``ValueError`` if a parameter is out of its range."""
+        check_real("threshold", self.threshold, "(0, 1)")
+        check_integer("max_iter", self.max_iter)
+
+    def judge(self, evidence):
+        """Return which labels are wrong, and the quality of all."""
+        quality = wrong_event_clean_probability(
+            evidence.codes, evidence.wrong_events, self.max_iter
+        )
+        return quality < self.threshold, quality
+
+
 DETECTION_METHODS = {
     "area_under_margin": AreaUnderMargin,
     "confident_learning": ConfidentLearning,
@@ -224,4 +268,5 @@ DETECTION_METHODS = {
     "loss_gmm": LossGMM,
     "normalized_margin": NormalizedMargin,
     "self_confidence": SelfConfidence,
+    "wrong_events": WrongEvents,
 }

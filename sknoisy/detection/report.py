@@ -51,7 +51,7 @@ def agreement_of(codes, pred_probs):
             "nothing was learned that labels could be judged by. Train longer, or pass "
             "another estimator.",
             UserWarning,
-            stacklevel=3,
+            stacklevel=5,
         )
     return agreement
 
@@ -73,7 +73,7 @@ def warn_unknown_rate(posterior):
         f"{why}. Have the worst of ranked(all_samples=True) checked, and take nothing "
         "that is suggested unseen.",
         UserWarning,
-        stacklevel=3,
+        stacklevel=5,
     )
 
 

@@ -69,6 +69,6 @@ def encode_example(encoder, shape):
     training, device = encoder.training, encoder[0].mean.device
     encoder.eval()
     with device:  # whatever device modules are being built on
-        example = encode(encoder, torch.zeros(2, *shape))
+        example = encode(encoder, torch.zeros(2, *shape, dtype=torch.float32))
     encoder.train(training)
     return example

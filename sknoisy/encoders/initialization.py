@@ -10,6 +10,7 @@ from contextlib import contextmanager
 
 import torch
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
 
 def build(factory, *args, generator=None):
@@ -19,7 +20,7 @@ def build(factory, *args, generator=None):
     """
     with torch.device("meta"):
         module = factory(*args)
-    initialize(module.to_empty(device="cpu"), generator)
+    initialize(module.float().to_empty(device="cpu"), generator)
     return module
 
 
@@ -46,7 +47,7 @@ def build_heads(method, *args, generator=None):
     if type(method).__module__.partition(".")[0] == "sknoisy":
         return build(factory, generator=generator)
     with seeded(generator):
-        return factory().to("cpu")
+        return factory().to("cpu", torch.float32)
 
 
 @torch.no_grad()
@@ -64,7 +65,7 @@ def initialize(module, generator=None):
         Source of randomness; None: one of its own, for weights that will be loaded.
     """
     if generator is None:
-        generator = torch.Generator().manual_seed(0)
+        generator = torch.Generator("cpu").manual_seed(0)
     for layer in module.modules():
         if isinstance(layer, nn.Conv2d):
             nn.init.kaiming_normal_(
@@ -87,6 +88,17 @@ def initialize(module, generator=None):
 
 
 _GLOBAL_GENERATOR = threading.Lock()
+_MAKE_FLOATS = torch.empty, torch.ones, torch.rand, torch.randn, torch.zeros
+
+
+class _Float32(TorchFunctionMode):
+    """In this thread, tensors are float32, whatever the default dtype."""
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        if function in _MAKE_FLOATS and kwargs.get("dtype") is None:
+            kwargs = {**kwargs, "dtype": torch.float32}
+        return function(*args, **kwargs)
 
 
 @contextmanager
@@ -103,7 +115,8 @@ def seeded(generator):
         state = torch.random.get_rng_state()
         torch.random.default_generator.manual_seed(seed)
         try:
-            with torch.device("cpu"):  # the default device may be another
+            # The default device and dtype may be others.
+            with torch.device("cpu"), _Float32():
                 yield
         finally:
             torch.random.set_rng_state(state)

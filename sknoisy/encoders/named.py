@@ -189,7 +189,7 @@ def make_module(encoder, *shape, generator=None):
             f"encoder={encoder!r} is not valid: it returned "
             f"{type(module).__name__}, not a torch.nn.Module."
         )
-    return module.to("cpu")
+    return module.to("cpu", torch.float32)
 
 
 def takes_shape(factory):
@@ -236,9 +236,10 @@ def with_n_features(module, shape, name):
         With an attribute ``n_features``.
     """
     was_training = module.training
+    zeros = torch.zeros(2, *shape, dtype=torch.float32, device="cpu")
     with torch.no_grad():
         try:
-            features = module.eval()(torch.zeros(2, *shape, device="cpu"))
+            features = module.float().eval()(zeros)
         except Exception as error:
             hint = "" if len(shape) == 1 else " Another image_size may be needed."
             raise ValueError(

@@ -9,23 +9,35 @@ from types import FunctionType
 import numpy as np
 import torch
 from sklearn.base import is_classifier
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_array, validate_data
 
 from sknoisy import ranks
 from sknoisy._compat import CALLBACK_STATE, CallbackSupportMixin, with_callbacks
-from sknoisy.data.devices import check_memory, resolve_device, resolve_precision
+from sknoisy.data.devices import (
+    check_memory,
+    own_modes,
+    resolve_device,
+    resolve_precision,
+)
 from sknoisy.data.inputs import as_inputs, check_image_size, check_unused, is_paths
 from sknoisy.data.spec import InputSpec
 from sknoisy.encoders.blueprint import Blueprint
 from sknoisy.encoders.features import LazyFeatures
 from sknoisy.encoders.named import check_encoder
 from sknoisy.estimators.saving import Saved
-from sknoisy.parameters import NamedMethods, check_choice, check_integer, check_real
+from sknoisy.parameters import (
+    NamedMethods,
+    check_choice,
+    check_integer,
+    check_real,
+    random_numbers,
+)
 from sknoisy.training.callbacks import check_callbacks, only_reports, unnamed
 from sknoisy.training.checkpoint import Checkpoint
 from sknoisy.training.distributed import together
+from sknoisy.training.interrupts import heeding_interrupts, raise_lost_interrupt
 from sknoisy.training.optim import OPTIMIZERS, SCHEDULES
+from sknoisy.training.pace import TimeLimit
 from sknoisy.training.run import Settings
 
 
@@ -59,7 +71,16 @@ class TorchEstimator(NamedMethods, CallbackSupportMixin, Saved):
         )
         if self.image_size is not None:
             check_image_size(self.image_size)
+        random_numbers(self.random_state)
         resolve_device(self.device)
+
+    def _time_limit(self):
+        """Return the limit that begins now, or None."""
+        seconds = getattr(self, "max_time", None)
+        if seconds is None:
+            return None
+        check_real("max_time", seconds, "(0, inf)")
+        return TimeLimit(seconds)
 
     def _warmup(self):
         """Return in how many epochs the rate rises at first."""
@@ -145,6 +166,11 @@ class TorchEstimator(NamedMethods, CallbackSupportMixin, Saved):
         defaults : dict of str to object
             What parameters are that are "auto".
         """
+        if self.compile and ranks.size() > 1:
+            raise ValueError(
+                "compile=True is not valid where several ranks train together: pass "
+                "False."
+            )
         device = resolve_device(self.device)
         names = ("max_epochs", "batch_size", "lr", "weight_decay", "optimizer")
         given = {name: getattr(self, name) for name in names}
@@ -184,19 +210,17 @@ class TorchEstimator(NamedMethods, CallbackSupportMixin, Saved):
         return {"callbacks": callbacks, "verbose": first and self.verbose is not False}
 
     def _seeds(self, n):
-        rng = check_random_state(self.random_state)
+        seeds = random_numbers(self.random_state).randint(2**31 - 1, size=n)
         # Without a random_state, ranks would draw each their own.
-        return ranks.from_first(
-            torch.from_numpy(rng.randint(2**31 - 1, size=n))
-        ).tolist()
+        return ranks.from_first(torch.from_numpy(seeds)).tolist()
 
 
 @contextmanager
 def fitting(estimator):
     """A fit that fails leaves the estimator as it was.
 
-    Whatever modes PyTorch is in, gradients are computed; where torchrun started several
-    ranks, they compute together.
+    The modes that the caller has set for PyTorch and NumPy do not count. Where torchrun
+    started several ranks, they compute together.
 
     Parameters
     ----------
@@ -205,7 +229,7 @@ def fitting(estimator):
     """
     before = dict(vars(estimator))
     try:
-        with torch.inference_mode(False), torch.enable_grad(), together():
+        with heeding_interrupts(), own_modes(), together():
             yield
     except BaseException:
         # scikit-learn's callbacks are told of the end of this fit, too.
@@ -214,6 +238,7 @@ def fitting(estimator):
         now.clear()
         now.update(before)
         raise
+    raise_lost_interrupt()
 
 
 def _is_checkpoint(callback):

@@ -14,6 +14,7 @@ from sknoisy.encoders.architecture import Architecture
 from sknoisy.encoders.blueprint import Blueprint, load_numpy_state, numpy_state
 from sknoisy.encoders.heads import HEADS
 from sknoisy.estimators.base import fitting, renamed
+from sknoisy.estimators.findings import Findings, percent
 from sknoisy.estimators.holding_out import HoldingOut, check_two
 from sknoisy.estimators.predicting import Predicting
 from sknoisy.parameters import check_choice, check_integer, check_real, comparable
@@ -28,7 +29,7 @@ from sknoisy.views.automatic import resolve_views
 FINE_TUNING_LR = 1e-3  # of published encoders: 0.02, which heads learn at, ruins them
 
 
-class TorchClassifier(ClassifierMixin, HoldingOut, Predicting):
+class TorchClassifier(Findings, ClassifierMixin, HoldingOut, Predicting):
     """Base class of classifiers; a subclass says what trains its network.
 
     It defines ``_method``, which returns a checked Loss or CoTraining, and
@@ -70,9 +71,11 @@ class TorchClassifier(ClassifierMixin, HoldingOut, Predicting):
         DivergenceError
             If the loss is no longer finite.
         """
-        interrupt = None
+        interrupt, limit = None, self._time_limit()
         with fitting(self):
             training, *known = self._begin(X, y)
+            training.stopping = self._stopping(training.loss)
+            training.limit = limit
             planned = training.planned_epochs
             with (
                 resumable(self, training, X, y),
@@ -84,6 +87,8 @@ class TorchClassifier(ClassifierMixin, HoldingOut, Predicting):
                     if not training.epochs:
                         raise
                     interrupt = error  # what was learned so far can be used
+            training.settle()
+            training.limit = training.run.limit = None
             if interrupt is None:
                 training.forget_momentum()
             self._finish(training, *known)
@@ -165,6 +170,10 @@ class TorchClassifier(ClassifierMixin, HoldingOut, Predicting):
     def _head_epochs(self, max_epochs, is_pretrained):
         """Return the number of epochs that train the head alone, before all others."""
         raise NotImplementedError
+
+    def _stopping(self, method):
+        """Return what may end a training by this method early, or None."""
+        return None
 
     def _regularizers(self):
         return ()
@@ -287,6 +296,8 @@ class TorchClassifier(ClassifierMixin, HoldingOut, Predicting):
         self.history_ = [dict(row) for row in training.run.history]
         self.label_quality_ = self._of_all((1 + training.dynamics.mean_margin) / 2)
         self.training_loss_ = self._of_all(training.dynamics.mean_loss)
+        self.wrong_events_ = self._of_all(training.dynamics.wrong_events)
+        self.prediction_changes_ = self._of_all(training.dynamics.prediction_changes)
         self.loss_state_ = training.loss_state()
         self._dynamics = training.dynamics.numpy()
         self._first_weights = training.first_weights
@@ -332,4 +343,21 @@ class TorchClassifier(ClassifierMixin, HoldingOut, Predicting):
             X=partial(trained_on, X),
             y=partial(trained_on, y),
             learned=learned,
+            limit=training.limit,
         )
+
+    def _findings(self):
+        doubtful = int((self.label_quality_ < 0.5).sum())
+        found = [
+            ("Labels that the training contradicts", f"{doubtful:,}"),
+            ("Classes", len(self.classes_)),
+            ("Epochs", len(self.history_)),
+        ]
+        if getattr(self, "noise_rate_", None) is not None:
+            rate = percent(self.noise_rate_)
+            found.insert(0, ("Estimated share of wrong labels", rate))
+        last = self.history_[-1] if self.history_ else {}
+        if "valid_acc" in last:
+            accuracy = percent(last["valid_acc"])
+            found.append(("Accuracy on validation labels", accuracy))
+        return found

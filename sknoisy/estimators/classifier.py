@@ -6,6 +6,7 @@ from sknoisy.estimators.base_classifier import TorchClassifier
 from sknoisy.losses import ELR, LOSSES, Loss
 from sknoisy.parameters import resolve
 from sknoisy.regularizers import REGULARIZERS, Regularizer
+from sknoisy.training.stopping import STOPPING, LabelWave
 
 
 class NoisyRobustClassifier(TorchClassifier):
@@ -54,10 +55,19 @@ class NoisyRobustClassifier(TorchClassifier):
         after each epoch: "valid_loss" and "valid_acc" in `history_`, which skorch's
         EarlyStopping can monitor. A share of the samples, in (0, 1), stratified by
         label, or other samples with their labels.
+    stopping : {"label_wave"} or LabelWave, default=None
+        Ends ``fit`` where predictions begin to change more from epoch to epoch, for
+        there memorisation begins, and goes back to the weights of that epoch; see
+        :class:`~sknoisy.LabelWave`. ``stopping__patience`` and the like reach its
+        parameters. It is not for the kernel machine of `loss` "auto".
     max_epochs : int or "auto", default="auto"
         Epochs in which all of the network is trained. "auto": 100, and 20 for vectors,
         whose labels a network memorises in no time; or as many as
         :class:`~sknoisy.KernelPosterior` takes.
+    max_time : float, default=None
+        Seconds that ``fit`` may take, about: the schedule is fitted into them, and no
+        epoch begins that would not end in time. There is one epoch at least. The result
+        depends on the speed of the machine. None: no limit.
     head_epochs : int or "auto", default="auto"
         Epochs before, in which the head alone is trained on the frozen encoder's
         features. "auto": a tenth of `max_epochs`, at least one, with a pre-trained
@@ -94,8 +104,9 @@ class NoisyRobustClassifier(TorchClassifier):
         those that the guide lists, or your own. A LRScheduler needs
         ``schedule="constant"``.
     verbose : bool, default=None
-        True: a progress bar. None: a bar for long fits, in a terminal or a notebook,
-        but not within a search.
+        True: a progress bar in a terminal or a notebook, elsewhere a line for each
+        epoch. None: a bar for long fits in a terminal or a notebook, but not within a
+        search. False: nothing.
     random_state : int, RandomState or None, default=None
         Source of all randomness. An int gives the same result on the same CPU.
 
@@ -113,14 +124,27 @@ class NoisyRobustClassifier(TorchClassifier):
         for samples that are held out by `validation`.
     training_loss_ : ndarray of shape (n_samples,)
         For each training sample, the mean over the epochs of its cross-entropy.
+    wrong_events_ : ndarray of shape (n_samples,)
+        For each training sample, the number of epochs whose prediction was not its
+        label. A prediction is that of the view that was trained on, before the step.
+    prediction_changes_ : ndarray of shape (n_samples,)
+        For each training sample, the number of epochs whose prediction was not that of
+        the epoch before.
     loss_state_ : dict of str to ndarray
         What the loss keeps for each sample that it trains on, such as the targets of
         ELR.
+    stopped_epoch_ : int or None
+        The epoch that `stopping` went back to, counted from 1: weights, state of the
+        loss and what is kept of each sample are as after that epoch, while `history_`
+        holds those after it, too. None if the training went to its end.
     history_ : list of dict
         For each epoch "epoch", "phase" ("head" where the head alone is trained, "all",
         or "anew" where a loss trains a second time), "train_loss", "valid_loss" and
-        "valid_acc" (with `validation`), "lr" (of its last step), "dur" (seconds), and
-        what callbacks record.
+        "valid_acc" (with `validation`), "wrong_events" (share of the predictions
+        that are not the label), "prediction_changes" (share of those that are not as in
+        the epoch before) and "wrong_changes" (the same among those that were not the
+        label then), both from the second epoch on, "lr" (of its last step), "dur"
+        (seconds), and what callbacks record.
     n_features_in_ : int
         Length of axis 1 of the samples.
 
@@ -139,7 +163,10 @@ class NoisyRobustClassifier(TorchClassifier):
     Ciortan, Dupuis and Peel, A Framework using Contrastive Learning for
     Classification with Noisy Labels, 2021. `label_quality_`: Pleiss et al.,
     Identifying Mislabeled Data using the Area Under the Margin Ranking, NeurIPS 2020,
-    there on logits.
+    there on logits. `wrong_events_`: Zhang et al., Handling Label Noise via
+    Instance-Level Difficulty Modeling and Dynamic Optimization, NeurIPS 2025.
+    `prediction_changes_`: Yuan, Feng and Liu, Early Stopping Against Label Noise
+    Without Validation Data, ICLR 2024.
 
     Examples
     --------
@@ -152,7 +179,7 @@ class NoisyRobustClassifier(TorchClassifier):
     """
 
     # "auto" has the parameters of what it stands for where an encoder is trained.
-    _registries = {"loss": LOSSES | {"auto": ELR}}
+    _registries = {"loss": LOSSES | {"auto": ELR}, "stopping": STOPPING}
 
     def __init__(
         self,
@@ -165,7 +192,9 @@ class NoisyRobustClassifier(TorchClassifier):
         regularizers=None,
         class_weight=None,
         validation=None,
+        stopping=None,
         max_epochs="auto",
+        max_time=None,
         head_epochs="auto",
         batch_size="auto",
         lr="auto",
@@ -191,7 +220,9 @@ class NoisyRobustClassifier(TorchClassifier):
         self.regularizers = regularizers
         self.class_weight = class_weight
         self.validation = validation
+        self.stopping = stopping
         self.max_epochs = max_epochs
+        self.max_time = max_time
         self.head_epochs = head_epochs
         self.batch_size = batch_size
         self.lr = lr
@@ -212,6 +243,8 @@ class NoisyRobustClassifier(TorchClassifier):
         super()._check_parameters()
         self._loss()
         check_class_weight(self.class_weight)
+        if self.stopping is not None:
+            resolve("stopping", self.stopping, STOPPING, LabelWave)
         if self._regularizers() and self.freeze_encoder:
             raise ValueError(
                 f"regularizers={self.regularizers!r} is not valid with "
@@ -245,6 +278,23 @@ class NoisyRobustClassifier(TorchClassifier):
             "weight_decay": 1e-3,
             "optimizer": "sgd",
         }
+
+    def _stopping(self, method):
+        if self.stopping is None:
+            return None
+        if isinstance(method, KernelPosterior):
+            raise ValueError(
+                f"stopping={self.stopping!r} is not valid with loss='auto' where no "
+                "encoder is trained: the kernel machine corrects the labels, and none "
+                "is memorised. Pass stopping=None, or a loss such as 'ce'."
+            )
+        stopping = resolve("stopping", self.stopping, STOPPING, LabelWave)
+        stopping.start()
+        return stopping
+
+    def _finish(self, training, *known):
+        super()._finish(training, *known)
+        self.stopped_epoch_ = training.stopped_epoch
 
     def _regularizers(self):
         given = self.regularizers

@@ -3,18 +3,17 @@
 import numpy as np
 from sklearn.base import ClassifierMixin, MetaEstimatorMixin, clone
 from sklearn.pipeline import Pipeline
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from sknoisy._compat import CallbackSupportMixin, with_callbacks
 from sknoisy.data.labels import check_given, check_several, encode_labels
 from sknoisy.encoders.features import LazyFeatures
-from sknoisy.estimators.base import TorchEstimator
+from sknoisy.estimators.base import TorchEstimator, fitting
 from sknoisy.estimators.classifier import NoisyRobustClassifier
 from sknoisy.estimators.pipelines import split_pipeline
 from sknoisy.estimators.pretrainer import SSLPretrainer
 from sknoisy.estimators.saving import Saved
-from sknoisy.parameters import check_choice, seed_parts
+from sknoisy.parameters import check_choice, random_numbers, seed_parts
 from sknoisy.scores import gmm_clean_probability
 from sknoisy.scores.probabilities import losses_of
 from sknoisy.training.progress import Tasks
@@ -164,6 +163,10 @@ class ContrastiveFineTuner(
             If y or a parameter is not valid, before training starts; or if the first
             classifier predicts one class for all samples.
         """
+        with fitting(self):
+            return self._fit(X, y)
+
+    def _fit(self, X, y):
         check_given(self, y)
         classes, codes = encode_labels(y)
         front, first, contrastive, last = self._parts(X)
@@ -229,6 +232,7 @@ class ContrastiveFineTuner(
 
     def _parts(self, X):
         """Return fresh parts, checked: front or None, first, contrastive, last."""
+        random_numbers(self.random_state)
         check_choice("final_labels", self.final_labels, ["pseudo", "given"])
         check_choice("loss_of", self.loss_of, ["prediction", "label"])
         default = NoisyRobustClassifier()
@@ -249,7 +253,7 @@ class ContrastiveFineTuner(
         if front is None:
             clone(contrastive)._blueprint(*contrastive._read(X, reset=True))
         if self.random_state is not None:
-            rng = check_random_state(self.random_state)
+            rng = random_numbers(self.random_state)
             for part in (front, first, contrastive, last):
                 if part is not None:
                     seed_parts(part, rng)

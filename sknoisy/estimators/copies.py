@@ -42,7 +42,7 @@ class AugmentedCopies:
         lazy = isinstance(X, LazyFeatures)
         inputs = as_inputs(X.inputs if lazy else X)
         if not is_paths(inputs) and not isinstance(inputs, torch.Tensor):
-            inputs = check_array(inputs, allow_nd=True, dtype="numeric")
+            inputs = check_array(inputs, allow_nd=True, dtype="numeric", input_name="X")
         self.inputs = inputs
         self.spec = (
             X.encoder.spec if lazy else InputSpec.learn(inputs, channels, image_size)

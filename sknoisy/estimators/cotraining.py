@@ -73,8 +73,9 @@ class CoTrainingClassifier(TorchClassifier):
         Called while all of the networks are trained, not in the epochs of the heads;
         see :class:`NoisyRobustClassifier`.
     verbose : bool, default=None
-        True: a progress bar. None: a bar for long fits, in a terminal or a notebook,
-        but not within a search.
+        True: a progress bar in a terminal or a notebook, elsewhere a line for each
+        epoch. None: a bar for long fits in a terminal or a notebook, but not within a
+        search. False: nothing.
     random_state : int, RandomState or None, default=None
         Source of all randomness. An int gives the same result on the same CPU.
 
@@ -93,6 +94,9 @@ class CoTrainingClassifier(TorchClassifier):
         The first network's encoder as it was trained here.
     label_quality_, training_loss_ : ndarray of shape (n_samples,)
         As in :class:`NoisyRobustClassifier`, of the networks' mean probabilities.
+    wrong_events_, prediction_changes_ : ndarray of shape (n_samples,)
+        As in :class:`NoisyRobustClassifier`, of the same; epochs in which a method
+        looks at no prediction do not count.
     loss_state_ : dict of str to ndarray
         What the method keeps of the samples that it trains on.
     history_ : list of dict

@@ -64,6 +64,7 @@ class Predicting(TorchEstimator):
         load_numpy_state(network, self.state_dict_)
         return ProbabilityModule(self._known_spec(), network).eval()
 
+    @np.errstate(under="ignore")
     def predict_proba(self, X):
         """Return the probability of each class.
 
@@ -79,6 +80,7 @@ class Predicting(TorchEstimator):
         """
         return softmax(self._logits(X), axis=1)
 
+    @np.errstate(under="ignore")
     def predict_log_proba(self, X):
         """Return the logarithm of each class's probability.
 

@@ -22,6 +22,7 @@ from sknoisy.encoders.published import (
 from sknoisy.encoders.weights import load_weights
 from sknoisy.estimators.base import TorchEstimator, fitting
 from sknoisy.estimators.lazy import LazyTransformer, open_memory
+from sknoisy.estimators.pipelines import check_what_follows
 from sknoisy.estimators.pretrained_checks import (
     check_encoder,
     check_kind,
@@ -179,6 +180,7 @@ class PretrainedEncoder(LazyTransformer, TorchEstimator):
 
     def _fit(self, X, y):
         self._check_parameters()
+        check_what_follows(self, y)
         inputs, trained = self._read(X, reset=True)
         if y is not None:  # what comes after this would find out late
             check_consistent_length(inputs, y)

@@ -19,11 +19,12 @@ from sknoisy.encoders.features import TrainedEncoder
 from sknoisy.encoders.initialization import build_heads
 from sknoisy.estimators.base import TorchEstimator, fitting
 from sknoisy.estimators.lazy import LazyTransformer, open_memory
+from sknoisy.estimators.pipelines import check_what_follows
 from sknoisy.parameters import check_choice, check_integer, resolve
 from sknoisy.selfsup import METHODS, SelfSupervised
 from sknoisy.training.callbacks import changing, check_patterns
 from sknoisy.training.checkpoint import resumable
-from sknoisy.training.identity import sources
+from sknoisy.training.identity import checked_hash, sources
 from sknoisy.training.progress import Progress
 from sknoisy.training.run import Run, TrainingData
 from sknoisy.training.selfsupervised import SelfSupervisedNet
@@ -54,6 +55,10 @@ class SSLPretrainer(LazyTransformer, TorchEstimator):
         model.
     max_epochs : int, default=200
         Number of passes over X.
+    max_time : float, default=None
+        Seconds that ``fit`` may take, about: the schedule is fitted into them, and no
+        epoch begins that would not end in time. There is one epoch at least. The result
+        depends on the speed of the machine. None: no limit.
     batch_size : int or "auto", default="auto"
         Largest number of samples in a batch; "auto" is 256, or all of fewer.
     lr : float, default=0.4
@@ -89,8 +94,9 @@ class SSLPretrainer(LazyTransformer, TorchEstimator):
         Called during training: of skorch's those that the guide lists, or your own. A
         LRScheduler needs ``schedule="constant"`` and ``lr_warmup_epochs=0``.
     verbose : bool, default=None
-        True: a progress bar. None: a bar for long fits, in a terminal or a notebook,
-        but not within a search.
+        True: a progress bar in a terminal or a notebook, elsewhere a line for each
+        epoch. None: a bar for long fits in a terminal or a notebook, but not within a
+        search. False: nothing.
     random_state : int, RandomState or None, default=None
         Source of all randomness. An int gives the same result on the same CPU.
 
@@ -138,6 +144,7 @@ class SSLPretrainer(LazyTransformer, TorchEstimator):
         encoder="auto",
         weights=None,
         max_epochs=200,
+        max_time=None,
         batch_size="auto",
         lr=0.4,
         momentum=0.9,
@@ -160,6 +167,7 @@ class SSLPretrainer(LazyTransformer, TorchEstimator):
         self.encoder = encoder
         self.weights = weights
         self.max_epochs = max_epochs
+        self.max_time = max_time
         self.batch_size = batch_size
         self.lr = lr
         self.momentum = momentum
@@ -206,7 +214,9 @@ class SSLPretrainer(LazyTransformer, TorchEstimator):
         Raises
         ------
         ValueError
-            If X or a parameter is not valid; before training starts.
+            If X or a parameter is not valid; before training starts. In a Pipeline
+            that ends in a classifier of this package, the same for y and the
+            parameters of the steps that follow.
         DivergenceError
             If the loss is no longer finite.
         """
@@ -216,16 +226,18 @@ class SSLPretrainer(LazyTransformer, TorchEstimator):
                     f"fit got an unexpected keyword argument {name!r}: beside X and y "
                     "it takes 'sample_weight' only."
                 )
-        interrupt = None
+        interrupt, limit = None, self._time_limit()
         with fitting(self):
             self._check_parameters()
+            check_what_follows(self, y)
             inputs, trained = self._read(X, reset=True)
             labels = self._labels(inputs, y, **weights)
             memory = open_memory(self.memory)
             cached = partial(self._cached, memory)
             pretrain = self._pretrain if memory is None else cached
+            reporting = self, X, y, limit
             try:
-                learned = pretrain(inputs, trained, labels, reporting=(self, X, y))
+                learned = pretrain(inputs, trained, labels, reporting)
             except KeyboardInterrupt as error:
                 if not hasattr(error, "learned"):
                     raise
@@ -272,9 +284,13 @@ class SSLPretrainer(LazyTransformer, TorchEstimator):
         files = [*inputs] if is_paths(inputs) else []
         files += [self.weights] if self.weights not in (None, "imagenet") else []
         stamps = file_stamps(files)
+        for name, value in plain.get_params(deep=False).items():
+            checked_hash(name, value, f"memory={str(memory.location)!r}")
+        changes = changing(self.callbacks)
+        checked_hash("callbacks", changes, f"memory={str(memory.location)!r}")
         cached = memory.cache(_pretrain_cached, ignore=["reporting"])
-        code = __version__, sources(plain), changing(self.callbacks)
-        key = plain, inputs, trained, labels, stamps, code
+        key = plain, inputs, trained, labels, stamps
+        key = *key, (__version__, sources(plain), changes)
         return ranks.cached_call(cached, *key, reporting=reporting)
 
     def _pretrain(self, inputs, trained, labels, reporting):
@@ -282,10 +298,11 @@ class SSLPretrainer(LazyTransformer, TorchEstimator):
 
         Parameters
         ----------
-        reporting : tuple of SSLPretrainer, X and y
-            What the user fits, and on what: this may be a copy that is cached.
+        reporting : tuple of SSLPretrainer, X, y and TimeLimit or None
+            What the user fits, on what, and until when: this may be a copy that is
+            cached.
         """
-        reporting, X, y = reporting
+        reporting, X, y, limit = reporting
         seeds = self._seeds(5)
         method = self._method()
         blueprint = self._blueprint(inputs, trained)
@@ -304,7 +321,7 @@ class SSLPretrainer(LazyTransformer, TorchEstimator):
         method.start(networks, len(store), generator(seeds[4]))
         if self.compile:
             encoder.compile()
-        run = Run(self.max_epochs)
+        run = Run(self.max_epochs, limit=limit)
         check_patterns(reporting.callbacks, dict(networks.named_parameters()))
         net = SelfSupervisedNet(
             networks,
@@ -334,6 +351,7 @@ class SSLPretrainer(LazyTransformer, TorchEstimator):
                 X=X,
                 y=y,
                 learned=lambda: _attributes(reporting.device, *learned()),
+                limit=limit,
             ) as run.progress,
         ):
             try:

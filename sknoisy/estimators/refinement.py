@@ -1,10 +1,10 @@
 """The labels of one training set while a classifier refines them."""
 
 import numpy as np
-from sklearn.utils import check_random_state
 
 from sknoisy.data.devices import generator, resolve_device
 from sknoisy.estimators.copies import AugmentedCopies
+from sknoisy.parameters import random_numbers
 from sknoisy.scores.probabilities import losses_of
 
 
@@ -50,7 +50,7 @@ class Refinement:
     def _copies(self):
         params = self.classifier.get_params()
         device = resolve_device(params.get("device", "cpu"))
-        seed = check_random_state(self.refiner.random_state).randint(2**31 - 1)
+        seed = random_numbers(self.refiner.random_state).randint(2**31 - 1)
         return AugmentedCopies(
             self.X,
             self.refiner.views,

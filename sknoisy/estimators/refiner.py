@@ -8,11 +8,13 @@ from sklearn.base import ClassifierMixin, MetaEstimatorMixin, clone
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from sknoisy._compat import CallbackSupportMixin, with_callbacks
+from sknoisy.data.devices import own_modes
 from sknoisy.data.labels import check_given, check_several, encode_labels
+from sknoisy.estimators.findings import Findings, percent
 from sknoisy.estimators.pipelines import check_steps, split_pipeline
 from sknoisy.estimators.refinement import Refinement
 from sknoisy.estimators.saving import Saved
-from sknoisy.parameters import check_choice, check_integer, check_real
+from sknoisy.parameters import check_choice, check_integer, check_real, random_numbers
 from sknoisy.training.callbacks import unnamed
 from sknoisy.training.checkpoint import Checkpoint
 from sknoisy.training.progress import Tasks
@@ -20,7 +22,7 @@ from sknoisy.views.base import Views
 
 
 class PseudoLabelRefiner(
-    CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin, Saved
+    Findings, CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin, Saved
 ):
     """Train a classifier and, on the way, replace labels by its stable predictions.
 
@@ -173,6 +175,10 @@ class PseudoLabelRefiner(
         ValueError
             If y or a parameter is not valid; before training starts.
         """
+        with own_modes():
+            return self._fit(X, y)
+
+    def _fit(self, X, y):
         self._check_parameters()
         check_given(self, y)
         classes, codes = encode_labels(y)
@@ -279,6 +285,7 @@ class PseudoLabelRefiner(
             self.views.check()
         else:
             check_choice("views", self.views, ["auto", "none", None])
+        random_numbers(self.random_state)
         check_steps(self.estimator)
         _, classifier = split_pipeline(self.estimator)
         callbacks = unnamed(getattr(classifier, "callbacks", None))
@@ -288,7 +295,7 @@ class PseudoLabelRefiner(
                 "labels change from epoch to epoch. In a pre-trainer before it, it "
                 "does.",
                 UserWarning,
-                stacklevel=4,
+                stacklevel=5,
             )
         for name in ("partial_fit", "predict_proba"):
             if not hasattr(classifier, name):
@@ -311,3 +318,10 @@ class PseudoLabelRefiner(
             if hasattr(estimator, name):
                 setattr(self, name, getattr(estimator, name))
         return self
+
+    def _findings(self):
+        share = percent(self.refined_.mean())
+        return [
+            ("Labels that were replaced", f"{self.refined_.sum():,} ({share})"),
+            ("Classes", len(self.classes_)),
+        ]

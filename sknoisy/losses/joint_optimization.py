@@ -145,15 +145,18 @@ class JointOptimization(Loss):
 
     def start(self, n_samples, n_classes, device):  # noqa: D102
         if self.prior is None:
-            self._prior = torch.full((n_classes,), 1 / n_classes, device=device)
+            self._prior = torch.full(
+                (n_classes,), 1 / n_classes, dtype=torch.float32, device=device
+            )
         elif len(self.prior) != n_classes:
             raise ValueError(
                 f"prior of length {len(self.prior)} is not valid: y holds {n_classes} "
                 "classes."
             )
         else:
-            prior = torch.as_tensor(self.prior, dtype=torch.float32)
-            self._prior = prior.to(device)
+            self._prior = torch.as_tensor(
+                self.prior, dtype=torch.float32, device=device
+            )
         self.state_, shape = {}, (n_samples * self.window, n_classes)
         self._table = Table(self.state_, "probabilities", shape, self.storage, device)
         self._slots = torch.arange(self.window, device=device)

@@ -87,7 +87,7 @@ class _Corrected(Loss):
     def start(self, n_samples, n_classes, device):  # noqa: D102
         self.state_ = {}
         if self._is_given():
-            T = torch.tensor(np.asarray(self.transition_matrix), dtype=torch.float32)
+            T = torch.from_numpy(np.array(self.transition_matrix, dtype=np.float32))
             if T.shape[0] != n_classes:
                 raise ValueError(
                     f"transition_matrix of shape {tuple(T.shape)} is not valid: y "
@@ -104,7 +104,9 @@ class _Corrected(Loss):
             labels = torch.zeros(n_samples, dtype=torch.int64, device=device)
             self.state_["labels"] = labels
             # With the identity the loss is cross-entropy, until T is estimated.
-            T = self.state_["transition_matrix"] = torch.eye(n_classes, device=device)
+            T = self.state_["transition_matrix"] = torch.eye(
+                n_classes, dtype=torch.float32, device=device
+            )
         self._prepare(T.to(device))
 
     def on_epoch(self, epoch, n_epochs):  # noqa: D102
@@ -127,7 +129,7 @@ class _Corrected(Loss):
     def _is_estimated(self):
         """Return whether the matrix differs from its initial value, the identity."""
         T = self.state_["transition_matrix"]
-        return not torch.equal(T, torch.eye(len(T), device=T.device))
+        return not torch.equal(T, torch.eye(len(T), dtype=T.dtype, device=T.device))
 
     def _estimate(self):
         """Estimate the matrix, if all samples have been trained on."""
@@ -135,7 +137,11 @@ class _Corrected(Loss):
         shape = len(labels), self._table.n_classes
         probabilities = np.empty(shape, np.float32)
         for rows in chunks(*shape):
-            part = self._table[torch.arange(rows.start, rows.stop)].cpu().numpy()
+            part = (
+                self._table[torch.arange(rows.start, rows.stop, device=labels.device)]
+                .cpu()
+                .numpy()
+            )
             totals = part.sum(axis=1, keepdims=True)
             if totals.min() == 0:
                 return

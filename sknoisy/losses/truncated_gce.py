@@ -68,8 +68,8 @@ class TruncatedGCE(Loss):
 
     def start(self, n_samples, n_classes, device):  # noqa: D102
         self.state_ = {
-            "probability": torch.ones(n_samples, device=device),
-            "kept": torch.ones(n_samples, device=device),
+            "probability": torch.ones(n_samples, dtype=torch.float32, device=device),
+            "kept": torch.ones(n_samples, dtype=torch.float32, device=device),
         }
 
     def on_epoch(self, epoch, n_epochs):  # noqa: D102

@@ -1,15 +1,9 @@
-"""Counts, votes of neighbours and checked matrices, which corrected scores need."""
+"""Counts and checked matrices, which corrected scores need."""
 
 import numpy as np
 from scipy.sparse import issparse
-from sklearn.preprocessing import StandardScaler
 
 from sknoisy.data.labels import encode_labels
-from sknoisy.scores.neighbors import knn_votes
-
-FEWEST_VOTES = 30  # labels from which a row of the transition matrix is estimated
-
-MOST_NEIGHBORS = 50
 
 
 def is_table(X):
@@ -25,20 +19,6 @@ def is_finite(X):
     """Whether all values of an array or sparse matrix are finite."""
     values = X.data if issparse(X) else np.asarray(X)
     return bool(np.isfinite(values).all())
-
-
-def neighbors_votes(X, y, classes):
-    """Return the shares of labels among the nearest neighbours in a table."""
-    if not is_table(X):
-        raise ValueError(
-            "transition_matrix='neighbors' is not valid: X must be an array of numbers "
-            "with two dimensions. Pass a matrix."
-        )
-    X = X if issparse(X) else np.asarray(X)
-    X = StandardScaler(with_mean=not issparse(X)).fit_transform(X)
-    # In a small sample, so many neighbours would be of several classes.
-    n_neighbors = min(MOST_NEIGHBORS, max(5, X.shape[0] // (4 * len(classes))))
-    return knn_votes(y, X, min(n_neighbors, X.shape[0] - 1), classes)
 
 
 def confusion_counts(y, y_pred, classes):

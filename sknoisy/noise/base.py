@@ -3,10 +3,9 @@
 from dataclasses import dataclass, field
 
 import numpy as np
-from sklearn.utils import check_random_state
 
 from sknoisy.data.labels import encode_labels
-from sknoisy.parameters import check_real
+from sknoisy.parameters import check_real, random_numbers
 
 
 @dataclass(frozen=True)
@@ -44,7 +43,7 @@ def prepare(y, rate, random_state):
     classes, codes = encode_labels(y)
     if len(classes) < 2:
         raise ValueError("y holds only one class, so no label can be wrong.")
-    return classes, codes, check_random_state(random_state)
+    return classes, codes, random_numbers(random_state)
 
 
 def choose(codes, rate, rng):

@@ -5,8 +5,10 @@ from scipy.special import softmax
 from scipy.stats import truncnorm
 
 from sknoisy.noise.base import draw, noisy_labels, prepare
+from sknoisy.parameters import as_numbers
 
 
+@np.errstate(under="ignore")
 def instance_dependent(y, rate, X, random_state=None):
     """Replace labels by other classes that depend on the features of the sample.
 
@@ -48,9 +50,11 @@ def instance_dependent(y, rate, X, random_state=None):
     0.4
     """
     classes, codes, rng = prepare(y, rate, random_state)
-    X = np.asarray(X)
-    if len(X) != len(codes):
-        raise ValueError(f"X has {len(X)} samples, but y has {len(codes)}.")
+    X = as_numbers("X", X)
+    if X.ndim == 0 or len(X) != len(codes):
+        raise ValueError(
+            f"X of shape {X.shape} is not valid: y has {len(codes)} samples."
+        )
     X = X.reshape(len(X), -1)
     ends = -rate / 0.1, (1 - rate) / 0.1
     rates = truncnorm(*ends, loc=rate, scale=0.1).rvs(len(codes), random_state=rng)

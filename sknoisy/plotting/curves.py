@@ -8,7 +8,14 @@ from sklearn.utils.validation import check_is_fitted
 from sknoisy.estimators.pipelines import split_pipeline
 from sknoisy.parameters import check_choice
 from sknoisy.plotting.base import DASHES, PALETTE, pyplot
+from sknoisy.training.stopping import LabelWave
 
+NAMES = {
+    "prediction_changes": "Share of predictions that changed",
+    "train_loss": "Training loss",
+    "wrong_changes": "Share of wrong predictions that changed",
+    "wrong_events": "Share of predictions that are not the label",
+}
 BESIDE = 6  # more curves than these have their legend beside the axes
 
 
@@ -26,6 +33,9 @@ class TrainingCurveDisplay:
         What the numbers are.
     best : {"max", "min"}, default="max"
         Which of them is best.
+    onsets : dict of str to int, default=None
+        Epochs, counted from 1, in which methods begin to memorise labels, by their
+        names; they are marked by vertical lines.
 
     Attributes
     ----------
@@ -53,13 +63,16 @@ class TrainingCurveDisplay:
     >>> curve = [clf.partial_fit(X, y).score(X, y) for _ in range(5)]
     """
 
-    def __init__(self, curves, metric="Test accuracy", best="max"):
+    def __init__(self, curves, metric="Test accuracy", best="max", onsets=None):
         self.curves = curves
         self.metric = metric
         self.best = best
+        self.onsets = onsets
 
     @classmethod
-    def from_estimator(cls, estimators, *, key="train_loss", best="min", **kwargs):
+    def from_estimator(
+        cls, estimators, *, key="train_loss", best="min", onset=False, **kwargs
+    ):
         """Draw what estimators kept of their epochs.
 
         Parameters
@@ -70,6 +83,10 @@ class TrainingCurveDisplay:
             What to draw of each epoch that has it.
         best : {"min", "max"}, default="min"
             Which of the numbers is best.
+        onset : bool, default=False
+            Mark where classifiers begin to memorise labels: the epoch that `stopping`
+            went back to, or else that of :class:`~sknoisy.LabelWave` with its defaults,
+            if there is one.
         **kwargs : dict
             Passed to :meth:`plot`.
 
@@ -80,21 +97,28 @@ class TrainingCurveDisplay:
         """
         if not isinstance(estimators, Mapping):
             estimators = {type(split_pipeline(estimators)[1]).__name__: estimators}
-        curves = {}
+        curves, onsets = {}, {}
         for name, estimator in estimators.items():
             _, last = split_pipeline(estimator)
             check_is_fitted(last, "history_")
-            curves[name] = [row[key] for row in last.history_ if key in row]
-            if not curves[name]:
+            # Some epochs may lack it, such as the first one, or those of the head.
+            curves[name] = [row.get(key, np.nan) for row in last.history_]
+            if not any(key in row for row in last.history_):
                 known = sorted(set().union(*last.history_))
                 raise ValueError(
                     f"key={key!r} is not valid: the history of {name} holds {known}."
                 )
-        metric = "Training loss" if key == "train_loss" else key
-        return cls.from_predictions(curves, metric=metric, best=best, **kwargs)
+            if onset and (epoch := _onset(last)) is not None:
+                onsets[name] = epoch
+        metric = NAMES.get(key, key)
+        return cls.from_predictions(
+            curves, metric=metric, best=best, onsets=onsets, **kwargs
+        )
 
     @classmethod
-    def from_predictions(cls, curves, *, metric="Test accuracy", best="max", **kwargs):
+    def from_predictions(
+        cls, curves, *, metric="Test accuracy", best="max", onsets=None, **kwargs
+    ):
         """Draw given curves.
 
         Parameters
@@ -105,6 +129,8 @@ class TrainingCurveDisplay:
             What the numbers are, with their unit if they have one.
         best : {"max", "min"}, default="max"
             Which of them is best.
+        onsets : dict of str to int, default=None
+            Epochs, counted from 1, in which methods begin to memorise labels.
         **kwargs : dict
             Passed to :meth:`plot`.
 
@@ -121,7 +147,7 @@ class TrainingCurveDisplay:
                     f"curves[{name!r}] of shape {curve.shape} is not valid: it must be "
                     "of shape (n_epochs,), with one epoch or more."
                 )
-        return cls(curves, metric, best).plot(**kwargs)
+        return cls(curves, metric, best, onsets).plot(**kwargs)
 
     def plot(self, *, ax=None):
         """Draw the curves.
@@ -143,24 +169,46 @@ class TrainingCurveDisplay:
         for i, (name, curve) in enumerate(self.curves.items()):
             epochs = np.arange(1, len(curve) + 1)
             at = int(np.nanargmax(curve) if self.best == "max" else np.nanargmin(curve))
+            end = np.flatnonzero(~np.isnan(curve))[-1]
             (line,) = ax.plot(
                 epochs,
                 curve,
                 color=PALETTE[i % len(PALETTE)],
                 linestyle=DASHES[(i + i // len(PALETTE)) % len(DASHES)],
-                label=f"{name}: best {curve[at]:.3f}, last {curve[-1]:.3f}",
+                label=f"{name}: best {curve[at]:.3f}, last {curve[end]:.3f}",
             )
             ends = {"color": line.get_color(), "linestyle": "none", "zorder": 3}
             ax.plot(epochs[at], curve[at], marker="*", markersize=11, **ends)
-            ax.plot(epochs[-1], curve[-1], marker="s", markersize=5, **ends)
+            ax.plot(epochs[end], curve[end], marker="s", markersize=5, **ends)
             self.lines_.append(line)
+            if name in (self.onsets or ()):
+                ax.axvline(self.onsets[name], color=line.get_color(), linestyle=":")
         ax.xaxis.get_major_locator().set_params(integer=True)
         ax.set(xlabel="Epoch", ylabel=self.metric)
         grey = {"color": "grey", "linestyle": "none"}
         marks = ax.plot([], [], marker="*", markersize=11, label="best epoch", **grey)
         marks += ax.plot([], [], marker="s", markersize=5, label="last epoch", **grey)
+        if self.onsets:
+            labels = {"linestyle": ":", "label": "labels begin to be memorised"}
+            marks += ax.plot([], [], color="grey", **labels)
         beside = {"loc": "upper left", "bbox_to_anchor": (1, 1)}
         where = beside if len(self.lines_) > BESIDE else {}
         ax.legend(handles=self.lines_ + marks, frameon=False, fontsize="small", **where)
         self.ax_, self.figure_ = ax, ax.figure
         return self
+
+
+def _onset(classifier):
+    """Return the epoch in which a classifier begins to memorise labels, or None."""
+    stopped = getattr(classifier, "stopped_epoch_", None)
+    if stopped is not None:
+        return stopped
+    key, last = "prediction_changes", classifier.history_[-1]
+    # The part of the training that stopping would have watched.
+    rows = [row for row in classifier.history_ if row.get("phase") == last.get("phase")]
+    rows = [row for row in rows if key in row]
+    if not rows:
+        return None
+    rule = LabelWave()
+    position = rule.onset(*np.transpose([rule.watched(row) for row in rows]))
+    return None if position is None else rows[position]["epoch"]

@@ -4,7 +4,6 @@ from itertools import product
 
 import numpy as np
 from sklearn.manifold import TSNE
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from sknoisy._compat import safe_indexing
@@ -13,7 +12,7 @@ from sknoisy.encoders.features import LazyFeatures
 from sknoisy.estimators.base_classifier import TorchClassifier
 from sknoisy.estimators.pipelines import split_pipeline
 from sknoisy.estimators.pretrainer import SSLPretrainer
-from sknoisy.parameters import check_integer
+from sknoisy.parameters import check_integer, random_numbers
 from sknoisy.plotting.base import MARKERS, PALETTE, pyplot
 
 NAMED_CLASSES = 30  # beyond that, markers are hard to tell apart
@@ -35,6 +34,8 @@ class EmbeddingDisplay:
         Where the samples are in X.
     name : str, default="t-SNE"
         What the dimensions are called.
+    marked : ndarray of shape (n_samples,), dtype bool, default=None
+        Samples with a ring around them, such as wrong labels.
 
     Attributes
     ----------
@@ -58,11 +59,12 @@ class EmbeddingDisplay:
     (50, 2)
     """
 
-    def __init__(self, points, labels, positions, name="t-SNE"):
+    def __init__(self, points, labels, positions, name="t-SNE", marked=None):
         self.points = points
         self.labels = labels
         self.positions = positions
         self.name = name
+        self.marked = marked
 
     @classmethod
     def from_estimator(
@@ -73,6 +75,7 @@ class EmbeddingDisplay:
         *,
         refined=None,
         y_true=None,
+        marked=None,
         n_samples=2000,
         random_state=None,
         **kwargs,
@@ -94,6 +97,8 @@ class EmbeddingDisplay:
             it has any; X then is what it was fitted on.
         y_true : array-like of shape (n_samples,), default=None
             The right labels, where they are known.
+        marked : array-like of shape (n_samples,), dtype bool, default=None
+            Samples to draw a ring around, such as the ``label_errors_`` of a detector.
         n_samples : int or None, default=2000
             How many samples to draw, at most, chosen at random; None: all.
         random_state : int, RandomState or None, default=None
@@ -111,8 +116,8 @@ class EmbeddingDisplay:
         _, last = split_pipeline(estimator)
         if refined is None:
             refined = getattr(last, "labels_", getattr(last, "pseudo_labels_", None))
-        check_consistent_length(X, y, refined, y_true)
-        random_state = check_random_state(random_state)
+        check_consistent_length(X, y, refined, y_true, marked)
+        random_state = random_numbers(random_state)
         rows = _choose(len(y), n_samples, random_state)
         y, refined, y_true = (_take(labels, rows) for labels in (y, refined, y_true))
         display = cls.from_predictions(
@@ -120,6 +125,7 @@ class EmbeddingDisplay:
             y,
             refined,
             y_true=y_true,
+            marked=_take(marked, rows),
             n_samples=None,
             random_state=random_state,
             **kwargs,
@@ -135,6 +141,7 @@ class EmbeddingDisplay:
         refined=None,
         *,
         y_true=None,
+        marked=None,
         n_samples=2000,
         random_state=None,
         embedding=None,
@@ -152,6 +159,8 @@ class EmbeddingDisplay:
             Refined labels, or predictions.
         y_true : array-like of shape (n_samples,), default=None
             The right labels, where they are known.
+        marked : array-like of shape (n_samples,), dtype bool, default=None
+            Samples to draw a ring around, such as the ``label_errors_`` of a detector.
         n_samples : int or None, default=2000
             How many samples to draw, at most, chosen at random; None: all.
         random_state : int, RandomState or None, default=None
@@ -167,8 +176,8 @@ class EmbeddingDisplay:
         display : EmbeddingDisplay
             The display, drawn.
         """
-        check_consistent_length(features, y, refined, y_true)
-        random_state = check_random_state(random_state)
+        check_consistent_length(features, y, refined, y_true, marked)
+        random_state = random_numbers(random_state)
         rows = _choose(len(y), n_samples, random_state)
         name = "t-SNE" if embedding is None else type(embedding).__name__
         if embedding is None:
@@ -177,7 +186,8 @@ class EmbeddingDisplay:
         points = embedding.fit_transform(np.asarray(features)[rows])
         labels = {"given labels": y, "refined labels": refined, "true labels": y_true}
         labels = {k: _take(v, rows) for k, v in labels.items() if v is not None}
-        return cls(points, labels, rows, name).plot(**kwargs)
+        marked = None if marked is None else _take(marked, rows).astype(bool)
+        return cls(points, labels, rows, name, marked).plot(**kwargs)
 
     def plot(self, *, size=9, figure=None):
         """Draw the panels.
@@ -210,6 +220,9 @@ class EmbeddingDisplay:
             else:
                 codes = np.searchsorted(classes, labels)
                 ax.scatter(*self.points.T, size, codes, cmap="viridis", linewidths=0)
+            if self.marked is not None:
+                rings = {"facecolors": "none", "edgecolors": "black", "linewidths": 0.7}
+                ax.scatter(*self.points[self.marked].T, s=4 * size, **rings)
             ax.set(title=title, xticks=[], yticks=[], xlabel=f"{self.name} 1")
             ax.set_aspect("equal", adjustable="datalim")
             ax.set_box_aspect(1)

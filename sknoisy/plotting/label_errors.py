@@ -1,13 +1,16 @@
 """A sheet of the labels that are most probably wrong."""
 
+import os
+
 import numpy as np
 from sklearn.utils.validation import check_consistent_length
 
-from sknoisy.data.inputs import as_inputs
+from sknoisy.data.inputs import as_inputs, is_paths
+from sknoisy.data.pictures import as_images
 from sknoisy.detection.detector import LabelErrorDetector
 from sknoisy.encoders.features import LazyFeatures
 from sknoisy.parameters import check_integer
-from sknoisy.plotting.base import as_images, check_fitted, pyplot, show_image
+from sknoisy.plotting.base import check_fitted, pyplot, show_image
 
 
 class LabelErrorDisplay:
@@ -27,6 +30,8 @@ class LabelErrorDisplay:
         Quality of the labels, in [0, 1]; low is bad.
     positions : ndarray of shape (n_images,), dtype int
         Where the images are in X.
+    names : ndarray of shape (n_images,) of str, default=None
+        What they are called; by default, their positions.
 
     Attributes
     ----------
@@ -53,12 +58,13 @@ class LabelErrorDisplay:
     5
     """
 
-    def __init__(self, images, given, suggested, quality, positions):
+    def __init__(self, images, given, suggested, quality, positions, names=None):
         self.images = images
         self.given = given
         self.suggested = suggested
         self.quality = quality
         self.positions = positions
+        self.names = names
 
     @classmethod
     def from_estimator(cls, detector, X, y, *, n_images=20, **kwargs):
@@ -149,7 +155,8 @@ class LabelErrorDisplay:
             order = order[np.asarray(label_errors, dtype=bool)[order]]
         worst = order[:n_images]
         images = as_images(X, worst, channels, image_size)
-        display = cls(images, y[worst], suggested[worst], quality[worst], worst)
+        names = [os.path.basename(path) for path in X[worst]] if is_paths(X) else None
+        display = cls(images, y[worst], suggested[worst], quality[worst], worst, names)
         return display.plot(n_columns=n_columns, figure=figure)
 
     def plot(self, *, n_columns=5, figure=None):
@@ -171,7 +178,7 @@ class LabelErrorDisplay:
         n_columns = max(1, min(n_columns, len(self.images)))
         n_rows = max(1, -(-len(self.images) // n_columns))
         if figure is None:
-            size = (1.9 * n_columns, 2.3 * n_rows)  # inches
+            size = (1.9 * n_columns, 2.5 * n_rows)  # inches
             figure = pyplot().figure(figsize=size, layout="constrained")
         axes = figure.subplots(n_rows, n_columns, squeeze=False)
         for ax in axes.flat:
@@ -183,9 +190,16 @@ class LabelErrorDisplay:
             arrow = " → " if len(given + suggested) < 20 else " →\n"
             quality = self.quality[i]
             quality = f"{quality:.2f}" if quality >= 0.01 else "<0.01"
-            title = f"{given}{arrow}{suggested}\n{quality}   #{self.positions[i]}"
+            name = f"#{self.positions[i]}" if self.names is None else self.names[i]
+            title = f"{given}{arrow}{suggested}\nquality {quality}\n{_short(name)}"
             ax.set_title(title, fontsize="small")
-        shown = "given → suggested label,  quality   #position in X"
+        shown = "given → suggested label"
         figure.suptitle(shown if len(self.images) else "no label errors", fontsize=9)
         self.axes_, self.figure_ = axes, figure
         return self
+
+
+def _short(name, width=22):
+    """Return a name, without its middle where it is longer than a picture is wide."""
+    half = (width - 1) // 2
+    return name if len(name) <= width else f"{name[:half]}…{name[-half:]}"

@@ -2,17 +2,17 @@
 
 import numpy as np
 import torch
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 from torch import nn
 
 from sknoisy.data.devices import generator
+from sknoisy.data.pictures import as_images, as_samples
 from sknoisy.encoders.blueprint import load_numpy_state
 from sknoisy.encoders.encoding import encode
 from sknoisy.encoders.features import LazyFeatures
 from sknoisy.encoders.initialization import build
-from sknoisy.parameters import check_integer
-from sknoisy.plotting.base import as_images, as_samples, pyplot, show_image
+from sknoisy.parameters import check_integer, random_numbers
+from sknoisy.plotting.base import pyplot, show_image
 from sknoisy.selfsup import Restoration
 
 
@@ -87,7 +87,7 @@ class RestorationDisplay:
             )
         X = as_samples(X.inputs if isinstance(X, LazyFeatures) else X)[:n_images]
         batch = spec.open(X).fetch(torch.arange(len(X), device="cpu")).cpu()
-        seed = check_random_state(random_state).randint(2**31 - 1)
+        seed = random_numbers(random_state).randint(2**31 - 1)
         _, views = method.make_views(spec)
         view = views(batch, generator(seed))
         images = [batch, view, _restore(pretrainer, method, view)]

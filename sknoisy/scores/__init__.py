@@ -10,11 +10,17 @@ from sknoisy.scores.confident import (
     find_label_errors,
 )
 from sknoisy.scores.consensus import hoc_noise_rate, hoc_transition_matrix
+from sknoisy.scores.distances import (
+    far_samples,
+    near_duplicates,
+    neighbor_distances,
+)
 from sknoisy.scores.estimates import (
     estimate_noise_rate,
     estimate_transition_matrix,
     label_votes,
     noise_concentration,
+    shrunk_transition_matrix,
 )
 from sknoisy.scores.mixture import (
     LossMixture,
@@ -22,6 +28,7 @@ from sknoisy.scores.mixture import (
     bmm_clean_probability,
     gaussian_mixture,
     gmm_clean_probability,
+    wrong_event_clean_probability,
 )
 from sknoisy.scores.neighbors import (
     knn_agreement,
@@ -41,6 +48,7 @@ from sknoisy.scores.quality import (
     normalized_margin,
     self_confidence,
 )
+from sknoisy.scores.relabeling import relabel_priority
 
 __all__ = [
     "LabelPosterior",
@@ -53,6 +61,7 @@ __all__ = [
     "confident_thresholds",
     "estimate_noise_rate",
     "estimate_transition_matrix",
+    "far_samples",
     "find_label_errors",
     "gaussian_mixture",
     "gmm_clean_probability",
@@ -63,10 +72,15 @@ __all__ = [
     "label_posterior",
     "label_votes",
     "limit_false_alarms",
+    "near_duplicates",
+    "neighbor_distances",
     "neighbor_index",
     "noise_concentration",
     "normalized_margin",
+    "relabel_priority",
     "relative_votes",
     "self_confidence",
+    "shrunk_transition_matrix",
     "votes_from",
+    "wrong_event_clean_probability",
 ]

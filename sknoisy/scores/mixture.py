@@ -6,7 +6,7 @@ import numpy as np
 from scipy import stats
 from scipy.special import betaln, expit
 
-from sknoisy.parameters import check_integer, check_real
+from sknoisy.parameters import as_numbers, check_integer, check_real
 
 EMPTY = 10 * np.finfo(np.float64).eps  # added to sizes, as in scikit-learn
 
@@ -36,6 +36,7 @@ class LossMixture(NamedTuple):
     components: list
 
 
+@np.errstate(under="ignore")
 def gaussian_mixture(losses, max_iter=10, tol=1e-2, reg_covar=5e-4):
     """Fit a mixture of two Gaussians to losses.
 
@@ -78,6 +79,7 @@ def gaussian_mixture(losses, max_iter=10, tol=1e-2, reg_covar=5e-4):
     return LossMixture(low, np.array([w for w, _, _ in fitted]), components)
 
 
+@np.errstate(under="ignore")
 def beta_mixture(losses, max_iter=10, percentiles=(5.0, 95.0)):
     """Fit a mixture of two beta distributions to losses.
 
@@ -99,18 +101,14 @@ def beta_mixture(losses, max_iter=10, percentiles=(5.0, 95.0)):
     if low_end == high_end:
         return _all_clean(losses)
     x = ((losses - low_end) / (high_end - low_end)).clip(1e-3, 1 - 1e-3)
-    fitted = x[(losses >= low_end) & (losses <= high_end)]
-    low = 1 - fitted
-    for _ in range(max_iter):
-        betas = _beta(fitted, low), _beta(fitted, 1 - low)
-        low = _posterior(fitted, *betas)
-    betas = sorted(betas, key=lambda beta: beta[1] / (beta[1] + beta[2]))
+    betas = _two_betas(x[(losses >= low_end) & (losses <= high_end)], max_iter)
     _, alpha, beta = betas[0]
     clean = _falling(x, _posterior(x, *betas), alpha / (alpha + beta))
     components = [stats.beta(a, b, low_end, high_end - low_end) for _, a, b in betas]
     return LossMixture(clean, np.array([w for w, _, _ in betas]), components)
 
 
+@np.errstate(under="ignore")
 def gmm_clean_probability(losses, max_iter=10, tol=1e-2, reg_covar=5e-4):
     """Return the probability that each label is right, by a mixture of two Gaussians.
 
@@ -160,6 +158,7 @@ def gmm_clean_probability(losses, max_iter=10, tol=1e-2, reg_covar=5e-4):
     return gaussian_mixture(losses, max_iter, tol, reg_covar).clean_probability
 
 
+@np.errstate(under="ignore")
 def bmm_clean_probability(losses, max_iter=10, percentiles=(5.0, 95.0)):
     """Return the probability that each label is right, by a mixture of two betas.
 
@@ -214,15 +213,96 @@ def bmm_clean_probability(losses, max_iter=10, percentiles=(5.0, 95.0)):
     return beta_mixture(losses, max_iter, percentiles).clean_probability
 
 
+def wrong_event_clean_probability(y, wrong_events, max_iter=20):
+    """Return the probability that each label is right, by how often it was missed.
+
+    A wrong event of a sample is an epoch in which the network's prediction is not the
+    label. Within each class, a mixture of two beta distributions is fitted to the
+    numbers of wrong events, scaled to [0, 1].
+
+    Parameters
+    ----------
+    y : array-like of shape (n_samples,)
+        Labels.
+    wrong_events : array-like of shape (n_samples,)
+        Number of wrong events of each sample, such as ``wrong_events_`` of a
+        classifier.
+    max_iter : int, default=20
+        Number of steps of expectation maximisation.
+
+    Returns
+    -------
+    probability : ndarray of shape (n_samples,), float64
+        Posterior of the component of fewer wrong events, made non-increasing in their
+        number; 1 if all samples of the class have the same number.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than four samples, lengths differ, or a number is not finite.
+
+    Notes
+    -----
+    The mixture begins as that of the losses in :func:`bmm_clean_probability`, with
+    posteriors 1 - x and x. As published, the component of fewer wrong events must
+    vanish at the most, and the other one at none: where the second shape parameter of
+    the first, or the first of the second, falls below 1.02, it becomes 1.1. A class of
+    fewer than four samples is judged by the mixture of all samples. Unlike in the
+    authors' code, scaled numbers are clipped to [0.001, 0.999], and a posterior never
+    rises with the number.
+
+    References
+    ----------
+    Zhang et al., Handling Label Noise via Instance-Level Difficulty Modeling and
+    Dynamic Optimization, NeurIPS 2025, arXiv:2505.00812.
+
+    Examples
+    --------
+    >>> from sknoisy.scores import wrong_event_clean_probability
+    >>> events = [0, 1, 2, 1, 9, 10, 2, 4, 3, 2, 30, 32]
+    >>> labels = [0] * 6 + [1] * 6
+    >>> wrong_event_clean_probability(labels, events).round(1)
+    array([1., 1., 1., 1., 0., 0., 1., 1., 1., 1., 0., 0.])
+    """
+    check_integer("max_iter", max_iter)
+    events = _check_losses(wrong_events, at_least=4, name="wrong_events")
+    y = np.asarray(y)
+    if y.shape != events.shape:
+        raise ValueError(
+            f"y of shape {y.shape} is not valid with wrong_events of shape "
+            f"{events.shape}: there must be one label for each."
+        )
+    _, codes = np.unique(y, return_inverse=True)
+    clean = np.empty(len(events))
+    sizes = np.bincount(codes)
+    few = sizes[codes] < 4
+    if few.any():
+        clean[few] = _event_posterior(events, max_iter)[few]
+    for code in np.flatnonzero(sizes >= 4):
+        clean[codes == code] = _event_posterior(events[codes == code], max_iter)
+    return clean
+
+
+def _event_posterior(events, max_iter):
+    """Return the posterior of the fewer events by one mixture of two betas."""
+    spread = np.ptp(events)
+    if spread == 0:
+        return np.ones(len(events))
+    x = ((events - events.min()) / spread).clip(1e-3, 1 - 1e-3)
+    betas = _two_betas(x, max_iter, vanishing=True)
+    _, alpha, beta = betas[0]
+    return _falling(x, _posterior(x, *betas), alpha / (alpha + beta))
+
+
 def _all_clean(losses):
     return LossMixture(np.ones(len(losses)), np.empty(0), [])
 
 
-def _check_losses(losses, at_least):
-    losses = np.asarray(losses, dtype=np.float64)
+def _check_losses(losses, at_least, name="losses"):
+    losses = as_numbers(name, losses).astype(np.float64, copy=False)
     if losses.ndim != 1 or len(losses) < at_least or not np.isfinite(losses).all():
         raise ValueError(
-            f"losses of shape {losses.shape} are not valid: they must be finite and of "
+            f"{name} of shape {losses.shape} are not valid: they must be finite and of "
             f"shape (n_samples,), with n_samples at least {at_least}."
         )
     return losses
@@ -240,6 +320,33 @@ def _check_percentiles(percentiles):
             "[0, 100], the lower one first."
         )
     return low, high
+
+
+def _two_betas(x, max_iter, vanishing=False):
+    """Fit two betas to x, the one of lower mean first; a step matches moments.
+
+    Parameters
+    ----------
+    x : ndarray of shape (n,)
+        In (0, 1).
+    max_iter : int
+        Number of steps.
+    vanishing : bool, default=False
+        Whether the first must vanish at 1, and the second at 0.
+
+    Returns
+    -------
+    betas : list of two tuples
+        Weight, alpha and beta.
+    """
+    low = 1 - x
+    for _ in range(max_iter):
+        betas = [_beta(x, low), _beta(x, 1 - low)]
+        if vanishing:
+            (w, a, b), (v, c, d) = betas
+            betas = [(w, a, b if b >= 1.02 else 1.1), (v, c if c >= 1.02 else 1.1, d)]
+        low = _posterior(x, *betas)
+    return sorted(betas, key=lambda beta: beta[1] / (beta[1] + beta[2]))
 
 
 def _beta(x, share):

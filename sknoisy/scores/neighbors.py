@@ -6,7 +6,7 @@ from sklearn.preprocessing import normalize
 from sklearn.utils import check_array, check_consistent_length
 
 from sknoisy.data.labels import encode_labels
-from sknoisy.parameters import check_integer
+from sknoisy.parameters import as_numbers, check_integer
 from sknoisy.scores.probabilities import chunks, of_labels
 
 TREE_FEATURES = 15  # with at most so many features, a tree is faster
@@ -75,7 +75,7 @@ def neighbor_index(features, n_neighbors=10, include_self=False):
             # Without an argument, no sample is its own neighbour.
             others[:] = search.kneighbors(return_distance=False)
         else:
-            _nearest(directions.astype(np.float32, copy=False), others)
+            fill_nearest(directions.astype(np.float32, copy=False), others)
     return index
 
 
@@ -104,6 +104,14 @@ def votes_from(index, codes, n_classes):
     >>> votes_from(index, np.array([0, 1, 1]), n_classes=2)
     array([[0. , 1. ], [0.5, 0.5], [0.5, 0.5]], dtype=float32)
     """
+    index, codes = as_numbers("index", index), as_numbers("codes", codes)
+    check_integer("n_classes", n_classes)
+    if index.ndim != 2 or codes.ndim != 1:
+        raise ValueError(
+            f"index of shape {index.shape} is not valid with codes of shape "
+            f"{codes.shape}: they must be of shapes (n_samples, n_neighbors) and "
+            "(n_samples,)."
+        )
     n_samples, n_neighbors = index.shape
     votes = np.empty((n_samples, n_classes), dtype=np.float32)
     for rows in chunks(n_samples, n_classes + n_neighbors):
@@ -143,7 +151,7 @@ def relative_votes(votes, prior):
     >>> relative_votes(np.array([[0.6, 0.4], [0.9, 0.1]]), prior=[0.8, 0.2]).round(2)
     array([[0.38, 1. ], [1. , 0.44]])
     """
-    votes, prior = np.asarray(votes), np.asarray(prior)
+    votes, prior = as_numbers("votes", votes), as_numbers("prior", prior)
     if prior.shape != votes.shape[1:]:
         raise ValueError(
             f"prior of shape {prior.shape} is not valid: it must be of shape "
@@ -239,15 +247,28 @@ def knn_agreement(y, features, n_neighbors=10):
     return of_labels(codes, knn_votes(y, features, n_neighbors))
 
 
-def _nearest(directions, index):
-    """Fill an index with the row numbers of the most similar other directions."""
+def fill_nearest(features, index, penalty=None):
+    """Fill an index with the row numbers of the samples of largest products.
+
+    Parameters
+    ----------
+    features : ndarray or sparse matrix of shape (n_samples, n_features), float32
+        Features, such as directions.
+    index : ndarray of shape (n_samples, n_neighbors), int32
+        What is written to; no sample is its own neighbour.
+    penalty : ndarray of shape (n_samples,), float32, default=None
+        Subtracted from the products with each sample: with half of the squared length
+        the nearest samples are found.
+    """
     n = len(index)
     step = max(1, SIMILARITIES // n)
     for start in range(0, n, step):
         rows = slice(start, min(start + step, n))
-        similarity = directions[rows] @ directions.T
+        similarity = features[rows] @ features.T
         if not isinstance(similarity, np.ndarray):
             similarity = similarity.toarray()
+        if penalty is not None:
+            similarity -= penalty
         at = np.arange(len(similarity))
         similarity[at, start + at] = -np.inf
         index[rows] = _largest(similarity, index.shape[1])

@@ -6,7 +6,7 @@ import numpy as np
 from scipy.special import softmax
 from sklearn.isotonic import IsotonicRegression
 
-from sknoisy.parameters import check_real
+from sknoisy.parameters import as_numbers, check_real
 from sknoisy.scores.consensus import true_shares
 from sknoisy.scores.estimates import label_votes, transition_of
 from sknoisy.scores.probabilities import (
@@ -75,6 +75,7 @@ class LabelPosterior:
         return np.where(labels == codes, self.given, self.other)
 
 
+@np.errstate(under="ignore")
 def label_posterior(y, pred_probs, classes=None):
     """Estimate how probable it is that each label is right.
 
@@ -208,7 +209,12 @@ def limit_false_alarms(error_probability, max_false_alarms=0.2):
     array([ True, False,  True, False])
     """
     check_real("max_false_alarms", max_false_alarms, "[0, 1)")
-    right = 1 - np.asarray(error_probability, dtype=np.float64)
+    right = 1 - as_numbers("error_probability", error_probability).astype(np.float64)
+    if right.ndim != 1 or not np.isfinite(right).all():
+        raise ValueError(
+            f"error_probability of shape {right.shape} is not valid: it must be finite "
+            "and of shape (n_samples,)."
+        )
     order = np.argsort(right, kind="stable")
     means = right[order].cumsum() / np.arange(1, len(right) + 1)
     n_errors = np.count_nonzero(means <= max_false_alarms + 1e-12)

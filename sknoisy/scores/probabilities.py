@@ -3,6 +3,7 @@
 import numpy as np
 
 from sknoisy.data.labels import encode_labels
+from sknoisy.parameters import as_numbers
 
 SMALLEST = np.finfo(np.float32).tiny  # so that a probability of 0 has a finite loss
 CHUNK = 2**17  # probabilities in a chunk: they fit into the cache
@@ -62,7 +63,7 @@ def check_probabilities(y, pred_probs, classes=None):
     return classes, codes, _without_rounding(pred_probs)
 
 
-def by_class(values, classes):
+def by_class(values, classes, name="pred_probs"):
     """Return values with one column for each class, in the order of the classes.
 
     Parameters
@@ -72,6 +73,8 @@ def by_class(values, classes):
         the names are 0, 1, 2 and so on, in this order.
     classes : ndarray of shape (n_classes,)
         The classes.
+    name : str, default="pred_probs"
+        Name of the values, for error messages.
 
     Returns
     -------
@@ -84,7 +87,7 @@ def by_class(values, classes):
         If the names of the columns are not those of the classes.
     """
     names = list(getattr(values, "columns", ()))
-    values = np.asarray(values)
+    values = as_numbers(name, values)
     if len(names) != len(classes) or names == list(range(len(names))):
         return values  # a wrong number of columns is refused by the callers
     position = {name: column for column, name in enumerate(names)}
@@ -135,9 +138,14 @@ def check_sorted(classes):
     if classes is None:
         return
     classes = np.asarray(classes)
-    if not np.array_equal(classes, np.unique(classes)):
+    try:
+        is_sorted = classes.ndim == 1 and np.array_equal(classes, np.unique(classes))
+    except TypeError:  # some cannot be compared with others
+        is_sorted = False
+    if not is_sorted:
+        shown = classes.tolist()[:10] if classes.ndim else classes.item()
         raise ValueError(
-            f"classes={classes.tolist()[:10]} is not valid: classes must be sorted and "
+            f"classes={shown!r} is not valid: classes must be an array, sorted and "
             "distinct, as clf.classes_ are. Pass np.sort(classes), and columns in that "
             "order: pred_probs[:, np.argsort(classes)]."
         )

@@ -1,5 +1,7 @@
 """Label quality: how well each label agrees with a model's predictions; low is bad."""
 
+from collections.abc import Iterable
+
 import numpy as np
 from scipy.special import xlogy
 
@@ -181,8 +183,12 @@ def area_under_margin(y, logits, classes=None):
     classes, codes = encode_labels(y, classes)
     check_several(classes)
     total, n_epochs = np.zeros(len(codes)), 0
+    if not isinstance(logits, Iterable):
+        raise ValueError(
+            f"logits={logits!r} is not valid: it must hold an array for each epoch."
+        )
     for epoch in logits:
-        epoch = by_class(epoch, classes).astype(np.float64, copy=False)
+        epoch = by_class(epoch, classes, "logits").astype(np.float64, copy=False)
         if epoch.shape != (len(codes), len(classes)) or not np.isfinite(epoch).all():
             raise ValueError(
                 f"logits of shape {epoch.shape} in epoch {n_epochs} are not valid: "

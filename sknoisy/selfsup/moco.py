@@ -52,7 +52,9 @@ class Queue(nn.Module):
 
     def __init__(self, size, n_features, generator):
         super().__init__()
-        keys = torch.randn(size, n_features, generator=generator, device="cpu")
+        keys = torch.randn(
+            size, n_features, generator=generator, dtype=torch.float32, device="cpu"
+        )
         self.register_buffer("keys", F.normalize(keys, dim=1))
         self.oldest = 0
 

@@ -1,5 +1,6 @@
 """The net of co-training: an ensemble of networks, and the method that trains it."""
 
+import numpy as np
 import torch
 
 from sknoisy import ranks
@@ -104,6 +105,7 @@ class CoTrainingNet(ClassifierNet):
         """
         _, *where = self._all_samples()
         both = forward_all(_FeaturesAndLogits(self.module_.networks[0]), *where)
+        self._check_outputs(both)
         n_classes = self.criterion_.n_classes
         return both[:, :-n_classes], both[:, -n_classes:]
 
@@ -115,7 +117,9 @@ class CoTrainingNet(ClassifierNet):
         logits : ndarray of shape (n_samples, n_networks, n_classes), float32
             In evaluation mode.
         """
-        return forward_all(*self._all_samples())
+        logits = forward_all(*self._all_samples())
+        self._check_outputs(logits)
+        return logits
 
     def losses(self):
         """Return each network's cross-entropy of the given labels, without views.
@@ -132,7 +136,9 @@ class CoTrainingNet(ClassifierNet):
             target = self.targets(index)
             self.observe(logits, target, index)
             parts.append(given_losses(logits, target))
-        return torch.cat(parts).cpu().numpy()
+        losses = torch.cat(parts).cpu().numpy()
+        self._check_outputs(losses)
+        return losses
 
     def permutation(self, n):
         """Return a random order of n things, on the device, without waiting for it."""
@@ -154,6 +160,13 @@ class CoTrainingNet(ClassifierNet):
         if not scores_training(self.callbacks_):
             return None
         return self.evaluation_step((batch, None))
+
+    def _check_outputs(self, outputs):
+        """Raise ``DivergenceError`` unless all numbers are finite."""
+        if not np.isfinite(outputs).all():
+            rate = self.optimizer_.param_groups[0]["lr"]
+            epoch = max(1, self.epochs_done)
+            self._diverged("the network's predictions are not finite", epoch, rate)
 
     def _all_samples(self):
         """Return what the functions of :mod:`sknoisy.encoders.inference` take."""

@@ -34,6 +34,11 @@ def together():
     all of them must then do the same, with the same data. Without other ranks, and
     within itself, it changes nothing.
 
+    Yields
+    ------
+    None
+        The ranks are told by :mod:`torch.distributed`, if anyone asks.
+
     Raises
     ------
     RuntimeError
@@ -189,7 +194,8 @@ def check_same(data, **numbers):
     if data.codes is not None:
         found["y"] = _checksum(data.codes)
     found |= numbers
-    all_found = ranks.gathered(torch.tensor([[*found.values()]]), ranks.size())
+    own = torch.tensor([[*found.values()]], device="cpu")
+    all_found = ranks.gathered(own, ranks.size())
     for name, values in zip(found, all_found.T.tolist(), strict=True):
         if len(set(values)) > 1:
             raise ValueError(

@@ -7,10 +7,10 @@ WAITING = 2**18  # logits that wait to be counted: 1 MiB
 
 
 class Dynamics:
-    """What training tells of each sample, for free: its mean loss and margin.
+    """What training tells of each sample, for free: losses, margins and predictions.
 
-    Batches wait until there are many numbers to count at once, which costs a small
-    network's step next to nothing.
+    Batches wait until the epoch ends, or there are many numbers to count at once: this
+    costs a small network's step next to nothing.
 
     Parameters
     ----------
@@ -21,26 +21,56 @@ class Dynamics:
     """
 
     def __init__(self, n_samples, device):
-        self._sums = torch.zeros(n_samples, 3, device=device)
+        # Of each sample: loss, margin, predictions, wrong ones, changes of prediction.
+        self._sums = torch.zeros(n_samples, 5, dtype=torch.float32, device=device)
+        self._predicted = torch.full((n_samples,), -1, device=device)  # -1: not yet
+        # Of this epoch: predictions, wrong ones; those that were made before, and how
+        # many of them changed; of these, those that were wrong before; and likewise.
+        self._counts = torch.zeros(6, dtype=torch.int64, device=device)
         self._waiting = []
         self._size = 0
 
     def update(self, logits, target, index):
-        """Add a batch: cross-entropy and margin of the given labels."""
+        """Add the predictions of a batch, of samples that are seen once an epoch."""
         self._waiting.append((logits.detach(), target, index))
         self._size += logits.numel()
         if self._size >= WAITING:
             self._count()
 
-    def numpy(self):
-        """Return all that is kept, ndarray of shape (n_samples, 3)."""
-        self._count()
-        return self._sums.cpu().numpy().copy()
+    def end_epoch(self):
+        """Return what the predictions of an epoch were like.
 
-    def load(self, sums):
-        """Take over what :meth:`numpy` returned."""
+        Returns
+        -------
+        shares : dict of str to float
+            In [0, 1]: "wrong_events", of predictions that are not the label;
+            "prediction_changes", of predictions that are not those of the epoch before;
+            "wrong_changes", the same among predictions that were not the label then, 0
+            if there were none. What no prediction tells is left out.
+        """
+        self._count()
+        seen, wrong, known, changed, known_wrong, wrong_changed = self._counts.tolist()
+        self._counts.zero_()
+        shares = {"wrong_events": wrong / seen} if seen else {}
+        if known:
+            shares["prediction_changes"] = changed / known
+            shares["wrong_changes"] = wrong_changed / max(known_wrong, 1)
+        return shares
+
+    def numpy(self):
+        """Return all that is kept, ndarray of shape (n_samples, 6)."""
+        self._count()
+        kept = torch.cat([self._sums, self._predicted[:, None]], dim=1)
+        return kept.cpu().numpy()
+
+    def load(self, kept):
+        """Take over what :meth:`numpy` returned; that of an older version is left."""
+        if kept.shape != (len(self._sums), self._sums.shape[1] + 1):
+            return
         self._waiting, self._size = [], 0
-        self._sums.copy_(torch.from_numpy(sums))
+        kept = torch.from_numpy(kept)
+        self._sums.copy_(kept[:, :-1])
+        self._predicted.copy_(kept[:, -1])
 
     @property
     def mean_loss(self):
@@ -52,18 +82,36 @@ class Dynamics:
         """Mean of p_y minus the largest other probability, in [-1, 1]."""
         return self._mean(1)
 
+    @property
+    def wrong_events(self):
+        """Epochs in which the prediction was not the label, (n_samples,), float64."""
+        return self.numpy()[:, 3].astype(np.float64)
+
+    @property
+    def prediction_changes(self):
+        """Epochs whose prediction was not that of the epoch before."""
+        return self.numpy()[:, 4].astype(np.float64)
+
     @torch.no_grad()
     def _count(self):
         if not self._waiting:
             return
         logits, target, index = map(torch.cat, zip(*self._waiting, strict=True))
         self._waiting, self._size = [], 0
+        predicted, before = logits.argmax(dim=1), self._predicted[index]
+        known = before >= 0
+        changed = known & (predicted != before)
+        self._predicted[index] = predicted
+        wrong, was_wrong = predicted != target, known & (before != target)
+        every = torch.ones_like(known)
+        flags = every, wrong, known, changed, was_wrong, was_wrong & changed
+        self._counts += torch.stack(flags).sum(dim=1)
         log_p = logits.log_softmax(dim=1)
         given = log_p.gather(1, target[:, None])
         others = log_p.scatter_(1, target[:, None], -torch.inf).amax(dim=1)
         loss = -given[:, 0]
         margin = given[:, 0].exp() - others.exp()
-        values = torch.stack([loss, margin, torch.ones_like(loss)], dim=1)
+        values = torch.stack([loss, margin, every, wrong, changed], dim=1)
         self._sums.index_add_(0, index, values)
 
     def _mean(self, column):

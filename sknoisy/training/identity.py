@@ -23,19 +23,41 @@ def training_name(estimator, device, data):
     # Not its number: the first rank's is another than that of a single process.
     parts = [_version.__version__, type(estimator), device.type]
     for name, value in estimator.get_params(deep=False).items():
-        if name in REPORTING:
-            continue
-        try:
-            parts.append((name, _hash(value), sources(value)))
-        except Exception as error:
-            raise ValueError(
-                f"{name}={value!r} is not valid with a Checkpoint, which tells "
-                f"trainings apart by it: it cannot be pickled ({error}). Define it at "
-                "the top level of a module."
-            ) from error
+        if name not in REPORTING:
+            hashed = checked_hash(name, value, "a Checkpoint")
+            parts.append((name, hashed, sources(value)))
     weights = getattr(estimator, "weights", None)
     files = file_stamps([weights]) if isinstance(weights, (str, os.PathLike)) else []
     return _hash([parts, files, *map(_by_value, data)])
+
+
+def checked_hash(name, value, keeper):
+    """Return the hash of a parameter's value.
+
+    Parameters
+    ----------
+    name : str
+        Name of the parameter.
+    value : object
+        Its value.
+    keeper : str
+        What tells trainings apart by it, for the message.
+
+    Raises
+    ------
+    ValueError
+        If it has none, such as a lambda; names the parameter.
+    """
+    try:
+        return _hash(value)
+    except Exception as error:
+        # joblib's message holds all that it hashes, PyTorch's may be long, too.
+        why = str(error.args[0] if error.args else error)[:200]
+        raise ValueError(
+            f"{name}={value!r} is not valid with {keeper}, which tells trainings apart "
+            f"by it: it cannot be pickled ({why}). Define it at the top level of a "
+            "module."
+        ) from None
 
 
 class _Hasher(NumpyHasher):

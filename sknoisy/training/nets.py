@@ -18,6 +18,7 @@ from sknoisy.encoders.inference import in_order, inference_batch
 from sknoisy.encoders.weights import load_tensors
 from sknoisy.training import distributed
 from sknoisy.training.callbacks import StopTraining, listens
+from sknoisy.training.interrupts import raise_lost_interrupt
 from sknoisy.training.observed import ObservedNet
 from sknoisy.training.optim import SCHEDULES
 from sknoisy.training.run import DivergenceError
@@ -95,9 +96,14 @@ class Net(ObservedNet):
         self.module_.train()
         losses, sizes = [], []
         for i, (index, batch, *others) in enumerate(iterator):
+            raise_lost_interrupt()
             done = self.epochs_ / settings.max_epochs + i * share
             if scheduled:
-                factor = schedule(done, settings.lr_warmup)
+                limit = self.run.limit
+                passed = done
+                if limit is not None:
+                    passed = max(done, ranks.number_from_first(limit.share()))
+                factor = schedule(passed, settings.lr_warmup)
                 for group in self.optimizer_.param_groups:
                     group["lr"] = factor * settings.lr
             if self.heard_:
@@ -141,7 +147,9 @@ class Net(ObservedNet):
                 outputs[-1] = ranks.gathered(outputs[-1], len(index))
             if self.heard_:
                 scores = self.scores(outputs[-1], pair[1])
-                loss = torch.tensor(scores["valid_loss"])
+                loss = torch.tensor(
+                    scores["valid_loss"], dtype=torch.float32, device="cpu"
+                )
                 self._batch_end("valid", pair, loss, outputs[-1])
         scores = self.scores(torch.cat(outputs), data.codes)
         for name, score in scores.items():
@@ -239,7 +247,8 @@ class Net(ObservedNet):
         self.generator.set_state(state["order"].cpu())
         views = state["views"].cpu()
         if ranks.rank() < len(views):
-            self.view_generator.set_state(views[ranks.rank()])
+            # A copy: of a part of a tensor PyTorch reads the wrong bytes.
+            self.view_generator.set_state(views[ranks.rank()].clone())
         else:  # there were fewer ranks
             seed = self.view_generator.initial_seed() + self.epochs_
             self.view_generator.manual_seed(seed)

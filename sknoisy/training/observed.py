@@ -12,6 +12,7 @@ from sknoisy import ranks
 from sknoisy.data.devices import to_channels_last
 from sknoisy.encoders.inference import in_order
 from sknoisy.training.callbacks import StopTraining, asks_to_stop
+from sknoisy.training.interrupts import raise_lost_interrupt
 from sknoisy.training.optim import OPTIMIZERS
 from sknoisy.training.run import TrainingData
 
@@ -178,9 +179,12 @@ class ObservedNet(NeuralNet):
                 self._stop_asked = True
         if method_name == "on_epoch_end":
             self._update_row()  # with what callbacks recorded
+            raise_lost_interrupt()
             progress = self.run.progress
             asked = progress is not None and progress.epoch_end(self.run.history[-1])
-            if ranks.any_rank(asked or self._stop_asked):
+            limit = self.run.limit
+            late = limit is not None and limit.is_over(self.history[-1, "dur"])
+            if ranks.any_rank(asked or late or self._stop_asked):
                 raise StopTraining
 
     def on_epoch_begin(self, net, **kwargs):  # noqa: D102

@@ -11,6 +11,7 @@ from sknoisy.data.spec import InputSpec
 from sknoisy.data.stores import ArrayStore
 from sknoisy.encoders.blueprint import load_numpy_state, numpy_state
 from sknoisy.encoders.inference import forward_all
+from sknoisy.encoders.weights import load_tensors
 from sknoisy.regularizers.base import Regularized
 from sknoisy.training.dynamics import Dynamics
 from sknoisy.training.run import Run, TrainingData
@@ -82,6 +83,12 @@ class ClassifierTraining:
 
     Attributes
     ----------
+    stopping : LabelWave or None
+        What may end the last phase early.
+    limit : TimeLimit or None
+        When the training has to end.
+    stopped_epoch : int or None
+        The epoch that it went back to, from 1.
     first_weights : dict of str to ndarray or None
         The network's weights after the first phase, as long as they will be needed.
     run : Run
@@ -112,6 +119,7 @@ class ClassifierTraining:
         self.head_lr = head_lr
         self.seed = seed
         self.first_weights = first_weights
+        self.stopping = self.stopped_epoch = self.limit = None
         self.order = generator(seed)
         self.view_generator = generator(ranks.own_seed(seed + 1), settings.device)
         self.data = None
@@ -162,6 +170,7 @@ class ClassifierTraining:
             "loss": self.loss.checkpoint(),
             "dynamics": self.dynamics.numpy(),
             "first_weights": self.first_weights,
+            "stopping": self.stopping and self.stopping.checkpoint(),
         }
 
     def load_state(self, state):
@@ -173,6 +182,8 @@ class ClassifierTraining:
         self.loss.resume(state["loss"])
         self.dynamics.load(state["dynamics"])
         self.first_weights = state["first_weights"]
+        if self.stopping is not None:
+            self.stopping.resume(state["stopping"])
 
     def attach(self, data, n_classes):
         """Give the data of the next epochs; state of samples is kept if it fits.
@@ -198,6 +209,17 @@ class ClassifierTraining:
         self.run.progress = None
         self._forget_frozen()
 
+    def settle(self):
+        """Go back to the epoch that was chosen, if the training was stopped."""
+        stopping, self.stopping, self.run.stopping = self.stopping, None, None
+        if stopping is None or not stopping.stopped_:
+            return
+        kept = stopping.kept_
+        load_tensors(self._nets[self.phases[-1]].module_, kept["weights"])
+        self.loss.resume(kept["others"]["loss"])
+        self.dynamics.load(kept["others"]["dynamics"])
+        self.stopped_epoch = stopping.epoch_
+
     def forget_momentum(self):
         """Free what optimisers keep, which is as large as the network."""
         for net in self._nets.values():
@@ -205,16 +227,22 @@ class ClassifierTraining:
 
     def train_epochs(self, epochs, progress=None):
         """Train for a number of epochs from the current state."""
-        self.run.progress = progress
+        self.run.progress, self.stopped_epoch = progress, None
         end = self.epochs + epochs
-        while self.epochs < end:
+        while self.epochs < end and not (self.stopping and self.stopping.stopped_):
             phase = [p for p in self.phases if p.begin <= self.epochs][-1]
+            self.run.stopping = self.stopping if phase is self.phases[-1] else None
+            self.run.limit = self.limit if phase is self.phases[-1] else None
+            if self.run.limit is not None:
+                self.run.limit.begin_phase()
             until = end if phase is self.phases[-1] else min(end, phase.end)
             self._begin(phase)
             if not phase.head_only:
                 self._forget_frozen()
             data = self._frozen_features() if phase.head_only else self.data
             net = self._net(phase, data)
+            if progress is not None:
+                progress.pace_changes()
             net.train_epochs(data, until - self.epochs)
             if phase is not self.phases[-1] and self.epochs >= phase.end:
                 net.optimizer_.state.clear()  # momentum, as large as the network

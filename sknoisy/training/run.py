@@ -70,7 +70,7 @@ class TrainingData(Dataset):
         """Return a sample and the code of its label, or None."""
         if not 0 <= i < len(self):
             raise IndexError(i)
-        (sample,) = self.store.fetch(torch.tensor([i]), "cpu")
+        (sample,) = self.store.fetch(torch.tensor([i], device="cpu"), "cpu")
         return sample, None if self.codes is None else self.codes[i]
 
 
@@ -90,6 +90,10 @@ class Run:
         Records what the network predicts of each sample.
     n_classes : int or None
         Number of classes.
+    stopping : LabelWave or None
+        May end the training early, in its last phase.
+    limit : TimeLimit or None
+        When the training has to end, in its last phase.
     """
 
     planned_epochs: int
@@ -97,3 +101,5 @@ class Run:
     progress: object = None
     dynamics: object = None
     n_classes: int = None
+    stopping: object = None
+    limit: object = None

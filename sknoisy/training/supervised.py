@@ -41,6 +41,17 @@ class ClassifierNet(ClassifierMixin, Net):
         super().on_epoch_begin(net, **kwargs)
         self.criterion_.on_epoch(self.epochs_done, self.run.planned_epochs)
 
+    def on_epoch_end(self, net, **kwargs):  # noqa: D102
+        shares = self.run.dynamics.end_epoch()
+        for name, share in shares.items():
+            self.history.record(name, share)
+        super().on_epoch_end(net, **kwargs)
+        stopping = self.run.stopping
+        if stopping is not None and "prediction_changes" in shares:
+            states = self.module_.state_dict(), self._of_samples
+            if stopping.after_epoch(self.epochs_done, shares, *states):
+                self._stop_asked = True
+
     def batch_loss(self, index, batch):  # noqa: D102
         logits, penalty = self._forward(self.view(batch))
         logits = ranks.gathered(logits)
@@ -100,6 +111,11 @@ class ClassifierNet(ClassifierMixin, Net):
             if is_head:
                 name = re.sub(r"^(networks\.\d+\.)?", r"\1head.", name, count=1)
             yield name, parameter
+
+    def _of_samples(self):
+        """Return what is kept of each sample, by the loss and the dynamics."""
+        kept = {"loss": self.criterion_.checkpoint()}
+        return kept | {"dynamics": self.run.dynamics.numpy()}
 
     def _labelled(self, index, batch):
         return batch, self.data_.codes[index]

@@ -27,18 +27,19 @@ class Draw:
     def __init__(self, batch, generator):
         self.n = len(batch)
         self.options = {"generator": generator, "device": batch.device}
+        self.floats = {"dtype": torch.float32, **self.options}
 
     def zeros(self):
         """Return 0 for each sample, a tensor of shape (n,)."""
-        return torch.zeros(self.n, device=self.options["device"])
+        return torch.zeros(self.n, dtype=torch.float32, device=self.options["device"])
 
     def uniform(self, *shape, low=0.0, high=1.0):
         """Draw numbers uniformly from `low` to `high`, in the given shape."""
-        return low + (high - low) * torch.rand(*shape, **self.options)
+        return low + (high - low) * torch.rand(*shape, **self.floats)
 
     def normal(self, *shape):
         """Draw standard normal numbers, in the given shape."""
-        return torch.randn(*shape, **self.options)
+        return torch.randn(*shape, **self.floats)
 
     def integers(self, low, high):
         """Draw an integer from `low` to `high` for each sample, as a float."""
@@ -46,7 +47,7 @@ class Draw:
 
     def order(self, n):
         """Draw a permutation of 0 to n - 1 for each sample."""
-        return torch.rand(self.n, n, **self.options).argsort(dim=1)
+        return torch.rand(self.n, n, **self.floats).argsort(dim=1)
 
 
 def crop_boxes(draw, height, width, scale, ratio):
@@ -107,7 +108,7 @@ def resize_matrix(start, length, size):
     matrix : tensor of shape (n, size, size)
         Weight of each input pixel (column) in each output pixel (row).
     """
-    pixel = torch.arange(size, device=start.device) + 0.5
+    pixel = torch.arange(size, device=start.device).float() + 0.5
     step = (length / size)[:, None, None]
     center = start[:, None, None] + pixel[:, None] * step
     weight = (1 - (pixel - center).abs() / step.clamp(min=1)).clamp(min=0)
@@ -274,7 +275,7 @@ def cut_out(images, draw, share):
     for dim in (2, 3):
         size = images.shape[dim]
         center = draw.uniform(draw.n, 1) * size
-        pixel = torch.arange(size, device=images.device) + 0.5
+        pixel = torch.arange(size, device=images.device).float() + 0.5
         near = (pixel - center).abs() < share * size / 2
         inside = inside & near.view(-1, 1, *((size, 1) if dim == 2 else (1, size)))
     return images.masked_fill(inside, 0.5)

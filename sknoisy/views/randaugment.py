@@ -185,7 +185,7 @@ def equalize(images, strength=None):
     step = (values.shape[2] - counts.gather(2, largest)) // 255
     below = counts.cumsum(dim=2) - counts
     table = ((below + step // 2) // step.clamp(min=1)).clamp(max=255)
-    equalized = table.gather(2, values).view_as(images) / 255
+    equalized = table.gather(2, values).view_as(images).float() / 255
     return torch.where(step[..., None] > 0, equalized, images)
 
 
@@ -242,7 +242,7 @@ def rand_augment(draw, images, n_operations, strength):
     for _ in range(n_operations):
         order = draw.uniform(n_places).argsort()
         taken_by = taken_by[order]
-        sign = torch.where(draw.uniform(n_places, 1, 1, 1) < 0.5, -1.0, 1.0)
+        sign = 1.0 - 2.0 * (draw.uniform(n_places, 1, 1, 1) < 0.5).float()
         rows, strengths = (x.tensor_split(n_kinds) for x in (order, strength * sign))
         each = zip(OPERATIONS.values(), rows, strengths, strict=True)
         images = torch.cat([operation(images[r], s) for operation, r, s in each])

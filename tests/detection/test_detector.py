@@ -33,10 +33,15 @@ from sknoisy.detection.methods import (
     DetectionMethod,
     KNNAgreement,
     LossGMM,
+    WrongEvents,
 )
 from sknoisy.metrics import detection_average_precision, detection_f1
 from sknoisy.noise import pair_flip, symmetric_exclusive
-from sknoisy.scores import find_label_errors, self_confidence
+from sknoisy.scores import (
+    find_label_errors,
+    self_confidence,
+    wrong_event_clean_probability,
+)
 
 FITTED = ["label_errors_", "label_quality_", "suggested_labels_", "noise_rate_"]
 FITTED += ["transition_matrix_", "confident_joint_"]
@@ -64,8 +69,9 @@ def noisy():
 
 
 SOURCES = [(name, 5) for name in sorted(DETECTION_METHODS)]
-SOURCES.remove(("area_under_margin", 5))
-SOURCES += [("area_under_margin", "dynamics"), ("loss_gmm", "dynamics")]
+OF_DYNAMICS = ["area_under_margin", "wrong_events"]
+SOURCES = [(name, cv) for name, cv in SOURCES if name not in OF_DYNAMICS]
+SOURCES += [(name, "dynamics") for name in [*OF_DYNAMICS, "loss_gmm"]]
 
 
 @pytest.mark.parametrize("method, cv", SOURCES)
@@ -233,6 +239,15 @@ def test_dynamics_are_the_classifiers(noisy):
     np.testing.assert_array_equal(detector.label_errors_, alone.label_quality_ < 0.5)
     np.testing.assert_array_equal(detector.estimator_.predict(X), alone.predict(X))
     assert detector.pred_probs_ is None
+
+
+def test_wrong_events_are_the_classifiers(noisy):
+    X, y = noisy[0][:400], noisy[1].y[:400]
+    settings = {"cv": "dynamics", "method": WrongEvents(threshold=0.3)}
+    detector = LabelErrorDetector(OURS, **settings, max_false_alarms=None).fit(X, y)
+    quality = wrong_event_clean_probability(y, clone(OURS).fit(X, y).wrong_events_)
+    np.testing.assert_array_equal(detector.label_quality_, quality)
+    np.testing.assert_array_equal(detector.label_errors_, quality < 0.3)
 
 
 def test_string_labels(noisy):
@@ -406,6 +421,8 @@ class Untrained(LogisticRegression):
         ({"method": KNNAgreement(0)}, "n_neighbors=0 is not valid"),
         ({"method": KNNAgreement(50)}, "n_neighbors=50 is not valid.*40 samples"),
         ({"method": "area_under_margin"}, "not valid with cv=5: .*cv='dynamics'"),
+        ({"method": "wrong_events"}, "cv=5: wrong events are .*cv='dynamics'"),
+        ({"method": WrongEvents(max_iter=0)}, "max_iter=0 is not valid"),
         ({"cv": "dynamics"}, "cv='dynamics' is not valid with estimator=Untrained"),
         ({"cv": "dynamics", "method": "self_confidence"}, "needs out-of-sample"),
         ({"cv": "loo"}, "cv='loo' is not valid: .*'prefit'"),

@@ -8,11 +8,15 @@ import numpy as np
 import pytest
 from PIL import Image
 from sklearn.base import clone
+from sklearn.cluster import KMeans
 from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import LinearRegression
 from sklearn.model_selection import GridSearchCV, cross_val_score
-from sklearn.pipeline import Pipeline
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import Pipeline, make_pipeline
+from skorch.callbacks import Callback
 
-from sknoisy import ELR, NoisyRobustClassifier, SSLPretrainer
+from sknoisy import ELR, NoisyRobustClassifier, PseudoLabelRefiner, SSLPretrainer
 from sknoisy.noise import symmetric_exclusive
 
 
@@ -295,3 +299,43 @@ def test_features_of_a_classifier(digits):
     # With its head, that is what predicts.
     logits = tuned @ clf.state_dict_["head.weight"].T + clf.state_dict_["head.bias"]
     np.testing.assert_array_equal(clf.classes_[logits.argmax(axis=1)], clf.predict(X))
+
+
+@pytest.mark.parametrize(
+    ("y", "params", "message"),
+    [
+        (np.where(np.arange(40) == 3, np.nan, np.arange(40) % 2), {}, "missing labels"),
+        (np.eye(2, dtype=int)[np.arange(40) % 2], {}, "one-hot"),
+        (np.zeros(40, int), {}, "only one class"),
+        (np.random.default_rng(0).random(40), {}, "Unknown label type"),
+        (None, {}, "requires y"),
+        (np.arange(40) % 2, {"clf__loss": "eler"}, "loss='eler'"),
+        (np.arange(40) % 2, {"clf__lr": -1}, "lr=-1"),
+    ],
+    ids=["missing", "one-hot", "one class", "continuous", "none", "loss", "lr"],
+)
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_a_pipeline_is_checked_before_pre_training(y, params, message, wrapped):
+    class Never(Callback):
+        def on_train_begin(self, net, **kwargs):
+            raise AssertionError("training has begun")
+
+    X = np.random.default_rng(0).normal(size=(40, 3))
+    clf = NoisyRobustClassifier(max_epochs=1)
+    ssl = SSLPretrainer(max_epochs=1, callbacks=[Never()])
+    pipe = Pipeline([("ssl", ssl), ("clf", clf)]).set_params(**params)
+    if wrapped:
+        pipe = PseudoLabelRefiner(pipe)
+    with pytest.raises(ValueError, match=message):
+        pipe.fit(X, y)
+
+
+def test_pipelines_of_other_targets_are_left_alone():
+    X = np.random.default_rng(0).normal(size=(40, 3))
+    for last, y in [
+        (LinearRegression(), X[:, 0]),
+        (KNeighborsClassifier(3), np.eye(2, dtype=int)[np.arange(40) % 2]),
+        (KNeighborsClassifier(3), np.zeros(40, int)),
+        (KMeans(2), None),
+    ]:
+        make_pipeline(SSLPretrainer(max_epochs=1), last).fit(X, y)

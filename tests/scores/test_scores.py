@@ -1,5 +1,7 @@
 import numpy as np
 import pytest
+from scipy import stats
+from scipy.stats import dirichlet_multinomial
 
 from sknoisy.noise import class_conditional, symmetric_exclusive
 from sknoisy.scores import (
@@ -19,6 +21,8 @@ from sknoisy.scores import (
     noise_concentration,
     normalized_margin,
     self_confidence,
+    shrunk_transition_matrix,
+    wrong_event_clean_probability,
 )
 from sknoisy.scores.confident import RULES
 from sknoisy.scores.mixture import _two_means
@@ -529,6 +533,66 @@ def test_bmm_degenerate():
             bmm_clean_probability([0.0, 1.0, 2.0, 3.0], percentiles=bad)
 
 
+# Wrong events ------------------------------------------------------------------------
+
+
+def published_posterior(events):
+    """The published steps, in a plain loop: Beta(1, 2) and Beta(2, 1), half each."""
+    x = (events - events.min()) / np.ptp(events)
+    x = x.clip(1e-3, 1 - 1e-3)
+    shapes, weights = [[1.0, 2.0], [2.0, 1.0]], [0.5, 0.5]
+
+    def posterior():
+        low, high = (
+            w * stats.beta.pdf(x, *s) for w, s in zip(weights, shapes, strict=True)
+        )
+        return low / (low + high)
+
+    for _ in range(20):
+        p = posterior()
+        for k, share in enumerate((p, 1 - p)):
+            mean = np.average(x, weights=share)
+            variance = np.average((x - mean) ** 2, weights=share)
+            both = mean * (1 - mean) / variance - 1
+            shapes[k], weights[k] = [mean * both, (1 - mean) * both], share.mean()
+        if shapes[0][1] < 1.02:
+            shapes[0][1] = 1.1
+        if shapes[1][0] < 1.02:
+            shapes[1][0] = 1.1
+    return posterior()
+
+
+def test_wrong_events_in_each_class_by_the_published_steps():
+    rng = np.random.default_rng(0)
+    y = np.repeat([3, 5], 300)
+    rates = np.where(np.arange(600) % 5 == 0, 0.8, np.where(y == 3, 0.1, 0.4))
+    events = rng.binomial(40, rng.beta(20 * rates, 20 * (1 - rates)))
+    clean = wrong_event_clean_probability(y, events)
+    for label in (3, 5):
+        own, found = events[y == label], clean[y == label]
+        expected = published_posterior(own)
+        between = (own > np.percentile(own, 30)) & (own < own.max())
+        np.testing.assert_allclose(found[between], expected[between], atol=1e-3)
+        assert (np.diff(found[np.argsort(own)]) <= 0).all()
+        alone = wrong_event_clean_probability(np.zeros(300), own)
+        np.testing.assert_array_equal(found, alone)
+
+
+def test_wrong_events_degenerate():
+    clean = wrong_event_clean_probability
+    assert clean([0] * 4 + [1] * 4, [0] * 4 + [7] * 4).tolist() == [1] * 8
+    y, events = ["a"] * 20 + ["b"] * 2, [*range(10), *range(30, 40), 5, 35]
+    few = clean(y, events)[-2:]  # by the mixture of all
+    np.testing.assert_array_equal(few, clean(["a"] * 22, events)[-2:])
+    assert few[0] > 0.9 and few[1] < 0.1
+    with pytest.raises(ValueError, match=r"wrong_events of shape \(3,\) are not valid"):
+        clean([0] * 3, [1, 2, 3])
+    with pytest.raises(ValueError, match=r"y of shape \(5,\) is not valid with"):
+        clean([0] * 5, [1, 2, 3, 4])
+    with pytest.raises(ValueError, match="max_iter=0"):
+        clean([0] * 4, [1, 2, 3, 4], max_iter=0)
+
+
 def test_knn_votes_are_counted():
     X, y = RNG.normal(size=(60, 5)), RNG.integers(3, size=60)
     directions = X / np.linalg.norm(X, axis=1, keepdims=True)
@@ -553,3 +617,30 @@ def test_knn_votes_are_counted():
 def test_bad_features(features, n_neighbors, message):
     with pytest.raises(ValueError, match=message):
         knn_votes([0, 1, 0, 1], features, n_neighbors)
+
+
+@pytest.mark.parametrize("noise", ["symmetric", "pair"])
+def test_shrunk_transition_matrix(noise):
+    """The strength is the likeliest by SciPy's distribution."""
+    n, rng = 4, np.random.default_rng(0)
+    T = 0.6 * np.eye(n) + 0.4 * np.roll(np.eye(n), 1, axis=1)
+    if noise == "symmetric":
+        T = np.full((n, n), 0.2 / (n - 1)) + (0.8 - 0.2 / (n - 1)) * np.eye(n)
+    votes = np.stack([rng.multinomial(30, row) for row in T])
+    rate = 1 - votes.trace() / votes.sum()
+    mean = np.where(np.eye(n), 1 - rate, rate / (n - 1))
+    likely = [
+        dirichlet_multinomial.logpmf(votes, k * mean, 30).sum()
+        for k in 2.0 ** np.arange(16)
+    ]
+    k = 2.0 ** np.argmax(likely)
+    found = shrunk_transition_matrix(votes)
+    np.testing.assert_allclose(found, (votes + k * mean) / (30 + k))
+    assert k > 50 if noise == "symmetric" else k < 5
+    error, raw = np.abs(found - T).sum(), np.abs(votes / 30 - T).sum()
+    assert error < raw if noise == "symmetric" else error < 1.3 * raw + 0.2
+
+
+def test_shrunk_transition_matrix_without_noise():
+    np.testing.assert_array_equal(shrunk_transition_matrix(9 * np.eye(3)), np.eye(3))
+    np.testing.assert_array_equal(shrunk_transition_matrix([[5]]), [[1.0]])

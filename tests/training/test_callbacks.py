@@ -3,6 +3,8 @@
 import copy
 import json
 import re
+import signal
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -320,6 +322,58 @@ def test_ctrl_c_while_early_stopping_writes_is_raised():
     log = PrintLog(sink=interrupted)
     with pytest.raises(KeyboardInterrupt):
         clf(EarlyStopping("train_loss"), log).fit(X, Y)
+
+
+class Swallow(Callback):
+    """Presses Ctrl-C where it is dropped, as C code may drop it."""
+
+    def __init__(self, event, epoch):
+        self.event = event
+        self.epoch = epoch
+
+    def press(self, event, net):
+        if event == self.event and net.epochs_done == self.epoch:
+            with suppress(KeyboardInterrupt):
+                signal.raise_signal(signal.SIGINT)
+
+    def on_train_begin(self, net, **kwargs):
+        self.press("train_begin", net)
+
+    def on_batch_end(self, net, **kwargs):
+        self.press("batch_end", net)
+
+    def on_epoch_end(self, net, **kwargs):
+        self.press("epoch_end", net)
+
+
+@pytest.mark.parametrize(
+    ("event", "epoch", "done"),
+    [("train_begin", 0, 0), ("batch_end", 1, 1), ("epoch_end", 2, 2)],
+)
+def test_a_ctrl_c_that_is_lost_is_noticed(event, epoch, done):
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        est = clf(Swallow(event, epoch), max_epochs=5)
+        with pytest.raises(KeyboardInterrupt):
+            est.fit(X, Y)
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        clf(max_epochs=2).fit(X, Y)  # it is forgotten
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert len(getattr(est, "history_", ())) == done
+
+
+def test_another_handler_of_ctrl_c_stays():
+    def mine(number, frame):
+        heard.append(number)
+
+    heard, before = [], signal.signal(signal.SIGINT, mine)
+    try:
+        clf(Swallow("epoch_end", 1), max_epochs=2).fit(X, Y)
+        assert signal.getsignal(signal.SIGINT) is mine
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert heard == [signal.SIGINT]
 
 
 def test_what_went_wrong_first_is_told():

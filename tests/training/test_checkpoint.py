@@ -147,7 +147,8 @@ def test_classifiers(name, epoch, tmp_path):  # [53]
     for attribute in ("state_dict_", "loss_state_"):
         for key, value in getattr(whole, attribute).items():
             np.testing.assert_array_equal(value, getattr(resumed, attribute)[key], key)
-    np.testing.assert_array_equal(whole.label_quality_, resumed.label_quality_)
+    for name in ("label_quality_", "wrong_events_", "prediction_changes_"):
+        np.testing.assert_array_equal(getattr(whole, name), getattr(resumed, name))
     np.testing.assert_array_equal(whole.predict_proba(X), resumed.predict_proba(X))
 
 

@@ -332,16 +332,6 @@ def test_scikit_learn_callbacks_hear_epochs():
     assert callback.tasks.count("epoch") == 2
 
 
-def test_progress_bar_on_demand(capsys):
-    clf(verbose=True).fit(X, Y)
-    shown = capsys.readouterr().err
-    assert (
-        "NoisyRobustClassifier" in shown and "loss=" in shown and "samples/s" in shown
-    )
-    clf().fit(X, Y)
-    assert capsys.readouterr().err == ""
-
-
 WITHIN_SEARCH = []
 
 

@@ -1,0 +1,149 @@
+"""Accuracy of a classifier that is trained on what several annotators say.
+
+    python benchmarks/annotators.py --data DIR --seeds 0 1 2
+    python benchmarks/report.py
+
+The data are the embeddings of CIFAR-10 of ``vector_data.py``. Three annotators label
+all 20,000 training samples, of which they get 20, 40 and 60% wrong, each by
+instance-dependent noise of its own. Rows go to a JSON lines file; those that are there
+already are skipped.
+"""
+
+import argparse
+import json
+import time
+import warnings
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from vector_data import load
+from vectors import environment, percent, read_rows
+
+from sknoisy import NoisyRobustClassifier
+from sknoisy.annotators import AnnotatorConsensus
+from sknoisy.noise import instance_dependent
+
+HERE = Path(__file__).parent
+RATES = (0.2, 0.4, 0.6)
+CLASSIFIERS = {
+    "logistic": lambda seed: make_pipeline(
+        StandardScaler(), LogisticRegression(C=0.001, max_iter=200)
+    ),
+    "default": lambda seed: NoisyRobustClassifier(random_state=seed),
+}
+TRAININGS = {  # by name: the method, whether soft labels are trained on
+    "crowdlab": "CROWDLAB, soft labels",
+    "crowdlab_labels": "CROWDLAB, consensus labels",
+    "dawid_skene": "Dawid-Skene, soft labels",
+    "majority_soft": "shares of votes, soft labels",
+    "majority": "majority vote",
+    "best": "annotator with 20% wrong",
+    "clean": "right labels",
+}
+
+
+@cache
+def annotated(folder, seed):
+    """Return samples, true labels, the table of labels, and the test set."""
+    X, y, X_test, y_test = load("cifar10_features", folder)
+    scaled = StandardScaler().fit_transform(X)
+    given = [
+        instance_dependent(y, rate, X=scaled, random_state=10 * seed + k).y
+        for k, rate in enumerate(RATES)
+    ]
+    return X, y, np.stack(given, axis=1), X_test, y_test
+
+
+def train(training, classifier, X, y, table, seed):
+    """Return the fitted classifier, the labels that it learned, and the consensus."""
+    if training in ("best", "clean"):
+        labels = y if training == "clean" else table[:, 0]
+        return classifier.fit(X, labels), labels, None
+    method = {"majority_soft": "majority_vote", "majority": "majority_vote"}
+    method = method.get(training, training.removesuffix("_labels"))
+    model = AnnotatorConsensus(classifier, method=method, random_state=seed)
+    model.fit(X, table)
+    if training in ("majority", "crowdlab_labels"):
+        return clone(classifier).fit(X, model.labels_), model.labels_, model
+    return model, model.labels_, model
+
+
+def run_row(row, folder):
+    """Train on the labels of one row; return the finished row."""
+    X, y, table, X_test, y_test = annotated(folder, row["seed"])
+    classifier = CLASSIFIERS[row["classifier"]](row["seed"])
+    started = time.perf_counter()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model, labels, consensus = train(
+            row["training"], classifier, X, y, table, row["seed"]
+        )
+    seconds = time.perf_counter() - started
+    quality = None if consensus is None else consensus.annotator_quality_
+    return row | {
+        "rates": np.mean(table != y[:, None], axis=0).round(4).tolist(),
+        "accuracy": percent(np.mean(model.predict(X_test) == y_test)),
+        "labels_right": percent(np.mean(labels == y)),
+        "annotator_quality": None if quality is None else quality.round(4).tolist(),
+        "seconds": round(seconds, 2),
+        **environment(),
+    }
+
+
+def key(row):
+    return tuple(row[name] for name in ("classifier", "training", "seed"))
+
+
+def annotators_table(rows):
+    """Return means and standard deviations over seeds, as Markdown."""
+    names = [name for name in CLASSIFIERS if name in {r["classifier"] for r in rows}]
+    head = [[f"`{name}`: labels right", "accuracy"] for name in names]
+    lines = [["trained on", *sum(head, [])]]
+    lines.append(["---"] * len(lines[0]))
+    for training, title in TRAININGS.items():
+        lines.append([title])
+        for name in names:
+            wanted = training, name
+            of = [r for r in rows if (r["training"], r["classifier"]) == wanted]
+            for score in ("labels_right", "accuracy"):
+                lines[-1].append(mean([row[score] for row in of]))
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def mean(values):
+    if not values:
+        return "open"
+    return f"{np.mean(values):.1f} ± {np.std(values):.1f}"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", required=True, help="folder of cifar10_features.npz")
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--classifiers", nargs="+", default=["logistic"])
+    parser.add_argument("--trainings", nargs="+", default=list(TRAININGS))
+    parser.add_argument("--rows", type=Path, default=HERE / "annotators.jsonl")
+    args = parser.parse_args()
+    done = {key(row) for row in read_rows(args.rows)}
+    for seed in args.seeds:
+        for classifier in args.classifiers:
+            for training in args.trainings:
+                row = {"classifier": classifier, "training": training, "seed": seed}
+                if key(row) in done:
+                    continue
+                row = run_row(row, args.data)
+                with args.rows.open("a") as file:
+                    file.write(json.dumps(row) + "\n")
+                shown = ("accuracy", "labels_right", "annotator_quality", "seconds")
+                print(*key(row), *(row[name] for name in shown), flush=True)
+    print(annotators_table(read_rows(args.rows)))
+
+
+if __name__ == "__main__":
+    main()

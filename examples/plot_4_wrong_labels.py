@@ -1,0 +1,69 @@
+"""
+Find the wrong labels, and have them reviewed
+=============================================
+
+:class:`~sknoisy.LabelErrorDetector` says which labels are probably wrong, how sure that
+is, and what they should be. People look at the worst on a page, and their decisions
+come back as labels.
+"""
+
+# %%
+# A tenth of the labels of handwritten digits are made wrong. Any scikit-learn
+# classifier can be the judge.
+
+import tempfile
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+from sklearn.datasets import load_digits
+
+from sknoisy import LabelErrorDetector, NoisyRobustClassifier
+from sknoisy.noise import pair_flip
+from sknoisy.plotting import LabelErrorDisplay, TransitionMatrixDisplay
+
+digits = load_digits()
+noisy = pair_flip(digits.target, rate=0.1, random_state=0)
+clf = NoisyRobustClassifier(random_state=0)
+detector = LabelErrorDetector(clf, cv=3, random_state=0).fit(digits.data, noisy.y)
+
+low, high = detector.noise_rate_interval_
+print(
+    f"wrong: {noisy.rate:.1%}, estimated {detector.noise_rate_:.1%} "
+    f"(between {low:.1%} and {high:.1%})"
+)
+found = noisy.is_wrong[detector.label_errors_]
+print(
+    f"{len(found)} called wrong, {found.mean():.0%} of these rightly; "
+    f"{found.sum() / noisy.is_wrong.sum():.0%} of the wrong ones are found"
+)
+
+# %%
+# The worst labels, and what is suggested instead.
+
+LabelErrorDisplay.from_estimator(detector, digits.images, noisy.y, n_images=10)
+
+# %%
+# How labels are confused: each digit is taken for the next one.
+
+TransitionMatrixDisplay.from_estimator(detector)
+plt.show()
+
+# %%
+# A page for the people who know the images. It is one file and works offline; they
+# keep labels, take suggestions or choose other classes, and download
+# ``reviewed.csv``.
+
+folder = Path(tempfile.mkdtemp())
+detector.to_html(folder / "report.html", digits.images, title="Digits")
+
+# %%
+# Such a file is written here by hand. What comes back are labels to train on, and
+# which of them people decided on.
+
+worst = detector.ranked()[:3]
+lines = ["sample,given,decision,label"]
+lines += [f"{i},{noisy.y[i]},take,{detector.suggested_labels_[i]}" for i in worst]
+(folder / "reviewed.csv").write_text("\n".join(lines))
+
+labels, reviewed = detector.review(folder / "reviewed.csv")
+print(f"{reviewed.sum()} reviewed, {(labels != noisy.y).sum()} changed")

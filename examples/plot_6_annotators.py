@@ -1,0 +1,56 @@
+"""
+Labels of several annotators
+============================
+
+Three people label the same samples, one of them carefully and one hardly looking. Who
+is right? :class:`~sknoisy.annotators.AnnotatorConsensus` weighs them by how far each
+can be trusted, and trains on what they say together.
+"""
+
+# %%
+# Not everyone labels everything: the table has gaps.
+
+import numpy as np
+import pandas as pd
+from sklearn.datasets import load_digits
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import train_test_split
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from sknoisy.annotators import AnnotatorConsensus
+from sknoisy.noise import symmetric_exclusive
+
+X, y = load_digits(return_X_y=True)
+X, X_test, y, y_test = train_test_split(X, y, test_size=0.3, random_state=0)
+rng = np.random.default_rng(0)
+rates = {"Ada": 0.1, "Ben": 0.4, "Cem": 0.6}
+table = pd.DataFrame(
+    {
+        name: symmetric_exclusive(y, rate, random_state=i).y
+        for i, (name, rate) in enumerate(rates.items())
+    }
+).mask(rng.random((len(y), 3)) < 0.3)
+table = table.fillna({"Ada": pd.Series(y)[table.isna().all(axis=1)]})
+table.head()
+
+# %%
+# Any classifier can be trained on the consensus. CROWDLAB asks it, too, for its
+# opinion of samples that it was not trained on.
+
+clf = make_pipeline(StandardScaler(), LogisticRegression())
+for method in ("majority_vote", "crowdlab"):
+    consensus = AnnotatorConsensus(clf, method=method, random_state=0).fit(X, table)
+    print(
+        f"{method:14} consensus right: {(consensus.labels_ == y).mean():.1%}, "
+        f"accuracy on new samples: {consensus.score(X_test, y_test):.1%}"
+    )
+
+# %%
+# How far each annotator can be trusted, and which samples should be labelled again
+# first.
+
+print(
+    dict(zip(consensus.annotators_, consensus.annotator_quality_.round(2), strict=True))
+)
+print("next:", consensus.relabel_order_[:5])

@@ -1,0 +1,274 @@
+"""AnnotatorConsensus: trains a classifier on what several annotators say together."""
+
+import numpy as np
+from sklearn.base import ClassifierMixin, MetaEstimatorMixin, clone
+from sklearn.utils import get_tags, indexable
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import (
+    check_consistent_length,
+    check_is_fitted,
+    validate_data,
+)
+
+from sknoisy._compat import CallbackSupportMixin, num_samples, with_callbacks
+from sknoisy.annotators.agreement import active_scores, crowdlab
+from sknoisy.annotators.crowds import dawid_skene, majority_vote
+from sknoisy.annotators.table import is_long, read_annotations
+from sknoisy.annotators.training import fit_soft, in_columns, out_of_sample
+from sknoisy.data.inputs import check_container
+from sknoisy.data.labels import check_given, check_several
+from sknoisy.estimators.pipelines import check_steps
+from sknoisy.estimators.saving import Saved
+from sknoisy.parameters import check_choice
+from sknoisy.training.progress import Tasks
+
+FROM_LABELS = {"dawid_skene": dawid_skene, "majority_vote": majority_vote}
+
+
+def predicts_probabilities(meta):
+    """Whether the estimator of a meta-estimator has predict_proba."""
+    return hasattr(meta.estimator, "predict_proba")
+
+
+class AnnotatorConsensus(
+    CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin, Saved
+):
+    """Train a classifier on the labels of several annotators.
+
+    The labels of each sample become one soft label, a probability for each class, which
+    the classifier is trained on.
+
+    Parameters
+    ----------
+    estimator : classifier
+        Any scikit-learn classifier or pipeline; it is cloned. It is trained on the soft
+        labels if it takes them, as those of this package do, or else a
+        ``sample_weight``: each sample then stands once for each of its probable
+        classes, with their probabilities as weights. Otherwise it is trained on
+        ``labels_``.
+    method : {"crowdlab", "dawid_skene", "majority_vote"}, default="crowdlab"
+        How labels are combined: :func:`crowdlab`, with the classifier's own
+        out-of-sample probabilities, or from the labels alone.
+    cv : int or splitter, default=5
+        Of CROWDLAB: the folds of the classifier, as of :class:`LabelErrorDetector`.
+    n_jobs : int, default=None
+        Folds that run at the same time.
+    random_state : int, RandomState or None, default=None
+        Source of randomness of the folds.
+
+    Attributes
+    ----------
+    labels_ : ndarray of shape (n_samples,)
+        The consensus label of each sample.
+    soft_labels_ : ndarray of shape (n_samples, n_classes), float64
+        Probability of each class; columns are in the order of `classes_`.
+    label_quality_ : ndarray of shape (n_samples,), float64
+        Probability that the consensus label is right; low is bad.
+    annotation_quality_ : ndarray of shape (n_samples, n_annotators), float64
+        Probability that each annotator's label is right; NaN where there is none.
+    annotator_quality_ : ndarray of shape (n_annotators,), float64
+        How far each annotator can be trusted, in [0, 1], to compare them: CROWDLAB's
+        is lower than the share of labels that are right. NaN without labels.
+    annotators_ : ndarray of shape (n_annotators,)
+        Names of the annotators: a DataFrame's columns, else 0, 1 and so on.
+    relabel_order_ : ndarray of shape (n_samples,), dtype int64
+        Positions in X, in the order in which another label is worth most: by ActiveLab,
+        see :func:`active_scores`; without CROWDLAB by `label_quality_`.
+    pred_probs_ : ndarray of shape (n_samples, n_classes) or None
+        The classifier's out-of-sample probabilities, of CROWDLAB.
+    estimator_ : classifier
+        The fitted classifier.
+    classes_ : ndarray of shape (n_classes,)
+        The classes.
+    n_features_in_ : int
+        Length of axis 1 of X, where it has one.
+
+    See Also
+    --------
+    LabelErrorDetector : For one label a sample.
+
+    Notes
+    -----
+    For CROWDLAB the classifier is first cross-validated on the labels that most
+    annotators give; if equally many give several, on that of the annotators who agree
+    most with the others. Pre-trainers that lead a pipeline are fitted once.
+
+    Samples without any label, which only CROWDLAB takes, get a soft label from the
+    classifier's predictions, and are not trained on.
+
+    In a search, y must be a table with a row for each sample, and with gaps it needs a
+    splitter such as ``KFold(5)``, for scikit-learn stratifies by complete labels only.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from sknoisy.annotators import AnnotatorConsensus
+    >>> from sknoisy.noise import symmetric_exclusive
+    >>> X, y = load_iris(return_X_y=True)
+    >>> rates = [0.1, 0.3, 0.5]
+    >>> given = [symmetric_exclusive(y, r, random_state=k) for k, r in enumerate(rates)]
+    >>> table = np.stack([noisy.y for noisy in given], axis=1)
+    >>> clf = AnnotatorConsensus(LogisticRegression(max_iter=500), random_state=0)
+    >>> clf.fit(X, table).annotator_quality_.argsort()  # worst first
+    array([2, 1, 0])
+    >>> bool((clf.labels_ == y).mean() > 0.9)
+    True
+    """
+
+    def __init__(
+        self, estimator, method="crowdlab", cv=5, n_jobs=None, random_state=None
+    ):
+        self.estimator = estimator
+        self.method = method
+        self.cv = cv
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+
+    @with_callbacks
+    def fit(self, X, y=None, groups=None):
+        """Combine the labels, and train.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...)
+            Whatever the estimator takes.
+        y : array-like or DataFrame
+            Labels of several annotators, of shape (n_samples, n_annotators), with NaN,
+            None or pandas.NA where there is none; or a DataFrame with the columns
+            "sample", "annotator" and "label", in which samples are positions in X, or
+            in its index. Labels of one annotator may have the shape (n_samples,).
+        groups : array-like of shape (n_samples,), default=None
+            Samples of one group are in one fold.
+
+        Returns
+        -------
+        self : AnnotatorConsensus
+            This estimator.
+
+        Raises
+        ------
+        ValueError
+            If X, y or a parameter is not valid, before training starts.
+        ImportError
+            If the method needs crowd-kit, which is not installed.
+        """
+        check_container(X)
+        self._check_parameters()
+        check_given(self, y)
+        if is_long(y):
+            names = X.index if hasattr(X, "iloc") else np.arange(num_samples(X))
+            annotations = read_annotations(y, samples=names)
+        else:
+            annotations = read_annotations(y)
+        check_consistent_length(X, annotations.samples, groups)
+        check_several(annotations.classes)
+        validate_data(self, X, skip_check_array=True)
+        (X,) = indexable(X)
+        tasks = Tasks(self, X, y, n_tasks=2)
+        with tasks.part("consensus"):
+            consensus = self._combine(X, annotations, groups)
+        estimator = clone(self.estimator)
+        with tasks.part("fit-estimator", estimator):
+            self.estimator_ = fit_soft(estimator, X, consensus)
+        self.classes_ = consensus.classes
+        self.labels_ = consensus.labels
+        self.soft_labels_ = consensus.soft_labels
+        self.label_quality_ = consensus.label_quality
+        self.annotation_quality_ = consensus.annotation_quality
+        self.annotator_quality_ = consensus.annotator_quality
+        self.annotators_ = consensus.annotators
+        tasks.end()
+        return self
+
+    @available_if(predicts_probabilities)
+    def predict_proba(self, X):
+        """Return the probability of each class.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...)
+            Whatever the estimator takes.
+
+        Returns
+        -------
+        probabilities : ndarray of shape (n_samples, n_classes)
+            Columns are in the order of ``classes_``.
+        """
+        check_is_fitted(self, "estimator_")
+        return in_columns(
+            self.estimator_.predict_proba(X), self.estimator_.classes_, self.classes_
+        )
+
+    def predict(self, X):
+        """Return the most probable class of each sample.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...)
+            Whatever the estimator takes.
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,)
+            In the dtype of ``classes_``.
+        """
+        check_is_fitted(self, "estimator_")
+        return self.estimator_.predict(X)
+
+    def score(self, X, y, sample_weight=None):
+        """Return how often predictions are the labels.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...)
+            Whatever the estimator takes.
+        y : array-like or DataFrame
+            True labels of shape (n_samples,), or a table of several annotators' labels,
+            of which each counts alike.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples.
+
+        Returns
+        -------
+        accuracy : float
+            Share of the labels that are predicted.
+        """
+        annotations = read_annotations(y)
+        predicted = np.asarray(self.predict(X))
+        check_consistent_length(predicted, annotations.samples, sample_weight)
+        given = annotations.classes[annotations.codes]
+        rows = annotations.rows
+        weights = None if sample_weight is None else np.asarray(sample_weight)[rows]
+        return float(np.average(given == predicted[rows], weights=weights))
+
+    def _check_parameters(self):
+        check_choice("method", self.method, ["crowdlab", *FROM_LABELS])
+        check_steps(self.estimator)
+        if self.method == "crowdlab" and not hasattr(self.estimator, "predict_proba"):
+            raise ValueError(
+                f"estimator={self.estimator!r} is not valid with method='crowdlab': it "
+                "must have predict_proba. CalibratedClassifierCV gives it to any "
+                "classifier."
+            )
+
+    def _combine(self, X, annotations, groups):
+        """Return the consensus; set what the method knows besides."""
+        if self.method != "crowdlab":
+            consensus = FROM_LABELS[self.method](annotations)
+            self.pred_probs_ = None
+            scores = consensus.label_quality
+        else:
+            settings = self.cv, self.n_jobs, self.random_state, groups
+            self.pred_probs_ = out_of_sample(self.estimator, X, annotations, *settings)
+            consensus = crowdlab(annotations, self.pred_probs_)
+            scores = active_scores(consensus)
+        self.relabel_order_ = np.argsort(scores, kind="stable")
+        return consensus
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        if hasattr(self.estimator, "__sklearn_tags__"):
+            tags.input_tags = get_tags(self.estimator).input_tags
+        return tags

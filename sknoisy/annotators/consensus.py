@@ -1,0 +1,51 @@
+"""What several annotators say together: labels, and how good each of them is."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from sknoisy.annotators.table import Annotations
+
+
+@dataclass(frozen=True)
+class Consensus:
+    """What the labels of several annotators say together.
+
+    Attributes
+    ----------
+    labels : ndarray of shape (n_samples,)
+        The consensus label of each sample.
+    soft_labels : ndarray of shape (n_samples, n_classes), float64
+        Probability of each class; columns are in the order of `classes`.
+    label_quality : ndarray of shape (n_samples,), float64
+        Probability that the consensus label is right, in [0, 1].
+    annotator_quality : ndarray of shape (n_annotators,), float64
+        How far each annotator can be trusted, in [0, 1], to compare them; NaN without
+        labels.
+    classes : ndarray of shape (n_classes,)
+        The classes.
+    annotators : ndarray of shape (n_annotators,)
+        Names of the annotators.
+    annotations : Annotations
+        The labels that it comes from.
+    annotator_weights : ndarray of shape (n_annotators,), float64
+        Weight of each annotator's labels; of CROWDLAB only, else None.
+    model_weight : float
+        Weight of the classifier; of CROWDLAB only, else None.
+    """
+
+    labels: np.ndarray
+    soft_labels: np.ndarray
+    label_quality: np.ndarray
+    annotator_quality: np.ndarray
+    classes: np.ndarray
+    annotators: np.ndarray
+    annotations: Annotations
+    annotator_weights: np.ndarray = None
+    model_weight: float = None
+
+    @property
+    def annotation_quality(self):
+        """Probability of each label, (n_samples, n_annotators); NaN where is none."""
+        given = self.annotations
+        return given.as_table(self.soft_labels[given.rows, given.codes])

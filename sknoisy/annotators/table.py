@@ -1,0 +1,226 @@
+"""Labels of several annotators: what a table of them may be, and its codes."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.utils.validation import column_or_1d
+
+from sknoisy.data.labels import encode_labels, is_missing, some
+
+LONG = ("sample", "annotator", "label")  # columns of a long table
+
+
+@dataclass(frozen=True)
+class Annotations:
+    """Labels of several annotators, one element of the arrays for each label.
+
+    Attributes
+    ----------
+    rows : ndarray of shape (n_annotations,), dtype int64
+        The sample of each label, ascending.
+    columns : ndarray of shape (n_annotations,), dtype int64
+        The annotator who gave it, ascending for each sample.
+    codes : ndarray of shape (n_annotations,), dtype int64
+        Position of the label in `classes`.
+    classes : ndarray of shape (n_classes,)
+        The classes.
+    annotators : ndarray of shape (n_annotators,)
+        Names of the annotators.
+    samples : ndarray of shape (n_samples,)
+        Names of the samples.
+    """
+
+    rows: np.ndarray
+    columns: np.ndarray
+    codes: np.ndarray
+    classes: np.ndarray
+    annotators: np.ndarray
+    samples: np.ndarray
+
+    @property
+    def n_samples(self):
+        """Number of samples, with and without labels."""
+        return len(self.samples)
+
+    @property
+    def n_labels(self):
+        """Number of labels of each sample, int64 of shape (n_samples,)."""
+        return np.bincount(self.rows, minlength=self.n_samples)
+
+    @property
+    def n_labels_of_annotators(self):
+        """Number of labels of each annotator, int64 of shape (n_annotators,)."""
+        return np.bincount(self.columns, minlength=len(self.annotators))
+
+    @property
+    def counts(self):
+        """Number of labels of each class, int64 of shape (n_samples, n_classes)."""
+        n_classes = len(self.classes)
+        cells = self.rows * n_classes + self.codes
+        counts = np.bincount(cells, minlength=self.n_samples * n_classes)
+        return counts.reshape(-1, n_classes)
+
+    def of_annotators(self, values, where=None):
+        """Return the mean of values of labels for each annotator; NaN of none.
+
+        Parameters
+        ----------
+        values : ndarray of shape (n_annotations,)
+            A value for each label.
+        where : ndarray of shape (n_annotations,), dtype bool, default=None
+            Which labels count; by default all.
+
+        Returns
+        -------
+        means : ndarray of shape (n_annotators,), float64
+            The means.
+        """
+        weights = np.ones(len(values)) if where is None else where.astype(np.float64)
+        n = len(self.annotators)
+        total = np.bincount(self.columns, values * weights, minlength=n)
+        count = np.bincount(self.columns, weights, minlength=n)
+        return np.where(count > 0, total / np.where(count > 0, count, 1), np.nan)
+
+    def as_table(self, values):
+        """Return values of labels as a table, NaN where there is no label.
+
+        Parameters
+        ----------
+        values : ndarray of shape (n_annotations,)
+            A value for each label.
+
+        Returns
+        -------
+        table : ndarray of shape (n_samples, n_annotators), float64
+            The table.
+        """
+        table = np.full((self.n_samples, len(self.annotators)), np.nan)
+        table[self.rows, self.columns] = values
+        return table
+
+
+def read_annotations(y, classes=None, samples=None):
+    """Read a table of labels by several annotators.
+
+    Parameters
+    ----------
+    y : array-like or DataFrame
+        One of
+
+        - a table of shape (n_samples, n_annotators), in which NaN, None or pandas.NA
+          stand where an annotator gave no label; the columns of a DataFrame name the
+          annotators, and its index the samples;
+        - a DataFrame with the columns "sample", "annotator" and "label", one row for
+          each label;
+        - labels of one annotator, of shape (n_samples,);
+        - annotations that were read already.
+    classes : array-like of shape (n_classes,), default=None
+        The classes; by default the sorted distinct labels.
+    samples : array-like of shape (n_samples,), default=None
+        The names of the samples of a long table, in order; by default those that are
+        in it, sorted.
+
+    Returns
+    -------
+    annotations : Annotations
+        The labels as codes.
+
+    Raises
+    ------
+    ValueError
+        If the table has no label, labels are of mixed types or not among `classes`; or
+        if a long table has gaps, an annotator who labels a sample twice, or a sample
+        that is not among `samples`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sknoisy.annotators import read_annotations
+    >>> read = read_annotations([["cat", "dog"], [None, "dog"]])
+    >>> read.rows, read.columns, read.classes[read.codes].tolist()
+    (array([0, 0, 1]), array([0, 1, 1]), ['cat', 'dog', 'dog'])
+    """
+    if isinstance(y, Annotations):
+        return y
+    if is_long(y):
+        return _read_long(y, classes, samples)
+    annotators = getattr(y, "columns", None)
+    index = getattr(y, "index", None)
+    if isinstance(y, (list, tuple)):
+        # Else NumPy makes strings of the gaps that stand among strings.
+        table = np.array(y, dtype=object)
+        table = table if np.array(y).dtype.kind in "OUS" else np.asarray(y)
+    else:
+        table = y.to_numpy() if hasattr(y, "to_numpy") else np.asarray(y)
+    if table.ndim == 2 and table.shape[1] == 1 and annotators is None:
+        table = column_or_1d(table, warn=True)
+    if table.ndim not in (1, 2):
+        raise ValueError(
+            f"y of shape {table.shape} is not valid: it must be of shape (n_samples, "
+            "n_annotators), or (n_samples,) of one annotator."
+        )
+    table = table.reshape(len(table), -1)
+    rows, columns = np.nonzero(~_gaps(table))
+    classes, codes = _encode(table[rows, columns], classes, len(rows) < table.size)
+    names = np.arange(table.shape[1]) if annotators is None else np.array(annotators)
+    samples = np.arange(len(table)) if index is None or callable(index) else index
+    return Annotations(rows, columns, codes, classes, names, np.array(samples))
+
+
+def is_long(y):
+    """Whether it is a DataFrame with one row for each label."""
+    return set(LONG) <= set(getattr(y, "columns", ()))
+
+
+def _read_long(y, classes, samples):
+    given, annotator, label = (y[name].to_numpy() for name in LONG)
+    for name, values in zip(LONG, (given, annotator, label), strict=True):
+        gaps = _gaps(values)
+        if gaps.any():
+            raise ValueError(
+                f"the column {name!r} of y is not valid: {gaps.sum()} of its values "
+                f"are missing, the first in row {gaps.argmax()}. Leave out rows "
+                "without a label."
+            )
+    classes, codes = _encode(label, classes)
+    annotators, columns = np.unique(annotator, return_inverse=True)
+    if samples is None:
+        samples, rows = np.unique(given, return_inverse=True)
+    else:
+        samples = np.asarray(samples)
+        position = {name: row for row, name in enumerate(samples.tolist())}
+        rows = np.array([position.get(name, -1) for name in given.tolist()], dtype=int)
+        if (rows < 0).any():
+            raise ValueError(
+                "the column 'sample' of y is not valid: "
+                f"{some(np.unique(given[rows < 0]))} are not among the "
+                f"{len(samples)} samples, {some(samples)}."
+            )
+    order = np.lexsort((columns, rows))
+    rows, columns, codes = rows[order], columns[order], codes[order]
+    again = np.flatnonzero((np.diff(rows) == 0) & (np.diff(columns) == 0))
+    if len(again):
+        at = again[0]
+        raise ValueError(
+            f"y is not valid: annotator {some(annotators[columns[[at]]])} labels "
+            f"sample {some(samples[rows[[at]]])} more than once."
+        )
+    return Annotations(rows, columns, codes, classes, annotators, samples)
+
+
+def _encode(labels, classes, has_gaps=False):
+    if len(labels) == 0:
+        raise ValueError("y holds no label: a table needs at least one.")
+    if has_gaps and labels.dtype.kind == "f" and (labels == labels.astype(int)).all():
+        labels = labels.astype(np.int64)  # NaN made floats of integers
+    return encode_labels(labels, classes)
+
+
+def _gaps(table):
+    """Return where a table has no label."""
+    if table.dtype.kind == "f":
+        return np.isnan(table)
+    if table.dtype != object:
+        return np.zeros(table.shape, dtype=bool)
+    gaps = [is_missing(label) for label in table.ravel().tolist()]
+    return np.array(gaps, dtype=bool).reshape(table.shape)

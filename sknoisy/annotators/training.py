@@ -1,0 +1,167 @@
+"""Out-of-sample probabilities for a consensus, and training on its soft labels."""
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.utils import indexable
+from sklearn.utils.validation import has_fit_parameter
+
+from sknoisy._compat import safe_indexing
+from sknoisy.annotators.agreement import agreement_with_others
+from sknoisy.data.labels import check_several
+from sknoisy.detection.evidence import from_folds
+from sknoisy.detection.features import fit_label_free
+from sknoisy.estimators.pipelines import split_pipeline
+
+LEAST_SHARE = 0.05  # less probable classes of a sample are not trained on as copies
+
+
+def out_of_sample(
+    estimator, X, annotations, cv, n_jobs=None, random_state=None, groups=None
+):
+    """Cross-validate a classifier on what most annotators say.
+
+    Samples without a label, or of a class that no other sample has, are predicted by a
+    classifier that is trained on the others.
+
+    Parameters
+    ----------
+    estimator : classifier
+        What is cloned for each fold.
+    X : array-like of shape (n_samples, ...)
+        Whatever it takes.
+    annotations : Annotations
+        The labels.
+    cv, n_jobs, random_state, groups : int or splitter, int, int, array-like
+        See :func:`sknoisy.detection.evidence.from_folds`.
+
+    Returns
+    -------
+    pred_probs : ndarray of shape (n_samples, n_classes), float64
+        Columns are in the order of the annotations' classes.
+    """
+    n_samples, classes = annotations.n_samples, annotations.classes
+    codes, labelled = most_votes(annotations), annotations.n_labels > 0
+    counts = np.bincount(codes[labelled], minlength=len(classes))
+    usable = labelled & (counts[codes] > 1)
+    present, rows = np.flatnonzero(counts > 1), np.flatnonzero(usable)
+    check_several(classes[present])
+    if not usable.all():
+        estimator, X = fit_label_free(estimator, X)
+        groups = None if groups is None else safe_indexing(groups, rows)
+    of_rows = X if usable.all() else safe_indexing(X, rows)
+    given = np.searchsorted(present, codes[rows])
+    evidence = from_folds(
+        estimator, of_rows, given, classes[present], cv, n_jobs, random_state, groups
+    )
+    probs = np.zeros((n_samples, len(present)))
+    probs[rows] = evidence.pred_probs
+    if not usable.all():
+        model = clone(estimator).fit(of_rows, classes[codes[rows]])
+        rest = np.flatnonzero(~usable)
+        probs[rest] = model.predict_proba(safe_indexing(X, rest))
+    return in_columns(probs, classes[present], classes)
+
+
+def most_votes(annotations):
+    """Return the class that most annotators give to each sample.
+
+    Parameters
+    ----------
+    annotations : Annotations
+        The labels.
+
+    Returns
+    -------
+    codes : ndarray of shape (n_samples,), dtype int64
+        Positions of the classes. Of equally many votes those count whose annotators
+        agree most with others; without labels it is 0.
+    """
+    n_classes = len(annotations.classes)
+    agreement = np.nan_to_num(agreement_with_others(annotations))
+    # Less than one vote in all.
+    weights = 1 + agreement / (1 + annotations.n_labels.max())
+    cells = annotations.rows * n_classes + annotations.codes
+    size = annotations.n_samples * n_classes
+    votes = np.bincount(cells, weights[annotations.columns], minlength=size)
+    return votes.reshape(-1, n_classes).argmax(axis=1)
+
+
+def in_columns(probs, given, classes):
+    """Return probabilities of some classes in the columns of all of them.
+
+    Parameters
+    ----------
+    probs : ndarray of shape (n_samples, n_given)
+        Probabilities of the classes in `given`.
+    given : ndarray of shape (n_given,)
+        Some classes, sorted.
+    classes : ndarray of shape (n_classes,)
+        All classes, sorted.
+
+    Returns
+    -------
+    probs : ndarray of shape (n_samples, n_classes)
+        The same, and 0 for the other classes.
+    """
+    if len(given) == len(classes):
+        return probs
+    wide = np.zeros((len(probs), len(classes)), dtype=probs.dtype)
+    wide[:, np.searchsorted(classes, given)] = probs
+    return wide
+
+
+def fit_soft(estimator, X, consensus):
+    """Fit a classifier to the soft labels of the samples that were labelled.
+
+    Parameters
+    ----------
+    estimator : classifier
+        Fitted in place.
+    X : array-like of shape (n_samples, ...)
+        Whatever it takes.
+    consensus : Consensus
+        The labels.
+
+    Returns
+    -------
+    estimator : classifier
+        The same.
+    """
+    rows = np.flatnonzero(consensus.annotations.n_labels > 0)
+    labels, soft = consensus.labels[rows], consensus.soft_labels[rows]
+    if len(rows) < len(consensus.labels):
+        X = safe_indexing(X, rows)
+    front, last = split_pipeline(estimator)
+    if not has_fit_parameter(last, "sample_weight"):
+        return estimator.fit(X, labels)
+    if front is not None:
+        X = front.fit_transform(X, labels)
+        estimator.steps = [*front.steps, estimator.steps[-1]]
+    copies, codes, weights = weighted_copies(soft)
+    copied, given = safe_indexing(*indexable(X), copies), consensus.classes[codes]
+    last.fit(copied, given, sample_weight=weights)
+    return estimator
+
+
+def weighted_copies(soft_labels):
+    """Return samples as copies with one label each, weighted by its probability.
+
+    Parameters
+    ----------
+    soft_labels : ndarray of shape (n_samples, n_classes)
+        Probabilities.
+
+    Returns
+    -------
+    rows : ndarray of shape (n_copies,), dtype int64
+        The samples, as often as they have classes of a probability of at least 0.05.
+    codes : ndarray of shape (n_copies,), dtype int64
+        The class of each copy.
+    weights : ndarray of shape (n_copies,), float64
+        Its probability; those of a sample sum to 1.
+    """
+    best = soft_labels.max(axis=1, keepdims=True)
+    kept = np.where(soft_labels >= np.minimum(best, LEAST_SHARE), soft_labels, 0)
+    kept = kept / kept.sum(axis=1, keepdims=True)
+    rows, codes = np.nonzero(kept)
+    return rows, codes, kept[rows, codes]

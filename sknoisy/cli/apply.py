@@ -1,0 +1,73 @@
+"""``sknoisy apply``: a table of labels with what people decided."""
+
+import os
+from collections import Counter
+
+from sknoisy.cli.main import say
+from sknoisy.cli.results import write_rows
+from sknoisy.datasets.tables import LABELS, PATHS, find_column, read_rows
+
+NEEDED = ("name", "given", "suggested", "decision", "label")
+DECISIONS = ("", "skip", "keep", "take", "other")
+
+
+def run(args):
+    """Merge decisions into labels, and write them."""
+    columns, rows, _ = read_rows(args.labels)
+    label = find_column(args.labels, columns, "label", args.label, LABELS)
+    if label is None:
+        raise ValueError(
+            f"{args.labels!r} has no column of labels among {columns}: pass --label"
+        )
+    file = find_column(args.labels, columns, "file", args.file, PATHS)
+    names = [row[file] if file else str(i) for i, row in enumerate(rows)]
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    at = {name: i for i, name in enumerate(names)}
+    changed = confirmed = 0
+    for name, given, decided in _decisions(args.reviewed):
+        if name not in at or name in twice:
+            why = "several rows" if name in twice else "no row"
+            raise ValueError(f"{args.labels!r} has {why} of {name!r}")
+        row = rows[at[name]]
+        if row[label].strip() != given:
+            raise ValueError(
+                f"{name!r} has the label {row[label]!r} in {args.labels!r}, but was "
+                f"reviewed with {given!r}: these are other labels"
+            )
+        changed += decided != given
+        confirmed += decided == given
+        row[label] = decided
+    out = args.out or "{}-reviewed{}".format(*os.path.splitext(args.labels))
+    write_rows(out, columns, ([row[column] for column in columns] for row in rows))
+    say(
+        args,
+        f"{changed:,} labels changed, {confirmed:,} confirmed, "
+        f"{len(rows) - changed - confirmed:,} not reviewed. Wrote {out!r}.",
+    )
+    return False
+
+
+def _decisions(path):
+    """Yield the name, the given label and the decided one of each reviewed sample."""
+    columns, rows, _ = read_rows(path)
+    lacking = [name for name in NEEDED if name not in columns]
+    if lacking:
+        raise ValueError(
+            f"{path!r} is no table of reviewed labels: it lacks the columns {lacking}"
+        )
+    for line, row in enumerate(rows, start=2):
+        decision, chosen = row["decision"].strip().lower(), row["label"].strip()
+        if decision not in DECISIONS:
+            raise ValueError(
+                f"{path!r}, row {line}: decision={row['decision']!r} is not valid: it "
+                f"must be one of {DECISIONS}"
+            )
+        if decision == "skip" or not (decision or chosen):
+            continue
+        usual = {"keep": row["given"], "take": row["suggested"]}.get(decision, chosen)
+        if not usual or (chosen and chosen != usual):
+            raise ValueError(
+                f"{path!r}, row {line}: label={chosen!r} is not valid for the decision "
+                f"{decision!r}" + (f": it must be {usual!r}" if usual else "")
+            )
+        yield row["name"], row["given"], usual

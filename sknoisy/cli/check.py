@@ -1,0 +1,119 @@
+"""``sknoisy check``: from a folder or a table to what is wrong with its labels."""
+
+import hashlib
+import os
+import time
+from collections import Counter
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.pipeline import Pipeline
+
+from sknoisy.cli.encoding import make_encoder
+from sknoisy.cli.main import say
+from sknoisy.cli.results import summarize, write_all
+from sknoisy.datasets import Skipped, load_image_folder, load_table
+from sknoisy.detection import LabelErrorDetector
+from sknoisy.estimators.classifier import NoisyRobustClassifier
+
+MEASURED = 64  # samples, after which the time for all is estimated
+LONG = 20  # seconds that are worth a word before
+
+
+def run(args):
+    """Check labels; return whether they are worse than was asked for."""
+    start = time.monotonic()
+    out = args.out or f"{os.path.basename(os.path.normpath(args.data))}-check"
+    found = _without_singles(_read(args))
+    n, k = len(found.y), len(found.classes)
+    say(args, f"Read {n:,} samples of {k} classes, left out {len(found.skipped):,}.")
+    is_images = isinstance(found.X, np.ndarray)
+    encoder, about = make_encoder(found.X, args)
+    say(args, f"Encoder: {about}.")
+    features = _encoded(encoder, found.X, args)
+    clf = NoisyRobustClassifier(
+        freeze_encoder=is_images, device=args.device, random_state=args.seed
+    )
+    detector = LabelErrorDetector(
+        clf,
+        method=args.method,
+        cv=args.folds,
+        max_false_alarms=args.max_false_alarms,
+        random_state=args.seed,
+    )
+    say(args, f"Checking the labels, in {args.folds} folds.")
+    copies = _copies(found.X) if is_images else None
+    together = copies if args.method != "knn_agreement" else None
+    detector.fit(features, found.y, groups=together)
+    say(args, "Training a model on all samples.")
+    model = Pipeline([("encode", encoder), ("clf", clone(clf).fit(features, found.y))])
+    written = write_all(out, detector, model, found, args, about)
+    print(summarize(detector, found, copies))
+    seconds = time.monotonic() - start
+    say(args, f"Wrote {', '.join(written)} to {out!r}, in {seconds:.0f} s.")
+    right = 1 - detector.noise_rate_
+    failed = args.fail_under is not None and right < args.fail_under
+    if failed:
+        print(f"Failed: {right:.1%} are right, which is under {args.fail_under:.1%}.")
+    return failed
+
+
+def _read(args):
+    if os.path.isdir(args.data):
+        return load_image_folder(args.data, on_error="skip")
+    columns = {"label": args.label, "file": args.file}
+    return load_table(args.data, args.root, on_error="skip", **columns)
+
+
+def _without_singles(found):
+    """Leave out samples that are alone in their class, which no fold can judge."""
+    counts = Counter(found.y.tolist())
+    keep = np.array([counts[label] > 1 for label in found.y.tolist()])
+    if keep.all():
+        return found
+    reason = "is the only sample of its class"
+    found.skipped += [Skipped(name, reason) for name in found.names[~keep].tolist()]
+    for key in ("y", "names", "rows"):
+        if key in found:
+            found[key] = found[key][keep]
+    found.X = found.X[keep]
+    found.classes = np.unique(found.y).tolist()
+    return found
+
+
+def _encoded(encoder, X, args):
+    """Return lazy features that are computed already, or an array of columns."""
+    features = encoder.fit_transform(X)
+    if len(X) > 4 * MEASURED and not isinstance(features, np.ndarray):
+        start = time.monotonic()
+        np.asarray(features[:MEASURED])
+        seconds = (time.monotonic() - start) * len(X) / MEASURED
+        if seconds > LONG:
+            say(
+                args,
+                f"Computing the features of {len(X):,} images, which takes about "
+                f"{_duration(seconds)}; a smaller --image-size is faster.",
+            )
+    np.asarray(features)  # they are kept
+    return features
+
+
+def _duration(seconds):
+    if seconds < 90:
+        return f"{seconds:.0f} seconds"
+    if seconds < 90 * 60:
+        return f"{seconds / 60:.0f} minutes"
+    return f"{seconds / 3600:.0f} hours"
+
+
+def _copies(paths):
+    """Return a group for each file, the same for equal contents; None without any."""
+    sizes = [os.path.getsize(path) for path in paths]
+    counts, contents = Counter(sizes), {}
+    groups = np.arange(len(paths))
+    for i, size in enumerate(sizes):
+        if counts[size] > 1:
+            with open(paths[i], "rb") as file:
+                digest = hashlib.file_digest(file, "sha256").digest()
+            groups[i] = contents.setdefault(digest, i)
+    return groups if len(np.unique(groups)) < len(groups) else None

@@ -1,0 +1,64 @@
+"""Tables of numbers and categories as arrays of numbers."""
+
+import numpy as np
+from sklearn.base import TransformerMixin
+from sklearn.utils.validation import check_is_fitted
+
+from sknoisy.estimators.saving import Saved
+
+MOST = 50  # categories of a column; rarer ones are treated as unknown
+
+
+class Columns(TransformerMixin, Saved):
+    """Scale columns of numbers, and give each category a column of its own.
+
+    Unlike scikit-learn's transformers, it is saved to files without code.
+
+    Attributes
+    ----------
+    columns_ : list of str
+        Columns of the training table.
+    numbers_ : list of str
+        Those that hold numbers.
+    moments_ : ndarray of shape (3, n_numbers), float64
+        Their median, which stands for missing values, mean and standard deviation.
+    categories_ : dict of str to list of str
+        The most frequent values of the other columns.
+    """
+
+    def fit(self, X, y=None):
+        """Learn from a pandas.DataFrame."""
+        self.columns_ = [str(name) for name in X.columns]
+        X = X.set_axis(self.columns_, axis="columns")
+        self.numbers_ = [*X.select_dtypes(["number", "bool"]).columns]
+        numbers = X[self.numbers_].astype(float).replace([np.inf, -np.inf], np.nan)
+        medians = numbers.median().fillna(0)
+        filled = numbers.fillna(medians)
+        deviations = filled.std(ddof=0)
+        self.moments_ = np.array(
+            [medians, filled.mean(), deviations.where(deviations > 0, 1)]
+        ).reshape(3, len(self.numbers_))
+        self.categories_ = {
+            name: X[name].astype(str).value_counts().index[:MOST].tolist()
+            for name in self.columns_
+            if name not in self.numbers_
+        }
+        return self
+
+    def transform(self, X):
+        """Return an array (n_samples, n_features), float64, of a DataFrame."""
+        check_is_fitted(self)
+        X = X.set_axis([str(name) for name in X.columns], axis="columns")
+        missing = [name for name in self.columns_ if name not in X.columns]
+        if missing:
+            raise ValueError(
+                f"the table lacks the columns {missing}, which the model was trained on"
+            )
+        medians, means, deviations = self.moments_
+        numbers = np.array(X[self.numbers_], dtype=float).reshape(len(X), -1)
+        numbers = np.where(np.isfinite(numbers), numbers, medians)
+        parts = [(numbers - means) / deviations]
+        for name, values in self.categories_.items():
+            given = np.array(X[name].astype(str), dtype=object)
+            parts.append(given[:, None] == np.array(values, dtype=object))
+        return np.hstack(parts).astype(float)

@@ -1,0 +1,174 @@
+"""What makes features of samples, and in which order encoders are tried."""
+
+import os
+import sys
+import time
+from importlib import import_module
+from urllib.error import URLError
+from urllib.request import Request, urlopen
+
+import numpy as np
+from skorch.callbacks import Callback
+from torch import nn
+
+from sknoisy.cli.columns import Columns
+from sknoisy.cli.main import say
+from sknoisy.estimators.pretrained import PretrainedEncoder
+from sknoisy.estimators.pretrainer import SSLPretrainer
+
+DEFAULT = "resnet18"  # of torchvision: the smallest of its usual ones
+TIMEOUT = 5  # seconds in which the server of the weights must answer
+PASSES = 30_000  # of images of 32 x 32 pixels through the network: minutes on two cores
+EPOCHS = (5, 200)  # least and largest number, whatever these are
+SMALL, LARGE = 32, 64  # pixels that images are brought to for a training
+OFTEN = 15  # seconds between lines on a training
+
+
+def make_encoder(X, args):
+    """Return an unfitted transformer of samples, and what it is, in words.
+
+    Parameters
+    ----------
+    X : ndarray of str or pandas.DataFrame
+        Paths of images, or features.
+    args : argparse.Namespace
+        Arguments of the command.
+
+    Returns
+    -------
+    encoder : transformer
+        It returns lazy features of images, or an array.
+    about : str
+        For people.
+    """
+    if not isinstance(X, np.ndarray):
+        if args.encoder != "auto":
+            raise ValueError(f"--encoder {args.encoder} is for images, not features")
+        return Columns(), "none, the features as they are, scaled"
+    name, why = args.encoder, ""
+    if name == "auto" and args.weights is None:
+        name, why = _default(args)
+    elif name == "auto":
+        name = DEFAULT
+    if name == "ssl":
+        return _trained_here(X, args, why)
+    if ":" in name:
+        return _of_user(name, args)
+    if args.offline and args.weights is None and not name.startswith("timm/"):
+        if not os.path.exists(_cached(name)):
+            raise ValueError(
+                f"--encoder {name} needs weights that are not in the cache of PyTorch, "
+                f"{_cached(name)}: go online, or pass --weights"
+            )
+    encoder = PretrainedEncoder(
+        name,
+        weights=args.weights or "auto",
+        image_size=args.image_size or "auto",
+        device=args.device,
+    )
+    if args.weights:
+        why = f"weights in {args.weights}"
+    return encoder, f"{name}, {why or 'with its published weights'}"
+
+
+def _default(args):
+    """Return the default encoder, and why it is that."""
+    path = _cached(DEFAULT)
+    if os.path.exists(path):
+        return DEFAULT, f"trained on ImageNet, weights in {path}"
+    if args.offline:
+        return "ssl", "for want of weights, offline"
+    url = _url(DEFAULT)
+    try:
+        urlopen(Request(url, method="HEAD"), timeout=TIMEOUT).close()
+    except (URLError, OSError, ValueError):
+        return "ssl", "for want of weights, which cannot be downloaded"
+    say(args, f"Downloading {url}, once, to {path}.")
+    return DEFAULT, f"trained on ImageNet, weights from {url}"
+
+
+def _url(name):
+    import torchvision
+
+    return torchvision.models.get_model_weights(name).DEFAULT.url
+
+
+def _cached(name):
+    """Return where PyTorch keeps the weights of a model of torchvision."""
+    import torch
+
+    file = _url(name).rpartition("/")[2]
+    return os.path.join(torch.hub.get_dir(), "checkpoints", file)
+
+
+def _trained_here(paths, args, why):
+    """Return a pre-trainer whose training takes minutes."""
+    size = args.image_size or _usual_size(paths)
+    passes = PASSES * (SMALL / size) ** 2
+    epochs = args.epochs or int(np.clip(passes / len(paths), *EPOCHS))
+    encoder = SSLPretrainer(
+        image_size=size,
+        max_epochs=epochs,
+        device=args.device,
+        callbacks=None if args.quiet or sys.stderr.isatty() else [_Lines(epochs)],
+        random_state=args.seed,
+    )
+    about = f"SimCLR on these images alone, {epochs} epochs at {size} pixels"
+    return encoder, f"{about}, {why}; --encoder takes better ones" if why else about
+
+
+def _usual_size(paths):
+    """Return the size for a training: of images of usual size, a small one."""
+    from PIL import Image
+
+    sides = []
+    for path in paths[:: max(1, len(paths) // 100)]:
+        with Image.open(path) as image:
+            sides.append(min(image.size))
+    return SMALL if np.median(sides) < 1.5 * SMALL else LARGE
+
+
+def _of_user(name, args):
+    """Return what a function of the user's makes."""
+    module, _, function = name.partition(":")
+    sys.path.append(os.getcwd())
+    try:
+        made = getattr(import_module(module), function)()
+    except (ImportError, AttributeError) as error:
+        raise ValueError(f"--encoder {name} cannot be imported: {error}") from error
+    finally:
+        sys.path.remove(os.getcwd())
+    about = f"{name}, of yours"
+    if isinstance(made, PretrainedEncoder):
+        return made, about
+    if not isinstance(made, nn.Module):
+        kind = type(made).__name__
+        raise ValueError(f"--encoder {name} returns a {kind}, not a torch module")
+    settings = {"weights": args.weights or "auto", "device": args.device}
+    size = args.image_size or "auto"
+    return PretrainedEncoder(made, image_size=size, **settings), about
+
+
+class _Lines(Callback):
+    """Lines on a training where no terminal shows a bar."""
+
+    def __init__(self, n_epochs):
+        self.n_epochs = n_epochs
+
+    def on_train_begin(self, net, **kwargs):
+        """Called before the first epoch."""
+        self.begun = self.said = time.monotonic()
+
+    def on_epoch_end(self, net, **kwargs):
+        """Called after each epoch."""
+        now, done = time.monotonic(), len(net.history)
+        if now - self.said < OFTEN or done >= self.n_epochs:
+            return
+        self.said = now
+        left = (now - self.begun) / done * (self.n_epochs - done)
+        loss = net.history[-1, "train_loss"]
+        print(
+            f"Epoch {done} of {self.n_epochs}, loss {loss:.3f}, {left:.0f} s left.",
+            file=sys.stderr,
+            flush=True,
+        )

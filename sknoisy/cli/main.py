@@ -1,0 +1,53 @@
+"""From arguments to an exit code."""
+
+import sys
+import warnings
+from importlib import import_module
+
+from sknoisy.cli.parser import make_parser
+
+FAILED, BROKEN, INTERRUPTED = 1, 2, 130
+
+
+def main(argv=None):
+    """Run a command.
+
+    Parameters
+    ----------
+    argv : list of str, default=None
+        Arguments; by default those of the process.
+
+    Returns
+    -------
+    code : int
+        0; 1 if a check is below ``--fail-under``; 2 if something went wrong.
+    """
+    args = make_parser().parse_args(argv)
+    run = import_module(f"sknoisy.cli.{args.command}").run
+    with warnings.catch_warnings():
+        if not args.debug:
+            warnings.simplefilter("ignore")
+            warnings.simplefilter("always", UserWarning)
+            warnings.showwarning = _show
+        try:
+            return FAILED if run(args) else 0
+        except KeyboardInterrupt:
+            print("\nsknoisy: interrupted", file=sys.stderr)
+            return INTERRUPTED
+        except Exception as error:
+            if args.debug:
+                raise
+            text = " ".join(str(error).split()) or type(error).__name__
+            print(f"sknoisy: error: {text}", file=sys.stderr)
+            return BROKEN
+
+
+def _show(message, category, filename, lineno, file=None, line=None):
+    """Show a warning in one line, without the place in the code."""
+    print(f"Warning: {' '.join(str(message).split())}", file=sys.stderr)
+
+
+def say(args, text):
+    """Say what is going on, unless that is not wanted."""
+    if not args.quiet:
+        print(text, file=sys.stderr, flush=True)

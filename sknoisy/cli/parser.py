@@ -1,0 +1,143 @@
+"""The arguments of all commands; imports nothing that takes time."""
+
+import argparse
+
+from sknoisy._version import __version__
+
+CHECK = """\
+Find the labels that are probably wrong, in a folder with a folder of images for each
+class, or in a CSV file of image files and labels, or of features and a label.
+
+Writes into a folder: report.html, samples.csv (each sample with its label's quality
+and a suggestion), model.safetensors (a classifier for `sknoisy predict`) and, for a
+folder of images, labels.csv. People review labels in the report, or in a copy of
+samples.csv, where they fill in the columns "decision" (keep, take or other) and
+"label"; `sknoisy apply` merges that into a table of labels.
+"""
+ENCODER = """\
+what makes features of images: the name of a model of torchvision, or "timm/" and one of
+timm, with published weights; "ssl": learn from these images alone; or MODULE:NAME, a
+function in a Python file of yours that returns a torch module with weights, or a
+PretrainedEncoder. Without this option: resnet18 with the weights of ImageNet if they
+are in the cache of PyTorch or can be downloaded, else "ssl".
+"""
+METHODS = (
+    "auto confident_learning self_confidence normalized_margin loss_gmm knn_agreement"
+).split()
+
+
+def make_parser():
+    """Return the parser of the command line."""
+    parser = argparse.ArgumentParser(
+        prog="sknoisy", description="Find wrong labels, and train in spite of them."
+    )
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _add_check(commands)
+    _add_predict(commands)
+    _add_apply(commands)
+    return parser
+
+
+def _command(commands, name, summary, description=None):
+    command = commands.add_parser(
+        name,
+        help=summary,
+        description=description or summary,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    command.add_argument("--quiet", action="store_true", help="no messages but errors")
+    command.add_argument(
+        "--debug", action="store_true", help="show where an error came from"
+    )
+    return command
+
+
+def _add_check(commands):
+    check = _command(commands, "check", "find labels that are probably wrong", CHECK)
+    check.add_argument("data", metavar="FOLDER_OR_CSV")
+    check.add_argument(
+        "--out", metavar="DIR", help="where to write; by default NAME-check"
+    )
+    check.add_argument(
+        "--fail-under",
+        type=_share,
+        metavar="SHARE",
+        help="exit with 1 if the estimated share of right labels is below this, such "
+        "as 0.95",
+    )
+    data = check.add_argument_group("data")
+    data.add_argument("--label", default="auto", metavar="COLUMN", help="of a CSV file")
+    data.add_argument(
+        "--file", default="auto", metavar="COLUMN", help="of a CSV file: image files"
+    )
+    data.add_argument(
+        "--root", metavar="DIR", help="of the files in a CSV file; by default its own"
+    )
+    how = check.add_argument_group("how it is done")
+    how.add_argument("--encoder", default="auto", metavar="ENCODER", help=ENCODER)
+    how.add_argument(
+        "--weights", metavar="FILE", help="weights of the encoder, instead of published"
+    )
+    how.add_argument(
+        "--image-size", type=int, metavar="N", help="pixels that images are brought to"
+    )
+    how.add_argument(
+        "--epochs",
+        type=int,
+        metavar="N",
+        help='of "ssl"; by default what takes minutes',
+    )
+    how.add_argument(
+        "--offline", action="store_true", help="download nothing, if asked or not"
+    )
+    how.add_argument("--method", default="auto", choices=METHODS)
+    how.add_argument("--folds", type=int, default=5, metavar="N", help="default: 5")
+    how.add_argument(
+        "--max-false-alarms",
+        type=float,
+        default=0.2,
+        metavar="SHARE",
+        help="of right labels among those that are called wrong; default: 0.2",
+    )
+    how.add_argument("--device", default="auto", help="cpu, cuda, ...; default: auto")
+    how.add_argument("--seed", type=int, default=0, metavar="N", help="default: 0")
+
+
+def _add_predict(commands):
+    predict = _command(commands, "predict", "predict the labels of other samples")
+    predict.add_argument("model", metavar="MODEL", help="model.safetensors of a check")
+    predict.add_argument(
+        "files",
+        nargs="+",
+        metavar="FILES",
+        help="image files or folders of these; or a CSV file of features",
+    )
+    predict.add_argument("--csv", metavar="FILE", help="write to a CSV file")
+    predict.add_argument(
+        "--allow",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="import path of code of yours that the model needs",
+    )
+
+
+def _add_apply(commands):
+    apply = _command(commands, "apply", "merge reviewed labels into a table of labels")
+    apply.add_argument("labels", metavar="LABELS.csv")
+    apply.add_argument(
+        "reviewed", metavar="REVIEWED.csv", help="from the report, or samples.csv"
+    )
+    apply.add_argument(
+        "--out", metavar="FILE", help="what to write; by default LABELS-reviewed.csv"
+    )
+    apply.add_argument("--label", default="auto", metavar="COLUMN")
+    apply.add_argument("--file", default="auto", metavar="COLUMN")
+
+
+def _share(text):
+    share = float(text)
+    if not 0 <= share <= 1:
+        raise argparse.ArgumentTypeError(f"{text} is not in [0, 1]")
+    return share

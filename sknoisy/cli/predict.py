@@ -1,0 +1,51 @@
+"""``sknoisy predict``: labels of other samples, by a model that was saved."""
+
+import csv
+import os
+import sys
+
+import numpy as np
+
+from sknoisy.cli.main import say
+from sknoisy.cli.results import write_rows
+from sknoisy.datasets.folders import images_below
+from sknoisy.datasets.found import keep_readable
+from sknoisy.datasets.tables import read_features
+from sknoisy.estimators.loading import load
+
+COLUMNS = ["file", "label", "probability"]
+
+
+def run(args):
+    """Predict, and write what was predicted."""
+    model = load(args.model, allow=args.allow)
+    if not hasattr(model, "predict_proba"):
+        raise ValueError(f"{args.model!r} holds no classifier")
+    names, X = _samples(args)
+    probabilities = model.predict_proba(X)
+    best = probabilities.argmax(axis=1)
+    sure = [f"{share:.4f}" for share in probabilities.max(axis=1)]
+    rows = [*zip(names, model.classes_[best], sure, strict=True)]
+    if args.csv:
+        write_rows(args.csv, COLUMNS, rows)
+        say(args, f"Wrote {len(rows):,} predictions to {args.csv!r}.")
+    else:
+        csv.writer(sys.stdout, lineterminator="\n").writerows([COLUMNS, *rows])
+    return False
+
+
+def _samples(args):
+    """Return the names of samples, and the samples, as models take them."""
+    if len(args.files) == 1 and args.files[0].lower().endswith((".csv", ".tsv")):
+        X = read_features(args.files[0])
+        return [str(i) for i in range(len(X))], X
+    paths = []
+    for file in args.files:
+        paths += images_below(file) if os.path.isdir(file) else [file]
+    keep, skipped = keep_readable(paths, "skip", verify=True)
+    for path, reason in skipped:
+        print(f"Left out {path}: {reason}", file=sys.stderr)
+    if not keep.any():
+        raise ValueError(f"none of the {len(paths)} files can be read")
+    paths = np.array(paths)[keep]
+    return paths, paths

@@ -1,0 +1,123 @@
+"""What a check writes, and what it tells."""
+
+import csv
+import os
+
+import numpy as np
+
+from sknoisy.estimators.saving import save
+
+SHOWN = 5  # samples in the summary
+COLUMNS = (
+    "sample name given quality flagged suggested confidence error_probability "
+    "decision label"
+).split()
+
+
+def write_all(out, detector, model, found, args, about):
+    """Write report, tables and model to a folder; return the names of the files.
+
+    Parameters
+    ----------
+    out : str
+        The folder, which is made if it is not there.
+    detector : LabelErrorDetector
+        Fitted.
+    model : Pipeline
+        Fitted.
+    found : Bunch
+        What was read.
+    args : argparse.Namespace
+        Arguments of the command.
+    about : str
+        What made the features.
+
+    Returns
+    -------
+    written : list of str
+        Names of files.
+    """
+    os.makedirs(out, exist_ok=True)
+    written = ["samples.csv", "model.safetensors"]
+    write_rows(os.path.join(out, "samples.csv"), COLUMNS, _rows(detector, found))
+    save(model, os.path.join(out, "model.safetensors"))
+    if os.path.isdir(args.data):
+        rows = zip(found.names, found.y, strict=True)
+        write_rows(os.path.join(out, "labels.csv"), ["file", "label"], rows)
+        written.append("labels.csv")
+    if found.skipped:
+        write_rows(os.path.join(out, "skipped.csv"), ["file", "why"], found.skipped)
+        written.append("skipped.csv")
+    if hasattr(detector, "to_html"):
+        detector.to_html(
+            os.path.join(out, "report.html"),
+            found.X,
+            names=found.names,
+            title=f"Labels of {os.path.basename(os.path.normpath(args.data))}",
+            unreadable=found.skipped,
+        )
+        written.insert(0, "report.html")
+    return written
+
+
+def write_rows(path, columns, rows):
+    """Write a CSV file, at once or not at all."""
+    part = f"{path}.part"
+    with open(part, "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(columns)
+        writer.writerows(rows)
+    os.replace(part, path)
+
+
+def _rows(detector, found):
+    """Yield the rows of samples.csv, worst labels first."""
+    for i in detector.ranked(all_samples=True):
+        yield (
+            i,
+            found.names[i],
+            found.y[i],
+            f"{detector.label_quality_[i]:.4f}",
+            int(detector.label_errors_[i]),
+            detector.suggested_labels_[i],
+            f"{detector.suggestion_confidence_[i]:.4f}",
+            f"{detector.error_probability_[i]:.4f}",
+            "",
+            "",
+        )
+
+
+def summarize(detector, found, copies):
+    """Return what was found, for people, in a few lines."""
+    n, n_errors = len(found.y), int(detector.label_errors_.sum())
+    low, high = detector.noise_rate_interval_
+    lines = [
+        f"{n_errors:,} of {n:,} labels are called wrong. About "
+        f"{detector.noise_rate_:.0%} of all are ({low:.0%} to {high:.0%})."
+    ]
+    for i in detector.ranked()[:SHOWN]:
+        lines.append(
+            f"  {found.names[i]}: {found.y[i]!s} -> {detector.suggested_labels_[i]!s} "
+            f"({detector.suggestion_confidence_[i]:.0%} sure)"
+        )
+    if n_errors > SHOWN:
+        lines.append(f"  and {n_errors - SHOWN:,} more")
+    if copies is not None:
+        lines.append(_of_copies(found.y, copies))
+    if found.skipped:
+        lines.append(f"Left out {len(found.skipped):,}:")
+        lines += [f"  {path} {reason}" for path, reason in found.skipped[:SHOWN]]
+        if len(found.skipped) > SHOWN:
+            lines.append(f"  and {len(found.skipped) - SHOWN:,} more")
+    return "\n".join(lines)
+
+
+def _of_copies(y, copies):
+    """Return how many files are copies, and of how many the labels differ."""
+    first, where = np.unique(copies, return_inverse=True)
+    several = np.flatnonzero(np.bincount(where) > 1)
+    n_differ = sum(len({*y[where == i].tolist()}) > 1 for i in several)
+    return (
+        f"{len(copies) - len(first):,} files are copies of others; {n_differ:,} of the "
+        f"{len(several):,} contents that are there several times have several labels."
+    )

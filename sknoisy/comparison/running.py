@@ -1,0 +1,241 @@
+"""Cross-validation of several methods over several seeds."""
+
+import time
+from collections.abc import Mapping
+from numbers import Integral
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.metrics import accuracy_score, check_scoring
+from sklearn.model_selection import StratifiedKFold, check_cv
+from sklearn.pipeline import Pipeline
+from sklearn.utils.validation import check_consistent_length
+
+from sknoisy._compat import safe_indexing
+from sknoisy.comparison.results import Comparison
+from sknoisy.comparison.rows import Rows
+from sknoisy.data.labels import encode_labels
+from sknoisy.estimators.classifier import NoisyRobustClassifier
+from sknoisy.estimators.pipelines import check_steps, split_pipeline
+from sknoisy.metrics.corrected import NoiseCorrectedScorer
+from sknoisy.metrics.counts import is_finite, is_table
+from sknoisy.parameters import Method, check_integer
+
+TEST = "test_accuracy"
+OTHERS = {"method", "seed", "fold", "n_train", "n_test", "seconds", TEST}  # columns
+
+
+def compare(
+    methods,
+    X,
+    y,
+    *,
+    estimator=None,
+    seeds=(0, 1, 2),
+    cv=3,
+    scoring=None,
+    X_test=None,
+    y_test=None,
+    path=None,
+    verbose=None,
+):
+    """Compare methods by cross-validation on noisy labels, over several seeds.
+
+    Parameters
+    ----------
+    methods : dict of str to object, or list
+        What is compared, by name: classifiers or pipelines, or losses and their short
+        names, which become the ``loss`` of `estimator` (the ``method`` of a
+        ``CoTrainingClassifier``). In a list the names are those of losses.
+    X : array-like, array of paths or LazyFeatures of shape (n_samples, ...)
+        Samples.
+    y : array-like of shape (n_samples,)
+        Their labels, some of them wrong.
+    estimator : classifier or Pipeline, default=None
+        What losses are put into; by default ``NoisyRobustClassifier()``.
+    seeds : sequence of int, default=(0, 1, 2)
+        Each becomes the ``random_state`` of all parts of a method, and of the folds.
+    cv : int, splitter or None, default=3
+        Number of folds, stratified and shuffled with each seed, or a splitter. None:
+        each method is trained on all samples, and only tested.
+    scoring : str, callable or dict, default=None
+        As in ``cross_validate``; methods are ranked by the first. By default "noisy",
+        the accuracy on the held-out noisy labels, and before it, if X is a table or
+        features, "corrected", by
+        :meth:`NoiseCorrectedScorer.from_samples
+        <sknoisy.metrics.NoiseCorrectedScorer.from_samples>`.
+    X_test : array-like of shape (n_test, ...), default=None
+        Samples with clean labels, for research: a score "test_accuracy" on them.
+    y_test : array-like of shape (n_test,), default=None
+        Their labels.
+    path : str or path, default=None
+        File of JSON lines to which each result is added at once. What it holds already
+        for the same data, parameters, folds and version is not trained again.
+    verbose : bool, default=None
+        True: a progress bar. None: one once ten seconds have passed, in a terminal.
+
+    Returns
+    -------
+    comparison : Comparison
+        All scores, and a summary with error bars.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not valid; before any training.
+
+    See Also
+    --------
+    sknoisy.metrics.NoiseCorrectedScorer : What methods are ranked by.
+    sklearn.model_selection.GridSearchCV : A search over many parameters.
+
+    Examples
+    --------
+    >>> import sknoisy
+    >>> from sklearn.datasets import load_iris
+    >>> from sknoisy.noise import symmetric_exclusive
+    >>> X, y = load_iris(return_X_y=True)
+    >>> noisy = symmetric_exclusive(y, 0.2, random_state=0).y
+    >>> found = sknoisy.compare(["ce", "gce"], X, noisy, seeds=[0], cv=2)
+    >>> sorted({row["method"] for row in found.rows})
+    ['ce', 'gce']
+    >>> found.scores
+    ['corrected', 'noisy']
+    """
+    methods = _estimators(methods, estimator)
+    seeds = _check_seeds(seeds)
+    encode_labels(y)  # refuses what are no labels
+    check_consistent_length(X, y)
+    _check_test(X_test, y_test, cv)
+    scorers = {} if cv is None else _scorers(scoring, X, y)
+    test = None if X_test is None else (X_test, y_test)
+    scores = [*scorers, *([TEST] if test else [])]
+    plan = [
+        (name, seed, fold, rows)
+        for seed in seeds
+        for fold, rows in enumerate(_splits(cv, X, y, seed))
+        for name in methods
+    ]
+    for method in methods.values():
+        check_steps(method)
+    file = Rows(path, X, y, test, scorers)
+    found = []
+    for name, seed, fold, rows in _bar(plan, verbose):
+        method = _seeded(methods[name], seed)
+        key = file.key(method, rows)
+        row = file.done.get(key)
+        if row is None:
+            row = _row(method, X, y, rows, scorers, test)
+            file.add(key, row)
+        found.append({"method": name, "seed": seed, "fold": fold} | row)
+    order = list(methods)
+    found.sort(key=lambda row: order.index(row["method"]))
+    return Comparison(found, scores)
+
+
+def _estimators(methods, estimator):
+    """Return the estimators by name, of which losses are put into a clone of one."""
+    if not isinstance(methods, Mapping):
+        methods = {str(method): method for method in list(methods)}
+    if not methods:
+        raise ValueError("methods is empty: name at least one loss or estimator.")
+    estimator = NoisyRobustClassifier() if estimator is None else estimator
+    prefix = f"{estimator.steps[-1][0]}__" if isinstance(estimator, Pipeline) else ""
+    params = split_pipeline(estimator)[1].get_params(deep=False)
+    parameter = next((name for name in ("loss", "method") if name in params), None)
+    found = {}
+    for name, method in methods.items():
+        if isinstance(method, (str, Method)):
+            if parameter is None:
+                raise ValueError(
+                    f"methods={method!r} is not valid: the estimator, {estimator!r}, "
+                    "has no loss. Pass classifiers."
+                )
+            method = clone(estimator).set_params(**{prefix + parameter: method})
+        elif not hasattr(method, "fit") or isinstance(method, type):
+            raise ValueError(
+                f"methods[{name!r}]={method!r} is not valid: it must be a classifier, "
+                "a Pipeline, a loss or its short name."
+            )
+        found[str(name)] = method
+    return found
+
+
+def _check_seeds(seeds):
+    seeds = [seeds] if isinstance(seeds, Integral) else list(seeds)
+    for seed in seeds:
+        check_integer("seeds", seed, low=0)
+    if not seeds or len(set(seeds)) < len(seeds):
+        raise ValueError(f"seeds={seeds!r} is not valid: they must be distinct.")
+    return [int(seed) for seed in seeds]
+
+
+def _check_test(X_test, y_test, cv):
+    if (X_test is None) != (y_test is None):
+        raise ValueError("X_test and y_test must be given together.")
+    if X_test is not None:
+        check_consistent_length(X_test, y_test)
+    elif cv is None:
+        raise ValueError("cv=None is not valid without X_test and y_test.")
+
+
+def _scorers(scoring, X, y):
+    """Return the scorers by name."""
+    if scoring is None:
+        scoring = {"noisy": "accuracy"}
+        if is_table(X) and is_finite(X):
+            corrected = NoiseCorrectedScorer.from_samples(X, y)
+            scoring = {"corrected": corrected, **scoring}
+    elif not isinstance(scoring, Mapping):
+        scoring = {scoring if isinstance(scoring, str) else "score": scoring}
+    known = OTHERS & scoring.keys()
+    if known:
+        raise ValueError(f"scoring is not valid: {known} are names of other columns.")
+    return {name: check_scoring(scoring=value) for name, value in scoring.items()}
+
+
+def _splits(cv, X, y, seed):
+    """Yield the rows to train on and to score, all and None without folds."""
+    if cv is None:
+        return [(np.arange(len(y)), None)]
+    if isinstance(cv, Integral):
+        check_integer("cv", cv, low=2)
+        cv = StratifiedKFold(cv, shuffle=True, random_state=seed)
+    return [*check_cv(cv, y, classifier=True).split(np.zeros(len(y)), y)]
+
+
+def _seeded(method, seed):
+    """Return a clone whose parts all have one seed."""
+    method = clone(method)
+    names = [name for name in method.get_params() if name.endswith("random_state")]
+    return method.set_params(**dict.fromkeys(names, seed))
+
+
+def _row(method, X, y, rows, scorers, test):
+    """Train a method on a fold; return its scores and its time."""
+    train, held_out = rows
+    started = time.perf_counter()
+    method.fit(safe_indexing(X, train), safe_indexing(y, train))
+    row = {"seconds": round(time.perf_counter() - started, 3)}
+    row |= {"n_train": len(train), "n_test": 0 if held_out is None else len(held_out)}
+    if scorers:
+        part = safe_indexing(X, held_out), safe_indexing(y, held_out)
+        row |= {name: float(s(method, *part)) for name, s in scorers.items()}
+    if test is not None:
+        X_test, y_test = test
+        row[TEST] = float(accuracy_score(y_test, method.predict(X_test)))
+    return row
+
+
+def _bar(plan, verbose):
+    from tqdm.auto import tqdm
+
+    hidden = False if verbose else None  # None: unless in a terminal
+    return tqdm(
+        plan,
+        desc="compare",
+        unit=" fits",
+        delay=0 if verbose else 10,
+        leave=bool(verbose),
+        disable=True if verbose is False else hidden,
+    )

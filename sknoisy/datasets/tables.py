@@ -1,0 +1,164 @@
+"""Tables of labels: of image files, or of features."""
+
+import csv
+import os
+
+import numpy as np
+from sklearn.utils import Bunch
+
+from sknoisy.datasets.found import Skipped, check_on_error, keep_readable, report
+
+PATHS = "path file filename file_name filepath file_path image image_path".split()
+LABELS = "label labels class target y category".split()
+ENCODING = "utf-8-sig"  # spreadsheets put a mark in front
+
+
+def load_table(
+    path, root=None, *, label="auto", file="auto", on_error="raise", verify=True
+):
+    r"""Read the labels of image files, or features with labels, from a CSV file.
+
+    Parameters
+    ----------
+    path : str or path-like
+        Table with a header, in UTF-8. Columns are separated by commas, semicolons or
+        tabs, whichever the header has most of.
+    root : str or path-like, default=None
+        Folder that the image files are in; by default that of the table.
+    label : str, default="auto"
+        Column of the labels. "auto": the first that is called "label", "labels",
+        "class", "target", "y" or "category", in any case.
+    file : str or None, default="auto"
+        Column of the image files. "auto": the first that is called "path", "file",
+        "filename", "file_name", "filepath", "file_path", "image" or "image_path";
+        without any, all columns but the labels are features. None: they are features in
+        any case.
+    on_error : {"raise", "skip"}, default="raise"
+        Whether rows without a label, and files that cannot be read, are an error, which
+        lists them, or are left out.
+    verify : bool, default=True
+        Whether each image file is decoded once to see that it can be.
+
+    Returns
+    -------
+    found : Bunch
+        "X": ndarray of str of shape (n_samples,) with paths, or a pandas.DataFrame of
+        features. "y", ndarray of str of shape (n_samples,): labels, as they are
+        written. "names", ndarray of str of shape (n_samples,): files as they are
+        written, or positions of the rows. "rows", ndarray of int64 of shape
+        (n_samples,): positions of the rows in the table, from 0 on. "classes", list of
+        str. "label" and "file", str or None: the columns. "skipped", list of
+        :class:`~sknoisy.datasets.Skipped`: what was left out, and why.
+
+    Raises
+    ------
+    ValueError
+        If the table lacks a column, is empty or damaged; or if a row has no label, or a
+        file cannot be read.
+    ImportError
+        If the columns are features, and pandas is not installed.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from sknoisy.datasets import load_table
+    >>> path = tempfile.mkdtemp() + "/plants.csv"
+    >>> with open(path, "w") as file:
+    ...     _ = file.write("height,colour,label\n12,red,rose\n31,green,fern\n")
+    >>> found = load_table(path)
+    >>> found.X.shape, found.y
+    ((2, 2), array(['rose', 'fern'], dtype='<U4'))
+    """
+    check_on_error(on_error)
+    path = os.fspath(path)
+    columns, rows, separator = read_rows(path)
+    label = find_column(path, columns, "label", label, LABELS)
+    file = None if file is None else find_column(path, columns, "file", file, PATHS)
+    if label is None:
+        raise ValueError(
+            f"label='auto' is not valid: {path!r} has the columns {columns}, none of "
+            f"them called like one of {LABELS}. Pass the name of the column of labels."
+        )
+    if not rows:
+        raise ValueError(f"path={path!r} is not valid: the table has no rows.")
+    y = np.array([row[label].strip() for row in rows])
+    names = np.array([row[file] if file else str(i) for i, row in enumerate(rows)])
+    unlabelled = [
+        Skipped(name if file else f"row {name}", "has no label")
+        for name in names[y == ""].tolist()
+    ]
+    report(unlabelled, on_error)
+    kept = np.flatnonzero(y != "")
+    skipped, paths = [], None
+    if file:
+        root = os.path.dirname(path) if root is None else os.fspath(root)
+        paths = np.array([os.path.join(root, name) for name in names])
+        keep, skipped = keep_readable(paths[kept], on_error, verify)
+        kept = kept[keep]
+    if not len(kept):
+        raise ValueError(
+            f"path={path!r} is not valid: no row can be used. The first one: "
+            f"{' '.join((unlabelled + skipped)[0])}."
+        )
+    return Bunch(
+        X=paths[kept] if file else read_features(path, separator, label).iloc[kept],
+        y=y[kept],
+        names=names[kept],
+        rows=kept,
+        classes=np.unique(y[kept]).tolist(),
+        label=label,
+        file=file,
+        skipped=unlabelled + skipped,
+    )
+
+
+def read_rows(path):
+    """Return the columns of a CSV file, its rows as dicts, and its separator."""
+    try:
+        with open(path, newline="", encoding=ENCODING) as table:
+            header = table.readline()
+            separator = max(",;\t", key=header.count)
+            table.seek(0)
+            reader = csv.DictReader(table, delimiter=separator, strict=True)
+            rows = list(reader)
+            columns = list(reader.fieldnames or [])
+    except OSError as error:
+        raise ValueError(
+            f"path={path!r} is not valid: the file cannot be opened ({error.strerror})."
+        ) from error
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise ValueError(f"path={path!r} is no CSV file in UTF-8: {error}.") from error
+    for i, row in enumerate(rows):
+        if None in row or None in row.values():
+            raise ValueError(
+                f"path={path!r} is damaged: row {i} (from 0 on, without the header) "
+                f"does not have the {len(columns)} fields of the header {columns}."
+            )
+    return columns, rows, separator
+
+
+def find_column(path, columns, parameter, wanted, usual):
+    """Return a column by its name, or the first with a usual one, or None."""
+    if wanted != "auto":
+        if wanted not in columns:
+            raise ValueError(
+                f"{parameter}={wanted!r} is not valid: {path!r} has the columns "
+                f"{columns}."
+            )
+        return wanted
+    by_name = {column.strip().lower(): column for column in reversed(columns)}
+    return next((by_name[name] for name in usual if name in by_name), None)
+
+
+def read_features(path, separator=None, label=None):
+    """Return the columns of a CSV file, but that of the labels, as a DataFrame."""
+    if separator is None:
+        _, _, separator = read_rows(path)
+    try:
+        import pandas as pd
+    except ImportError as error:
+        raise ImportError(
+            f"{path!r} holds features, not files: install pandas to read them."
+        ) from error
+    frame = pd.read_csv(path, sep=separator, encoding=ENCODING)
+    return frame if label is None else frame.drop(columns=label)

@@ -1,0 +1,133 @@
+"""What to look at: wrong labels, near-duplicates and outliers, as one table."""
+
+import warnings
+
+import numpy as np
+from sklearn.preprocessing import StandardScaler, normalize
+
+from sknoisy.encoders.features import LazyFeatures
+from sknoisy.scores.distances import far_samples, near_duplicates, neighbor_distances
+
+KINDS = ("wrong_label", "conflicting_duplicate", "near_duplicate", "outlier")
+NEIGHBORS = 10
+TRIAL = 2000  # samples on which the scale of columns is decided
+
+
+def find_issues(codes, errors, error_probability, suggested, confidence, features):
+    """List what is wrong with samples.
+
+    Parameters
+    ----------
+    codes, suggested : ndarray of shape (n_samples,), dtype int64
+        Given and suggested labels.
+    errors : ndarray of shape (n_samples,), dtype bool
+        Which labels are wrong.
+    error_probability : ndarray of shape (n_samples,), float64
+        How probably they are.
+    confidence : ndarray of shape (n_samples,), float64
+        How probably the suggested labels are right.
+    features : ndarray or LazyFeatures of shape (n_samples, n_features), or None
+        Features; with None only labels are listed.
+
+    Returns
+    -------
+    issues : dict of str to ndarray
+        "sample", "kind" (a position in `KINDS`), "severity", "suggestion" (a label or
+        -1) and "group" (or -1).
+    """
+    suggestion = np.where(suggested != codes, suggested, -1)
+    everywhere = np.full(len(codes), -1)
+    found = [(0, errors, error_probability, suggestion, everywhere)]
+    if features is not None and len(codes) > 2:
+        n_neighbors = min(NEIGHBORS, len(codes) - 1)
+        scaled = comparable_features(features, codes)
+        index, distances = neighbor_distances(scaled, n_neighbors)
+        groups, closeness = near_duplicates(index, distances)
+        grouped = groups >= 0
+        mixed, agreed = _labels_of_groups(groups, codes, suggested, confidence)
+        found.append((1, grouped & mixed, closeness, agreed, groups))
+        found.append((2, grouped & ~mixed, closeness, everywhere, groups))
+        far = far_samples(distances)
+        found.append((3, far > 0, far, everywhere, everywhere))
+    columns = ("sample", "kind", "severity", "suggestion", "group")
+    parts = {name: [] for name in columns}
+    for kind, where, severity, labels, group in found:
+        rows = np.flatnonzero(where)
+        rows = rows[np.argsort(-severity[rows], kind="stable")]
+        taken = (values[rows] for values in (severity, labels, group))
+        cells = rows, np.full(len(rows), kind), *taken
+        for name, cell in zip(columns, cells, strict=True):
+            parts[name].append(cell)
+    return {name: np.concatenate(cells) for name, cells in parts.items()}
+
+
+def issues_table(issues, codes, classes):
+    """Return issues with labels instead of codes; see LabelErrorDetector.issues_."""
+    suggestion = classes.astype(object)[issues["suggestion"]]
+    suggestion[issues["suggestion"] < 0] = None
+    table = {
+        "sample": issues["sample"],
+        "kind": np.array(KINDS)[issues["kind"]],
+        "severity": issues["severity"],
+        "label": classes[codes[issues["sample"]]],
+        "suggestion": suggestion,
+        "group": issues["group"],
+    }
+    try:
+        import pandas as pd
+    except ImportError:
+        return table
+    # As objects, or pandas makes NaN of the None that stands among strings.
+    return pd.DataFrame(table | {"suggestion": pd.Series(suggestion, dtype=object)})
+
+
+def comparable_features(features, codes):
+    """Return features whose distances mean something, float32.
+
+    Those of encoders get the length 1. Columns of tables are divided by their standard
+    deviations if the neighbours then agree more often with labels, on 2,000 samples.
+    """
+    if isinstance(features, LazyFeatures):
+        return normalize(np.asarray(features))
+    features = np.asarray(features, dtype=np.float32)
+    scaled = StandardScaler().fit_transform(features)
+    rows = np.linspace(0, len(codes) - 1, min(len(codes), TRIAL)).astype(int)
+    plain = features[rows] - features[rows].mean(axis=0)
+    agreement = [_agreement(part, codes[rows]) for part in (scaled[rows], plain)]
+    return scaled if agreement[0] >= agreement[1] else features
+
+
+def warn_no_features():
+    """Say that only labels are listed."""
+    warnings.warn(
+        "issues_ holds wrong labels only: there are no features in which "
+        "near-duplicates and outliers could be found. Features are X where it is a "
+        "table of finite numbers, those of pre-trainers that lead a pipeline, or those "
+        "of a fitted network. They are not kept in files: ask for issues_ before "
+        "saving.",
+        UserWarning,
+        stacklevel=3,
+    )
+
+
+def _agreement(features, codes):
+    index, _ = neighbor_distances(features, min(NEIGHBORS, len(codes) - 1))
+    return np.mean(codes[index] == codes[:, None])
+
+
+def _labels_of_groups(groups, codes, suggested, confidence):
+    """Return who is in a group of several labels, and the label to change to, or -1.
+
+    It is the most probable one of those that are suggested for the group's samples.
+    """
+    mixed = np.zeros(len(codes), dtype=bool)
+    agreed = np.full(len(codes), -1)
+    rows = np.flatnonzero(groups >= 0)
+    rows = rows[np.argsort(groups[rows], kind="stable")]
+    ends = np.flatnonzero(np.diff(groups[rows])) + 1
+    for members in np.split(rows, ends) if len(rows) else ():
+        if len(np.unique(codes[members])) == 1:
+            continue
+        mixed[members] = True
+        agreed[members] = np.bincount(suggested[members], confidence[members]).argmax()
+    return mixed, np.where(agreed != codes, agreed, -1)

@@ -1,0 +1,200 @@
+"""The page on which people review labels, and the way back from their decisions."""
+
+import csv
+import os
+from pathlib import Path
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from sknoisy.detection.page import render
+from sknoisy.estimators.findings import Findings, percent
+from sknoisy.parameters import check_integer
+
+DECISIONS = ("keep", "take", "other", "skip")
+NEEDED = ("sample", "given", "decision", "label")
+
+
+class Reviewing(Findings):
+    """Mixin of detectors: a page for people, and labels from what they decided."""
+
+    def _findings(self):
+        low, high = map(percent, self.noise_rate_interval_)
+        n_errors, n = self.label_errors_.sum(), len(self.label_errors_)
+        return [
+            ("Labels called wrong", f"{n_errors:,} of {n:,}"),
+            (
+                "Estimated share of wrong labels",
+                f"{percent(self.noise_rate_)} ({low} to {high})",
+            ),
+            ("Classes", len(self.classes_)),
+            ("To review them", "to_html(path, X)"),
+        ]
+
+    def to_html(
+        self,
+        path,
+        X=None,
+        *,
+        names=None,
+        n_shown=300,
+        title="Label check",
+        unreadable=(),
+    ):
+        """Write what was found to a page on which people can review it.
+
+        The page is a single file that needs no network. It shows what was checked and
+        how, the estimated noise, which classes are confused, and the most suspicious
+        samples. There, people keep labels, take suggestions or choose other classes,
+        and download their decisions as a CSV file, which :meth:`review` reads.
+
+        Parameters
+        ----------
+        path : str or path-like
+            Where to write the page. A file that is there is replaced.
+        X : array-like of shape (n_samples, ...), default=None
+            What to show of the samples, in the order of `fit`: images, paths of image
+            files, or a table. It need not be what the detector was fitted on. By
+            default, the files that it was fitted on, or else no pictures.
+        names : array-like of shape (n_samples,), default=None
+            What to call the samples. By default, their paths, or else their positions.
+        n_shown : int, default=300
+            How many suspicious labels to show, at most, and a third as many samples of
+            each other kind of ``issues_``; each adds some kilobytes.
+        title : str, default="Label check"
+            Heading of the page.
+        unreadable : sequence of (str, str), default=()
+            Files that were left out, and why; they are listed.
+
+        Raises
+        ------
+        ValueError
+            If X or names is not as long as the labels.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from sklearn.datasets import load_digits
+        >>> from sklearn.linear_model import LogisticRegression
+        >>> from sknoisy import LabelErrorDetector
+        >>> digits = load_digits()
+        >>> X, y = digits.data[:300] / 16, digits.target[:300]
+        >>> y[5] = 8
+        >>> detector = LabelErrorDetector(LogisticRegression(), random_state=0)
+        >>> page = tempfile.mkdtemp() + "/report.html"
+        >>> detector.fit(X, y).to_html(page, digits.images[:300])
+        """
+        check_is_fitted(self, "label_errors_")
+        check_integer("n_shown", n_shown, low=0)
+        X = getattr(self, "_paths", None) if X is None else X
+        names = getattr(self, "_paths", None) if names is None else names
+        for name, value in (("X", X), ("names", names)):
+            if value is not None and len(value) != len(self.label_errors_):
+                raise ValueError(
+                    f"{name} has {len(value)} samples, but the detector was fitted on "
+                    f"{len(self.label_errors_)}: pass the samples of fit, in their "
+                    "order."
+                )
+        path = Path(path)
+        unreadable = [(str(file), str(why)) for file, why in unreadable]
+        page = render(self, X, names, n_shown, title, unreadable, path.parent)
+        part = path.with_name(path.name + ".part")
+        part.write_text(page, encoding="utf-8")
+        os.replace(part, path)
+
+    def review(self, path):
+        r"""Return the labels after people reviewed them.
+
+        Parameters
+        ----------
+        path : str or path-like
+            The CSV file that the page of :meth:`to_html` gives, perhaps edited. Of its
+            columns, "sample" (position in X), "given", "decision" ("keep", "take",
+            "other" or "skip") and "label" are read.
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,)
+            The given labels, with those that were decided on. Nothing is changed in
+            the detector.
+        reviewed : ndarray of shape (n_samples,), dtype bool
+            Which labels people decided on; those that were skipped are not.
+
+        Raises
+        ------
+        ValueError
+            If the file is not such a table, or was made of other labels; names the
+            line.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from sklearn.datasets import load_iris
+        >>> from sklearn.linear_model import LogisticRegression
+        >>> from sknoisy import LabelErrorDetector
+        >>> X, y = load_iris(return_X_y=True)
+        >>> y[7] = 2
+        >>> clf = LogisticRegression(max_iter=1000)
+        >>> detector = LabelErrorDetector(clf, random_state=0).fit(X, y)
+        >>> path = tempfile.mkdtemp() + "/reviewed.csv"
+        >>> with open(path, "w") as file:
+        ...     _ = file.write("sample,given,decision,label\n7,2,take,0\n")
+        >>> labels, reviewed = detector.review(path)
+        >>> int(labels[7]), int(reviewed.sum())
+        (0, 1)
+        """
+        check_is_fitted(self, "label_errors_")
+        codes = self._codes.copy()
+        reviewed = np.zeros(len(codes), dtype=bool)
+        names = {str(name): code for code, name in enumerate(self.classes_)}
+        with open(path, newline="", encoding="utf-8-sig") as file:
+            rows = csv.DictReader(file)
+            lacking = [name for name in NEEDED if name not in (rows.fieldnames or ())]
+            if lacking:
+                raise ValueError(
+                    f"{str(path)!r} is no table of reviewed labels: it lacks the "
+                    f"columns {lacking}."
+                )
+            for row in rows:
+                try:
+                    i, code = _decided(row, self._codes, self._suggested, names)
+                except ValueError as error:
+                    place = f"{str(path)!r}, line {rows.line_num}"
+                    raise ValueError(f"{place}: {error}") from None
+                if code is not None:
+                    codes[i], reviewed[i] = code, True
+        return self.classes_[codes], reviewed
+
+
+def _decided(row, given, suggested, names):
+    """Return the sample of a row, and the code that was decided on, or None."""
+    try:
+        i = int(row["sample"])
+    except (TypeError, ValueError):
+        i = -1
+    if not 0 <= i < len(given):
+        raise ValueError(
+            f"sample={row['sample']!r} is not valid: it must be a position in X, 0 to "
+            f"{len(given) - 1}."
+        )
+    if names.get(row["given"]) != given[i]:
+        label = list(names)[given[i]]
+        raise ValueError(
+            f"sample {i} has the label {label!r}, but the file says {row['given']!r}: "
+            "it was made of other labels."
+        )
+    decision, code = row["decision"], names.get(row["label"])
+    if decision not in DECISIONS:
+        raise ValueError(
+            f"decision={decision!r} is not valid: it must be one of {DECISIONS}."
+        )
+    if decision == "skip":
+        return i, None
+    fixed = {"keep": given[i], "take": suggested[i]}.get(decision, code)
+    if code is None or code != fixed:
+        allowed = list(names) if decision == "other" else [list(names)[fixed]]
+        raise ValueError(
+            f"label={row['label']!r} is not valid for the decision {decision!r}: it "
+            f"must be one of {allowed}."
+        )
+    return i, code

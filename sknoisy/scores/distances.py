@@ -1,0 +1,193 @@
+"""Near-duplicates and outliers, from the distances of each sample's neighbours."""
+
+import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+from sklearn.neighbors import NearestNeighbors
+from sklearn.utils import check_array
+
+from sknoisy.parameters import check_integer
+from sknoisy.scores.neighbors import TREE_FEATURES, fill_nearest
+from sknoisy.scores.probabilities import chunks
+
+BY_CHANCE = 0.5  # pairs that are expected to be called near-duplicates, and are not
+NEAREST = 0.5  # pairs that are further apart, in distances of neighbours, never are
+EXACT = 1e-6  # of the median distance of neighbours: rounding
+FENCE = 1.5  # ranges between the quartiles that outliers are above the upper one
+
+
+def neighbor_distances(features, n_neighbors=10):
+    """Find the nearest neighbours of each sample, and how far away they are.
+
+    Parameters
+    ----------
+    features : array-like of shape (n_samples, n_features)
+        Features; their Euclidean distances count. Columns of tables should be scaled,
+        features of networks normalised to length 1.
+    n_neighbors : int, default=10
+        Number of neighbours.
+
+    Returns
+    -------
+    index : ndarray of shape (n_samples, n_neighbors), int32
+        Row numbers of the neighbours, nearest first.
+    distances : ndarray of shape (n_samples, n_neighbors), float32
+        Their distances.
+
+    Raises
+    ------
+    ValueError
+        If features are not finite, or there are not more samples than neighbours.
+
+    See Also
+    --------
+    neighbor_index : The same by the angle between features.
+
+    Notes
+    -----
+    Above 15 features, neighbours are found by products in float32, for a few rows at a
+    time; their distances are then computed from the differences, so that those of
+    copies are 0.
+
+    Examples
+    --------
+    >>> from sknoisy.scores import neighbor_distances
+    >>> index, distances = neighbor_distances([[0.0], [1.0], [3.0]], n_neighbors=1)
+    >>> index.ravel(), distances.ravel()
+    (array([1, 0, 1], dtype=int32), array([1., 1., 2.], dtype=float32))
+    """
+    check_integer("n_neighbors", n_neighbors)
+    features = check_array(features, dtype=np.float32, input_name="features")
+    n_samples, n_features = features.shape
+    if n_neighbors >= n_samples:
+        raise ValueError(
+            f"n_neighbors={n_neighbors!r} is not valid: it must be less than the "
+            f"{n_samples} samples."
+        )
+    index = np.empty((n_samples, n_neighbors), dtype=np.int32)
+    features = features - features.mean(axis=0)  # else rounding grows with the mean
+    if n_features <= TREE_FEATURES:
+        search = NearestNeighbors(n_neighbors=n_neighbors).fit(features)
+        index[:] = search.kneighbors(return_distance=False)
+    else:
+        half = np.einsum("ij,ij->i", features, features) / 2
+        fill_nearest(features, index, half)
+    distances = np.empty(index.shape, dtype=np.float32)
+    for rows in chunks(n_samples, n_neighbors * n_features, n_chunks=16):
+        difference = features[index[rows]] - features[rows, None]
+        distances[rows] = np.sqrt(np.einsum("ijk,ijk->ij", difference, difference))
+    order = np.argsort(distances, axis=1, kind="stable")
+    return tuple(np.take_along_axis(part, order, axis=1) for part in (index, distances))
+
+
+def near_duplicates(index, distances):
+    """Group the samples that are much nearer to each other than neighbours are.
+
+    Parameters
+    ----------
+    index : ndarray of shape (n_samples, n_neighbors), int
+        Row numbers of the neighbours, nearest first.
+    distances : ndarray of shape (n_samples, n_neighbors)
+        Their distances, as from :func:`neighbor_distances`.
+
+    Returns
+    -------
+    groups : ndarray of shape (n_samples,), dtype int64
+        Number of each sample's group, from 0; -1 for samples without a near-duplicate.
+    closeness : ndarray of shape (n_samples,), float64
+        1 minus the distance to the nearest of the group, in distances of the last
+        neighbour: 1 for copies; 0 outside of groups.
+
+    Notes
+    -----
+    A pair counts if its distance is below r times the distance of the last neighbour
+    of either. Where samples are spread evenly in D dimensions, a neighbour is as near
+    as that by chance with probability r^D; r is chosen so that half a pair is expected
+    in all, and at most 0.5. D is the median over samples of Levina and Bickel's
+    estimate. In few dimensions only near copies are found: there, everything has close
+    neighbours. Of groups larger than `n_neighbors`, only copies are found.
+
+    References
+    ----------
+    Levina and Bickel, Maximum Likelihood Estimation of Intrinsic Dimension, NIPS 2004.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sknoisy.scores import near_duplicates, neighbor_distances
+    >>> X = np.random.default_rng(0).normal(size=(100, 20))
+    >>> X[7] = X[3] + 0.01
+    >>> groups, closeness = near_duplicates(*neighbor_distances(X))
+    >>> np.flatnonzero(groups == 0), closeness[[3, 7]].round(2)
+    (array([3, 7]), array([0.99, 0.99]))
+    """
+    n_samples, n_neighbors = index.shape
+    last = distances[:, -1]
+    ratio = _largest_ratio(distances)
+    pair_scale = np.minimum(last[:, None], last[index])
+    near = distances <= np.maximum(ratio * pair_scale, EXACT * np.median(last))
+    rows, columns = np.nonzero(near)[0], index[near]
+    graph = coo_array((np.ones(len(rows)), (rows, columns)), (n_samples, n_samples))
+    _, component = connected_components(graph, directed=False)
+    several = np.bincount(component)[component] > 1
+    groups = np.full(n_samples, -1)
+    groups[several] = np.unique(component[several], return_inverse=True)[1]
+    part = np.where(pair_scale > 0, pair_scale, 1)
+    apart = np.where(near, distances / part, 1).astype(np.float64)
+    closeness = 1 - apart.min(axis=1)
+    return groups, np.where(several, closeness.clip(0, 1), 0.0)
+
+
+def far_samples(distances):
+    """Find the samples that are far from their neighbours.
+
+    Parameters
+    ----------
+    distances : ndarray of shape (n_samples, n_neighbors)
+        Distances of the neighbours, as from :func:`neighbor_distances`.
+
+    Returns
+    -------
+    severity : ndarray of shape (n_samples,), float64
+        0 for samples that are not far; else 1 - limit / distance, below 1.
+
+    Notes
+    -----
+    The distance is the mean over the neighbours. The limit is Tukey's upper fence of
+    its logarithm: the upper quartile and 1.5 times the range between the quartiles
+    more. Of a normal distribution, 0.35% are above it.
+
+    References
+    ----------
+    Ramaswamy, Rastogi and Shim, Efficient Algorithms for Mining Outliers from Large
+    Data Sets, SIGMOD 2000; Tukey, Exploratory Data Analysis, 1977.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sknoisy.scores import far_samples, neighbor_distances
+    >>> X = np.random.default_rng(0).normal(size=(100, 20))
+    >>> X[5] *= 10
+    >>> severity = far_samples(neighbor_distances(X)[1])
+    >>> np.flatnonzero(severity > 0.5)
+    array([5])
+    """
+    distance = distances.mean(axis=1, dtype=np.float64)
+    positive = distance[distance > 0]
+    if len(positive) == 0:
+        return np.zeros(len(distance))
+    low, high = np.quantile(np.log(positive), [0.25, 0.75])
+    limit = np.exp(high + FENCE * (high - low))
+    return np.where(distance > limit, 1 - limit / np.maximum(distance, limit), 0.0)
+
+
+def _largest_ratio(distances):
+    """Return the ratio of distances below which hardly any pair is by chance."""
+    n_samples, n_neighbors = distances.shape
+    valid = distances[:, 0] > 0
+    if n_neighbors < 2 or not valid.any():
+        return 0.0
+    some = distances[valid].astype(np.float64)
+    inverse = np.median(np.log(some[:, -1:] / some[:, :-1]).mean(axis=1))
+    by_chance = BY_CHANCE / (n_samples * (n_neighbors - 1))
+    return min(by_chance**inverse, NEAREST)

@@ -1,0 +1,35 @@
+"""Trainings that fit into a given time."""
+
+import time
+
+
+class TimeLimit:
+    """Fits the schedule of a training into a number of seconds.
+
+    Parameters
+    ----------
+    seconds : float
+        From now on.
+    """
+
+    def __init__(self, seconds):
+        self._now = time.perf_counter
+        self.end = self._now() + seconds
+        self.begin_phase()
+
+    def begin_phase(self):
+        """Called when an epoch begins that is the first with a schedule of its own."""
+        self._begin = self._now()
+
+    def share(self):
+        """Return how much of the time of this phase has passed, in [0, 1]."""
+        left, whole = self.seconds_left(), self.end - self._begin
+        return 1.0 if left <= 0 or whole <= 0 else min(1.0, 1 - left / whole)
+
+    def seconds_left(self):
+        """Return how many seconds are left; below 0 once the time is over."""
+        return self.end - self._now()
+
+    def is_over(self, epoch):
+        """Whether another epoch of so many seconds would not fit."""
+        return epoch > self.seconds_left()

@@ -1,0 +1,194 @@
+"""Stopping before wrong labels are memorised, without clean labels."""
+
+import copy
+
+import numpy as np
+
+from sknoisy.parameters import Method, check_choice, check_integer, check_real
+
+
+def smoothed(values, window):
+    """Return the means of each `window` values in a row, ndarray.
+
+    Parameters
+    ----------
+    values : array-like of shape (n,)
+        Numbers.
+    window : int
+        How many; there are ``n - window + 1`` means, or none.
+    """
+    values = np.asarray(values, dtype=np.float64)
+    if len(values) < window:
+        return np.empty(0)
+    return np.lib.stride_tricks.sliding_window_view(values, window).mean(axis=1)
+
+
+class LabelWave(Method):
+    """Stop where predictions begin to change more: there memorisation begins.
+
+    While a network learns what classes have in common, fewer predictions change from
+    epoch to epoch. When it begins to memorise wrong labels, one by one, more of them
+    change again. The training goes back to the epoch with the fewest changes once they
+    have risen for good, and needs no clean labels for that. If they never rise, as with
+    a loss that resists memorisation, it goes on to its end.
+
+    Parameters
+    ----------
+    among : {"wrong", "all"}, default="wrong"
+        Of which predictions the share that changed is taken: of those that were not the
+        label in the epoch before, or of all, as published. A prediction that has become
+        the label changes no more, so that the share of all may fall while wrong labels
+        are memorised.
+    window : int, default=5
+        Epochs that the moving average of the changes is taken of.
+    patience : int, default=5
+        Epochs without a lower average, after which the training may stop. If it is
+        larger than the number of epochs, the training never does.
+    rise : float, default=0.02
+        How far the average must have risen by then above its minimum, in predictions as
+        a share of all samples.
+    average : bool, default=True
+        Whether the network's weights, and the statistics of its batch normalisation,
+        become their means over the epochs of the window. Else they are those after its
+        last epoch.
+
+    Attributes
+    ----------
+    epoch_ : int or None
+        The last epoch of the window with the fewest changes, counted from 1.
+    stopped_ : bool
+        Whether the training stopped.
+
+    Notes
+    -----
+    A prediction is that of the view that is trained on, made before the step, as in the
+    authors' code; so nothing is computed for this but one comparison an epoch. They
+    count the changes among "all", stop at the first local minimum, `rise` 0, and keep
+    the weights after its last epoch, `average` False. But where few predictions change
+    at all, as with right labels, such minima are chance; and the learning rate is still
+    high where training stops, so that the accuracy of single epochs differs by several
+    points, which that of the means does not.
+
+    The mean of weights costs as many copies of them as the window has epochs.
+
+    References
+    ----------
+    Yuan, Feng and Liu, Early Stopping Against Label Noise Without Validation Data,
+    ICLR 2024. Izmailov et al., Averaging Weights Leads to Wider Optima and Better
+    Generalization, UAI 2018.
+
+    Examples
+    --------
+    >>> from sknoisy import LabelWave
+    >>> changes = [0.9, 0.5, 0.4, 0.3, 0.3, 0.4, 0.5, 0.6]
+    >>> LabelWave(window=1, patience=3).onset(changes, wrong=[0.5] * 8)
+    3
+    """
+
+    def __init__(self, among="wrong", window=5, patience=5, rise=0.02, average=True):
+        self.among = among
+        self.window = window
+        self.patience = patience
+        self.rise = rise
+        self.average = average
+
+    def check(self):
+        """Raise ``ValueError`` if a parameter is out of its range."""
+        check_choice("among", self.among, ["wrong", "all"])
+        check_integer("window", self.window)
+        check_integer("patience", self.patience)
+        check_real("rise", self.rise, "[0, 1]")
+        check_choice("average", self.average, [True, False])
+
+    def onset(self, changes, wrong=1.0):
+        """Return where memorisation begins, if it does.
+
+        Parameters
+        ----------
+        changes : array-like of shape (n_epochs,)
+            Share of the predictions that were not those of the epoch before.
+        wrong : float or array-like of shape (n_epochs,), default=1.0
+            Share of the samples that these predictions are of.
+
+        Returns
+        -------
+        position : int or None
+            In `changes`, the last epoch of the window with the fewest of them; None if
+            they have not risen enough after it.
+        """
+        means = smoothed(changes, self.window)
+        wrong = smoothed(np.broadcast_to(wrong, len(changes)), self.window)
+        for last in range(self.patience, len(means)):
+            lowest = int(means[: last + 1].argmin())
+            risen = wrong[last] * (means[last] - means[lowest]) >= self.rise
+            if last - lowest >= self.patience and risen:
+                return lowest + self.window - 1
+        return None
+
+    def watched(self, row):
+        """Return what :meth:`onset` takes, of one epoch: changes, and of how many.
+
+        Parameters
+        ----------
+        row : dict of str to float
+            Of ``history_``.
+        """
+        if self.among == "all":
+            return row["prediction_changes"], 1.0
+        return row["wrong_changes"], row["wrong_events"]
+
+    def start(self):
+        """Begin a training."""
+        self.epoch_, self.stopped_ = None, False
+        self.watched_, self.recent_, self.kept_ = [], [], None
+
+    def after_epoch(self, epoch, row, weights, others):
+        """Note an epoch; return whether the training is to stop.
+
+        Parameters
+        ----------
+        epoch : int
+            Its number, from 1.
+        row : dict of str to float
+            What :meth:`watched` takes.
+        weights : dict of str to tensor
+            The network's state after the epoch.
+        others : callable
+            Returns what else is to be restored.
+
+        Returns
+        -------
+        stopped : bool
+            Then ``kept_`` holds what to go back to: "weights" and "others".
+        """
+        self.watched_.append(self.watched(row))
+        weights = {name: tensor.detach().clone() for name, tensor in weights.items()}
+        self.recent_ = [*self.recent_, weights][-self.window :]
+        changes, wrong = np.transpose(self.watched_)
+        means = smoothed(changes, self.window)
+        if len(means) and means.argmin() == len(means) - 1:
+            self.epoch_ = epoch
+            recent = self.recent_ if self.average else self.recent_[-1:]
+            self.kept_ = {"weights": mean_state(recent)}
+            self.kept_["others"] = copy.deepcopy(others())
+        self.stopped_ = self.onset(changes, wrong) is not None
+        return self.stopped_
+
+
+def mean_state(states):
+    """Return the mean of state dicts; of integers, those of the last one.
+
+    Parameters
+    ----------
+    states : list of dict of str to tensor
+        Of one network.
+    """
+    mean = dict(states[-1])
+    for name, tensor in mean.items():
+        if tensor.is_floating_point() and len(states) > 1:
+            total = sum(state[name].double() for state in states)
+            mean[name] = (total / len(states)).to(tensor.dtype)
+    return mean
+
+
+STOPPING = {"label_wave": LabelWave}

@@ -1,0 +1,218 @@
+import pickle
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import clone
+from sklearn.datasets import load_digits
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV, KFold
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import LinearSVC
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+import sknoisy
+from sknoisy import NoisyRobustClassifier, SSLPretrainer
+from sknoisy.annotators import (
+    AnnotatorConsensus,
+    crowdlab,
+    majority_vote,
+    read_annotations,
+)
+from sknoisy.annotators.training import out_of_sample
+from sknoisy.noise import symmetric_exclusive
+
+LOGISTIC = make_pipeline(StandardScaler(), LogisticRegression(C=0.1))
+
+
+@parametrize_with_checks(
+    [
+        AnnotatorConsensus(LogisticRegression()),
+        AnnotatorConsensus(LogisticRegression(), method="majority_vote"),
+    ]
+)
+def test_scikit_learn(estimator, check):
+    check(estimator)
+
+
+@pytest.fixture(scope="module")
+def asked():
+    """600 digits, labels by three annotators with gaps, and the right ones."""
+    X, y = load_digits(return_X_y=True)
+    X, y = X[:600], y[:600]
+    rates = (0.1, 0.4, 0.6)
+    given = [symmetric_exclusive(y, r, random_state=k).y for k, r in enumerate(rates)]
+    table = np.stack(given, axis=1).astype(float)
+    table[np.random.default_rng(0).random(table.shape) < 0.2] = np.nan
+    table[np.isnan(table).all(axis=1), 2] = 0
+    return X, table, y
+
+
+def test_consensus_is_better_than_any_annotator(asked):
+    X, table, y = asked
+    clf = AnnotatorConsensus(LOGISTIC, random_state=0).fit(X, table)
+    majority = AnnotatorConsensus(LOGISTIC, method="majority_vote").fit(X, table)
+    right = (clf.labels_ == y).mean()
+    assert right > (majority.labels_ == y).mean() + 0.1
+    assert right > 0.95
+    assert (np.diff(clf.annotator_quality_) < -0.1).all()
+    wrong = clf.labels_ != y
+    assert clf.label_quality_[wrong].mean() < clf.label_quality_[~wrong].mean() - 0.1
+    assert (np.isnan(clf.annotation_quality_) == np.isnan(table)).all()
+    worst = clf.relabel_order_[:100]
+    assert wrong[worst].mean() > 2 * wrong.mean()
+    assert sorted(clf.relabel_order_) == list(range(600))
+    assert clf.score(X, y) == (clf.predict(X) == y).mean() > 0.95
+
+
+def test_it_is_the_functions(asked):
+    X, table, _ = asked
+    clf = AnnotatorConsensus(LOGISTIC, cv=3, random_state=0).fit(X, table)
+    probs = out_of_sample(LOGISTIC, X, read_annotations(table), 3, random_state=0)
+    np.testing.assert_allclose(clf.pred_probs_, probs)
+    found = crowdlab(table, probs)
+    np.testing.assert_allclose(clf.soft_labels_, found.soft_labels)
+    clf = AnnotatorConsensus(LOGISTIC, method="majority_vote").fit(X, table)
+    found = majority_vote(table)
+    np.testing.assert_array_equal(clf.labels_, found.labels)
+    assert clf.pred_probs_ is None
+    quality = found.label_quality[clf.relabel_order_]
+    assert (np.diff(quality) >= 0).all()
+
+
+def test_certain_labels_are_plain_training(asked):
+    """Where annotators agree by majority vote, soft labels are hard ones."""
+    X, _, y = asked
+    table = np.stack([y, y], axis=1)
+    clf = AnnotatorConsensus(LOGISTIC, method="majority_vote").fit(X, table)
+    plain = clone(LOGISTIC).fit(X, y)
+    np.testing.assert_allclose(clf.predict_proba(X), plain.predict_proba(X), atol=1e-6)
+
+
+def test_classifiers_without_weights_get_labels(asked):
+    X, table, _ = asked
+    clf = AnnotatorConsensus(KNeighborsClassifier(), random_state=0).fit(X, table)
+    plain = KNeighborsClassifier().fit(X, clf.labels_)
+    np.testing.assert_array_equal(clf.predict(X), plain.predict(X))
+
+
+def test_tables_with_names(asked):
+    X, table, _ = asked
+    plain = AnnotatorConsensus(LOGISTIC, random_state=0).fit(X, table)
+    frame = pd.DataFrame(table, columns=["ann", "bob", "cy"]).astype("Int64")
+    frame = frame.astype(object).where(frame.isna(), "digit " + frame.astype("string"))
+    named = clone(plain).fit(X, frame)
+    assert named.annotators_.tolist() == ["ann", "bob", "cy"]
+    assert named.classes_[0] == "digit 0"
+    np.testing.assert_allclose(named.soft_labels_, plain.soft_labels_)
+    long = frame.reset_index(names="sample").melt(
+        "sample", var_name="annotator", value_name="label"
+    )
+    long = long.dropna()
+    again = clone(plain).fit(X, long)
+    np.testing.assert_allclose(again.soft_labels_, plain.soft_labels_)
+    names = [f"image {i}" for i in range(600)]
+    long["sample"] = [names[i] for i in long["sample"]]
+    again = clone(plain).fit(pd.DataFrame(X, index=names), long)
+    np.testing.assert_allclose(again.soft_labels_, plain.soft_labels_)
+    assert again.score(X, frame) == pytest.approx(again.score(X, frame.to_numpy()))
+
+
+def test_clone_pickle_and_files(asked, tmp_path):
+    X, table, _ = asked
+    inner = NoisyRobustClassifier("ce", max_epochs=2, random_state=0)
+    clf = AnnotatorConsensus(inner, cv=2, random_state=0).fit(X, table)
+    expected = clf.predict_proba(X)
+    loaded = pickle.loads(pickle.dumps(clf))
+    np.testing.assert_array_equal(loaded.predict_proba(X), expected)
+    np.testing.assert_array_equal(clone(clf).fit(X, table).labels_, clf.labels_)
+    clf.save(tmp_path / "model.safetensors")
+    loaded = sknoisy.load(tmp_path / "model.safetensors")
+    np.testing.assert_array_equal(loaded.predict_proba(X), expected)
+    np.testing.assert_array_equal(loaded.annotator_quality_, clf.annotator_quality_)
+
+
+def test_search(asked):
+    X, table, _ = asked
+    grid = {
+        "estimator__logisticregression__C": [1e-5, 0.1],
+        "method": ["crowdlab", "majority_vote"],
+    }
+    clf = AnnotatorConsensus(LOGISTIC, cv=2, random_state=0)
+    for y in (table, pd.DataFrame(table)):
+        search = GridSearchCV(clf, grid, cv=KFold(2)).fit(X, y)
+        assert search.best_params_["estimator__logisticregression__C"] == 0.1
+        assert search.best_estimator_.labels_.shape == (600,)
+
+
+def test_pretrainer_is_fitted_once_for_all_folds(digits, monkeypatch):
+    X, y = digits[0].reshape(300, -1), digits[1]
+    sizes = []
+    pretrain = SSLPretrainer._pretrain
+
+    def counting(self, inputs, *args, **kwargs):
+        sizes.append(len(inputs))
+        return pretrain(self, inputs, *args, **kwargs)
+
+    monkeypatch.setattr(SSLPretrainer, "_pretrain", counting)
+    pipe = Pipeline(
+        [
+            ("ssl", SSLPretrainer(max_epochs=1, random_state=0)),
+            ("clf", LogisticRegression(max_iter=500)),
+        ]
+    )
+    clf = AnnotatorConsensus(pipe, cv=2, random_state=0).fit(X, y)
+    assert sizes == [300, 300]  # once for the folds, once for the classifier
+    assert clf.predict(X).shape == (300,)
+    assert not hasattr(pipe["ssl"], "encoder_")  # the user's own is not fitted
+
+
+def test_unlabelled_samples_and_rare_classes(asked):
+    X, table, y = asked
+    table = table.copy()
+    table[:50] = np.nan
+    table[50] = 77  # of no other sample
+    clf = AnnotatorConsensus(LOGISTIC, random_state=0).fit(X, table)
+    assert (clf.labels_[:50] == y[:50]).mean() > 0.85
+    np.testing.assert_allclose(clf.soft_labels_[:50], clf.pred_probs_[:50])
+    assert clf.predict_proba(X).shape == (600, 11)
+    assert clf.classes_[-1] == 77
+    with pytest.raises(ValueError, match="no label of the samples 0, 1"):
+        clf.set_params(method="majority_vote").fit(X, table)
+
+
+def test_groups(asked):
+    X, table, _ = asked
+    groups = np.arange(600) // 2
+    clf = AnnotatorConsensus(LOGISTIC, cv=3, random_state=0)
+    alone, grouped = clone(clf).fit(X, table), clone(clf).fit(X, table, groups=groups)
+    assert (alone.pred_probs_ != grouped.pred_probs_).any()
+    probs = out_of_sample(LOGISTIC, X, read_annotations(table), 3, None, 0, groups)
+    np.testing.assert_allclose(grouped.pred_probs_, probs)
+
+
+@pytest.mark.parametrize(
+    "params, message",
+    [
+        ({"method": "crowd"}, "method='crowd' is not valid"),
+        ({"estimator": LinearSVC()}, "must have predict_proba"),
+        ({"estimator": NoisyRobustClassifier("erl")}, "loss='erl'"),
+    ],
+)
+def test_bad_parameters(params, message, asked):
+    clf = AnnotatorConsensus(LOGISTIC).set_params(**params)
+    with pytest.raises(ValueError, match=message):
+        clf.fit(*asked[:2])
+
+
+def test_bad_labels(asked):
+    X, table, _ = asked
+    clf = AnnotatorConsensus(LOGISTIC)
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        clf.fit(X, table[1:])
+    with pytest.raises(ValueError, match="one class"):
+        clf.fit(X, np.ones((600, 2)))
+    svc = AnnotatorConsensus(LinearSVC(), method="majority_vote")
+    assert not hasattr(svc.fit(X, np.nan_to_num(table)), "predict_proba")

@@ -1,0 +1,272 @@
+"""Tables of labels, and consensus against the packages of the authors."""
+
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from sknoisy.annotators import (
+    active_scores,
+    crowdlab,
+    dawid_skene,
+    majority_vote,
+    read_annotations,
+)
+from sknoisy.annotators.training import most_votes, weighted_copies
+
+
+def random_table(seed, n=200, n_classes=4, n_annotators=6, share=0.6):
+    """True classes, a table with gaps, and probabilities."""
+    rng = np.random.default_rng(seed)
+    true = rng.integers(n_classes, size=n)
+    wrong = rng.random((n, n_annotators)) < np.linspace(0.1, 0.6, n_annotators)
+    others = (true[:, None] + rng.integers(1, n_classes, wrong.shape)) % n_classes
+    table = np.where(wrong, others, true[:, None]).astype(float)
+    table[rng.random(table.shape) > share] = np.nan
+    empty = np.isnan(table).all(axis=1)
+    table[empty, 0] = true[empty]
+    logits = rng.normal(size=(n, n_classes)) + 2 * np.eye(n_classes)[true]
+    return true, table, np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+
+
+def crowd(seed):
+    """As crowds are: many annotators, most of them with few labels, rare classes."""
+    rng = np.random.default_rng(seed)
+    n, n_annotators, n_classes = 400, 60, 8
+    true = rng.choice(n_classes, size=n, p=np.arange(1, 9) / 36)
+    busy = rng.zipf(1.5, n_annotators).clip(max=50).astype(float)
+    table = np.full((n, n_annotators), np.nan)
+    skill = rng.beta(6, 2, n_annotators)
+    for i in range(n):
+        who = rng.choice(
+            n_annotators, rng.integers(1, 6), replace=False, p=busy / busy.sum()
+        )
+        right = rng.random(len(who)) < skill[who]
+        table[i, who] = np.where(right, true[i], rng.integers(n_classes, size=len(who)))
+    table = table[:, ~np.isnan(table).all(axis=0)]
+    probs = rng.dirichlet(np.ones(n_classes), n) + 2 * np.eye(n_classes)[true]
+    return true, table, probs / probs.sum(axis=1, keepdims=True)
+
+
+TABLES = [(random_table, seed) for seed in range(3)] + [(crowd, s) for s in range(3)]
+
+
+@pytest.mark.parametrize("make, seed", TABLES)
+def test_crowdlab_is_the_authors(make, seed):
+    multiannotator = pytest.importorskip("cleanlab.multiannotator")
+    _, table, probs = make(seed)
+    theirs = multiannotator.get_label_quality_multiannotator(
+        table, probs, return_weights=True, verbose=False
+    )
+    classes = np.arange(probs.shape[1])
+    ours = crowdlab(table, probs, classes)
+    quality = theirs["label_quality"]
+    np.testing.assert_array_equal(ours.labels, quality["consensus_label"])
+    close = {"rtol": 0, "atol": 1e-6}
+    np.testing.assert_allclose(
+        ours.label_quality, quality["consensus_quality_score"], **close
+    )
+    detailed = theirs["detailed_label_quality"].to_numpy()
+    np.testing.assert_allclose(ours.annotation_quality, detailed, **close)
+    # In the order of the columns, not of the quality.
+    stats = theirs["annotator_stats"].sort_index()["annotator_quality"].to_numpy()
+    known = ~np.isnan(stats)
+    np.testing.assert_allclose(ours.annotator_quality[known], stats[known], **close)
+    np.testing.assert_allclose(
+        ours.annotator_weights, theirs["annotator_weight"], **close
+    )
+    assert ours.model_weight == pytest.approx(theirs["model_weight"], abs=1e-6)
+    np.testing.assert_allclose(ours.soft_labels.sum(axis=1), 1)
+
+
+def test_crowdlab_by_hand():
+    """Two classes, three samples: P, E and the weights as in the paper."""
+    table = [[0, 0, 1], [1, 1, 1], [0, 1, 1]]
+    probs = np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]])
+    found = crowdlab(table, probs)
+    # Consensus 0, 1, 1; shares that agree 2/3, 1, 2/3; the constant 1 errs in 1/3.
+    P, E = 7 / 9, 1 / 3
+    agreement = np.array([3, 4, 3]) / 6  # of the pairs with two others
+    weights = np.maximum(1 - (1 - agreement) / E, 1e-6)
+    model = max(1 - (1 / 3) / E, 1e-6) * 3**0.5
+    votes = np.where(np.array(table)[0] == 0, P, 1 - P)
+    expected = (model * 0.9 + weights @ votes) / (model + weights.sum())
+    np.testing.assert_allclose(found.annotator_weights, weights)
+    assert found.soft_labels[0, 0] == pytest.approx(expected)
+
+
+def test_active_scores():
+    """The formula of ActiveLab; the order of cleanlab's for one label a sample."""
+    multiannotator = pytest.importorskip("cleanlab.multiannotator")
+    _, table, probs = random_table(0)
+    found = crowdlab(table, probs)
+    w, model = found.annotator_weights, found.model_weight
+    for i in range(20):
+        own = w[~np.isnan(table[i])].sum() + model
+        expected = np.average([found.label_quality[i], 1 / 4], weights=[own, w.mean()])
+        assert active_scores(found)[i] == pytest.approx(expected)
+    single = np.where(np.isnan(table[:, 0]), 3.0, table[:, 0])
+    theirs, _ = multiannotator.get_active_learning_scores(single[:, None], probs)
+    kept = probs.argmax(axis=1) == single  # else the consensus is not the label
+    ours = active_scores(crowdlab(single, probs))
+    np.testing.assert_array_equal(np.argsort(ours[kept]), np.argsort(theirs[kept]))
+    with pytest.raises(ValueError, match="needs that of crowdlab"):
+        active_scores(majority_vote(table))
+
+
+@pytest.mark.parametrize("make, seed", TABLES)
+def test_votes_and_dawid_skene_are_crowd_kits(make, seed):
+    aggregation = pytest.importorskip("crowdkit.aggregation")
+    true, table, _ = make(seed)
+    rows, columns = np.nonzero(~np.isnan(table))
+    names = np.array([f"class {c}" for c in range(20)], dtype=object)
+    labels = names[table[rows, columns].astype(int)]
+    frame = pd.DataFrame({"task": rows, "worker": columns, "label": labels})
+    given = np.full(table.shape, None, dtype=object)
+    given[rows, columns] = labels
+    for ours, theirs in (
+        (majority_vote(given), aggregation.MajorityVote()),
+        (dawid_skene(given), aggregation.DawidSkene()),
+    ):
+        probs = theirs.fit_predict_proba(frame).sort_index()[ours.classes.tolist()]
+        np.testing.assert_allclose(ours.soft_labels, probs, rtol=0, atol=1e-6)
+        surest = np.sort(probs.to_numpy(), axis=1)
+        clear = surest[:, -1] - surest[:, -2] > 1e-6
+        expected = theirs.labels_.sort_index().to_numpy()
+        np.testing.assert_array_equal(ours.labels[clear], expected[clear])
+        assert (ours.labels == names[true]).mean() > 0.65
+    skills = aggregation.MajorityVote().fit(frame).skills_.sort_index()
+    if not (np.diff(np.sort(majority_vote(given).soft_labels)[:, -2:]) == 0).any():
+        np.testing.assert_allclose(majority_vote(given).annotator_quality, skills)
+
+
+def test_dawid_skene_knows_whom_to_trust():
+    rng = np.random.default_rng(0)
+    true = rng.integers(3, size=600)
+    swaps = np.array([1, 0, 2])[true]  # confuses two classes, always
+    noise = rng.integers(3, size=600)
+    right = np.where(rng.random((2, 600)) < 0.8, true, rng.integers(3, size=(2, 600)))
+    quality = dawid_skene(np.stack([*right, swaps, noise], axis=1)).annotator_quality
+    np.testing.assert_allclose(quality, [0.87, 0.87, 0.33, 0.33], atol=0.06)
+
+
+def test_tables_of_every_kind_are_read_alike():
+    table = np.array([[0, 1, np.nan], [2, np.nan, 2], [1, 1, 0]])
+    names = ["ann", "bob", "cy"]
+    frame = pd.DataFrame(table, columns=names)
+    long = frame.reset_index(names="sample").melt(
+        "sample", var_name="annotator", value_name="label"
+    )
+    long = long.dropna().sample(frac=1, random_state=0)
+    kinds = [
+        table,
+        table.tolist(),
+        frame,
+        frame.astype("Int64"),
+        frame.astype("category"),
+        np.where(np.isnan(table), None, table.astype(object)),
+        long,
+        long.assign(label=long["label"].astype(int)),
+    ]
+    for kind in kinds:
+        read = read_annotations(kind)
+        np.testing.assert_array_equal(read.rows, [0, 0, 1, 1, 2, 2, 2])
+        np.testing.assert_array_equal(read.columns, [0, 1, 0, 2, 0, 1, 2])
+        np.testing.assert_array_equal(read.codes, [0, 1, 2, 2, 1, 1, 0])
+        np.testing.assert_array_equal(read.classes, [0, 1, 2])
+    for kind in (frame, frame.astype("Int64"), long):
+        assert read_annotations(kind).annotators.tolist() == names
+    text = [["a", None], [np.nan, "b"], ["b", "a"]]
+    for kind in (text, pd.DataFrame(text), pd.DataFrame(text).astype("string")):
+        read = read_annotations(kind)
+        assert read.classes[read.codes].tolist() == ["a", "b", "b", "a"]
+    one = read_annotations([2, 0, 2])
+    assert one.annotators.tolist() == [0] and one.codes.tolist() == [1, 0, 1]
+    assert read_annotations(one) is one
+
+
+def test_samples_of_a_long_table():
+    long = pd.DataFrame(
+        {"sample": ["x", "z", "x"], "annotator": ["b", "a", "a"], "label": [1, 0, 0]}
+    )
+    read = read_annotations(long)
+    assert read.samples.tolist() == ["x", "z"] and read.rows.tolist() == [0, 0, 1]
+    read = read_annotations(long, samples=["z", "y", "x"])
+    assert read.rows.tolist() == [0, 2, 2] and read.n_labels.tolist() == [1, 0, 2]
+    with pytest.raises(ValueError, match="'z' are not among the 1 samples"):
+        read_annotations(long, samples=["x"])
+    with pytest.raises(ValueError, match="annotator 'a' labels sample 'x' more than"):
+        read_annotations(pd.concat([long, long.iloc[2:]]))
+    with pytest.raises(ValueError, match="column 'label' of y .* first in row 1"):
+        read_annotations(long.assign(label=[1, None, 0]))
+
+
+@pytest.mark.parametrize(
+    "y, message",
+    [
+        ([[np.nan, None]], "holds no label"),
+        ([[["a"]]], "must be of shape"),
+        ([[0.5, 1.2]], "Unknown label type"),
+        ([["a", 1]], "mixes strings and numbers"),
+    ],
+)
+def test_bad_tables(y, message):
+    with pytest.raises(ValueError, match=message):
+        read_annotations(y)
+
+
+def test_samples_and_annotators_without_labels():
+    _, table, probs = random_table(0)
+    more = np.column_stack(
+        [np.vstack([table, np.full((1, 6), np.nan)]), np.full(201, np.nan)]
+    )
+    probs = np.vstack([probs, [[0.1, 0.2, 0.3, 0.4]]])
+    found, plain = crowdlab(more, probs), crowdlab(table, probs[:-1])
+    np.testing.assert_allclose(found.soft_labels[:-1], plain.soft_labels)
+    np.testing.assert_allclose(found.soft_labels[-1], probs[-1])
+    np.testing.assert_allclose(found.annotator_quality[:-1], plain.annotator_quality)
+    assert found.labels[-1] == 3 and np.isnan(found.annotator_quality[-1])
+    np.testing.assert_allclose(active_scores(found)[:-1], active_scores(plain))
+    for method in (majority_vote, dawid_skene):
+        with pytest.raises(ValueError, match="no label of the samples 200"):
+            method(more)
+
+
+def test_one_annotator():
+    """The label and the classifier count alike: where they differ, quality is low."""
+    true, _, probs = random_table(0)
+    y = np.where(np.arange(200) < 20, (true + 1) % 4, true)
+    found = crowdlab(y, probs)
+    assert found.model_weight == pytest.approx(found.annotator_weights[0])
+    given = found.annotation_quality[:, 0]
+    assert given[:20].mean() < given[20:].mean() - 0.2
+    # A sample of one annotator alone beside others who share samples.
+    _, table, probs = random_table(1)
+    lone = np.full((200, 1), np.nan)
+    table = np.hstack([table, lone])
+    table[0] = np.nan
+    table[0, -1] = 2
+    assert 0 < crowdlab(table, probs).annotator_quality[-1] < 1
+
+
+def test_missing_crowd_kit_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "crowdkit", None)
+    with pytest.raises(ImportError, match=r"pip install \"sknoisy\[annotators\]\""):
+        majority_vote([[0, 1], [1, 1]])
+
+
+def test_most_votes():
+    """Equal votes are decided by who agrees most with others."""
+    table = [[0, 0, 1], [1, 1, 0], [2, 2, 2], [0, None, 1], [None, 1, 2]]
+    read = read_annotations(table)
+    np.testing.assert_array_equal(most_votes(read), [0, 1, 2, 0, 1])
+
+
+def test_weighted_copies():
+    soft = np.array([[0.5, 0.48, 0.02], [0.0, 0.0, 1.0]])
+    rows, codes, weights = weighted_copies(soft)
+    assert rows.tolist() == [0, 0, 1] and codes.tolist() == [0, 1, 2]
+    np.testing.assert_allclose(weights, [0.5 / 0.98, 0.48 / 0.98, 1])
+    even = np.full((1, 40), 1 / 40)
+    np.testing.assert_allclose(weighted_copies(even)[2], 1 / 40)

@@ -1,0 +1,202 @@
+import json
+import sys
+
+import numpy as np
+import pytest
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.datasets import make_blobs
+from sklearn.dummy import DummyClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GroupKFold, StratifiedKFold, cross_validate
+from sklearn.naive_bayes import GaussianNB
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+import sknoisy
+from sknoisy import ELR, GCE, CoTrainingClassifier, NoisyRobustClassifier
+from sknoisy.comparison import Comparison
+from sknoisy.noise import symmetric_exclusive
+
+X, CLEAN = make_blobs(240, centers=3, cluster_std=2.0, random_state=0)
+Y = symmetric_exclusive(CLEAN, 0.2, random_state=0).y
+
+
+class Counting(ClassifierMixin, BaseEstimator):
+    """Counts its fits, and what it was seeded with."""
+
+    fits = []
+
+    def __init__(self, guess=0, random_state=None):
+        self.guess = guess
+        self.random_state = random_state
+
+    def fit(self, X, y):
+        self.classes_ = np.unique(y)
+        Counting.fits.append(self.random_state)
+        return self
+
+    def predict(self, X):
+        return np.full(len(X), self.guess)
+
+
+@pytest.fixture
+def fits():
+    Counting.fits = []
+    return Counting.fits
+
+
+def test_scores_are_those_of_cross_validate():
+    found = sknoisy.compare({"nb": GaussianNB()}, X, Y, seeds=[0, 1], cv=4)
+    expected = [
+        score
+        for seed in (0, 1)
+        for score in cross_validate(
+            GaussianNB(), X, Y, cv=StratifiedKFold(4, shuffle=True, random_state=seed)
+        )["test_score"]
+    ]
+    assert [row["noisy"] for row in found.rows] == pytest.approx(expected)
+    assert found.scores == ["corrected", "noisy"]
+
+
+def test_images_are_ranked_by_noisy_labels_alone():
+    images = X[:, :, None]
+    chance = {"chance": DummyClassifier()}
+    found = sknoisy.compare(chance, images, Y, seeds=[0], cv=2)
+    assert found.scores == ["noisy"]
+
+
+def test_losses_become_parameters_of_the_estimator():
+    small = {"seeds": [0], "cv": 2, "scoring": "accuracy"}
+    clf = NoisyRobustClassifier(max_epochs=1)
+    losses = sknoisy.compare(["ce", GCE(q=0.5)], X, Y, estimator=clf, **small)
+    pipe = make_pipeline(StandardScaler(), clf)
+    named = sknoisy.compare({"a": "ce", "b": ELR()}, X, Y, estimator=pipe, **small)
+    networks = CoTrainingClassifier(max_epochs=2)
+    several = sknoisy.compare(["coteaching"], X, Y, estimator=networks, **small)
+    assert losses._summary().keys() == named._summary().keys()
+    methods = [{r["method"] for r in c.rows} for c in (losses, named, several)]
+    assert methods == [{"ce", "GCE(q=0.5)"}, {"a", "b"}, {"coteaching"}]
+
+
+def test_every_part_is_seeded(fits):
+    sknoisy.compare(
+        {"a": make_pipeline(StandardScaler(), Counting(random_state=7))},
+        X,
+        Y,
+        seeds=(3, 5),
+        cv=2,
+    )
+    assert fits == [3, 3, 5, 5]
+
+
+def test_what_is_in_the_file_is_not_trained_again(tmp_path, fits):
+    path = tmp_path / "new" / "rows.jsonl"
+    common = {"seeds": [0], "cv": 2, "path": path}
+    first = sknoisy.compare({"a": Counting()}, X, Y, **common)
+    assert len(fits) == 2
+    with path.open("a") as file:  # a run that was killed while it wrote
+        file.write('{"key": "12')
+    methods = {"b": Counting(), "c": Counting(guess=1)}
+    second = sknoisy.compare(methods, X, Y, **common)
+    assert len(fits) == 4  # equal parameters, another name
+    third = sknoisy.compare(methods, X, Y, **common)
+    assert len(fits) == 4
+    assert third.rows == second.rows
+    assert [r["noisy"] for r in first.rows] == [r["noisy"] for r in second.rows[:2]]
+    sknoisy.compare({"a": Counting()}, X, CLEAN, **common)
+    assert len(fits) == 6
+    sknoisy.compare({"a": Counting()}, X + 1, Y, scoring="accuracy", **common)
+    assert len(fits) == 8
+
+
+def test_rows_are_written_as_they_come(tmp_path, fits):
+    class Failing(Counting):
+        def fit(self, X, y):
+            raise RuntimeError("out of memory")
+
+    path = tmp_path / "rows.jsonl"
+    with pytest.raises(RuntimeError, match="out of memory"):
+        methods = {"a": Counting(), "b": Failing()}
+        sknoisy.compare(methods, X, Y, seeds=[0], cv=2, path=path)
+    (line,) = path.read_text().splitlines()
+    assert json.loads(line)["n_train"] == 120
+
+
+def test_errors_by_hand():
+    """Two folds; what is scored is half as large as what is trained on."""
+    common = {"n_train": 20, "n_test": 10, "seconds": 1.0, "seed": 0}
+    rows = [
+        {"method": method, "fold": fold, "score": score, **common}
+        for method, scores in {"a": (0.6, 0.8), "b": (0.5, 0.85)}.items()
+        for fold, score in enumerate(scores)
+    ]
+    table = Comparison(rows, ["score"])._summary()
+    assert table["method"] == ["a", "b"]
+    assert table["score"] == pytest.approx([0.7, 0.675])
+    variance = 0.02  # of 0.6 and 0.8; times 1 / 2 + 10 / 20
+    assert table["score_error"][0] == pytest.approx(variance**0.5)
+    assert table["behind"] == pytest.approx([0, 0.025])
+    variance = 0.075**2 * 2  # of 0.1 and -0.05
+    assert table["behind_error"] == pytest.approx([0, variance**0.5])
+    alone = Comparison(rows[:1], ["score"])
+    assert np.isnan(alone._summary()["score_error"]).all()
+    assert alone.best == "a"
+    lines = repr(Comparison(rows, ["score"])).splitlines()
+    assert lines[0].split() == ["method", "score", "behind", "seconds"]
+    assert lines[1].split() == "a 0.700 ± 0.141 0.000 ± 0.000 1.0".split()
+
+
+def test_clean_test_samples():
+    methods = {"nb": GaussianNB(), "chance": DummyClassifier()}
+    test = {"X_test": X[:60], "y_test": CLEAN[:60]}
+    alone = sknoisy.compare(methods, X[60:], Y[60:], cv=None, seeds=[0], **test)
+    expected = GaussianNB().fit(X[60:], Y[60:]).score(X[:60], CLEAN[:60])
+    assert alone.rows[0]["test_accuracy"] == pytest.approx(expected)
+    assert alone.scores == ["test_accuracy"]
+    both = sknoisy.compare(methods, X[60:], Y[60:], seeds=[0], **test)
+    assert both.scores == ["corrected", "noisy", "test_accuracy"]
+    assert both.best == "nb"
+
+
+@pytest.mark.parametrize("installed", [True, False], ids=["pandas", "no pandas"])
+def test_tables(installed, monkeypatch):
+    methods = {"chance": DummyClassifier(), "lr": LogisticRegression()}
+    found = sknoisy.compare(methods, X, Y, seeds=[0, 1], cv=2)
+    if installed:
+        pytest.importorskip("pandas")
+    else:
+        monkeypatch.setitem(sys.modules, "pandas", None)
+    frame, summary = found.to_frame(), found.summary()
+    assert list(summary["method"]) == ["lr", "chance"]
+    assert list(frame["method"]) == ["chance"] * 4 + ["lr"] * 4
+    if installed:
+        means = frame.groupby("method")["noisy"].mean()
+        assert means["lr"] == pytest.approx(summary["noisy"][0])
+        pivot = frame.pivot_table(index="method", columns="seed", values="noisy")
+        assert pivot.shape == (2, 2)
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"methods": {}}, "methods is empty"),
+        ({"methods": {"a": 3}}, r"methods\['a'\]=3 is not valid"),
+        ({"methods": ["cee"]}, "loss='cee' is not valid.*Did you mean"),
+        ({"methods": ["ce"], "estimator": GaussianNB()}, "GaussianNB.* has no loss"),
+        ({"seeds": []}, r"seeds=\[\] is not valid"),
+        ({"seeds": [1, 1]}, "must be distinct"),
+        ({"cv": 1}, "cv=1 is not valid"),
+        ({"cv": None}, "cv=None is not valid without X_test"),
+        ({"X_test": X}, "given together"),
+        ({"scoring": "acuracy"}, "acuracy"),
+        ({"scoring": {"seconds": "accuracy"}}, "names of other columns"),
+        ({"y": Y[:5]}, "inconsistent numbers"),
+        ({"cv": GroupKFold(2)}, "groups"),
+    ],
+    ids=lambda value: "+".join(value) if isinstance(value, dict) else "",
+)
+def test_bad_arguments_are_found_before_training(change, message, fits):
+    arguments = {"methods": {"a": Counting()}, "X": X, "y": Y} | change
+    with pytest.raises(ValueError, match=message):
+        sknoisy.compare(**arguments)
+    assert not fits

@@ -1,0 +1,205 @@
+"""Folders of images, and tables of labels or features."""
+
+import os
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from sknoisy.datasets import load_image_folder, load_table
+
+
+def picture(path, mode="RGB", size=(8, 8)):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new(mode, size, 1).save(path)
+    return path
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Three images of two classes."""
+    for name in ("cat/1.png", "dog/1.JPG", "dog/older/2.png"):
+        picture(tmp_path / name)
+    return tmp_path
+
+
+def reasons(found):
+    return {os.path.basename(path): reason for path, reason in found.skipped}
+
+
+def test_labels_are_the_class_folders(folder):
+    found = load_image_folder(folder)
+    assert found.y.tolist() == ["cat", "dog", "dog"]
+    assert found.names.tolist() == ["cat/1.png", "dog/1.JPG", "dog/older/2.png"]
+    assert found.X.tolist() == [str(folder / name) for name in found.names]
+    assert found.classes == ["cat", "dog"]
+    assert found.skipped == []
+
+
+def test_hidden_files_are_passed_over_and_others_listed(folder):
+    picture(folder / "cat" / ".thumb.png")
+    picture(folder / ".cache" / "1.png")
+    picture(folder / "stray.png")
+    (folder / "dog" / "notes.txt").write_text("two dogs")
+    found = load_image_folder(folder)
+    assert len(found.X) == 3
+    assert reasons(found) == {
+        "notes.txt": "is no image by its name",
+        "stray.png": "is in no class folder",
+    }
+
+
+def test_links_that_lead_round_in_a_circle(folder):
+    (folder / "dog" / "all").symlink_to(folder, target_is_directory=True)
+    (folder / "lynx").symlink_to(folder / "cat", target_is_directory=True)
+    found = load_image_folder(folder)
+    assert found.y.tolist() == ["cat", "dog", "dog", "lynx"]
+    assert reasons(found) == {"all": "is a link to a folder that holds it"}
+
+
+def spoil(folder, monkeypatch):
+    """Add a broken, an empty, a huge and a 16-bit file, and a link to nowhere."""
+    content = picture(folder / "cat" / "broken.png", size=(64, 64)).read_bytes()
+    (folder / "cat" / "broken.png").write_bytes(content[: len(content) // 2])
+    (folder / "cat" / "empty.jpg").touch()
+    picture(folder / "dog" / "huge.png", size=(100, 100))
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 4097)
+    picture(folder / "dog" / "deep.png", mode="I;16")
+    (folder / "dog" / "gone.png").symlink_to(folder / "nowhere.png")
+
+
+def test_what_cannot_be_read_is_left_out_and_named(folder, monkeypatch):
+    spoil(folder, monkeypatch)
+    found = load_image_folder(folder, on_error="skip")
+    assert found.names.tolist() == ["cat/1.png", "dog/1.JPG", "dog/older/2.png"]
+    listed = reasons(found)
+    assert listed.keys() == {
+        "broken.png",
+        "empty.jpg",
+        "huge.png",
+        "deep.png",
+        "gone.png",
+    }
+    assert listed["gone.png"] == "does not exist"
+    assert listed["broken.png"].startswith("is not an image, or is damaged")
+    assert listed["huge.png"].startswith("has too many pixels")
+    assert listed["deep.png"].startswith("has more than 8 bits per channel")
+
+
+def test_what_cannot_be_read_is_an_error_that_names_it(folder, monkeypatch):
+    spoil(folder, monkeypatch)
+    with pytest.raises(
+        ValueError, match="5 samples cannot be used.*broken.png' is not"
+    ):
+        load_image_folder(folder)
+
+
+def test_without_verification_only_missing_files_are_noticed(folder, monkeypatch):
+    spoil(folder, monkeypatch)
+    found = load_image_folder(folder, on_error="skip", verify=False)
+    assert len(found.X) == 7
+    assert reasons(found) == {"gone.png": "does not exist"}
+
+
+def test_folders_that_hold_no_classes(tmp_path):
+    with pytest.raises(ValueError, match="there is no such folder"):
+        load_image_folder(tmp_path / "gone")
+    picture(tmp_path / "1.png")
+    with pytest.raises(ValueError, match="no images in class folders.*found .'1.png'"):
+        load_image_folder(tmp_path)
+    (tmp_path / "cat").mkdir()
+    (tmp_path / "cat" / "1.jpg").write_text("no image")
+    with pytest.raises(ValueError, match="none of its 1 images can be read"):
+        load_image_folder(tmp_path, on_error="skip")
+
+
+def test_on_error_is_checked_before_anything_is_read():
+    with pytest.raises(ValueError, match="on_error='warn' is not valid"):
+        load_image_folder("nowhere", on_error="warn")
+    with pytest.raises(ValueError, match="on_error='warn' is not valid"):
+        load_table("nowhere", on_error="warn")
+
+
+def write(path, text):
+    path.write_text(text, encoding="utf-8-sig")
+    return path
+
+
+def test_a_table_of_files(folder):
+    table = write(
+        folder / "t.csv", "id,File,Label\n7,cat/1.png,cat\n8,dog/1.JPG, a b\n"
+    )
+    found = load_table(table)
+    assert found.X.tolist() == [str(folder / "cat/1.png"), str(folder / "dog/1.JPG")]
+    assert found.y.tolist() == ["cat", "a b"]
+    assert (found.file, found.label) == ("File", "Label")
+
+
+def test_files_elsewhere_and_columns_of_other_names(folder, tmp_path_factory):
+    text = "wer;was;class\n1.png;Katze;x\n"
+    table = write(tmp_path_factory.mktemp("tables") / "t.csv", text)
+    found = load_table(table, root=folder / "cat", label="was", file="wer")
+    assert found.X.tolist() == [str(folder / "cat" / "1.png")]
+    assert found.y.tolist() == ["Katze"]
+
+
+def test_rows_that_cannot_be_used(folder):
+    text = "file,label\ncat/1.png,cat\ncat/gone.png,cat\ndog/1.JPG,\ndog/1.JPG,dog\n"
+    table = write(folder / "t.csv", text)
+    with pytest.raises(ValueError, match="1 samples.*'dog/1.JPG' has no label"):
+        load_table(table)
+    found = load_table(table, on_error="skip")
+    assert found.rows.tolist() == [0, 3]
+    assert found.names.tolist() == ["cat/1.png", "dog/1.JPG"]
+    assert reasons(found) == {"1.JPG": "has no label", "gone.png": "does not exist"}
+
+
+def test_a_table_of_features(tmp_path):
+    pytest.importorskip("pandas")
+    text = "height\tcolour\ttarget\n1.5\tred\t0\n\n2\tgreen\t1\n3\tred\t\n"
+    found = load_table(write(tmp_path / "t.tsv", text), on_error="skip")
+    assert list(found.X.columns) == ["height", "colour"]
+    assert found.X["height"].tolist() == [1.5, 2.0]
+    assert found.y.tolist() == ["0", "1"]
+    assert found.rows.tolist() == [0, 1]
+    assert found.file is None
+    assert reasons(found) == {"row 2": "has no label"}
+
+
+def test_a_column_of_files_that_is_a_feature(tmp_path):
+    pytest.importorskip("pandas")
+    table = write(tmp_path / "t.csv", "image,y\n3,a\n4,b\n")
+    assert load_table(table, file=None).X["image"].tolist() == [3, 4]
+
+
+@pytest.mark.parametrize(
+    ("text", "settings", "message"),
+    [
+        ("a,b\n1,2\n", {}, "label='auto' is not valid.*columns .'a', 'b'"),
+        ("a,label\n1,2\n", {"label": "b"}, "label='b' is not valid"),
+        ("a,label\n1,2\n", {"file": "b"}, "file='b' is not valid"),
+        ("a,label\n", {}, "the table has no rows"),
+        ("a,label\n1,x\n2\n", {}, "row 1 .* does not have the 2 fields"),
+        ("a,label\n1,x,3\n", {}, "row 0 .* does not have the 2 fields"),
+        ('a,label\n1,"x\n', {}, "no CSV file"),
+        ("file,label\nx.png,x\n", {"on_error": "skip"}, "no row can be used"),
+    ],
+)
+def test_tables_that_are_not_valid(tmp_path, text, settings, message):
+    with pytest.raises(ValueError, match=message):
+        load_table(write(tmp_path / "t.csv", text), **settings)
+
+
+def test_a_table_that_is_not_there(tmp_path):
+    with pytest.raises(ValueError, match="cannot be opened"):
+        load_table(tmp_path / "t.csv")
+    (tmp_path / "t.csv").write_bytes(b"file,label\n\xff\xfe,x\n")
+    with pytest.raises(ValueError, match="no CSV file in UTF-8"):
+        load_table(tmp_path / "t.csv")
+
+
+def test_names_are_sorted_also_those_that_differ_in_length(tmp_path):
+    for i in (10, 9, 1):
+        picture(tmp_path / "a" / f"{i}.png")
+    names = load_image_folder(tmp_path).names
+    assert names.tolist() == np.sort(names).tolist()

@@ -1,0 +1,191 @@
+"""What to look at: the table of issues, and the order of second looks."""
+
+import pickle
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.datasets import load_digits
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+import sknoisy
+from sknoisy import (
+    LabelErrorDetector,
+    NoisyRobustClassifier,
+    PretrainedEncoder,
+    SSLPretrainer,
+)
+from sknoisy.noise import symmetric_exclusive
+from sknoisy.scores import relabel_priority
+
+LOGISTIC = make_pipeline(StandardScaler(), LogisticRegression(C=0.1))
+COLUMNS = ["sample", "kind", "severity", "label", "suggestion", "group"]
+
+
+@pytest.fixture(scope="module")
+def flawed():
+    """600 digits, 5% mislabelled, then 5 copies, 5 with other labels, 2 white."""
+    X, y = load_digits(return_X_y=True)
+    X, y = X[:600], symmetric_exclusive(y[:600], 0.05, random_state=0).y
+    X = np.vstack([X, X[:5], X[5:10] + 0.1, np.full((2, 64), 40.0)])
+    return X, np.concatenate([y, y[:5], (y[5:10] + 1) % 10, [0, 0]])
+
+
+@pytest.fixture(scope="module")
+def detector(flawed):
+    return LabelErrorDetector(LOGISTIC, cv=3, random_state=0).fit(*flawed)
+
+
+def test_issues(detector, flawed):
+    _, y = flawed
+    issues = detector.issues_
+    assert list(issues) == COLUMNS
+    kinds = dict(tuple(issues.groupby("kind")))
+    wrong = kinds["wrong_label"]
+    assert set(wrong["sample"]) == set(np.flatnonzero(detector.label_errors_))
+    np.testing.assert_array_equal(
+        wrong["severity"], detector.error_probability_[wrong["sample"]]
+    )
+    suggested = detector.suggested_labels_[wrong["sample"]]
+    assert [
+        one if other is None else other
+        for one, other in zip(wrong["label"], wrong["suggestion"], strict=True)
+    ] == suggested.tolist()
+    copies = kinds["near_duplicate"]
+    assert {*range(5), *range(600, 605), 610, 611} <= set(copies["sample"])
+    assert copies["suggestion"].isna().all()
+    mixed = kinds["conflicting_duplicate"]
+    assert {*range(5, 10), *range(605, 610)} <= set(mixed["sample"])
+    for sample in range(10):
+        group = issues[(issues["sample"] == sample) & (issues["group"] >= 0)]["group"]
+        members = issues[issues["group"] == group.iloc[0]]["sample"]
+        assert sorted(members) == [sample, 600 + sample]
+    assert kinds["outlier"]["sample"].iloc[:2].tolist() == [610, 611]
+    assert (kinds["outlier"]["group"] == -1).all()
+    np.testing.assert_array_equal(issues["label"], y[issues["sample"]])
+    assert issues["severity"].between(0, 1).all()
+    for rows in kinds.values():
+        assert rows["severity"].is_monotonic_decreasing
+
+
+def test_conflicting_duplicates_get_the_probable_label(detector, flawed):
+    _, y = flawed
+    right = load_digits(return_X_y=True)[1][5:10]
+    issues = detector.issues_
+    issues = issues[issues["kind"] == "conflicting_duplicate"].set_index("sample")
+    agreed = issues["suggestion"].where(issues["suggestion"].notna(), issues["label"])
+    assert (agreed.loc[range(605, 610)] == right).sum() >= 4
+    assert (agreed.loc[range(605, 610)].values == agreed.loc[range(5, 10)].values).all()
+
+
+def test_names_of_classes_and_no_pandas(flawed, monkeypatch):
+    X, y = flawed
+    names = np.array([f"digit {c}" for c in y])
+    detector = LabelErrorDetector(LOGISTIC, cv=3, random_state=0).fit(X, names)
+    issues = detector.issues_
+    assert set(issues["label"]) <= set(names)
+    assert set(issues["suggestion"].dropna()) <= set(names)
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    plain = detector.issues_
+    assert list(plain) == COLUMNS
+    for name in COLUMNS:
+        assert plain[name].tolist() == issues[name].tolist()
+
+
+def test_issues_are_kept_in_files_and_features_are_not(flawed, tmp_path):
+    X, y = flawed
+    detector = LabelErrorDetector(LOGISTIC, cv=3, random_state=0).fit(X, y)
+    with pytest.warns(UserWarning, match="wrong labels only"):
+        early = pickle.loads(pickle.dumps(detector)).issues_
+    assert set(early["kind"]) == {"wrong_label"}
+    issues = detector.issues_
+    pd.testing.assert_frame_equal(pickle.loads(pickle.dumps(detector)).issues_, issues)
+    detector.set_params(estimator=NoisyRobustClassifier())  # one that files may hold
+    detector.save(tmp_path / "detector.safetensors")
+    loaded = sknoisy.load(tmp_path / "detector.safetensors")
+    pd.testing.assert_frame_equal(loaded.issues_, issues)
+    np.testing.assert_array_equal(loaded.relabel_order_, detector.relabel_order_)
+
+
+def kinds_of(detector):
+    return set(detector.issues_["kind"])
+
+
+def test_features_that_there_are(digits, image_files):
+    """Of pre-trainers, of fitted networks; images alone have none."""
+    images = np.concatenate([digits[0], digits[0][:3]])
+    y = np.concatenate([digits[1], digits[1][:3]])
+    ssl = SSLPretrainer(max_epochs=1, random_state=0)
+    clf = NoisyRobustClassifier("ce", max_epochs=2, random_state=0)
+    logistic = LogisticRegression(max_iter=500)
+    pipe = Pipeline([("ssl", ssl), ("clf", logistic)])
+    settings = {"random_state": 0}
+    found = [
+        LabelErrorDetector(pipe, cv=2, **settings).fit(images, y),
+        LabelErrorDetector(pipe, "knn_agreement", **settings).fit(images, y),
+        LabelErrorDetector(clf, cv="dynamics").fit(images, y),
+        LabelErrorDetector(pipe.fit(images, y), cv="prefit").fit(images, y),
+        LabelErrorDetector(clf.fit(images, y), cv="prefit").fit(images, y),
+    ]
+    for detector in found:
+        issues = detector.issues_
+        copies = issues[issues["severity"] > 0.999]
+        copies = copies[copies["kind"].str.contains("duplicate")]
+        assert {0, 1, 2, 300, 301, 302} <= set(copies["sample"])
+    alone = LabelErrorDetector(clf, cv=2, random_state=0).fit(images, y)
+    with pytest.warns(UserWarning, match="wrong labels only"):
+        assert kinds_of(alone) <= {"wrong_label"}
+
+
+def test_tables_that_are_no_features(flawed):
+    X, y = flawed
+    gaps = X.copy()
+    gaps[3, 4] = np.nan
+    boosting = HistGradientBoostingClassifier(max_iter=5)
+    detector = LabelErrorDetector(boosting, cv=2, random_state=0).fit(gaps, y)
+    with pytest.warns(UserWarning, match="no features"):
+        assert kinds_of(detector) <= {"wrong_label"}
+    frame = pd.DataFrame(X).add_prefix("pixel ")
+    detector = LabelErrorDetector(LOGISTIC, cv=2, random_state=0).fit(frame, y)
+    assert "near_duplicate" in kinds_of(detector)
+
+
+def test_a_published_encoder_is_used_once(digits, monkeypatch):
+    torch = pytest.importorskip("torch")
+    X, y = digits
+    module = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 8))
+    encoder = PretrainedEncoder(module, normalization="auto")
+    fits = []
+    fit = PretrainedEncoder.fit
+
+    def counting(self, X, y=None, **kwargs):
+        fits.append(len(X))
+        return fit(self, X, y, **kwargs)
+
+    monkeypatch.setattr(PretrainedEncoder, "fit", counting)
+    pipe = make_pipeline(encoder, LogisticRegression(max_iter=500))
+    detector = LabelErrorDetector(pipe, cv=3, random_state=0).fit(X, y)
+    assert fits == [300]
+    detector.issues_  # noqa: B018
+
+
+def test_order_of_second_looks(detector, flawed):
+    X, y = flawed
+    order = detector.relabel_order_
+    assert sorted(order) == list(range(len(y)))
+    priority = relabel_priority(y, detector.pred_probs_)
+    assert (np.diff(priority[order]) <= 0).all()
+    ours = NoisyRobustClassifier("ce", max_epochs=10, random_state=0)
+    right = load_digits(return_X_y=True)[1][:600]
+    for settings in (
+        {},
+        {"method": "knn_agreement"},
+        {"estimator": ours, "cv": "dynamics"},
+    ):
+        found = LabelErrorDetector(LOGISTIC, random_state=0).set_params(**settings)
+        first = found.fit(X[:600], y[:600]).relabel_order_[:30]
+        assert (y[first] != right[first]).mean() > 0.7

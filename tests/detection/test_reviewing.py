@@ -1,0 +1,286 @@
+"""The page on which people review labels, and the labels that come back."""
+
+import json
+import re
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+from sklearn.base import clone
+from sklearn.datasets import load_digits
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+
+import sknoisy
+from sknoisy import LabelErrorDetector
+from sknoisy.noise import pair_flip
+
+NAMES = np.array(
+    ["zero", "one", "<two>", 'th"ree', "four", "five,", "6", "7", "8", "9"]
+)
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return load_digits(return_X_y=True)[0][:600] / 16
+
+
+@pytest.fixture(scope="module")
+def noisy():
+    return pair_flip(NAMES[load_digits().target[:600]], 0.1, random_state=0)
+
+
+@pytest.fixture(scope="module")
+def detector(digits, noisy):
+    clf = LogisticRegression(C=0.3)
+    return LabelErrorDetector(clf, random_state=0).fit(digits, noisy.y)
+
+
+def data_of(page):
+    """Return what the page's script works on."""
+    text = page.read_text(encoding="utf-8")
+    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', text)
+    return json.loads(found[1])
+
+
+def test_cards_are_the_wrong_labels_and_their_suggestions(detector, digits, tmp_path):
+    page = tmp_path / "report.html"
+    detector.to_html(page, digits.reshape(-1, 8, 8))
+    data = data_of(page)
+    assert data["classes"] == list(detector.classes_)
+    wrong = [card["sample"] for card in data["cards"] if "wrong label" in card["kinds"]]
+    assert sorted(wrong) == list(np.flatnonzero(detector.label_errors_))
+    for card in data["cards"]:
+        i = card["sample"]
+        assert detector.classes_[card["suggested"]] == detector.suggested_labels_[i]
+        assert card["wrong"] == pytest.approx(detector.error_probability_[i], abs=1e-4)
+        assert card["picture"].startswith("data:image/png;base64,")
+    probabilities = [card["wrong"] for card in data["cards"][: len(wrong)]]
+    assert probabilities == sorted(probabilities, reverse=True)
+
+
+def test_duplicates_and_outliers_are_shown_by_their_groups(digits, noisy, tmp_path):
+    X, y = digits.copy(), noisy.y.copy()
+    X[10], X[20] = X[11], X[21]
+    X[30] = 1 - X[30]
+    y[10], y[11] = "one", "four"
+    y[20] = y[21]
+    detector = LabelErrorDetector(LogisticRegression(C=0.3), random_state=0).fit(X, y)
+    detector.to_html(tmp_path / "report.html", n_shown=600)
+    cards = {c["sample"]: c for c in data_of(tmp_path / "report.html")["cards"]}
+    for pair, kind in (((10, 11), " with another label"), ((20, 21), "")):
+        assert cards[pair[0]]["group"] == cards[pair[1]]["group"] >= 0
+        assert all(f"near-duplicate{kind}" in cards[i]["kinds"] for i in pair)
+    assert "outlier" in cards[30]["kinds"] and cards[30]["group"] == -1
+    detector.to_html(tmp_path / "report.html", n_shown=3)
+    kinds = [c["kinds"] for c in data_of(tmp_path / "report.html")["cards"]]
+    assert [k[0] for k in kinds[:3]] == ["wrong label"] * 3
+    assert len(kinds) <= 3 + 3 * 1 and any("outlier" in k for k in kinds)
+
+
+def test_the_page_needs_no_network_and_escapes_names(detector, tmp_path):
+    page = tmp_path / "report.html"
+    detector.to_html(page, title="a & b", unreadable=[("<b>.jpg", "damaged")])
+    text = page.read_text(encoding="utf-8")
+    assert "<title>a &amp; b</title>" in text
+    assert "&lt;b&gt;.jpg" in text and "<b>.jpg" not in text
+    assert "<two>" not in text and "&lt;two&gt;" in text
+    assert not re.search(r"(src|href)=.?(https?:)?//", text)
+
+
+def test_files_are_shown_and_linked_from_the_page(tmp_path, noisy, digits):
+    paths = []
+    for i, (x, name) in enumerate(zip(digits[:60], noisy.y[:60], strict=True)):
+        folder = tmp_path / "images" / str(np.flatnonzero(NAMES == name)[0])
+        folder.mkdir(parents=True, exist_ok=True)
+        paths.append(folder / f"a #{i}.png")
+        image = Image.fromarray(np.uint8(255 * x.reshape(8, 8))).resize((80, 40))
+        image.save(paths[-1])
+    depth = Image.fromarray(np.arange(80 * 40, dtype=np.uint16).reshape(40, 80))
+    depth.save(paths[3])
+    decode = FunctionTransformer(lambda _: digits[:60])
+    fixed = make_pipeline(decode, LogisticRegression())
+    detector = LabelErrorDetector(fixed, cv="prefit", max_false_alarms=None)
+    fixed.fit(paths, noisy.y[:60])
+    detector.fit(paths, noisy.y[:60])
+    detector.error_probability_ = np.linspace(0.6, 1, 60)  # so that all are shown
+    paths[5].unlink()
+    detector.to_html(tmp_path / "report.html")
+    cards = {
+        card["sample"]: card for card in data_of(tmp_path / "report.html")["cards"]
+    }
+    assert len(cards) == 60
+    assert cards[3]["picture"].startswith("data:image/jpeg")
+    assert "picture" not in cards[5] and "FileNotFound" in cards[5]["blank"]
+    assert cards[4]["name"] == str(paths[4])
+    folder = paths[4].parent.name
+    assert cards[4]["link"] == f"images/{folder}/a%20%234.png"
+
+
+def test_tables_are_shown_by_their_values(detector, digits, tmp_path):
+    pd = pytest.importorskip("pandas")
+    frame = pd.DataFrame(digits).add_prefix("pixel ")
+    detector.to_html(tmp_path / "report.html", frame, n_shown=1)
+    card = data_of(tmp_path / "report.html")["cards"][0]
+    assert card["values"][2] == ["pixel 2", f"{digits[card['sample'], 2]:.4g}"]
+    assert card["values"][-1] == ["…", "52 more"]
+
+
+def test_a_detector_that_found_nothing_has_a_page(digits, tmp_path):
+    y = load_digits().target[:600]
+    detector = LabelErrorDetector(LogisticRegression(C=0.3), random_state=0)
+    detector.fit(digits, y).label_errors_[:] = False
+    detector.error_probability_[:] = 0
+    detector._inputs = None  # nor are there features
+    detector.to_html(tmp_path / "report.html")
+    assert "No label looks wrong." in (tmp_path / "report.html").read_text()
+
+
+def test_bad_arguments(detector, tmp_path):
+    with pytest.raises(ValueError, match="X has 3 samples, but .* 600"):
+        detector.to_html(tmp_path / "a.html", np.zeros((3, 8, 8)))
+    with pytest.raises(ValueError, match="names has 1 samples"):
+        detector.to_html(tmp_path / "a.html", names=["a"])
+    with pytest.raises(ValueError, match="n_shown=-1 is not valid"):
+        detector.to_html(tmp_path / "a.html", n_shown=-1)
+    assert list(tmp_path.iterdir()) == []
+
+
+def write(path, *rows):
+    lines = ["sample,name,given,suggested,decision,label", *rows]
+    path.write_text("\r\n".join(lines), encoding="utf-8")
+    return path
+
+
+def test_review_takes_what_was_decided(detector, noisy, tmp_path):
+    given, suggested = noisy.y.tolist(), detector.suggested_labels_.tolist()
+    first, second = detector.ranked()[:2]
+    quoted = [f'"{x[first].replace(chr(34), chr(34) * 2)}"' for x in (given, suggested)]
+    path = write(
+        tmp_path / "reviewed.csv",
+        f"{first},a,{quoted[0]},{quoted[1]},take,{quoted[1]}",
+        f"6,b,{given[6]},{given[6]},keep,{given[6]}",
+        f"7,c,{given[7]},{given[7]},other,four",
+        f"8,d,{given[8]},{given[8]},skip,{given[8]}",
+    )
+    labels, reviewed = detector.review(path)
+    expected = noisy.y.copy()
+    expected[first], expected[7] = suggested[first], "four"
+    np.testing.assert_array_equal(labels, expected)
+    assert np.flatnonzero(reviewed).tolist() == sorted([first, 6, 7])
+    assert labels.dtype == detector.classes_.dtype
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ("600,a,6,6,keep,6", "line 2: sample='600' is not valid"),
+        ("x,a,6,6,keep,6", "sample='x' is not valid"),
+        ("6,a,four,6,keep,6", "sample 6 has the label '6', but the file says 'four'"),
+        ("6,a,6,6,maybe,6", "decision='maybe' is not valid"),
+        ("6,a,6,6,other,ten", "label='ten' is not valid for the decision 'other'"),
+        ("6,a,6,6,keep,four", r"it must be one of \['6'\]"),
+        ("6", "sample 6 has the label"),
+    ],
+)
+def test_review_names_the_line_that_is_wrong(detector, tmp_path, row, message):
+    with pytest.raises(ValueError, match=message):
+        detector.review(write(tmp_path / "reviewed.csv", row))
+
+
+def test_review_wants_its_columns(detector, tmp_path):
+    (tmp_path / "labels.csv").write_text("sample,label\n1,2\n")
+    with pytest.raises(ValueError, match=r"lacks the columns \['given', 'decision'\]"):
+        detector.review(tmp_path / "labels.csv")
+
+
+def test_a_saved_detector_has_its_page(detector, digits, tmp_path):
+    detector.save(tmp_path / "detector.safetensors")
+    loaded = sknoisy.load(
+        tmp_path / "detector.safetensors",
+        allow=["sklearn.linear_model._logistic.LogisticRegression"],
+    )
+    detector.to_html(tmp_path / "a.html", digits)
+    loaded.to_html(tmp_path / "b.html", digits)
+    assert (tmp_path / "a.html").read_text() == (tmp_path / "b.html").read_text()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    api = pytest.importorskip("playwright.sync_api", reason="needs playwright")
+    found = [path for path in map(shutil.which, BROWSERS) if path]
+    if not found:
+        pytest.skip("needs a browser")
+    with api.sync_playwright() as player:
+        chrome = player.chromium.launch(executable_path=found[0], args=["--no-sandbox"])
+        yield chrome
+        chrome.close()
+
+
+def test_reviewing_in_a_browser(browser, detector, digits, noisy, tmp_path):
+    report = tmp_path / "report.html"
+    detector.to_html(report, digits.reshape(-1, 8, 8))
+    cards = data_of(report)["cards"]
+    page = browser.new_page()
+    errors = []
+    page.on("pageerror", lambda error: errors.append(error))
+    page.goto(report.as_uri())
+    assert page.locator(".card").count() == min(len(cards), 60)
+    assert page.locator("#export").is_disabled()
+
+    page.locator(".card").nth(0).focus()
+    page.keyboard.press("t")  # and the next card has the focus
+    page.keyboard.press("k")
+    page.keyboard.press("s")
+    page.keyboard.press("u")
+    page.locator(".card").nth(3).locator("select").select_option(label="four")
+    assert page.locator("#progress").inner_text().startswith("3 of")
+
+    page.select_option("#state", "done")
+    assert page.locator(".card").count() == 3
+    page.select_option("#state", "")
+    page.select_option("#given", label="<two>")
+    n_two = sum(noisy.y[card["sample"]] == "<two>" for card in cards)
+    assert page.locator(".card").count() == n_two > 0
+    page.fill("#search", "no such name")
+    assert page.locator("#none").is_visible()
+
+    page.reload()  # decisions are kept
+    with page.expect_download() as download:
+        page.click("#export")
+    path = tmp_path / "reviewed.csv"
+    download.value.save_as(path)
+    labels, reviewed = detector.review(path)
+    first, second, _, fourth = (card["sample"] for card in cards[:4])
+    expected = noisy.y.copy()
+    expected[first], expected[fourth] = detector.suggested_labels_[first], "four"
+    np.testing.assert_array_equal(labels, expected)
+    assert np.flatnonzero(reviewed).tolist() == sorted([first, second, fourth])
+    assert errors == []
+    page.close()
+
+
+@pytest.mark.parametrize("width", [360, 1200])
+def test_the_page_fits_its_window(browser, detector, digits, tmp_path, width):
+    detector.to_html(tmp_path / "report.html", digits.reshape(-1, 8, 8))
+    page = browser.new_page(viewport={"width": width, "height": 900})
+    page.goto((tmp_path / "report.html").as_uri())
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.close()
+
+
+def test_labels_after_review_are_better(detector, digits, noisy, tmp_path):
+    given = [name.replace('"', '""') for name in noisy.y]
+    clean = [name.replace('"', '""') for name in NAMES[load_digits().target[:600]]]
+    rows = [
+        f'{i},,"{given[i]}",,other,"{clean[i]}"'
+        for i in np.flatnonzero(detector.label_errors_)
+    ]
+    labels, reviewed = detector.review(write(tmp_path / "reviewed.csv", *rows))
+    np.testing.assert_array_equal(reviewed, detector.label_errors_)
+    right = labels == NAMES[load_digits().target[:600]]
+    assert right.mean() > 0.97 > (noisy.y == NAMES[load_digits().target[:600]]).mean()
+    clone(detector.estimator).fit(digits, labels)

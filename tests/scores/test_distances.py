@@ -1,0 +1,77 @@
+import numpy as np
+import pytest
+from scipy.spatial.distance import cdist
+from sklearn.datasets import load_digits
+
+from sknoisy.scores import (
+    far_samples,
+    near_duplicates,
+    neighbor_distances,
+    relabel_priority,
+)
+
+
+@pytest.mark.parametrize("n_features", [3, 40])
+@pytest.mark.parametrize("mean", [0, 100])
+def test_distances_are_exact(n_features, mean):
+    X = np.random.default_rng(0).normal(mean, size=(300, n_features))
+    index, distances = neighbor_distances(X, 5)
+    full = cdist(X, X)
+    np.fill_diagonal(full, np.inf)
+    np.testing.assert_allclose(distances, np.sort(full)[:, :5], rtol=1e-3)
+    np.testing.assert_array_equal(index[:, 0], full.argmin(axis=1))
+    with pytest.raises(ValueError, match="n_neighbors=300 is not valid"):
+        neighbor_distances(X, 300)
+
+
+@pytest.mark.parametrize("n_features", [2, 8, 64, 400])
+def test_no_duplicates_by_chance(n_features):
+    X = np.random.default_rng(0).normal(size=(1000, n_features))
+    groups, closeness = near_duplicates(*neighbor_distances(X))
+    assert (groups >= 0).sum() <= 4
+    assert (closeness[groups < 0] == 0).all()
+
+
+def test_copies_with_little_noise_are_found():
+    X, _ = load_digits(return_X_y=True)
+    rng = np.random.default_rng(0)
+    rows = rng.choice(len(X), 100, replace=False)
+    noise = rng.normal(scale=0.3, size=(100, 64))  # of values from 0 to 16
+    more = np.vstack([X, X[rows] + noise, X[:1], X[:1]])
+    groups, closeness = near_duplicates(*neighbor_distances(more))
+    n = len(X)
+    assert (groups[n : n + 100] == groups[rows]).mean() > 0.95
+    assert groups[0] == groups[-1] == groups[-2] >= 0
+    assert closeness[0] == closeness[-1] == 1  # copies
+    others = np.setdiff1d(np.arange(1, n), rows)
+    assert (groups[others] >= 0).sum() <= 4
+    assert set(groups) == set(range(-1, groups.max() + 1))
+
+
+def test_many_copies_of_one_sample():
+    X = np.random.default_rng(0).normal(size=(200, 30))
+    X[50:90] = X[50]
+    groups, closeness = near_duplicates(*neighbor_distances(X))
+    assert len(set(groups[50:90])) == 1 and (closeness[50:90] == 1).all()
+    assert (groups[:50] == -1).all()
+    groups, _ = near_duplicates(*neighbor_distances(np.zeros((20, 3))))
+    assert (groups == 0).all()
+    assert (far_samples(np.zeros((20, 3))) == 0).all()
+
+
+def test_far_samples():
+    X, _ = load_digits(return_X_y=True)
+    shuffled = np.random.default_rng(0).permuted(X[:20], axis=1)  # pixels at random
+    severity = far_samples(neighbor_distances(np.vstack([X, shuffled]))[1])
+    assert (severity[-20:] > 0).mean() > 0.9
+    assert (severity[:-20] > 0).mean() < 0.01
+    assert severity.max() < 1
+
+
+def test_relabel_priority_by_hand():
+    p = np.array([[0.2, 0.8, 0], [0.2, 0.4, 0.4], [1, 0, 0]])
+    entropy = -(p * np.log(np.where(p > 0, p, 1))).sum(axis=1)
+    expected = -np.log(p[:, 0]) - entropy
+    found = relabel_priority([0, 0, 0], p, classes=[0, 1, 2])
+    np.testing.assert_allclose(found, expected)
+    assert found[0] > found[1] > found[2]  # clear errors before ambiguous samples

@@ -1,0 +1,328 @@
+"""The command line, from a folder of images to labels that people reviewed."""
+
+import csv
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+from torch import nn
+
+import sknoisy
+from sknoisy.cli import main
+from sknoisy.cli.columns import Columns
+from sknoisy.datasets import load_image_folder, load_table
+
+N = 30  # images of each class
+WRONG = {f"bright/dark{i}.png": "dark" for i in (7, 8, 9)}
+WRONG |= {f"dark/bright{i}.png": "bright" for i in (3, 4, 5)}
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    """Dark and bright images, six with the wrong label, and files of other kinds."""
+    folder = tmp_path_factory.mktemp("work") / "photos"
+    rng = np.random.default_rng(0)
+    for name, low in (("bright", 155), ("dark", 0)):
+        (folder / name).mkdir(parents=True)
+        for i in range(N):
+            image = rng.integers(low, low + 100, (8, 8, 3)).astype(np.uint8)
+            Image.fromarray(image).save(folder / name / f"{i:02d}.png")
+    for name, label in WRONG.items():
+        i = int(name[-5])
+        (folder / label / f"{i:02d}.png").rename(folder / name)
+    first = Image.open(folder / "dark" / "00.png")
+    first.convert("L").save(folder / "dark" / "grey.png")
+    first.convert("RGBA").save(folder / "dark" / "rgba.png")
+    deep = np.asarray(first.convert("L")).astype(np.uint16) * 256
+    Image.fromarray(deep).save(folder / "dark" / "deep.png")
+    content = (folder / "dark" / "00.png").read_bytes()
+    (folder / "dark" / "broken.png").write_bytes(content[:60])
+    (folder / "dark" / "copy.png").write_bytes(content)
+    (folder / "single").mkdir()
+    first.save(folder / "single" / "1.png")
+    return folder
+
+
+class Mean(nn.Module):
+    """The mean of each channel."""
+
+    def forward(self, x):
+        return x.mean((2, 3))
+
+
+def mean_encoder():
+    """Return an encoder that tells dark from bright images."""
+    return Mean()
+
+
+ENCODER = [f"--encoder={__name__}:mean_encoder", "--image-size=8"]
+FAST = [*ENCODER, "--method=knn_agreement"]  # fits no classifier in folds
+
+
+@pytest.fixture(scope="module")
+def checked(photos):
+    """The folder that a check of the photos wrote."""
+    out = photos.parent / "checked"
+    assert main(["check", str(photos), "--out", str(out), "--folds=3", *ENCODER]) == 0
+    return out
+
+
+def rows(path):
+    with open(path, newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def write(path, table):
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, table[0].keys())
+        writer.writeheader()
+        writer.writerows(table)
+
+
+def test_a_check_finds_the_wrong_labels(checked, photos):
+    samples = rows(checked / "samples.csv")
+    assert len(samples) == 2 * N + 3
+    flagged = {
+        row["name"]: row["suggested"] for row in samples if row["flagged"] == "1"
+    }
+    assert flagged == WRONG
+    assert {row["name"] for row in samples[:6]} == flagged.keys()
+    qualities = [float(row["quality"]) for row in samples]
+    assert qualities == sorted(qualities)
+    found = load_image_folder(photos, on_error="skip")
+    by_name = dict(zip(found.names.tolist(), found.y.tolist(), strict=True))
+    assert all(by_name[row["name"]] == row["given"] for row in samples)
+
+
+def test_a_check_lists_what_it_left_out(checked):
+    left_out = {row["file"]: row["why"] for row in rows(checked / "skipped.csv")}
+    left_out = {name.rpartition("/")[2]: why for name, why in left_out.items()}
+    assert left_out.keys() == {"broken.png", "deep.png", "1.png"}
+    assert left_out["1.png"] == "is the only sample of its class"
+    assert "damaged" in left_out["broken.png"]
+    assert len(rows(checked / "labels.csv")) == 2 * N + 3
+
+
+def test_what_a_check_tells(photos, tmp_path, capsys):
+    main(["check", str(photos), "--out", str(tmp_path), *FAST])
+    out, err = capsys.readouterr()
+    assert "of 63 labels are called wrong." in out
+    assert "1 files are copies of others; 0 of the 1 contents" in out
+    assert "Left out 3:" in out
+    assert err.startswith("Read 63 samples of 2 classes, left out 3.\nEncoder: ")
+    assert "Traceback" not in err
+
+
+def test_a_folder_without_options_is_named_after_the_data(photos, monkeypatch):
+    monkeypatch.chdir(photos.parent)
+    assert main(["check", "photos/", "--quiet", *FAST]) == 0
+    assert (photos.parent / "photos-check" / "samples.csv").exists()
+
+
+def test_without_weights_the_encoder_is_trained_here(
+    photos, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    settings = ["--offline", "--epochs=1", "--method=knn_agreement"]
+    out = ["--out", str(tmp_path / "out")]
+    assert main(["check", str(photos), *settings, *out]) == 0
+    said = capsys.readouterr().err
+    assert "SimCLR on these images alone, 1 epochs at 32 pixels, for want of" in said
+    model = sknoisy.load(tmp_path / "out" / "model.safetensors")
+    assert [name for name, _ in model.steps] == ["encode", "clf"]
+
+
+@pytest.mark.parametrize(("share", "code"), [("0.5", 0), ("1", 1)])
+def test_fail_under(photos, tmp_path, share, code):
+    settings = ["--fail-under", share, "--out", str(tmp_path), "--quiet", *FAST]
+    assert main(["check", str(photos), *settings]) == code
+
+
+def test_predictions(checked, photos, tmp_path, capsys):
+    broken = photos / "dark" / "broken.png"
+    files = [str(photos / "bright"), str(photos / "dark" / "01.png"), str(broken)]
+    model = str(checked / "model.safetensors")
+    needed = f"--allow={__name__}.Mean"
+    assert main(["predict", model, *files, needed]) == 0
+    out, err = capsys.readouterr()
+    predicted = list(csv.DictReader(out.splitlines()))
+    assert len(predicted) == N + 1
+    assert {row["label"] for row in predicted[: N - 3]} == {"bright"}
+    assert (predicted[-1]["file"], predicted[-1]["label"]) == (files[1], "dark")
+    assert f"Left out {broken}" in err
+    table = tmp_path / "predicted.csv"
+    main(["predict", model, *files, needed, "--csv", str(table)])
+    assert rows(table) == predicted
+
+
+def test_a_model_that_needs_code_says_which(checked, photos, capsys):
+    model = str(checked / "model.safetensors")
+    assert main(["predict", model, str(photos)]) == 2
+    assert f"allow=['{__name__}.Mean']" in capsys.readouterr().err
+
+
+def test_from_a_check_to_reviewed_labels_to_another_training(
+    checked, photos, tmp_path, capsys
+):
+    """People take suggestions, choose classes, and keep a label."""
+    samples = rows(checked / "samples.csv")
+    for row in samples:
+        if row["name"] in list(WRONG)[:3]:
+            row["decision"] = "take"
+        elif row["name"] in WRONG:
+            row["label"] = "bright"
+        elif row["name"] == "dark/00.png":
+            row["decision"] = "keep"
+    reviewed, labels = tmp_path / "reviewed.csv", tmp_path / "labels.csv"
+    write(reviewed, samples)
+    given = str(checked / "labels.csv")
+    assert main(["apply", given, str(reviewed), "--out", str(labels)]) == 0
+    assert "6 labels changed, 1 confirmed, 56 not reviewed" in capsys.readouterr().err
+    found = load_table(labels, root=photos)
+    truth = [
+        "bright" if np.asarray(Image.open(p)).mean() > 128 else "dark" for p in found.X
+    ]
+    assert found.y.tolist() == truth
+    out = tmp_path / "again"
+    again = ["check", str(labels), "--root", str(photos), "--out", str(out)]
+    assert main([*again, "--fail-under=0.97", "--folds=3", *ENCODER]) == 0
+    assert all(row["flagged"] == "0" for row in rows(out / "samples.csv"))
+    model = sknoisy.load(out / "model.safetensors", allow=[Mean])
+    assert model.score(found.X, found.y) == 1
+
+
+def test_the_table_of_labels_keeps_its_other_columns(tmp_path):
+    labels = tmp_path / "labels.csv"
+    labels.write_text("id,label,note\n1,a,old\n2,b,new\n")
+    reviewed = tmp_path / "reviewed.csv"
+    reviewed.write_text(
+        "sample,name,given,suggested,decision,label\n1,1,b,a,take,a\n0,0,a,b,skip,\n"
+    )
+    assert main(["apply", str(labels), str(reviewed)]) == 0
+    merged = tmp_path / "labels-reviewed.csv"
+    assert merged.read_text().split() == ["id,label,note", "1,a,old", "2,a,new"]
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ("0,gone.png,a,b,take,b", "no row of 'gone.png'"),
+        ("0,x.png,b,a,take,a", "has the label 'a' in .* but was reviewed with 'b'"),
+        ("0,x.png,a,b,maybe,b", "row 2: decision='maybe' is not valid"),
+        ("0,x.png,a,b,keep,b", "label='b' is not valid for the decision 'keep'"),
+        ("0,x.png,a,b,other,", "label='' is not valid for the decision 'other'"),
+        ("0,y.png,a,b,take,b", "several rows of 'y.png'"),
+    ],
+)
+def test_reviews_that_do_not_fit(tmp_path, capsys, row, message):
+    labels, reviewed = tmp_path / "labels.csv", tmp_path / "reviewed.csv"
+    labels.write_text("file,label\nx.png,a\ny.png,a\ny.png,a\n")
+    reviewed.write_text(f"sample,name,given,suggested,decision,label\n{row}\n")
+    assert main(["apply", str(labels), str(reviewed)]) == 2
+    assert not (tmp_path / "labels-reviewed.csv").exists()
+    error = capsys.readouterr().err
+    assert error.startswith("sknoisy: error: ")
+    with pytest.raises(ValueError, match=message):
+        main(["apply", str(labels), str(reviewed), "--debug"])
+
+
+@pytest.fixture
+def features(tmp_path):
+    """A table of a number and a category, both with gaps, and its class; one wrong."""
+    pytest.importorskip("pandas")
+    rng = np.random.default_rng(0)
+    y = np.arange(60) % 2
+    numbers = (y + rng.normal(0, 0.1, 60)).round(3).astype(str)
+    colours = np.where(y, "red", "blue").astype(object)
+    numbers[5], colours[6], y[7] = "", "", 0
+    path = tmp_path / "plants.csv"
+    lines = [f"{a},{b},{c}" for a, b, c in zip(numbers, colours, y, strict=True)]
+    path.write_text("\n".join(["size,colour,kind", *lines]))
+    return path
+
+
+def test_a_table_of_features(features, tmp_path, capsys):
+    out = tmp_path / "out"
+    settings = ["--label=kind", "--folds=3", "--out", str(out)]
+    assert main(["check", str(features), *settings]) == 0
+    assert [r["name"] for r in rows(out / "samples.csv") if r["flagged"] == "1"] == [
+        "7"
+    ]
+    capsys.readouterr()
+    assert main(["predict", str(out / "model.safetensors"), str(features)]) == 0
+    predicted = list(csv.DictReader(capsys.readouterr().out.splitlines()))
+    assert [row["label"] for row in predicted] == ["0", "1"] * 30
+
+
+def test_columns():
+    pd = pytest.importorskip("pandas")
+    frame = pd.DataFrame({"a": [1.0, np.nan, 3.0], "b": ["x", "y", "x"], 3: [True] * 3})
+    columns = Columns().fit(frame)
+    deviation = np.sqrt(2 / 3)
+    expected = [
+        [-1 / deviation, 0, 1, 0],
+        [0, 0, 0, 1],
+        [1 / deviation, 0, 1, 0],
+    ]
+    np.testing.assert_allclose(columns.transform(frame), expected)
+    other = pd.DataFrame({3: [1], "b": ["new"], "a": [np.inf], "more": [1]})
+    assert columns.transform(other).tolist() == [[0, 0, 0, 0]]
+    with pytest.raises(ValueError, match=r"lacks the columns \['b'\]"):
+        columns.transform(frame.drop(columns="b"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["check", "nowhere"], "'nowhere' is not valid: the file cannot be opened"),
+        (
+            ["check", "{photos}", "--encoder=resnet19"],
+            "encoder='resnet19' is not valid",
+        ),
+        (["check", "{photos}", "--encoder=json:gone"], "json:gone cannot be imported"),
+        (["check", "{photos}", "--encoder=builtins:dict"], "returns a dict"),
+        (
+            ["check", "{photos}", "--encoder=resnet18", "--offline"],
+            "needs weights that",
+        ),
+        (["check", "{photos}", "--folds=1"], "cv=1 is not valid"),
+        (["predict", "nowhere", "x.png"], "nowhere"),
+        (["apply", "nowhere", "x.csv"], "'nowhere' is not valid"),
+    ],
+    ids=["data", "name", "import", "kind", "offline", "folds", "model", "labels"],
+)
+def test_errors_are_one_line(arguments, message, photos, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    arguments = [argument.format(photos=photos) for argument in arguments]
+    if arguments[0] == "check" and "--folds=1" in arguments:
+        arguments += ENCODER[:2]
+    assert main([*arguments, "--quiet"]) == 2
+    out, err = capsys.readouterr()
+    assert err.startswith("sknoisy: error: ")
+    assert err.count("\n") == 1
+    assert message in err
+    assert out == ""
+
+
+def test_help_does_not_wait_for_pytorch():
+    code = (
+        "import sys\n"
+        "from sknoisy.cli import main\n"
+        "try: main(['check', '--help'])\n"
+        "except SystemExit as stop: assert stop.code == 0\n"
+        "assert not {'torch', 'numpy', 'sklearn'} & sys.modules.keys()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "FOLDER_OR_CSV" in done.stdout
+
+
+def test_the_module_runs():
+    command = [sys.executable, "-m", "sknoisy"]
+    done = subprocess.run([*command, "--version"], capture_output=True, text=True)
+    assert done.stdout.strip() == sknoisy.__version__
+    done = subprocess.run([*command, "chekc"], capture_output=True, text=True)
+    assert done.returncode == 2
