@@ -1,14 +1,14 @@
 """Stopping where labels begin to be memorised: with it, as published, and without it.
 
     python benchmarks/stopping.py --seeds 0 1 2
-    python benchmarks/stopping.py --protocol small --data DIR --methods ce --noises symmetric_exclusive:0.6
+    python benchmarks/stopping.py --protocol small --data DIR --methods ce
     python benchmarks/report.py
 
 One row for each training; rows that are there already are skipped. "none" trains to the
 end; where accuracy.jsonl has that row, it is taken from there. "best" is the test
-accuracy of the best epoch, which nobody could choose without clean labels. "epoch" is the
-one that stopping went back to, and "epochs" how many were trained.
-"""  # noqa: E501
+accuracy of the best epoch, which nobody could choose without clean labels. "epoch" is
+the one that stopping went back to, and "epochs" how many were trained.
+"""
 
 import argparse
 import json

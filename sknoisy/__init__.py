@@ -11,7 +11,7 @@ The main job, with no clean labels at all::
 import ast
 from importlib import import_module
 from importlib.util import find_spec
-from pkgutil import get_data
+from pkgutil import get_data, iter_modules
 
 from sknoisy._version import __version__
 
@@ -37,4 +37,5 @@ def __getattr__(name):
 
 
 def __dir__():
-    return sorted({*globals(), *__all__})
+    rooms = [module.name for module in iter_modules(__path__) if module.name[0] != "_"]
+    return sorted({*globals(), *__all__, *rooms})

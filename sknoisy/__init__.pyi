@@ -78,6 +78,7 @@ __all__ = [
     "CoTeachingPlus",
     "CoTraining",
     "CoTrainingClassifier",
+    "Comparison",
     "JoCoR",
     "KernelPosterior",
     "Comparison",

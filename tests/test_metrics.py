@@ -25,6 +25,7 @@ from sknoisy.metrics import (
     detection_average_precision,
     detection_balanced_accuracy,
     detection_f1,
+    neighbor_accuracy,
     noise_corrected_accuracy,
 )
 from sknoisy.noise import class_conditional, pair_flip
@@ -346,3 +347,24 @@ def test_beside_other_scorers(routing):
     with config_context(enable_metadata_routing=routing):
         scores = cross_validate(LogisticRegression(), X, noisy, scoring=scoring)
     assert (scores["test_corrected"] > scores["test_noisy"]).all()
+
+
+def test_neighbor_accuracy_ranks_features_by_the_true_classes():
+    """Features whose errors follow the noise look better until it is corrected."""
+    rng = np.random.default_rng(0)
+    y = rng.integers(5, size=4000)
+    noisy = class_conditional(y, PAIR_FLIP, random_state=0).y
+    places = np.eye(5)[y]
+    follows = 0.1 * rng.normal(size=(4000, 5)) + np.where(
+        rng.random((4000, 1)) < 0.7, places, np.eye(5)[(y + 1) % 5]
+    )
+    better = 0.1 * rng.normal(size=(4000, 5)) + np.where(
+        rng.random((4000, 1)) < 0.8, places, np.eye(5)[(y + 2) % 5]
+    )
+    uncorrected = [neighbor_accuracy(noisy, f, 200) for f in (follows, better)]
+    assert uncorrected == pytest.approx([0.54, 0.48], abs=0.03)
+    found = [neighbor_accuracy(noisy, f, 200, PAIR_FLIP) for f in (follows, better)]
+    assert found == pytest.approx([0.7, 0.8], abs=0.05)
+    assert neighbor_accuracy(y, places + 0.01 * better, 5) > 0.99
+    names = np.array(list("abcde"))
+    assert neighbor_accuracy(names[noisy], better, 200, PAIR_FLIP) == found[1]

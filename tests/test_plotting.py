@@ -460,6 +460,26 @@ def test_training_curves():
     assert lowest.ax_ is ax and "best 1.000, last 2.000" in drawn(ax.figure)
 
 
+def test_training_curves_of_seeds_have_bands():
+    seeds = np.array([[0.4, 0.8, 0.6], [0.6, 1.0, 0.2]])
+    curves = {"ce": seeds, "elr": [0.1, 0.2]}
+    display = TrainingCurveDisplay.from_predictions(curves)
+    np.testing.assert_allclose(display.lines_[0].get_ydata(), [0.5, 0.9, 0.4])
+    band, none = display.bands_
+    assert none is None
+    places = band.get_paths()[0].vertices
+    ends = [np.ptp(places[places[:, 0] == epoch, 1]) for epoch in (1, 2, 3)]
+    np.testing.assert_allclose(ends, 2 * seeds.std(axis=0))
+    assert "ce: best 0.900, last 0.400" in drawn(display.figure_)
+    with pytest.raises(ValueError, match="'ce'.* equally many epochs"):
+        TrainingCurveDisplay.from_predictions({"ce": [[0.1, 0.2], [0.3]]})
+    X = np.random.default_rng(0).normal(size=(40, 3))
+    ssl = [SSLPretrainer(max_epochs=2, random_state=i).fit(X) for i in range(2)]
+    of_seeds = TrainingCurveDisplay.from_estimator({"ssl": ssl, "first": ssl[0]})
+    assert of_seeds.curves["ssl"].shape == (2, 2)
+    np.testing.assert_array_equal(of_seeds.curves["ssl"][0], of_seeds.curves["first"])
+
+
 def test_training_curves_of_estimators(digits):
     X, y = digits[0].reshape(300, -1), digits[1]
     ssl = SSLPretrainer(max_epochs=2)

@@ -25,6 +25,14 @@ from sknoisy.training.progress import Tasks
 FROM_LABELS = {"dawid_skene": dawid_skene, "majority_vote": majority_vote}
 
 
+def annotations_of(X, y):
+    """Return annotations of the samples in X; a long table names them."""
+    if not is_long(y):
+        return read_annotations(y)
+    names = X.index if hasattr(X, "iloc") else np.arange(num_samples(X))
+    return read_annotations(y, samples=names)
+
+
 def predicts_probabilities(meta):
     """Whether the estimator of a meta-estimator has predict_proba."""
     return hasattr(meta.estimator, "predict_proba")
@@ -94,7 +102,8 @@ class AnnotatorConsensus(
     most with the others. Pre-trainers that lead a pipeline are fitted once.
 
     Samples without any label, which only CROWDLAB takes, get a soft label from the
-    classifier's predictions, and are not trained on.
+    classifier's predictions, and are not trained on; pre-trainers, and classifiers of
+    this package that make use of unlabelled samples, learn from them.
 
     In a search, y must be a table with a row for each sample, and with gaps it needs a
     splitter such as ``KFold(5)``, for scikit-learn stratifies by complete labels only.
@@ -157,11 +166,7 @@ class AnnotatorConsensus(
         check_container(X)
         self._check_parameters()
         check_given(self, y)
-        if is_long(y):
-            names = X.index if hasattr(X, "iloc") else np.arange(num_samples(X))
-            annotations = read_annotations(y, samples=names)
-        else:
-            annotations = read_annotations(y)
+        annotations = annotations_of(X, y)
         check_consistent_length(X, annotations.samples, groups)
         check_several(annotations.classes)
         validate_data(self, X, skip_check_array=True)
@@ -235,7 +240,7 @@ class AnnotatorConsensus(
         accuracy : float
             Share of the labels that are predicted.
         """
-        annotations = read_annotations(y)
+        annotations = annotations_of(X, y)
         predicted = np.asarray(self.predict(X))
         check_consistent_length(predicted, annotations.samples, sample_weight)
         given = annotations.classes[annotations.codes]

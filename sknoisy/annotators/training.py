@@ -7,9 +7,11 @@ from sklearn.utils.validation import has_fit_parameter
 
 from sknoisy._compat import safe_indexing
 from sknoisy.annotators.agreement import agreement_with_others
+from sknoisy.data.given import Labels
 from sknoisy.data.labels import check_several
 from sknoisy.detection.evidence import from_folds
 from sknoisy.detection.features import fit_label_free
+from sknoisy.estimators.base_classifier import TorchClassifier
 from sknoisy.estimators.pipelines import split_pipeline
 
 LEAST_SHARE = 0.05  # less probable classes of a sample are not trained on as copies
@@ -50,8 +52,9 @@ def out_of_sample(
         groups = None if groups is None else safe_indexing(groups, rows)
     of_rows = X if usable.all() else safe_indexing(X, rows)
     given = np.searchsorted(present, codes[rows])
+    settings = cv, n_jobs, random_state, groups
     evidence = from_folds(
-        estimator, of_rows, given, classes[present], cv, n_jobs, random_state, groups
+        estimator, of_rows, Labels(given), classes[present], *settings
     )
     probs = np.zeros((n_samples, len(present)))
     probs[rows] = evidence.pred_probs
@@ -111,7 +114,7 @@ def in_columns(probs, given, classes):
 
 
 def fit_soft(estimator, X, consensus):
-    """Fit a classifier to the soft labels of the samples that were labelled.
+    """Fit a classifier to soft labels, as far as it takes them.
 
     Parameters
     ----------
@@ -120,27 +123,38 @@ def fit_soft(estimator, X, consensus):
     X : array-like of shape (n_samples, ...)
         Whatever it takes.
     consensus : Consensus
-        The labels.
+        The labels. Samples without annotations have none: only what comes before the
+        classifier in a pipeline, and classifiers that take soft labels, learn from
+        them.
 
     Returns
     -------
     estimator : classifier
         The same.
     """
-    rows = np.flatnonzero(consensus.annotations.n_labels > 0)
-    labels, soft = consensus.labels[rows], consensus.soft_labels[rows]
-    if len(rows) < len(consensus.labels):
-        X = safe_indexing(X, rows)
     front, last = split_pipeline(estimator)
-    if not has_fit_parameter(last, "sample_weight"):
-        return estimator.fit(X, labels)
     if front is not None:
-        X = front.fit_transform(X, labels)
+        X = front.fit_transform(X, consensus.labels)
         estimator.steps = [*front.steps, estimator.steps[-1]]
-    copies, codes, weights = weighted_copies(soft)
-    copied, given = safe_indexing(*indexable(X), copies), consensus.classes[codes]
-    last.fit(copied, given, sample_weight=weights)
+    labelled, classes = consensus.annotations.n_labels > 0, consensus.classes
+    if takes_soft_labels(last):
+        soft = np.where(labelled[:, None], consensus.soft_labels, np.nan)
+        last.set_params(classes=classes).fit(X, soft)
+        return estimator
+    rows = np.flatnonzero(labelled)
+    if has_fit_parameter(last, "sample_weight"):
+        copies, codes, weights = weighted_copies(consensus.soft_labels[rows])
+        copied = safe_indexing(*indexable(X), rows[copies])
+        last.fit(copied, classes[codes], sample_weight=weights)
+    else:
+        last.fit(safe_indexing(*indexable(X), rows), consensus.labels[rows])
     return estimator
+
+
+def takes_soft_labels(estimator):
+    """Whether a classifier is one of this package, which says what columns mean."""
+    ours = isinstance(estimator, TorchClassifier)
+    return ours and "classes" in estimator.get_params(deep=False)
 
 
 def weighted_copies(soft_labels):

@@ -46,8 +46,10 @@ def run(args):
     together = copies if args.method != "knn_agreement" else None
     detector.fit(features, found.y, groups=together)
     say(args, "Training a model on all samples.")
-    model = Pipeline([("encode", encoder), ("clf", clone(clf).fit(features, found.y))])
-    written = write_all(out, detector, model, found, args, about)
+    model = clone(clf).fit(features, found.y)
+    if not is_images:  # a classifier of images has the encoder in itself
+        model = Pipeline([("columns", encoder), ("clf", model)])
+    written = write_all(out, detector, model, found, args)
     print(summarize(detector, found, copies))
     seconds = time.monotonic() - start
     say(args, f"Wrote {', '.join(written)} to {out!r}, in {seconds:.0f} s.")

@@ -2,13 +2,11 @@
 
 import os
 import sys
-import time
 from importlib import import_module
 from urllib.error import URLError
 from urllib.request import Request, urlopen
 
 import numpy as np
-from skorch.callbacks import Callback
 from torch import nn
 
 from sknoisy.cli.columns import Columns
@@ -21,7 +19,6 @@ TIMEOUT = 5  # seconds in which the server of the weights must answer
 PASSES = 30_000  # of images of 32 x 32 pixels through the network: minutes on two cores
 EPOCHS = (5, 200)  # least and largest number, whatever these are
 SMALL, LARGE = 32, 64  # pixels that images are brought to for a training
-OFTEN = 15  # seconds between lines on a training
 
 
 def make_encoder(X, args):
@@ -109,8 +106,8 @@ def _trained_here(paths, args, why):
     encoder = SSLPretrainer(
         image_size=size,
         max_epochs=epochs,
+        max_time=args.max_time,
         device=args.device,
-        callbacks=None if args.quiet or sys.stderr.isatty() else [_Lines(epochs)],
         random_state=args.seed,
     )
     about = f"SimCLR on these images alone, {epochs} epochs at {size} pixels"
@@ -147,28 +144,3 @@ def _of_user(name, args):
     settings = {"weights": args.weights or "auto", "device": args.device}
     size = args.image_size or "auto"
     return PretrainedEncoder(made, image_size=size, **settings), about
-
-
-class _Lines(Callback):
-    """Lines on a training where no terminal shows a bar."""
-
-    def __init__(self, n_epochs):
-        self.n_epochs = n_epochs
-
-    def on_train_begin(self, net, **kwargs):
-        """Called before the first epoch."""
-        self.begun = self.said = time.monotonic()
-
-    def on_epoch_end(self, net, **kwargs):
-        """Called after each epoch."""
-        now, done = time.monotonic(), len(net.history)
-        if now - self.said < OFTEN or done >= self.n_epochs:
-            return
-        self.said = now
-        left = (now - self.begun) / done * (self.n_epochs - done)
-        loss = net.history[-1, "train_loss"]
-        print(
-            f"Epoch {done} of {self.n_epochs}, loss {loss:.3f}, {left:.0f} s left.",
-            file=sys.stderr,
-            flush=True,
-        )

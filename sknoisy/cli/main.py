@@ -1,12 +1,16 @@
 """From arguments to an exit code."""
 
+import logging
 import sys
+import time
 import warnings
+from contextlib import contextmanager
 from importlib import import_module
 
 from sknoisy.cli.parser import make_parser
 
 FAILED, BROKEN, INTERRUPTED = 1, 2, 130
+OFTEN = 10  # seconds between lines on a training
 
 
 def main(argv=None):
@@ -24,7 +28,7 @@ def main(argv=None):
     """
     args = make_parser().parse_args(argv)
     run = import_module(f"sknoisy.cli.{args.command}").run
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _lines(args):
         if not args.debug:
             warnings.simplefilter("ignore")
             warnings.simplefilter("always", UserWarning)
@@ -45,6 +49,36 @@ def main(argv=None):
 def _show(message, category, filename, lineno, file=None, line=None):
     """Show a warning in one line, without the place in the code."""
     print(f"Warning: {' '.join(str(message).split())}", file=sys.stderr)
+
+
+@contextmanager
+def _lines(args):
+    """Print some of the lines that the package logs, while a command runs."""
+    logger = logging.getLogger("sknoisy")
+    before, handler = logger.level, _SomeLines()
+    if not args.quiet:
+        logger.addHandler(handler)
+        logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(before)
+
+
+class _SomeLines(logging.Handler):
+    """Prints a line at a time, and not the next ones for some seconds."""
+
+    def __init__(self):
+        super().__init__()
+        self._last = time.monotonic()
+
+    def emit(self, record):
+        from tqdm import tqdm
+
+        if time.monotonic() - self._last > OFTEN:
+            self._last = time.monotonic()
+            tqdm.write(record.getMessage(), file=sys.stderr)
 
 
 def say(args, text):

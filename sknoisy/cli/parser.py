@@ -89,8 +89,12 @@ def _add_check(commands):
         help='of "ssl"; by default what takes minutes',
     )
     how.add_argument(
-        "--offline", action="store_true", help="download nothing, if asked or not"
+        "--max-time",
+        type=float,
+        metavar="SECONDS",
+        help='that "ssl" may train; the result then depends on the machine',
     )
+    how.add_argument("--offline", action="store_true", help="download no weights")
     how.add_argument("--method", default="auto", choices=METHODS)
     how.add_argument("--folds", type=int, default=5, metavar="N", help="default: 5")
     how.add_argument(

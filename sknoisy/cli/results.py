@@ -14,7 +14,7 @@ COLUMNS = (
 ).split()
 
 
-def write_all(out, detector, model, found, args, about):
+def write_all(out, detector, model, found, args):
     """Write report, tables and model to a folder; return the names of the files.
 
     Parameters
@@ -23,14 +23,12 @@ def write_all(out, detector, model, found, args, about):
         The folder, which is made if it is not there.
     detector : LabelErrorDetector
         Fitted.
-    model : Pipeline
+    model : classifier
         Fitted.
     found : Bunch
         What was read.
     args : argparse.Namespace
         Arguments of the command.
-    about : str
-        What made the features.
 
     Returns
     -------
@@ -48,16 +46,14 @@ def write_all(out, detector, model, found, args, about):
     if found.skipped:
         write_rows(os.path.join(out, "skipped.csv"), ["file", "why"], found.skipped)
         written.append("skipped.csv")
-    if hasattr(detector, "to_html"):
-        detector.to_html(
-            os.path.join(out, "report.html"),
-            found.X,
-            names=found.names,
-            title=f"Labels of {os.path.basename(os.path.normpath(args.data))}",
-            unreadable=found.skipped,
-        )
-        written.insert(0, "report.html")
-    return written
+    detector.to_html(
+        os.path.join(out, "report.html"),
+        found.X,
+        names=found.names,
+        title=f"Labels of {os.path.basename(os.path.normpath(args.data))}",
+        unreadable=found.skipped,
+    )
+    return ["report.html", *written]
 
 
 def write_rows(path, columns, rows):
@@ -90,10 +86,11 @@ def _rows(detector, found):
 def summarize(detector, found, copies):
     """Return what was found, for people, in a few lines."""
     n, n_errors = len(found.y), int(detector.label_errors_.sum())
-    low, high = detector.noise_rate_interval_
+    shares = [detector.noise_rate_, *detector.noise_rate_interval_]
+    rate, low, high = (f"{max(share, 0) + 0.0:.0%}" for share in shares)  # 0.0: no -0%
     lines = [
-        f"{n_errors:,} of {n:,} labels are called wrong. About "
-        f"{detector.noise_rate_:.0%} of all are ({low:.0%} to {high:.0%})."
+        f"{n_errors:,} of {n:,} labels are called wrong. About {rate} of all are "
+        f"({low} to {high})."
     ]
     for i in detector.ranked()[:SHOWN]:
         lines.append(
@@ -118,6 +115,6 @@ def _of_copies(y, copies):
     several = np.flatnonzero(np.bincount(where) > 1)
     n_differ = sum(len({*y[where == i].tolist()}) > 1 for i in several)
     return (
-        f"{len(copies) - len(first):,} files are copies of others; {n_differ:,} of the "
-        f"{len(several):,} contents that are there several times have several labels."
+        f"Exact copies of other files: {len(copies) - len(first):,}. Photographs whose "
+        f"copies have different labels: {n_differ:,}."
     )

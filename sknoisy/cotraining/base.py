@@ -8,6 +8,7 @@ from scipy.special import softmax
 
 from sknoisy.cotraining.ensembles import given_losses, held_out, own_half_loss
 from sknoisy.data.batches import Batches
+from sknoisy.losses.expected import weighted_mean
 from sknoisy.parameters import Method, check_integer
 from sknoisy.scores import gmm_clean_probability, label_votes, noise_concentration
 from sknoisy.scores.estimates import transition_of
@@ -46,6 +47,11 @@ class CoTraining(Method):
     vector_encoder : str or None
         What the classifier's `encoder` "auto" means for vectors; None, the default: as
         everywhere; of the class.
+    soft_labels : bool
+        Whether ``net.targets`` may return soft labels; of the class.
+    unlabelled : bool
+        Whether samples without a label are trained on, where their weight is 0, or are
+        left out; of the class.
     predicting : tuple of int or None
         Networks whose mean probability is the prediction; None, the default: all; of
         the class.
@@ -85,6 +91,8 @@ class CoTraining(Method):
     """
 
     n_networks = 2
+    soft_labels = False
+    unlabelled = False
     heads = None
     vector_encoder = None
     predicting = None
@@ -228,8 +236,11 @@ class CoTraining(Method):
         """Return the rate and the concentration of the noise, by out-of-half votes."""
         half = self.state_["half"].cpu().numpy()
         logits, rows = held_out(net.predict_logits(), half)
-        codes = net.data_.codes.cpu().numpy()[rows]
-        labels = codes, softmax(logits[rows], axis=1), range(self.n_classes)
+        codes, trusted = net.data_.codes.cpu().numpy(), net.data_.labels.trusted
+        rows = rows & (codes >= 0)
+        if trusted is not None and not trusted.all().item():
+            rows &= ~trusted.cpu().numpy()
+        labels = codes[rows], softmax(logits[rows], axis=1), range(self.n_classes)
         rate = 1 - transition_of(label_votes(*labels, share=FEW)).diagonal().mean()
         return rate, noise_concentration(label_votes(*labels, share=MANY))
 
@@ -255,15 +266,16 @@ class CoTraining(Method):
         """Return the loss of a batch, the sum over the networks."""
         if not self.is_warmup:
             return self.loss(net, index, batch, *others)
-        logits, target = net.logits(batch), net.targets(index)
+        logits = net.logits(batch)
+        target, weights = net.targets(index), net.weights(index)
         losses = self.warmup_losses(logits, target)
         if not self.in_halves:
             net.observe(logits, target, index)
-            return losses.sum(dim=1).mean()
+            return weighted_mean(losses.sum(dim=1), weights)
         half = self.state_["half"][index]
         logits, _ = held_out(logits, half)
         net.observe(logits[:, None], target, index)
-        return own_half_loss(losses, half)
+        return own_half_loss(losses, half, weights)
 
     def warmup_losses(self, logits, target):
         """Return the losses of a batch in the warm-up.
@@ -272,8 +284,8 @@ class CoTraining(Method):
         ----------
         logits : tensor of shape (n, n_networks, n_classes), float32
             Of all networks.
-        target : tensor of shape (n,), int64
-            Codes of the given labels.
+        target : tensor of shape (n,), int64, or (n, n_classes)
+            Codes of the given labels, or soft labels.
 
         Returns
         -------

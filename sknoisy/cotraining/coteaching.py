@@ -7,7 +7,7 @@ from sknoisy.cotraining.ensembles import chosen_mean, given_losses
 from sknoisy.parameters import check_integer, check_real
 
 
-def small_losses(losses, share, among=None):
+def small_losses(losses, share, among=None, trusted=None):
     """Return which samples of a batch have the smallest losses.
 
     Parameters
@@ -18,6 +18,8 @@ def small_losses(losses, share, among=None):
         Share of the samples to choose, in [0, 1]: rounded down, but at least one.
     among : tensor of shape (n,), bool, default=None
         The samples to choose from; by default all.
+    trusted : tensor of shape (n,), bool, default=None
+        Samples that are chosen whatever their loss.
 
     Returns
     -------
@@ -37,23 +39,28 @@ def small_losses(losses, share, among=None):
     # The count stays a tensor, so that a GPU is not waited for.
     count = (share * among.sum()).floor().clamp(min=1)
     rank = losses.masked_fill(~among, torch.inf).argsort().argsort()
-    return (rank < count) & among
+    chosen = (rank < count) & among
+    return chosen if trusted is None else chosen | trusted
 
 
-def exchange_loss(logits, target, share, disagreeing=False):
+def exchange_loss(logits, target, share, disagreeing=False, weights=None, trusted=None):
     """Return the loss of two networks that choose the samples for each other.
 
     Parameters
     ----------
     logits : tensor of shape (n, 2, n_classes)
         Of both networks.
-    target : tensor of shape (n,), int64
-        Codes of the given labels.
+    target : tensor of shape (n,), int64, or (n, n_classes)
+        Codes of the given labels, or soft labels.
     share : float
         Share of the samples, those of smallest loss, that a network chooses.
     disagreeing : bool, default=False
         Whether they choose among samples on which their predictions differ: the
         difference of co-teaching+ from co-teaching.
+    weights : tensor of shape (n,), default=None
+        Weights of the samples; by default all are 1.
+    trusted : tensor of shape (n,), bool, default=None
+        Samples that are chosen whatever their loss.
 
     Returns
     -------
@@ -65,8 +72,13 @@ def exchange_loss(logits, target, share, disagreeing=False):
         first, second = logits.detach().argmax(dim=2).unbind(dim=1)
         among = first != second
     first, second = given_losses(logits, target).unbind(dim=1)
-    by_first, by_second = (small_losses(one, share, among) for one in (first, second))
-    return chosen_mean(first, by_second) + chosen_mean(second, by_first)
+    by_first, by_second = (
+        small_losses(one, share, among, trusted) for one in (first, second)
+    )
+    return sum(
+        chosen_mean(losses, chosen, weights)
+        for losses, chosen in ((first, by_second), (second, by_first))
+    )
 
 
 def joint_loss(logits, target, lam):
@@ -76,8 +88,8 @@ def joint_loss(logits, target, lam):
     ----------
     logits : tensor of shape (n, 2, n_classes)
         Of both networks.
-    target : tensor of shape (n,), int64
-        Codes of the given labels.
+    target : tensor of shape (n,), int64, or (n, n_classes)
+        Codes of the given labels, or soft labels.
     lam : float
         Weight of the disagreement; the cross-entropies have 1 - lam.
 
@@ -123,6 +135,7 @@ class CoTeaching(CoTraining):
     Noisy Labels, NeurIPS 2018.
     """
 
+    soft_labels = True
     disagreeing = False  # whether they choose among samples on which they disagree
 
     def __init__(self, forget_rate="auto", ramp_epochs="auto", warmup_epochs="auto"):
@@ -154,7 +167,9 @@ class CoTeaching(CoTraining):
     def loss(self, net, index, batch):  # noqa: D102
         logits = net.observed_logits(index, batch)
         target = net.targets(index)
-        return exchange_loss(logits, target, self.remembered, self.disagreeing)
+        settings = self.remembered, self.disagreeing
+        given = net.weights(index), net.trusted(index)
+        return exchange_loss(logits, target, *settings, *given)
 
 
 class CoTeachingPlus(CoTeaching):
@@ -221,4 +236,5 @@ class JoCoR(CoTeaching):
     def loss(self, net, index, batch):  # noqa: D102
         logits = net.observed_logits(index, batch)
         losses = joint_loss(logits, net.targets(index), self.resolved()["lam"])
-        return chosen_mean(losses, small_losses(losses, self.remembered))
+        chosen = small_losses(losses, self.remembered, trusted=net.trusted(index))
+        return chosen_mean(losses, chosen, net.weights(index))

@@ -2,17 +2,23 @@
 
 from sknoisy.cotraining.base import CoTraining
 from sknoisy.cotraining.ensembles import given_losses
+from sknoisy.losses.expected import weighted_mean
 
 
-def cascade_loss(logits, target):
+def cascade_loss(logits, target, weights=None, trusted=None):
     """Return CUFIT's loss: each head learns where the one before it gives the label.
 
     Parameters
     ----------
     logits : tensor of shape (n, n_networks, n_classes)
         Of all heads, in the order of the cascade.
-    target : tensor of shape (n,), int64
-        Codes of the given labels.
+    target : tensor of shape (n,), int64, or (n, n_classes)
+        Codes of the given labels, or soft labels, whose most probable class counts for
+        the agreement.
+    weights : tensor of shape (n,), default=None
+        Weights of the samples; by default all are 1.
+    trusted : tensor of shape (n,), bool, default=None
+        Samples that all heads learn.
 
     Returns
     -------
@@ -31,8 +37,12 @@ def cascade_loss(logits, target):
     0.3465...
     """
     losses = given_losses(logits, target)
-    agrees = logits.detach().argmax(dim=2) == target[:, None]
-    return losses[:, 0].mean() + (losses[:, 1:] * agrees[:, :-1]).mean(dim=0).sum()
+    codes = target.argmax(dim=1) if target.is_floating_point() else target
+    agrees = logits.detach().argmax(dim=2) == codes[:, None]
+    if trusted is not None:
+        agrees = agrees | trusted[:, None]
+    total = losses[:, 0] + (losses[:, 1:] * agrees[:, :-1]).sum(dim=1)
+    return weighted_mean(total, weights)
 
 
 class CUFIT(CoTraining):
@@ -64,6 +74,7 @@ class CUFIT(CoTraining):
     """
 
     n_networks = 3
+    soft_labels = True
     heads = ("linear", "mlp", "mlp")
     vector_encoder = "identity"
     predicting = (2,)
@@ -73,4 +84,5 @@ class CUFIT(CoTraining):
 
     def loss(self, net, index, batch):  # noqa: D102
         logits = net.observed_logits(index, batch)
-        return cascade_loss(logits, net.targets(index))
+        given = net.targets(index), net.weights(index), net.trusted(index)
+        return cascade_loss(logits, *given)

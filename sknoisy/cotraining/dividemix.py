@@ -7,8 +7,9 @@ import numpy as np
 import torch
 
 from sknoisy.cotraining.base import CONCENTRATED, CoTraining
-from sknoisy.cotraining.mixing import mixup, refine, sharpen, uniform_penalty
+from sknoisy.cotraining.mixing import mixup, refine, sharpen, uniform_penalty, weigh
 from sknoisy.cotraining.split_batches import SplitBatches
+from sknoisy.losses.expected import weighted_mean
 from sknoisy.parameters import check_choice, check_integer, check_real
 from sknoisy.ranks import in_parts
 from sknoisy.scores import gmm_clean_probability
@@ -138,6 +139,8 @@ class DivideMix(CoTraining):
     Pre-Training for Learning with Noisy Labels, WACV 2022.
     """
 
+    soft_labels = True
+    unlabelled = True
     transient = (*CoTraining.transient, "splits", "settings")
 
     def __init__(
@@ -191,13 +194,21 @@ class DivideMix(CoTraining):
         self.settings = self.resolved()
         if self.is_warmup:
             return
-        self._losses.append(scaled(net.losses()))
+        labels = net.data_.labels
+        known = labels.codes.cpu().numpy() >= 0
+        losses = net.losses()
+        losses[known] = scaled(losses[known])
+        self._losses.append(losses)
         history = list(self._losses)[-self.settings["loss_history"] :]
-        clean = [gmm_clean_probability(one) for one in np.mean(history, axis=0).T]
-        self.state_["clean_proba"].copy_(
-            torch.from_numpy(np.stack(clean, axis=1)).float()
-        )
-        self.splits = [self._split(clean[1 - k], net.generator) for k in (0, 1)]
+        clean = np.zeros(losses.shape)
+        for k, mean in enumerate(np.mean(history, axis=0).T):
+            clean[known, k] = gmm_clean_probability(mean[known])
+        if labels.trusted is not None:
+            clean[labels.trusted.cpu().numpy()] = 1
+        self.state_["clean_proba"].copy_(torch.from_numpy(clean).float())
+        clean[~known] = -1
+        of_others = clean[:, ::-1].T  # a network's samples are split by the other one
+        self.splits = [self._split(one, net.generator) for one in of_others]
 
     def batches(self, net, store):  # noqa: D102
         whole = super().batches(net, store)
@@ -220,16 +231,26 @@ class DivideMix(CoTraining):
         targets = self._targets(own, other, views, target, clean)
         lam = self.rng.beta(self.alpha, self.alpha)
         order = net.permutation(len(views))
-        views, targets = mixup(views, targets.repeat(2, 1), lam, order)
+        weights = net.sample_weights(index)
+        targets = weigh(targets, weights).repeat(2, 1)
+        views, targets = mixup(views, targets, lam, order)
+        if weights is not None:
+            weights = targets.sum(dim=1)
+            targets, weights = targets / weights[:, None], weights.view(2, -1)
+
+        def mean(values, part):
+            # (2, n): two views of the labelled samples, then of the others.
+            values = values.view(2, -1)[:, part]
+            return weighted_mean(values, None if weights is None else weights[:, part])
+
         logits = in_parts(own, views).float()
         log_p = logits.log_softmax(dim=1)
-        # (2, n): two views of the labelled samples, then of the others.
-        cross_entropy = -(targets * log_p).sum(dim=1).view(2, -1)
-        loss = cross_entropy[:, :n_labelled].mean() + uniform_penalty(logits)
+        cross_entropy = -(targets * log_p).sum(dim=1)
+        loss = mean(cross_entropy, slice(n_labelled)) + uniform_penalty(logits)
         weight = self.settings["lambda_u"] * self._rampup(done)
         if weight and n_labelled < len(index):
-            square = (log_p.exp() - targets).square().mean(dim=1).view(2, -1)
-            loss = loss + weight * square[:, n_labelled:].mean()
+            square = (log_p.exp() - targets).square().mean(dim=1)
+            loss = loss + weight * mean(square, slice(n_labelled, None))
         return loss
 
     def clean_probability(self, dynamics):  # noqa: D102
@@ -271,10 +292,13 @@ class DivideMix(CoTraining):
         return min(1.0, (self.epochs_after_warmup + done) / self.rampup_epochs_)
 
     def _split(self, clean, generator):
-        """Return the labelled and the unlabelled samples, in a random order."""
+        """Return the labelled and the unlabelled samples, in a random order.
+
+        What has no label has the probability -1 that it is right.
+        """
         order = torch.randperm(len(clean), generator=generator, device="cpu")
-        clean = torch.from_numpy(clean)[order]
-        least = max(1, int(LEAST * len(clean)))
+        least = max(1, int(LEAST * np.count_nonzero(clean >= 0)))
+        clean = torch.from_numpy(clean.copy())[order]
         threshold = self.settings["p_threshold"]
         threshold = min(threshold, clean.topk(least).values[-1].item())
         labelled = clean >= threshold

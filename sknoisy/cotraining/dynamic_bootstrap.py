@@ -4,7 +4,14 @@ import torch
 from torch.nn.functional import one_hot
 
 from sknoisy.cotraining.base import CoTraining
-from sknoisy.cotraining.mixing import mixup, refine, uniform_penalty
+from sknoisy.cotraining.mixing import (
+    mixed_loss,
+    mixup,
+    refine,
+    uniform_penalty,
+    weigh,
+)
+from sknoisy.losses.expected import as_distributions
 from sknoisy.parameters import check_choice, check_real
 from sknoisy.ranks import in_parts
 from sknoisy.scores import bmm_clean_probability, gmm_clean_probability
@@ -52,6 +59,7 @@ class DynamicBootstrap(CoTraining):
     """
 
     n_networks = 1
+    soft_labels = True
 
     def __init__(
         self,
@@ -93,11 +101,14 @@ class DynamicBootstrap(CoTraining):
         if len(losses) >= 4:  # no mixture can be fitted to fewer
             clean = torch.from_numpy(MIXTURES[self.mixture](losses)).float()
             self.state_["clean_proba"].copy_(clean)
+            trusted = net.data_.labels.trusted
+            if trusted is not None:
+                self.state_["clean_proba"][trusted] = 1
 
     def batch_loss(self, net, index, batch):  # noqa: D102
         view = net.view(batch)
         target = net.targets(index)
-        labels = one_hot(target, self.n_classes).float()
+        labels = as_distributions(target, self.n_classes)
         network = net.module_.networks[0]
         if not self.is_warmup:
             with torch.no_grad():
@@ -107,9 +118,10 @@ class DynamicBootstrap(CoTraining):
             labels = refine(probs, target, self.state_["clean_proba"][index])
         lam = self.rng.beta(self.alpha, self.alpha) if self.alpha else 1.0
         order = net.permutation(len(view))
+        labels = weigh(labels, net.weights(index))
         mixed, labels = mixup(view, labels, lam, order)
         logits = in_parts(network, mixed).float()
-        loss = -(labels * logits.log_softmax(dim=1)).sum(dim=1).mean()
+        loss = mixed_loss(logits.log_softmax(dim=1), labels)
         if self.is_warmup:
             return loss
         return loss + self.penalty * uniform_penalty(logits)

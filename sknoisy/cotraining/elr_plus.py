@@ -4,12 +4,12 @@ import copy
 import math
 
 import torch
-from torch.nn.functional import one_hot
 
 from sknoisy.cotraining.base import CONCENTRATED, CoTraining
-from sknoisy.cotraining.mixing import mixup
+from sknoisy.cotraining.mixing import mixed_loss, mixup, weigh
 from sknoisy.encoders.weights import load_tensors
 from sknoisy.losses.elr import CLAMP, early_learning_regularizer
+from sknoisy.losses.expected import as_distributions, weighted_mean
 from sknoisy.losses.table import Table, check_storage
 from sknoisy.parameters import check_real
 from sknoisy.ranks import in_parts
@@ -81,6 +81,7 @@ class ELRPlus(CoTraining):
     NeurIPS 2020.
     """
 
+    soft_labels = True
     transient = (*CoTraining.transient, "_targets", "_averages")
 
     def __init__(
@@ -149,7 +150,8 @@ class ELRPlus(CoTraining):
         with torch.no_grad():
             averages = in_parts(self._averages, view).float()
         net.observe(averages, target, index)
-        given = one_hot(target, self.n_classes).float()
+        weights, trusted = net.weights(index), net.trusted(index)
+        given = weigh(as_distributions(target, self.n_classes), weights)
         total = 0.0
         for k, network in enumerate(net.module_.networks):
             kept = self._update(k, averages[:, 1 - k], index)
@@ -160,8 +162,10 @@ class ELRPlus(CoTraining):
             log_p = in_parts(network, mixed).float().log_softmax(dim=1)
             probs = log_p.exp().clamp(CLAMP, 1 - CLAMP)
             regularizer = early_learning_regularizer(probs, kept)
-            cross_entropy = -(labels * log_p).sum(dim=1)
-            total = total + (cross_entropy + self.weight * regularizer).mean()
+            if trusted is not None:
+                regularizer = regularizer.masked_fill(trusted, 0)
+            penalty = weighted_mean(regularizer, labels.sum(dim=1))
+            total = total + mixed_loss(log_p, labels) + self.weight * penalty
         return total
 
     @torch.no_grad()

@@ -5,6 +5,8 @@ import torch
 from scipy.special import log_softmax, logsumexp
 from torch.nn.functional import cross_entropy
 
+from sknoisy.losses.expected import weighted_mean
+
 
 def held_out(logits, half):
     """Return the predictions of networks for samples that they do not train on.
@@ -30,7 +32,7 @@ def held_out(logits, half):
     return where(first[:, None], logits[:, 0], logits[:, 1]), first | True
 
 
-def own_half_loss(losses, half):
+def own_half_loss(losses, half, weights=None):
     """Return the mean loss of each network's half of a batch, sum over the networks.
 
     Parameters
@@ -39,6 +41,8 @@ def own_half_loss(losses, half):
         Of all samples.
     half : tensor of shape (n,), int64
         The network that trains on a sample, 0 or 1.
+    weights : tensor of shape (n,), default=None
+        Weights of the samples; by default all are 1.
 
     Returns
     -------
@@ -46,7 +50,9 @@ def own_half_loss(losses, half):
         A half that no sample of the batch is in adds nothing.
     """
     own = half[:, None] == torch.arange(losses.shape[1], device=half.device)
-    return ((losses * own).sum(dim=0) / own.sum(dim=0).clamp(min=1)).sum()
+    return sum(
+        chosen_mean(losses[:, k], own[:, k], weights) for k in range(losses.shape[1])
+    )
 
 
 @np.errstate(under="ignore")
@@ -67,26 +73,31 @@ def mean_log_proba(logits):
 
 
 def given_losses(logits, target):
-    """Return each network's cross-entropy of the given labels.
+    """Return each network's loss of the given labels.
 
     Parameters
     ----------
     logits : tensor of shape (n, n_networks, n_classes)
         Of each network.
-    target : tensor of shape (n,), int64
-        Codes of the labels.
+    target : tensor of shape (n,), int64, or (n, n_classes)
+        Codes of the labels, or soft labels.
 
     Returns
     -------
     losses : tensor of shape (n, n_networks)
-        In nats.
+        Cross-entropy of the label, in nats; of soft labels without their entropy: the
+        divergence of the prediction from the label, 0 if they are equal, so that what
+        is unsure does not look wrong.
     """
     n_networks = logits.shape[1]
+    if target.is_floating_point():
+        losses = -(logits.log_softmax(dim=2) * target[:, None]).sum(dim=2)
+        return losses - torch.special.entr(target).sum(dim=1, keepdim=True)
     targets = target[:, None].expand(-1, n_networks)
     return cross_entropy(logits.transpose(1, 2), targets, reduction="none")
 
 
-def chosen_mean(losses, chosen):
+def chosen_mean(losses, chosen, weights=None):
     """Return the mean of the losses of chosen samples; 0 if none is chosen.
 
     Parameters
@@ -95,10 +106,13 @@ def chosen_mean(losses, chosen):
         Of all samples of a batch.
     chosen : tensor of shape (n,), bool
         Which of them count.
+    weights : tensor of shape (n,), default=None
+        Weights of the samples; by default all are 1.
 
     Returns
     -------
     mean : tensor of shape ()
         Their mean.
     """
-    return (losses * chosen).sum() / chosen.sum().clamp(min=1)
+    chosen = chosen.to(losses)
+    return weighted_mean(losses, chosen if weights is None else chosen * weights)

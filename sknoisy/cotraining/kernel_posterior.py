@@ -1,6 +1,4 @@
-"""Label posteriors by a kernel machine, from which a small network learns."""
-
-import math
+"""A kernel machine that corrects the labels that it learns."""
 
 import numpy as np
 import torch
@@ -9,13 +7,13 @@ from torch.nn.functional import one_hot
 
 from sknoisy.cotraining.base import CoTraining
 from sknoisy.cotraining.kernel_ridge import KernelRidge
-from sknoisy.cotraining.mixing import mixup
+from sknoisy.data.batches import Batches
 from sknoisy.encoders.architecture import trains_encoder
-from sknoisy.encoders.heads import UNLIMITED, PiecewiseMLP, Rescale, simplex
+from sknoisy.encoders.heads import UNLIMITED, Rescale, simplex
 from sknoisy.encoders.inference import forward_all
 from sknoisy.encoders.initialization import build
-from sknoisy.parameters import check_integer, check_real
-from sknoisy.ranks import gathered, in_parts
+from sknoisy.parameters import check_integer
+from sknoisy.scores import trusted_transition_matrix
 
 # Whether each column has a scale of its own, and the kernel's power and width.
 # Laplacian kernels, of power 1, are rough and follow the axes, as trees do.
@@ -28,10 +26,10 @@ CANDIDATES = [
     (True, 1, 1.5),
 ]
 TRIAL_ROWS, TRIAL_LANDMARKS = 4000, 500  # what the candidates are compared on
-STEPS = 800  # of the network, by default
+LANDMARKS = 1000, 2000  # by default at least and at most
+SMOOTHEST = 1 / 30  # factor to the penalty of the given labels, for posteriors at least
 CLIP = 10.0  # deviations that a column is clipped to, where columns have own scales
 SHARPEST = 0.02  # factor that posteriors are stretched by, at most 1 over this
-QUANTILE_ROWS = 10_000  # samples that bins are made from
 
 
 def posterior(probs, transition_matrix, codes):
@@ -43,8 +41,9 @@ def posterior(probs, transition_matrix, codes):
         Probability of each true class, given the sample.
     transition_matrix : tensor of shape (n_classes, n_classes)
         Probability of each label (column), given the true class (row).
-    codes : tensor of shape (n,), int64
-        Codes of the labels.
+    codes : tensor of shape (n,), int64, or (n, n_classes)
+        Codes of the labels; or soft labels, over whose classes the probability of the
+        label is averaged. Without a label a row holds ones.
 
     Returns
     -------
@@ -59,7 +58,10 @@ def posterior(probs, transition_matrix, codes):
     >>> posterior(torch.tensor([[0.5, 0.5]]), T, torch.tensor([1]))
     tensor([[0.2857, 0.7143]])
     """
-    joint = probs * transition_matrix[:, codes].T
+    if codes.is_floating_point():
+        joint = probs * (codes @ transition_matrix.T)
+    else:
+        joint = probs * transition_matrix[:, codes].T
     return joint / joint.sum(dim=1, keepdim=True)
 
 
@@ -79,39 +81,79 @@ def sharpened(probs):
     return even + (probs - even) / sure.clamp(SHARPEST, 1)
 
 
+def evenness(frequencies, n_samples):
+    """Return how far chance explains that classes are not equally frequent, in [0, 1].
+
+    Parameters
+    ----------
+    frequencies : tensor of shape (n_classes,)
+        Share of the samples that have each label.
+    n_samples : int
+        Number of samples.
+
+    Returns
+    -------
+    evenness : tensor of shape ()
+        The variance that frequencies of equally probable labels have, over that which
+        these have; 1 if that is less.
+    """
+    n_classes = len(frequencies)
+    spread = (frequencies - 1 / n_classes).square().sum() / (n_classes - 1)
+    return (1 / (n_classes * n_samples * spread)).clamp(max=1)
+
+
+def balanced(labels, strength):
+    """Make classes more equally frequent, as far as `strength`, in [0, 1], has it.
+
+    Parameters
+    ----------
+    labels : tensor of shape (n, n_classes)
+        Probabilities of classes.
+    strength : float or tensor of shape ()
+        0: they stay as they are; 1: each class is divided by its frequency.
+    """
+    labels = labels / labels.mean(dim=0) ** strength
+    return labels / labels.sum(dim=1, keepdim=True)
+
+
 class KernelPosterior(CoTraining):
-    """A kernel machine corrects the labels that a small network learns, on vectors.
+    """A kernel machine that corrects the labels that it learns, on vectors.
 
     Kernel ridge regression of the given labels predicts each sample by the others. The
     predictions, and how they are confused with the labels, give the posterior of each
     sample's true class, to which the regression is fitted again, a few times: the
-    expectation maximisation of a classifier under label noise. A network of one hidden
-    layer learns the posteriors, by mixup. The prediction is the mean of the kernel
-    machine's and the network's probabilities.
+    expectation maximisation of a classifier under label noise.
 
     It is what :class:`~sknoisy.NoisyRobustClassifier` does by default with embeddings
     and tables; it needs neither the noise rate nor clean labels.
 
     Parameters
     ----------
-    n_landmarks : int, default=1000
+    n_landmarks : int or "auto", default="auto"
         Samples that the kernel compares others with; fewer where their number times
-        that of samples is above 2^28.
-    n_rounds : int, default=4
+        that of samples is above 2^28. "auto": 15 times the root of the number of
+        samples, at least 1,000 and at most 2,000.
+    n_rounds : int, default=3
         How often the posteriors are computed anew.
-    alpha : float, default=4.0
-        Parameter of the beta distribution that mixup's weight is drawn from.
     warmup_epochs : int, default=0
         It has no warm-up.
 
     Notes
     -----
+    Everything is solved in closed form before the first epoch. One is enough; more
+    change nothing, and neither do `lr`, `batch_size` and the like.
+
     Whether columns are scaled each by its own deviation, as tables need it, or all by
     one number, as the components of embeddings do, is chosen with the kernel, by the
     leave-one-out error on the given labels, and so is the penalty: labels that are
-    wrong at random raise the error of all candidates alike. Where columns have
-    scales of their own, the network also gets each column's position between its 16
-    quantiles.
+    wrong at random raise the error of all candidates alike.
+
+    Posteriors are partly the regression's own predictions, so their leave-one-out error
+    favours ever smaller penalties; they get at least a thirtieth of the given labels'.
+
+    At high noise, classes that were labelled a little more often by chance would take
+    over the posteriors. So these are balanced, as far as the frequencies of the labels
+    differ no more than those of equally frequent classes do by chance.
 
     The confusion is that of leave-one-out predictions with labels, so what the
     classifier confuses itself counts as noise, too. It stays the same over the rounds.
@@ -119,30 +161,34 @@ class KernelPosterior(CoTraining):
     ``training_loss_`` and ``label_quality_`` of the classifier are of the leave-one-out
     predictions, which is what detection of wrong labels wants; ``clean_proba_`` is the
     posterior of the given label, and ``loss_state_["posterior"]`` that of all classes.
+    ``train_loss`` in ``history_`` is the cross-entropy of the last leave-one-out
+    predictions with the posteriors.
 
     References
     ----------
     Bootkrajang and Kaban, Label-Noise Robust Logistic Regression and Its Applications,
-    ECML PKDD 2012, for the posterior of labels; Zhang et al., mixup: Beyond Empirical
-    Risk Minimization, ICLR 2018.
+    ECML PKDD 2012, for the posterior of labels; Berthelot et al., ReMixMatch, ICLR
+    2020, for balancing by frequencies, there by those of true labels; Rudi, Camoriano
+    and Rosasco, Less is More: Nystroem Computational Regularization, NIPS 2015: as many
+    landmarks as the root of the number of samples, up to a factor, lose nothing.
     """
 
-    n_networks = 2
-    heads = ("kernel", "piecewise_mlp")
+    n_networks = 1
+    soft_labels = True
+    unlabelled = True
+    heads = ("kernel",)
     vector_encoder = "identity"
     transient = (*CoTraining.transient, "_generator", "_kernel")
 
-    def __init__(self, n_landmarks=1000, n_rounds=4, alpha=4.0, warmup_epochs=0):
+    def __init__(self, n_landmarks="auto", n_rounds=3, warmup_epochs=0):
         self.n_landmarks = n_landmarks
         self.n_rounds = n_rounds
-        self.alpha = alpha
         self.warmup_epochs = warmup_epochs
 
     def check(self):  # noqa: D102
         super().check()
-        check_integer("n_landmarks", self.n_landmarks)
+        check_integer("n_landmarks", self.n_landmarks, other="auto")
         check_integer("n_rounds", self.n_rounds, low=0)
-        check_real("alpha", self.alpha, "(0, inf)")
         if self.warmup_epochs != 0:
             raise ValueError(
                 f"warmup_epochs={self.warmup_epochs!r} is not valid: this method has "
@@ -150,13 +196,12 @@ class KernelPosterior(CoTraining):
             )
 
     def defaults(self, n_samples):  # noqa: D102
-        batch_size = max(2, min(256, max(16, n_samples // 8), n_samples))
         return {
-            "max_epochs": math.ceil(STEPS * batch_size / n_samples),
-            "batch_size": batch_size,
-            "lr": 2e-3,
-            "weight_decay": 1.0,
-            "optimizer": "adamw",
+            "max_epochs": 1,
+            "batch_size": n_samples,
+            "lr": 1.0,
+            "weight_decay": 0.0,
+            "optimizer": "sgd",
         }
 
     def start(self, n_samples, n_classes, device):  # noqa: D102
@@ -165,11 +210,11 @@ class KernelPosterior(CoTraining):
         self.state_["posterior"] = torch.full(
             shape, torch.nan, dtype=torch.float32, device=device
         )
-        self._codes = None
+        self._given, self._n_samples = None, n_samples
 
     @torch.no_grad()
     def extend(self, module, data, generator):
-        """Choose the scaling, and bring the network to its input's size."""
+        """Choose the scaling and the kernel."""
         if trains_encoder(module.networks[0]):
             raise ValueError(
                 "method='kernel_posterior' is not valid with an encoder that is "
@@ -178,97 +223,143 @@ class KernelPosterior(CoTraining):
             )
         self._generator = generator
         features = _features(module, data.store)
-        column, power, width = self._choose(features, data.codes, generator)
+        column, power, width = self._choose(features, data.labels, generator)
         self._kernel = power, width
-        head, mlp = _heads(module)
-        _set_scale(head.rescale, features, column)
-        if isinstance(mlp, PiecewiseMLP) and len(mlp.column) == 0:
-            mlp.rescale.load_state_dict(head.rescale.state_dict())
-            if column:
-                _set_bins(mlp, features, generator)
+        _set_scale(_head(module).rescale, features, column)
         return module
 
     def before_epoch(self, net):  # noqa: D102
         self.draw(net)
         self.in_halves = False
-        data = net.data_
-        if self._codes is None or not self._codes.equal(data.codes):
+        given = net.data_.labels.parts()
+        if self._given is None or not _equal(self._given, given):
             self._correct(net)
-            self._codes = data.codes.clone()
+            self._given = {name: part.clone() for name, part in given.items()}
 
     @torch.no_grad()
     def _correct(self, net):
-        """Fit the kernel machine, and set the posteriors that the network learns."""
-        data, (head, _) = net.data_, _heads(net.module_)
+        """Compute the posteriors, and the kernel machine that learned them."""
+        data, head = net.data_, _head(net.module_)
         features = head.rescale(_features(net.module_, data.store))
-        ridge = KernelRidge(features, *self._kernel, self.n_landmarks, self._generator)
-        given = one_hot(data.codes, self.n_classes).float()
+        every = torch.arange(len(features), device=features.device)
+        weights = net.weights(every)
+        settings = *self._kernel, self.resolved()["n_landmarks"], self._generator
+        ridge = KernelRidge(features, *settings, weights)
+        given = data.labels.distributions(self.n_classes)
         probs = ridge.fit(given)
-        rows = torch.arange(len(given), device=given.device)
-        net.observe(simplex(probs).log()[:, None], data.codes, rows)
-        predicted = one_hot(probs.argmax(dim=1), self.n_classes).float()
-        T = predicted.T @ given + 0.1
-        T /= T.sum(dim=1, keepdim=True)
-        labels = posterior(simplex(sharpened(probs)), T, data.codes)
+        least = SMOOTHEST * ridge.penalty
+        self._observe(net, probs)
+        shares = given if weights is None else given * weights[:, None]
+        trusted = data.labels.trusted
+        T = _confusion(probs, shares, trusted)
+        counted = shares.sum(dim=1)
+        total = counted.sum()
+        # As many labels of equal weight tell as much: Kish's effective sample size.
+        n = total.square() / counted.square().sum()
+        strength = evenness(shares.sum(dim=0) / total, n)
+        target = data.codes
+        if data.labels.soft is not None or data.labels.labelled is not None:
+            target = torch.where(given.sum(dim=1, keepdim=True) > 0, given, 1.0)
+
+        def corrected(probs):
+            labels = balanced(posterior(simplex(probs), T, target), strength)
+            return labels if trusted is None else labels.where(~trusted[:, None], given)
+
+        labels = corrected(sharpened(probs))
         for _ in range(self.n_rounds):
-            labels = posterior(simplex(ridge.fit(labels)), T, data.codes)
+            probs = ridge.fit(labels, least)
+            labels = corrected(probs)
         self.state_["posterior"].copy_(labels)
+        self._loss = -(labels * simplex(probs).log()).sum(dim=1).mean()
         if data.class_weights is not None:
             labels = labels * data.class_weights
-            labels = labels / labels.sum(dim=1, keepdim=True)
-            ridge.fit(labels)
-        self._labels = labels
+            ridge.fit(labels / labels.sum(dim=1, keepdim=True), least)
         head.landmarks, head.gamma = ridge.landmarks, T.new_tensor(ridge.gamma)
         head.laplacian = T.new_zeros(int(ridge.power == 1))
         head.coefficients, head.intercept = ridge.coefficients, ridge.intercept
 
+    def batches(self, net, store):  # noqa: D102
+        return Batches(store, len(store), net.generator, net.device)
+
     def loss(self, net, index, batch):  # noqa: D102
-        network = net.module_.networks[1]
-        mlp = getattr(network, "head", network)
-        if hasattr(network, "encoder"):
-            batch = network.encoder(batch)
-        lam = self.rng.beta(self.alpha, self.alpha)
-        encoded, labels = gathered(mlp.encode(batch)), self._labels[index]
-        order = net.permutation(len(index))
-        mixed, labels = mixup(encoded, labels, lam, order)
-        log_p = in_parts(mlp.logits, mixed).log_softmax(dim=1)
-        return -(labels * log_p).sum(dim=1).mean()
+        return self._loss.clone().requires_grad_()  # of a step that moves nothing
+
+    def resolved(self):  # noqa: D102
+        n_landmarks = self.n_landmarks
+        if n_landmarks == "auto":
+            least, most = LANDMARKS
+            wanted = round(15 * self._n_samples**0.5)
+            n_landmarks = min(max(least, wanted), most, self._n_samples)
+        return {"n_landmarks": n_landmarks}
+
+    def _observe(self, net, probs):
+        """Let the dynamics record the predictions for what has a label."""
+        codes = net.data_.codes
+        known = (codes >= 0).nonzero()[:, 0]
+        net.observe(simplex(probs[known]).log()[:, None], codes[known], known)
 
     def estimated_rate(self, clean_probability):  # noqa: D102
         return float(1 - np.mean(clean_probability))
 
     def clean_probability(self, dynamics):  # noqa: D102
         posteriors = self.state_["posterior"]
-        given = posteriors.gather(1, self._codes[:, None])
+        given = posteriors.gather(1, self._given["codes"].clamp(min=0)[:, None])
         return given[:, 0].cpu().double().numpy()
 
-    def _choose(self, features, codes, generator):
+    def _choose(self, features, labels, generator):
         """Return the scaling and the kernel of least leave-one-out error."""
         rows = torch.randperm(len(features), generator=generator, device="cpu")
-        rows = rows[:TRIAL_ROWS].to(features.device)
-        some, errors = features[rows], []
-        given = one_hot(codes[rows], self.n_classes).float()
+        rows = rows.to(features.device)
+        if labels.labelled is not None:
+            rows = rows[labels.labelled[rows]]
+        rows = rows[:TRIAL_ROWS]
+        some, trial, errors = features[rows], labels.take(rows), []
+        given = trial.distributions(self.n_classes)
         for column, power, width in CANDIDATES:
             rescale = build(Rescale, some.shape[1]).to(some.device)
             _set_scale(rescale, some, column)
             scaled = rescale(some)
-            ridge = KernelRidge(scaled, power, width, TRIAL_LANDMARKS, generator)
+            settings = power, width, TRIAL_LANDMARKS, generator
+            ridge = KernelRidge(scaled, *settings, trial.weights)
             ridge.fit(given)
             errors.append(ridge.error)
         return CANDIDATES[int(np.argmin(errors))]
+
+
+def _equal(given, others):
+    """Whether two dicts hold equal tensors."""
+    same = given.keys() == others.keys()
+    return same and all(given[name].equal(others[name]) for name in given)
+
+
+def _confusion(probs, shares, trusted):
+    """Return the probability of each label (column) for each true class (row).
+
+    Without trusted labels, predictions stand for the true classes.
+    """
+    predicted = one_hot(probs.argmax(dim=1), shares.shape[1]).to(shares)
+    if trusted is None or trusted.all():
+        T = predicted.T @ shares + 0.1
+        return T / T.sum(dim=1, keepdim=True)
+    joint = predicted[~trusted].T @ shares[~trusted] + 0.1
+    confusion = shares[trusted].T @ predicted[trusted]
+    start = joint / joint.sum(dim=1, keepdim=True)
+    T = trusted_transition_matrix(*(m.cpu().numpy() for m in (confusion, joint, start)))
+    return torch.from_numpy(T).to(start)
 
 
 def _features(module, store):
     """Return what the heads get of all samples, without the normalisation before."""
     network = module.networks[0]
     encoder = getattr(network, "encoder", nn.Identity())
-    device = next(module.parameters()).device
+    device = _head(module).intercept.device
     return torch.from_numpy(forward_all(encoder, store, device)).to(device)
 
 
-def _heads(module):
-    """Return the kernel machine and the network, whatever is before them."""
-    return [getattr(network, "head", network) for network in module.networks]
+def _head(module):
+    """Return the kernel machine, whatever is before it."""
+    (network,) = module.networks
+    return getattr(network, "head", network)
 
 
 def _set_scale(rescale, features, column):
@@ -282,24 +373,3 @@ def _set_scale(rescale, features, column):
     rescale.centre.copy_(mean)
     rescale.scale.copy_(scale)
     rescale.limit.fill_(CLIP if column else UNLIMITED)
-
-
-def _set_bins(mlp, features, generator, n_bins=16):
-    """Set the bins of a PiecewiseMLP to quantiles, and widen its first layer."""
-    some = mlp.rescale(features[:: max(1, len(features) // QUANTILE_ROWS)])
-    shares = torch.linspace(0, 1, n_bins + 1, dtype=some.dtype, device=some.device)
-    columns, lower, width = [], [], []
-    for j, values in enumerate(some.T):
-        edges = values.contiguous().quantile(shares).unique()
-        if len(edges) > 2:
-            columns += [j] * (len(edges) - 1)
-            lower.append(edges[:-1])
-            width.append(edges[1:] - edges[:-1])
-    if not columns:
-        return
-    mlp.column = torch.tensor(columns, device=some.device)
-    mlp.lower, mlp.width = torch.cat(lower), torch.cat(width)
-    n_inputs = some.shape[1] + len(columns)
-    hidden = build(nn.Linear, n_inputs, len(mlp.hidden.weight), generator=generator)
-    mlp.hidden.weight = nn.Parameter(hidden.weight.to(some.device))
-    mlp.hidden.bias = nn.Parameter(hidden.bias.to(some.device))

@@ -8,6 +8,8 @@ from sknoisy.encoders.heads import kernel
 
 PENALTIES = [10 ** (e / 2) for e in range(-4, 7)]  # 0.01 to 1,000
 JITTER = 1e-5  # on the kernel's diagonal, times the root of the landmarks' number
+TINY = 1e-12  # below it, eigenvectors in float32 may be NaN
+PART = 2**11  # rows that are computed at once
 LARGEST = 2**28  # numbers of the samples' kernel features: 1 GiB; fewer landmarks above
 
 
@@ -31,6 +33,9 @@ class KernelRidge:
         Number of samples that serve as landmarks.
     generator : torch.Generator
         Chooses the landmarks; on the CPU.
+    weights : tensor of shape (n_samples,), default=None
+        Weights of the squared errors; by default all are 1. A sample of weight 0 is
+        predicted, and no part of the regression.
 
     Attributes
     ----------
@@ -38,8 +43,8 @@ class KernelRidge:
         The landmarks.
     gamma : float
         The kernel's decay.
-    error : float
-        Leave-one-out squared error of the last fit.
+    error, penalty : float
+        Leave-one-out squared error of the last fit, and its penalty.
     coefficients : tensor of shape (n_landmarks, n_classes)
         Weights of the kernel values.
     intercept : tensor of shape (n_classes,)
@@ -64,7 +69,7 @@ class KernelRidge:
     True
     """
 
-    def __init__(self, X, power, width, n_landmarks, generator):
+    def __init__(self, X, power, width, n_landmarks, generator, weights=None):
         n_landmarks = max(1, min(n_landmarks, len(X), LARGEST // len(X)))
         chosen = torch.randperm(len(X), generator=generator, device="cpu")[:n_landmarks]
         self.landmarks = X[chosen.to(X.device)]
@@ -72,55 +77,76 @@ class KernelRidge:
         self.gamma = width / self._median_distance() ** power
         K = kernel(self.landmarks, self.landmarks, self.gamma, power).double()
         K.diagonal().add_(JITTER * len(K) ** 0.5)
-        lower, one = (
-            torch.linalg.cholesky(K),
-            torch.eye(len(K), dtype=K.dtype, device=K.device),
-        )
+        lower = torch.linalg.cholesky(K)
+        one = torch.eye(len(K), dtype=K.dtype, device=K.device)
         whiten = torch.linalg.solve_triangular(lower, one, upper=False).T.float()
-        features = kernel(X, self.landmarks, self.gamma, power) @ whiten
-        centre = features.mean(dim=0)
+        # Half the work of features @ whiten; parts stay in a processor's cache.
+        upper, settings = lower.T.float(), (self.landmarks, self.gamma, power)
+        features = torch.cat(
+            [
+                torch.linalg.solve_triangular(
+                    upper, kernel(part, *settings), upper=True, left=False
+                )
+                for part in X.split(PART)
+            ]
+        )
+        self._weights = None if weights is None else weights[:, None]
+        centre = self._mean(features)
         features -= centre
-        gram = (features.T @ features).double()
-        spectrum, basis = torch.linalg.eigh(gram)
-        self._spectrum, basis = spectrum.clamp(min=0).float(), basis.float()
+        gram = features.T @ self._weighted(features)
+        scale = gram.abs().max().clamp(min=TINY)  # of equal samples it is near 0
+        spectrum, basis = torch.linalg.eigh(gram / scale)
+        self._spectrum = spectrum.clamp(min=0) * scale
         self._features = features @ basis
         self._projection, self._offset = whiten @ basis, centre @ basis
 
-    def fit(self, targets):
+    def fit(self, targets, least_penalty=0.0):
         """Regress targets, with the penalty of least leave-one-out squared error.
 
         Parameters
         ----------
         targets : tensor of shape (n_samples, n_classes), float32
             What to regress.
+        least_penalty : float, default=0.0
+            The penalty is at least this.
 
         Returns
         -------
         left_out : tensor of shape (n_samples, n_classes)
             The prediction for each sample by the others.
         """
-        mean = targets.mean(dim=0)
+        mean = self._mean(targets)
         rest = targets - mean
-        products = self._features.T @ rest
-        self.error = math.inf
-        for penalty in PENALTIES:
-            weights = 1 / (self._spectrum + penalty)
-            solution = weights[:, None] * products
-            leverage = self._leverage(weights)[:, None]
+        products = self._features.T @ self._weighted(rest)
+        penalties = [one for one in PENALTIES if one >= least_penalty] or PENALTIES[-1:]
+        inverses = 1 / (self._spectrum[:, None] + torch.tensor(penalties).to(targets))
+        leverages, self.error = self._leverages(inverses), math.inf
+        for k, penalty in enumerate(penalties):
+            solution, leverage = inverses[:, k, None] * products, leverages[:, k, None]
             fitted = self._features @ solution
             predicted = mean + (fitted - leverage * rest) / (1 - leverage)
-            error = (predicted - targets).square().mean().item()
+            error = self._mean((predicted - targets).square()).mean().item()
             if error < self.error:
-                self.error, best, left_out = error, solution, predicted
+                self.error, self.penalty = error, penalty
+                best, left_out = solution, predicted
         self.coefficients = self._projection @ best
         self.intercept = mean - self._offset @ best
         return left_out
 
-    def _leverage(self, weights):
-        """Return how far each sample's prediction follows its own target."""
+    def _leverages(self, inverses):
+        """Return how far each sample's prediction follows its target, by penalty."""
         parts = self._features.split(2**14)
-        own = torch.cat([part.square() @ weights for part in parts])
-        return (own + 1 / len(own)).clamp(max=0.999)
+        own = torch.cat([part.square() @ inverses for part in parts])
+        total = len(own) if self._weights is None else self._weights.sum()
+        return self._weighted(own + 1 / total).clamp(max=0.999)
+
+    def _weighted(self, rows):
+        return rows if self._weights is None else rows * self._weights
+
+    def _mean(self, rows):
+        if self._weights is None:
+            return rows.mean(dim=0)
+        return self._weighted(rows).sum(dim=0) / self._weights.sum()
 
     def _median_distance(self):
         distances = torch.pdist(self.landmarks[:500], p=float(self.power))

@@ -4,6 +4,7 @@ import torch
 
 from sknoisy.cotraining.base import CoTraining
 from sknoisy.cotraining.ensembles import given_losses
+from sknoisy.losses.expected import weighted_mean
 from sknoisy.parameters import check_real
 
 BURN_IN = 0.18  # share of the training in which all weights are 1
@@ -85,6 +86,7 @@ class MentorNet(CoTraining):
     """
 
     n_networks = 1
+    soft_labels = True
 
     def __init__(self, percentile="auto", decay=0.5, warmup_epochs="auto"):
         self.percentile = percentile
@@ -106,12 +108,16 @@ class MentorNet(CoTraining):
         progress = self.epoch / self.n_epochs
         logits = net.observed_logits(index, batch)
         losses = given_losses(logits, net.targets(index))[:, 0]
+        trusted, own = net.trusted(index), net.weights(index)
         weights = curriculum_weights(losses, self._threshold(losses), progress)
+        if trusted is not None:
+            weights = weights.masked_fill(trusted, 1)
         early, until, late = DROPOUT
         dropout = early if progress < until else late
         n_kept = max(1, round((1 - dropout) * len(losses)))
         kept = net.permutation(len(losses))[:n_kept]
-        return (weights[kept] * losses[kept]).mean()
+        losses = weights[kept] * losses[kept]
+        return weighted_mean(losses, None if own is None else own[kept])
 
     def resolved(self):  # noqa: D102
         percentile = self.percentile

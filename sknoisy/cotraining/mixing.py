@@ -1,7 +1,8 @@
 """Mixed samples, and targets that are mixed, refined and sharpened."""
 
 import torch
-from torch.nn.functional import one_hot
+
+from sknoisy.losses.expected import TINY, as_distributions
 
 
 def mixup(inputs, targets, lam, order):
@@ -48,8 +49,8 @@ def refine(probs, target, clean):
     ----------
     probs : tensor of shape (n, n_classes)
         The network's predictions, mean over views.
-    target : tensor of shape (n,), int64
-        Codes of the given labels.
+    target : tensor of shape (n,), int64, or (n, n_classes)
+        Codes of the given labels, or soft labels.
     clean : tensor of shape (n,)
         How probably each label is right.
 
@@ -58,7 +59,33 @@ def refine(probs, target, clean):
     refined : tensor of shape (n, n_classes)
         Before sharpening.
     """
-    return probs.lerp(one_hot(target, probs.shape[1]).to(probs), clean[:, None])
+    given = as_distributions(target, probs.shape[1], probs.dtype)
+    return probs.lerp(given, clean[:, None])
+
+
+def mixed_loss(log_p, targets):
+    """Return the cross-entropy of mixed samples, by their weights.
+
+    Parameters
+    ----------
+    log_p : tensor of shape (n, n_classes)
+        Logarithm of the probabilities.
+    targets : tensor of shape (n, n_classes)
+        What they should be. Where samples have weights, rows were multiplied by these
+        before they were mixed, and sum to them.
+
+    Returns
+    -------
+    loss : tensor of shape ()
+        The mean.
+    """
+    losses = -(targets * log_p).sum(dim=1)
+    return losses.sum() / targets.sum().clamp(min=TINY)
+
+
+def weigh(targets, weights):
+    """Return targets times the weights of their samples; None: they stay."""
+    return targets if weights is None else targets * weights[:, None]
 
 
 def sharpen(probs, temperature):

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from torch.nn.functional import one_hot
 
 from sknoisy.cotraining.base import CoTraining
-from sknoisy.cotraining.mixing import mixup
+from sknoisy.cotraining.mixing import mixed_loss, mixup, weigh
 from sknoisy.cotraining.selected_batches import SelectedBatches
 from sknoisy.encoders.architecture import Ensemble, trains_encoder
 from sknoisy.encoders.initialization import build
@@ -48,6 +48,34 @@ def relabel(probs, target, threshold):
     """
     sure = probs.max(axis=1) > threshold
     return np.where(sure, probs.argmax(axis=1), target)
+
+
+def votes_of_labelled(index, labels, n_classes):
+    """Return the votes of neighbours that have a label, relative to the most voted.
+
+    Parameters
+    ----------
+    index : ndarray of shape (n_samples, n_neighbors), int
+        Row numbers of the neighbours.
+    labels : ndarray of shape (n_samples,), int
+        Codes of the labels; -1 without one.
+    n_classes : int
+        Number of classes.
+
+    Returns
+    -------
+    votes : ndarray of shape (n_samples, n_classes)
+        See :func:`sknoisy.scores.relative_votes`; 1 where no neighbour votes.
+    """
+    is_labelled = labels >= 0
+    counts = np.bincount(labels[is_labelled], minlength=n_classes)
+    if is_labelled.all():
+        votes = votes_from(index, labels, n_classes)
+    else:
+        codes = np.where(is_labelled, labels, n_classes)
+        votes = votes_from(index, codes, n_classes + 1)[:, :n_classes]
+        votes[votes.sum(axis=1) == 0] = counts
+    return relative_votes(votes, counts / counts.sum())
 
 
 def balanced_order(labels, generator):
@@ -133,6 +161,7 @@ class SSR(CoTraining):
     """
 
     n_networks = 1
+    unlabelled = True
     vector_encoder = "identity"
 
     def __init__(
@@ -186,26 +215,32 @@ class SSR(CoTraining):
             return
         features, logits = net.predict_features()
         codes = net.data_.codes
-        every = torch.arange(len(codes), device=codes.device)
-        net.observe(torch.from_numpy(logits).to(codes.device)[:, None], codes, every)
+        known = (codes >= 0).nonzero()[:, 0]
+        recorded = torch.from_numpy(logits).to(codes.device)[known]
+        net.observe(recorded[:, None], codes[known], known)
         given = codes.cpu().numpy()
         labels = relabel(softmax(logits, axis=1), given, self.relabel_threshold)
+        trusted = net.data_.labels.trusted
+        trusted = (
+            np.zeros(len(given), bool) if trusted is None else trusted.cpu().numpy()
+        )
+        labels[trusted] = given[trusted]
         index = self._index
         if index is None:
             n_neighbors = min(self.n_neighbors, len(features))
             index = neighbor_index(features, n_neighbors, include_self=True)
             if not trains_encoder(net.module_.networks[0]):  # these features stay
                 self._index = index
-        counts = np.bincount(labels, minlength=self.n_classes)
-        votes = votes_from(index, labels, self.n_classes)
-        votes = relative_votes(votes, counts / len(labels))
-        rows = np.arange(len(labels))
-        selected = votes[rows, labels] >= self.select_threshold
+        votes = votes_of_labelled(index, labels, self.n_classes)
+        rows, is_labelled = np.arange(len(labels)), labels >= 0
+        selected = (votes[rows, labels] >= self.select_threshold) & is_labelled
+        selected |= trusted
         if not selected.any():
-            selected[:] = True
+            selected = is_labelled
         self.state_["labels"].copy_(torch.from_numpy(labels))
-        clean = torch.from_numpy(votes[rows, given])
-        self.state_["clean_proba"].copy_(clean)
+        clean = np.where(given >= 0, votes[rows, given], 0)
+        clean[trusted] = 1
+        self.state_["clean_proba"].copy_(torch.from_numpy(clean))
         chosen = torch.from_numpy(np.flatnonzero(selected))
         order = balanced_order(torch.from_numpy(labels)[chosen], net.generator)
         self.order = chosen[order]
@@ -232,10 +267,12 @@ class SSR(CoTraining):
         first, second = (net.view(batch, views) for _ in range(2))
         labels = one_hot(self.state_["labels"][index], self.n_classes).float()
         inputs, labels = torch.cat([first, second]), labels.repeat(2, 1)
+        weights = net.sample_weights(index)
+        labels = weigh(labels, None if weights is None else weights.repeat(2))
         lam = self.rng.beta(self.alpha, self.alpha)
         mixed, labels = mixup(inputs, labels, lam, net.permutation(len(inputs)))
         logits = in_parts(net.module_, mixed)[:, 0].float()
-        loss = -(labels * logits.log_softmax(dim=1)).sum(dim=1).mean()
+        loss = mixed_loss(logits.log_softmax(dim=1), labels)
         if others is None:
             return loss
         pair = (net.own_view(others, views) for _ in range(2))

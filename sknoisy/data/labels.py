@@ -115,7 +115,7 @@ def check_class_weight(class_weight):
     )
 
 
-def class_weights(class_weight, classes, codes):
+def class_weights(class_weight, classes, counts):
     """Return the weights of the classes as float32, or None if all are equal.
 
     Parameters
@@ -124,8 +124,8 @@ def class_weights(class_weight, classes, codes):
         As in scikit-learn; labels that a dict lacks have weight 1.
     classes : ndarray of shape (n_classes,)
         The classes.
-    codes : ndarray of shape (n_samples,), int64
-        Position of each label in `classes`; a class may have none.
+    counts : ndarray of shape (n_classes,)
+        How often each label is given, by the samples' weights; a class may have none.
     """
     if class_weight is None:
         return None
@@ -140,8 +140,8 @@ def class_weights(class_weight, classes, codes):
             )
         weights = [class_weight.get(label, 1.0) for label in labels]
         return np.array(weights, dtype=np.float32)
-    counts = np.bincount(codes, minlength=len(classes))
-    return (len(codes) / (len(classes) * counts.clip(min=1))).astype(np.float32)
+    mean = counts.sum() / len(classes)
+    return (mean / np.where(counts > 0, counts, 1)).astype(np.float32)
 
 
 def check_several(classes):
@@ -204,7 +204,9 @@ def _as_column(y):
         hint = " It looks one-hot: pass y.argmax(axis=1)." if one_hot else ""
         raise ValueError(
             f"y of shape {y.shape} is not valid: it must be of shape (n_samples,), "
-            f"with one label a sample; multilabel targets are not supported.{hint}"
+            f"with one label a sample; multilabel targets are not supported.{hint} "
+            "Soft labels are taken by NoisyRobustClassifier and CoTrainingClassifier, "
+            "with the class of each column in the parameter `classes`."
         )
     return column_or_1d(y, warn=True)
 
@@ -247,7 +249,9 @@ def _refuse_missing(missing, kind="NaN or None"):
         raise ValueError(
             f"y holds {missing.sum()} missing labels ({kind}), the first at "
             f"index {missing.argmax()}: every sample needs a label, right or wrong. "
-            "Input y contains NaN."
+            "Input y contains NaN. NoisyRobustClassifier and CoTrainingClassifier take "
+            "samples without a label as rows of NaN in y of shape (n_samples, "
+            "n_classes), with the parameter `classes`."
         )
 
 

@@ -12,36 +12,42 @@ from sklearn.utils.validation import (
 )
 
 from sknoisy._compat import CallbackSupportMixin, with_callbacks
+from sknoisy.data.given import Labels, check_sample_weight, check_trusted
 from sknoisy.data.inputs import check_container, paths_of
 from sknoisy.data.labels import check_given, check_several, encode_labels, some
 from sknoisy.detection.checks import check_detector, source_of
 from sknoisy.detection.evidence import (
+    fit_arguments,
     from_dynamics,
     from_folds,
     from_neighbors,
     from_prefit,
 )
-from sknoisy.detection.features import features_of
-from sknoisy.detection.issues import find_issues, issues_table, warn_no_features
+from sknoisy.detection.issues import ListingIssues
 from sknoisy.detection.methods import DETECTION_METHODS
 from sknoisy.detection.report import (
     agreement_of,
     class_table,
     count_pairs,
+    trusting_joint,
     warn_unknown_rate,
 )
 from sknoisy.detection.reviewing import Reviewing
 from sknoisy.estimators.base import fitting
 from sknoisy.estimators.saving import Saved
 from sknoisy.parameters import NamedMethods
-from sknoisy.scores.confident import confident_joint
 from sknoisy.scores.posterior import limit_false_alarms
 from sknoisy.scores.relabeling import relabel_priority
 from sknoisy.training.progress import Tasks
 
 
 class LabelErrorDetector(
-    Reviewing, NamedMethods, CallbackSupportMixin, MetaEstimatorMixin, Saved
+    Reviewing,
+    ListingIssues,
+    NamedMethods,
+    CallbackSupportMixin,
+    MetaEstimatorMixin,
+    Saved,
 ):
     """Find the wrong labels of a data set by what a classifier makes of it.
 
@@ -112,7 +118,7 @@ class LabelErrorDetector(
     relabel_order_ : ndarray of shape (n_samples,), dtype int64
         Positions in X, in the order in which a second look at the label is worth most,
         see :func:`sknoisy.scores.relabel_priority`: of labels that are as improbable,
-        those come first whose sample is clear.
+        those come first whose sample is clear; trusted ones are last.
     estimator_ : classifier
         The classifier, fitted on all samples with ``cv="dynamics"``, as given with
         "prefit"; None with folds.
@@ -158,7 +164,7 @@ class LabelErrorDetector(
     """
 
     _registries = {"method": DETECTION_METHODS}
-    _ephemeral = ("_inputs",)
+    _ephemeral = ("_inputs",)  # samples are not kept in files
 
     def __init__(
         self,
@@ -177,7 +183,7 @@ class LabelErrorDetector(
         self.random_state = random_state
 
     @with_callbacks
-    def fit(self, X, y=None, groups=None):
+    def fit(self, X, y=None, groups=None, sample_weight=None, trusted=None):
         """Judge the labels.
 
         Parameters
@@ -189,6 +195,13 @@ class LabelErrorDetector(
         groups : array-like of shape (n_samples,), default=None
             Samples that belong together, such as photographs of one person: those of a
             group are in one fold. A splitter of your own may ask for them.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples in the training of the classifier, which must take
+            them. The labels of all samples are judged alike.
+        trusted : array-like of shape (n_samples,), default=None
+            True where a label is known to be right. It is never called wrong, has
+            quality 1, and is no part of what estimates the noise of the others; a
+            classifier whose fit takes ``trusted`` is told.
 
         Returns
         -------
@@ -211,9 +224,9 @@ class LabelErrorDetector(
             label left among those suggested.
         """
         with fitting(self):
-            return self._fit(X, y, groups)
+            return self._fit(X, y, groups, sample_weight, trusted)
 
-    def _fit(self, X, y, groups):
+    def _fit(self, X, y, groups, sample_weight, trusted):
         check_container(X)
         method = check_detector(self)
         check_given(self, y)
@@ -225,16 +238,25 @@ class LabelErrorDetector(
             )
         classes = self.estimator.classes_ if source == "prefit" else None
         classes, codes = encode_labels(y, classes)
+        labels = Labels(
+            codes,
+            weights=check_sample_weight(sample_weight, len(codes)),
+            trusted=check_trusted(trusted, len(codes)),
+        )
         check_consistent_length(X, codes, groups)
         check_several(classes)
         validate_data(self, X, skip_check_array=True)
         tasks = Tasks(self, X, y, n_tasks=1)
-        evidence = self._gather(method, X, codes, classes, groups, tasks)
+        evidence = self._gather(method, X, labels, classes, groups, tasks)
         errors, quality = method.judge(evidence)
-        posterior = evidence.posterior()
+        posterior = evidence.posterior(labels.trusted)
         controlled = method.ranks_only and self.max_false_alarms is not None
         if controlled:
             errors = limit_false_alarms(1 - posterior.given, self.max_false_alarms)
+        if labels.trusted is not None:
+            errors, quality = errors & ~labels.trusted, quality.copy()
+            quality[labels.trusted] = 1
+        if controlled:
             # A label may be improbable, and still not sure enough for the errors.
             changed = posterior.other > posterior.given
             suggested = np.where(changed, posterior.others, codes)
@@ -253,7 +275,7 @@ class LabelErrorDetector(
             joint = count_pairs(codes, suggested, len(classes))
             self.agreement_ = None
         else:
-            joint = confident_joint(*evidence.labels)
+            joint = trusting_joint(*evidence.labels, labels.trusted)
             self.agreement_ = agreement_of(codes, evidence.pred_probs)
         warn_unknown_rate(posterior)
         self.classes_ = classes
@@ -273,7 +295,10 @@ class LabelErrorDetector(
         self._paths = paths_of(X)
         self._inputs, self._issues = evidence.inputs, None
         known = evidence.codes, evidence.probabilities(), np.arange(len(classes))
-        self.relabel_order_ = np.argsort(-relabel_priority(*known), kind="stable")
+        priority = relabel_priority(*known)
+        if labels.trusted is not None:
+            priority[labels.trusted] = -np.inf
+        self.relabel_order_ = np.argsort(-priority, kind="stable")
         tasks.end()
         return self
 
@@ -310,54 +335,15 @@ class LabelErrorDetector(
         check_is_fitted(self, "label_errors_")
         return class_table(self)
 
-    @property
-    def issues_(self):
-        """What to look at, as one table.
-
-        The rows are sorted by kind, and by severity within a kind. Near-duplicates and
-        outliers are searched for when this is first asked for, among the features that
-        there are anyway: those of pre-trainers that lead the pipeline, X itself where
-        it is a table of finite numbers, or those of a fitted network. The detector
-        keeps X until then; a file or pickle of it does not hold X.
-
-        Returns
-        -------
-        table : pandas.DataFrame or dict of str to ndarray
-            "sample", the position in X; "kind": "wrong_label", as in `label_errors_`,
-            "near_duplicate", "conflicting_duplicate" if the labels of near-duplicates
-            differ, or "outlier"; "severity" in [0, 1], to compare issues of a kind: the
-            probability that the label is wrong, how near the duplicate is (1: a copy),
-            how far the outlier; "label", the given one; "suggestion", another label, or
-            None; "group", the number of the group of near-duplicates, or -1. A dict if
-            pandas is not installed.
-
-        Warns
-        -----
-        UserWarning
-            If there are no features, so that only wrong labels are listed.
-
-        See Also
-        --------
-        sknoisy.scores.near_duplicates : What counts as near.
-        sknoisy.scores.far_samples : What counts as far.
-        """
-        check_is_fitted(self, "label_errors_")
-        if getattr(self, "_issues", None) is None:
-            inputs = getattr(self, "_inputs", None)
-            features = None
-            if inputs is not None:
-                features = features_of(inputs, self.estimator_)
-            if features is None:
-                warn_no_features()
-            judged = self.label_errors_, self.error_probability_, self._suggested
-            confidence = self.suggestion_confidence_
-            self._issues = find_issues(self._codes, *judged, confidence, features)
-            self._inputs = None
-        return issues_table(self._issues, self._codes, self.classes_)
-
-    def _gather(self, method, X, codes, classes, groups, tasks):
+    def _gather(self, method, X, labels, classes, groups, tasks):
         """Return the evidence that the method needs."""
-        source = source_of(self.cv)
+        source, codes = source_of(self.cv), labels.codes
+        fitted = source != "prefit" and method.needs != "features"
+        if labels.weights is not None and not fitted:
+            raise ValueError(
+                f"sample_weight is not valid with method={self.method!r} and "
+                f"cv={self.cv!r}: no classifier is trained."
+            )
         if method.needs == "features":
             prefit = source == "prefit"
             neighbors = getattr(method, "n_neighbors", 10)
@@ -366,11 +352,12 @@ class LabelErrorDetector(
             )
         if source == "prefit":
             return from_prefit(self.estimator, X, codes)
+        given = fit_arguments(self.estimator, labels)
         if source == "dynamics":
             estimator = clone(self.estimator)
             with tasks.part("fit-estimator", estimator):
-                return from_dynamics(estimator, X, codes, classes)
-        settings = self.cv, self.n_jobs, self.random_state, groups
+                return from_dynamics(estimator, X, codes, classes, given)
+        settings = self.cv, self.n_jobs, self.random_state, groups, given
         with tasks.part("folds"):
             return from_folds(self.estimator, X, codes, classes, *settings)
 

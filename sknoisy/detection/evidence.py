@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.sparse import issparse
+from sklearn import get_config
 from sklearn.base import clone
 from sklearn.model_selection import (
     StratifiedGroupKFold,
@@ -21,7 +22,12 @@ from sknoisy.estimators.pipelines import split_pipeline
 from sknoisy.parameters import random_numbers
 from sknoisy.scores.neighbors import knn_votes
 from sknoisy.scores.posterior import label_posterior
-from sknoisy.scores.probabilities import best_others, check_probabilities, losses_of
+from sknoisy.scores.probabilities import (
+    best_others,
+    check_probabilities,
+    losses_of,
+    of_labels,
+)
 
 TINY = 1e-6  # probability
 
@@ -81,10 +87,21 @@ class Evidence:
             return (self.n_votes * probs + sizes) / (self.n_votes + 1)
         return probs
 
-    def posterior(self):
-        """Return what is known of the true classes, a LabelPosterior."""
+    def posterior(self, trusted=None):
+        """Return what is known of the true classes, a LabelPosterior.
+
+        Parameters
+        ----------
+        trusted : ndarray of shape (n_samples,), bool, default=None
+            Which labels are right; by default none is known to be.
+
+        Returns
+        -------
+        posterior : LabelPosterior
+            Probabilities of the labels.
+        """
         probs = self.probabilities()
-        return label_posterior(self.codes, probs, np.arange(probs.shape[1]))
+        return label_posterior(self.codes, probs, np.arange(probs.shape[1]), trusted)
 
 
 def _of_dynamics(evidence):
@@ -103,7 +120,15 @@ def _of_dynamics(evidence):
 
 
 def from_folds(
-    estimator, X, codes, classes, cv, n_jobs=None, random_state=None, groups=None
+    estimator,
+    X,
+    codes,
+    classes,
+    cv,
+    n_jobs=None,
+    random_state=None,
+    groups=None,
+    given=None,
 ):
     """Cross-validate; pre-trainers that lead a pipeline are fitted once, on all of X.
 
@@ -125,6 +150,8 @@ def from_folds(
         Source of randomness of the folds.
     groups : array-like of shape (n_samples,), default=None
         Samples of one group are in one fold.
+    given : dict of str to ndarray, default=None
+        What fits get beside labels, see :func:`fit_arguments`.
 
     Returns
     -------
@@ -142,9 +169,38 @@ def from_folds(
     folds = _make_folds(cv, X, codes, random_state, groups)
     rest, X = fit_label_free(_weighted_by_code(estimator, classes), X)
     pred_probs = cross_val_predict(
-        rest, X, codes, cv=folds, n_jobs=n_jobs, method="predict_proba"
+        rest,
+        X,
+        codes,
+        cv=folds,
+        n_jobs=n_jobs,
+        method="predict_proba",
+        params=given or None,
     )
     return _of_probabilities(codes, pred_probs, len(classes), inputs=X)
+
+
+def fit_arguments(estimator, labels):
+    """Return what the fit of a classifier, or of its pipeline, gets beside labels.
+
+    Parameters
+    ----------
+    estimator : classifier or Pipeline
+        What is fitted.
+    labels : Labels
+        Whose weights and trust are handed on: without scikit-learn's metadata routing
+        to the last step of a Pipeline, else wherever they are requested.
+
+    Returns
+    -------
+    arguments : dict of str to ndarray
+        Keyword arguments.
+    """
+    given = labels.arguments(split_pipeline(estimator)[1], "estimator")
+    if not isinstance(estimator, Pipeline) or get_config()["enable_metadata_routing"]:
+        return given
+    name, _ = estimator.steps[-1]
+    return {f"{name}__{argument}": values for argument, values in given.items()}
 
 
 def _make_folds(cv, X, codes, random_state, groups):
@@ -214,7 +270,7 @@ def from_prefit(estimator, X, codes):
     return _of_probabilities(codes, pred_probs, n_classes, estimator, X)
 
 
-def from_dynamics(estimator, X, codes, classes):
+def from_dynamics(estimator, X, codes, classes, given=None):
     """Train once on all samples; take what was kept of them while it went on.
 
     Parameters
@@ -227,6 +283,8 @@ def from_dynamics(estimator, X, codes, classes):
         Position of each label in `classes`.
     classes : ndarray of shape (n_classes,)
         The classes.
+    given : dict of str to ndarray, default=None
+        What fit gets beside labels.
 
     Returns
     -------
@@ -234,14 +292,18 @@ def from_dynamics(estimator, X, codes, classes):
         Losses, margins and wrong events; no probabilities, for they are not
         out-of-sample.
     """
-    fitted = estimator.fit(X, classes[codes])
+    fitted = estimator.fit(X, classes[codes], **(given or {}))
     _, last = split_pipeline(fitted)
-    others, _ = best_others(codes, fitted.predict_proba(X))
+    probs = fitted.predict_proba(X)
+    others, other = best_others(codes, probs)
+    losses, margins = last.training_loss_, last.label_quality_
+    unseen = np.isnan(losses)  # of weight 0: what is predicted is out-of-sample
+    margin = of_labels(codes, probs) - other
     return Evidence(
         codes,
         others,
-        losses=last.training_loss_,
-        margins=last.label_quality_,
+        losses=np.where(unseen, losses_of(codes, probs), losses),
+        margins=np.where(unseen, (1 + margin) / 2, margins),
         estimator=fitted,
         n_classes=len(classes),
         wrong_events=last.wrong_events_,

@@ -4,13 +4,64 @@ import warnings
 
 import numpy as np
 from sklearn.preprocessing import StandardScaler, normalize
+from sklearn.utils.validation import check_is_fitted
 
+from sknoisy.detection.features import features_of
 from sknoisy.encoders.features import LazyFeatures
 from sknoisy.scores.distances import far_samples, near_duplicates, neighbor_distances
 
 KINDS = ("wrong_label", "conflicting_duplicate", "near_duplicate", "outlier")
 NEIGHBORS = 10
 TRIAL = 2000  # samples on which the scale of columns is decided
+
+
+class ListingIssues:
+    """Mixin of detectors: what to look at, as one table."""
+
+    @property
+    def issues_(self):
+        """What to look at, as one table.
+
+        The rows are sorted by kind, and by severity within a kind. Near-duplicates and
+        outliers are searched for when this is first asked for, among the features that
+        there are anyway: those of pre-trainers that lead the pipeline, X itself where
+        it is a table of finite numbers, or those of a fitted network. The detector
+        keeps X until then; a file or pickle of it does not hold X.
+
+        Returns
+        -------
+        table : pandas.DataFrame or dict of str to ndarray
+            "sample", the position in X; "kind": "wrong_label", as in `label_errors_`,
+            "near_duplicate", "conflicting_duplicate" if the labels of near-duplicates
+            differ, or "outlier"; "severity" in [0, 1], to compare issues of a kind: the
+            probability that the label is wrong, how near the duplicate is (1: a copy),
+            how far the outlier; "label", the given one; "suggestion", another label, or
+            None; "group", the number of the group of near-duplicates, or -1. A dict if
+            pandas is not installed.
+
+        Warns
+        -----
+        UserWarning
+            If there are no features, so that only wrong labels are listed.
+
+        See Also
+        --------
+        sknoisy.scores.near_duplicates : What counts as near.
+        sknoisy.scores.far_samples : What counts as far.
+        """
+        check_is_fitted(self, "label_errors_")
+        if getattr(self, "_issues", None) is None:
+            inputs = getattr(self, "_inputs", None)
+            features = None
+            if inputs is not None:
+                features = features_of(inputs, self.estimator_)
+            if features is None:
+                _warn_no_features()
+            judged = self.label_errors_, self.error_probability_, self._suggested
+            confidence = self.suggestion_confidence_
+            self._issues = find_issues(self._codes, *judged, confidence, features)
+            self._inputs = None
+        return _as_table(self._issues, self._codes, self.classes_)
 
 
 def find_issues(codes, errors, error_probability, suggested, confidence, features):
@@ -61,7 +112,7 @@ def find_issues(codes, errors, error_probability, suggested, confidence, feature
     return {name: np.concatenate(cells) for name, cells in parts.items()}
 
 
-def issues_table(issues, codes, classes):
+def _as_table(issues, codes, classes):
     """Return issues with labels instead of codes; see LabelErrorDetector.issues_."""
     suggestion = classes.astype(object)[issues["suggestion"]]
     suggestion[issues["suggestion"] < 0] = None
@@ -97,7 +148,7 @@ def comparable_features(features, codes):
     return scaled if agreement[0] >= agreement[1] else features
 
 
-def warn_no_features():
+def _warn_no_features():
     """Say that only labels are listed."""
     warnings.warn(
         "issues_ holds wrong labels only: there are no features in which "

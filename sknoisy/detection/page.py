@@ -6,6 +6,7 @@ import hashlib
 import io
 import os
 import warnings
+from numbers import Real
 from pathlib import Path
 from urllib.parse import quote
 
@@ -149,12 +150,17 @@ def _looks(X, names, rows, folder):
     if X is None or len(rows) == 0:
         return looks
     columns = getattr(X, "columns", None)
+    if columns is not None and len(columns) > 1:  # perhaps with categories
+        values = X.iloc[rows].astype(object).to_numpy()
+        return [
+            look | {"values": _values(row, columns)}
+            for look, row in zip(looks, values, strict=True)
+        ]
     X = as_inputs(X)
     if is_paths(X):
         more = [_of_file(X[i], folder) for i in rows]
     elif len(X.shape) == 2:
-        some = X.iloc[rows].to_numpy() if hasattr(X, "iloc") else np.asarray(X)[rows]
-        more = [{"values": _values(row, columns)} for row in some]
+        more = [{"values": _values(row, columns)} for row in np.asarray(X)[rows]]
     else:
         images = as_images(X, rows, "auto", None)
         more = [{"picture": _encoded(_fitted(as_picture(image)))} for image in images]
@@ -191,10 +197,14 @@ def _encoded(picture):
 def _values(row, columns):
     names = range(len(row)) if columns is None else columns
     shown = list(zip(names, row, strict=True))[:N_VALUES]
-    values = [[str(name), f"{value:.4g}"] for name, value in shown]
+    values = [[str(name), _as_text(value)] for name, value in shown]
     if len(row) > N_VALUES:
         values.append(["…", f"{len(row) - N_VALUES} more"])
     return values
+
+
+def _as_text(value):
+    return f"{value:.4g}" if isinstance(value, Real) else str(value)
 
 
 def _tiles(detector):

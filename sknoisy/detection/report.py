@@ -4,6 +4,9 @@ import warnings
 
 import numpy as np
 
+from sknoisy.scores.confident import confident_joint
+from sknoisy.scores.estimates import count_pairs
+
 WIDE = 0.3  # intervals of the noise rate that tell little
 OFTEN = 0.1  # share of wrong predictions from which on they may look like noise
 
@@ -77,9 +80,15 @@ def warn_unknown_rate(posterior):
     )
 
 
-def count_pairs(given, true, n):
-    """Count pairs of codes, shape (n, n)."""
-    return np.bincount(given * n + true, minlength=n * n).reshape(n, n)
+def trusting_joint(codes, pred_probs, classes, trusted):
+    """Return the confident joint; what is trusted is on the diagonal."""
+    if trusted is None:
+        return confident_joint(codes, pred_probs, classes)
+    n, right = len(classes), codes[trusted]
+    joint = count_pairs(right, right, n)
+    if trusted.all():
+        return joint
+    return joint + confident_joint(codes[~trusted], pred_probs[~trusted], classes)
 
 
 def _means(sums, counts):

@@ -2,7 +2,6 @@
 
 import torch
 from torch import nn
-from torch.nn import functional as F
 
 from sknoisy.data.devices import full_precision
 
@@ -87,51 +86,6 @@ class KernelHead(_ShapedByState):
             return simplex(values @ self.coefficients + self.intercept).log()
 
 
-class PiecewiseMLP(_ShapedByState):
-    """A network of one hidden layer on features and their position between quantiles.
-
-    Parameters
-    ----------
-    n_features, n_classes : int
-        Numbers of inputs and outputs.
-    n_units : int, default=256
-        Units of the hidden layer.
-
-    References
-    ----------
-    Gorishniy, Rubachev and Babenko, On Embeddings for Numerical Features in Tabular
-    Deep Learning, NeurIPS 2022: the piecewise linear encoding.
-    """
-
-    def __init__(self, n_features, n_classes, n_units=256):
-        super().__init__()
-        self.rescale = Rescale(n_features)
-        self.register_buffer("column", torch.zeros(0, dtype=torch.int64))
-        self.register_buffer("lower", torch.zeros(0))
-        self.register_buffer("width", torch.zeros(0))
-        self.hidden = _Linear(n_features, n_units)
-        self.output = nn.Linear(n_units, n_classes)
-
-    def encode(self, features):
-        """Return the scaled features, and their positions in bins, in [0, 1]."""
-        scaled = self.rescale(features.float())
-        if len(self.column) == 0:
-            return scaled
-        bins = (scaled[:, self.column] - self.lower) / self.width
-        return torch.cat([scaled, bins.clamp(0, 1)], dim=1)
-
-    def logits(self, encoded):
-        """Return logits of what :meth:`encode` returned."""
-        return self.output(F.relu(self.hidden(encoded)))
-
-    def forward(self, features):  # noqa: D102
-        return self.logits(self.encode(features))
-
-
-class _Linear(_ShapedByState, nn.Linear):
-    """A linear layer of as many inputs as its state has."""
-
-
 def kernel(samples, landmarks, gamma, power):
     """Return kernel values, exp(-gamma |x - z|^power).
 
@@ -177,4 +131,4 @@ def mlp_head(n_features, n_classes):
 
 # What a user may choose; methods bring others.
 HEADS = {"linear": nn.Linear, "mlp": mlp_head}
-METHOD_HEADS = HEADS | {"kernel": KernelHead, "piecewise_mlp": PiecewiseMLP}
+METHOD_HEADS = HEADS | {"kernel": KernelHead}

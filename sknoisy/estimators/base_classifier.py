@@ -9,13 +9,14 @@ from sklearn.utils.validation import check_consistent_length
 from sknoisy._compat import safe_indexing, with_callbacks
 from sknoisy.cotraining import CoTraining
 from sknoisy.data.devices import generator
-from sknoisy.data.labels import check_given, check_several, encode_labels
+from sknoisy.data.given import check_classes, read_labels
+from sknoisy.data.labels import check_given, check_several
 from sknoisy.encoders.architecture import Architecture
 from sknoisy.encoders.blueprint import Blueprint, load_numpy_state, numpy_state
 from sknoisy.encoders.heads import HEADS
 from sknoisy.estimators.base import fitting, renamed
 from sknoisy.estimators.findings import Findings, percent
-from sknoisy.estimators.holding_out import HoldingOut, check_two
+from sknoisy.estimators.holding_out import HoldingOut, check_takes, check_two
 from sknoisy.estimators.predicting import Predicting
 from sknoisy.parameters import check_choice, check_integer, check_real, comparable
 from sknoisy.training.callbacks import check_patterns
@@ -47,7 +48,7 @@ class TorchClassifier(Findings, ClassifierMixin, HoldingOut, Predicting):
         super().__init_subclass__(**kwargs)
 
     @with_callbacks
-    def fit(self, X, y=None):
+    def fit(self, X, y=None, sample_weight=None, trusted=None):
         """Train on noisy labels.
 
         Parameters
@@ -55,8 +56,15 @@ class TorchClassifier(Findings, ClassifierMixin, HoldingOut, Predicting):
         X : array-like, tensor, array of paths or LazyFeatures
             Vectors (n, d), images (n, H, W), (n, H, W, C) or (n, C, H, W), uint8 or
             float, n paths of image files, or what ``SSLPretrainer.transform`` returns.
-        y : array-like of shape (n_samples,)
-            Labels, some of them wrong: integers, booleans or strings.
+        y : array-like of shape (n_samples,) or (n_samples, n_classes)
+            Labels, some of them wrong: integers, booleans or strings. Or soft labels,
+            the probability of each class, whose columns are those of `classes`, or of
+            a data frame; rows of NaN are samples without a label.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples, whose scale does not matter; by default all are
+            equal. Those of weight 0 are left out.
+        trusted : array-like of shape (n_samples,), default=None
+            True where a label is known to be right; by default no one is.
 
         Returns
         -------
@@ -73,12 +81,14 @@ class TorchClassifier(Findings, ClassifierMixin, HoldingOut, Predicting):
         """
         interrupt, limit = None, self._time_limit()
         with fitting(self):
-            training, *known = self._begin(X, y)
+            training, *known = self._begin(X, y, None, sample_weight, trusted)
             training.stopping = self._stopping(training.loss)
             training.limit = limit
             planned = training.planned_epochs
+            given = {"sample_weight": sample_weight, "trusted": trusted}
+            given = [(k, v) for k, v in given.items() if v is not None]
             with (
-                resumable(self, training, X, y),
+                resumable(self, training, X, y, *given),
                 self._progress(training, X, y, *known) as bar,
             ):
                 try:
@@ -96,7 +106,7 @@ class TorchClassifier(Findings, ClassifierMixin, HoldingOut, Predicting):
             raise interrupt
         return self
 
-    def partial_fit(self, X, y=None, classes=None):
+    def partial_fit(self, X, y=None, classes=None, sample_weight=None, trusted=None):
         """Train one epoch from the current state.
 
         The first call starts a training as ``fit`` does; later ones go on with the
@@ -116,6 +126,9 @@ class TorchClassifier(Findings, ClassifierMixin, HoldingOut, Predicting):
             anew. This is not for streams of data.
         classes : array-like of shape (n_classes,), default=None
             All classes that y may ever hold; by default those of the first y.
+        sample_weight, trusted : array-like of shape (n_samples,), default=None
+            As for ``fit``. Where other samples than before are left out, the state of
+            the loss starts anew.
 
         Returns
         -------
@@ -125,8 +138,11 @@ class TorchClassifier(Findings, ClassifierMixin, HoldingOut, Predicting):
         begun, trains = hasattr(self, "classes_"), False
         try:
             with fitting(self):
-                parts = self._continue(X, y) if begun else self._begin(X, y, classes)
-                training, *known = parts
+                given = sample_weight, trusted
+                if begun:
+                    training, *known = self._continue(X, y, *given)
+                else:
+                    training, *known = self._begin(X, y, classes, *given)
                 trains = True
                 training.train_epochs(1)
                 self._finish(training, *known)
@@ -142,6 +158,8 @@ class TorchClassifier(Findings, ClassifierMixin, HoldingOut, Predicting):
         check_choice("head", self.head, list(HEADS))
         check_choice("freeze_encoder", self.freeze_encoder, [True, False])
         check_integer("head_epochs", self.head_epochs, low=0, other="auto")
+        if self.classes is not None:
+            check_classes(self.classes)
         if self.validation is None or isinstance(self.validation, (tuple, list)):
             if self.validation is not None and len(self.validation) != 2:
                 raise ValueError(
@@ -163,6 +181,10 @@ class TorchClassifier(Findings, ClassifierMixin, HoldingOut, Predicting):
         """
         raise NotImplementedError
 
+    def takes_soft_labels(self):
+        """Whether y may hold probabilities of the classes, by the loss or method."""
+        raise NotImplementedError
+
     def _defaults(self, method, n_samples, spec, is_pretrained):
         """Return what parameters are that are "auto", dict of str to object."""
         return method.defaults(n_samples)
@@ -178,29 +200,35 @@ class TorchClassifier(Findings, ClassifierMixin, HoldingOut, Predicting):
     def _regularizers(self):
         return ()
 
-    def _class_weights(self, classes, codes):
+    def _class_weights(self, classes, labels):
         """Return the weight of each class, ndarray of float32, or None."""
         return None
 
-    def _begin(self, X, y, classes=None):
+    def _labels(self, inputs, y, classes, sample_weight, trusted):
+        """Check what is given of the samples' classes; return the classes, Labels."""
+        if classes is not None:
+            classes = np.unique(np.asarray(classes))
+        given = sample_weight, trusted
+        classes, labels = read_labels(y, classes, self.classes, *given)
+        check_consistent_length(inputs, labels.codes)
+        return classes, labels
+
+    def _begin(self, X, y, classes=None, sample_weight=None, trusted=None):
         """Check everything; return the training, the classes and the architecture."""
         self._check_parameters()
         check_given(self, y)
         inputs, trained = self._read(X, reset=True)
-        classes, codes = encode_labels(y, classes)
-        check_consistent_length(inputs, codes)
+        given = sample_weight, trusted
+        classes, labels = self._labels(inputs, y, classes, *given)
         check_several(classes)
-        check_two(codes)
+        check_two(labels.codes)
         self._fitted_on_lazy = trained is not None
         self._held_rows = None
-        rows, _ = self._split(codes)
-        looked_at = inputs
-        if len(rows) < len(codes) and not isinstance(inputs, np.memmap):
-            looked_at = inputs[rows]  # what is held out sets no range or moments
-        blueprint = self._blueprint(looked_at, trained)
-        carried = trained is not None and trained.pretrained
-        pretrained = carried or self.weights is not None
-        method = self._method(blueprint.spec, pretrained)
+        pretrained = (
+            trained is not None and trained.pretrained
+        ) or self.weights is not None
+        rows, blueprint, method = self._plan(inputs, trained, labels, pretrained)
+        check_takes(method, labels)
         chosen = getattr(method, "vector_encoder", None)
         is_open = self.encoder == "auto" and trained is None
         if chosen is not None and is_open and blueprint.spec.kind == "vector":
@@ -215,26 +243,38 @@ class TorchClassifier(Findings, ClassifierMixin, HoldingOut, Predicting):
         if trained is not None:
             for one in getattr(network, "networks", [network]):
                 load_numpy_state(one.encoder, trained.state)
-        training = self._training_of(network, method, architecture, codes, seeds[1])
+        training = self._training_of(network, method, architecture, len(rows), seeds[1])
         features = X if trained is not None else None
-        self._attach(training, inputs, codes, classes, architecture, features)
+        self._attach(training, inputs, labels, classes, architecture, features)
         return training, classes, architecture
 
-    def _training_of(self, network, method, architecture, codes, seed, **before):
+    def _plan(self, inputs, trained, labels, pretrained):
+        """Return the rows to train on, the blueprint, and what trains the network."""
+        rows, _ = self._split(labels, with_unlabelled=True)
+        blueprint = self._blueprint(_looked_at(inputs, rows), trained)
+        method = self._method(blueprint.spec, pretrained)
+        if labels.labelled is not None and not self._uses_unlabelled(method):
+            rows, _ = self._split(labels, with_unlabelled=False)
+            blueprint = self._blueprint(_looked_at(inputs, rows), trained)
+        return rows, blueprint, method
+
+    def _training_of(self, network, method, architecture, n_samples, seed, **before):
         """Return the training of a network.
 
         Parameters
         ----------
+        n_samples : int
+            How many are trained on.
         **before : dict
             ``history`` and ``first_weights`` of a training that goes on.
         """
         spec = architecture.blueprint.spec
-        known = len(codes), spec, architecture.pretrained
+        known = n_samples, spec, architecture.pretrained
         defaults = self._defaults(method, *known)
         defaults["head_lr"] = defaults["lr"]
         if architecture.blueprint.fixed_statistics and not self.freeze_encoder:
             defaults["lr"] = min(defaults["lr"], FINE_TUNING_LR)
-        settings = self._settings(len(codes), spec, defaults)
+        settings = self._settings(n_samples, spec, defaults)
         head_epochs = self._head_epochs(settings.max_epochs, architecture.pretrained)
         if hasattr(method, "plan"):
             method.plan(settings.max_epochs, head_epochs)
@@ -259,33 +299,37 @@ class TorchClassifier(Findings, ClassifierMixin, HoldingOut, Predicting):
         training.parameters = comparable(self)
         return training
 
-    def _continue(self, X, y):
+    def _continue(self, X, y, sample_weight=None, trusted=None):
         """Check the data of one epoch more; return what :meth:`_begin` returns."""
         self._check_parameters()
         check_given(self, y)
         inputs, _ = self._read(X, reset=False)
-        _, codes = encode_labels(y, self.classes_)
-        check_consistent_length(inputs, codes)
-        check_two(codes)
+        given = sample_weight, trusted
+        _, labels = self._labels(inputs, y, self.classes_, *given)
+        check_two(labels.codes)
         known = self.classes_, self._architecture
         training = getattr(self, "_training", None)
         if training is not None and training.parameters == comparable(self):
             training.network.to(training.settings.device)
-            self._attach(training, inputs, codes, *known)
+            check_takes(training.loss, labels)
+            self._attach(training, inputs, labels, *known)
             return training, *known
         # Loaded from a file, or with other parameters: the optimiser starts anew, and
         # so does the network, of which a callback may have frozen a part.
         self._network = None
+        method = self._method(self._known_spec(), self._architecture.pretrained)
+        check_takes(method, labels)
+        rows, _ = self._split(labels, self._uses_unlabelled(method))
         training = self._training_of(
             self._network_on("cpu"),
-            self._method(self._known_spec(), self._architecture.pretrained),
+            method,
             self._architecture,
-            codes,
+            len(rows),
             seed=self._seeds(2)[1] + len(self.history_),
             history=self.history_,
             first_weights=self._first_weights,
         )
-        self._attach(training, inputs, codes, *known)
+        self._attach(training, inputs, labels, *known)
         training.restore(self.loss_state_, self._dynamics)
         return training, *known
 
@@ -294,28 +338,32 @@ class TorchClassifier(Findings, ClassifierMixin, HoldingOut, Predicting):
         self.classes_ = classes
         self.state_dict_ = numpy_state(training.network)
         self.history_ = [dict(row) for row in training.run.history]
-        self.label_quality_ = self._of_all((1 + training.dynamics.mean_margin) / 2)
-        self.training_loss_ = self._of_all(training.dynamics.mean_loss)
-        self.wrong_events_ = self._of_all(training.dynamics.wrong_events)
-        self.prediction_changes_ = self._of_all(training.dynamics.prediction_changes)
+        labelled, dynamics = training.data.labels.labelled, training.dynamics
+        known = None if labelled is None else labelled.cpu().numpy()
+        self.label_quality_ = self._of_all((1 + dynamics.mean_margin) / 2, known)
+        self.training_loss_ = self._of_all(dynamics.mean_loss, known)
+        self.wrong_events_ = self._of_all(dynamics.wrong_events, known)
+        self.prediction_changes_ = self._of_all(dynamics.prediction_changes, known)
         self.loss_state_ = training.loss_state()
         self._dynamics = training.dynamics.numpy()
         self._first_weights = training.first_weights
         for name in ("clean_proba_", "noise_rate_", "method_params_"):
             vars(self).pop(name, None)  # of an earlier fit with another method
         if isinstance(training.loss, CoTraining):
-            self._finish_cotraining(training.loss, training.dynamics)
+            self._finish_cotraining(training.loss, training.dynamics, known)
         self._architecture = architecture
         self._network = training.network
         self._training = training
         training.detach()
         return self
 
-    def _finish_cotraining(self, method, dynamics):
+    def _finish_cotraining(self, method, dynamics, known):
         """Keep what a co-training method found out about labels."""
         clean = method.clean_probability(dynamics)
-        self.clean_proba_ = self._of_all(clean)
-        self.noise_rate_ = method.estimated_rate(clean)
+        self.clean_proba_ = self._of_all(clean, known)
+        self.noise_rate_ = method.estimated_rate(
+            clean if known is None else clean[known]
+        )
         self.method_params_ = method.resolved()
 
     def _progress(self, training, X, y, classes, architecture):
@@ -329,11 +377,7 @@ class TorchClassifier(Findings, ClassifierMixin, HoldingOut, Predicting):
             }
 
         def trained_on(values):
-            held = self._held_rows
-            if held is None:
-                return values
-            rows = np.setdiff1d(np.arange(len(held) + len(training.data)), held)
-            return safe_indexing(values, rows)
+            return values if self._rows is None else safe_indexing(values, self._rows)
 
         return Progress(
             self,
@@ -361,3 +405,10 @@ class TorchClassifier(Findings, ClassifierMixin, HoldingOut, Predicting):
             accuracy = percent(last["valid_acc"])
             found.append(("Accuracy on validation labels", accuracy))
         return found
+
+
+def _looked_at(inputs, rows):
+    """Return the samples that set range and moments: not what is left out."""
+    if len(rows) == len(inputs) or isinstance(inputs, np.memmap):
+        return inputs
+    return inputs[rows]

@@ -23,8 +23,8 @@ class NoisyRobustClassifier(TorchClassifier):
         ``loss__lam`` and the like reach its parameters. "auto": "elr" where an encoder
         is trained. Vectors, with `encoder` "auto", and features of a frozen encoder
         have no encoder to train; there it is no loss but
-        :class:`~sknoisy.KernelPosterior`, a kernel machine that corrects the labels for
-        a small network. ``loss__lam`` and the like make it "elr".
+        :class:`~sknoisy.KernelPosterior`, a kernel machine that corrects the labels
+        that it learns. ``loss__lam`` and the like make it "elr".
     encoder : str or callable, default="auto"
         "auto": the encoder of the lazy features; else "convnet" for images, and for
         vectors "mlp", or none if `loss` is "auto", too. "identity": the vectors
@@ -60,10 +60,14 @@ class NoisyRobustClassifier(TorchClassifier):
         there memorisation begins, and goes back to the weights of that epoch; see
         :class:`~sknoisy.LabelWave`. ``stopping__patience`` and the like reach its
         parameters. It is not for the kernel machine of `loss` "auto".
+    classes : array-like of shape (n_classes,), default=None
+        The classes, also those that y happens not to hold; where labels are soft, the
+        class of each column of y. None: the labels in y, or the columns of a data
+        frame.
     max_epochs : int or "auto", default="auto"
         Epochs in which all of the network is trained. "auto": 100, and 20 for vectors,
-        whose labels a network memorises in no time; or as many as
-        :class:`~sknoisy.KernelPosterior` takes.
+        whose labels a network memorises in no time; or 1 for
+        :class:`~sknoisy.KernelPosterior`, to which more make no difference.
     max_time : float, default=None
         Seconds that ``fit`` may take, about: the schedule is fitted into them, and no
         epoch begins that would not end in time. There is one epoch at least. The result
@@ -193,6 +197,7 @@ class NoisyRobustClassifier(TorchClassifier):
         class_weight=None,
         validation=None,
         stopping=None,
+        classes=None,
         max_epochs="auto",
         max_time=None,
         head_epochs="auto",
@@ -221,6 +226,7 @@ class NoisyRobustClassifier(TorchClassifier):
         self.class_weight = class_weight
         self.validation = validation
         self.stopping = stopping
+        self.classes = classes
         self.max_epochs = max_epochs
         self.max_time = max_time
         self.head_epochs = head_epochs
@@ -308,8 +314,16 @@ class NoisyRobustClassifier(TorchClassifier):
             for value in given or ()
         ]
 
-    def _class_weights(self, classes, codes):
-        return class_weights(self.class_weight, classes, codes)
+    def _class_weights(self, classes, labels):
+        return class_weights(self.class_weight, classes, labels.counts(len(classes)))
+
+    def takes_soft_labels(self):
+        """Whether y may hold probabilities of the classes, by the loss."""
+        loss = self._loss()
+        return loss is None or loss.soft_labels
+
+    def _uses_unlabelled(self, method):
+        return super()._uses_unlabelled(method) or bool(self._regularizers())
 
     def _head_epochs(self, max_epochs, is_pretrained):
         if self.freeze_encoder:

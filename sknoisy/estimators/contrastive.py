@@ -5,7 +5,8 @@ from sklearn.base import ClassifierMixin, MetaEstimatorMixin, clone
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
-from sknoisy._compat import CallbackSupportMixin, with_callbacks
+from sknoisy._compat import CallbackSupportMixin, safe_indexing, with_callbacks
+from sknoisy.data.given import Labels, check_sample_weight, check_trusted
 from sknoisy.data.labels import check_given, check_several, encode_labels
 from sknoisy.encoders.features import LazyFeatures
 from sknoisy.estimators.base import TorchEstimator, fitting
@@ -142,7 +143,7 @@ class ContrastiveFineTuner(
         self.random_state = random_state
 
     @with_callbacks
-    def fit(self, X, y=None):
+    def fit(self, X, y=None, sample_weight=None, trusted=None):
         """Train the first classifier, the encoder, and the last classifier.
 
         Parameters
@@ -151,6 +152,12 @@ class ContrastiveFineTuner(
             What the estimator takes.
         y : array-like of shape (n_samples,)
             Labels, some of them wrong. They are never written to.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples, in the training of all parts. Those of weight 0 are
+            left out: their pseudo-label is the given one.
+        trusted : array-like of shape (n_samples,), default=None
+            True where a label is known to be right: it is the pseudo-label, and
+            trusted fully.
 
         Returns
         -------
@@ -164,31 +171,53 @@ class ContrastiveFineTuner(
             classifier predicts one class for all samples.
         """
         with fitting(self):
-            return self._fit(X, y)
+            return self._fit(X, y, sample_weight, trusted)
 
-    def _fit(self, X, y):
+    def _fit(self, X, y, sample_weight, trusted):
         check_given(self, y)
         classes, codes = encode_labels(y)
         front, first, contrastive, last = self._parts(X)
         check_several(classes)
         check_consistent_length(X, codes)
+        weights = check_sample_weight(sample_weight, len(codes))
+        trusted = check_trusted(trusted, len(codes))
+        given = classes[codes]
+        rows = np.arange(len(codes)) if weights is None else np.flatnonzero(weights)
+        if len(rows) < len(codes):
+            X, y = safe_indexing(X, rows), given[rows]
+            classes, _ = encode_labels(y)
+            check_several(classes)
+        labels = Labels(
+            np.searchsorted(classes, given), weights=weights, trusted=trusted
+        )
+        labels = labels.only(rows)
+        for_first = labels.arguments(first, "estimator")
+        for_last = labels.arguments(last, "final_estimator")
         tasks = Tasks(self, X, y, 3 + (front is not None))
         inputs = X
         if front is not None:
             with tasks.part("fit-front", front):
                 inputs = front.fit_transform(X, y)
         with tasks.part("fit-estimator", first):
-            first.fit(inputs, y)
-        self._judge(first.predict_proba(inputs), classes, codes)
+            first.fit(inputs, y, **for_first)
+        predicted, losses, clean = self._judge(
+            first.predict_proba(inputs), classes, labels
+        )
+        pseudo_labels = classes[predicted]
+        trust = clean
+        if labels.weights is not None:
+            trust = clean * (labels.weights / labels.weights.max())
         with tasks.part("fit-contrastive", contrastive):
-            contrastive.fit(
-                inputs, self.pseudo_labels_, sample_weight=self.clean_proba_
-            )
+            contrastive.fit(inputs, pseudo_labels, sample_weight=trust)
         features = contrastive.transform(inputs)
         with tasks.part("fit-final-estimator", last):
-            last.fit(
-                features, self.pseudo_labels_ if self.final_labels == "pseudo" else y
-            )
+            final = pseudo_labels if self.final_labels == "pseudo" else y
+            last.fit(features, final, **for_last)
+        self.classes_ = classes
+        self.pseudo_labels_ = given
+        self.pseudo_labels_[rows] = pseudo_labels
+        self.losses_, self.clean_proba_ = np.full((2, len(codes)), np.nan)
+        self.losses_[rows], self.clean_proba_[rows] = losses, clean
         self._keep(front, contrastive, last)
         tasks.end()
         return self
@@ -277,22 +306,23 @@ class ContrastiveFineTuner(
         # Whatever scikit-learn is set to give elsewhere, classifiers need the encoder.
         return clone(contrastive).set_output(transform="default")
 
-    def _judge(self, probs, classes, codes):
-        """Take the pseudo-labels from predictions, and the trust in them."""
+    def _judge(self, probs, classes, labels):
+        """Return codes of the pseudo-labels, losses, and the trust in pseudo-labels."""
         predicted = probs.argmax(axis=1)
-        pseudo_labels = classes[predicted]
         if (predicted == predicted[0]).all():
-            only = pseudo_labels.tolist()[0]
+            only = classes[predicted].tolist()[0]
             raise ValueError(
                 f"the first classifier predicts {only!r} for every sample, which "
                 "leaves nothing to learn: train it for more epochs, or with another "
                 "learning rate or loss."
             )
-        measured = predicted if self.loss_of == "prediction" else codes
-        self.classes_ = classes
-        self.pseudo_labels_ = pseudo_labels
-        self.losses_ = losses_of(measured, probs)
-        self.clean_proba_ = gmm_clean_probability(self.losses_)
+        measured = predicted if self.loss_of == "prediction" else labels.codes
+        losses = losses_of(measured, probs)
+        clean = gmm_clean_probability(losses)
+        if labels.trusted is not None:
+            clean[labels.trusted] = 1
+            predicted = np.where(labels.trusted, labels.codes, predicted)
+        return predicted, losses, clean
 
     def _keep(self, front, contrastive, last):
         steps = [] if front is None else front.steps

@@ -36,6 +36,10 @@ class CoTrainingClassifier(TorchClassifier):
     validation : float or (X, y), default=None
         Samples that are not trained on, for "valid_loss" and "valid_acc" in
         `history_`; see :class:`NoisyRobustClassifier`.
+    classes : array-like of shape (n_classes,), default=None
+        The classes, also those that y happens not to hold; where labels are soft, the
+        class of each column of y. None: the labels in y, or the columns of a data
+        frame.
     max_epochs : int or "auto", default="auto"
         Epochs in which all of the networks are trained. This and other parameters that
         are "auto" are set by the method: 100, but for "kernel_posterior", see
@@ -146,6 +150,7 @@ class CoTrainingClassifier(TorchClassifier):
         freeze_encoder=False,
         views="auto",
         validation=None,
+        classes=None,
         max_epochs="auto",
         head_epochs="auto",
         batch_size="auto",
@@ -170,6 +175,7 @@ class CoTrainingClassifier(TorchClassifier):
         self.freeze_encoder = freeze_encoder
         self.views = views
         self.validation = validation
+        self.classes = classes
         self.max_epochs = max_epochs
         self.head_epochs = head_epochs
         self.batch_size = batch_size
@@ -193,6 +199,10 @@ class CoTrainingClassifier(TorchClassifier):
 
     def _method(self, spec=None, is_pretrained=False):
         return resolve("method", self.method, COTRAINING_METHODS, CoTraining)
+
+    def takes_soft_labels(self):
+        """Whether y may hold probabilities of the classes, by the method."""
+        return self._method().soft_labels
 
     def _head_epochs(self, max_epochs, is_pretrained):
         if self.freeze_encoder or not is_pretrained:

@@ -25,6 +25,7 @@ from sknoisy.selfsup import METHODS, SelfSupervised
 from sknoisy.training.callbacks import changing, check_patterns
 from sknoisy.training.checkpoint import resumable
 from sknoisy.training.identity import checked_hash, sources
+from sknoisy.training.monitor import EncoderMonitor
 from sknoisy.training.progress import Progress
 from sknoisy.training.run import Run, TrainingData
 from sknoisy.training.selfsupervised import SelfSupervisedNet
@@ -90,6 +91,11 @@ class SSLPretrainer(LazyTransformer, TorchEstimator):
         "auto" is bfloat16 on GPUs that have it.
     compile : bool, default=False
         Whether to compile the encoder, which pays for itself on long fits.
+    monitor : int, default=None
+        Every so many epochs, and after the last, ``history_`` gets "rankme" and
+        "lidar" of at most 1,000 samples, and "neighbor_accuracy", that of the nearest
+        neighbours on the labels, if ``fit`` gets any; there is a warning if the encoder
+        collapses. The training is the same. None: never.
     callbacks : list of skorch callbacks, default=None
         Called during training: of skorch's those that the guide lists, or your own. A
         LRScheduler needs ``schedule="constant"`` and ``lr_warmup_epochs=0``.
@@ -109,7 +115,7 @@ class SSLPretrainer(LazyTransformer, TorchEstimator):
         empty.
     history_ : list of dict
         For each epoch "epoch", "train_loss", "lr" (of its last step), "dur" (seconds),
-        and what callbacks record.
+        what callbacks record, and what `monitor` adds.
     n_features_in_ : int
         Length of axis 1 of X.
 
@@ -159,6 +165,7 @@ class SSLPretrainer(LazyTransformer, TorchEstimator):
         device="auto",
         precision="auto",
         compile=False,
+        monitor=None,
         callbacks=None,
         verbose=None,
         random_state=None,
@@ -182,6 +189,7 @@ class SSLPretrainer(LazyTransformer, TorchEstimator):
         self.device = device
         self.precision = precision
         self.compile = compile
+        self.monitor = monitor
         self.callbacks = callbacks
         self.verbose = verbose
         self.random_state = random_state
@@ -251,6 +259,8 @@ class SSLPretrainer(LazyTransformer, TorchEstimator):
         super()._check_parameters()
         self._method()
         check_choice("output", self.output, ["lazy", "array"])
+        if self.monitor is not None:
+            check_integer("monitor", self.monitor)
 
     def _warmup(self):
         check_integer("lr_warmup_epochs", self.lr_warmup_epochs, low=0)
@@ -266,6 +276,12 @@ class SSLPretrainer(LazyTransformer, TorchEstimator):
         _, codes = encode_labels(y)
         check_consistent_length(inputs, codes)
         return codes, check_weights(sample_weight, len(codes))
+
+    def _monitored(self, y):
+        """Return codes of labels that only the monitor looks at, or None."""
+        if self.monitor is None or y is None:
+            return None
+        return encode_labels(y)[1]
 
     def _method(self):
         return resolve("method", self.method, METHODS, SelfSupervised)
@@ -289,8 +305,8 @@ class SSLPretrainer(LazyTransformer, TorchEstimator):
         changes = changing(self.callbacks)
         checked_hash("callbacks", changes, f"memory={str(memory.location)!r}")
         cached = memory.cache(_pretrain_cached, ignore=["reporting"])
-        key = plain, inputs, trained, labels, stamps
-        key = *key, (__version__, sources(plain), changes)
+        code = __version__, sources(plain), changes, self._monitored(reporting[2])
+        key = plain, inputs, trained, labels, stamps, code
         return ranks.cached_call(cached, *key, reporting=reporting)
 
     def _pretrain(self, inputs, trained, labels, reporting):
@@ -334,6 +350,9 @@ class SSLPretrainer(LazyTransformer, TorchEstimator):
             labels=[torch.from_numpy(v).to(settings.device) for v in labels],
         ).initialize()
         data = TrainingData(store.resident(settings.device))
+        if self.monitor is not None:
+            seen = data.store, net.views, self.monitor, seeds[2], settings.device
+            net.monitor = EncoderMonitor(*seen, codes=self._monitored(y))
 
         def learned():
             state, kept = numpy_state(encoder), heads if method.keeps_heads else {}

@@ -12,7 +12,7 @@ from sknoisy.data.devices import own_modes
 from sknoisy.data.labels import check_given, check_several, encode_labels
 from sknoisy.estimators.findings import Findings, percent
 from sknoisy.estimators.pipelines import check_steps, split_pipeline
-from sknoisy.estimators.refinement import Refinement
+from sknoisy.estimators.refinement import Refinement, given_for
 from sknoisy.estimators.saving import Saved
 from sknoisy.parameters import check_choice, check_integer, check_real, random_numbers
 from sknoisy.training.callbacks import unnamed
@@ -155,7 +155,7 @@ class PseudoLabelRefiner(
         self.random_state = random_state
 
     @with_callbacks
-    def fit(self, X, y=None):
+    def fit(self, X, y=None, sample_weight=None, trusted=None):
         """Train, and refine the labels.
 
         Parameters
@@ -164,6 +164,11 @@ class PseudoLabelRefiner(
             What the estimator takes.
         y : array-like of shape (n_samples,)
             Labels, some of them wrong. They are never written to.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples, in the training of a classifier that takes them. The
+            labels of all are refined.
+        trusted : array-like of shape (n_samples,), default=None
+            True where a label is known to be right: it is kept.
 
         Returns
         -------
@@ -176,15 +181,16 @@ class PseudoLabelRefiner(
             If y or a parameter is not valid; before training starts.
         """
         with own_modes():
-            return self._fit(X, y)
+            return self._fit(X, y, sample_weight, trusted)
 
-    def _fit(self, X, y):
+    def _fit(self, X, y, sample_weight, trusted):
         self._check_parameters()
         check_given(self, y)
         classes, codes = encode_labels(y)
         check_several(classes)
         estimator = clone(self.estimator)
         front, classifier = split_pipeline(estimator)
+        given = given_for(classifier, len(codes), sample_weight, trusted)
         schedule = [self.first_stages] + (self.n_iterations - 1) * [self.stages]
         schedule = [sorted(stages) for stages in schedule[: self.n_iterations]]
         n_epochs = self.warmup_epochs + sum(stages[-1] for stages in schedule)
@@ -196,7 +202,7 @@ class PseudoLabelRefiner(
             with tasks.part("fit-front", front):
                 X = front.fit_transform(X, y)
             estimator.steps = [*front.steps, estimator.steps[-1]]
-        run = Refinement(self, classifier, X, classes, codes)
+        run = Refinement(self, classifier, X, classes, codes, given)
         run.epoch = partial(
             tasks.part,
             "epoch",

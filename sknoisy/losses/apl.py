@@ -1,6 +1,7 @@
 """Active passive losses: a normalised loss plus a robust loss."""
 
 from sknoisy.losses.base import Loss
+from sknoisy.losses.expected import expected
 from sknoisy.losses.mae import mean_absolute_error
 from sknoisy.losses.sce import reverse_cross_entropy
 from sknoisy.parameters import check_choice, check_real
@@ -16,8 +17,8 @@ def normalized_focal(logits, target, gamma):
     ----------
     logits : tensor of shape (n, n_classes)
         Outputs before the softmax.
-    target : tensor of shape (n,), int64
-        Codes of the labels.
+    target : tensor of shape (n,), int64, or (n, n_classes)
+        Codes of the labels, or soft labels.
     gamma : float
         Exponent of the focal factor (1 - p)^gamma. No gradient flows through the
         factor, as in the official code. With 0 this is normalised cross-entropy.
@@ -25,7 +26,10 @@ def normalized_focal(logits, target, gamma):
     log_p = logits.log_softmax(dim=1)
     factor = (1 - log_p.detach().exp()).clamp(min=0) ** gamma
     focal = -factor * log_p
-    return focal.gather(1, target[:, None])[:, 0] / focal.sum(dim=1)
+    total = focal.sum(dim=1)
+    if target.is_floating_point():
+        return expected(focal, target) / total
+    return focal.gather(1, target[:, None])[:, 0] / total
 
 
 class APL(Loss):
@@ -75,6 +79,8 @@ class APL(Loss):
     >>> APL("nce", "mae")(torch.zeros(1, 4), torch.tensor([2]), None)
     tensor([1.])
     """
+
+    soft_labels = True
 
     def __init__(
         self, active="nfl", passive="rce", alpha=1.0, beta=1.0, gamma=0.5, A=-4.0

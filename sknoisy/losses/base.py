@@ -14,6 +14,8 @@ class Loss(Method):
 
     Attributes
     ----------
+    soft_labels : bool
+        Whether labels may be probabilities of the classes; of the class.
     state_ : dict of str to tensor
         State that is kept between batches.
     lasting : tuple of str
@@ -31,6 +33,7 @@ class Loss(Method):
     tensor([0.5000])
     """
 
+    soft_labels = False
     lasting = ()
 
     def start(self, n_samples, n_classes, device):
@@ -44,6 +47,18 @@ class Loss(Method):
             Device of the logits.
         """
         self.state_ = {}
+
+    def trust(self, trusted):
+        """Learn whose labels are right. Called after `start`, if anyone's are.
+
+        By default, nothing happens: trusted samples are learned by cross-entropy
+        anyway, whatever the loss returns for them.
+
+        Parameters
+        ----------
+        trusted : tensor of shape (n_samples,), bool
+            Which labels are known to be right.
+        """
 
     def on_epoch(self, epoch, n_epochs):
         """Prepare for an epoch. Called at the beginning of each epoch.
@@ -81,8 +96,9 @@ class Loss(Method):
         ----------
         logits : tensor of shape (n, n_classes), float32
             The network's outputs before the softmax.
-        target : tensor of shape (n,), int64
-            Codes of the given labels.
+        target : tensor of shape (n,), int64, or (n, n_classes), float32
+            Codes of the given labels; soft labels, if `soft_labels` is True and any
+            label is soft.
         index : tensor of shape (n,), int64
             Positions of the samples in the training set.
 

@@ -12,8 +12,8 @@ def soft_bootstrap(logits, target, beta):
     ----------
     logits : tensor of shape (n, n_classes)
         Outputs before the softmax.
-    target : tensor of shape (n,), int64
-        Codes of the labels; q is their one-hot form.
+    target : tensor of shape (n,), int64, or (n, n_classes)
+        Codes of the labels, or soft labels; q is their one-hot form.
     beta : float
         Weight of the label; 1 is cross-entropy.
     """
@@ -29,8 +29,8 @@ def hard_bootstrap(logits, target, beta):
     ----------
     logits : tensor of shape (n, n_classes)
         Outputs before the softmax.
-    target : tensor of shape (n,), int64
-        Codes of the labels.
+    target : tensor of shape (n,), int64, or (n, n_classes)
+        Codes of the labels, or soft labels.
     beta : float
         Weight of the label; 1 is cross-entropy.
     """
@@ -66,6 +66,8 @@ class SoftBootstrap(Loss):
     tensor([1.3863])
     """
 
+    soft_labels = True
+
     def __init__(self, beta=0.95):
         self.beta = beta
 
@@ -96,6 +98,8 @@ class HardBootstrap(Loss):
     >>> HardBootstrap()(torch.zeros(1, 4), torch.tensor([2]), None)
     tensor([1.3863])
     """
+
+    soft_labels = True
 
     def __init__(self, beta=0.8):
         self.beta = beta
@@ -145,6 +149,8 @@ class ProgressiveBootstrap(Loss):
     >>> loss.alpha_
     0.5
     """
+
+    soft_labels = True
 
     def __init__(self, power=1.0):
         self.power = power

@@ -13,9 +13,11 @@ def cross_entropy(logits, target):
     ----------
     logits : tensor of shape (n, n_classes)
         Outputs before the softmax.
-    target : tensor of shape (n,), int64
-        Codes of the labels.
+    target : tensor of shape (n,), int64, or (n, n_classes)
+        Codes of the labels, or soft labels.
     """
+    if target.is_floating_point():
+        target = target.to(logits)
     return F.cross_entropy(logits, target, reduction="none")
 
 
@@ -31,6 +33,8 @@ class CrossEntropy(Loss):
     >>> CrossEntropy()(torch.zeros(1, 4), torch.tensor([2]), None)
     tensor([1.3863])
     """
+
+    soft_labels = True
 
     def __call__(self, logits, target, index):  # noqa: D102
         return cross_entropy(logits, target)
@@ -58,6 +62,8 @@ class LabelSmoothing(Loss):
     tensor([1.3863])
     """
 
+    soft_labels = True
+
     def __init__(self, smoothing=0.1):
         self.smoothing = smoothing
 
@@ -65,6 +71,11 @@ class LabelSmoothing(Loss):
         check_real("smoothing", self.smoothing, "[0, 1]")
 
     def __call__(self, logits, target, index):  # noqa: D102
+        if target.is_floating_point():
+            even = -logits.log_softmax(dim=1).sum(dim=1) * (
+                self.smoothing / logits.shape[1]
+            )
+            return (1 - self.smoothing) * cross_entropy(logits, target) + even
         return F.cross_entropy(
             logits, target, reduction="none", label_smoothing=self.smoothing
         )

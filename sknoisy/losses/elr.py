@@ -68,6 +68,7 @@ class ELR(Loss):
     tensor([1.3863])
     """
 
+    soft_labels = True
     transient = ("_target",)
 
     def __init__(self, lam=3.0, beta=0.7, storage="float32"):
@@ -91,8 +92,10 @@ class ELR(Loss):
             normal = probs / probs.sum(dim=1, keepdim=True)
             average = normal.lerp_(self._target[index].to(normal), self.beta)
             self._target[index] = average
+        if not target.is_floating_point():
+            target = target[:, None]
         return _RegularizedCrossEntropy.apply(
-            logits, log_p, probs, average, target[:, None], self.lam
+            logits, log_p, probs, average, target, self.lam
         )
 
 
@@ -107,6 +110,8 @@ class _RegularizedCrossEntropy(torch.autograd.Function):
         regularizer = early_learning_regularizer(probs, average)
         ctx.save_for_backward(log_p, probs, average, target, regularizer)
         ctx.lam = lam
+        if target.is_floating_point():
+            return lam * regularizer - (log_p * target).sum(dim=1)
         return lam * regularizer - log_p.gather(1, target)[:, 0]
 
     @staticmethod
@@ -117,6 +122,9 @@ class _RegularizedCrossEntropy(torch.autograd.Function):
         q = average * p * (p == probs)
         q = q.addcmul_(p, q.sum(dim=1, keepdim=True), value=-1)
         # Gradient of the cross-entropy, p - y, minus lam / (1 - <p, t>) times q.
-        p.scatter_add_(1, target, torch.full_like(target, -1, dtype=p.dtype))
+        if target.is_floating_point():
+            p.sub_(target)
+        else:
+            p.scatter_add_(1, target, torch.full_like(target, -1, dtype=p.dtype))
         p.addcmul_(q, regularizer.neg().exp_()[:, None], value=-ctx.lam)
         return p.mul_(grad[:, None]), None, None, None, None, None

@@ -3,7 +3,7 @@
 import torch
 
 from sknoisy.losses.base import Loss
-from sknoisy.losses.cross_entropy import cross_entropy
+from sknoisy.losses.expected import class_losses, expected
 from sknoisy.parameters import check_real
 
 
@@ -14,15 +14,15 @@ def focal(logits, target, gamma):
     ----------
     logits : tensor of shape (n, n_classes)
         Outputs before the softmax.
-    target : tensor of shape (n,), int64
-        Codes of the labels.
+    target : tensor of shape (n,), int64, or (n, n_classes)
+        Codes of the labels, or soft labels.
     gamma : float
         Exponent; 0 is cross-entropy.
     """
-    ce = cross_entropy(logits, target)
+    ce = class_losses(logits, target)
     # expm1 is accurate where p_y is near 1; a root has no finite gradient at 0.
     miss = -torch.expm1(-ce)
-    return miss.clamp(min=1e-12) ** gamma * ce
+    return expected(miss.clamp(min=1e-12) ** gamma * ce, target)
 
 
 class Focal(Loss):
@@ -52,6 +52,8 @@ class Focal(Loss):
     >>> Focal(gamma=1.0)(torch.zeros(1, 4), torch.tensor([2]), None)
     tensor([1.0397])
     """
+
+    soft_labels = True
 
     def __init__(self, gamma=2.0):
         self.gamma = gamma

@@ -3,7 +3,7 @@
 import torch
 
 from sknoisy.losses.base import Loss
-from sknoisy.losses.cross_entropy import cross_entropy
+from sknoisy.losses.expected import class_losses, expected
 from sknoisy.parameters import check_real
 
 
@@ -14,8 +14,8 @@ def generalized_cross_entropy(logits, target, q):
     ----------
     logits : tensor of shape (n, n_classes)
         Outputs before the softmax.
-    target : tensor of shape (n,), int64
-        Codes of the labels.
+    target : tensor of shape (n,), int64, or (n, n_classes)
+        Codes of the labels, or soft labels.
     q : float
         In (0, 1]: 1 is mean absolute error; the limit at 0 is cross-entropy.
 
@@ -23,7 +23,8 @@ def generalized_cross_entropy(logits, target, q):
     -----
     Computed as -expm1(q log p_y) / q, which neither overflows nor loses digits.
     """
-    return -torch.expm1(-q * cross_entropy(logits, target)) / q
+    losses = -torch.expm1(-q * class_losses(logits, target)) / q
+    return expected(losses, target)
 
 
 class GCE(Loss):
@@ -46,6 +47,8 @@ class GCE(Loss):
     >>> GCE(q=1.0)(torch.zeros(1, 4), torch.tensor([2]), None)
     tensor([0.7500])
     """
+
+    soft_labels = True
 
     def __init__(self, q=0.7):
         self.q = q

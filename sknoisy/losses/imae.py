@@ -1,13 +1,13 @@
 """IMAE: cross-entropy with a weight for each sample."""
 
 from sknoisy.losses.base import Loss
-from sknoisy.losses.cross_entropy import cross_entropy
+from sknoisy.losses.expected import class_losses, expected
 from sknoisy.parameters import check_real
 
 FLOOR = 1e-6  # smallest 1 - p_y; weights are divided by it
 
 
-def imae_weights(p, T):
+def imae_weights(p, T, target=None):
     """Return the weights of the samples of a batch.
 
     The gradient of the cross-entropy with respect to the logits has the L1 norm
@@ -16,14 +16,17 @@ def imae_weights(p, T):
 
     Parameters
     ----------
-    p : tensor of shape (n,)
-        Probabilities of the labels.
+    p : tensor of shape (n,) or (n, n_classes)
+        Probabilities of the labels; of all classes, where labels are soft.
     T : float
         Scale of the exponent. The larger, the more weight is on samples with p near
         1/2.
+    target : tensor of shape (n, n_classes), default=None
+        Soft labels, by which the norms are averaged.
     """
     norms = (T * p * (1 - p)).exp()
-    return norms / norms.mean() / (2 * (1 - p).clamp(min=FLOOR))
+    mean = (norms if target is None else expected(norms, target)).mean()
+    return norms / mean / (2 * (1 - p).clamp(min=FLOOR))
 
 
 class IMAE(Loss):
@@ -58,6 +61,8 @@ class IMAE(Loss):
     tensor([0.6931])
     """
 
+    soft_labels = True
+
     def __init__(self, T=8.0):
         self.T = T
 
@@ -65,5 +70,7 @@ class IMAE(Loss):
         check_real("T", self.T, "[0, inf)")
 
     def __call__(self, logits, target, index):  # noqa: D102
-        ce = cross_entropy(logits, target)
-        return imae_weights((-ce.detach()).exp(), self.T) * ce
+        ce = class_losses(logits, target)
+        soft = target if target.is_floating_point() else None
+        weights = imae_weights((-ce.detach()).exp(), self.T, soft)
+        return expected(weights * ce, target)

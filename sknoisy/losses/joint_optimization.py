@@ -5,6 +5,7 @@ import math
 import torch
 
 from sknoisy.losses.base import Loss
+from sknoisy.losses.expected import as_distributions
 from sknoisy.losses.table import Table, check_storage
 from sknoisy.parameters import as_floats, check_choice, check_integer, check_real
 
@@ -100,6 +101,7 @@ class JointOptimization(Loss):
     tensor([1.3863])
     """
 
+    soft_labels = True
     transient = ("_table",)
 
     def __init__(
@@ -169,7 +171,7 @@ class JointOptimization(Loss):
 
     def __call__(self, logits, target, index):  # noqa: D102
         log_p = logits.log_softmax(dim=1)
-        labels = torch.nn.functional.one_hot(target, logits.shape[1]).to(log_p)
+        labels = as_distributions(target, logits.shape[1], log_p.dtype)
         if self._updating or self._retraining:
             labels = self._recent(index, labels)
         loss = soft_cross_entropy(log_p, labels)

@@ -4,16 +4,19 @@ from sknoisy.losses.base import Loss
 
 
 def mean_absolute_error(logits, target):
-    """Return 1 - p_y of each sample.
+    """Return half the sum of ``|p - y|`` of each sample, 1 - p_y of a hard label.
 
     Parameters
     ----------
     logits : tensor of shape (n, n_classes)
         Outputs before the softmax.
-    target : tensor of shape (n,), int64
-        Codes of the labels.
+    target : tensor of shape (n,), int64, or (n, n_classes)
+        Codes of the labels, or soft labels.
     """
-    return 1 - logits.softmax(dim=1).gather(1, target[:, None])[:, 0]
+    p = logits.softmax(dim=1)
+    if target.is_floating_point():
+        return 1 - p.minimum(target.to(p)).sum(dim=1)
+    return 1 - p.gather(1, target[:, None])[:, 0]
 
 
 class MAE(Loss):
@@ -35,6 +38,8 @@ class MAE(Loss):
     >>> MAE()(torch.zeros(1, 4), torch.tensor([2]), None)
     tensor([0.7500])
     """
+
+    soft_labels = True
 
     def __call__(self, logits, target, index):  # noqa: D102
         return mean_absolute_error(logits, target)

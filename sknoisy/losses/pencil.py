@@ -4,6 +4,7 @@ import torch
 
 from sknoisy.losses.base import Loss
 from sknoisy.losses.cross_entropy import cross_entropy
+from sknoisy.losses.expected import as_distributions
 from sknoisy.losses.table import Table, check_storage
 from sknoisy.parameters import check_choice, check_real
 
@@ -28,8 +29,8 @@ def compatibility_loss(log_labels, target, double_softmax):
     ----------
     log_labels : tensor of shape (n, n_classes)
         Logarithm of the probabilities of each sample's label.
-    target : tensor of shape (n,), int64
-        Codes of the given labels.
+    target : tensor of shape (n,), int64, or (n, n_classes)
+        Codes of the given labels, or soft labels.
     double_softmax : bool
         Whether the softmax is applied to the probabilities once more.
     """
@@ -111,6 +112,7 @@ class PENCIL(Loss):
     0
     """
 
+    soft_labels = True
     transient = ("_labels",)
 
     def __init__(
@@ -161,7 +163,7 @@ class PENCIL(Loss):
         if self._stage == 1:
             return cross_entropy(logits, target)
         rows = self._labels[index]
-        given = torch.nn.functional.one_hot(target, logits.shape[1]) * self.K
+        given = as_distributions(target, logits.shape[1]) * self.K
         fresh = (rows == 0).all(dim=1, keepdim=True)
         rows = torch.where(fresh, given.to(rows), rows).to(logits.dtype)
         log_p = logits.log_softmax(dim=1)

@@ -7,7 +7,7 @@ from sknoisy.parameters import check_real
 
 
 def reverse_cross_entropy(logits, target, A):
-    """Return -A (1 - p_y) of each sample.
+    """Return -sum(p log y) of each sample, -A (1 - p_y) of a hard label.
 
     This is the cross-entropy with label and prediction swapped.
 
@@ -15,12 +15,15 @@ def reverse_cross_entropy(logits, target, A):
     ----------
     logits : tensor of shape (n, n_classes)
         Outputs before the softmax.
-    target : tensor of shape (n,), int64
-        Codes of the labels.
+    target : tensor of shape (n,), int64, or (n, n_classes)
+        Codes of the labels, or soft labels.
     A : float
-        Value that replaces log 0 of the one-hot label; negative.
+        Value that replaces log 0 of the label, and all that is less; negative.
     """
-    return -A * mean_absolute_error(logits, target)
+    if not target.is_floating_point():
+        return -A * mean_absolute_error(logits, target)
+    share = 1 - target.log().clamp(min=A) / A  # 1 at a hard label, 0 elsewhere
+    return -A * (1 - (logits.softmax(dim=1) * share).sum(dim=1))
 
 
 class SCE(Loss):
@@ -49,6 +52,8 @@ class SCE(Loss):
     >>> SCE(alpha=0.0)(torch.zeros(1, 4), torch.tensor([2]), None)
     tensor([3.])
     """
+
+    soft_labels = True
 
     def __init__(self, alpha=0.1, beta=1.0, A=-4.0):
         self.alpha = alpha

@@ -4,6 +4,7 @@ import torch
 from torch.nn.functional import one_hot
 
 from sknoisy.losses.base import Loss
+from sknoisy.losses.expected import expected
 from sknoisy.losses.table import Table, check_storage
 from sknoisy.parameters import check_real
 
@@ -21,8 +22,8 @@ def overparametrized_loss(probs, target, u, v):
     ----------
     probs : tensor of shape (n, n_classes)
         The network's probabilities.
-    target : tensor of shape (n,), int64
-        Codes of the labels.
+    target : tensor of shape (n,), int64, or (n, n_classes)
+        Codes of the labels, or soft labels.
     u : tensor of shape (n,)
         Its square is added to the probability of the label.
     v : tensor of shape (n, n_classes)
@@ -31,6 +32,8 @@ def overparametrized_loss(probs, target, u, v):
     added, removed = noise_terms(target, u, v)
     corrected = (probs + added - removed).clamp(min=CLAMP)
     corrected = corrected / corrected.sum(dim=1, keepdim=True)
+    if target.is_floating_point():
+        return expected(-corrected.clamp(min=CLAMP).log(), target)
     own = corrected.gather(1, target[:, None])[:, 0]
     return -own.clamp(min=CLAMP).log()
 
@@ -40,22 +43,29 @@ def squared_error(predicted, target, u, v):
 
     Parameters
     ----------
-    predicted, target : tensors of shape (n,), int64
-        Codes of the predicted classes and of the labels.
+    predicted : tensor of shape (n,), int64
+        Codes of the predicted classes.
+    target : tensor of shape (n,), int64, or (n, n_classes)
+        Codes of the labels, or soft labels.
     u, v : tensors of shape (n,) and (n, n_classes)
         See :func:`overparametrized_loss`.
     """
     added, removed = noise_terms(target, u, v)
-    label, predicted = (one_hot(codes, v.shape[1]) for codes in (target, predicted))
+    label, predicted = (_rows(codes, v) for codes in (target, predicted))
     return (predicted + added - removed - label).square().sum(dim=1)
 
 
 def noise_terms(target, u, v):
     """Return u^2 at the label and v^2 elsewhere, each of shape (n, n_classes)."""
-    label = one_hot(target, v.shape[1])
+    label = _rows(target, v)
     added = (u.square()[:, None] * label).clamp(max=1)
     removed = (v.square() * (1 - label)).clamp(max=1)
     return added, removed
+
+
+def _rows(target, v):
+    """Return labels as one-hot rows of integers; soft labels as they are."""
+    return target if target.is_floating_point() else one_hot(target, v.shape[1])
 
 
 class SOP(Loss):
@@ -114,6 +124,7 @@ class SOP(Loss):
     tensor([1.3863])
     """
 
+    soft_labels = True
     transient = ("_u", "_v")
 
     def __init__(self, lr_u="auto", lr_v="auto", storage="float32"):

@@ -6,12 +6,14 @@ import numpy as np
 import torch
 
 from sknoisy.losses.base import Loss
+from sknoisy.losses.expected import expected
 from sknoisy.losses.table import Table, check_storage
 from sknoisy.parameters import as_floats, check_choice, check_real
 from sknoisy.scores import estimate_transition_matrix
 from sknoisy.scores.estimates import METHODS
 from sknoisy.scores.probabilities import chunks
 
+TINY = 1e-30
 SMALLEST = 1e-7  # smallest probability in backward correction; bounds negative terms
 
 
@@ -22,12 +24,17 @@ def forward_correction(logits, target, log_T):
     ----------
     logits : tensor of shape (n, n_classes)
         Outputs before the softmax, for the true classes.
-    target : tensor of shape (n,), int64
-        Codes of the labels.
+    target : tensor of shape (n,), int64, or (n, n_classes)
+        Codes of the labels, or soft labels.
     log_T : tensor of shape (n_classes, n_classes)
         Logarithm of the transition matrix from true classes (rows) to labels (columns).
     """
-    return -(logits.log_softmax(dim=1) + log_T.T[target]).logsumexp(dim=1)
+    log_p = logits.log_softmax(dim=1)
+    if not target.is_floating_point():
+        return -(log_p + log_T.T[target]).logsumexp(dim=1)
+    top = log_p.amax(dim=1, keepdim=True)  # so that no product is too small
+    log_labels = ((log_p - top).exp() @ log_T.exp()).log() + top
+    return -expected(log_labels, target)
 
 
 def backward_correction(logits, target, inverse_T):
@@ -37,19 +44,22 @@ def backward_correction(logits, target, inverse_T):
     ----------
     logits : tensor of shape (n, n_classes)
         Outputs before the softmax.
-    target : tensor of shape (n,), int64
-        Codes of the labels.
+    target : tensor of shape (n,), int64, or (n, n_classes)
+        Codes of the labels, or soft labels.
     inverse_T : tensor of shape (n_classes, n_classes)
         Inverse of the transition matrix.
     """
     log_p = logits.log_softmax(dim=1).clamp(min=math.log(SMALLEST))
-    return -(inverse_T[target] * log_p).sum(dim=1)
+    soft = target.is_floating_point()
+    rows = target @ inverse_T if soft else inverse_T[target]
+    return -(rows * log_p).sum(dim=1)
 
 
 class _Corrected(Loss):
     """Base class of both corrections, with a given or estimated transition matrix."""
 
-    transient = ("_table",)
+    soft_labels = True
+    transient = ("_table", "_trusted")
 
     def __init__(
         self,
@@ -85,7 +95,7 @@ class _Corrected(Loss):
             )
 
     def start(self, n_samples, n_classes, device):  # noqa: D102
-        self.state_ = {}
+        self.state_, self._trusted = {}, None
         if self._is_given():
             T = torch.from_numpy(np.array(self.transition_matrix, dtype=np.float32))
             if T.shape[0] != n_classes:
@@ -109,6 +119,9 @@ class _Corrected(Loss):
             )
         self._prepare(T.to(device))
 
+    def trust(self, trusted):  # noqa: D102
+        self._trusted = trusted.cpu().numpy()
+
     def on_epoch(self, epoch, n_epochs):  # noqa: D102
         is_due = epoch >= max(1, round(self.begin * n_epochs))
         if is_due and not self._is_given() and not self._is_estimated():
@@ -120,7 +133,8 @@ class _Corrected(Loss):
         if not self._is_given():
             with torch.no_grad():
                 self._table[index] = logits.softmax(dim=1)
-                self.state_["labels"][index] = target
+                soft = target.is_floating_point()
+                self.state_["labels"][index] = target.argmax(dim=1) if soft else target
         return self._corrected(logits, target)
 
     def _is_given(self):
@@ -132,26 +146,25 @@ class _Corrected(Loss):
         return not torch.equal(T, torch.eye(len(T), dtype=T.dtype, device=T.device))
 
     def _estimate(self):
-        """Estimate the matrix, if all samples have been trained on."""
-        labels = self.state_["labels"]
+        """Estimate the matrix by all samples that have been trained on, if any."""
+        device = self.state_["labels"].device
+        labels = self.state_["labels"].cpu().numpy()
         shape = len(labels), self._table.n_classes
         probabilities = np.empty(shape, np.float32)
         for rows in chunks(*shape):
-            part = (
-                self._table[torch.arange(rows.start, rows.stop, device=labels.device)]
-                .cpu()
-                .numpy()
-            )
-            totals = part.sum(axis=1, keepdims=True)
-            if totals.min() == 0:
-                return
-            probabilities[rows] = part / totals
+            rows_of = torch.arange(rows.start, rows.stop, device=device)
+            part = self._table[rows_of].cpu().numpy()
+            probabilities[rows] = part / part.sum(axis=1, keepdims=True).clip(min=TINY)
+        seen = probabilities.any(axis=1)
+        if not seen.any():
+            return
         T = estimate_transition_matrix(
-            labels.cpu().numpy(),
-            probabilities,
+            labels[seen],
+            probabilities[seen],
             classes=range(shape[1]),
             method=self.method,
             percentile=self.percentile,
+            trusted=None if self._trusted is None else self._trusted[seen],
         )
         self.state_["transition_matrix"].copy_(torch.from_numpy(T))
 

@@ -3,6 +3,7 @@
 import torch
 
 from sknoisy.losses.base import Loss
+from sknoisy.losses.expected import class_losses, expected
 from sknoisy.losses.gce import generalized_cross_entropy
 from sknoisy.parameters import check_integer, check_real
 
@@ -54,6 +55,8 @@ class TruncatedGCE(Loss):
     tensor([0.])
     """
 
+    soft_labels = True
+
     def __init__(self, q=0.7, k=0.5, begin=1 / 3, every=10):
         self.q = q
         self.k = k
@@ -79,7 +82,7 @@ class TruncatedGCE(Loss):
 
     def __call__(self, logits, target, index):  # noqa: D102
         with torch.no_grad():
-            p = logits.softmax(dim=1).gather(1, target[:, None])[:, 0]
+            p = expected((-class_losses(logits, target)).exp(), target)
             self.state_["probability"][index] = p.to(self.state_["probability"])
         loss = generalized_cross_entropy(logits, target, self.q)
         pruned = (1 - self.k**self.q) / self.q  # the loss at the threshold

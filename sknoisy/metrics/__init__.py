@@ -10,6 +10,7 @@ from sknoisy.metrics.detection import (
     detection_balanced_accuracy,
     detection_f1,
 )
+from sknoisy.metrics.neighbors import neighbor_accuracy
 
 __all__ = [
     "CorrectedScore",
@@ -17,5 +18,6 @@ __all__ = [
     "detection_average_precision",
     "detection_balanced_accuracy",
     "detection_f1",
+    "neighbor_accuracy",
     "noise_corrected_accuracy",
 ]

@@ -22,13 +22,14 @@ BESIDE = 6  # more curves than these have their legend beside the axes
 class TrainingCurveDisplay:
     """Accuracy or loss of each epoch, for several methods, best and last marked.
 
-    How far the last lies from the best shows how much was memorised. Make one by
+    How far the last lies from the best shows how much was memorised. Of several seeds
+    the mean is drawn, with a band of one standard deviation to each side. Make one by
     :meth:`from_estimator` or :meth:`from_predictions`.
 
     Parameters
     ----------
-    curves : dict of str to ndarray of shape (n_epochs,)
-        By the names of the methods; lengths may differ.
+    curves : dict of str to ndarray of shape (n_epochs,) or (n_seeds, n_epochs)
+        By the names of the methods; numbers of epochs may differ.
     metric : str, default="Test accuracy"
         What the numbers are.
     best : {"max", "min"}, default="max"
@@ -45,6 +46,8 @@ class TrainingCurveDisplay:
         The figure, after :meth:`plot`.
     lines_ : list of Line2D
         The curves, after :meth:`plot`.
+    bands_ : list of FillBetweenPolyCollection or None
+        The band of each curve, None of one seed; after :meth:`plot`.
 
     Examples
     --------
@@ -77,16 +80,17 @@ class TrainingCurveDisplay:
 
         Parameters
         ----------
-        estimators : estimator or dict of str to estimator
-            Fitted, with ``history_``, or pipelines that end in such.
+        estimators : estimator or dict of str to estimator, or to list of estimators
+            Fitted, with ``history_``, or pipelines that end in such. A list holds those
+            of several seeds, of equally many epochs.
         key : str, default="train_loss"
             What to draw of each epoch that has it.
         best : {"min", "max"}, default="min"
             Which of the numbers is best.
         onset : bool, default=False
-            Mark where classifiers begin to memorise labels: the epoch that `stopping`
-            went back to, or else that of :class:`~sknoisy.LabelWave` with its defaults,
-            if there is one.
+            Mark where classifiers begin to memorise labels, unless in a list: the
+            epoch that `stopping` went back to, or else that of
+            :class:`~sknoisy.LabelWave` with its defaults, if there is one.
         **kwargs : dict
             Passed to :meth:`plot`.
 
@@ -99,17 +103,13 @@ class TrainingCurveDisplay:
             estimators = {type(split_pipeline(estimators)[1]).__name__: estimators}
         curves, onsets = {}, {}
         for name, estimator in estimators.items():
-            _, last = split_pipeline(estimator)
-            check_is_fitted(last, "history_")
-            # Some epochs may lack it, such as the first one, or those of the head.
-            curves[name] = [row.get(key, np.nan) for row in last.history_]
-            if not any(key in row for row in last.history_):
-                known = sorted(set().union(*last.history_))
-                raise ValueError(
-                    f"key={key!r} is not valid: the history of {name} holds {known}."
-                )
-            if onset and (epoch := _onset(last)) is not None:
-                onsets[name] = epoch
+            if isinstance(estimator, (list, tuple)):
+                curves[name] = [_curve(name, one, key) for one in estimator]
+                continue
+            curves[name] = _curve(name, estimator, key)
+            if onset:
+                epoch = _onset(split_pipeline(estimator)[1])
+                onsets |= {} if epoch is None else {name: epoch}
         metric = NAMES.get(key, key)
         return cls.from_predictions(
             curves, metric=metric, best=best, onsets=onsets, **kwargs
@@ -123,8 +123,8 @@ class TrainingCurveDisplay:
 
         Parameters
         ----------
-        curves : dict of str to array-like of shape (n_epochs,)
-            By the names of the methods; lengths may differ.
+        curves : dict of str to array-like of shape (n_epochs,) or (n_seeds, n_epochs)
+            By the names of the methods; numbers of epochs may differ.
         metric : str, default="Test accuracy"
             What the numbers are, with their unit if they have one.
         best : {"max", "min"}, default="max"
@@ -140,13 +140,7 @@ class TrainingCurveDisplay:
             The display, drawn.
         """
         check_choice("best", best, ["max", "min"])
-        curves = {k: np.asarray(v, dtype=np.float64) for k, v in curves.items()}
-        for name, curve in curves.items():
-            if curve.ndim != 1 or len(curve) == 0:
-                raise ValueError(
-                    f"curves[{name!r}] of shape {curve.shape} is not valid: it must be "
-                    "of shape (n_epochs,), with one epoch or more."
-                )
+        curves = {name: _checked(name, curve) for name, curve in curves.items()}
         return cls(curves, metric, best, onsets).plot(**kwargs)
 
     def plot(self, *, ax=None):
@@ -165,8 +159,10 @@ class TrainingCurveDisplay:
         if ax is None:
             width = 5.5 if len(self.curves) <= BESIDE else 8.5  # inches
             _, ax = pyplot().subplots(figsize=(width, 3.5), layout="constrained")
-        self.lines_ = []
-        for i, (name, curve) in enumerate(self.curves.items()):
+        self.lines_, self.bands_ = [], []
+        for i, (name, seeds) in enumerate(self.curves.items()):
+            seeds = np.atleast_2d(seeds)
+            curve, spread = seeds.mean(axis=0), seeds.std(axis=0)
             epochs = np.arange(1, len(curve) + 1)
             at = int(np.nanargmax(curve) if self.best == "max" else np.nanargmin(curve))
             end = np.flatnonzero(~np.isnan(curve))[-1]
@@ -181,6 +177,11 @@ class TrainingCurveDisplay:
             ax.plot(epochs[at], curve[at], marker="*", markersize=11, **ends)
             ax.plot(epochs[end], curve[end], marker="s", markersize=5, **ends)
             self.lines_.append(line)
+            band = None
+            if len(seeds) > 1:
+                shade = {"color": line.get_color(), "alpha": 0.2, "linewidth": 0}
+                band = ax.fill_between(epochs, curve - spread, curve + spread, **shade)
+            self.bands_.append(band)
             if name in (self.onsets or ()):
                 ax.axvline(self.onsets[name], color=line.get_color(), linestyle=":")
         ax.xaxis.get_major_locator().set_params(integer=True)
@@ -196,6 +197,34 @@ class TrainingCurveDisplay:
         ax.legend(handles=self.lines_ + marks, frameon=False, fontsize="small", **where)
         self.ax_, self.figure_ = ax, ax.figure
         return self
+
+
+def _curve(name, estimator, key):
+    """Return what an estimator kept of its epochs."""
+    _, last = split_pipeline(estimator)
+    check_is_fitted(last, "history_")
+    if not any(key in row for row in last.history_):
+        known = sorted(set().union(*last.history_))
+        raise ValueError(
+            f"key={key!r} is not valid: the history of {name} holds {known}."
+        )
+    # Some epochs may lack it, such as the first one, or those of the head.
+    return [row.get(key, np.nan) for row in last.history_]
+
+
+def _checked(name, curve):
+    try:
+        curve = np.asarray(curve, dtype=np.float64)
+    except ValueError as error:
+        raise ValueError(
+            f"curves[{name!r}] is not valid: its seeds must have equally many epochs."
+        ) from error
+    if curve.ndim not in (1, 2) or curve.size == 0:
+        raise ValueError(
+            f"curves[{name!r}] of shape {curve.shape} is not valid: it must be of "
+            "shape (n_epochs,) or (n_seeds, n_epochs), with one epoch or more."
+        )
+    return curve
 
 
 def _onset(classifier):

@@ -21,6 +21,7 @@ from sknoisy.scores.estimates import (
     label_votes,
     noise_concentration,
     shrunk_transition_matrix,
+    trusted_transition_matrix,
 )
 from sknoisy.scores.mixture import (
     LossMixture,
@@ -49,6 +50,7 @@ from sknoisy.scores.quality import (
     self_confidence,
 )
 from sknoisy.scores.relabeling import relabel_priority
+from sknoisy.scores.representation import lidar, rankme
 
 __all__ = [
     "LabelPosterior",
@@ -71,16 +73,19 @@ __all__ = [
     "knn_votes",
     "label_posterior",
     "label_votes",
+    "lidar",
     "limit_false_alarms",
     "near_duplicates",
     "neighbor_distances",
     "neighbor_index",
     "noise_concentration",
     "normalized_margin",
+    "rankme",
     "relabel_priority",
     "relative_votes",
     "self_confidence",
     "shrunk_transition_matrix",
+    "trusted_transition_matrix",
     "votes_from",
     "wrong_event_clean_probability",
 ]

@@ -6,12 +6,12 @@ from scipy.sparse.csgraph import connected_components
 from sklearn.neighbors import NearestNeighbors
 from sklearn.utils import check_array
 
-from sknoisy.parameters import check_integer
+from sknoisy.parameters import as_numbers, check_integer
 from sknoisy.scores.neighbors import TREE_FEATURES, fill_nearest
 from sknoisy.scores.probabilities import chunks
 
 BY_CHANCE = 0.5  # pairs that are expected to be called near-duplicates, and are not
-NEAREST = 0.5  # pairs that are further apart, in distances of neighbours, never are
+NEAREST = 0.65  # pairs that are further apart, in distances of neighbours, never are
 EXACT = 1e-6  # of the median distance of neighbours: rounding
 FENCE = 1.5  # ranges between the quartiles that outliers are above the upper one
 
@@ -103,7 +103,7 @@ def near_duplicates(index, distances):
     A pair counts if its distance is below r times the distance of the last neighbour
     of either. Where samples are spread evenly in D dimensions, a neighbour is as near
     as that by chance with probability r^D; r is chosen so that half a pair is expected
-    in all, and at most 0.5. D is the median over samples of Levina and Bickel's
+    in all, and at most 0.65. D is the median over samples of Levina and Bickel's
     estimate. In few dimensions only near copies are found: there, everything has close
     neighbours. Of groups larger than `n_neighbors`, only copies are found.
 
@@ -121,6 +121,12 @@ def near_duplicates(index, distances):
     >>> np.flatnonzero(groups == 0), closeness[[3, 7]].round(2)
     (array([3, 7]), array([0.99, 0.99]))
     """
+    index, distances = _matrix("index", index), _matrix("distances", distances)
+    if index.shape != distances.shape:
+        raise ValueError(
+            f"distances of shape {distances.shape} is not valid with index of shape "
+            f"{index.shape}: they must be of one shape."
+        )
     n_samples, n_neighbors = index.shape
     last = distances[:, -1]
     ratio = _largest_ratio(distances)
@@ -179,6 +185,17 @@ def far_samples(distances):
     low, high = np.quantile(np.log(positive), [0.25, 0.75])
     limit = np.exp(high + FENCE * (high - low))
     return np.where(distance > limit, 1 - limit / np.maximum(distance, limit), 0.0)
+
+
+def _matrix(name, value):
+    """Return a matrix of numbers; raise ``ValueError`` if it is none, or empty."""
+    value = as_numbers(name, value)
+    if value.ndim != 2 or value.size == 0:
+        raise ValueError(
+            f"{name} of shape {value.shape} is not valid: it must be of shape "
+            "(n_samples, n_neighbors)."
+        )
+    return value
 
 
 def _largest_ratio(distances):

@@ -7,12 +7,19 @@ from sknoisy.parameters import as_numbers, check_choice, check_real
 from sknoisy.scores.confident import confident_joint
 from sknoisy.scores.probabilities import check_probabilities
 
+UNSEEN = 1e-6  # least probability of what was not seen
 METHODS = ["confident_joint", "votes", "anchor"]
 STRENGTHS = 2.0 ** np.arange(16)  # votes that symmetric noise may count as
 
 
 def estimate_transition_matrix(
-    y, pred_probs, classes=None, method="confident_joint", percentile=97.0, share=0.1
+    y,
+    pred_probs,
+    classes=None,
+    method="confident_joint",
+    percentile=97.0,
+    share=0.1,
+    trusted=None,
 ):
     """Estimate the probability of each given label for each true class.
 
@@ -35,6 +42,10 @@ def estimate_transition_matrix(
         authors take 97 for CIFAR-10 and 100 for CIFAR-100.
     share : float, default=0.1
         For "votes": how many samples vote, see :func:`label_votes`.
+    trusted : array-like of shape (n_samples,), bool, default=None
+        Which labels are known to be right. They tell how the classifier confuses
+        classes, and so which disagreements with the other labels are its own: see
+        :func:`trusted_transition_matrix`, which starts at what `method` estimates.
 
     Returns
     -------
@@ -72,6 +83,23 @@ def estimate_transition_matrix(
     """
     check_choice("method", method, METHODS)
     check_real("percentile", percentile, "[0, 100]")
+    if trusted is not None:
+        _, codes, pred_probs = check_probabilities(y, pred_probs, classes)
+        trusted, codes_of = (
+            np.asarray(trusted, dtype=bool),
+            np.arange(pred_probs.shape[1]),
+        )
+        if trusted.all():
+            return np.eye(len(codes_of))
+        rest = codes[~trusted], pred_probs[~trusted]
+        settings = method, percentile, share
+        T = estimate_transition_matrix(*rest, codes_of, *settings)
+        predicted = pred_probs.argmax(axis=1)
+        return trusted_transition_matrix(
+            count_pairs(codes[trusted], predicted[trusted], len(T)),
+            count_pairs(predicted[~trusted], rest[0], len(T)),
+            T,
+        )
     if method == "confident_joint":
         rows = confident_joint(y, pred_probs, classes).T
     elif method == "votes":
@@ -81,6 +109,67 @@ def estimate_transition_matrix(
         anchors = [_anchor(of_class, percentile) for of_class in pred_probs.T]
         rows = pred_probs[anchors].astype(np.float64)
     return transition_of(rows)
+
+
+def trusted_transition_matrix(confusion, joint, T, n_steps=100):
+    """Estimate a transition matrix where it is known how a classifier errs.
+
+    Parameters
+    ----------
+    confusion : array-like of shape (n_classes, n_classes)
+        Counts of samples whose class is known: row, that class; column, the predicted
+        one.
+    joint : array-like of shape (n_classes, n_classes)
+        Counts of samples of which only the label is known: row, the predicted class;
+        column, the given label.
+    T : array-like of shape (n_classes, n_classes)
+        Where to start: probability of each label (column) for each true class (row).
+    n_steps : int, default=100
+        Steps of expectation maximisation.
+
+    Returns
+    -------
+    T : ndarray of shape (n_classes, n_classes), float64
+        The most likely matrix if, given the true class, predictions and labels are
+        independent. A class of which `joint` holds nothing keeps its row.
+
+    References
+    ----------
+    Dawid and Skene, Maximum Likelihood Estimation of Observer Error-Rates Using the EM
+    Algorithm, 1979, of two observers, one of whom is known. For the use of trusted
+    labels: Hendrycks et al., Using Trusted Data to Train Deep Networks on Labels
+    Corrupted by Severe Noise, NeurIPS 2018, which averages predicted probabilities.
+
+    Examples
+    --------
+    A classifier is wrong for a fifth of the samples of each class, and right labels
+    look wrong as often:
+
+    >>> from sknoisy.scores import trusted_transition_matrix
+    >>> counts = [[80, 20], [20, 80]]
+    >>> trusted_transition_matrix(counts, counts, T=[[0.8, 0.2], [0.2, 0.8]]).round(1)
+    array([[1., 0.],
+           [0., 1.]])
+    """
+    joint, T = np.asarray(joint, dtype=np.float64), np.array(T, dtype=np.float64)
+    confusion = np.asarray(confusion, dtype=np.float64) + np.eye(len(T))
+    confusion = np.maximum(confusion / confusion.sum(axis=1, keepdims=True), UNSEEN)
+    prior = np.full(len(T), 1 / len(T))
+    T = np.maximum(T, UNSEEN)
+    for _ in range(n_steps):
+        # True class, predicted class, label.
+        cells = prior[:, None, None] * confusion[:, :, None] * T[:, None, :]
+        cells *= joint / cells.sum(axis=0)
+        counts = cells.sum(axis=1)
+        totals = counts.sum(axis=1, keepdims=True)
+        T = np.where(totals > 0, counts / np.where(totals > 0, totals, 1), T)
+        prior = totals[:, 0] / totals.sum()
+    return T
+
+
+def count_pairs(given, true, n):
+    """Count pairs of codes, ndarray of int64 of shape (n, n)."""
+    return np.bincount(given * n + true, minlength=n * n).reshape(n, n)
 
 
 def label_votes(y, pred_probs, classes=None, share=0.1):

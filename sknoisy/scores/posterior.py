@@ -8,7 +8,12 @@ from sklearn.isotonic import IsotonicRegression
 
 from sknoisy.parameters import as_numbers, check_real
 from sknoisy.scores.consensus import true_shares
-from sknoisy.scores.estimates import label_votes, transition_of
+from sknoisy.scores.estimates import (
+    count_pairs,
+    label_votes,
+    transition_of,
+    trusted_transition_matrix,
+)
 from sknoisy.scores.probabilities import (
     SMALLEST,
     best_others,
@@ -76,7 +81,7 @@ class LabelPosterior:
 
 
 @np.errstate(under="ignore")
-def label_posterior(y, pred_probs, classes=None):
+def label_posterior(y, pred_probs, classes=None, trusted=None):
     """Estimate how probable it is that each label is right.
 
     Parameters
@@ -88,6 +93,10 @@ def label_posterior(y, pred_probs, classes=None):
         calibrated.
     classes : array-like of shape (n_classes,), default=None
         The classes; by default the sorted distinct labels.
+    trusted : array-like of shape (n_samples,), bool, default=None
+        Which labels are known to be right; by default none. They have probability 1,
+        and count as right in the noise rate; all else is estimated by the others, but
+        for the transition matrix, see :func:`trusted_transition_matrix`.
 
     Returns
     -------
@@ -140,6 +149,8 @@ def label_posterior(y, pred_probs, classes=None):
     array([0., 1.])
     """
     _, codes, pred_probs = check_probabilities(y, pred_probs, classes)
+    if trusted is not None:
+        return _with_trusted(codes, pred_probs, np.asarray(trusted, dtype=bool))
     n_samples, n_classes = pred_probs.shape
     codes_of = np.arange(n_classes)
     share = min(max(SHARE, LEAST * n_classes / n_samples), MOST)
@@ -221,6 +232,28 @@ def limit_false_alarms(error_probability, max_false_alarms=0.2):
     is_error = np.zeros(len(right), dtype=bool)
     is_error[order[:n_errors]] = True
     return is_error
+
+
+def _with_trusted(codes, pred_probs, trusted):
+    """Return the posterior of all labels, of which some are right for sure."""
+    n_classes, rest = pred_probs.shape[1], ~trusted
+    given, other = np.ones(len(codes)), np.zeros(len(codes))
+    others, _ = best_others(codes, pred_probs)
+    if trusted.all():
+        nothing = np.eye(n_classes), 0.0, (0.0, 0.0), 0.0
+        return LabelPosterior(given, others, other, *nothing)
+    found = label_posterior(codes[rest], pred_probs[rest], np.arange(n_classes))
+    given[rest], others[rest], other[rest] = found.given, found.others, found.other
+    predicted = pred_probs.argmax(axis=1)
+    T = trusted_transition_matrix(
+        count_pairs(codes[trusted], predicted[trusted], n_classes),
+        count_pairs(predicted[rest], codes[rest], n_classes),
+        found.transition_matrix,
+    )
+    share = float(rest.mean())
+    low, high = found.noise_rate_interval
+    rates = share * found.noise_rate, (share * low, share * high)
+    return LabelPosterior(given, others, other, T, *rates, found.own_error)
 
 
 def _least_rate(codes, pred_probs, disagree):

@@ -35,8 +35,34 @@ class CoTrainingNet(ClassifierNet):
         self.criterion_.after_step(self, progress)
 
     def targets(self, index):
-        """Return the codes of the given labels of some samples."""
-        return self.data_.codes[index]
+        """Return the codes of the given labels of some samples, or soft labels.
+
+        Soft ones, (n, n_classes), if any label is soft, and the method takes them.
+        Where a sample has no label it is that of the first class, of weight 0.
+        """
+        labels = self.data_.labels
+        if labels.soft is not None:
+            return labels.soft[index]
+        codes = labels.codes[index]
+        return codes if labels.labelled is None else codes.clamp(min=0)
+
+    def sample_weights(self, index):
+        """Return the weights of some samples, labelled or not; None: all are 1."""
+        weights = self.data_.labels.weights
+        return None if weights is None else weights[index]
+
+    def weights(self, index):
+        """Return the weights of some samples, 0 without a label; None: all are 1."""
+        labels, weights = self.data_.labels, self.sample_weights(index)
+        if labels.labelled is None:
+            return weights
+        known = labels.labelled[index].float()
+        return known if weights is None else known * weights
+
+    def trusted(self, index):
+        """Return which samples' labels are known to be right; None: no one's."""
+        trusted = self.data_.labels.trusted
+        return None if trusted is None else trusted[index]
 
     def view(self, batch, views=None):
         """Return a random view of a batch, in float32, also of other ranks' samples.
@@ -86,6 +112,8 @@ class CoTrainingNet(ClassifierNet):
     def observe(self, logits, target, index):
         """Let the dynamics record the networks' mean prediction of a batch."""
         mean = logits.detach().log_softmax(dim=2).logsumexp(dim=1)
+        if target.is_floating_point():
+            target = target.argmax(dim=1)
         self.run.dynamics.update(mean, target, index)
 
     @property
@@ -122,14 +150,14 @@ class CoTrainingNet(ClassifierNet):
         return logits
 
     def losses(self):
-        """Return each network's cross-entropy of the given labels, without views.
+        """Return each network's loss of the given labels, without views.
 
         The dynamics record the predictions.
 
         Returns
         -------
         losses : ndarray of shape (n_samples, n_networks), float32
-            In nats.
+            In nats, see :func:`~sknoisy.cotraining.given_losses`.
         """
         parts = []
         for index, logits in forward_batches(*self._all_samples()):

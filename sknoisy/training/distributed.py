@@ -192,7 +192,8 @@ def check_same(data, **numbers):
     ends = data.store.raw(torch.tensor([0, len(data) - 1], device="cpu"))
     found = {"the number of samples": len(data), "X": _checksum(ends)}
     if data.codes is not None:
-        found["y"] = _checksum(data.codes)
+        for name, values in data.labels.parts().items():
+            found["y" if name == "codes" else name] = _checksum(values)
     found |= numbers
     own = torch.tensor([[*found.values()]], device="cpu")
     all_found = ranks.gathered(own, ranks.size())
@@ -224,6 +225,8 @@ def average_gradients(module):
     if ranks.size() == 1:
         return
     gradients = [p.grad for p in module.parameters() if p.grad is not None]
+    if not gradients:  # of a step that moves nothing
+        return
     means = ranks.average(torch.cat([g.flatten() for g in gradients]))
     for gradient, mean in zip(
         gradients, means.split([g.numel() for g in gradients]), strict=True

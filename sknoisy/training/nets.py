@@ -146,12 +146,12 @@ class Net(ObservedNet):
             if shared:
                 outputs[-1] = ranks.gathered(outputs[-1], len(index))
             if self.heard_:
-                scores = self.scores(outputs[-1], pair[1])
+                scores = self.scores(outputs[-1], data.labels.take(index))
                 loss = torch.tensor(
                     scores["valid_loss"], dtype=torch.float32, device="cpu"
                 )
                 self._batch_end("valid", pair, loss, outputs[-1])
-        scores = self.scores(torch.cat(outputs), data.codes)
+        scores = self.scores(torch.cat(outputs), data.labels)
         for name, score in scores.items():
             self._record(name, score, score if name == "valid_loss" else -score)
 

@@ -85,6 +85,11 @@ class ObservedNet(NeuralNet):
         self.module_ = self.module
         return self
 
+    def get_params_for_optimizer(self, prefix, named_parameters):  # noqa: D102
+        (params,), kwargs = super().get_params_for_optimizer(prefix, named_parameters)
+        # A kernel machine has none: optimisers take an empty group, but not no group.
+        return (list(params) or [{"params": []}],), kwargs
+
     def initialize_history(self):  # noqa: D102
         super().initialize_history()
         self.epochs_ = 0
@@ -99,15 +104,15 @@ class ObservedNet(NeuralNet):
         """Return the outputs of the batch that was trained, for callbacks, or None."""
         return None
 
-    def scores(self, outputs, target):
+    def scores(self, outputs, labels):
         """Return scores of validation samples.
 
         Parameters
         ----------
         outputs : tensor of shape (n, ...)
             What ``outputs`` returned.
-        target : tensor of shape (n,), int64
-            Codes of their labels.
+        labels : Labels
+            What is given of their classes.
 
         Returns
         -------

@@ -191,7 +191,7 @@ class ClassifierTraining:
         Parameters
         ----------
         data : TrainingData
-            With codes of the labels; its store becomes resident on the device.
+            With labels; its store becomes resident on the device.
         n_classes : int
             Number of classes.
         """
@@ -201,6 +201,9 @@ class ClassifierTraining:
             self.loss.start(len(data), n_classes, device)
             self.run.dynamics = Dynamics(len(data), device)
         self.data = _on_device(data, device)
+        trusted = self.data.labels.trusted
+        if trusted is not None and hasattr(self.loss, "trust"):
+            self.loss.trust(trusted)
         self._forget_frozen()
 
     def detach(self):
@@ -331,7 +334,7 @@ def _on_device(data, device):
     weights = data.class_weights
     return TrainingData(
         data.store.resident(device),
-        data.codes.to(device),
+        data.labels.to(device),
         None if weights is None else weights.to(device),
         _on_device(data.validation, device),
         data.features,

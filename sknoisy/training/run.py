@@ -1,9 +1,12 @@
 """What a net is given: its settings, its data, and what it shares with others."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import torch
 from skorch.dataset import Dataset
+
+from sknoisy.data.given import Labels
 
 
 class DivergenceError(RuntimeError):
@@ -36,8 +39,8 @@ class TrainingData(Dataset):
     ----------
     store : ArrayStore, PathStore or Subset
         The samples.
-    codes : tensor of shape (n_samples,), int64, or None
-        In classification, the class of each label.
+    labels : Labels or None
+        In classification, what is given of the samples' classes.
     class_weights : tensor of shape (n_classes,) or None
         Weights of the classes; None: all are equal.
     validation : TrainingData or None
@@ -48,7 +51,7 @@ class TrainingData(Dataset):
     """
 
     store: object
-    codes: torch.Tensor = None
+    labels: Labels = None
     class_weights: torch.Tensor = None
     validation: "TrainingData" = None
     features: object = None
@@ -62,6 +65,23 @@ class TrainingData(Dataset):
     def y(self):
         """The codes of the labels, or None."""
         return self.codes
+
+    @property
+    def codes(self):
+        """The codes of the labels, tensor of shape (n_samples,), int64, or None."""
+        return None if self.labels is None else self.labels.codes
+
+    @cached_property
+    def loss_weights(self):
+        """Weights of the samples' losses, by sample and class; None: all are equal."""
+        labels, of_classes = self.labels, self.class_weights
+        if of_classes is None:
+            return labels.weights
+        if labels.soft is None:
+            of_labels = of_classes[labels.codes.clamp(min=0)]
+        else:
+            of_labels = labels.soft @ of_classes
+        return of_labels if labels.weights is None else of_labels * labels.weights
 
     def __len__(self):
         return len(self.store)

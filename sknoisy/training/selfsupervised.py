@@ -19,8 +19,14 @@ class SelfSupervisedNet(Net):
         Makes the two views.
     labels : sequence of tensors of shape (n_samples,), default=()
         What the loss is told of each sample beside its views; on the device.
+
+    Attributes
+    ----------
+    monitor : EncoderMonitor or None
+        Scores the encoder after some epochs, for the history.
     """
 
+    monitor = None
     use_caching = False  # there are no predictions of batches
 
     def __init__(
@@ -37,6 +43,14 @@ class SelfSupervisedNet(Net):
         super().__init__(module, criterion, settings, run, generator, view_generator)
         self.views = views
         self.labels = labels
+
+    def _train_epoch(self, iterator, step_fn):
+        super()._train_epoch(iterator, step_fn)
+        epoch, n_epochs = self.epochs_ + 1, self.settings.max_epochs
+        if self.monitor is not None and self.monitor.is_due(epoch, n_epochs):
+            scores = self.monitor(self.module_["encoder"], epoch)
+            for name, value in scores.items():
+                self.history.record(name, value)
 
     def batch_loss(self, index, batch):  # noqa: D102
         with full_precision(batch):

@@ -69,6 +69,9 @@ class LabelWave(Method):
     high where training stops, so that the accuracy of single epochs differs by several
     points, which that of the means does not.
 
+    A network that memorises right labels, to its good, changes its predictions in the
+    same way; the rule is for trainings with many wrong labels.
+
     The mean of weights costs as many copies of them as the window has epochs.
 
     References
@@ -132,6 +135,11 @@ class LabelWave(Method):
         ----------
         row : dict of str to float
             Of ``history_``.
+
+        Returns
+        -------
+        changes, wrong : float
+            Shares.
         """
         if self.among == "all":
             return row["prediction_changes"], 1.0

@@ -5,10 +5,11 @@ import re
 import numpy as np
 import torch
 from sklearn.base import ClassifierMixin
-from torch.nn import functional as F
 
 from sknoisy import ranks
 from sknoisy.data.devices import full_precision, to_channels_last
+from sknoisy.losses.cross_entropy import cross_entropy
+from sknoisy.losses.expected import weighted_mean
 from sknoisy.regularizers.base import Regularized
 from sknoisy.training.nets import Net
 
@@ -55,24 +56,36 @@ class ClassifierNet(ClassifierMixin, Net):
     def batch_loss(self, index, batch):  # noqa: D102
         logits, penalty = self._forward(self.view(batch))
         logits = ranks.gathered(logits)
-        target = self.data_.codes.index_select(0, index)
-        self.run.dynamics.update(logits, target, index)
         if self.heard_:
             self.logits_ = logits.detach()
+        labelled = self.data_.labels.labelled
+        if labelled is None:
+            loss = self._labels_loss(logits, index)
+        else:
+            known = labelled[index]
+            loss = self._labels_loss(logits[known], index[known])
+        return loss if penalty is None else loss + penalty
+
+    def _labels_loss(self, logits, index):
+        """Return the mean loss of labelled samples, by their weights."""
+        labels, n = self.data_.labels, len(index)
+        if n == 0:
+            return logits.sum()
+        target, codes = labels.targets(index), labels.codes.index_select(0, index)
+        self.run.dynamics.update(logits, codes, index)
         with full_precision(logits):
             losses = self.criterion_(logits, target, index)
-        if losses.shape != target.shape:
+        if losses.shape != (n,):
             raise ValueError(
                 f"{type(self.criterion_).__name__} returned a loss of shape "
-                f"{tuple(losses.shape)} for a batch of {len(target)} samples: it must "
-                f"return one for each sample, of shape ({len(target)},)."
+                f"{tuple(losses.shape)} for a batch of {n} samples: it must return one "
+                f"for each sample, of shape ({n},)."
             )
-        if self.data_.class_weights is None:
-            loss = losses.mean()
-        else:
-            weights = self.data_.class_weights[target]
-            loss = (weights * losses).sum() / weights.sum()
-        return loss if penalty is None else loss + penalty
+        if labels.trusted is not None:
+            plain = cross_entropy(logits, target)
+            losses = torch.where(labels.trusted[index], plain, losses)
+        weights = self.data_.loss_weights
+        return weighted_mean(losses, None if weights is None else weights[index])
 
     def view(self, batch, views=None):
         """Return a random view of a batch, in float32; by default, by its own views."""
@@ -83,12 +96,17 @@ class ClassifierNet(ClassifierMixin, Net):
     def training_outputs(self, batch):  # noqa: D102
         return self.logits_
 
-    def scores(self, outputs, target):
-        """Return cross-entropy and accuracy of the given labels, without views."""
-        right = outputs.argmax(dim=1) == target
+    def scores(self, outputs, labels):
+        """Return cross-entropy and accuracy of the given labels, without views.
+
+        That of soft labels is how often their most probable class is predicted.
+        """
+        target = labels.codes if labels.soft is None else labels.soft
+        right = (outputs.argmax(dim=1) == labels.codes).float()
+        losses = cross_entropy(outputs, target)
         return {
-            "valid_loss": float(F.cross_entropy(outputs, target)),
-            "valid_acc": float(right.float().mean()),
+            "valid_loss": float(weighted_mean(losses, labels.weights)),
+            "valid_acc": float(weighted_mean(right, labels.weights)),
         }
 
     @property

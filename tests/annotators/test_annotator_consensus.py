@@ -3,6 +3,7 @@ import pickle
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn import config_context
 from sklearn.base import clone
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
@@ -98,6 +99,21 @@ def test_classifiers_without_weights_get_labels(asked):
     np.testing.assert_array_equal(clf.predict(X), plain.predict(X))
 
 
+@pytest.mark.parametrize("loss", ["ce", "elr", "auto"])
+def test_ours_learn_the_soft_labels(loss, asked):
+    X, table, y = asked
+    table = table.copy()
+    table[:50] = np.nan  # without a label
+    settings = {"max_epochs": 5, "random_state": 0} if loss != "auto" else {}
+    inner = NoisyRobustClassifier(loss, **settings).set_params(random_state=0)
+    clf = AnnotatorConsensus(inner, cv=2, random_state=0).fit(X, table)
+    soft = clf.soft_labels_.copy()
+    soft[:50] = np.nan
+    plain = clone(inner).set_params(classes=clf.classes_).fit(X, soft)
+    np.testing.assert_array_equal(clf.predict_proba(X), plain.predict_proba(X))
+    assert clf.score(X, y) > 0.6
+
+
 def test_tables_with_names(asked):
     X, table, _ = asked
     plain = AnnotatorConsensus(LOGISTIC, random_state=0).fit(X, table)
@@ -117,7 +133,8 @@ def test_tables_with_names(asked):
     long["sample"] = [names[i] for i in long["sample"]]
     again = clone(plain).fit(pd.DataFrame(X, index=names), long)
     np.testing.assert_allclose(again.soft_labels_, plain.soft_labels_)
-    assert again.score(X, frame) == pytest.approx(again.score(X, frame.to_numpy()))
+    named_X = pd.DataFrame(X, index=names)
+    assert again.score(named_X, long) == pytest.approx(again.score(named_X, frame))
 
 
 def test_clone_pickle_and_files(asked, tmp_path):
@@ -191,6 +208,10 @@ def test_groups(asked):
     assert (alone.pred_probs_ != grouped.pred_probs_).any()
     probs = out_of_sample(LOGISTIC, X, read_annotations(table), 3, None, 0, groups)
     np.testing.assert_allclose(grouped.pred_probs_, probs)
+    with config_context(enable_metadata_routing=True):
+        asking = clone(clf).set_fit_request(groups=True)
+        routed = make_pipeline("passthrough", asking).fit(X, table, groups=groups)
+    np.testing.assert_array_equal(routed[-1].pred_probs_, grouped.pred_probs_)
 
 
 @pytest.mark.parametrize(

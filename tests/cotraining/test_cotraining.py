@@ -114,7 +114,10 @@ def test_co_teaching_plus_trains_where_networks_disagree():
     exchange_loss(logits, target, share=1.0, disagreeing=True).backward()
     moved = logits.grad.abs().sum(dim=(1, 2)) > 0
     assert moved.tolist() == [False, True, True, False]
-    # The first sample of the data is one like others, and agreement is no step.
+    # The first and the last sample of a batch are like others; agreement is no step.
+    logits = two_networks([zero, one], [one, one], [one, zero])
+    exchange_loss(logits, target[:3], share=1.0, disagreeing=True).backward()
+    assert (logits.grad.abs().sum(dim=(1, 2)) > 0).tolist() == [True, False, True]
     agreeing = two_networks([zero, zero], [one, one])
     loss = exchange_loss(agreeing, target[:2], share=1.0, disagreeing=True)
     assert loss.item() == 0

@@ -22,7 +22,7 @@ from sknoisy import (
     SSLPretrainer,
 )
 from sknoisy.cotraining import posterior
-from sknoisy.cotraining.kernel_posterior import sharpened
+from sknoisy.cotraining.kernel_posterior import balanced, evenness, sharpened
 from sknoisy.cotraining.kernel_ridge import PENALTIES, KernelRidge
 from sknoisy.encoders.heads import kernel, simplex
 from sknoisy.noise import pair_flip, symmetric_exclusive
@@ -79,6 +79,17 @@ def test_predictions_of_the_head_are_the_fit():
     assert (fitted - X[:, :2].sin()).abs().mean() < 0.1
 
 
+def test_the_penalty_is_at_least_what_is_asked_for():
+    X = torch.linspace(-1, 1, 40)[:, None]
+    ridge = KernelRidge(X, 2, 1.0, 40, torch.Generator().manual_seed(0))
+    ridge.fit(X.sin())
+    assert ridge.penalty == PENALTIES[0]
+    ridge.fit(X.sin(), least_penalty=0.5)
+    assert ridge.penalty == 1
+    ridge.fit(X.sin(), least_penalty=1e6)
+    assert ridge.penalty == PENALTIES[-1]
+
+
 def test_posterior_by_hand():
     T = torch.tensor([[0.7, 0.3], [0.2, 0.8]])
     found = posterior(torch.tensor([[0.5, 0.5], [0.9, 0.1]]), T, torch.tensor([0, 1]))
@@ -95,6 +106,27 @@ def test_sharpening_makes_the_median_sure_and_keeps_the_order():
     sure = torch.eye(3)
     torch.testing.assert_close(sharpened(sure), sure)
     assert (simplex(found) > 0).all()
+
+
+def test_balancing_by_hand():
+    labels = torch.tensor([[0.5, 0.5], [1.0, 0.0]])  # frequencies 0.75 and 0.25
+    found = balanced(labels, 1.0)
+    torch.testing.assert_close(found, torch.tensor([[0.25, 0.75], [1.0, 0.0]]))
+    torch.testing.assert_close(balanced(labels, 0.0), labels)
+
+
+def test_chance_explains_the_frequencies_of_even_labels():
+    rng = np.random.default_rng(0)
+    for n_classes in (2, 10):
+        even = rng.multinomial(1000, [1 / n_classes] * n_classes, size=500) / 1000
+        spread = np.square(even - 1 / n_classes).sum(axis=1) / (n_classes - 1)
+        assert spread.mean() == pytest.approx(1 / (1000 * n_classes), rel=0.2)
+        found = [evenness(torch.tensor(row), 1000).item() for row in even]
+        assert np.mean(found) > 0.8
+    # The variance 0.5 x 0.5 / 1000 by chance, over the squared difference of 0.2.
+    found = evenness(torch.tensor([0.7, 0.3]), 1000)
+    assert found == pytest.approx(0.00025 / 0.04)
+    assert evenness(torch.tensor([0.5, 0.5]), 1000) == 1
 
 
 # As what vectors get ------------------------------------------------------------------
@@ -187,6 +219,24 @@ def test_class_weights_move_the_boundary(digits_of_vectors):
     assert shares[0] < shares[1]
 
 
+@pytest.mark.parametrize("n, expected", [(30, 30), (3000, 1000), (10_000, 1500)])
+def test_landmarks_grow_with_the_root_of_the_samples(n, expected):
+    method = KernelPosterior()
+    method.start(n, 2, "cpu")
+    assert method.resolved() == {"n_landmarks": expected}
+    assert KernelPosterior(n_landmarks=7).resolved() == {"n_landmarks": 7}
+
+
+def test_more_epochs_change_nothing(digits_of_vectors):
+    X, y = digits_of_vectors[0][:300], digits_of_vectors[1][:300]
+    once, often = (
+        NoisyRobustClassifier(max_epochs=n, random_state=0).fit(X, y) for n in (1, 5)
+    )
+    np.testing.assert_array_equal(once.predict_proba(X), often.predict_proba(X))
+    assert len(often.history_) == 5
+    assert often.history_[0]["train_loss"] == often.history_[4]["train_loss"]
+
+
 def test_it_goes_on_epoch_by_epoch_and_with_other_labels(digits_of_vectors):
     X, y = digits_of_vectors[0][:400], digits_of_vectors[1][:400]
     whole = NoisyRobustClassifier(max_epochs=3, random_state=0).fit(X, y)
@@ -219,7 +269,7 @@ def test_parameters_are_searched_and_checked(digits_of_vectors):
     clf = CoTrainingClassifier("kernel_posterior", random_state=0)
     clf.set_params(method__n_rounds=0, method__n_landmarks=50)
     assert clone(clf).fit(X, y).score(X, y) > 0.8
-    for bad in ({"n_rounds": -1}, {"n_landmarks": 0}, {"alpha": 0}):
+    for bad in ({"n_rounds": -1}, {"n_landmarks": 0}):
         (name,) = bad
         with pytest.raises(ValueError, match=f"{name}="):
             CoTrainingClassifier(KernelPosterior(**bad)).fit(X, y)

@@ -3,6 +3,7 @@ import pickle
 import joblib
 import numpy as np
 import pytest
+from sklearn import config_context
 from sklearn.base import clone
 from sklearn.datasets import load_digits
 from sklearn.dummy import DummyClassifier
@@ -645,6 +646,24 @@ def test_groups_stay_together(noisy):
         LabelErrorDetector(LOGISTIC, "knn_agreement").fit(X, y, groups=groups)
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
         LabelErrorDetector(LOGISTIC).fit(X, y, groups=groups[:5])
+
+
+def test_groups_are_routed_through_pipelines(noisy):
+    X, y = noisy[0][:400], noisy[1].y[:400]
+    groups = np.arange(400) // 4
+    X, y = np.repeat(X[::4], 4, axis=0), np.repeat(y[::4], 4)
+    detector = LabelErrorDetector(LogisticRegression(C=0.1), cv=3, random_state=0)
+    scaler = StandardScaler()
+    expected = clone(detector).fit(scaler.fit_transform(X), y, groups=groups)
+    with config_context(enable_metadata_routing=True):
+        for settings in ({}, {"cv": GroupKFold(3)}):
+            pipe = make_pipeline(scaler, clone(detector).set_params(**settings))
+            pipe[-1].set_fit_request(groups=True)
+            found = pipe.fit(X, y, groups=groups)[-1]
+            assert settings or (found.pred_probs_ == expected.pred_probs_).all()
+        pipe[-1].set_fit_request(groups=None)
+        with pytest.raises(ValueError, match="groups"):  # nobody said where it goes
+            pipe.fit(X, y, groups=groups)
 
 
 class Outvoted(DetectionMethod):

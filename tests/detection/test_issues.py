@@ -179,6 +179,10 @@ def test_order_of_second_looks(detector, flawed):
     assert sorted(order) == list(range(len(y)))
     priority = relabel_priority(y, detector.pred_probs_)
     assert (np.diff(priority[order]) <= 0).all()
+    trusted = np.isin(np.arange(len(y)), order[:50])
+    again = LabelErrorDetector(LOGISTIC, cv=3, random_state=0)
+    last = again.fit(X, y, trusted=trusted).relabel_order_[-50:]
+    assert set(last) == set(order[:50])
     ours = NoisyRobustClassifier("ce", max_epochs=10, random_state=0)
     right = load_digits(return_X_y=True)[1][:600]
     for settings in (

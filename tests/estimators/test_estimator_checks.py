@@ -11,6 +11,7 @@ from sklearn.utils.estimator_checks import (
     check_transformer_get_feature_names_out,
     parametrize_with_checks,
 )
+from sklearn.utils.validation import has_fit_parameter
 
 from sknoisy import (
     ContrastiveFineTuner,
@@ -19,6 +20,20 @@ from sknoisy import (
     PseudoLabelRefiner,
     SSLPretrainer,
 )
+
+
+def expected_failures(estimator):
+    """Checks that fail by design, and why."""
+    if not has_fit_parameter(estimator, "sample_weight"):
+        return {}
+    reason = (
+        "a network is trained by random batches of distinct samples, and its initial "
+        "weights are the same only if it sees as many: a sample of weight 2 is not two"
+    )
+    return {
+        "check_sample_weight_equivalence_on_dense_data": reason,
+        "check_sample_weight_equivalence_on_sparse_data": reason,
+    }
 
 
 @parametrize_with_checks(
@@ -43,7 +58,8 @@ from sknoisy import (
             NoisyRobustClassifier("ce", lr=0.1, max_epochs=10, random_state=0),
             SSLPretrainer("supcon", max_epochs=1, random_state=0),
         ),
-    ]
+    ],
+    expected_failed_checks=expected_failures,
 )
 def test_scikit_learn(estimator, check):
     check(estimator)

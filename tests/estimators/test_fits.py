@@ -5,11 +5,14 @@ import warnings
 import numpy as np
 import pytest
 import torch
+from sklearn.ensemble import RandomForestClassifier
 from skorch.callbacks import Callback
 
 from sknoisy import (
+    ContrastiveFineTuner,
     CoTrainingClassifier,
     DivergenceError,
+    LabelErrorDetector,
     NoisyRobustClassifier,
     SSLPretrainer,
 )
@@ -92,6 +95,23 @@ def test_a_refit_that_fails_leaves_the_model(vectors, error):
         new = elr(callbacks=[Break(error)])
         new.fit(X, y)
     assert not hasattr(new, "classes_")
+
+
+def test_a_refit_of_meta_estimators_that_fails_leaves_them(vectors):
+    X, y = vectors
+    forest = RandomForestClassifier(5, random_state=0)
+    supcon = SSLPretrainer("supcon", max_epochs=1, random_state=0)
+    for meta in (
+        LabelErrorDetector(forest, cv=2, random_state=0),
+        ContrastiveFineTuner(elr(max_epochs=10), supcon, random_state=0),
+    ):
+        before = dict(vars(meta.fit(X, y)))
+        broken = elr(callbacks=[Break(RuntimeError)])
+        with pytest.raises(RuntimeError):
+            meta.set_params(estimator=broken).fit(X[:, :9], y)
+        now = vars(meta)
+        assert now.keys() == before.keys()
+        assert all(now[name] is before[name] for name in now if name.endswith("_"))
 
 
 def test_a_subclass_with_hidden_parameters_is_refused():

@@ -1,0 +1,362 @@
+"""What is given of the classes of samples: labels, hard or soft, weights, trust."""
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+import torch
+from sklearn.utils.validation import has_fit_parameter
+
+from sknoisy.data.labels import encode_labels, some
+
+ROUNDING = 0.01  # by which probabilities may miss the sum of 1
+NOTHING = -1e-6  # rounding errors below 0
+
+
+@dataclass(frozen=True)
+class Labels:
+    """What is given of some samples' classes; whatever is trivial is None.
+
+    Its parts are arrays, and tensors once they are on a device.
+
+    Attributes
+    ----------
+    codes : array of shape (n_samples,), int64
+        Position of each label among the classes; of a soft label, that of its most
+        probable class; -1 without a label.
+    soft : array of shape (n_samples, n_classes), float32, or None
+        Probabilities of the classes, all 0 without a label; None: labels are hard.
+    weights : array of shape (n_samples,), float32, or None
+        Weights of the samples, 1 on average; None: all are equal.
+    labelled : array of shape (n_samples,), bool, or None
+        Which samples have a label; None: all.
+    trusted : array of shape (n_samples,), bool, or None
+        Whose labels are known to be right; None: no one's.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sknoisy.data.given import read_labels
+    >>> table = [[0.9, 0.1], [0.2, 0.8], [np.nan, np.nan]]
+    >>> classes, labels = read_labels(table, columns=["cat", "dog"])
+    >>> labels.codes, labels.labelled
+    (array([ 0,  1, -1]), array([ True,  True, False]))
+    """
+
+    codes: np.ndarray
+    soft: np.ndarray = None
+    weights: np.ndarray = None
+    labelled: np.ndarray = None
+    trusted: np.ndarray = None
+
+    def __len__(self):
+        return len(self.codes)
+
+    def parts(self):
+        """Return what is not trivial, dict of str to array or tensor."""
+        parts = {f.name: getattr(self, f.name) for f in fields(self)}
+        return {name: part for name, part in parts.items() if part is not None}
+
+    def arguments(self, estimator, name):
+        """Return what an estimator's fit is given beside the labels, dict of arrays.
+
+        Parameters
+        ----------
+        estimator : estimator
+            What is fitted. What it does not take is an error if it is weights; trust is
+            left out.
+        name : str
+            The parameter that holds it, for the error message.
+        """
+        if self.weights is not None and not has_fit_parameter(
+            estimator, "sample_weight"
+        ):
+            raise ValueError(
+                f"sample_weight is not valid with {name}={estimator!r}, whose fit "
+                "takes none."
+            )
+        given = {"sample_weight": self.weights, "trusted": self.trusted}
+        taken = {k: v for k, v in given.items() if has_fit_parameter(estimator, k)}
+        return {name: part for name, part in taken.items() if part is not None}
+
+    def take(self, rows):
+        """Return those of some samples, by their positions or a mask."""
+        return Labels(**{name: part[rows] for name, part in self.parts().items()})
+
+    def to(self, device):
+        """Return the same as tensors on a device."""
+        parts = self.parts().items()
+        return Labels(**{k: torch.as_tensor(v, device=device) for k, v in parts})
+
+    def targets(self, index):
+        """Return what losses take: codes, or the rows of soft labels, at an index."""
+        part = self.codes if self.soft is None else self.soft
+        return part.index_select(0, index)
+
+    def distributions(self, n_classes):
+        """Return probabilities (n_samples, n_classes), float32: hard labels one-hot."""
+        if self.soft is not None:
+            return self.soft
+        known = self.codes.clamp(min=0)
+        table = torch.nn.functional.one_hot(known, n_classes).float()
+        return table if self.labelled is None else table * self.labelled[:, None]
+
+    def counts(self, n_classes):
+        """Return how often each class is given, ndarray of shape (n_classes,)."""
+        weights = np.ones(len(self)) if self.weights is None else self.weights
+        if self.soft is not None:
+            return weights @ self.soft.astype(np.float64)
+        known = self.codes >= 0
+        return np.bincount(self.codes[known], weights[known], minlength=n_classes)
+
+    def used(self, with_unlabelled):
+        """Return what a training may use, ndarray of bool: what has a weight.
+
+        Parameters
+        ----------
+        with_unlabelled : bool
+            Whether samples without a label are of use.
+        """
+        used = np.ones(len(self), dtype=bool)
+        if self.weights is not None:
+            used &= self.weights > 0
+        if self.labelled is not None and not with_unlabelled:
+            used &= self.labelled
+        return used
+
+    def only(self, rows):
+        """Return the labels of some samples; what is trivial of these is None."""
+        part = self.take(rows)
+        full = part.labelled is None or part.labelled.all()
+        untrusted = part.trusted is None or not part.trusted.any()
+        return Labels(
+            part.codes,
+            part.soft,
+            part.weights,
+            None if full else part.labelled,
+            None if untrusted else part.trusted,
+        )
+
+
+def read_labels(y, classes=None, columns=None, sample_weight=None, trusted=None):
+    """Check all that is given of the samples' classes.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_samples,) or (n_samples, n_classes), or data frame
+        Labels; or probabilities of the classes, where `columns` or the columns of a
+        data frame say which classes these are. Rows of NaN are without a label.
+    classes : ndarray of shape (n_classes,), default=None
+        All classes; by default `columns`, the columns of the frame, or the labels.
+    columns : array-like of shape (n_classes,), default=None
+        The class of each column of `y`.
+    sample_weight, trusted : array-like of shape (n_samples,), default=None
+        Weights, and a mask of labels that are known to be right.
+
+    Returns
+    -------
+    classes : ndarray of shape (n_classes,)
+        The classes, sorted.
+    labels : Labels
+        The labels. Where all are one-hot, they are hard.
+
+    Raises
+    ------
+    ValueError
+        If anything is not valid.
+    """
+    if columns is not None:
+        columns = check_classes(columns)
+    table, names = as_table(y, columns)
+    if table is None:
+        classes, codes = encode_labels(y, columns if classes is None else classes)
+        labels = Labels(codes)
+    else:
+        classes, labels = _read_table(table, names, classes)
+    n = len(labels)
+    weights = check_sample_weight(sample_weight, n)
+    trusted = check_trusted(trusted, n, labels.labelled)
+    return classes, Labels(labels.codes, labels.soft, weights, labels.labelled, trusted)
+
+
+def as_table(y, columns=None):
+    """Return soft labels and the names of their columns; None and None if y is none.
+
+    Parameters
+    ----------
+    y : object
+        What an estimator is given.
+    columns : ndarray of shape (n_classes,), default=None
+        The names, if they are known. An array without names is no table.
+    """
+    shape = getattr(y, "shape", None)
+    if shape is None and isinstance(y, (list, tuple)) and len(y):
+        shape = np.shape(y) if isinstance(y[0], (list, tuple, np.ndarray)) else None
+    if shape is None or len(shape) != 2 or shape[1] < 2:
+        return None, None
+    names = columns
+    if hasattr(y, "columns"):
+        names = np.asarray(list(y.columns))
+        if columns is not None and set(names.tolist()) != set(columns.tolist()):
+            raise ValueError(
+                f"classes={columns.tolist()} is not valid: the columns of y are "
+                f"{some(names, 20)}."
+            )
+    if names is None:
+        return None, None
+    return _as_floats(y), names
+
+
+def check_classes(classes):
+    """Return the parameter `classes` as an ndarray; its labels must be distinct."""
+    try:
+        known, codes = encode_labels(classes)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"classes={classes!r} is not valid: it must be None or the classes, each "
+            f"once. {error}"
+        ) from error
+    if len(known) != len(codes) or len(known) < 2:
+        raise ValueError(
+            f"classes={classes!r} is not valid: it must be None or the classes, two or "
+            "more, each once."
+        )
+    return known[codes]
+
+
+def check_sample_weight(sample_weight, n_samples):
+    """Return weights that are 1 on average, but for zeros; None if all are equal.
+
+    Parameters
+    ----------
+    sample_weight : array-like of shape (n_samples,), float or None
+        Weights, not negative.
+    n_samples : int
+        Number of samples.
+    """
+    if sample_weight is None:
+        return None
+    try:
+        weights = np.asarray(sample_weight, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"sample_weight is not valid: it must hold numbers ({error})."
+        ) from error
+    if weights.ndim == 0:
+        weights = np.full(n_samples, weights)
+    if weights.shape != (n_samples,):
+        raise ValueError(
+            f"sample_weight of shape {weights.shape} is not valid: it must be of shape "
+            f"({n_samples},), one weight a sample."
+        )
+    wrong = ~((weights >= 0) & np.isfinite(weights))
+    if wrong.any():
+        at = wrong.argmax()
+        raise ValueError(
+            f"sample_weight holds {weights[at]} at index {at}: weights must be finite "
+            "and not negative."
+        )
+    if not weights.any():
+        raise ValueError("sample_weight is not valid: all weights are zero.")
+    if (weights == weights[0]).all():
+        return None
+    weights = weights / weights.max()  # sums of huge ones would overflow
+    return (weights / weights[weights > 0].mean()).astype(np.float32)
+
+
+def check_trusted(trusted, n_samples, labelled=None):
+    """Return the mask of trusted samples; None if there is none.
+
+    Parameters
+    ----------
+    trusted : array-like of shape (n_samples,) or None
+        Booleans, or 0 and 1.
+    n_samples : int
+        Number of samples.
+    labelled : ndarray of shape (n_samples,), bool, default=None
+        Which samples have a label; by default all.
+    """
+    if trusted is None:
+        return None
+    mask = np.asarray(trusted)
+    if mask.shape != (n_samples,) or not np.isin(mask, (0, 1)).all():
+        raise ValueError(
+            f"trusted of shape {mask.shape} and dtype {mask.dtype} is not valid: it "
+            f"must be a mask of shape ({n_samples},), True where a label is known to "
+            "be right."
+        )
+    mask = mask.astype(bool)
+    unknown = np.zeros(n_samples, dtype=bool) if labelled is None else mask & ~labelled
+    if unknown.any():
+        raise ValueError(
+            f"trusted is not valid: {unknown.sum()} trusted samples have no label, the "
+            f"first at index {unknown.argmax()}."
+        )
+    return mask if mask.any() else None
+
+
+def _as_floats(y):
+    """Return a table as float64, or raise."""
+    if isinstance(y, torch.Tensor):
+        y = y.detach().cpu()
+    try:
+        if hasattr(y, "iloc"):  # of pandas, whose missing values may be NA
+            return y.to_numpy(dtype=np.float64, na_value=np.nan)
+        return np.array(y, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"y of shape {np.shape(y)} is not valid: soft labels must be numbers, "
+            f"the probability of each class ({error})."
+        ) from error
+
+
+def _read_table(table, names, classes):
+    """Return the classes, and the labels in a table of probabilities."""
+    if len(names) != table.shape[1]:
+        raise ValueError(
+            f"y of shape {table.shape} is not valid: it must have a column for each of "
+            f"the {len(names)} classes."
+        )
+    names = check_classes(names)
+    known, codes = encode_labels(names, classes)
+    if len(known) != len(names) or (codes != np.arange(len(codes))).any():
+        ordered = np.zeros((len(table), len(known)))
+        ordered[:, codes] = table
+        table = ordered
+    missing = np.isnan(table)
+    labelled = ~missing.all(axis=1)
+    _check_rows(table, labelled, missing)
+    rows = table[labelled]
+    is_hard = ((rows == 0) | (rows == 1)).all()
+    rows = rows.clip(min=0)
+    rows /= rows.sum(axis=1, keepdims=True)
+    codes = np.full(len(table), -1)
+    codes[labelled] = rows.argmax(axis=1)
+    soft = None
+    if not is_hard:
+        soft = np.zeros(table.shape, dtype=np.float32)
+        soft[labelled] = rows
+    return known, Labels(codes, soft, labelled=None if labelled.all() else labelled)
+
+
+def _check_rows(table, labelled, missing):
+    """Raise ``ValueError`` unless each row is a distribution, or all of it is NaN."""
+    if not labelled.any():
+        raise ValueError("y holds no label: all of its rows are NaN.")
+
+    def refuse(wrong, what):
+        if wrong.any():
+            at = int(wrong.argmax())
+            raise ValueError(
+                f"y holds {table[at].tolist()} at index {at}, {what}: each row of soft "
+                "labels must hold the probabilities of all classes, which sum to 1, "
+                "or, without a label, NaN only."
+            )
+
+    refuse(labelled & missing.any(axis=1), "of which a part is NaN")
+    filled = np.where(missing, 0, table)
+    refuse(
+        np.isinf(filled).any(axis=1) | (filled < NOTHING).any(axis=1), "not in [0, 1]"
+    )
+    sums = filled.sum(axis=1)
+    wrong = labelled & (abs(sums - 1) > ROUNDING + 1e-9)
+    refuse(wrong, f"which sums to {sums[wrong.argmax()]:.4g}")

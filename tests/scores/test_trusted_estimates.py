@@ -1,0 +1,64 @@
+"""Estimates of noise by labels that are known to be right."""
+
+import numpy as np
+import pytest
+
+from sknoisy.scores import (
+    estimate_transition_matrix,
+    label_posterior,
+    trusted_transition_matrix,
+)
+
+T = np.array([[0.6, 0.4, 0.0], [0.1, 0.8, 0.1], [0.0, 0.0, 1.0]])
+
+
+def simulated(n=6000, skill=1.2):
+    """Return true classes, labels, probabilities of an unsure classifier, trust."""
+    rng = np.random.default_rng(0)
+    true = rng.integers(3, size=n)
+    trusted = np.arange(n) % 10 == 0
+    labels = (T[true].cumsum(axis=1) > rng.random((n, 1))).argmax(axis=1)
+    labels[trusted] = true[trusted]
+    scores = rng.normal(size=(n, 3)) + skill * np.eye(3)[true]
+    probs = np.exp(2 * scores)
+    return true, labels, probs / probs.sum(axis=1, keepdims=True), trusted
+
+
+def test_exact_counts_give_the_matrix():
+    """Of a classifier whose errors are known, in any number of classes."""
+    confusion = np.array([[0.7, 0.2, 0.1], [0.1, 0.7, 0.2], [0.2, 0.1, 0.7]])
+    prior = np.array([0.5, 0.3, 0.2])
+    joint = 1e6 * np.einsum("i,ij,iy->jy", prior, confusion, T)
+    start = joint / joint.sum(axis=1, keepdims=True)
+    found = trusted_transition_matrix(1e6 * confusion, joint, start, n_steps=2000)
+    np.testing.assert_allclose(found, T, atol=0.01)
+    assert abs(start - T).max() > 0.15
+
+
+@pytest.mark.parametrize("method", ["confident_joint", "votes", "anchor"])
+def test_errors_of_the_classifier_are_not_the_labels(method):
+    _, labels, probs, trusted = simulated()
+    plain = estimate_transition_matrix(labels, probs, method=method)
+    found = estimate_transition_matrix(labels, probs, method=method, trusted=trusted)
+    np.testing.assert_allclose(found.sum(axis=1), 1)
+    assert abs(found - T).max() < 0.1
+    assert method == "votes" or abs(plain - T).max() > 0.1
+
+
+def test_if_all_are_trusted_nothing_is_noise():
+    true, _, probs, _ = simulated(300)
+    every = np.ones(300, bool)
+    found = estimate_transition_matrix(true, probs, trusted=every)
+    np.testing.assert_array_equal(found, np.eye(3))
+    posterior = label_posterior(true, probs, trusted=every)
+    assert posterior.noise_rate == 0 and (posterior.given == 1).all()
+
+
+def test_posterior_is_of_the_others():
+    _, labels, probs, trusted = simulated()
+    found = label_posterior(labels, probs, trusted=trusted)
+    alone = label_posterior(labels[~trusted], probs[~trusted])
+    np.testing.assert_array_equal(found.given[~trusted], alone.given)
+    np.testing.assert_array_equal(found.given[trusted], 1)
+    assert found.noise_rate == pytest.approx(0.9 * alone.noise_rate)
+    np.testing.assert_allclose(found.transition_matrix, T, atol=0.1)
