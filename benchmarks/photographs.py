@@ -22,6 +22,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import precision_score, recall_score
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline
+from vector_tables import label, markdown
 from vectors import environment, percent, read_rows
 
 from sknoisy import (
@@ -139,6 +140,29 @@ def plan(args):
             for method in args.methods:
                 row = {"images": args.images, "noise": name, "rate": float(rate)}
                 yield row | {"seed": seed, "method": method}
+
+
+def photographs_table(rows):
+    """Return accuracy, labels found and seconds by noise, means over the seeds."""
+    kinds = sorted({(row["images"], row["noise"], row["rate"]) for row in rows})
+    lines = []
+    for images, noise, rate in kinds:
+        for method in METHODS:
+            found = [
+                row
+                for row in rows
+                if (row["images"], row["noise"], row["rate"]) == (images, noise, rate)
+                and row["method"] == method
+            ]
+            scores = ("accuracy", "precision", "recall", "seconds")
+            cells = [
+                f"{np.mean([row[score] for row in found]):.1f}" if found else "open"
+                for score in scores
+            ]
+            line = [str(images), label(noise, rate), f"`{method}`", *cells]
+            lines.append([*line, str(len(found))])
+    header = ["images", "noise", "method", "accuracy", "precision", "recall"]
+    return markdown([[*header, "seconds", "seeds"], *lines])
 
 
 def main():

@@ -17,9 +17,11 @@ import numpy as np
 from accuracy import CLASSIFIERS, read_rows
 from annotators import annotators_table
 from detection import detection_table
+from photographs import photographs_table
 from relabelling import relabelling_table
 from selection import selection_table
 from stopping import known, stopping_table
+from trusted import trusted_table
 from vector_tables import cells_table, published, summary_table
 
 from sknoisy.losses import LOSSES
@@ -364,10 +366,13 @@ def main():
     found = published(read_rows(HERE / "vectors.jsonl"))
     page = fill(page, "vectors", summary_table(found))
     page = fill(page, "vectors by cell", cells_table(found))
+    found = read_rows(HERE / "photographs.jsonl")
+    page = fill(page, "photographs", photographs_table(found))
     found = read_rows(HERE / "annotators.jsonl")
     page = fill(page, "annotators", annotators_table(found))
     found = read_rows(HERE / "relabelling.jsonl")
     page = fill(page, "relabelling", relabelling_table(found))
+    page = fill(page, "trusted", trusted_table(read_rows(HERE / "trusted.jsonl")))
     if args.speed.exists():
         page = fill(page, "speed", speed_table(args.speed))
     PAGE.write_text(page)

@@ -51,5 +51,5 @@ for stopping in (None, "label_wave"):
         f"accuracy on clean labels {clf.score(X_test, y_test):.1%}"
     )
 
-TrainingCurveDisplay.from_estimator(clf, key="changes")
+TrainingCurveDisplay.from_estimator(clf, key="wrong_changes", onset=True)
 plt.show()

@@ -491,6 +491,12 @@ def test_training_curves_of_estimators(digits):
     for name, part in {"pre-training": pipe[0], "all": pipe[1]}.items():
         expected = [row["train_loss"] for row in part.history_]
         np.testing.assert_array_equal(display.curves[name], expected)
+    text = drawn(display.figure_)
+    assert "last" in text and "best" not in text  # a low training loss is no merit
+    held = clone(clf).set_params(validation=0.3).fit(X, y)
+    accuracy = TrainingCurveDisplay.from_estimator(held, key="valid_acc")
+    best = max(row["valid_acc"] for row in held.history_)
+    assert f"best {best:.3f}" in drawn(accuracy.figure_)
     rates = TrainingCurveDisplay.from_estimator(pipe, key="lr")
     assert "NoisyRobustClassifier" in drawn(rates.figure_)
     assert rates.ax_.get_ylabel() == "lr"

@@ -7,7 +7,6 @@ from sklearn.utils.validation import has_fit_parameter
 
 from sknoisy._compat import safe_indexing
 from sknoisy.annotators.agreement import agreement_with_others
-from sknoisy.data.given import Labels
 from sknoisy.data.labels import check_several
 from sknoisy.detection.evidence import from_folds
 from sknoisy.detection.features import fit_label_free
@@ -53,9 +52,7 @@ def out_of_sample(
     of_rows = X if usable.all() else safe_indexing(X, rows)
     given = np.searchsorted(present, codes[rows])
     settings = cv, n_jobs, random_state, groups
-    evidence = from_folds(
-        estimator, of_rows, Labels(given), classes[present], *settings
-    )
+    evidence = from_folds(estimator, of_rows, given, classes[present], *settings)
     probs = np.zeros((n_samples, len(present)))
     probs[rows] = evidence.pred_probs
     if not usable.all():
@@ -152,9 +149,8 @@ def fit_soft(estimator, X, consensus):
 
 
 def takes_soft_labels(estimator):
-    """Whether a classifier is one of this package, which says what columns mean."""
-    ours = isinstance(estimator, TorchClassifier)
-    return ours and "classes" in estimator.get_params(deep=False)
+    """Whether a classifier is one of this package, with a loss or method for them."""
+    return isinstance(estimator, TorchClassifier) and estimator.takes_soft_labels()
 
 
 def weighted_copies(soft_labels):

@@ -156,7 +156,10 @@ class KernelPosterior(CoTraining):
     differ no more than those of equally frequent classes do by chance.
 
     The confusion is that of leave-one-out predictions with labels, so what the
-    classifier confuses itself counts as noise, too. It stays the same over the rounds.
+    classifier confuses itself counts as noise, too; but not where some labels are
+    trusted, see :func:`sknoisy.scores.trusted_transition_matrix`. It stays the same
+    over the rounds. The posterior of a trusted label is certain. Samples without a
+    label have the posterior of the prediction, and take part in all rounds.
 
     ``training_loss_`` and ``label_quality_`` of the classifier are of the leave-one-out
     predictions, which is what detection of wrong labels wants; ``clean_proba_`` is the
@@ -266,6 +269,8 @@ class KernelPosterior(CoTraining):
             return labels if trusted is None else labels.where(~trusted[:, None], given)
 
         labels = corrected(sharpened(probs))
+        if data.labels.labelled is not None:  # from here on, all have a posterior
+            ridge = KernelRidge(features, *settings, net.sample_weights(every))
         for _ in range(self.n_rounds):
             probs = ridge.fit(labels, least)
             labels = corrected(probs)

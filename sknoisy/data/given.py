@@ -6,10 +6,8 @@ import numpy as np
 import torch
 from sklearn.utils.validation import has_fit_parameter
 
-from sknoisy.data.labels import encode_labels, some
-
-ROUNDING = 0.01  # by which probabilities may miss the sum of 1
-NOTHING = -1e-6  # rounding errors below 0
+from sknoisy.data.labels import encode_labels
+from sknoisy.data.soft_labels import as_table, check_classes, read_table
 
 
 @dataclass(frozen=True)
@@ -167,60 +165,14 @@ def read_labels(y, classes=None, columns=None, sample_weight=None, trusted=None)
     if columns is not None:
         columns = check_classes(columns)
     table, names = as_table(y, columns)
+    soft = labelled = None
     if table is None:
         classes, codes = encode_labels(y, columns if classes is None else classes)
-        labels = Labels(codes)
     else:
-        classes, labels = _read_table(table, names, classes)
-    n = len(labels)
-    weights = check_sample_weight(sample_weight, n)
-    trusted = check_trusted(trusted, n, labels.labelled)
-    return classes, Labels(labels.codes, labels.soft, weights, labels.labelled, trusted)
-
-
-def as_table(y, columns=None):
-    """Return soft labels and the names of their columns; None and None if y is none.
-
-    Parameters
-    ----------
-    y : object
-        What an estimator is given.
-    columns : ndarray of shape (n_classes,), default=None
-        The names, if they are known. An array without names is no table.
-    """
-    shape = getattr(y, "shape", None)
-    if shape is None and isinstance(y, (list, tuple)) and len(y):
-        shape = np.shape(y) if isinstance(y[0], (list, tuple, np.ndarray)) else None
-    if shape is None or len(shape) != 2 or shape[1] < 2:
-        return None, None
-    names = columns
-    if hasattr(y, "columns"):
-        names = np.asarray(list(y.columns))
-        if columns is not None and set(names.tolist()) != set(columns.tolist()):
-            raise ValueError(
-                f"classes={columns.tolist()} is not valid: the columns of y are "
-                f"{some(names, 20)}."
-            )
-    if names is None:
-        return None, None
-    return _as_floats(y), names
-
-
-def check_classes(classes):
-    """Return the parameter `classes` as an ndarray; its labels must be distinct."""
-    try:
-        known, codes = encode_labels(classes)
-    except (TypeError, ValueError) as error:
-        raise ValueError(
-            f"classes={classes!r} is not valid: it must be None or the classes, each "
-            f"once. {error}"
-        ) from error
-    if len(known) != len(codes) or len(known) < 2:
-        raise ValueError(
-            f"classes={classes!r} is not valid: it must be None or the classes, two or "
-            "more, each once."
-        )
-    return known[codes]
+        classes, codes, soft, labelled = read_table(table, names, classes)
+    weights = check_sample_weight(sample_weight, len(codes))
+    trusted = check_trusted(trusted, len(codes), labelled)
+    return classes, Labels(codes, soft, weights, labelled, trusted)
 
 
 def check_sample_weight(sample_weight, n_samples):
@@ -292,71 +244,3 @@ def check_trusted(trusted, n_samples, labelled=None):
             f"first at index {unknown.argmax()}."
         )
     return mask if mask.any() else None
-
-
-def _as_floats(y):
-    """Return a table as float64, or raise."""
-    if isinstance(y, torch.Tensor):
-        y = y.detach().cpu()
-    try:
-        if hasattr(y, "iloc"):  # of pandas, whose missing values may be NA
-            return y.to_numpy(dtype=np.float64, na_value=np.nan)
-        return np.array(y, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise ValueError(
-            f"y of shape {np.shape(y)} is not valid: soft labels must be numbers, "
-            f"the probability of each class ({error})."
-        ) from error
-
-
-def _read_table(table, names, classes):
-    """Return the classes, and the labels in a table of probabilities."""
-    if len(names) != table.shape[1]:
-        raise ValueError(
-            f"y of shape {table.shape} is not valid: it must have a column for each of "
-            f"the {len(names)} classes."
-        )
-    names = check_classes(names)
-    known, codes = encode_labels(names, classes)
-    if len(known) != len(names) or (codes != np.arange(len(codes))).any():
-        ordered = np.zeros((len(table), len(known)))
-        ordered[:, codes] = table
-        table = ordered
-    missing = np.isnan(table)
-    labelled = ~missing.all(axis=1)
-    _check_rows(table, labelled, missing)
-    rows = table[labelled]
-    is_hard = ((rows == 0) | (rows == 1)).all()
-    rows = rows.clip(min=0)
-    rows /= rows.sum(axis=1, keepdims=True)
-    codes = np.full(len(table), -1)
-    codes[labelled] = rows.argmax(axis=1)
-    soft = None
-    if not is_hard:
-        soft = np.zeros(table.shape, dtype=np.float32)
-        soft[labelled] = rows
-    return known, Labels(codes, soft, labelled=None if labelled.all() else labelled)
-
-
-def _check_rows(table, labelled, missing):
-    """Raise ``ValueError`` unless each row is a distribution, or all of it is NaN."""
-    if not labelled.any():
-        raise ValueError("y holds no label: all of its rows are NaN.")
-
-    def refuse(wrong, what):
-        if wrong.any():
-            at = int(wrong.argmax())
-            raise ValueError(
-                f"y holds {table[at].tolist()} at index {at}, {what}: each row of soft "
-                "labels must hold the probabilities of all classes, which sum to 1, "
-                "or, without a label, NaN only."
-            )
-
-    refuse(labelled & missing.any(axis=1), "of which a part is NaN")
-    filled = np.where(missing, 0, table)
-    refuse(
-        np.isinf(filled).any(axis=1) | (filled < NOTHING).any(axis=1), "not in [0, 1]"
-    )
-    sums = filled.sum(axis=1)
-    wrong = labelled & (abs(sums - 1) > ROUNDING + 1e-9)
-    refuse(wrong, f"which sums to {sums[wrong.argmax()]:.4g}")

@@ -197,7 +197,8 @@ class LabelErrorDetector(
             group are in one fold. A splitter of your own may ask for them.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the samples in the training of the classifier, which must take
-            them. The labels of all samples are judged alike.
+            them, or of their votes, if the method asks neighbours. The labels of all
+            samples are judged alike.
         trusted : array-like of shape (n_samples,), default=None
             True where a label is known to be right. It is never called wrong, has
             quality 1, and is no part of what estimates the noise of the others; a
@@ -338,18 +339,16 @@ class LabelErrorDetector(
     def _gather(self, method, X, labels, classes, groups, tasks):
         """Return the evidence that the method needs."""
         source, codes = source_of(self.cv), labels.codes
-        fitted = source != "prefit" and method.needs != "features"
-        if labels.weights is not None and not fitted:
+        by_neighbors = method.needs == "features"
+        if labels.weights is not None and source == "prefit" and not by_neighbors:
             raise ValueError(
-                f"sample_weight is not valid with method={self.method!r} and "
-                f"cv={self.cv!r}: no classifier is trained."
+                'sample_weight is not valid with cv="prefit": no classifier is trained.'
             )
-        if method.needs == "features":
+        if by_neighbors:
             prefit = source == "prefit"
             neighbors = getattr(method, "n_neighbors", 10)
-            return from_neighbors(
-                self.estimator, X, codes, len(classes), neighbors, prefit
-            )
+            settings = len(classes), neighbors, prefit, labels.weights
+            return from_neighbors(self.estimator, X, codes, *settings)
         if source == "prefit":
             return from_prefit(self.estimator, X, codes)
         given = fit_arguments(self.estimator, labels)

@@ -16,7 +16,6 @@ from sklearn.pipeline import Pipeline
 
 from sknoisy.data.labels import some
 from sknoisy.detection.features import fit_label_free, label_free_steps
-from sknoisy.encoders.features import LazyFeatures
 from sknoisy.estimators.lazy import LazyTransformer
 from sknoisy.estimators.pipelines import split_pipeline
 from sknoisy.parameters import random_numbers
@@ -311,7 +310,9 @@ def from_dynamics(estimator, X, codes, classes, given=None):
     )
 
 
-def from_neighbors(estimator, X, codes, n_classes, n_neighbors, prefit=False):
+def from_neighbors(
+    estimator, X, codes, n_classes, n_neighbors, prefit=False, sample_weight=None
+):
     """Let the nearest neighbours vote, in the features of leading pre-trainers, or X.
 
     Parameters
@@ -328,6 +329,8 @@ def from_neighbors(estimator, X, codes, n_classes, n_neighbors, prefit=False):
         Number of neighbours.
     prefit : bool, default=False
         Whether the pre-trainers are fitted already.
+    sample_weight : ndarray of shape (n_samples,), default=None
+        Weight of each sample's vote.
 
     Returns
     -------
@@ -347,11 +350,12 @@ def from_neighbors(estimator, X, codes, n_classes, n_neighbors, prefit=False):
     else:
         _, X = fit_label_free(estimator, X)
     inputs = X
-    if isinstance(X, LazyFeatures):
+    if not issparse(X):
         X = np.asarray(X)
-    elif not issparse(X) and np.ndim(X) > 2:
-        X = np.asarray(X).reshape(len(X), -1)  # images as vectors
-    votes = knn_votes(codes, X, n_neighbors, np.arange(n_classes))
+        X = X.reshape(len(X), -1) if X.ndim > 2 else X  # images as vectors
+    votes = knn_votes(
+        codes, X, n_neighbors, np.arange(n_classes), sample_weight=sample_weight
+    )
     evidence = _of_probabilities(codes, votes, n_classes, inputs=inputs)
     return replace(evidence, n_votes=n_neighbors)
 

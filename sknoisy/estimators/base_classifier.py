@@ -9,8 +9,9 @@ from sklearn.utils.validation import check_consistent_length
 from sknoisy._compat import safe_indexing, with_callbacks
 from sknoisy.cotraining import CoTraining
 from sknoisy.data.devices import generator
-from sknoisy.data.given import check_classes, read_labels
+from sknoisy.data.given import read_labels
 from sknoisy.data.labels import check_given, check_several
+from sknoisy.data.soft_labels import check_classes
 from sknoisy.encoders.architecture import Architecture
 from sknoisy.encoders.blueprint import Blueprint, load_numpy_state, numpy_state
 from sknoisy.encoders.heads import HEADS

@@ -18,6 +18,8 @@ NAMES = {
 }
 BESIDE = 6  # more curves than these have their legend beside the axes
 
+BEST = {"valid_loss": "min", "valid_acc": "max"}  # where lower or higher is better
+
 
 class TrainingCurveDisplay:
     """Accuracy or loss of each epoch, for several methods, best and last marked.
@@ -32,8 +34,8 @@ class TrainingCurveDisplay:
         By the names of the methods; numbers of epochs may differ.
     metric : str, default="Test accuracy"
         What the numbers are.
-    best : {"max", "min"}, default="max"
-        Which of them is best.
+    best : {"max", "min"} or None, default="max"
+        Which of them is best; None marks none.
     onsets : dict of str to int, default=None
         Epochs, counted from 1, in which methods begin to memorise labels, by their
         names; they are marked by vertical lines.
@@ -74,7 +76,7 @@ class TrainingCurveDisplay:
 
     @classmethod
     def from_estimator(
-        cls, estimators, *, key="train_loss", best="min", onset=False, **kwargs
+        cls, estimators, *, key="train_loss", best="auto", onset=False, **kwargs
     ):
         """Draw what estimators kept of their epochs.
 
@@ -85,8 +87,10 @@ class TrainingCurveDisplay:
             of several seeds, of equally many epochs.
         key : str, default="train_loss"
             What to draw of each epoch that has it.
-        best : {"min", "max"}, default="min"
-            Which of the numbers is best.
+        best : {"auto", "max", "min"} or None, default="auto"
+            Which of the numbers is best; None marks none. "auto": the lowest validation
+            loss or highest validation accuracy; none of others, for a low training loss
+            may be one that memorised.
         onset : bool, default=False
             Mark where classifiers begin to memorise labels, unless in a list: the
             epoch that `stopping` went back to, or else that of
@@ -112,7 +116,11 @@ class TrainingCurveDisplay:
                 onsets |= {} if epoch is None else {name: epoch}
         metric = NAMES.get(key, key)
         return cls.from_predictions(
-            curves, metric=metric, best=best, onsets=onsets, **kwargs
+            curves,
+            metric=metric,
+            best=BEST.get(key) if best == "auto" else best,
+            onsets=onsets,
+            **kwargs,
         )
 
     @classmethod
@@ -127,8 +135,8 @@ class TrainingCurveDisplay:
             By the names of the methods; numbers of epochs may differ.
         metric : str, default="Test accuracy"
             What the numbers are, with their unit if they have one.
-        best : {"max", "min"}, default="max"
-            Which of them is best.
+        best : {"max", "min"} or None, default="max"
+            Which of them is best; None marks none.
         onsets : dict of str to int, default=None
             Epochs, counted from 1, in which methods begin to memorise labels.
         **kwargs : dict
@@ -139,7 +147,7 @@ class TrainingCurveDisplay:
         display : TrainingCurveDisplay
             The display, drawn.
         """
-        check_choice("best", best, ["max", "min"])
+        check_choice("best", best, ["max", "min", None])
         curves = {name: _checked(name, curve) for name, curve in curves.items()}
         return cls(curves, metric, best, onsets).plot(**kwargs)
 
@@ -164,17 +172,22 @@ class TrainingCurveDisplay:
             seeds = np.atleast_2d(seeds)
             curve, spread = seeds.mean(axis=0), seeds.std(axis=0)
             epochs = np.arange(1, len(curve) + 1)
-            at = int(np.nanargmax(curve) if self.best == "max" else np.nanargmin(curve))
             end = np.flatnonzero(~np.isnan(curve))[-1]
+            label = f"{name}: last {curve[end]:.3f}"
+            if self.best is not None:
+                pick = np.nanargmax if self.best == "max" else np.nanargmin
+                at = int(pick(curve))
+                label = f"{name}: best {curve[at]:.3f}, last {curve[end]:.3f}"
             (line,) = ax.plot(
                 epochs,
                 curve,
                 color=PALETTE[i % len(PALETTE)],
                 linestyle=DASHES[(i + i // len(PALETTE)) % len(DASHES)],
-                label=f"{name}: best {curve[at]:.3f}, last {curve[end]:.3f}",
+                label=label,
             )
             ends = {"color": line.get_color(), "linestyle": "none", "zorder": 3}
-            ax.plot(epochs[at], curve[at], marker="*", markersize=11, **ends)
+            if self.best is not None:
+                ax.plot(epochs[at], curve[at], marker="*", markersize=11, **ends)
             ax.plot(epochs[end], curve[end], marker="s", markersize=5, **ends)
             self.lines_.append(line)
             band = None
@@ -187,7 +200,10 @@ class TrainingCurveDisplay:
         ax.xaxis.get_major_locator().set_params(integer=True)
         ax.set(xlabel="Epoch", ylabel=self.metric)
         grey = {"color": "grey", "linestyle": "none"}
-        marks = ax.plot([], [], marker="*", markersize=11, label="best epoch", **grey)
+        marks = []
+        if self.best is not None:
+            star = {"marker": "*", "markersize": 11, "label": "best epoch"}
+            marks += ax.plot([], [], **star, **grey)
         marks += ax.plot([], [], marker="s", markersize=5, label="last epoch", **grey)
         if self.onsets:
             labels = {"linestyle": ":", "label": "labels begin to be memorised"}

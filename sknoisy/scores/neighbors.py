@@ -5,6 +5,7 @@ from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import normalize
 from sklearn.utils import check_array, check_consistent_length
 
+from sknoisy.data.given import check_sample_weight
 from sknoisy.data.labels import encode_labels
 from sknoisy.parameters import as_numbers, check_integer
 from sknoisy.scores.probabilities import chunks, of_labels
@@ -79,7 +80,7 @@ def neighbor_index(features, n_neighbors=10, include_self=False):
     return index
 
 
-def votes_from(index, codes, n_classes):
+def votes_from(index, codes, n_classes, sample_weight=None):
     """Return the shares of each class among the neighbours of each sample.
 
     Parameters
@@ -90,11 +91,13 @@ def votes_from(index, codes, n_classes):
         Class of each sample, 0 to ``n_classes - 1``: given, or predicted.
     n_classes : int
         Number of classes.
+    sample_weight : ndarray of shape (n_samples,), default=None
+        Weight of each sample's vote; by default all are equal.
 
     Returns
     -------
     votes : ndarray of shape (n_samples, n_classes), dtype float32
-        Rows sum to 1.
+        Rows sum to 1. Where all neighbours have weight 0, all classes have as many.
 
     Examples
     --------
@@ -113,12 +116,15 @@ def votes_from(index, codes, n_classes):
             "(n_samples,)."
         )
     n_samples, n_neighbors = index.shape
-    votes = np.empty((n_samples, n_classes), dtype=np.float32)
+    votes, even = np.empty((n_samples, n_classes), dtype=np.float32), 1 / n_classes
     for rows in chunks(n_samples, n_classes + n_neighbors):
         some = codes[index[rows]]
         cells = some + n_classes * np.arange(len(some))[:, None]
-        counts = np.bincount(cells.ravel(), minlength=len(some) * n_classes)
-        votes[rows] = counts.reshape(-1, n_classes) / n_neighbors
+        weights = None if sample_weight is None else sample_weight[index[rows]].ravel()
+        counts = np.bincount(cells.ravel(), weights, minlength=len(some) * n_classes)
+        counts = counts.reshape(-1, n_classes)
+        total = n_neighbors if weights is None else counts.sum(axis=1, keepdims=True)
+        votes[rows] = np.where(total > 0, counts / np.where(total > 0, total, 1), even)
     return votes
 
 
@@ -161,7 +167,14 @@ def relative_votes(votes, prior):
     return (lift / lift.max(axis=1, keepdims=True)).astype(votes.dtype, copy=False)
 
 
-def knn_votes(y, features, n_neighbors=10, classes=None, include_self=False):
+def knn_votes(
+    y,
+    features,
+    n_neighbors=10,
+    classes=None,
+    include_self=False,
+    sample_weight=None,
+):
     """Return the shares of each label among the neighbours of each sample.
 
     Unless `include_self` is set, they can be used as out-of-sample probabilities.
@@ -179,6 +192,8 @@ def knn_votes(y, features, n_neighbors=10, classes=None, include_self=False):
         The classes; by default the sorted distinct labels.
     include_self : bool, default=False
         Whether each sample is one of its own neighbours.
+    sample_weight : array-like of shape (n_samples,), default=None
+        Weight of each sample's vote, at least 0; by default all are equal.
 
     Returns
     -------
@@ -205,8 +220,9 @@ def knn_votes(y, features, n_neighbors=10, classes=None, include_self=False):
     """
     classes, codes = encode_labels(y, classes)
     check_consistent_length(features, codes)
+    weights = check_sample_weight(sample_weight, len(codes))
     index = neighbor_index(features, n_neighbors, include_self)
-    return votes_from(index, codes, len(classes))
+    return votes_from(index, codes, len(classes), weights)
 
 
 def knn_agreement(y, features, n_neighbors=10):

@@ -183,7 +183,8 @@ def test_a_classifier_that_takes_no_weights():
     for estimator in (LabelErrorDetector(lda), ContrastiveFineTuner(lda)):
         with pytest.raises(ValueError, match="sample_weight is not valid with estimat"):
             estimator.fit(X, Y, sample_weight=WEIGHTS)
-    detector = LabelErrorDetector(LogisticRegression(), method="knn_agreement")
+    fitted = LogisticRegression().fit(X, Y)
+    detector = LabelErrorDetector(fitted, cv="prefit")
     with pytest.raises(ValueError, match="no classifier is trained"):
         detector.fit(X, Y, sample_weight=WEIGHTS)
 

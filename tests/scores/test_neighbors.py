@@ -108,3 +108,15 @@ def test_too_few_samples():
     with pytest.raises(ValueError, match="n_neighbors=6 is not valid: .* at most"):
         neighbor_index(WIDE[:5], 6, include_self=True)
     assert neighbor_index(WIDE[:5], 5, include_self=True).shape == (5, 5)
+
+
+def test_votes_have_weights():
+    index = np.array([[1, 2], [0, 2], [0, 1]])
+    codes, weights = np.array([0, 1, 1]), np.array([1.0, 0.0, 3.0])
+    votes = votes_from(index, codes, 2, weights)
+    np.testing.assert_allclose(votes, [[0, 1], [0.25, 0.75], [1, 0]])
+    none = votes_from(index, codes, 2, np.zeros(3))
+    np.testing.assert_allclose(none, np.full((3, 2), 0.5))
+    X, y = np.random.default_rng(0).normal(size=(50, 3)), np.arange(50) % 3
+    equal = knn_votes(y, X, 5, sample_weight=np.full(50, 7.0))
+    np.testing.assert_array_equal(equal, knn_votes(y, X, 5))
