@@ -47,6 +47,7 @@ def expected_failures(estimator):
         CoTrainingClassifier("dynamic_bootstrap", max_epochs=30, lr=0.1),
         CoTrainingClassifier("elr_plus", max_epochs=30),
         CoTrainingClassifier("mentornet", max_epochs=30),
+        CoTrainingClassifier("self", max_epochs=30),
         PseudoLabelRefiner(
             NoisyRobustClassifier(lr=0.1, random_state=0),
             warmup_epochs=10,
