@@ -52,6 +52,7 @@ CLASSIFIERS = {
     "elr_plus": partial(CoTrainingClassifier, "elr_plus"),
     "jocor": partial(CoTrainingClassifier, "jocor"),
     "mentornet": partial(CoTrainingClassifier, "mentornet"),
+    "self": partial(CoTrainingClassifier, "self"),
 }
 PRETRAINERS = {"simclr": "simclr", "barlow": "barlow_twins"}
 

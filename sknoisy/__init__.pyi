@@ -3,6 +3,7 @@
 from sknoisy.comparison import Comparison, compare
 from sknoisy.cotraining import (
     CUFIT,
+    SELF,
     SSR,
     CoTeaching,
     CoTeachingPlus,
@@ -41,9 +42,11 @@ from sknoisy.losses import (
     JointOptimization,
     LabelSmoothing,
     Loss,
+    NoiseLayer,
     ProgressiveBootstrap,
     SoftBootstrap,
     TruncatedGCE,
+    VolMinNet,
 )
 from sknoisy.selfsup import (
     BYOL,
@@ -69,6 +72,7 @@ __all__ = [
     "MAE",
     "PENCIL",
     "SCE",
+    "SELF",
     "SOP",
     "SSR",
     "Backward",
@@ -99,6 +103,7 @@ __all__ = [
     "Loss",
     "MentorNet",
     "MoCo",
+    "NoiseLayer",
     "NoisyRobustClassifier",
     "PretrainedEncoder",
     "ProgressiveBootstrap",
@@ -111,6 +116,7 @@ __all__ = [
     "SupCon",
     "TruncatedGCE",
     "VICReg",
+    "VolMinNet",
     "compare",
     "load",
     "save",

@@ -99,7 +99,24 @@ def read(path, kind, build=None, device="cpu"):
     OSError
         If it cannot be read.
     """
-    raw = Path(path).read_bytes()
+    return parse(Path(path).read_bytes(), path, kind, build, device)
+
+
+def parse(raw, path, kind, build=None, device="cpu"):
+    """Return the content of a file by its bytes.
+
+    Parameters
+    ----------
+    raw : bytes
+        What the file holds.
+    path, kind, build, device
+        See :func:`read`; the path is for messages.
+
+    Raises
+    ------
+    ValueError
+        See :func:`read`.
+    """
     name = f"the file {str(path)!r} cannot be read"
     header, start = _parsed(raw, name)
     metadata = header.pop("__metadata__")

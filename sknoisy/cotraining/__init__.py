@@ -17,6 +17,7 @@ from sknoisy.cotraining.ensembles import chosen_mean, given_losses
 from sknoisy.cotraining.kernel_posterior import KernelPosterior, posterior
 from sknoisy.cotraining.mentornet import MentorNet, curriculum_weights
 from sknoisy.cotraining.mixing import mixup, refine, sharpen, uniform_penalty
+from sknoisy.cotraining.self_ensemble import SELF, consistency, rising_weight
 from sknoisy.cotraining.ssr import SSR, balanced_order, relabel
 
 COTRAINING_METHODS = {
@@ -29,12 +30,14 @@ COTRAINING_METHODS = {
     "jocor": JoCoR,
     "kernel_posterior": KernelPosterior,
     "mentornet": MentorNet,
+    "self": SELF,
     "ssr": SSR,
 }
 
 __all__ = [
     "COTRAINING_METHODS",
     "CUFIT",
+    "SELF",
     "SSR",
     "CoTeaching",
     "CoTeachingPlus",
@@ -49,6 +52,7 @@ __all__ = [
     "balanced_order",
     "cascade_loss",
     "chosen_mean",
+    "consistency",
     "curriculum_weights",
     "exchange_loss",
     "given_losses",
@@ -58,6 +62,7 @@ __all__ = [
     "posterior",
     "refine",
     "relabel",
+    "rising_weight",
     "sharpen",
     "small_losses",
     "uniform_penalty",

@@ -11,6 +11,7 @@ from sknoisy.losses.focal import Focal
 from sknoisy.losses.gce import GCE
 from sknoisy.losses.imae import IMAE
 from sknoisy.losses.joint_optimization import JointOptimization
+from sknoisy.losses.learned_transition import NoiseLayer, VolMinNet
 from sknoisy.losses.mae import MAE
 from sknoisy.losses.pencil import PENCIL
 from sknoisy.losses.sce import SCE
@@ -39,10 +40,12 @@ LOSSES = {
     "nfl": partial(APL, "nfl", None),
     "nfl_mae": partial(APL, "nfl", "mae"),
     "nfl_rce": partial(APL, "nfl", "rce"),
+    "noise_layer": NoiseLayer,
     "pencil": PENCIL,
     "rce": partial(APL, None, "rce"),
     "sce": SCE,
     "sop": SOP,
+    "volminnet": VolMinNet,
 }
 
 __all__ = [
@@ -63,7 +66,9 @@ __all__ = [
     "JointOptimization",
     "LabelSmoothing",
     "Loss",
+    "NoiseLayer",
     "ProgressiveBootstrap",
     "SoftBootstrap",
     "TruncatedGCE",
+    "VolMinNet",
 ]

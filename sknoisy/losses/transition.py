@@ -55,6 +55,53 @@ def backward_correction(logits, target, inverse_T):
     return -(rows * log_p).sum(dim=1)
 
 
+def check_transition_matrix(value):
+    """Raise ``ValueError`` unless a parameter is "auto" or a transition matrix.
+
+    Parameters
+    ----------
+    value : object
+        Value of the parameter ``transition_matrix``.
+    """
+    if not isinstance(value, str):
+        T = as_floats(value)
+        square = T.ndim == 2 and T.shape[0] == T.shape[1]
+        if not square or T.min() < 0 or not np.allclose(T.sum(axis=1), 1):
+            raise ValueError(
+                "transition_matrix is not valid: it must be 'auto' or a square matrix "
+                "without negative numbers whose rows sum to 1."
+            )
+    elif value != "auto":
+        raise ValueError(
+            f"transition_matrix={value!r} is not valid: it must be 'auto' or a square "
+            "matrix."
+        )
+
+
+def given_matrix(value, n_classes):
+    """Return a given transition matrix as a tensor, if it is of the labels' classes.
+
+    Parameters
+    ----------
+    value : array-like of shape (n_classes, n_classes)
+        Value of the parameter ``transition_matrix``.
+    n_classes : int
+        Number of classes of the labels.
+
+    Returns
+    -------
+    T : tensor of shape (n_classes, n_classes), float32
+        On the CPU.
+    """
+    T = torch.from_numpy(np.array(value, dtype=np.float32))
+    if T.shape[0] != n_classes:
+        raise ValueError(
+            f"transition_matrix of shape {tuple(T.shape)} is not valid: y holds "
+            f"{n_classes} classes."
+        )
+    return T
+
+
 class _Corrected(Loss):
     """Base class of both corrections, with a given or estimated transition matrix."""
 
@@ -80,29 +127,12 @@ class _Corrected(Loss):
         check_real("begin", self.begin, "(0, 1]")
         check_real("percentile", self.percentile, "[0, 100]")
         check_storage(self.storage)
-        if self._is_given():
-            T = as_floats(self.transition_matrix)
-            square = T.ndim == 2 and T.shape[0] == T.shape[1]
-            if not square or T.min() < 0 or not np.allclose(T.sum(axis=1), 1):
-                raise ValueError(
-                    "transition_matrix is not valid: it must be 'auto' or a square "
-                    "matrix without negative numbers whose rows sum to 1."
-                )
-        elif self.transition_matrix != "auto":
-            raise ValueError(
-                f"transition_matrix={self.transition_matrix!r} is not valid: it must "
-                "be 'auto' or a square matrix."
-            )
+        check_transition_matrix(self.transition_matrix)
 
     def start(self, n_samples, n_classes, device):  # noqa: D102
         self.state_, self._trusted = {}, None
         if self._is_given():
-            T = torch.from_numpy(np.array(self.transition_matrix, dtype=np.float32))
-            if T.shape[0] != n_classes:
-                raise ValueError(
-                    f"transition_matrix of shape {tuple(T.shape)} is not valid: y "
-                    f"holds {n_classes} classes."
-                )
+            T = given_matrix(self.transition_matrix, n_classes)
         else:
             self._table = Table(
                 self.state_,

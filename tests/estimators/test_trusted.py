@@ -64,7 +64,7 @@ def test_methods_trust_them(name):
     model = co(name).fit(X, GIVEN, trusted=TRUSTED)
     plain = co(name).fit(X, GIVEN)
     assert not np.array_equal(model.predict_proba(X), plain.predict_proba(X))
-    if name in ("dividemix", "dynamic_bootstrap", "kernel_posterior", "ssr"):
+    if name in ("dividemix", "dynamic_bootstrap", "kernel_posterior", "self", "ssr"):
         np.testing.assert_array_equal(model.clean_proba_[TRUSTED], 1)
     if name == "ssr":
         kept = model.loss_state_["labels"][TRUSTED]

@@ -22,10 +22,12 @@ from sknoisy import (
     HardBootstrap,
     JointOptimization,
     LabelSmoothing,
+    NoiseLayer,
     NoisyRobustClassifier,
     ProgressiveBootstrap,
     SoftBootstrap,
     TruncatedGCE,
+    VolMinNet,
 )
 from sknoisy.losses import LOSSES
 from sknoisy.losses.elr import CLAMP
@@ -74,8 +76,10 @@ def reference(name, z, y, A=-4.0):
         "nfl_rce": nfl + rce,
         "elr": elr_reference(p, ce),
         "joint_optimization": ce - 1.2 * np.log(p.mean(axis=0)).mean() + 0.8 * entropy,
+        "noise_layer": ce,  # before the matrix is learned
         "pencil": ce,  # in the first stage
         "sop": ce,  # before u and v have grown
+        "volminnet": volminnet_reference(p, q),
     }[name]
 
 
@@ -84,6 +88,14 @@ def elr_reference(p, ce):
     p = p.clip(CLAMP, 1 - CLAMP)
     t = 0.3 * p / p.sum(axis=1, keepdims=True)
     return ce + 3.0 * np.log(1 - (p * t).sum(axis=1))
+
+
+def volminnet_reference(p, q):
+    """First call: sigmoid(-2) beside 1, before rows are normalised."""
+    eye = np.eye(p.shape[1])
+    rows = eye + (1 - eye) / (1 + np.exp(2))
+    T = rows / rows.sum(axis=1, keepdims=True)
+    return -np.log((q * (p @ T)).sum(axis=1))
 
 
 def batch(n=6, n_classes=4, scale=3.0, dtype=torch.float64):
@@ -107,8 +119,9 @@ def test_value_is_the_formula(name):
     np.testing.assert_allclose(value, reference(name, z.numpy(), y.numpy()), atol=1e-6)
 
 
-# Those with factors that are constants of the gradient have tests of their own.
-DETACHED = {"elr", "imae", "nfl", "nfl_mae", "nfl_rce", "sop"}
+# Those with factors that are constants of the gradient, or that change with every
+# call, have tests of their own.
+DETACHED = {"elr", "imae", "nfl", "nfl_mae", "nfl_rce", "sop", "volminnet"}
 
 
 @pytest.mark.parametrize("name", sorted(set(LOSSES) - DETACHED))
@@ -438,6 +451,11 @@ def test_extreme_logits_are_finite(name, dtype):
         (JointOptimization(labels="one-hot"), "labels"),
         (JointOptimization(prior=[0.5, 0.2]), "prior"),
         (JointOptimization(prior="auto"), "prior"),
+        (NoiseLayer(lr=-1), "lr"),
+        (NoiseLayer(transition_matrix="none"), "transition_matrix"),
+        (NoiseLayer(begin=0.0), "begin"),
+        (VolMinNet(volume=-1), "volume"),
+        (VolMinNet(init="small"), "init"),
         (SOP(lr_u=-1), "lr_u"),
         (SOP(lr_v="fast"), "lr_v"),
     ],

@@ -1,0 +1,199 @@
+"""SELF: labels that a network's averages contradict are left out."""
+
+import math
+
+import torch
+
+from sknoisy.cotraining.base import CoTraining
+from sknoisy.cotraining.ensembles import chosen_mean, given_losses
+from sknoisy.losses.expected import as_distributions, weighted_mean
+from sknoisy.losses.table import Table, check_storage
+from sknoisy.parameters import check_real
+
+RAMP = 5  # epochs in which the weight of the consistency rises, as in Mean Teacher
+WARMUP = 0.2  # share of the epochs before labels are left out
+
+
+def consistency(logits, ensemble):
+    """Return how far a network's predictions are from those of its average.
+
+    Parameters
+    ----------
+    logits : tensor of shape (n, n_classes)
+        Of the network.
+    ensemble : tensor of shape (n, n_classes)
+        Logits of the average, which get no gradient.
+
+    Returns
+    -------
+    distance : tensor of shape (n,)
+        Mean squared difference of the probabilities.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sknoisy.cotraining import consistency
+    >>> consistency(torch.zeros(1, 2), torch.tensor([[3.0, 1.0]]).log())
+    tensor([0.0625])
+    """
+    target = ensemble.detach().softmax(dim=1)
+    return (logits.softmax(dim=1) - target).square().mean(dim=1)
+
+
+def rising_weight(weight, epoch):
+    """Return the weight of the consistency, which rises in the first epochs.
+
+    Parameters
+    ----------
+    weight : float
+        After five epochs.
+    epoch : int
+        Epochs done.
+
+    Returns
+    -------
+    weight : float
+        Times exp(-5 (1 - epoch / 5)^2) until then.
+    """
+    return weight * math.exp(-5 * (1 - min(1.0, epoch / RAMP)) ** 2)
+
+
+class SELF(CoTraining):
+    """Self-ensemble filtering: labels that averages contradict are left out.
+
+    A second network is the moving average of the first one's weights, and of each
+    sample a moving average of its predictions is kept. A label that is not the most
+    probable class of the latter is left out of the cross-entropy, for as long as that
+    is so; all samples, with a label or without, are learned to be predicted as the
+    averaged network does from another view.
+
+    Parameters
+    ----------
+    momentum : float, default=0.9
+        Momentum of the averages of predictions, from epoch to epoch, in [0, 1).
+    decay : float, default=0.99
+        Decay of the averages of weights, from step to step, in [0, 1).
+    consistency : float, default=100.0
+        Weight of the mean squared difference between predictions and those of the
+        average; Mean Teacher's for CIFAR-10.
+    storage : {"float32", "float16"} or int, default="float32"
+        How averages of predictions are kept: see :class:`~sknoisy.ELR`.
+    warmup_epochs : int or "auto", default="auto"
+        Epochs that learn all labels. "auto": those of the head alone, if there are any,
+        and a fifth of `max_epochs`, at least three. A filter that begins before all
+        classes are predicted leaves some out for good.
+
+    Notes
+    -----
+    Predictions are those of the averaged network, and so is what is recorded of the
+    samples. A step takes two forward passes and one backward pass. ``loss_state_`` of
+    the classifier has "predictions", the averages; "kept", whether these agree with the
+    label; and "clean_proba", the label's share of them.
+
+    The paper trains a Mean Teacher until a validation score stops rising, filters the
+    given labels once, trains again on those that are left, and repeats this until no
+    filter makes it better. Here the filter is renewed in each epoch of one training,
+    and no validation samples are needed. We know of no official code. The settings are
+    ours, but for the consistency's form, weight and rise, and the start of the weights'
+    average, which are those of Mean Teacher's code.
+
+    References
+    ----------
+    Nguyen et al., SELF: Learning to Filter Noisy Labels with Self-Ensembling, ICLR
+    2020; Tarvainen and Valpola, Mean Teachers Are Better Role Models, NeurIPS 2017.
+    """
+
+    soft_labels = True
+    unlabelled = True
+    predicting = (1,)
+    lasting = (*CoTraining.lasting, "steps")
+    transient = (*CoTraining.transient, "_predictions")
+
+    def __init__(
+        self,
+        momentum=0.9,
+        decay=0.99,
+        consistency=100.0,
+        storage="float32",
+        warmup_epochs="auto",
+    ):
+        self.momentum = momentum
+        self.decay = decay
+        self.consistency = consistency
+        self.storage = storage
+        self.warmup_epochs = warmup_epochs
+
+    def check(self):  # noqa: D102
+        super().check()
+        check_real("momentum", self.momentum, "[0, 1)")
+        check_real("decay", self.decay, "[0, 1)")
+        check_real("consistency", self.consistency, "[0, inf)")
+        check_storage(self.storage)
+
+    def plan(self, n_epochs, head_epochs):  # noqa: D102
+        super().plan(n_epochs, head_epochs)
+        if self.warmup_epochs == "auto":
+            fifth = max(min(3, n_epochs), round(WARMUP * n_epochs))
+            self.warmup_epochs_ = head_epochs + fifth
+
+    def start(self, n_samples, n_classes, device):  # noqa: D102
+        steps = torch.zeros(1, dtype=torch.int64, device=device)
+        if hasattr(self, "state_"):  # the average of weights goes on
+            steps = self.state_["steps"]
+        super().start(n_samples, n_classes, device)
+        self.state_["steps"] = steps
+        shape = n_samples, n_classes
+        self._predictions = Table(
+            self.state_, "predictions", shape, self.storage, device
+        )
+        ones = torch.ones(n_samples, dtype=torch.float32, device=device)
+        self.state_ |= {"kept": ones, "clean_proba": ones.clone()}
+
+    def before_epoch(self, net):  # noqa: D102
+        self.draw(net)
+        self.steps = self.state_["steps"].item()  # read back once an epoch
+
+    def batch_loss(self, net, index, batch):  # noqa: D102
+        student, average = net.module_.networks
+        target, trusted = net.targets(index), net.trusted(index)
+        logits = student(net.view(batch)).float()
+        with torch.no_grad():
+            ensemble = average(net.view(batch)).float()
+        net.observe(ensemble[:, None], target, index)
+        kept = self.state_["kept"][index] > 0
+        self._record(index, ensemble.softmax(dim=1), target, trusted)
+        losses = given_losses(logits[:, None], target)[:, 0]
+        if self.is_warmup:
+            kept = torch.ones_like(kept)
+        labels = chosen_mean(losses, kept, net.weights(index))
+        distances = consistency(logits, ensemble)
+        weight = rising_weight(self.consistency, self.epoch)
+        return labels + weight * weighted_mean(distances, net.sample_weights(index))
+
+    @torch.no_grad()
+    def after_step(self, net, progress):  # noqa: D102
+        student, average = (list(part.parameters()) for part in net.module_.networks)
+        decay = min(self.decay, 1 - 1 / (self.steps + 1))  # the first step copies
+        torch._foreach_lerp_(average, student, 1 - decay)
+        self.steps += 1
+        self.state_["steps"] += 1
+
+    def estimated_rate(self, clean_probability):  # noqa: D102
+        return float(1 - clean_probability.mean())
+
+    def clean_probability(self, dynamics):  # noqa: D102
+        return self.state_["clean_proba"].cpu().double().numpy()
+
+    @torch.no_grad()
+    def _record(self, index, probs, target, trusted):
+        """Update the averages of some samples, and whether these keep the label."""
+        rows = probs.lerp(self._predictions[index].to(probs), self.momentum)
+        self._predictions[index] = rows
+        labels = as_distributions(target, self.n_classes)
+        # Sums are less than 1 in the first epochs, and where few classes are kept.
+        clean = (rows * labels).sum(dim=1) / rows.sum(dim=1)
+        kept = (rows.argmax(dim=1) == labels.argmax(dim=1)).float()
+        if trusted is not None:
+            clean, kept = (values.masked_fill(trusted, 1.0) for values in (clean, kept))
+        self.state_["clean_proba"][index] = clean
+        self.state_["kept"][index] = kept
