@@ -93,6 +93,7 @@ def given_matrix(value, n_classes):
     T : tensor of shape (n_classes, n_classes), float32
         On the CPU.
     """
+    value = value.cpu().numpy() if isinstance(value, torch.Tensor) else value
     T = torch.from_numpy(np.array(value, dtype=np.float32))
     if T.shape[0] != n_classes:
         raise ValueError(

@@ -84,13 +84,13 @@ class Dynamics:
 
     @property
     def wrong_events(self):
-        """Epochs in which the prediction was not the label, (n_samples,), float64."""
-        return self.numpy()[:, 3].astype(np.float64)
+        """Epochs in which the prediction was not the label, (n_samples,), float32."""
+        return self.numpy()[:, 3].astype(np.float32)
 
     @property
     def prediction_changes(self):
         """Epochs whose prediction was not that of the epoch before."""
-        return self.numpy()[:, 4].astype(np.float64)
+        return self.numpy()[:, 4].astype(np.float32)
 
     @torch.no_grad()
     def _count(self):
