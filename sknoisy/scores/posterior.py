@@ -120,9 +120,9 @@ def label_posterior(y, pred_probs, classes=None, trusted=None):
     chosen so that on embeddings of CIFAR-10, and in simulations where classes overlap,
     no label is called wrong where all are right; with a classifier whose surest
     predictions are hardly ever wrong, it is too high, and less is found. The interval
-    is Wilson's of the votes, and goes down by twice what was subtracted. Where
-    predictions are poor and it cannot be told that anything is wrong, the noise rate is
-    0, and so is the lower end of the interval.
+    is Wilson's of the votes, and goes down by twice what was subtracted. Where it
+    cannot be told that anything is wrong, its lower end is 0, and the noise rate that
+    of one wrong vote: so a label that is clearly wrong is found among thousands.
 
     Probabilities p are calibrated on the noisy labels in two ways whose mean is used: a
     power of p, chosen by the likelihood of the labels under T, and an isotonic
@@ -166,7 +166,8 @@ def label_posterior(y, pred_probs, classes=None, trusted=None):
         own_error, own_votes = _own_error(disagree, 0, n_classes), rate
     # Labels disagree with predictions at least as often as they are wrong.
     kept = min(max(rate - own_votes, 0), disagree) / rate if rate > 0 else 0
-    T = _transition(votes, kept)
+    # That none of the votes is wrong does not mean that no label is.
+    T = _at_least(_transition(votes, kept), 1 / votes.sum())
     sure = 1 - max(limit, SURE)
     rows = np.linspace(0, n_samples - 1, min(n_samples, ROWS)).astype(int)
     some = codes[rows], pred_probs[rows]
@@ -292,6 +293,13 @@ def _transition(votes, kept):
     mean = np.full(votes.shape, rate / max(len(votes) - 1, 1))
     np.fill_diagonal(mean, 1 - rate)
     return transition_of(votes + PRIOR * mean)
+
+
+def _at_least(T, rate):
+    """Return a transition matrix by which labels of each class are wrong at a rate."""
+    n_classes = len(T)
+    missing = np.clip(rate - (1 - T.diagonal()), 0, None)[:, None]
+    return T * (1 - missing) + missing * (1 - np.eye(n_classes)) / (n_classes - 1)
 
 
 def _fit_power(codes, pred_probs, T, sure):

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from sklearn import config_context
 from sklearn.base import clone
-from sklearn.datasets import load_digits
+from sklearn.datasets import load_digits, load_iris
 from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.frozen import FrozenEstimator
@@ -705,3 +705,13 @@ def test_report_says_none_of_a_class_without_labels(noisy):
     table = LabelErrorDetector(model, cv="prefit").fit(X[some], y[some]).report()
     for name in ("noise_rate", "mean_quality", "suggested"):
         assert list(table[name])[9] is None
+
+
+def test_few_wrong_labels_among_many_are_found():
+    X, y = load_iris(return_X_y=True)
+    y[5], y[70] = 2, 0
+    clf = make_pipeline(StandardScaler(), LogisticRegression())
+    detector = LabelErrorDetector(clf, random_state=0).fit(X, y)
+    assert np.flatnonzero(detector.label_errors_).tolist() == [5, 70]
+    assert 0 < detector.noise_rate_ < 0.03
+    assert detector.noise_rate_interval_[0] == 0
