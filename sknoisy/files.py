@@ -46,8 +46,17 @@ def write(path, content, kind, describe=None, part=None, keep=None):
         The file that is written before; by default a new one beside `path`.
     keep : path, default=None
         What the file that is replaced is called then; by default it is removed.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be written; a FileNotFoundError if there is no such folder.
     """
     path = Path(path)
+    if not path.parent.is_dir():
+        raise FileNotFoundError(
+            f"path={str(path)!r} is not valid: there is no folder {str(path.parent)!r}."
+        )
     part = part or path.with_name(f"{path.name}.{uuid.uuid4().hex[:8]}.part")
     described, tensors = pack(content, describe)
     header, digest = _header(described, tensors, kind)
@@ -90,7 +99,24 @@ def read(path, kind, build=None, device="cpu"):
     OSError
         If it cannot be read.
     """
-    raw = Path(path).read_bytes()
+    return parse(Path(path).read_bytes(), path, kind, build, device)
+
+
+def parse(raw, path, kind, build=None, device="cpu"):
+    """Return the content of a file by its bytes.
+
+    Parameters
+    ----------
+    raw : bytes
+        What the file holds.
+    path, kind, build, device
+        See :func:`read`; the path is for messages.
+
+    Raises
+    ------
+    ValueError
+        See :func:`read`.
+    """
     name = f"the file {str(path)!r} cannot be read"
     header, start = _parsed(raw, name)
     metadata = header.pop("__metadata__")

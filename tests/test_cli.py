@@ -150,6 +150,26 @@ def test_fail_under(photos, tmp_path, share, code):
     assert main(["check", str(photos), *settings]) == code
 
 
+@pytest.mark.parametrize(
+    ("option", "allowed"),
+    [
+        ("--epochs=0", "an integer >= 1"),
+        ("--folds=1", "an integer >= 2"),
+        ("--image-size=wide", "an integer >= 4"),
+        ("--max-time=0", "a number above 0"),
+        ("--max-false-alarms=1", "a number in [0, 1)"),
+        ("--fail-under=95", "a number in [0, 1]"),
+    ],
+)
+def test_numbers_that_are_not_allowed(photos, capsys, option, allowed):
+    with pytest.raises(SystemExit) as stop:
+        main(["check", str(photos), option])
+    name, _, given = option.partition("=")
+    assert stop.value.code == 2
+    expected = f"argument {name}: {given!r} is not {allowed}"
+    assert expected in capsys.readouterr().err
+
+
 def test_predictions(checked, photos, tmp_path, capsys):
     broken = photos / "dark" / "broken.png"
     files = [str(photos / "bright"), str(photos / "dark" / "01.png"), str(broken)]
@@ -292,23 +312,21 @@ def test_columns():
             "encoder='resnet19' is not valid",
         ),
         (["check", "{photos}", "--encoder=json:gone"], "json:gone cannot be imported"),
+        (["check", "{photos}", "--encoder=gone.py:net"], ". Pass gone:net"),
         (["check", "{photos}", "--encoder=builtins:dict"], "returns a dict"),
         (
             ["check", "{photos}", "--encoder=resnet18", "--offline"],
             "needs weights that",
         ),
-        (["check", "{photos}", "--folds=1"], "cv=1 is not valid"),
         (["predict", "nowhere", "x.png"], "nowhere"),
         (["apply", "nowhere", "x.csv"], "'nowhere' is not valid"),
     ],
-    ids=["data", "name", "import", "kind", "offline", "folds", "model", "labels"],
+    ids=["data", "name", "import", "file", "kind", "offline", "model", "labels"],
 )
 def test_errors_are_one_line(arguments, message, photos, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)
     arguments = [argument.format(photos=photos) for argument in arguments]
-    if arguments[0] == "check" and "--folds=1" in arguments:
-        arguments += ENCODER[:2]
     assert main([*arguments, "--quiet"]) == 2
     out, err = capsys.readouterr()
     assert err.startswith("sknoisy: error: ")

@@ -303,6 +303,11 @@ def test_embedding_of_a_data_frame_and_a_list(digits):
     for inputs in (X, X.tolist()):
         other = EmbeddingDisplay.from_estimator(clf, inputs, y, **settings)
         np.testing.assert_allclose(other.points, display.points, atol=1e-3)
+    network = NoisyRobustClassifier("ce", max_epochs=1, random_state=0).fit(X, y)
+    for inputs in (frame, X.tolist()):
+        other = EmbeddingDisplay.from_estimator(network, inputs, y, **settings)
+        expected = EmbeddingDisplay.from_estimator(network, X, y, **settings)
+        np.testing.assert_allclose(other.points, expected.points, atol=1e-3)
 
 
 def test_displays_of_two_networks(digits):
@@ -547,6 +552,8 @@ def test_errors_of_other_displays(digits, refined):
             display.from_estimator(*args)
     with pytest.raises(ValueError, match="method=.restoration"):
         RestorationDisplay.from_estimator(fitted, digits[0])
+    with pytest.raises(ValueError, match="pretrainer=.* must be an SSLPretrainer"):
+        RestorationDisplay.from_estimator(clf.fit(X, given), digits[0])
     with pytest.raises(ValueError, match="key='accuracy' is not valid.*'train_loss'"):
         TrainingCurveDisplay.from_estimator(fitted, key="accuracy")
     with pytest.raises(ValueError, match="of shape .0,. is not valid"):

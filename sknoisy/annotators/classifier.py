@@ -15,6 +15,7 @@ from sknoisy.annotators.agreement import active_scores, crowdlab
 from sknoisy.annotators.crowds import dawid_skene, majority_vote
 from sknoisy.annotators.table import is_long, read_annotations
 from sknoisy.annotators.training import fit_soft, in_columns, out_of_sample
+from sknoisy.data.given import check_groups
 from sknoisy.data.inputs import check_container
 from sknoisy.data.labels import check_given, check_several
 from sknoisy.estimators.pipelines import check_steps
@@ -167,7 +168,8 @@ class AnnotatorConsensus(
         self._check_parameters()
         check_given(self, y)
         annotations = annotations_of(X, y)
-        check_consistent_length(X, annotations.samples, groups)
+        check_consistent_length(X, annotations.samples)
+        check_groups(groups, annotations.n_samples)
         check_several(annotations.classes)
         validate_data(self, X, skip_check_array=True)
         (X,) = indexable(X)

@@ -168,8 +168,22 @@ def read_annotations(y, classes=None, samples=None):
 
 
 def is_long(y):
-    """Whether it is a DataFrame with one row for each label."""
-    return set(LONG) <= set(getattr(y, "columns", ()))
+    """Whether it is a DataFrame with one row for each label.
+
+    Raises
+    ------
+    ValueError
+        If it has some of the columns of such a table, but not all.
+    """
+    columns = set(getattr(y, "columns", ()))
+    lacking = [name for name in LONG if name not in columns]
+    if len(lacking) == 1:
+        raise ValueError(
+            f"y is not valid: it has no column {lacking[0]!r}. A table of one row for "
+            f"each label has the columns {some(np.array(LONG))}; one of a column for "
+            "each annotator has none of these."
+        )
+    return not lacking
 
 
 def _read_long(y, classes, samples):

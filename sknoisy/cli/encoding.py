@@ -132,7 +132,10 @@ def _of_user(name, args):
     try:
         made = getattr(import_module(module), function)()
     except (ImportError, AttributeError) as error:
-        raise ValueError(f"--encoder {name} cannot be imported: {error}") from error
+        hint = f". Pass {module[:-3]}:{function}" if module.endswith(".py") else ""
+        raise ValueError(
+            f"--encoder {name} cannot be imported: {error}{hint}"
+        ) from error
     finally:
         sys.path.remove(os.getcwd())
     about = f"{name}, of yours"

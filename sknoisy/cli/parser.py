@@ -80,26 +80,31 @@ def _add_check(commands):
         "--weights", metavar="FILE", help="weights of the encoder, instead of published"
     )
     how.add_argument(
-        "--image-size", type=int, metavar="N", help="pixels that images are brought to"
+        "--image-size",
+        type=_integer(4),
+        metavar="N",
+        help="pixels that images are brought to",
     )
     how.add_argument(
         "--epochs",
-        type=int,
+        type=_integer(1),
         metavar="N",
         help='of "ssl"; by default what takes minutes',
     )
     how.add_argument(
         "--max-time",
-        type=float,
+        type=_seconds,
         metavar="SECONDS",
         help='that "ssl" may train; the result then depends on the machine',
     )
     how.add_argument("--offline", action="store_true", help="download no weights")
     how.add_argument("--method", default="auto", choices=METHODS)
-    how.add_argument("--folds", type=int, default=5, metavar="N", help="default: 5")
+    how.add_argument(
+        "--folds", type=_integer(2), default=5, metavar="N", help="default: 5"
+    )
     how.add_argument(
         "--max-false-alarms",
-        type=float,
+        type=_share_below_one,
         default=0.2,
         metavar="SHARE",
         help="of right labels among those that are called wrong; default: 0.2",
@@ -141,7 +146,29 @@ def _add_apply(commands):
 
 
 def _share(text):
-    share = float(text)
-    if not 0 <= share <= 1:
-        raise argparse.ArgumentTypeError(f"{text} is not in [0, 1]")
-    return share
+    return _number(text, float, "in [0, 1]", lambda share: 0 <= share <= 1)
+
+
+def _share_below_one(text):
+    return _number(text, float, "in [0, 1)", lambda share: 0 <= share < 1)
+
+
+def _seconds(text):
+    return _number(text, float, "above 0", lambda seconds: seconds > 0)
+
+
+def _integer(low):
+    """Return what reads integers that are not below a limit."""
+    return lambda text: _number(text, int, f">= {low}", lambda number: number >= low)
+
+
+def _number(text, kind, allowed, is_allowed):
+    """Return a number; raise what argparse prints if it is none, or is not allowed."""
+    try:
+        number = kind(text)
+    except ValueError:
+        number = None
+    if number is None or not is_allowed(number):
+        name = "an integer" if kind is int else "a number"
+        raise argparse.ArgumentTypeError(f"{text!r} is not {name} {allowed}")
+    return number

@@ -266,7 +266,7 @@ class CoTraining(Method):
         """Return the loss of a batch, the sum over the networks."""
         if not self.is_warmup:
             return self.loss(net, index, batch, *others)
-        logits = net.module_(net.view(batch)).float()
+        logits = net.logits(batch)
         target, weights = net.targets(index), net.weights(index)
         losses = self.warmup_losses(logits, target)
         if not self.in_halves:
@@ -304,7 +304,8 @@ class CoTraining(Method):
         index : tensor of shape (n,), int64
             Positions of the samples in the training set.
         batch : tensor of shape (n, ...), float32
-            The samples, before any view.
+            The samples, before any view; of several ranks, this one's part of them.
+            ``net.view(batch)`` and ``net.observed_logits(index, batch)`` are of all.
 
         Returns
         -------

@@ -11,6 +11,7 @@ from sknoisy.cotraining.mixing import mixup, refine, sharpen, uniform_penalty, w
 from sknoisy.cotraining.split_batches import SplitBatches
 from sknoisy.losses.expected import weighted_mean
 from sknoisy.parameters import check_choice, check_integer, check_real
+from sknoisy.ranks import in_parts
 from sknoisy.scores import gmm_clean_probability
 
 EXTREME = 0.77  # noise rates above this have settings of their own: between 72 and 81%
@@ -242,12 +243,12 @@ class DivideMix(CoTraining):
             values = values.view(2, -1)[:, part]
             return weighted_mean(values, None if weights is None else weights[:, part])
 
-        logits = own(views).float()
+        logits = in_parts(own, views).float()
         log_p = logits.log_softmax(dim=1)
         cross_entropy = -(targets * log_p).sum(dim=1)
         loss = mean(cross_entropy, slice(n_labelled)) + uniform_penalty(logits)
         weight = self.settings["lambda_u"] * self._rampup(done)
-        if weight and n_labelled < len(batch):
+        if weight and n_labelled < len(index):
             square = (log_p.exp() - targets).square().mean(dim=1)
             loss = loss + weight * mean(square, slice(n_labelled, None))
         return loss
@@ -262,12 +263,13 @@ class DivideMix(CoTraining):
     def _targets(self, own, other, views, target, clean):
         """Co-refine the labelled samples, co-guess the others, and sharpen."""
         n, n_labelled = len(views) // 2, len(target)
-        first, second = own(views).float().softmax(dim=1).split(n)
+        first, second = in_parts(own, views).float().softmax(dim=1).split(n)
         probs = (first + second) / 2
         targets = [refine(probs[:n_labelled], target, clean)]
         if n_labelled < n:
             unlabelled = torch.cat([views[n_labelled:n], views[n + n_labelled :]])
-            first, second = other(unlabelled).float().softmax(dim=1).chunk(2)
+            probs_of_other = in_parts(other, unlabelled).float().softmax(dim=1)
+            first, second = probs_of_other.chunk(2)
             targets.append((2 * probs[n_labelled:] + first + second) / 4)
         return sharpen(torch.cat(targets), self.temperature)
 

@@ -13,6 +13,7 @@ from sknoisy.cotraining.mixing import (
 )
 from sknoisy.losses.expected import as_distributions
 from sknoisy.parameters import check_choice, check_real
+from sknoisy.ranks import in_parts
 from sknoisy.scores import bmm_clean_probability, gmm_clean_probability
 
 MIXTURES = {"bmm": bmm_clean_probability, "gmm": gmm_clean_probability}
@@ -111,7 +112,7 @@ class DynamicBootstrap(CoTraining):
         network = net.module_.networks[0]
         if not self.is_warmup:
             with torch.no_grad():
-                probs = network(view).float().softmax(dim=1)
+                probs = in_parts(network, view).float().softmax(dim=1)
             if self.bootstrap == "hard":
                 probs = one_hot(probs.argmax(dim=1), self.n_classes).float()
             labels = refine(probs, target, self.state_["clean_proba"][index])
@@ -119,7 +120,7 @@ class DynamicBootstrap(CoTraining):
         order = net.permutation(len(view))
         labels = weigh(labels, net.weights(index))
         mixed, labels = mixup(view, labels, lam, order)
-        logits = network(mixed).float()
+        logits = in_parts(network, mixed).float()
         loss = mixed_loss(logits.log_softmax(dim=1), labels)
         if self.is_warmup:
             return loss

@@ -12,6 +12,7 @@ from sknoisy.losses.elr import CLAMP, early_learning_regularizer
 from sknoisy.losses.expected import as_distributions, weighted_mean
 from sknoisy.losses.table import Table, check_storage
 from sknoisy.parameters import check_real
+from sknoisy.ranks import in_parts
 
 RISE = 0.5  # share of the training in which the averages' decay rises
 MANY_CLASSES = 50  # from so many on, settings are those for CIFAR-100
@@ -147,7 +148,7 @@ class ELRPlus(CoTraining):
         view = net.view(batch)
         target = net.targets(index)
         with torch.no_grad():
-            averages = self._averages(view).float()
+            averages = in_parts(self._averages, view).float()
         net.observe(averages, target, index)
         weights, trusted = net.weights(index), net.trusted(index)
         given = weigh(as_distributions(target, self.n_classes), weights)
@@ -158,7 +159,7 @@ class ELRPlus(CoTraining):
             order = net.permutation(len(view))
             mixed, pair = mixup(view, torch.cat([given, kept], dim=1), lam, order)
             labels, kept = pair.chunk(2, dim=1)
-            log_p = network(mixed).float().log_softmax(dim=1)
+            log_p = in_parts(network, mixed).float().log_softmax(dim=1)
             probs = log_p.exp().clamp(CLAMP, 1 - CLAMP)
             regularizer = early_learning_regularizer(probs, kept)
             if trusted is not None:

@@ -48,7 +48,7 @@ class SelectedBatches:
             yield from self.whole
             return
         device, order = self.whole.device, self.method.order
-        selected = stream(self.store, order, len(self), device)
+        selected = stream(self.store, order, len(self), device, shared=True)
         if not self.with_others:
             yield from selected
             return
@@ -56,6 +56,6 @@ class SelectedBatches:
             len(self.store), generator=self.whole.generator, device="cpu"
         )
         every = every.repeat(math.ceil(len(order) / len(every)))[: len(order)]
-        others = stream(self.store, every, len(self), device)
+        others = stream(self.store, every, len(self), device, shared=True)
         for (index, batch), (_, other) in zip(selected, others, strict=True):
             yield index, batch, other

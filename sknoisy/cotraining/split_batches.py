@@ -78,7 +78,8 @@ class SplitBatches:
             others = others.split([len(part) if len(others) else 0 for part in parts])
             index = [torch.cat(pair) for pair in zip(parts, others, strict=True)]
             sizes = [len(part) for part in index]
-            batches = stream(self.store, torch.cat(index), sizes, self.whole.device)
+            order, device = torch.cat(index), self.whole.device
+            batches = stream(self.store, order, sizes, device, shared=True)
             for done, (part, batch) in enumerate(zip(parts, batches, strict=True)):
                 yield *batch, Turn(k, len(part), done / len(parts))
 

@@ -15,6 +15,7 @@ from sknoisy.cotraining.selected_batches import SelectedBatches
 from sknoisy.encoders.architecture import Ensemble, trains_encoder
 from sknoisy.encoders.initialization import build
 from sknoisy.parameters import check_integer, check_real
+from sknoisy.ranks import in_parts, of_part
 from sknoisy.scores import neighbor_index, relative_votes, votes_from
 from sknoisy.views.automatic import resolve_views
 
@@ -270,12 +271,13 @@ class SSR(CoTraining):
         labels = weigh(labels, None if weights is None else weights.repeat(2))
         lam = self.rng.beta(self.alpha, self.alpha)
         mixed, labels = mixup(inputs, labels, lam, net.permutation(len(inputs)))
-        logits = net.module_(mixed)[:, 0].float()
+        logits = in_parts(net.module_, mixed)[:, 0].float()
         loss = mixed_loss(logits.log_softmax(dim=1), labels)
         if others is None:
             return loss
-        pair = (net.view(others, views) for _ in range(2))
-        return loss + net.module_.weight * net.module_.consistency(*pair)
+        pair = (net.own_view(others, views) for _ in range(2))
+        consistency = of_part(net.module_.consistency(*pair), len(others))
+        return loss + net.module_.weight * consistency
 
     def estimated_rate(self, clean_probability):  # noqa: D102
         return float((clean_probability < self.select_threshold).mean())

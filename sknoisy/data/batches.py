@@ -7,9 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 import torch
 
 from sknoisy.data.devices import move
+from sknoisy.ranks import part
 
 
-def stream(store, order, batches, device, ahead=2):
+def stream(store, order, batches, device, ahead=2, shared=False):
     """Yield the batches of a store; a thread reads ahead where reading takes time.
 
     Parameters
@@ -25,14 +26,18 @@ def stream(store, order, batches, device, ahead=2):
         Device of the batches.
     ahead : int, default=2
         Number of batches that are read ahead, and so the number in memory.
+    shared : bool, default=False
+        Whether each of several ranks takes its part of the samples of a batch: see
+        :mod:`sknoisy.ranks`.
 
     Yields
     ------
     index : tensor of shape (n,), int64
-        Positions of the samples of a batch, on `device`.
+        Positions of the samples of a batch, on `device`; those of all ranks.
     batch : tensor of shape (n, ...), float32
         The samples, on `device`.
     """
+    own = part if shared else _all_of
     by_sizes = not isinstance(batches, int)
 
     def parts(order):
@@ -40,12 +45,12 @@ def stream(store, order, batches, device, ahead=2):
 
     if store.is_ready(device):
         for index in parts(order.to(device)):
-            yield index, store.fetch(index, device)
+            yield index, store.fetch(own(index), device)
         return
     on_gpu = torch.device(device).type == "cuda"
 
-    def read(index):
-        raw = store.raw(index)
+    def read(index, taken):
+        raw = store.raw(taken)
         return (index.pin_memory(), raw.pin_memory()) if on_gpu else (index, raw)
 
     def finish(future):
@@ -56,7 +61,7 @@ def stream(store, order, batches, device, ahead=2):
     pool = ThreadPoolExecutor(1)
     try:
         for index in parts(order):
-            waiting.append(pool.submit(read, index))
+            waiting.append(pool.submit(read, index, own(index)))
             if len(waiting) > ahead:
                 yield finish(waiting.popleft())
         while waiting:
@@ -65,12 +70,16 @@ def stream(store, order, batches, device, ahead=2):
         pool.shutdown(cancel_futures=True)
 
 
+def _all_of(index):
+    return index
+
+
 class Batches:
     """Shuffled batches whose sizes differ by at most one.
 
     No small batch is left over at the end, so batch normalisation always works. With a
     batch size of 2 and an odd number of samples, one batch has 3. Iterators yield
-    pairs ``index, batch``, as :func:`stream` does.
+    pairs ``index, batch``, as :func:`stream` does; ranks share them.
 
     Parameters
     ----------
@@ -98,4 +107,4 @@ class Batches:
 
     def __iter__(self):
         order = torch.randperm(self.n_samples, generator=self.generator, device="cpu")
-        return stream(self.store, order, self.n_batches, self.device)
+        return stream(self.store, order, self.n_batches, self.device, shared=True)

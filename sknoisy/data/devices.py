@@ -8,6 +8,8 @@ from contextlib import ExitStack, contextmanager, nullcontext
 import numpy as np
 import torch
 
+from sknoisy import ranks
+
 _used_threads = None  # id of the last process in which PyTorch had several threads
 
 
@@ -45,7 +47,8 @@ def resolve_device(device, fallback=False):
     Parameters
     ----------
     device : str or torch.device
-        "auto" (a GPU if there is one), "cpu", "cuda", "cuda:1", "mps", ...
+        "auto" (a GPU if there is one), "cpu", "cuda", "cuda:1", "mps", ... Of the ranks
+        that torchrun starts, each has another GPU as "auto" or "cuda".
     fallback : bool, default=False
         Whether to fall back to the CPU if there is no such device, as for a model
         that was trained on another machine.
@@ -64,7 +67,7 @@ def resolve_device(device, fallback=False):
     if torch.backends.mps.is_available():
         available += ["mps"]
     if isinstance(device, str) and device == "auto":
-        return torch.device("cuda" if "cuda:0" in available else available[-1])
+        device = "cuda" if "cuda:0" in available else available[-1]
     try:
         resolved = torch.device(device)
     except (RuntimeError, TypeError):
@@ -72,6 +75,9 @@ def resolve_device(device, fallback=False):
     index = getattr(resolved, "index", None)
     name = f"{resolved.type}:{index or 0}" if resolved else ""
     if name in available or getattr(resolved, "type", "") in available:
+        if device == "cuda":
+            own = ranks.local_device(torch.cuda.device_count())
+            return resolved if own is None else torch.device("cuda", own)
         return resolved
     if fallback:
         warnings.warn(

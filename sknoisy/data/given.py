@@ -175,6 +175,16 @@ def read_labels(y, classes=None, columns=None, sample_weight=None, trusted=None)
     return classes, Labels(codes, soft, weights, labelled, trusted)
 
 
+def check_groups(groups, n_samples):
+    """Raise if there are groups, but not one for each sample."""
+    shape = (n_samples,) if groups is None else np.shape(groups)
+    if shape != (n_samples,):
+        raise ValueError(
+            f"groups of shape {shape} is not valid: it must be of shape "
+            f"({n_samples},), the group of each sample."
+        )
+
+
 def check_sample_weight(sample_weight, n_samples):
     """Return weights that are 1 on average, but for zeros; None if all are equal.
 

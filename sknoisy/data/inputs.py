@@ -44,6 +44,8 @@ def as_inputs(X):
     column = _as_column(X)
     if column is not None:
         if _holds_paths(column):
+            if column.dtype.kind == "U":  # not looked at: there may be millions
+                return column
             return np.array([os.fsdecode(path) for path in column])
         stacked = _stack(column)
         if stacked is not None:

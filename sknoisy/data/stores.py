@@ -11,6 +11,7 @@ import torch
 from sknoisy.data.devices import move
 
 LISTED = 64  # least number of paths in one folder for which it is listed
+LOOKED_FOR = 2**17  # paths that are looked for before any is read; of more, a sample
 CHUNK_BYTES = 64 * 2**20  # that are copied to a device at a time
 
 
@@ -106,6 +107,9 @@ class PathStore:
     Decoded images are kept as uint8 if all of them together take at most `keep_bytes`;
     otherwise each epoch decodes them again.
 
+    Whether the files exist is checked at once, but of more than 131,072 only as many,
+    evenly spread; a missing one is found when it is read.
+
     Parameters
     ----------
     paths : ndarray of str of shape (n_samples,)
@@ -117,12 +121,7 @@ class PathStore:
     """
 
     def __init__(self, paths, spec, keep_bytes=2**31):
-        missing = missing_files(paths)
-        if missing:
-            raise ValueError(
-                f"X names {len(missing)} files that do not exist, the first at index "
-                f"{missing[0]}: {str(paths[missing[0]])!r}."
-            )
+        _check_exist(paths)
         self.paths = paths
         self.spec = spec
         shape = (len(paths), *spec.shape[1:], 3)
@@ -186,6 +185,19 @@ def _describe(errors, shown=5):
     return f"X names {len(errors)} files that cannot be read: " + "; ".join(
         found + more
     )
+
+
+def _check_exist(paths):
+    """Raise ``ValueError`` if files do not exist, of many files some."""
+    n_rows = min(len(paths), LOOKED_FOR)
+    rows = np.linspace(0, len(paths) - 1, n_rows).astype(np.int64)
+    missing = rows[missing_files(paths[rows])]
+    if len(missing):
+        of = f", of {n_rows} that were looked for," if n_rows < len(paths) else ""
+        raise ValueError(
+            f"X names {len(missing)} files that do not exist{of} the first at index "
+            f"{missing[0]}: {str(paths[missing[0]])!r}."
+        )
 
 
 def missing_files(paths):
@@ -267,6 +279,8 @@ def read_image(path, size):
             f"{str(path)!r} has too many pixels ({error}): shrink it, or raise "
             "PIL.Image.MAX_IMAGE_PIXELS if you trust it"
         ) from error
+    except FileNotFoundError as error:
+        raise ValueError(f"{str(path)!r} does not exist") from error
     except Exception as error:  # decoders raise anything on damaged files
         raise ValueError(
             f"{str(path)!r} is not an image, or is damaged "

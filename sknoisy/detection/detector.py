@@ -12,7 +12,12 @@ from sklearn.utils.validation import (
 )
 
 from sknoisy._compat import CallbackSupportMixin, with_callbacks
-from sknoisy.data.given import Labels, check_sample_weight, check_trusted
+from sknoisy.data.given import (
+    Labels,
+    check_groups,
+    check_sample_weight,
+    check_trusted,
+)
 from sknoisy.data.inputs import check_container, paths_of
 from sknoisy.data.labels import check_given, check_several, encode_labels, some
 from sknoisy.detection.checks import check_detector, source_of
@@ -244,7 +249,8 @@ class LabelErrorDetector(
             weights=check_sample_weight(sample_weight, len(codes)),
             trusted=check_trusted(trusted, len(codes)),
         )
-        check_consistent_length(X, codes, groups)
+        check_consistent_length(X, codes)
+        check_groups(groups, len(codes))
         check_several(classes)
         validate_data(self, X, skip_check_array=True)
         tasks = Tasks(self, X, y, n_tasks=1)

@@ -7,6 +7,7 @@ from torch.nn import functional as F
 
 from sknoisy.data.devices import full_precision
 from sknoisy.encoders.networks import conv3x3
+from sknoisy.ranks import of_part
 
 MIN_WIDTH = 16  # channels of the decoder's last layers
 
@@ -81,4 +82,5 @@ def restoration_error(restored, inputs):
         has learned nothing.
     """
     with full_precision(restored):
-        return F.mse_loss(restored.float(), inputs.float())
+        error = F.mse_loss(restored.float(), inputs.float())
+        return of_part(error, len(inputs))

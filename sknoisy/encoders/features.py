@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 import torch
 
+from sknoisy import ranks
 from sknoisy._compat import numpy_namespace
 from sknoisy._version import __version__
 from sknoisy.data.devices import resolve_device, resolve_precision
@@ -215,7 +216,7 @@ def _from_cache(memory, inputs, encoder):
     identity = __version__, encoder.blueprint, encoder.state, encoder.precision
     cached = memory.cache(_transform, ignore=["encoder"])
     try:
-        return cached(plain, stamps, identity, encoder)
+        return ranks.cached_call(cached, plain, stamps, identity, encoder)
     except OSError as error:
         warnings.warn(
             f"memory={str(memory.location)!r} cannot be used, and features are "

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import torch
 
+from sknoisy import ranks
 from sknoisy.data.batches import stream
 from sknoisy.data.devices import to_channels_last
 from sknoisy.encoders.networks import Resize
@@ -33,7 +34,7 @@ def _working_shape(module, shape):
     return (*shape[:1], *sizes[0]) if sizes else shape
 
 
-def in_order(store, device, shape=None):
+def in_order(store, device, shape=None, shared=False):
     """Yield positions and samples of a store, in batches of the size for inference.
 
     Parameters
@@ -44,15 +45,19 @@ def in_order(store, device, shape=None):
         Where they are wanted.
     shape : tuple of int, default=None
         Shape that a sample is brought to on the way, if not its own.
+    shared : bool, default=False
+        See :func:`~sknoisy.data.batches.stream`.
     """
     step = inference_batch(shape or store.spec.shape, device)
     n_batches = math.ceil(len(store) / step)
     order = torch.arange(len(store), device="cpu")
-    yield from stream(store, order, n_batches, device)
+    yield from stream(store, order, n_batches, device, shared=shared)
 
 
 def forward_batches(module, store, device, precision=None):
     """Apply a module in evaluation mode to every sample of a store, batch by batch.
+
+    Ranks that compute together share each batch.
 
     Parameters
     ----------
@@ -75,10 +80,14 @@ def forward_batches(module, store, device, precision=None):
     module.eval()
     shape = _working_shape(module, store.spec.shape)
     lower = precision is not None
-    for index, batch in in_order(store, device, shape):
+    # To read samples is all that a module without weights does.
+    shared = any(True for _ in module.parameters())
+    for index, batch in in_order(store, device, shape, shared):
         batch = to_channels_last(batch)
         with torch.inference_mode(), torch.autocast(device.type, precision, lower):
             outputs = module(batch).float()
+            if shared:
+                outputs = ranks.gathered(outputs, len(index))
         yield index, outputs
 
 

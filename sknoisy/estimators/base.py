@@ -11,6 +11,7 @@ import torch
 from sklearn.base import is_classifier
 from sklearn.utils.validation import check_array, validate_data
 
+from sknoisy import ranks
 from sknoisy._compat import CALLBACK_STATE, CallbackSupportMixin, with_callbacks
 from sknoisy.data.devices import (
     check_memory,
@@ -31,8 +32,9 @@ from sknoisy.parameters import (
     check_real,
     random_numbers,
 )
-from sknoisy.training.callbacks import check_callbacks, unnamed
+from sknoisy.training.callbacks import check_callbacks, only_reports, unnamed
 from sknoisy.training.checkpoint import Checkpoint
+from sknoisy.training.distributed import together
 from sknoisy.training.interrupts import heeding_interrupts, raise_lost_interrupt
 from sknoisy.training.optim import OPTIMIZERS, SCHEDULES
 from sknoisy.training.pace import TimeLimit
@@ -164,6 +166,11 @@ class TorchEstimator(NamedMethods, CallbackSupportMixin, Saved):
         defaults : dict of str to object
             What parameters are that are "auto".
         """
+        if self.compile and ranks.size() > 1:
+            raise ValueError(
+                "compile=True is not valid where several ranks train together: pass "
+                "False."
+            )
         device = resolve_device(self.device)
         names = ("max_epochs", "batch_size", "lr", "weight_decay", "optimizer")
         given = {name: getattr(self, name) for name in names}
@@ -197,17 +204,23 @@ class TorchEstimator(NamedMethods, CallbackSupportMixin, Saved):
         """Return the settings that only say what is told of the training."""
         # A checkpoint is written when all others have heard of the epoch.
         callbacks = tuple(sorted(self.callbacks or (), key=_is_checkpoint))
-        return {"callbacks": callbacks, "verbose": self.verbose is not False}
+        first = ranks.rank() == 0
+        if not first:
+            callbacks = tuple(c for c in callbacks if not only_reports(c))
+        return {"callbacks": callbacks, "verbose": first and self.verbose is not False}
 
     def _seeds(self, n):
-        return random_numbers(self.random_state).randint(2**31 - 1, size=n).tolist()
+        seeds = random_numbers(self.random_state).randint(2**31 - 1, size=n)
+        # Without a random_state, ranks would draw each their own.
+        return ranks.from_first(torch.from_numpy(seeds)).tolist()
 
 
 @contextmanager
 def fitting(estimator):
     """A fit that fails leaves the estimator as it was.
 
-    The modes that the caller has set for PyTorch and NumPy do not count.
+    The modes that the caller has set for PyTorch and NumPy do not count. Where torchrun
+    started several ranks, they compute together.
 
     Parameters
     ----------
@@ -216,7 +229,7 @@ def fitting(estimator):
     """
     before = dict(vars(estimator))
     try:
-        with heeding_interrupts(), own_modes():
+        with heeding_interrupts(), own_modes(), together():
             yield
     except BaseException:
         # scikit-learn's callbacks are told of the end of this fit, too.

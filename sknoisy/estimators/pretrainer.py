@@ -8,6 +8,7 @@ from sklearn.base import clone
 from sklearn.utils.validation import check_consistent_length
 from torch import nn
 
+from sknoisy import ranks
 from sknoisy._compat import with_callbacks, without_callbacks
 from sknoisy._version import __version__
 from sknoisy.data.devices import generator
@@ -305,7 +306,8 @@ class SSLPretrainer(LazyTransformer, TorchEstimator):
         checked_hash("callbacks", changes, f"memory={str(memory.location)!r}")
         cached = memory.cache(_pretrain_cached, ignore=["reporting"])
         code = __version__, sources(plain), changes, self._monitored(reporting[2])
-        return cached(plain, inputs, trained, labels, stamps, code, reporting=reporting)
+        key = plain, inputs, trained, labels, stamps, code
+        return ranks.cached_call(cached, *key, reporting=reporting)
 
     def _pretrain(self, inputs, trained, labels, reporting):
         """Return the trained encoder, the heads that are kept, and the history.
@@ -343,7 +345,7 @@ class SSLPretrainer(LazyTransformer, TorchEstimator):
             settings,
             run,
             generator=generator(seeds[3]),
-            view_generator=generator(seeds[2], settings.device),
+            view_generator=generator(ranks.own_seed(seeds[2]), settings.device),
             views=method.make_views(spec),
             labels=[torch.from_numpy(v).to(settings.device) for v in labels],
         ).initialize()

@@ -8,6 +8,7 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from sknoisy._compat import safe_indexing
 from sknoisy.data.inputs import as_inputs
+from sknoisy.data.pictures import as_samples
 from sknoisy.encoders.features import LazyFeatures
 from sknoisy.estimators.base_classifier import TorchClassifier
 from sknoisy.estimators.pipelines import split_pipeline
@@ -278,5 +279,6 @@ def _features(estimator, X):
     if isinstance(last, SSLPretrainer):
         X = last.transform(X)
     elif isinstance(last, TorchClassifier):
-        X = last.encoder_.transform(X.inputs if isinstance(X, LazyFeatures) else X)
+        inputs = X.inputs if isinstance(X, LazyFeatures) else X
+        X = last.encoder_.transform(as_samples(inputs))
     return np.asarray(X).reshape(len(X), -1)

@@ -11,6 +11,7 @@ from sknoisy.encoders.blueprint import load_numpy_state
 from sknoisy.encoders.encoding import encode
 from sknoisy.encoders.features import LazyFeatures
 from sknoisy.encoders.initialization import build
+from sknoisy.estimators.pretrainer import SSLPretrainer
 from sknoisy.parameters import check_integer, random_numbers
 from sknoisy.plotting.base import pyplot, show_image
 from sknoisy.selfsup import Restoration
@@ -77,6 +78,10 @@ class RestorationDisplay:
         display : RestorationDisplay
             The display, drawn.
         """
+        if not isinstance(pretrainer, SSLPretrainer):
+            raise ValueError(
+                f"pretrainer={pretrainer!r} is not valid: it must be an SSLPretrainer."
+            )
         check_is_fitted(pretrainer, "encoder_")
         check_integer("n_images", n_images)
         method, spec = pretrainer._method(), pretrainer.encoder_.spec

@@ -4,6 +4,7 @@ from torch import nn
 
 from sknoisy.data.devices import full_precision
 from sknoisy.parameters import check_integer, check_real
+from sknoisy.ranks import gathered
 from sknoisy.regularizers.base import Regularizer
 
 
@@ -103,7 +104,7 @@ class ClusteringRegularizer(Regularizer):
 
     def loss(self, heads, original, augmented):  # noqa: D102
         logits, others = (
-            heads["clusters"](encoded.features).float()
+            gathered(heads["clusters"](encoded.features).float())
             for encoded in (original, augmented)
         )
         with full_precision(logits):

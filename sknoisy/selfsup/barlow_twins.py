@@ -4,6 +4,7 @@ from sklearn.base import clone
 
 from sknoisy.data.devices import full_precision
 from sknoisy.parameters import check_integer, check_real
+from sknoisy.ranks import gathered
 from sknoisy.selfsup.base import (
     SelfSupervised,
     check_widths,
@@ -122,7 +123,8 @@ class BarlowTwins(SelfSupervised):
     def loss(self, networks, first, second):  # noqa: D102
         # One pass for each view, so that each has its own batch statistics.
         first, second = (
-            networks["projector"](networks["encoder"](view)) for view in (first, second)
+            gathered(networks["projector"](networks["encoder"](view)))
+            for view in (first, second)
         )
         correlation = cross_correlation(first, second)
         return self.scale * redundancy_reduction(correlation, self.lambd)

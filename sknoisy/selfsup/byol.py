@@ -5,6 +5,7 @@ from torch.nn import functional as F
 
 from sknoisy.data.devices import full_precision
 from sknoisy.parameters import check_real
+from sknoisy.ranks import gathered
 from sknoisy.selfsup.base import (
     SelfSupervised,
     check_widths,
@@ -103,10 +104,10 @@ class BYOL(SelfSupervised):
         predictions, targets = [], []
         for view in (first, second):
             projection = networks["projector"](networks["encoder"](view))
-            predictions.append(networks["predictor"](projection))
+            predictions.append(gathered(networks["predictor"](projection)))
             with torch.no_grad():
                 features = networks["target_encoder"](view)
-                targets.append(networks["target_projector"](features))
+                targets.append(gathered(networks["target_projector"](features)))
         return prediction_error(predictions[0], targets[1]) + prediction_error(
             predictions[1], targets[0]
         )

@@ -6,6 +6,7 @@ from torch.nn import functional as F
 
 from sknoisy.data.devices import full_precision
 from sknoisy.parameters import check_choice, check_integer, check_real
+from sknoisy.ranks import gathered
 from sknoisy.selfsup.base import SelfSupervised, check_widths
 from sknoisy.selfsup.momentum import follow, follower, rising_momentum
 
@@ -182,9 +183,10 @@ class MoCo(SelfSupervised):
 
     def _one_way(self, networks, query_view, key_view, queue):
         """Return the loss of one view's queries, and queue the other view's keys."""
-        query = networks["projector"](networks["encoder"](query_view))
+        query = gathered(networks["projector"](networks["encoder"](query_view)))
         with torch.no_grad():
             key = networks["key_projector"](networks["key_encoder"](key_view))
+            key = gathered(key)
         # The gradient needs the keys as they are before the queue changes.
         loss = info_nce(query, key, queue.keys.clone(), self.temperature)
         queue.push(key)

@@ -5,6 +5,7 @@ from torch.nn import functional as F
 
 from sknoisy.data.devices import full_precision
 from sknoisy.parameters import check_real
+from sknoisy.ranks import gathered
 from sknoisy.selfsup.base import (
     SelfSupervised,
     check_widths,
@@ -90,4 +91,4 @@ class SimCLR(SelfSupervised):
     def loss(self, networks, first, second):  # noqa: D102
         features = networks["encoder"](torch.cat([first, second]))
         projections = networks["projector"](features)
-        return nt_xent(*projections.chunk(2), self.temperature)
+        return nt_xent(*map(gathered, projections.chunk(2)), self.temperature)

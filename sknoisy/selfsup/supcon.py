@@ -5,6 +5,7 @@ from torch.nn import functional as F
 
 from sknoisy.data.devices import full_precision
 from sknoisy.parameters import check_choice, check_real
+from sknoisy.ranks import gathered
 from sknoisy.selfsup.base import (
     SelfSupervised,
     check_widths,
@@ -159,7 +160,7 @@ class SupCon(SelfSupervised):
 
     def loss(self, networks, first, second, target, weight):  # noqa: D102
         features = networks["encoder"](torch.cat([first, second]))
-        projections = networks["projector"](features).chunk(2)
+        projections = map(gathered, networks["projector"](features).chunk(2))
         return supervised_contrastive(
             *projections, target, weight, self.temperature, self.form, self.weighting
         )

@@ -4,6 +4,7 @@ from torch.nn import functional as F
 
 from sknoisy.data.devices import full_precision
 from sknoisy.parameters import check_integer, check_real
+from sknoisy.ranks import gathered
 from sknoisy.selfsup.base import (
     SelfSupervised,
     check_widths,
@@ -127,7 +128,8 @@ class VICReg(SelfSupervised):
     def loss(self, networks, first, second):  # noqa: D102
         # One pass for each view, so that each has its own batch statistics.
         first, second = (
-            networks["projector"](networks["encoder"](view)) for view in (first, second)
+            gathered(networks["projector"](networks["encoder"](view)))
+            for view in (first, second)
         )
         with full_precision(first):
             first, second = first.float(), second.float()

@@ -2,7 +2,8 @@
 
 from sknoisy.training.callbacks import StopTraining
 from sknoisy.training.checkpoint import Checkpoint
+from sknoisy.training.distributed import together
 from sknoisy.training.run import DivergenceError
 from sknoisy.training.stopping import LabelWave
 
-__all__ = ["Checkpoint", "DivergenceError", "LabelWave", "StopTraining"]
+__all__ = ["Checkpoint", "DivergenceError", "LabelWave", "StopTraining", "together"]

@@ -42,6 +42,17 @@ REFUSED = {
     "weights= gives it a start",
     "NeptuneLogger": "it was never tried; a callback of yours can log net.history[-1]",
 }
+# Of several ranks, the first alone has these: they print, or write files.
+REPORTING = (
+    "Checkpoint",
+    "MlflowLogger",
+    "PrintLog",
+    "ProgressBar",
+    "SacredLogger",
+    "TensorBoard",
+    "TrainEndCheckpoint",
+    "WandbLogger",
+)
 VALIDATION_NAMES = ("valid_loss", "valid_acc")
 
 
@@ -76,6 +87,12 @@ def asks_to_stop(callback, interrupt):
 def unnamed(callbacks):
     """Return skorch's callbacks without the names that they may be given with."""
     return [c[-1] if isinstance(c, tuple) and c else c for c in callbacks or ()]
+
+
+def only_reports(callback):
+    """Whether a callback, maybe with a name, is one that prints or writes files."""
+    (callback,) = unnamed([callback])
+    return isinstance(callback, tuple(getattr(skorch_callbacks, n) for n in REPORTING))
 
 
 def check_callbacks(callbacks, schedule, warmup, validates, knows_labels):

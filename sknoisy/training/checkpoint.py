@@ -8,7 +8,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 from skorch.callbacks import Callback
 
-from sknoisy import files
+from sknoisy import files, ranks
 from sknoisy.data.inputs import as_inputs
 from sknoisy.encoders.features import LazyFeatures
 from sknoisy.parameters import check_integer
@@ -27,7 +27,8 @@ class Checkpoint(Callback):
     numbers. When ``fit`` is called again, in another process, say, with the same data
     and parameters, it goes on after the last epoch that was written, and on a CPU ends
     with the same weights as if it had never stopped. The file is removed when the
-    training is done.
+    training is done. Of several ranks, the first one has the file; it may go on with
+    another number of ranks.
 
     Parameters
     ----------
@@ -106,6 +107,28 @@ class Checkpoint(Callback):
         _check_method(training)
         self.last_ = Path(self.folder) / f"{name}.checkpoint"
         self.previous_ = self.last_.with_suffix(".previous")
+        taken = ranks.rank() == 0 and self._take()
+        if not ranks.any_rank(taken):
+            return
+        self.training_ = training
+        path, state = self._found()
+        try:
+            if state is not None:
+                training.load_state(state)
+        except (
+            AttributeError,
+            LookupError,
+            RuntimeError,
+            TypeError,
+            ValueError,
+        ) as error:
+            raise ValueError(
+                f"the checkpoint {path} does not fit this training ({error}). "
+                "Delete it, if code that it depends on has changed."
+            ) from error
+
+    def _take(self):
+        """Lock the files; return whether that was possible."""
         lock = FileLock(self.last_.with_suffix(".lock"), timeout=0)
         try:
             self.last_.parent.mkdir(parents=True, exist_ok=True)
@@ -116,35 +139,30 @@ class Checkpoint(Callback):
                 "still running: this one keeps none. Pass another random_state, or "
                 "another folder, to keep both.",
                 UserWarning,
-                stacklevel=2,
+                stacklevel=3,
             )
-            return
+            return False
         except (OSError, NotImplementedError) as error:  # a file system without locks
             self._warn(error)
-            return
-        self.training_, self.lock_ = training, lock
+            return False
+        self.lock_ = lock
+        return True
+
+    def _found(self):
+        """Return a file and the state in it, None if there is none to be used."""
+        device = self.training_.settings.device
         for path in (self.last_, self.previous_):
-            state = _read(path, training.settings.device)
-            if state is None:
-                continue
-            try:
-                training.load_state(state)
-            except (
-                AttributeError,
-                LookupError,
-                RuntimeError,
-                TypeError,
-                ValueError,
-            ) as error:
-                raise ValueError(
-                    f"the checkpoint {path} does not fit this training ({error}). "
-                    "Delete it, if code that it depends on has changed."
-                ) from error
-            return
+            state = _read(path, device)
+            if state is not None:
+                return path, state
+        return self.last_, None
 
     def end(self, done):
         """Let go of the training; remove its files if it is done."""
         if self.training_ is None:
+            return
+        if self.lock_ is None:  # another rank has the files
+            self.training_ = None
             return
         if done:
             _remove(self.last_)
@@ -157,7 +175,8 @@ class Checkpoint(Callback):
         part = self.last_.with_suffix(".part")
         try:
             state = self.training_.state()
-            files.write(self.last_, state, KIND, part=part, keep=self.previous_)
+            if self.lock_ is not None:
+                files.write(self.last_, state, KIND, part=part, keep=self.previous_)
         except Exception as error:  # whatever it is: it is not worth the training
             self._warn(error)
 
@@ -206,10 +225,11 @@ def resumable(estimator, training, X, *labels):
 
 def _read(path, device):
     """Return the state in a file, or None, with a warning if it cannot be used."""
-    if not path.exists():
-        return None
     try:
-        return files.read(path, KIND, device=device)
+        # The file is the first rank's; the others may be on other machines.
+        exists = ranks.rank() == 0 and path.exists()
+        raw = ranks.bytes_from_first(path.read_bytes() if exists else None)
+        return None if raw is None else files.parse(raw, path, KIND, device=device)
     except (OSError, ValueError) as error:
         warnings.warn(f"a checkpoint is not used: {error}", UserWarning, stacklevel=2)
         return None

@@ -3,7 +3,9 @@
 import numpy as np
 import torch
 
+from sknoisy import ranks
 from sknoisy.cotraining.ensembles import given_losses
+from sknoisy.data.devices import to_channels_last
 from sknoisy.encoders.inference import forward_all, forward_batches
 from sknoisy.training.callbacks import scores_training
 from sknoisy.training.supervised import ClassifierNet
@@ -62,6 +64,32 @@ class CoTrainingNet(ClassifierNet):
         trusted = self.data_.labels.trusted
         return None if trusted is None else trusted[index]
 
+    def view(self, batch, views=None):
+        """Return a random view of a batch, in float32, also of other ranks' samples.
+
+        Methods mix it. Where the networks alone get it, :meth:`logits` does with less.
+        """
+        return to_channels_last(ranks.gathered(self.own_view(batch, views)))
+
+    def own_view(self, batch, views=None):
+        """Return a random view of this rank's part of a batch."""
+        return super().view(batch, views)
+
+    def logits(self, batch):
+        """Return the logits of a random view of a batch.
+
+        Parameters
+        ----------
+        batch : tensor of shape (n, ...), float32
+            The samples.
+
+        Returns
+        -------
+        logits : tensor of shape (n, n_networks, n_classes), float32
+            Of all networks, and of all ranks' samples.
+        """
+        return ranks.gathered(self.module_(self.own_view(batch)).float())
+
     def observed_logits(self, index, batch):
         """Return the logits of a random view of a batch, which the dynamics record.
 
@@ -77,7 +105,7 @@ class CoTrainingNet(ClassifierNet):
         logits : tensor of shape (n, n_networks, n_classes), float32
             Of all networks.
         """
-        logits = self.module_(self.view(batch)).float()
+        logits = self.logits(batch)
         self.observe(logits, self.targets(index), index)
         return logits
 

@@ -20,7 +20,8 @@ VERSIONED = ("builtins", "numpy", "sklearn", "sknoisy", "torch", "torchvision")
 
 def training_name(estimator, device, data):
     """Return a name that is the same for equal trainings only."""
-    parts = [_version.__version__, type(estimator), str(device)]
+    # Not its number: the first rank's is another than that of a single process.
+    parts = [_version.__version__, type(estimator), device.type]
     for name, value in estimator.get_params(deep=False).items():
         if name not in REPORTING:
             hashed = checked_hash(name, value, "a Checkpoint")

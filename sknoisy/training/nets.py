@@ -12,9 +12,11 @@ from contextlib import suppress
 
 import torch
 
+from sknoisy import ranks
 from sknoisy.data.batches import Batches
 from sknoisy.encoders.inference import in_order, inference_batch
 from sknoisy.encoders.weights import load_tensors
+from sknoisy.training import distributed
 from sknoisy.training.callbacks import StopTraining, listens
 from sknoisy.training.interrupts import raise_lost_interrupt
 from sknoisy.training.observed import ObservedNet
@@ -38,7 +40,7 @@ class Net(ObservedNet):
         index : tensor of shape (n,), int64
             Positions of the samples in the training set.
         batch : tensor of shape (n, ...), float32
-            The samples, before any view.
+            The samples, before any view; of several ranks, this one's part of them.
         """
         raise NotImplementedError
 
@@ -55,7 +57,10 @@ class Net(ObservedNet):
         self.optimizer_.zero_grad(set_to_none=True)
         precision = self.settings.precision
         device = self.settings.device.type
-        with torch.autocast(device, precision, enabled=precision is not None):
+        with (
+            ranks.of_batch(len(index)),
+            torch.autocast(device, precision, enabled=precision is not None),
+        ):
             loss = self.batch_loss(index, batch, *others)
         if not loss.requires_grad:
             raise ValueError(
@@ -63,9 +68,10 @@ class Net(ObservedNet):
                 "to train."
             )
         loss.backward()
+        distributed.average_gradients(self.module_)
         if listens(self.callbacks_, "on_grad_computed"):
             named = list(self.get_all_learnable_params())
-            pair = self._labelled(index, batch)
+            pair = self._labelled(index, ranks.gathered(batch, len(index)))
             self.notify(
                 "on_grad_computed", named_parameters=named, batch=pair, training=True
             )
@@ -94,12 +100,14 @@ class Net(ObservedNet):
             done = self.epochs_ / settings.max_epochs + i * share
             if scheduled:
                 limit = self.run.limit
-                passed = done if limit is None else max(done, limit.share())
+                passed = done
+                if limit is not None:
+                    passed = max(done, ranks.number_from_first(limit.share()))
                 factor = schedule(passed, settings.lr_warmup)
                 for group in self.optimizer_.param_groups:
                     group["lr"] = factor * settings.lr
             if self.heard_:
-                pair = self._labelled(index, batch)
+                pair = self._labelled(index, ranks.gathered(batch, len(index)))
                 self.notify("on_batch_begin", batch=pair, training=True)
             rate = self.optimizer_.param_groups[0]["lr"]
             loss = step_fn(index, batch, *others)
@@ -107,12 +115,12 @@ class Net(ObservedNet):
             losses.append(loss)
             sizes.append(len(index))
             if self.heard_:
-                self._batch_end("train", pair, loss, self.training_outputs(batch))
+                self._batch_end("train", pair, loss, self.training_outputs(pair[0]))
             if progress is not None:
                 # An epoch is all samples, however often it takes some of them.
                 progress.advance(len(iterator.store) * len(index) / iterator.n_samples)
         # One wait for the device in an epoch.
-        losses = torch.stack(losses).tolist()
+        losses = ranks.average(torch.stack(losses)).tolist()
         loss = sum(map(operator.mul, losses, sizes)) / iterator.n_samples
         self._record("train_loss", loss, loss)
         self.history.record("lr", rate)
@@ -129,11 +137,14 @@ class Net(ObservedNet):
 
     def _validate(self, data):
         outputs = []
-        for index, batch in in_order(data.store, self.device):
+        shared = not self.heard_  # whoever listens to batches gets whole ones
+        for index, batch in in_order(data.store, self.device, shared=shared):
             pair = batch, data.codes[index]
             if self.heard_:
                 self.notify("on_batch_begin", batch=pair, training=False)
             outputs.append(self.evaluation_step(pair))
+            if shared:
+                outputs[-1] = ranks.gathered(outputs[-1], len(index))
             if self.heard_:
                 scores = self.scores(outputs[-1], data.labels.take(index))
                 loss = torch.tensor(
@@ -168,9 +179,13 @@ class Net(ObservedNet):
         if data.validation is not None:  # skorch's ProgressBar counts its batches
             step = inference_batch(data.validation.store.spec.shape, self.device)
             self.iterator_valid__batch_size = step
+        planned = {"max_epochs": epochs, "batch_size": self.batch_size}
+        distributed.check_same(data, **planned)
+        distributed.share_weights(self.module_)
         try:
             self._begin()
-            self.fit_loop(data, epochs=epochs)
+            with distributed.normalising_together(self.module_):
+                self.fit_loop(data, epochs=epochs)
         except StopTraining:
             self._end()
             self.stopped_ = True
@@ -180,6 +195,7 @@ class Net(ObservedNet):
         except BaseException:
             with suppress(Exception):  # what went wrong first is what is to be told
                 self._end()
+            distributed.fell_out()
             raise
         else:
             self._end()
@@ -193,6 +209,7 @@ class Net(ObservedNet):
                 f"memory in epoch {self.epochs_done + 1}. Pass a smaller "
                 "batch_size."
             )
+        distributed.share_weights(self.module_)  # which the first's callbacks may load
         self._check_finite()
         return self
 
@@ -210,7 +227,10 @@ class Net(ObservedNet):
             "schedulers": self._schedulers,
             "epochs": self.epochs_,
             "order": self.generator.get_state(),
-            "views": self.view_generator.get_state(),
+            # Of every rank, one a row.
+            "views": ranks.gathered(
+                self.view_generator.get_state()[None], ranks.size()
+            ),
         }
 
     def load_state(self, state):
@@ -225,7 +245,13 @@ class Net(ObservedNet):
         self._best, self._schedulers = state["best"], state["schedulers"]
         self.epochs_ = state["epochs"]
         self.generator.set_state(state["order"].cpu())
-        self.view_generator.set_state(state["views"].cpu())
+        views = state["views"].cpu()
+        if ranks.rank() < len(views):
+            # A copy: of a part of a tensor PyTorch reads the wrong bytes.
+            self.view_generator.set_state(views[ranks.rank()].clone())
+        else:  # there were fewer ranks
+            seed = self.view_generator.initial_seed() + self.epochs_
+            self.view_generator.manual_seed(seed)
 
     def _check_finite(self):
         """Check what the last step made of the network: no loss has seen it."""

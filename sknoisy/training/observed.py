@@ -8,6 +8,7 @@ import torch
 from skorch import NeuralNet
 from skorch.callbacks import LRScheduler
 
+from sknoisy import ranks
 from sknoisy.data.devices import to_channels_last
 from sknoisy.encoders.inference import in_order
 from sknoisy.training.callbacks import StopTraining, asks_to_stop
@@ -188,7 +189,7 @@ class ObservedNet(NeuralNet):
             asked = progress is not None and progress.epoch_end(self.run.history[-1])
             limit = self.run.limit
             late = limit is not None and limit.is_over(self.history[-1, "dur"])
-            if asked or late or self._stop_asked:
+            if ranks.any_rank(asked or late or self._stop_asked):
                 raise StopTraining
 
     def on_epoch_begin(self, net, **kwargs):  # noqa: D102

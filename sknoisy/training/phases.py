@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
+from sknoisy import ranks
+from sknoisy.data.devices import generator
 from sknoisy.data.spec import InputSpec
 from sknoisy.data.stores import ArrayStore
 from sknoisy.encoders.blueprint import load_numpy_state, numpy_state
@@ -118,8 +120,8 @@ class ClassifierTraining:
         self.seed = seed
         self.first_weights = first_weights
         self.stopping = self.stopped_epoch = self.limit = None
-        self.order = torch.Generator("cpu").manual_seed(seed)
-        self.view_generator = torch.Generator(settings.device).manual_seed(seed + 1)
+        self.order = generator(seed)
+        self.view_generator = generator(ranks.own_seed(seed + 1), settings.device)
         self.data = None
         self.run = Run(head_epochs + settings.max_epochs, list(history))
         self.phases = self._plan(head_epochs, freeze)
@@ -282,14 +284,12 @@ class ClassifierTraining:
                 settings, lr=self.head_lr, schedule="constant", callbacks=()
             )
         if self.regularizers and not phase.head_only:
-            generator = torch.Generator("cpu").manual_seed(self.seed + 2)
-            spec = self.data.store.spec
+            source, spec = generator(self.seed + 2), self.data.store.spec
             module = Regularized(
-                module, self.regularizers, spec, self.n_classes, generator
+                module, self.regularizers, spec, self.n_classes, source
             )
         if hasattr(self.loss, "extend"):
-            generator = torch.Generator("cpu").manual_seed(self.seed + 2)
-            module = self.loss.extend(module, data, generator)
+            module = self.loss.extend(module, data, generator(self.seed + 2))
         net = self.net_class(
             module,
             self.loss,

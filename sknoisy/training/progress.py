@@ -5,6 +5,7 @@ import sys
 import time
 from contextlib import contextmanager
 
+from sknoisy import ranks
 from sknoisy._compat import (
     callback_context,
     has_callbacks,
@@ -62,7 +63,7 @@ class Progress:
         if is_heard:
             self._context = callback_context(estimator, n_epochs - n_done)
             self._context.call_on_fit_task_begin(**self._data)
-        verbose = estimator.verbose
+        verbose = estimator.verbose if ranks.rank() == 0 else False
         quiet = verbose is None and (is_heard or within_search())
         bar = tqdm(
             desc=type(estimator).__name__,

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from sklearn.base import ClassifierMixin
 
+from sknoisy import ranks
 from sknoisy.data.devices import full_precision, to_channels_last
 from sknoisy.losses.cross_entropy import cross_entropy
 from sknoisy.losses.expected import weighted_mean
@@ -54,6 +55,7 @@ class ClassifierNet(ClassifierMixin, Net):
 
     def batch_loss(self, index, batch):  # noqa: D102
         logits, penalty = self._forward(self.view(batch))
+        logits = ranks.gathered(logits)
         if self.heard_:
             self.logits_ = logits.detach()
         labelled = self.data_.labels.labelled

@@ -198,6 +198,10 @@ def test_samples_of_a_long_table():
         read_annotations(long, samples=["x"])
     with pytest.raises(ValueError, match="annotator 'a' labels sample 'x' more than"):
         read_annotations(pd.concat([long, long.iloc[2:]]))
+    with pytest.raises(
+        ValueError, match="y is not valid: it has no column 'annotator'"
+    ):
+        read_annotations(long.rename(columns={"annotator": "worker"}))
     with pytest.raises(ValueError, match="column 'label' of y .* first in row 1"):
         read_annotations(long.assign(label=[1, None, 0]))
 

@@ -12,6 +12,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
 
 from sknoisy import LazyFeatures, NoisyRobustClassifier, SSLPretrainer
+from sknoisy.data import stores
 from sknoisy.data.batches import stream
 from sknoisy.data.inputs import as_inputs
 from sknoisy.data.spec import InputSpec
@@ -458,6 +459,21 @@ def test_missing_files_of_large_folders(tmp_path):
     expected = [i for i, path in enumerate(paths) if not os.path.isfile(path)]
     assert missing_files(np.array(paths)) == expected
     assert expected[0] == 7 and len(expected) >= 5
+
+
+def test_of_very_many_files_some_are_looked_for(tmp_path, monkeypatch):
+    monkeypatch.setattr(stores, "LOOKED_FOR", 100)
+    for i in range(1, 300):
+        (tmp_path / f"{i}.png").touch()
+    paths = np.array([str(tmp_path / f"{i}.png") for i in range(300)])
+    spec = InputSpec.describe(paths, image_size=8)
+    match = "1 files that do not exist, of 100 that were looked for, the first at index"
+    with pytest.raises(ValueError, match=f"{match} 0: .*0.png"):
+        PathStore(paths, spec)
+    (tmp_path / "0.png").touch()
+    (tmp_path / "1.png").unlink()  # between two that are looked for
+    with pytest.raises(ValueError, match="1.png' does not exist"):
+        PathStore(paths, spec).raw(torch.tensor([1]))
 
 
 def write(path, image, **options):

@@ -314,6 +314,14 @@ def test_what_cannot_be_saved(tmp_path):
     assert [*tmp_path.iterdir()] == []
 
 
+def test_a_folder_that_does_not_exist(tmp_path):
+    path = tmp_path / "gone" / "model.safetensors"
+    with pytest.raises(
+        FileNotFoundError, match="path=.*gone.model.* there is no folder"
+    ):
+        NoisyRobustClassifier().save(path)
+
+
 def test_a_file_without_an_estimator(tmp_path):
     for content in ({}, [], {"estimator": 3}):
         files.write(tmp_path / "model", content, "model")

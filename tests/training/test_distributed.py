@@ -1,0 +1,201 @@
+"""Two ranks train what one does; a rank that ends takes the others with it."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import joblib
+import numpy as np
+import pytest
+import torch
+
+from sknoisy import NoisyRobustClassifier, ranks
+from sknoisy.training.distributed import _are_there, together
+
+sys.path.insert(0, str(Path(__file__).parent))
+import distributed_cases  # noqa: E402
+
+CASES = list(distributed_cases.cases())
+SCRIPT = distributed_cases.__file__
+MATCH = {"rtol": 1e-4, "atol": 1e-5}  # what SOP stores is multiplied by 2^15
+
+
+def environment(**others):
+    """Return what a rank is started with; no rank is, by itself."""
+    root = str(Path(__file__).parents[2])
+    path = os.pathsep.join([root, os.environ.get("PYTHONPATH", "")])
+    known = {k: v for k, v in os.environ.items() if k not in ("RANK", "WORLD_SIZE")}
+    return known | {"OMP_NUM_THREADS": "1", "PYTHONPATH": path} | others
+
+
+def free_port():
+    """Return a port of this machine that nothing listens to."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return found.getsockname()[1]
+
+
+def start_ranks(n, *arguments, **others):
+    """Start ranks without torchrun, which would end them itself."""
+    shared = {"WORLD_SIZE": str(n), "MASTER_ADDR": "127.0.0.1"}
+    shared |= {"MASTER_PORT": str(free_port()), "LOCAL_RANK": "0"} | others
+    command = [sys.executable, "-W", "ignore", SCRIPT, *map(str, arguments)]
+    return [
+        subprocess.Popen(
+            command,
+            env=environment(RANK=str(rank), **shared),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for rank in range(n)
+    ]
+
+
+def ended(processes, seconds=120):
+    """Wait for ranks; return how each ended, and what it wrote."""
+    try:
+        outputs = [p.communicate(timeout=seconds)[0] for p in processes]
+        return [
+            (p.returncode, text) for p, text in zip(processes, outputs, strict=True)
+        ]
+    finally:
+        for process in processes:
+            process.kill()
+
+
+def loaded(folder, name, rank):
+    with np.load(folder / f"{name}.{rank}.npz") as arrays:
+        return dict(arrays)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Results of two ranks that torchrun started, a file for each case and rank."""
+    folder = tmp_path_factory.mktemp("ranks")
+    torchrun = ["-m", "torch.distributed.run", "--nproc-per-node", "2"]
+    torchrun += ["--master-port", str(free_port())]
+    names = [*CASES, *distributed_cases.SPECIAL]
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", *torchrun, SCRIPT, folder, *names],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_two_ranks_learn_what_one_learns(name, folder):
+    alone = distributed_cases.learned(distributed_cases.fitted(name))
+    for rank in (0, 1):
+        two = loaded(folder, name, rank)
+        assert two.keys() == alone.keys()
+        for key, values in alone.items():
+            np.testing.assert_allclose(two[key], values, **MATCH, err_msg=key)
+
+
+@pytest.mark.parametrize("name", ["views", "ssl_views", "unseeded"])
+def test_ranks_are_equal_with_views_and_without_a_seed(name, folder):
+    first, second = (loaded(folder, name, rank) for rank in (0, 1))
+    assert first.keys() == second.keys()
+    for key, values in first.items():
+        np.testing.assert_array_equal(second[key], values, err_msg=key)
+
+
+def test_accuracy_with_views_is_within_the_spread_of_seeds(folder):
+    two = loaded(folder, "views", 0)["accuracy"]
+    alone = [distributed_cases.accuracy_with_views(seed) for seed in range(3)]
+    assert min(alone) - 0.05 <= two <= max(alone) + 0.05
+
+
+def test_prediction_is_shared_where_it_is_asked_for(folder):
+    for rank in (0, 1):
+        found = loaded(folder, "prediction", rank)
+        assert found["n_ranks"] == 2  # within together
+        np.testing.assert_allclose(found["shared"], found["own"], rtol=1e-5)
+
+
+def test_different_data_are_refused_by_all_ranks(folder):
+    for rank in (0, 1):
+        found = loaded(folder, "different", rank)
+        assert "y is not the same on all ranks" in str(found["message"])
+        assert found["then"] > 0.5  # the next training is sound
+
+
+def test_a_cache_is_written_by_the_first_rank_and_read_by_all(folder):
+    for rank in (0, 1):
+        found = loaded(folder, "memory", rank)
+        np.testing.assert_array_equal(found["first"], found["second"])
+        assert found["n_entries"] == 1
+
+
+def test_a_killed_rank_ends_the_others_and_any_number_goes_on(tmp_path):
+    kept = tmp_path / "kept"
+    first, second = processes = start_ranks(
+        2, tmp_path, "killed", CHECKPOINTS=str(kept)
+    )
+    second.wait(timeout=120)
+    killed_at = time.monotonic()
+    (code, text), _ = ended(processes)
+    assert time.monotonic() - killed_at < 30
+    assert second.returncode == -signal.SIGKILL
+    assert code == 1 and "another rank has failed, or was killed" in text, text
+
+    whole = distributed_cases.learned(distributed_cases.checkpointed())
+    for n in (1, 2, 3):
+        copy, out = tmp_path / f"copy{n}", tmp_path / f"out{n}"
+        shutil.copytree(kept, copy)
+        out.mkdir()
+        if n == 1:
+            clf = distributed_cases.checkpointed(copy)
+            found = distributed_cases.learned(clf)
+        else:
+            results = ended(start_ranks(n, out, "resumed", CHECKPOINTS=str(copy)))
+            assert [code for code, _ in results] == [0] * n, results
+            found = loaded(out, "resumed", n - 1)
+        assert not list(copy.glob("*.checkpoint"))  # the first rank removed it
+        for key, values in whole.items():
+            np.testing.assert_allclose(found[key], values, **MATCH, err_msg=key)
+
+
+def test_an_exception_of_one_rank_ends_all(tmp_path):
+    results = ended(start_ranks(2, tmp_path, "failing"))
+    assert "ValueError: only this rank" in results[1][1]
+    assert "another rank has failed, or was killed" in results[0][1]
+
+
+def test_alone_nothing_is_changed():
+    tensor = torch.arange(3)
+    with together():
+        assert (ranks.size(), ranks.rank()) == (1, 0)
+        for function in (ranks.part, ranks.gathered, ranks.average, ranks.from_first):
+            assert function(tensor) is tensor
+    assert ranks.in_parts(torch.neg, tensor).tolist() == [0, -1, -2]
+    assert ranks.any_rank(True) and not ranks.any_rank(False)
+
+
+def test_workers_of_joblib_are_no_ranks(monkeypatch):
+    found = {"RANK": "1", "WORLD_SIZE": "2", "MASTER_ADDR": "x", "MASTER_PORT": "1"}
+    for name, value in found.items():
+        monkeypatch.setenv(name, value)
+    assert _are_there()
+    with joblib.parallel_config("loky", n_jobs=2):
+        assert joblib.Parallel()([joblib.delayed(_are_there)()]) == [False]
+
+
+def test_threads_cannot_share_ranks(monkeypatch):
+    found = {"RANK": "1", "WORLD_SIZE": "2", "MASTER_ADDR": "x", "MASTER_PORT": "1"}
+    for name, value in found.items():
+        monkeypatch.setenv(name, value)
+    X, y = distributed_cases.data()
+    jobs = [joblib.delayed(NoisyRobustClassifier().fit)(X, y) for _ in range(2)]
+    with pytest.raises(ValueError, match="n_jobs or threads are not valid"):
+        joblib.Parallel(2, backend="threading")(jobs)
