@@ -9,6 +9,7 @@ from sknoisy.cotraining.ensembles import chosen_mean, given_losses
 from sknoisy.losses.expected import as_distributions, weighted_mean
 from sknoisy.losses.table import Table, check_storage
 from sknoisy.parameters import check_real
+from sknoisy.ranks import in_parts
 
 RAMP = 5  # epochs in which the weight of the consistency rises, as in Mean Teacher
 WARMUP = 0.2  # share of the epochs before labels are left out
@@ -156,9 +157,9 @@ class SELF(CoTraining):
     def batch_loss(self, net, index, batch):  # noqa: D102
         student, average = net.module_.networks
         target, trusted = net.targets(index), net.trusted(index)
-        logits = student(net.view(batch)).float()
+        logits = in_parts(student, net.view(batch)).float()
         with torch.no_grad():
-            ensemble = average(net.view(batch)).float()
+            ensemble = in_parts(average, net.view(batch)).float()
         net.observe(ensemble[:, None], target, index)
         kept = self.state_["kept"][index] > 0
         self._record(index, ensemble.softmax(dim=1), target, trusted)
