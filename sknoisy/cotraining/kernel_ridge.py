@@ -119,7 +119,7 @@ class KernelRidge:
         rest = targets - mean
         products = self._features.T @ self._weighted(rest)
         penalties = [one for one in PENALTIES if one >= least_penalty] or PENALTIES[-1:]
-        inverses = 1 / (self._spectrum[:, None] + torch.tensor(penalties).to(targets))
+        inverses = 1 / (self._spectrum[:, None] + targets.new_tensor(penalties))
         leverages, self.error = self._leverages(inverses), math.inf
         for k, penalty in enumerate(penalties):
             solution, leverage = inverses[:, k, None] * products, leverages[:, k, None]

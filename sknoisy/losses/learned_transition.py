@@ -235,7 +235,9 @@ class NoiseLayer(_LearnedTransition):
 
     def _first_weights(self, n_classes):
         if isinstance(self.transition_matrix, str):
-            return _spread(torch.eye(n_classes, dtype=torch.float32)).log()
+            return _spread(
+                torch.eye(n_classes, dtype=torch.float32, device="cpu")
+            ).log()
         return _spread(given_matrix(self.transition_matrix, n_classes)).log()
 
     def _begin_with(self, counts):
@@ -321,4 +323,5 @@ class VolMinNet(_LearnedTransition):
         init = self.init
         if init == "auto":
             init = max(2.0, math.log(max(1, n_classes - 2)))
-        return torch.full((n_classes, n_classes), -init, dtype=torch.float32)
+        shape = n_classes, n_classes
+        return torch.full(shape, -init, dtype=torch.float32, device="cpu")

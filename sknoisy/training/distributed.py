@@ -321,7 +321,7 @@ def _moments(x):
     """Return mean and variance of each channel over all ranks, and their count."""
     n_channels = x.shape[1]
     if x.numel() == 0:
-        mean = var = torch.zeros(n_channels, device=x.device)
+        mean = var = torch.zeros(n_channels, dtype=torch.float32, device=x.device)
     elif x.device.type == "cpu":  # many times as fast as var_mean
         mean, var = torch.batch_norm_update_stats(x, None, None, 0.0)
     else:
