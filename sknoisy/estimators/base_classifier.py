@@ -1,5 +1,7 @@
 """What classifiers share: training in one go or by epochs, and prediction."""
 
+from dataclasses import replace
+
 import numpy as np
 from sklearn.base import ClassifierMixin
 from sklearn.utils.validation import check_consistent_length
@@ -26,6 +28,9 @@ from sknoisy.training.supervised import ClassifierNet
 from sknoisy.views.automatic import resolve_views
 
 FINE_TUNING_LR = 1e-3  # of published encoders: 0.02, which heads learn at, ruins them
+# Views that a head has not seen, and labels that it has memorised, give gradients of
+# norm 100 and more in the first steps, which would ruin them, too.
+FINE_TUNING_NORM = 1.0
 
 
 class TorchClassifier(Learning, ClassifierMixin, HoldingOut, Predicting):
@@ -270,9 +275,12 @@ class TorchClassifier(Learning, ClassifierMixin, HoldingOut, Predicting):
         known = n_samples, spec, architecture.pretrained
         defaults = self._defaults(method, *known)
         defaults["head_lr"] = defaults["lr"]
-        if architecture.blueprint.fixed_statistics and not self.freeze_encoder:
+        tunes = architecture.blueprint.fixed_statistics and not self.freeze_encoder
+        if tunes:
             defaults["lr"] = min(defaults["lr"], FINE_TUNING_LR)
         settings = self._settings(n_samples, spec, defaults)
+        if tunes:
+            settings = replace(settings, max_norm=FINE_TUNING_NORM)
         head_epochs = self._head_epochs(settings.max_epochs, architecture.pretrained)
         if hasattr(method, "plan"):
             method.plan(settings.max_epochs, head_epochs)

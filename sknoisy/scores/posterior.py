@@ -121,8 +121,9 @@ def label_posterior(y, pred_probs, classes=None, trusted=None):
     no label is called wrong where all are right; with a classifier whose surest
     predictions are hardly ever wrong, it is too high, and less is found. The interval
     is Wilson's of the votes, and goes down by twice what was subtracted. Where it
-    cannot be told that anything is wrong, its lower end is 0, and the noise rate that
-    of one wrong vote: so a label that is clearly wrong is found among thousands.
+    cannot be told that anything is wrong, its lower end is 0, and T that of one wrong
+    vote: so a label that is clearly wrong is found among thousands. The noise rate then
+    is the mean probability of an error.
 
     Probabilities p are calibrated on the noisy labels in two ways whose mean is used: a
     power of p, chosen by the likelihood of the labels under T, and an isotonic
@@ -167,7 +168,8 @@ def label_posterior(y, pred_probs, classes=None, trusted=None):
     # Labels disagree with predictions at least as often as they are wrong.
     kept = min(max(rate - own_votes, 0), disagree) / rate if rate > 0 else 0
     # That none of the votes is wrong does not mean that no label is.
-    T = _at_least(_transition(votes, kept), 1 / votes.sum())
+    voted = _transition(votes, kept)
+    T = _at_least(voted, 1 / votes.sum())
     sure = 1 - max(limit, SURE)
     rows = np.linspace(0, n_samples - 1, min(n_samples, ROWS)).astype(int)
     some = codes[rows], pred_probs[rows]
@@ -182,7 +184,9 @@ def label_posterior(y, pred_probs, classes=None, trusted=None):
         given[part] = of_labels(codes[part], true)
         others[part], other[part] = best_others(codes[part], true)
     prior = true_shares(T, np.bincount(codes, minlength=n_classes))
-    noise_rate = float(1 - prior @ T.diagonal())
+    noise_rate = float(1 - prior @ voted.diagonal())
+    if noise_rate < 1 / votes.sum():  # what the labels themselves show
+        noise_rate = max(noise_rate, float(min(1 / votes.sum(), 1 - given.mean())))
     low, high = _wilson(rate, votes.sum())
     low = float(np.clip(min(low - 2 * own_votes, least), 0, noise_rate))
     ends = low, max(high, noise_rate)

@@ -11,6 +11,7 @@ import time
 from contextlib import suppress
 
 import torch
+from torch import nn
 
 from sknoisy import ranks
 from sknoisy.data.batches import Batches
@@ -69,6 +70,9 @@ class Net(ObservedNet):
             )
         loss.backward()
         distributed.average_gradients(self.module_)
+        if self.settings.max_norm is not None:
+            weights = self.module_.parameters()
+            nn.utils.clip_grad_norm_(weights, self.settings.max_norm)
         if listens(self.callbacks_, "on_grad_computed"):
             named = list(self.get_all_learnable_params())
             pair = self._labelled(index, ranks.gathered(batch, len(index)))

@@ -281,7 +281,11 @@ class ClassifierTraining:
         settings = replace(self.settings, max_epochs=phase.end - phase.begin)
         if phase.warmup:
             settings = replace(
-                settings, lr=self.head_lr, schedule="constant", callbacks=()
+                settings,
+                lr=self.head_lr,
+                schedule="constant",
+                callbacks=(),
+                max_norm=None,
             )
         if self.regularizers and not phase.head_only:
             source, spec = generator(self.seed + 2), self.data.store.spec

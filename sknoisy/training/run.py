@@ -29,6 +29,7 @@ class Settings:
     precision: torch.dtype  # of autocast; None is float32
     callbacks: tuple
     verbose: bool  # whether callbacks that print may print
+    max_norm: float = None  # that gradients are clipped to; None: they are not
 
 
 @dataclass

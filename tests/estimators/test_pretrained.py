@@ -20,6 +20,7 @@ from sklearn.utils.estimator_checks import (
     check_transformer_get_feature_names_out,
     parametrize_with_checks,
 )
+from skorch.callbacks import Callback
 from torch import nn
 
 from sknoisy import (
@@ -533,6 +534,17 @@ class Normalised(nn.Module):
         return self.layers(x).flatten(1)
 
 
+class Norms(Callback):
+    """Notes the norms of the gradients of all steps."""
+
+    def __init__(self):
+        self.seen = []
+
+    def on_grad_computed(self, net, named_parameters, **kwargs):
+        squares = (p.grad.square().sum() for _, p in named_parameters)
+        self.seen.append(float(torch.sqrt(sum(squares))))
+
+
 def test_fine_tuning_keeps_statistics_and_learns_slowly(colour):
     X, y = colour
     features = PretrainedEncoder(Normalised(), image_size=None).fit_transform(X)
@@ -548,7 +560,10 @@ def test_fine_tuning_keeps_statistics_and_learns_slowly(colour):
     assert [row["phase"] for row in clf.history_] == ["head", "all", "all"]
     head, *rest = (row["lr"] for row in clf.history_)
     assert head == 0.02 and max(rest) <= 1e-3
-    given = clf.set_params(lr=0.005).fit(features, y)
+    norms = Norms()
+    clf.set_params(callbacks=[norms]).fit(features, y)
+    assert 0 < max(norms.seen) <= 1 + 1e-5
+    given = clf.set_params(lr=0.005, callbacks=None).fit(features, y)
     assert given.history_[0]["lr"] == 0.005 and given.history_[1]["lr"] > 2e-3
 
 
