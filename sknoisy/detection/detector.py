@@ -145,9 +145,10 @@ class LabelErrorDetector(
     the positions of the labels in `classes_`; a `class_weight` by label, of the
     estimator or its steps, is brought to these, but not those in a search's grid.
 
-    "knn_agreement" fits no classifier, whatever `cv` is: it needs only the pre-trainers
-    of the pipeline, fitted unless `cv` is "prefit", or a pre-trainer alone, or else
-    takes X itself as features.
+    "knn_agreement" fits no classifier, whatever `cv` is: neighbours are those in what
+    the pipeline's leading steps that learn without labels (pre-trainers, scalers,
+    encoders of columns) make of X, fitted on all of X unless `cv` is "prefit". A
+    transformer alone will do; without any, X itself is the features.
 
     References
     ----------
@@ -169,7 +170,7 @@ class LabelErrorDetector(
     """
 
     _registries = {"method": DETECTION_METHODS}
-    _ephemeral = ("_inputs",)  # samples are not kept in files
+    _ephemeral = ("_inputs", "_rest")  # samples are not kept in files
 
     def __init__(
         self,
@@ -300,7 +301,8 @@ class LabelErrorDetector(
         self._codes, self._suggested = codes, suggested
         self._losses = evidence.losses
         self._paths = paths_of(X)
-        self._inputs, self._issues = evidence.inputs, None
+        self._inputs, self._rest = evidence.inputs, evidence.rest
+        self._issues = None
         known = evidence.codes, evidence.probabilities(), np.arange(len(classes))
         priority = relabel_priority(*known)
         if labels.trusted is not None:
