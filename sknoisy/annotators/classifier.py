@@ -106,8 +106,9 @@ class AnnotatorConsensus(
     classifier's predictions, and are not trained on; pre-trainers, and classifiers of
     this package that make use of unlabelled samples, learn from them.
 
-    In a search, y must be a table with a row for each sample, and with gaps it needs a
-    splitter such as ``KFold(5)``, for scikit-learn stratifies by complete labels only.
+    In a search or ``cross_val_score``, y must be a table with a row for each sample. If
+    it has gaps, an integer `cv` there fails with a TypeError or ValueError, for
+    scikit-learn stratifies by complete labels only: pass ``cv=KFold(5)``.
 
     Examples
     --------

@@ -18,7 +18,7 @@ from sknoisy.data.given import (
     check_sample_weight,
     check_trusted,
 )
-from sknoisy.data.inputs import check_container, paths_of
+from sknoisy.data.inputs import check_container, index_of, paths_of
 from sknoisy.data.labels import check_given, check_several, encode_labels, some
 from sknoisy.detection.checks import check_detector, source_of
 from sknoisy.detection.evidence import (
@@ -300,7 +300,7 @@ class LabelErrorDetector(
         self.estimator_ = evidence.estimator
         self._codes, self._suggested = codes, suggested
         self._losses = evidence.losses
-        self._paths = paths_of(X)
+        self._paths, self._names = paths_of(X), index_of(X, y)
         self._inputs, self._rest = evidence.inputs, evidence.rest
         self._issues = None
         known = evidence.codes, evidence.probabilities(), np.arange(len(classes))

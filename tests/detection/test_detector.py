@@ -486,7 +486,7 @@ def test_bad_parameters(params, message):
     [
         (np.zeros(40), "only one class"),
         (np.arange(30) % 2, "inconsistent numbers of samples"),
-        (np.r_[np.nan, np.arange(39) % 2], "1 missing labels"),
+        (np.r_[np.nan, np.arange(39) % 2], "1 missing label "),
         (np.linspace(0, 1, 40), "Unknown label type"),
         (None, "requires y to be passed"),
     ],
