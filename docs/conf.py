@@ -17,6 +17,7 @@ extensions = [
     "sphinx_design",
     "sphinx_gallery.gen_gallery",
 ]
+html_title = "sknoisy"
 html_theme = "pydata_sphinx_theme"
 myst_enable_extensions = ["colon_fence"]
 sphinx_gallery_conf = {

@@ -7,8 +7,8 @@ kept in a cache that all of them share.
 """
 
 # %%
-# ``n_jobs`` is all that it takes. (With torchrun one training runs on several
-# processes or GPUs; :ref:`the guide <several-processes>` says how.)
+# ``n_jobs`` is all that it takes. With torchrun, one training runs on several
+# processes or GPUs: see :doc:`/scaling`.
 
 import tempfile
 import time

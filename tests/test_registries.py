@@ -66,7 +66,8 @@ def public_names():
 def guide_rows():
     """Return the rows of the guide's tables by the names in their first cells."""
     rows = {}
-    for line in (DOCS / "guide.md").read_text().splitlines():
+    pages = sorted((DOCS / "guide").glob("*.md"))
+    for line in "\n".join(page.read_text() for page in pages).splitlines():
         if line.startswith("| `"):
             for name in re.findall(r"`([^`]+)`", line.split("|")[1]):
                 rows.setdefault(name, []).append(line)
@@ -103,7 +104,7 @@ def test_what_is_public_is_on_the_pages(name, api):
 def test_a_registered_name_is_on_the_pages(room, key, value, api, rows):
     if isclass(value):
         assert id(value) in api, f"{value.__name__} is missing in docs/api.md"
-    assert key in rows, f"`{key}` has no row in a table of docs/guide.md"
+    assert key in rows, f"`{key}` has no row in a table of docs/guide/"
     if room != "encoders":
         named = f"| `{value.__name__}` |"
         assert any(named in row for row in rows[key]), f"no {named} in `{key}`'s row"
@@ -130,7 +131,7 @@ def test_displays_readers_and_recipes_have_rows_in_the_guide(rows):
     ]
     made = [name for name in public_names() if name.startswith(recipes.__name__)]
     for name in [*displays, *readers, *(name.rpartition(".")[2] for name in made)]:
-        assert name in rows, f"`{name}` has no row in a table of docs/guide.md"
+        assert name in rows, f"`{name}` has no row in a table of docs/guide/"
 
 
 def test_rooms_without_an_import_of_their_own():

@@ -236,6 +236,43 @@ class LabelErrorDetector(
     def _fit(self, X, y, groups, sample_weight, trusted):
         check_container(X)
         method = check_detector(self)
+        classes, labels = self._read(X, y, groups, method, sample_weight, trusted)
+        validate_data(self, X, skip_check_array=True)
+        tasks = Tasks(self, X, y, n_tasks=1)
+        evidence = self._gather(method, X, labels, classes, groups, tasks)
+        posterior = evidence.posterior(labels.trusted)
+        errors, quality, suggested = self._judge(method, evidence, posterior, labels)
+        _warn_lost(classes, labels.codes, suggested)
+        if evidence.pred_probs is None:
+            joint = count_pairs(labels.codes, suggested, len(classes))
+            self.agreement_ = None
+        else:
+            joint = trusting_joint(*evidence.labels, labels.trusted)
+            self.agreement_ = agreement_of(labels.codes, evidence.pred_probs)
+        warn_unknown_rate(posterior)
+        self.classes_ = classes
+        self.label_errors_ = errors
+        self.label_quality_ = quality
+        self.error_probability_ = 1 - posterior.given
+        self.suggested_labels_ = classes[suggested]
+        self.suggestion_confidence_ = posterior.of(labels.codes, suggested)
+        self.confident_joint_ = joint
+        self.noise_rate_ = posterior.noise_rate
+        self.noise_rate_interval_ = posterior.noise_rate_interval
+        self.transition_matrix_ = posterior.transition_matrix
+        self.pred_probs_ = evidence.pred_probs
+        self.estimator_ = evidence.estimator
+        self.relabel_order_ = _relabel_order(evidence, labels.trusted)
+        self._codes, self._suggested = labels.codes, suggested
+        self._losses = evidence.losses
+        self._paths, self._names = paths_of(X), index_of(X, y)
+        self._inputs, self._rest = evidence.inputs, evidence.rest
+        self._issues = None
+        tasks.end()
+        return self
+
+    def _read(self, X, y, groups, method, sample_weight, trusted):
+        """Return the classes and the checked Labels."""
         check_given(self, y)
         source = source_of(self.cv)
         if groups is not None and (source != "folds" or method.needs == "features"):
@@ -253,63 +290,22 @@ class LabelErrorDetector(
         check_consistent_length(X, codes)
         check_groups(groups, len(codes))
         check_several(classes)
-        validate_data(self, X, skip_check_array=True)
-        tasks = Tasks(self, X, y, n_tasks=1)
-        evidence = self._gather(method, X, labels, classes, groups, tasks)
+        return classes, labels
+
+    def _judge(self, method, evidence, posterior, labels):
+        """Return which labels are wrong, their quality, and the suggested codes."""
         errors, quality = method.judge(evidence)
-        posterior = evidence.posterior(labels.trusted)
         controlled = method.ranks_only and self.max_false_alarms is not None
         if controlled:
             errors = limit_false_alarms(1 - posterior.given, self.max_false_alarms)
         if labels.trusted is not None:
             errors, quality = errors & ~labels.trusted, quality.copy()
             quality[labels.trusted] = 1
-        if controlled:
-            # A label may be improbable, and still not sure enough for the errors.
-            changed = posterior.other > posterior.given
-            suggested = np.where(changed, posterior.others, codes)
-        else:
-            suggested = np.where(errors, evidence.others, codes)
-        lost = classes[np.setdiff1d(codes, suggested)]
-        if len(lost):
-            warnings.warn(
-                f"the suggested labels have none of the classes {some(lost)}: labels "
-                "that few samples have are hard to tell from wrong ones. Look at them "
-                "before you take what is suggested.",
-                UserWarning,
-                stacklevel=4,
-            )
-        if evidence.pred_probs is None:
-            joint = count_pairs(codes, suggested, len(classes))
-            self.agreement_ = None
-        else:
-            joint = trusting_joint(*evidence.labels, labels.trusted)
-            self.agreement_ = agreement_of(codes, evidence.pred_probs)
-        warn_unknown_rate(posterior)
-        self.classes_ = classes
-        self.label_errors_ = errors
-        self.label_quality_ = quality
-        self.error_probability_ = 1 - posterior.given
-        self.suggested_labels_ = classes[suggested]
-        self.suggestion_confidence_ = posterior.of(codes, suggested)
-        self.confident_joint_ = joint
-        self.noise_rate_ = posterior.noise_rate
-        self.noise_rate_interval_ = posterior.noise_rate_interval
-        self.transition_matrix_ = posterior.transition_matrix
-        self.pred_probs_ = evidence.pred_probs
-        self.estimator_ = evidence.estimator
-        self._codes, self._suggested = codes, suggested
-        self._losses = evidence.losses
-        self._paths, self._names = paths_of(X), index_of(X, y)
-        self._inputs, self._rest = evidence.inputs, evidence.rest
-        self._issues = None
-        known = evidence.codes, evidence.probabilities(), np.arange(len(classes))
-        priority = relabel_priority(*known)
-        if labels.trusted is not None:
-            priority[labels.trusted] = -np.inf
-        self.relabel_order_ = np.argsort(-priority, kind="stable")
-        tasks.end()
-        return self
+        if not controlled:
+            return errors, quality, np.where(errors, evidence.others, labels.codes)
+        # A label may be improbable, and still not sure enough for the errors.
+        changed = posterior.other > posterior.given
+        return errors, quality, np.where(changed, posterior.others, labels.codes)
 
     def ranked(self, *, all_samples=False):
         """Return the positions of the wrong labels, worst first.
@@ -374,3 +370,25 @@ class LabelErrorDetector(
         if hasattr(self.estimator, "__sklearn_tags__"):
             tags.input_tags = get_tags(self.estimator).input_tags
         return tags
+
+
+def _relabel_order(evidence, trusted):
+    """Return positions in the order in which labels deserve another look."""
+    probs = evidence.probabilities()
+    priority = relabel_priority(evidence.codes, probs, np.arange(probs.shape[1]))
+    if trusted is not None:
+        priority[trusted] = -np.inf
+    return np.argsort(-priority, kind="stable")
+
+
+def _warn_lost(classes, codes, suggested):
+    """Warn if a class has no label left among those suggested."""
+    lost = classes[np.setdiff1d(codes, suggested)]
+    if len(lost):
+        warnings.warn(
+            f"the suggested labels have none of the classes {some(lost)}: labels that "
+            "few samples have are hard to tell from wrong ones. Look at them before "
+            "you take what is suggested.",
+            UserWarning,
+            stacklevel=5,
+        )

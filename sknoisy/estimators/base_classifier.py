@@ -1,37 +1,34 @@
 """What classifiers share: training in one go or by epochs, and prediction."""
 
-from functools import partial
-
 import numpy as np
 from sklearn.base import ClassifierMixin
 from sklearn.utils.validation import check_consistent_length
 
-from sknoisy._compat import safe_indexing, with_callbacks
+from sknoisy._compat import with_callbacks
 from sknoisy.cotraining import CoTraining
 from sknoisy.data.devices import generator
 from sknoisy.data.given import read_labels
 from sknoisy.data.labels import check_given, check_listed, check_several
 from sknoisy.data.soft_labels import check_classes
 from sknoisy.encoders.architecture import Architecture
-from sknoisy.encoders.blueprint import Blueprint, load_numpy_state, numpy_state
+from sknoisy.encoders.blueprint import Blueprint, load_numpy_state
 from sknoisy.encoders.heads import HEADS
 from sknoisy.estimators.base import fitting, renamed
-from sknoisy.estimators.findings import Findings, percent
 from sknoisy.estimators.holding_out import HoldingOut, check_takes, check_two
+from sknoisy.estimators.learning import Learning
 from sknoisy.estimators.predicting import Predicting
 from sknoisy.parameters import check_choice, check_integer, check_real, comparable
 from sknoisy.training.callbacks import check_patterns
 from sknoisy.training.checkpoint import resumable
 from sknoisy.training.cotraining import CoTrainingNet
 from sknoisy.training.phases import ClassifierTraining
-from sknoisy.training.progress import Progress
 from sknoisy.training.supervised import ClassifierNet
 from sknoisy.views.automatic import resolve_views
 
 FINE_TUNING_LR = 1e-3  # of published encoders: 0.02, which heads learn at, ruins them
 
 
-class TorchClassifier(Findings, ClassifierMixin, HoldingOut, Predicting):
+class TorchClassifier(Learning, ClassifierMixin, HoldingOut, Predicting):
     """Base class of classifiers; a subclass says what trains its network.
 
     It defines ``_method``, which returns a checked Loss or CoTraining, and
@@ -365,79 +362,6 @@ class TorchClassifier(Findings, ClassifierMixin, HoldingOut, Predicting):
         self._attach(training, inputs, labels, *known)
         training.restore(self.loss_state_, self._dynamics)
         return training, *known
-
-    def _finish(self, training, classes, architecture):
-        """Turn what was learned into fitted attributes, without any data."""
-        self.classes_ = classes
-        self.state_dict_ = numpy_state(training.network)
-        self.history_ = [dict(row) for row in training.run.history]
-        labelled, dynamics = training.data.labels.labelled, training.dynamics
-        known = None if labelled is None else labelled.cpu().numpy()
-        self.label_quality_ = self._of_all((1 + dynamics.mean_margin) / 2, known)
-        self.training_loss_ = self._of_all(dynamics.mean_loss, known)
-        self.wrong_events_ = self._of_all(dynamics.wrong_events, known)
-        self.prediction_changes_ = self._of_all(dynamics.prediction_changes, known)
-        self.loss_state_ = training.loss_state()
-        self._dynamics = training.dynamics.numpy()
-        self._first_weights = training.first_weights
-        for name in ("clean_proba_", "noise_rate_", "method_params_"):
-            vars(self).pop(name, None)  # of an earlier fit with another method
-        if isinstance(training.loss, CoTraining):
-            self._finish_cotraining(training.loss, training.dynamics, known)
-        self._architecture = architecture
-        self._network = training.network
-        self._training = training
-        training.detach()
-        return self
-
-    def _finish_cotraining(self, method, dynamics, known):
-        """Keep what a co-training method found out about labels."""
-        clean = method.clean_probability(dynamics)
-        self.clean_proba_ = self._of_all(clean, known)
-        self.noise_rate_ = method.estimated_rate(
-            clean if known is None else clean[known]
-        )
-        self.method_params_ = method.resolved()
-
-    def _progress(self, training, X, y, classes, architecture):
-        """Return what shows a training to the user, and to scikit-learn's callbacks."""
-
-        def learned():
-            return {
-                "classes_": classes,
-                "state_dict_": numpy_state(training.network),
-                "_architecture": architecture,
-            }
-
-        def trained_on(values):
-            return values if self._rows is None else safe_indexing(values, self._rows)
-
-        return Progress(
-            self,
-            len(training.data),
-            training.planned_epochs,
-            training.epochs,
-            X=partial(trained_on, X),
-            y=partial(trained_on, y),
-            learned=learned,
-            limit=training.limit,
-        )
-
-    def _findings(self):
-        doubtful = int((self.label_quality_ < 0.5).sum())
-        found = [
-            ("Labels that the training contradicts", f"{doubtful:,}"),
-            ("Classes", len(self.classes_)),
-            ("Epochs", len(self.history_)),
-        ]
-        if getattr(self, "noise_rate_", None) is not None:
-            rate = percent(self.noise_rate_)
-            found.insert(0, ("Estimated share of wrong labels", rate))
-        last = self.history_[-1] if self.history_ else {}
-        if "valid_acc" in last:
-            accuracy = percent(last["valid_acc"])
-            found.append(("Accuracy on validation labels", accuracy))
-        return found
 
 
 def _looked_at(inputs, rows):

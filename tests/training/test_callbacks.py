@@ -901,7 +901,7 @@ def test_all_of_skorchs_callbacks_are_judged():
 
 
 def test_the_guide_has_the_same_list():
-    guide = Path(__file__).parents[2] / "docs" / "guide.md"
+    guide = Path(__file__).parents[2] / "docs" / "guide" / "training.md"
     section = guide.read_text().split("\n## Callbacks\n")[1].split("\n## ")[0]
     cells = [line.split("|")[1] for line in section.splitlines() if "|" in line]
     assert {*re.findall("`(.+?)`", " ".join(cells))} == {*WORKING}
