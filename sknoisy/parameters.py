@@ -112,7 +112,7 @@ def with_defaults(cls, state):
     return {**defaults, **state}
 
 
-def resolve(name, value, registry, kind):
+def resolve(name, value, registry, kind, optional=False):
     """Return a fresh, checked method for a parameter's value.
 
     Parameters
@@ -125,6 +125,8 @@ def resolve(name, value, registry, kind):
         Classes by their short names.
     kind : type
         Base class that an object must have.
+    optional : bool, default=False
+        Whether the parameter may be None, too, for the error message.
 
     Returns
     -------
@@ -133,12 +135,13 @@ def resolve(name, value, registry, kind):
     """
     if isinstance(value, str):
         if value not in registry:
-            raise ValueError(unknown(name, value, registry))
+            raise ValueError(unknown(name, value, registry, optional))
         value = registry[value]()
     if isinstance(value, type) or not isinstance(value, kind):
+        none = "None, " if optional else ""
         raise ValueError(
-            f"{name}={value!r} is not valid: it must be one of {sorted(registry)} "
-            f"or an instance of {kind.__name__}"
+            f"{name}={value!r} is not valid: it must be {none}one of "
+            f"{sorted(registry)} or an instance of {kind.__name__}"
             + (", not a class." if isinstance(value, type) else ".")
         )
     method = clone(value)
@@ -206,11 +209,15 @@ class NamedMethods:
         return super().set_params(**params)
 
 
-def unknown(name, value, choices):
-    """Return the message for a name that is none of the `choices`."""
+def unknown(name, value, choices, optional=False):
+    """Return the message for a name that is none of the `choices`, nor None."""
     close = get_close_matches(str(value), choices, n=1)
     hint = f" Did you mean {close[0]!r}?" if close else ""
-    return f"{name}={value!r} is not valid: it must be one of {sorted(choices)}.{hint}"
+    none = "None or " if optional else ""
+    return (
+        f"{name}={value!r} is not valid: it must be {none}one of {sorted(choices)}."
+        f"{hint}"
+    )
 
 
 def check_choice(name, value, choices):

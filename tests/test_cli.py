@@ -286,6 +286,24 @@ def test_a_table_of_features(features, tmp_path, capsys):
     assert [row["label"] for row in predicted] == ["0", "1"] * 30
 
 
+def test_a_table_gives_its_folder_a_name_without_ending(features, monkeypatch):
+    monkeypatch.chdir(features.parent)
+    settings = ["--label=kind", "--folds=3", "--quiet"]
+    assert main(["check", "plants.csv", *settings]) == 0
+    assert (features.parent / "plants-check" / "samples.csv").exists()
+
+
+def test_a_mistyped_column_is_guessed(features, capsys):
+    assert main(["check", str(features), "--label=kinds", "--quiet"]) == 2
+    assert "Did you mean 'kind'?" in capsys.readouterr().err
+
+
+def test_nothing_is_said_of_an_encoder_that_is_none(photos, capsys):
+    assert main(["check", str(photos), "--encoder=resnet999"]) == 2
+    err = capsys.readouterr().err
+    assert "encoder='resnet999' is not valid" in err and "published" not in err
+
+
 def test_columns():
     pd = pytest.importorskip("pandas")
     frame = pd.DataFrame({"a": [1.0, np.nan, 3.0], "b": ["x", "y", "x"], 3: [True] * 3})

@@ -8,6 +8,7 @@ from sklearn.exceptions import DataConversionWarning, NotFittedError
 from sklearn.pipeline import Pipeline
 
 from sknoisy import Checkpoint, Loss, NoisyRobustClassifier, SSLPretrainer
+from sknoisy.noise import symmetric_exclusive
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(40, 3)).astype(np.float32)
@@ -34,16 +35,16 @@ def test_missing_labels_are_counted():  # [1, 2]
     refuses("2 missing labels.*index 3", y=y)
     y = Y.astype(object)
     y[7] = None
-    refuses("1 missing labels.*index 7", y=y)
+    refuses("1 missing label .*index 7", y=y)
     import pandas as pd
 
-    refuses("1 missing labels.*index 7", y=pd.Series(y).astype("Int64"))
+    refuses("1 missing label .*index 7", y=pd.Series(y).astype("Int64"))
 
 
 def test_mixed_types():  # [3]
     refuses("mixes strings and numbers", y=np.array([0, "a"] * 20, dtype=object))
     refuses("mixes strings and numbers", y=[0, "a"] * 20)
-    refuses("1 missing labels.*index 1", y=["a", np.nan] + ["b"] * 38)
+    refuses("1 missing label .*index 1", y=["a", np.nan] + ["b"] * 38)
 
 
 @pytest.mark.parametrize(
@@ -281,7 +282,7 @@ def test_paths_need_a_size_and_files(image_files):  # [38]
     paths, y = image_files
     with pytest.raises(ValueError, match="image_size=None is not valid"):
         clf().fit(paths, y)
-    with pytest.raises(ValueError, match="1 files that do not exist.*index 0"):
+    with pytest.raises(ValueError, match="1 file that cannot be found.*index 0"):
         clf(image_size=8).fit([paths[0] + "x", *paths[1:]], y)
 
 
@@ -469,3 +470,33 @@ def test_methods_that_lack_what_they_need():
 
     with pytest.raises(NotImplementedError, match="Nothing must define __call__"):
         clf(loss=Nothing()).fit(X, Y)
+
+
+@pytest.mark.parametrize("classes", ["abc", 3])
+def test_classes_that_are_no_list(classes):
+    match = f"^classes={classes!r} is not valid: it must be a list"
+    soft = np.tile([0.2, 0.8], (len(Y), 1))
+    refuses(match, classes=classes)
+    refuses(match, classes=classes, y=soft)
+    with pytest.raises(ValueError, match=match):
+        clf().partial_fit(X, Y, classes=classes)
+
+
+def test_names_that_may_be_none():
+    refuses(
+        "^stopping='labelwave' .* None or one of .*'label_wave'", stopping="labelwave"
+    )
+    refuses("^stopping=3 is not valid: it must be None, one of", stopping=3)
+
+
+def test_weights_that_are_no_numbers():
+    ssl = SSLPretrainer("supcon", max_epochs=1)
+    with pytest.raises(ValueError, match="sample_weight .* must hold numbers"):
+        ssl.fit(X, Y, sample_weight=["a"] * len(Y))
+
+
+def test_noisy_labels_as_an_object():
+    refuses("y is a NoisyLabels.* pass its attribute y", y=symmetric_exclusive(Y, 0.2))
+    ssl = SSLPretrainer(max_epochs=1)
+    with pytest.raises(ValueError, match="pass its attribute y"):
+        Pipeline([("ssl", ssl), ("clf", clf())]).fit(X, symmetric_exclusive(Y, 0.2))

@@ -15,10 +15,10 @@ from sknoisy.annotators.agreement import active_scores, crowdlab
 from sknoisy.annotators.crowds import dawid_skene, majority_vote
 from sknoisy.annotators.table import is_long, read_annotations
 from sknoisy.annotators.training import fit_soft, in_columns, out_of_sample
-from sknoisy.data.given import check_groups
+from sknoisy.data.given import Labels, check_groups, check_sample_weight
 from sknoisy.data.inputs import check_container
 from sknoisy.data.labels import check_given, check_several
-from sknoisy.estimators.pipelines import check_steps
+from sknoisy.estimators.pipelines import check_steps, split_pipeline
 from sknoisy.estimators.saving import Saved
 from sknoisy.parameters import check_choice
 from sknoisy.training.progress import Tasks
@@ -106,8 +106,9 @@ class AnnotatorConsensus(
     classifier's predictions, and are not trained on; pre-trainers, and classifiers of
     this package that make use of unlabelled samples, learn from them.
 
-    In a search, y must be a table with a row for each sample, and with gaps it needs a
-    splitter such as ``KFold(5)``, for scikit-learn stratifies by complete labels only.
+    In a search or ``cross_val_score``, y must be a table with a row for each sample. If
+    it has gaps, an integer `cv` there fails with a TypeError or ValueError, for
+    scikit-learn stratifies by complete labels only: pass ``cv=KFold(5)``.
 
     Examples
     --------
@@ -137,7 +138,7 @@ class AnnotatorConsensus(
         self.random_state = random_state
 
     @with_callbacks
-    def fit(self, X, y=None, groups=None):
+    def fit(self, X, y=None, groups=None, sample_weight=None):
         """Combine the labels, and train.
 
         Parameters
@@ -151,6 +152,9 @@ class AnnotatorConsensus(
             in its index. Labels of one annotator may have the shape (n_samples,).
         groups : array-like of shape (n_samples,), default=None
             Samples of one group are in one fold.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples in all trainings of the classifier, which must take
+            them. How labels are combined does not depend on them otherwise.
 
         Returns
         -------
@@ -171,14 +175,15 @@ class AnnotatorConsensus(
         check_consistent_length(X, annotations.samples)
         check_groups(groups, annotations.n_samples)
         check_several(annotations.classes)
+        weights = self._weights(sample_weight, annotations.n_samples)
         validate_data(self, X, skip_check_array=True)
         (X,) = indexable(X)
         tasks = Tasks(self, X, y, n_tasks=2)
         with tasks.part("consensus"):
-            consensus = self._combine(X, annotations, groups)
+            consensus = self._combine(X, annotations, groups, weights)
         estimator = clone(self.estimator)
         with tasks.part("fit-estimator", estimator):
-            self.estimator_ = fit_soft(estimator, X, consensus)
+            self.estimator_ = fit_soft(estimator, X, consensus, weights)
         self.classes_ = consensus.classes
         self.labels_ = consensus.labels
         self.soft_labels_ = consensus.soft_labels
@@ -260,14 +265,24 @@ class AnnotatorConsensus(
                 "classifier."
             )
 
-    def _combine(self, X, annotations, groups):
+    def _weights(self, sample_weight, n_samples):
+        """Return checked weights, float64, as they are given, or None."""
+        if sample_weight is None:
+            return None
+        check_sample_weight(sample_weight, n_samples)
+        weights = np.broadcast_to(np.asarray(sample_weight, np.float64), n_samples)
+        _, last = split_pipeline(self.estimator)
+        Labels(weights, weights=weights).arguments(last, "estimator")  # takes them
+        return weights
+
+    def _combine(self, X, annotations, groups, weights):
         """Return the consensus; set what the method knows besides."""
         if self.method != "crowdlab":
             consensus = FROM_LABELS[self.method](annotations)
             self.pred_probs_ = None
             scores = consensus.label_quality
         else:
-            settings = self.cv, self.n_jobs, self.random_state, groups
+            settings = self.cv, self.n_jobs, self.random_state, groups, weights
             self.pred_probs_ = out_of_sample(self.estimator, X, annotations, *settings)
             consensus = crowdlab(annotations, self.pred_probs_)
             scores = active_scores(consensus)

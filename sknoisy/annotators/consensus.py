@@ -5,9 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from sknoisy.annotators.table import Annotations
+from sknoisy.data.labels import some
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Consensus:
     """What the labels of several annotators say together.
 
@@ -43,6 +44,13 @@ class Consensus:
     annotations: Annotations
     annotator_weights: np.ndarray = None
     model_weight: float = None
+
+    def __repr__(self):
+        given = self.annotations
+        return (
+            f"Consensus({len(given.codes):,} labels of {given.n_samples:,} samples, "
+            f"classes: {some(self.classes)}, annotators: {some(self.annotators)})"
+        )
 
     @property
     def annotation_quality(self):

@@ -10,7 +10,7 @@ from sknoisy.data.labels import encode_labels, is_missing, some
 LONG = ("sample", "annotator", "label")  # columns of a long table
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Annotations:
     """Labels of several annotators, one element of the arrays for each label.
 
@@ -36,6 +36,12 @@ class Annotations:
     classes: np.ndarray
     annotators: np.ndarray
     samples: np.ndarray
+
+    def __repr__(self):
+        return (
+            f"Annotations({len(self.codes):,} labels of {self.n_samples:,} samples, "
+            f"classes: {some(self.classes)}, annotators: {some(self.annotators)})"
+        )
 
     @property
     def n_samples(self):

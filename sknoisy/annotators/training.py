@@ -7,8 +7,9 @@ from sklearn.utils.validation import has_fit_parameter
 
 from sknoisy._compat import safe_indexing
 from sknoisy.annotators.agreement import agreement_with_others
+from sknoisy.data.given import Labels
 from sknoisy.data.labels import check_several
-from sknoisy.detection.evidence import from_folds
+from sknoisy.detection.evidence import fit_arguments, from_folds
 from sknoisy.detection.features import fit_label_free
 from sknoisy.estimators.base_classifier import TorchClassifier
 from sknoisy.estimators.pipelines import split_pipeline
@@ -17,7 +18,14 @@ LEAST_SHARE = 0.05  # less probable classes of a sample are not trained on as co
 
 
 def out_of_sample(
-    estimator, X, annotations, cv, n_jobs=None, random_state=None, groups=None
+    estimator,
+    X,
+    annotations,
+    cv,
+    n_jobs=None,
+    random_state=None,
+    groups=None,
+    sample_weight=None,
 ):
     """Cross-validate a classifier on what most annotators say.
 
@@ -34,6 +42,8 @@ def out_of_sample(
         The labels.
     cv, n_jobs, random_state, groups : int or splitter, int, int, array-like
         See :func:`sknoisy.detection.evidence.from_folds`.
+    sample_weight : ndarray of shape (n_samples,), float64, default=None
+        Weights of the samples in each training.
 
     Returns
     -------
@@ -51,12 +61,14 @@ def out_of_sample(
         groups = None if groups is None else safe_indexing(groups, rows)
     of_rows = X if usable.all() else safe_indexing(X, rows)
     given = np.searchsorted(present, codes[rows])
-    settings = cv, n_jobs, random_state, groups
+    weights = None if sample_weight is None else sample_weight[rows]
+    arguments = fit_arguments(estimator, Labels(given, weights=weights))
+    settings = cv, n_jobs, random_state, groups, arguments
     evidence = from_folds(estimator, of_rows, given, classes[present], *settings)
     probs = np.zeros((n_samples, len(present)))
     probs[rows] = evidence.pred_probs
     if not usable.all():
-        model = clone(estimator).fit(of_rows, classes[codes[rows]])
+        model = clone(estimator).fit(of_rows, classes[codes[rows]], **arguments)
         rest = np.flatnonzero(~usable)
         probs[rest] = model.predict_proba(safe_indexing(X, rest))
     return in_columns(probs, classes[present], classes)
@@ -110,7 +122,7 @@ def in_columns(probs, given, classes):
     return wide
 
 
-def fit_soft(estimator, X, consensus):
+def fit_soft(estimator, X, consensus, sample_weight=None):
     """Fit a classifier to soft labels, as far as it takes them.
 
     Parameters
@@ -123,6 +135,8 @@ def fit_soft(estimator, X, consensus):
         The labels. Samples without annotations have none: only what comes before the
         classifier in a pipeline, and classifiers that take soft labels, learn from
         them.
+    sample_weight : ndarray of shape (n_samples,), float64, default=None
+        Weights of the samples, for a classifier that takes them.
 
     Returns
     -------
@@ -136,11 +150,13 @@ def fit_soft(estimator, X, consensus):
     labelled, classes = consensus.annotations.n_labels > 0, consensus.classes
     if takes_soft_labels(last):
         soft = np.where(labelled[:, None], consensus.soft_labels, np.nan)
-        last.set_params(classes=classes).fit(X, soft)
+        last.set_params(classes=classes).fit(X, soft, sample_weight=sample_weight)
         return estimator
     rows = np.flatnonzero(labelled)
     if has_fit_parameter(last, "sample_weight"):
         copies, codes, weights = weighted_copies(consensus.soft_labels[rows])
+        if sample_weight is not None:
+            weights = weights * sample_weight[rows[copies]]
         copied = safe_indexing(*indexable(X), rows[copies])
         last.fit(copied, classes[codes], sample_weight=weights)
     else:

@@ -23,7 +23,7 @@ LONG = 20  # seconds that are worth a word before
 def run(args):
     """Check labels; return whether they are worse than was asked for."""
     start = time.monotonic()
-    out = args.out or f"{os.path.basename(os.path.normpath(args.data))}-check"
+    out = args.out or f"{_name_of(args.data)}-check"
     found = _without_singles(_read(args))
     n, k = len(found.y), len(found.classes)
     say(args, f"Read {n:,} samples of {k} classes, left out {len(found.skipped):,}.")
@@ -58,6 +58,12 @@ def run(args):
     if failed:
         print(f"Failed: {right:.1%} are right, which is under {args.fail_under:.1%}.")
     return failed
+
+
+def _name_of(data):
+    """Return the name of a folder, or that of a file without its ending."""
+    name = os.path.basename(os.path.normpath(data))
+    return name if os.path.isdir(data) else os.path.splitext(name)[0]
 
 
 def _read(args):

@@ -65,6 +65,7 @@ def make_encoder(X, args):
     )
     if args.weights:
         why = f"weights in {args.weights}"
+    encoder._check_parameters()  # before anything is said of its weights
     return encoder, f"{name}, {why or 'with its published weights'}"
 
 

@@ -73,6 +73,22 @@ def paths_of(X):
     return paths if len(paths) and file_stamps(paths[:1]) else None
 
 
+def index_of(*frames):
+    """Return the index of the first that has one of names, as str, or None.
+
+    Parameters
+    ----------
+    *frames : object
+        Perhaps frames or series of pandas; positions 0, 1 and so on are no names.
+    """
+    for frame in frames:
+        if hasattr(frame, "iloc"):
+            names = np.array([str(name) for name in frame.index])
+            if not np.array_equal(names, np.arange(len(names)).astype(str)):
+                return names
+    return None
+
+
 def file_stamps(paths):
     """Return time of change, in ns, and size, in bytes, of each file that exists."""
     stamps = []

@@ -45,6 +45,7 @@ def encode_labels(y, classes=None):
     found, codes = np.unique(y, return_inverse=True)
     if classes is None:
         return found, codes.astype(np.int64)
+    check_listed(classes)
     classes = np.unique(np.asarray(classes))
     try:
         position = np.searchsorted(classes, found).clip(max=len(classes) - 1)
@@ -65,6 +66,20 @@ def some(labels, n=5):
     return shown if len(labels) <= n else f"{shown} and {len(labels) - n} more"
 
 
+def counted(n, noun):
+    """Return a number with its noun, such as "1 file" or "2 files"."""
+    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
+
+
+def check_listed(classes):
+    """Raise ``ValueError`` unless the parameter `classes` lists classes."""
+    if isinstance(classes, (str, bytes)) or np.ndim(classes) != 1:
+        raise ValueError(
+            f"classes={classes!r} is not valid: it must be a list or array of the "
+            "classes, of shape (n_classes,)."
+        )
+
+
 def check_weights(sample_weight, n_samples):
     """Check the weights of samples.
 
@@ -82,7 +97,12 @@ def check_weights(sample_weight, n_samples):
     """
     if sample_weight is None:
         return np.ones(n_samples, np.float32)
-    weights = np.asarray(sample_weight, dtype=np.float32)
+    try:
+        weights = np.asarray(sample_weight, dtype=np.float32)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"sample_weight is not valid: it must hold numbers ({error})."
+        ) from error
     if weights.shape != (n_samples,):
         raise ValueError(
             f"sample_weight of shape {weights.shape} is not valid: it must be of shape "
@@ -181,6 +201,11 @@ def check_given(estimator, y):
 
 def _as_column(y):
     given = y
+    if hasattr(y, "y") and hasattr(y, "is_wrong"):
+        raise ValueError(
+            f"y is a {type(y).__name__}, which holds the labels and what is wrong with "
+            "them: pass its attribute y."
+        )
     if isinstance(y, torch.Tensor):
         if y.is_meta:
             raise ValueError(
@@ -247,7 +272,7 @@ def is_missing(label):
 def _refuse_missing(missing, kind="NaN or None"):
     if missing.any():
         raise ValueError(
-            f"y holds {missing.sum()} missing labels ({kind}), the first at "
+            f"y holds {counted(missing.sum(), 'missing label')} ({kind}), the first at "
             f"index {missing.argmax()}: every sample needs a label, right or wrong. "
             "Input y contains NaN. NoisyRobustClassifier and CoTrainingClassifier take "
             "samples without a label as rows of NaN in y of shape (n_samples, "

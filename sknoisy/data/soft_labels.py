@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from sknoisy.data.labels import encode_labels, some
+from sknoisy.data.labels import check_listed, encode_labels, some
 
 ROUNDING = 0.01  # by which probabilities may miss the sum of 1
 NOTHING = -1e-6  # rounding errors below 0
@@ -39,6 +39,7 @@ def as_table(y, columns=None):
 
 def check_classes(classes):
     """Return the parameter `classes` as an ndarray; its labels must be distinct."""
+    check_listed(classes)
     try:
         known, codes = encode_labels(classes)
     except (TypeError, ValueError) as error:

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from sknoisy.data.devices import move
+from sknoisy.data.labels import counted
 
 LISTED = 64  # least number of paths in one folder for which it is listed
 LOOKED_FOR = 2**17  # paths that are looked for before any is read; of more, a sample
@@ -182,7 +183,7 @@ def _describe(errors, shown=5):
     """Return a message that lists files that cannot be read, by their position."""
     found = [f"{error} (index {i})" for i, error in [*errors.items()][:shown]]
     more = [] if len(errors) <= shown else [f"and {len(errors) - shown} more"]
-    return f"X names {len(errors)} files that cannot be read: " + "; ".join(
+    return f"X names {counted(len(errors), 'file')} that cannot be read: " + "; ".join(
         found + more
     )
 
@@ -195,8 +196,8 @@ def _check_exist(paths):
     if len(missing):
         of = f", of {n_rows} that were looked for," if n_rows < len(paths) else ""
         raise ValueError(
-            f"X names {len(missing)} files that do not exist{of} the first at index "
-            f"{missing[0]}: {str(paths[missing[0]])!r}."
+            f"X names {counted(len(missing), 'file')} that cannot be found{of} the "
+            f"first at index {missing[0]}: {str(paths[missing[0]])!r}."
         )
 
 

@@ -2,6 +2,7 @@
 
 import csv
 import os
+from difflib import get_close_matches
 
 import numpy as np
 from sklearn.utils import Bunch
@@ -141,9 +142,11 @@ def find_column(path, columns, parameter, wanted, usual):
     """Return a column by its name, or the first with a usual one, or None."""
     if wanted != "auto":
         if wanted not in columns:
+            close = get_close_matches(str(wanted), columns, n=1)
+            hint = f" Did you mean {close[0]!r}?" if close else ""
             raise ValueError(
                 f"{parameter}={wanted!r} is not valid: {path!r} has the columns "
-                f"{columns}."
+                f"{columns}.{hint}"
             )
         return wanted
     by_name = {column.strip().lower(): column for column in reversed(columns)}

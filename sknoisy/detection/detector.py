@@ -18,7 +18,7 @@ from sknoisy.data.given import (
     check_sample_weight,
     check_trusted,
 )
-from sknoisy.data.inputs import check_container, paths_of
+from sknoisy.data.inputs import check_container, index_of, paths_of
 from sknoisy.data.labels import check_given, check_several, encode_labels, some
 from sknoisy.detection.checks import check_detector, source_of
 from sknoisy.detection.evidence import (
@@ -145,9 +145,10 @@ class LabelErrorDetector(
     the positions of the labels in `classes_`; a `class_weight` by label, of the
     estimator or its steps, is brought to these, but not those in a search's grid.
 
-    "knn_agreement" fits no classifier, whatever `cv` is: it needs only the pre-trainers
-    of the pipeline, fitted unless `cv` is "prefit", or a pre-trainer alone, or else
-    takes X itself as features.
+    "knn_agreement" fits no classifier, whatever `cv` is: neighbours are those in what
+    the pipeline's leading steps that learn without labels (pre-trainers, scalers,
+    encoders of columns) make of X, fitted on all of X unless `cv` is "prefit". A
+    transformer alone will do; without any, X itself is the features.
 
     References
     ----------
@@ -169,7 +170,7 @@ class LabelErrorDetector(
     """
 
     _registries = {"method": DETECTION_METHODS}
-    _ephemeral = ("_inputs",)  # samples are not kept in files
+    _ephemeral = ("_inputs", "_rest")  # samples are not kept in files
 
     def __init__(
         self,
@@ -264,8 +265,9 @@ class LabelErrorDetector(
         self.relabel_order_ = _relabel_order(evidence, labels.trusted)
         self._codes, self._suggested = labels.codes, suggested
         self._losses = evidence.losses
-        self._paths = paths_of(X)
-        self._inputs, self._issues = evidence.inputs, None
+        self._paths, self._names = paths_of(X), index_of(X, y)
+        self._inputs, self._rest = evidence.inputs, evidence.rest
+        self._issues = None
         tasks.end()
         return self
 

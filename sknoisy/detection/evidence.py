@@ -15,8 +15,11 @@ from sklearn.model_selection import (
 from sklearn.pipeline import Pipeline
 
 from sknoisy.data.labels import some
-from sknoisy.detection.features import fit_label_free, label_free_steps
-from sknoisy.estimators.lazy import LazyTransformer
+from sknoisy.detection.features import (
+    fit_features,
+    fit_label_free,
+    transform_label_free,
+)
 from sknoisy.estimators.pipelines import split_pipeline
 from sknoisy.parameters import random_numbers
 from sknoisy.scores.neighbors import knn_votes
@@ -57,6 +60,8 @@ class Evidence:
         Number of epochs of a training whose prediction was not the label.
     inputs : array-like or LazyFeatures of shape (n_samples, ...)
         What `estimator` was given, or else what all classifiers were given.
+    rest : estimator
+        The pipeline or classifier that folds fitted to `inputs`, not fitted.
     """
 
     codes: np.ndarray
@@ -69,6 +74,7 @@ class Evidence:
     n_classes: int = None
     wrong_events: np.ndarray = None
     inputs: object = None
+    rest: object = None
 
     @property
     def labels(self):
@@ -176,7 +182,8 @@ def from_folds(
         method="predict_proba",
         params=given or None,
     )
-    return _of_probabilities(codes, pred_probs, len(classes), inputs=X)
+    evidence = _of_probabilities(codes, pred_probs, len(classes), inputs=X)
+    return replace(evidence, rest=rest)
 
 
 def fit_arguments(estimator, labels):
@@ -313,12 +320,12 @@ def from_dynamics(estimator, X, codes, classes, given=None):
 def from_neighbors(
     estimator, X, codes, n_classes, n_neighbors, prefit=False, sample_weight=None
 ):
-    """Let the nearest neighbours vote, in the features of leading pre-trainers, or X.
+    """Let the nearest neighbours vote, in the features of leading steps, or X.
 
     Parameters
     ----------
-    estimator : classifier, or SSLPretrainer
-        Its pre-trainers are used, and nothing else of it.
+    estimator : classifier, or transformer
+        Its leading steps that learn without labels are used, and nothing else of it.
     X : array-like or sparse matrix of shape (n_samples, ...)
         Samples.
     codes : ndarray of shape (n_samples,), dtype int64
@@ -328,7 +335,7 @@ def from_neighbors(
     n_neighbors : int
         Number of neighbours.
     prefit : bool, default=False
-        Whether the pre-trainers are fitted already.
+        Whether these steps are fitted already.
     sample_weight : ndarray of shape (n_samples,), default=None
         Weight of each sample's vote.
 
@@ -342,13 +349,9 @@ def from_neighbors(
             f"n_neighbors={n_neighbors!r} is not valid: it must be less than the "
             f"{len(codes)} samples."
         )
-    if isinstance(estimator, LazyTransformer):
-        estimator = Pipeline([("ssl", estimator)])
-    if prefit:
-        for step in label_free_steps(estimator):
-            X = step.transform(X)
-    else:
-        _, X = fit_label_free(estimator, X)
+    if hasattr(estimator, "transform") and not isinstance(estimator, Pipeline):
+        estimator = Pipeline([("features", estimator)])
+    X = (transform_label_free if prefit else fit_features)(estimator, X)
     inputs = X
     if not issparse(X):
         X = np.asarray(X)

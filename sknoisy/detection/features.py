@@ -1,4 +1,7 @@
-"""Features of samples: what pre-trainers and networks make of them, or X itself."""
+"""Features of samples: what unsupervised steps and networks make of them, or X."""
+
+from inspect import Parameter, signature
+from itertools import takewhile
 
 import numpy as np
 from scipy.sparse import issparse
@@ -11,29 +14,39 @@ from sknoisy.encoders.features import LazyFeatures
 from sknoisy.estimators.base_classifier import TorchClassifier
 from sknoisy.estimators.lazy import LazyTransformer
 
+MOST_CELLS = 2**26  # of a sparse table that is made dense: 256 MiB
+
 
 def fit_label_free(estimator, X):
     """Return the rest of a pipeline, and its pre-trainers' features, fitted once."""
+    n = len(_pretrainers(estimator))
+    return (estimator[n:], _fit_first(estimator, n, X)) if n else (estimator, X)
+
+
+def fit_features(estimator, X):
+    """Return what all steps of a pipeline that learn without labels make of X."""
     n = len(label_free_steps(estimator))
-    if n == 0:
-        return estimator, X
-    # A last step that does nothing, for a pipeline's cache leaves out its last step.
-    steps = [*estimator.steps[:n], ("rest", "passthrough")]
-    pretrainers = clone(Pipeline(steps, memory=estimator.memory))
-    return estimator[n:], pretrainers.fit_transform(X)
+    return _fit_first(estimator, n, X) if n else X
+
+
+def transform_label_free(estimator, X):
+    """Return the same of a fitted pipeline."""
+    n = len(label_free_steps(estimator))
+    return estimator[:n].transform(X) if n else X
 
 
 def label_free_steps(estimator):
-    """Return the pre-trainers that lead a pipeline, and learn without labels."""
+    """Return the transformers that lead a pipeline, and learn without labels."""
     steps = []
     for _, step in estimator.steps if isinstance(estimator, Pipeline) else []:
-        if not isinstance(step, LazyTransformer) or get_tags(step).target_tags.required:
-            break
+        if step is not None and not isinstance(step, str):  # not "passthrough"
+            if not hasattr(step, "transform") or _learns_from_labels(step):
+                break
         steps.append(step)
     return steps
 
 
-def features_of(X, estimator=None):
+def features_of(X, estimator=None, rest=None):
     """Return features of samples; they are computed when they are asked for.
 
     Parameters
@@ -42,23 +55,70 @@ def features_of(X, estimator=None):
         What was judged by; see :class:`Evidence`.
     estimator : estimator, default=None
         A fitted classifier, or a pipeline, that X is for.
+    rest : estimator, default=None
+        The same, not fitted, where there is no `estimator`.
 
     Returns
     -------
     features : ndarray or LazyFeatures of shape (n_samples, n_features), or None
-        Those of leading pre-trainers; X itself where it is a table of finite numbers;
-        those of a fitted network.
+        Those of leading pre-trainers; X itself where it is a table of finite numbers,
+        or else what other leading steps that learn without labels make of it, if that
+        is one; those of a fitted network.
     """
-    for step in label_free_steps(estimator):
+    for step in _pretrainers(estimator):
         X = step.transform(X)
     if isinstance(X, LazyFeatures):
         return X
-    if np.ndim(X) == 2 and not issparse(X):
-        try:
-            table = np.asarray(X, dtype=np.float32)
-        except (TypeError, ValueError):  # text, missing values
-            return None
-        return table if np.isfinite(table).all() else None
-    if isinstance(estimator, TorchClassifier):
+    table = _as_table(X)
+    if table is None and label_free_steps(estimator):
+        table = _as_table(transform_label_free(estimator, X), MOST_CELLS)
+    elif table is None and label_free_steps(rest):
+        table = _as_table(fit_features(rest, X), MOST_CELLS)
+    if table is None and isinstance(estimator, TorchClassifier):
         return LazyFeatures(as_inputs(X), estimator.encoder_)
-    return None
+    return table
+
+
+def _pretrainers(estimator):
+    """Return the pre-trainers among those steps, as long as nothing else comes."""
+    return [
+        *takewhile(
+            lambda s: isinstance(s, LazyTransformer), label_free_steps(estimator)
+        )
+    ]
+
+
+def _fit_first(estimator, n, X):
+    """Return what the first n steps of a pipeline, fitted without labels, make of X."""
+    # A last step that does nothing, for a pipeline's cache leaves out its last step.
+    steps = [*estimator.steps[:n], ("rest", "passthrough")]
+    return clone(Pipeline(steps, memory=estimator.memory)).fit_transform(X)
+
+
+def _learns_from_labels(step):
+    """Whether a transformer, or one inside it, says that it needs labels."""
+    inner = step.get_params().values() if hasattr(step, "get_params") else ()
+    for part in (step, *inner):
+        if isinstance(part, type) or not hasattr(part, "fit"):
+            continue
+        if hasattr(part, "score_func"):  # SelectKBest's tags say nothing of labels
+            return True
+        y = signature(part.fit).parameters.get("y")
+        if y is not None and y.default is Parameter.empty:
+            return True
+        if hasattr(part, "__sklearn_tags__") and get_tags(part).target_tags.required:
+            return True
+    return False
+
+
+def _as_table(X, most_cells=0):
+    """Return a table of finite numbers, float32, or None if X is none, or sparse."""
+    if issparse(X) and np.prod(X.shape, dtype=np.int64) <= most_cells:
+        X = X.toarray()
+    if np.ndim(X) != 2 or issparse(X):
+        return None
+    try:
+        table = np.asarray(X, dtype=np.float32)
+    except (TypeError, ValueError):  # text, missing values
+        return None
+    return table if np.isfinite(table).all() else None

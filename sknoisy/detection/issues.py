@@ -25,8 +25,9 @@ class ListingIssues:
         The rows are sorted by kind, and by severity within a kind. Near-duplicates and
         outliers are searched for when this is first asked for, among the features that
         there are anyway: those of pre-trainers that lead the pipeline, X itself where
-        it is a table of finite numbers, or those of a fitted network. The detector
-        keeps X until then; a file or pickle of it does not hold X.
+        it is a table of finite numbers, or else what other leading steps that learn
+        without labels make of it, or those of a fitted network. The detector keeps X
+        until then; a file or pickle of it does not hold X.
 
         Returns
         -------
@@ -54,13 +55,13 @@ class ListingIssues:
             inputs = getattr(self, "_inputs", None)
             features = None
             if inputs is not None:
-                features = features_of(inputs, self.estimator_)
+                features = features_of(inputs, self.estimator_, self._rest)
             if features is None:
                 _warn_no_features()
             judged = self.label_errors_, self.error_probability_, self._suggested
             confidence = self.suggestion_confidence_
             self._issues = find_issues(self._codes, *judged, confidence, features)
-            self._inputs = None
+            self._inputs = self._rest = None
         return _as_table(self._issues, self._codes, self.classes_)
 
 
@@ -153,9 +154,9 @@ def _warn_no_features():
     warnings.warn(
         "issues_ holds wrong labels only: there are no features in which "
         "near-duplicates and outliers could be found. Features are X where it is a "
-        "table of finite numbers, those of pre-trainers that lead a pipeline, or those "
-        "of a fitted network. They are not kept in files: ask for issues_ before "
-        "saving.",
+        "table of finite numbers, what a pipeline's leading steps that learn without "
+        "labels make of it, or those of a fitted network. They are "
+        "not kept in files: ask for issues_ before saving.",
         UserWarning,
         stacklevel=3,
     )

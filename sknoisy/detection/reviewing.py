@@ -57,7 +57,9 @@ class Reviewing(Findings):
             files, or a table. It need not be what the detector was fitted on. By
             default, the files that it was fitted on, or else no pictures.
         names : array-like of shape (n_samples,), default=None
-            What to call the samples. By default, their paths, or else their positions.
+            What to call the samples. By default, the paths that the detector was fitted
+            on; or else the index of its X or y, if they are of pandas and have another
+            than 0, 1 and so on; or else positions.
         n_shown : int, default=300
             How many suspicious labels to show, at most, and a third as many samples of
             each other kind of ``issues_``; each adds some kilobytes.
@@ -86,8 +88,11 @@ class Reviewing(Findings):
         """
         check_is_fitted(self, "label_errors_")
         check_integer("n_shown", n_shown, low=0)
-        X = getattr(self, "_paths", None) if X is None else X
-        names = getattr(self, "_paths", None) if names is None else names
+        paths = getattr(self, "_paths", None)
+        known = getattr(self, "_names", None)
+        X = paths if X is None else X
+        if names is None:
+            names = known if paths is None else paths
         for name, value in (("X", X), ("names", names)):
             if value is not None and len(value) != len(self.label_errors_):
                 raise ValueError(

@@ -10,7 +10,7 @@ from sknoisy._compat import with_callbacks
 from sknoisy.cotraining import CoTraining
 from sknoisy.data.devices import generator
 from sknoisy.data.given import read_labels
-from sknoisy.data.labels import check_given, check_several
+from sknoisy.data.labels import check_given, check_listed, check_several
 from sknoisy.data.soft_labels import check_classes
 from sknoisy.encoders.architecture import Architecture
 from sknoisy.encoders.blueprint import Blueprint, load_numpy_state
@@ -156,6 +156,37 @@ class TorchClassifier(Learning, ClassifierMixin, HoldingOut, Predicting):
             raise
         return self
 
+    def score(self, X, y, sample_weight=None):
+        """Return how often predictions are the labels.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...)
+            Samples, as for ``predict``.
+        y : array-like of shape (n_samples,)
+            True labels, hard ones.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples.
+
+        Returns
+        -------
+        accuracy : float
+            Share of the labels that are predicted.
+
+        Raises
+        ------
+        ValueError
+            If y holds soft labels.
+        """
+        shape = np.shape(y)
+        if len(shape) == 2 and shape[1] > 1:
+            raise ValueError(
+                f"y of shape {shape} is not valid: score takes hard labels, one for "
+                "each sample, and no soft labels. Pass the most probable classes, or "
+                "compare predict_proba(X) with y."
+            )
+        return super().score(X, y, sample_weight)
+
     def _check_parameters(self):
         super()._check_parameters()
         check_choice("head", self.head, list(HEADS))
@@ -210,6 +241,7 @@ class TorchClassifier(Learning, ClassifierMixin, HoldingOut, Predicting):
     def _labels(self, inputs, y, classes, sample_weight, trusted):
         """Check what is given of the samples' classes; return the classes, Labels."""
         if classes is not None:
+            check_listed(classes)
             classes = np.unique(np.asarray(classes))
         given = sample_weight, trusted
         classes, labels = read_labels(y, classes, self.classes, *given)

@@ -250,7 +250,7 @@ class NoisyRobustClassifier(TorchClassifier):
         self._loss()
         check_class_weight(self.class_weight)
         if self.stopping is not None:
-            resolve("stopping", self.stopping, STOPPING, LabelWave)
+            resolve("stopping", self.stopping, STOPPING, LabelWave, True)
         if self._regularizers() and self.freeze_encoder:
             raise ValueError(
                 f"regularizers={self.regularizers!r} is not valid with "
@@ -294,7 +294,7 @@ class NoisyRobustClassifier(TorchClassifier):
                 "encoder is trained: the kernel machine corrects the labels, and none "
                 "is memorised. Pass stopping=None, or a loss such as 'ce'."
             )
-        stopping = resolve("stopping", self.stopping, STOPPING, LabelWave)
+        stopping = resolve("stopping", self.stopping, STOPPING, LabelWave, True)
         stopping.start()
         return stopping
 

@@ -274,3 +274,15 @@ def test_weighted_copies():
     np.testing.assert_allclose(weights, [0.5 / 0.98, 0.48 / 0.98, 1])
     even = np.full((1, 40), 1 / 40)
     np.testing.assert_allclose(weighted_copies(even)[2], 1 / 40)
+
+
+def test_a_consensus_prints_in_one_line():
+    names = [f"{k:02d}" for k in range(40)]
+    table = pd.DataFrame(np.tile([["a"], ["b"]], (600, 40)), columns=names)
+    table.iloc[0, 0] = None
+    found = majority_vote(table)
+    assert repr(found) == (
+        "Consensus(47,999 labels of 1,200 samples, classes: 'a', 'b', annotators: "
+        "'00', '01', '02', '03', '04' and 35 more)"
+    )
+    assert repr(found.annotations).startswith("Annotations(47,999 labels of 1,200 ")

@@ -467,7 +467,9 @@ def test_of_very_many_files_some_are_looked_for(tmp_path, monkeypatch):
         (tmp_path / f"{i}.png").touch()
     paths = np.array([str(tmp_path / f"{i}.png") for i in range(300)])
     spec = InputSpec.describe(paths, image_size=8)
-    match = "1 files that do not exist, of 100 that were looked for, the first at index"
+    match = (
+        "1 file that cannot be found, of 100 that were looked for, the first at index"
+    )
     with pytest.raises(ValueError, match=f"{match} 0: .*0.png"):
         PathStore(paths, spec)
     (tmp_path / "0.png").touch()

@@ -130,7 +130,7 @@ def test_objects_that_are_no_labels(values, message):
     ],
 )
 def test_missing_labels_are_found(y):
-    with pytest.raises(ValueError, match="y holds 1 missing labels.* at index 1"):
+    with pytest.raises(ValueError, match="y holds 1 missing label .* at index 1"):
         encode_labels(y)
 
 

@@ -2,12 +2,16 @@ import pickle
 
 import joblib
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn import config_context
 from sklearn.base import clone
+from sklearn.compose import ColumnTransformer
 from sklearn.datasets import load_digits, load_iris
+from sklearn.decomposition import PCA
 from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import RandomForestClassifier
+from sklearn.feature_selection import SelectKBest
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import (
@@ -18,7 +22,7 @@ from sklearn.model_selection import (
     cross_val_predict,
 )
 from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import OneHotEncoder, StandardScaler, TargetEncoder
 from sklearn.svm import LinearSVC
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
@@ -28,6 +32,7 @@ from sknoisy import (
     PseudoLabelRefiner,
     SSLPretrainer,
 )
+from sknoisy.detection.features import label_free_steps
 from sknoisy.detection.methods import (
     DETECTION_METHODS,
     ConfidentLearning,
@@ -228,6 +233,40 @@ def test_neighbours_take_a_pretrainer_alone(digits):
         for estimator in (ssl, make_pipeline(ssl, LogisticRegression()))
     )
     np.testing.assert_array_equal(alone.label_quality_, in_pipeline.label_quality_)
+
+
+def test_neighbours_are_those_in_what_unsupervised_steps_make_of_samples(noisy):
+    X, y = noisy[0][:300] * np.geomspace(1, 1e4, 64), noisy[1].y[:300]
+    pca = make_pipeline("passthrough", StandardScaler(), PCA(8, random_state=0))
+    features = pca.fit_transform(X)
+    expected = LabelErrorDetector(LogisticRegression(), "knn_agreement")
+    expected.fit(features, y)
+    supervised = make_pipeline(*pca, SelectKBest(k=3), LogisticRegression())
+    fitted = make_pipeline(*pca, LogisticRegression(max_iter=500)).fit(X, y)
+    for estimator, cv in ((pca, 5), (supervised, 5), (fitted, "prefit")):
+        detector = LabelErrorDetector(estimator, "knn_agreement", cv=cv).fit(X, y)
+        np.testing.assert_allclose(detector.pred_probs_, expected.pred_probs_)
+    plain = LabelErrorDetector(LogisticRegression(), "knn_agreement").fit(X, y)
+    assert (plain.pred_probs_ != expected.pred_probs_).any()
+
+
+def test_neighbours_do_not_see_labels_in_features():
+    frame = pd.DataFrame({"a": list("xyxyxyxyxyxy"), "b": range(12)})
+    y = np.arange(12) % 3
+    by_labels = ColumnTransformer(
+        [("a", TargetEncoder(), ["a"])], remainder="passthrough"
+    )
+    assert label_free_steps(make_pipeline(by_labels, LogisticRegression())) == []
+    one_hot = ColumnTransformer(
+        [("a", OneHotEncoder(), ["a"])], remainder="passthrough"
+    )
+    pipe = make_pipeline(one_hot, StandardScaler(), LogisticRegression())
+    assert label_free_steps(pipe) == [one_hot, pipe[1]]
+    method = KNNAgreement(n_neighbors=3)
+    found = LabelErrorDetector(pipe, method).fit(frame, y)
+    expected = LabelErrorDetector(LogisticRegression(), method)
+    expected.fit(pipe[:-1].fit_transform(frame), y)
+    np.testing.assert_allclose(found.pred_probs_, expected.pred_probs_)
 
 
 def test_dynamics_are_the_classifiers(noisy):
@@ -447,7 +486,7 @@ def test_bad_parameters(params, message):
     [
         (np.zeros(40), "only one class"),
         (np.arange(30) % 2, "inconsistent numbers of samples"),
-        (np.r_[np.nan, np.arange(39) % 2], "1 missing labels"),
+        (np.r_[np.nan, np.arange(39) % 2], "1 missing label "),
         (np.linspace(0, 1, 40), "Unknown label type"),
         (None, "requires y to be passed"),
     ],

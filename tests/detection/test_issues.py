@@ -6,11 +6,14 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.base import clone
+from sklearn.compose import ColumnTransformer
 from sklearn.datasets import load_digits
 from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 import sknoisy
 from sknoisy import (
@@ -152,6 +155,32 @@ def test_tables_that_are_no_features(flawed):
     frame = pd.DataFrame(X).add_prefix("pixel ")
     detector = LabelErrorDetector(LOGISTIC, cv=2, random_state=0).fit(frame, y)
     assert "near_duplicate" in kinds_of(detector)
+
+
+def test_features_are_made_of_tables_with_categories_and_gaps(flawed):
+    X, y = flawed
+    frame = pd.DataFrame(X[:, 8:]).add_prefix("pixel ")
+    frame["ink"] = np.where(X[:, 20] > 8, "dark", "light")
+    frame.iloc[3, 4] = np.nan
+    numbers = make_pipeline(SimpleImputer(), StandardScaler())
+    parts = [("ink", OneHotEncoder(), ["ink"])]
+    columns = ColumnTransformer(parts, remainder=numbers)
+    pipe = make_pipeline(columns, LogisticRegression(C=0.1))
+    settings = {"random_state": 0}
+    dynamics = make_pipeline(columns, NoisyRobustClassifier(max_epochs=2, **settings))
+    found = [
+        LabelErrorDetector(pipe, cv=2, **settings),
+        LabelErrorDetector(pipe, "knn_agreement"),
+        LabelErrorDetector(dynamics, cv="dynamics"),
+        LabelErrorDetector(clone(pipe).fit(frame, y), cv="prefit"),
+    ]
+    for detector in found:
+        issues = detector.fit(frame, y).issues_
+        copies = issues[issues["kind"].str.contains("duplicate")]["sample"]
+        assert {0, 1, 2, 4, *range(600, 603), 604} <= set(copies)
+    pickled = pickle.loads(pickle.dumps(found[0].fit(frame, y)))
+    with pytest.warns(UserWarning, match="no features"):
+        assert kinds_of(pickled) <= {"wrong_label"}
 
 
 def test_a_published_encoder_is_used_once(digits, monkeypatch):

@@ -129,6 +129,30 @@ def test_tables_are_shown_by_their_values(detector, digits, tmp_path):
     assert card["values"][-1] == ["…", "52 more"]
 
 
+@pytest.mark.parametrize("kind", ["of X", "of y", "positions"])
+def test_samples_are_called_as_in_the_index(kind, digits, noisy, tmp_path):
+    pd = pytest.importorskip("pandas")
+    X, y = digits[:200], noisy.y[:200]
+    names = pd.Index([f"scan {i}" for i in range(200)])
+    if kind == "of X":
+        X = pd.DataFrame(X, index=names).add_prefix("pixel ")
+    elif kind == "of y":
+        y = pd.Series(y, index=names)
+    else:
+        y = pd.Series(y)
+    detector = LabelErrorDetector(LogisticRegression(C=0.3), cv=3, random_state=0)
+    detector.fit(X, y).to_html(tmp_path / "report.html")
+    prefix = "#" if kind == "positions" else "scan "
+    cards = data_of(tmp_path / "report.html")["cards"]
+    assert {c["name"] for c in cards} == {f"{prefix}{c['sample']}" for c in cards}
+    detector.save(tmp_path / "detector.safetensors")
+    allow = [LogisticRegression]
+    loaded = sknoisy.load(tmp_path / "detector.safetensors", allow=allow)
+    loaded.to_html(tmp_path / "loaded.html")
+    card = data_of(tmp_path / "loaded.html")["cards"][0]
+    assert card["name"] == f"{prefix}{card['sample']}"
+
+
 def test_a_detector_that_found_nothing_has_a_page(digits, tmp_path):
     y = load_digits().target[:600]
     detector = LabelErrorDetector(LogisticRegression(C=0.3), random_state=0)

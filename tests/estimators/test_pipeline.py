@@ -107,7 +107,7 @@ def test_own_memory_notices_changed_files(image_files, tmp_path, counting):
     Image.new("RGB", (16, 16)).save(paths[0])
     clone(ssl).fit(paths)
     assert sum(counting.log) == 2
-    with pytest.raises(ValueError, match="1 files that do not exist"):
+    with pytest.raises(ValueError, match="1 file that cannot be found"):
         ssl.fit([paths[0] + "x", *paths[1:]])
 
 
@@ -304,7 +304,7 @@ def test_features_of_a_classifier(digits):
 @pytest.mark.parametrize(
     ("y", "params", "message"),
     [
-        (np.where(np.arange(40) == 3, np.nan, np.arange(40) % 2), {}, "missing labels"),
+        (np.where(np.arange(40) == 3, np.nan, np.arange(40) % 2), {}, "missing label"),
         (np.eye(2, dtype=int)[np.arange(40) % 2], {}, "one-hot"),
         (np.zeros(40, int), {}, "only one class"),
         (np.random.default_rng(0).random(40), {}, "Unknown label type"),

@@ -361,3 +361,10 @@ def test_labels_of_a_batch():
     assert labels.only(np.array([0, 2])).labelled is None
     data = TrainingData(range(3), labels.to("cpu"), torch.tensor([2.0, 3.0]))
     assert data.loss_weights[[0, 2]].tolist() == [3, 2]
+
+
+def test_scores_are_of_hard_labels():
+    model = clf(max_epochs=1).fit(X, SOFT)
+    assert model.score(X, Y) == (model.predict(X) == Y).mean()
+    with pytest.raises(ValueError, match="score takes hard labels"):
+        model.score(X, SOFT)
