@@ -386,7 +386,7 @@ def test_errors_name_the_class_that_is_used(kind, method):
     call = getattr(kind(), method)
     name = rf"^{kind.__name__}\.{method}\(\) "
     with pytest.raises(TypeError, match=name + "got an unexpected keyword"):
-        call(X, Y, sample_weight=np.ones(60))
+        call(X, Y, weight=np.ones(60))
     with pytest.raises(TypeError, match=name + "missing 1 required"):
         call()
     with pytest.raises(ValueError, match=f"{kind.__name__} requires y to be passed"):
