@@ -13,11 +13,9 @@ can be trusted, and trains on what they say together.
 import numpy as np
 import pandas as pd
 from sklearn.datasets import load_digits
-from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import train_test_split
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
+from sknoisy import NoisyRobustClassifier
 from sknoisy.annotators import AnnotatorConsensus
 from sknoisy.noise import symmetric_exclusive
 
@@ -38,7 +36,7 @@ table.head()
 # Any classifier can be trained on the consensus. CROWDLAB asks it, too, for its
 # opinion of samples that it was not trained on.
 
-clf = make_pipeline(StandardScaler(), LogisticRegression())
+clf = NoisyRobustClassifier(random_state=0)
 for method in ("majority_vote", "crowdlab"):
     consensus = AnnotatorConsensus(clf, method=method, random_state=0).fit(X, table)
     print(
