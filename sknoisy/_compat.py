@@ -23,14 +23,18 @@ except ImportError:  # scikit-learn < 1.9
         return method
 
 
+def _callers():
+    """Yield the frames that are calling, the nearest first."""
+    frame = sys._getframe(2)
+    while frame is not None:
+        yield frame
+        frame = frame.f_back
+
+
 def within_search():
     """Whether a scikit-learn search or cross-validation is calling."""
-    frame = sys._getframe(1)
-    while frame is not None:
-        if frame.f_code.co_name in ("_fit_and_score", "_fit_and_predict"):
-            return True
-        frame = frame.f_back
-    return False
+    names = ("_fit_and_score", "_fit_and_predict")
+    return any(frame.f_code.co_name in names for frame in _callers())
 
 
 def search_position():
@@ -41,16 +45,12 @@ def search_position():
     >>> search_position()
     ''
     """
-    frame = sys._getframe(1)
-    while frame is not None:
+    for frame in _callers():
         if frame.f_code.co_name == "_fit_and_score":
-            places = []
-            for what in ("split", "candidate"):
-                place = frame.f_locals.get(f"{what}_progress")
-                if place is not None:
-                    places.append(f"{what} {place[0] + 1}/{place[1]}")
+            parts = ("split", "candidate")
+            at = {part: frame.f_locals.get(f"{part}_progress") for part in parts}
+            places = [f"{k} {v[0] + 1}/{v[1]}" for k, v in at.items() if v is not None]
             return f" ({', '.join(places)})" if places else ""
-        frame = frame.f_back
     return ""
 
 
@@ -62,14 +62,12 @@ def calling_pipeline(step):
     step : estimator instance
         Whose ``fit`` calls this.
     """
-    frame = sys._getframe(1)
-    while frame is not None:
+    for frame in _callers():
         caller = frame.f_locals.get("self")
         if isinstance(caller, Pipeline):
             return caller
         if isinstance(caller, BaseEstimator) and caller is not step:
             return None
-        frame = frame.f_back
     return None
 
 

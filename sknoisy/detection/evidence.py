@@ -16,13 +16,16 @@ from sklearn.pipeline import Pipeline
 
 from sknoisy.data.labels import some
 from sknoisy.detection.features import (
+    comparable_features,
     fit_features,
     fit_label_free,
     transform_label_free,
 )
+from sknoisy.encoders.features import LazyFeatures
 from sknoisy.estimators.pipelines import split_pipeline
 from sknoisy.parameters import random_numbers
-from sknoisy.scores.neighbors import knn_votes
+from sknoisy.scores.distances import neighbor_distances
+from sknoisy.scores.neighbors import neighbor_index, votes_from
 from sknoisy.scores.posterior import label_posterior
 from sknoisy.scores.probabilities import (
     best_others,
@@ -353,12 +356,15 @@ def from_neighbors(
         estimator = Pipeline([("features", estimator)])
     X = (transform_label_free if prefit else fit_features)(estimator, X)
     inputs = X
-    if not issparse(X):
-        X = np.asarray(X)
-        X = X.reshape(len(X), -1) if X.ndim > 2 else X  # images as vectors
-    votes = knn_votes(
-        codes, X, n_neighbors, np.arange(n_classes), sample_weight=sample_weight
-    )
+    if issparse(X):
+        index = neighbor_index(X, n_neighbors)
+    else:
+        if not isinstance(X, LazyFeatures):
+            X = np.asarray(X)
+            X = X.reshape(len(X), -1) if X.ndim > 2 else X  # images as vectors
+        scaled = comparable_features(X, codes, angles=True)
+        index, _ = neighbor_distances(scaled, n_neighbors)
+    votes = votes_from(index, codes, n_classes, sample_weight)
     evidence = _of_probabilities(codes, votes, n_classes, inputs=inputs)
     return replace(evidence, n_votes=n_neighbors)
 

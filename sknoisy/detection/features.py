@@ -7,13 +7,17 @@ import numpy as np
 from scipy.sparse import issparse
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import StandardScaler, normalize
 from sklearn.utils import get_tags
 
 from sknoisy.data.inputs import as_inputs
 from sknoisy.encoders.features import LazyFeatures
 from sknoisy.estimators.base_classifier import TorchClassifier
 from sknoisy.estimators.lazy import LazyTransformer
+from sknoisy.scores.distances import neighbor_distances
 
+NEIGHBORS = 10
+TRIAL = 2000  # samples on which the scale of features is decided
 MOST_CELLS = 2**26  # of a sparse table that is made dense: 256 MiB
 
 
@@ -93,6 +97,40 @@ def _fit_first(estimator, n, X):
     # A last step that does nothing, for a pipeline's cache leaves out its last step.
     steps = [*estimator.steps[:n], ("rest", "passthrough")]
     return clone(Pipeline(steps, memory=estimator.memory)).fit_transform(X)
+
+
+def comparable_features(features, codes, *, angles=False):
+    """Return features whose Euclidean distances mean something, float32.
+
+    Those of encoders get the length 1. Of tables the scale is chosen by whose
+    neighbours agree most often with labels, on 2,000 samples: each column divided by
+    its standard deviation, all as they are, or rows of length 1.
+
+    Parameters
+    ----------
+    features : array-like or LazyFeatures of shape (n_samples, n_features)
+        Finite numbers.
+    codes : ndarray of shape (n_samples,), dtype int64
+        Given labels.
+    angles : bool, default=False
+        Whether rows of a table may get the length 1, which makes multiples of a row
+        equal to it.
+    """
+    if isinstance(features, LazyFeatures):
+        return normalize(np.asarray(features))
+    features = np.asarray(features, dtype=np.float32)
+    candidates = [StandardScaler().fit_transform(features), features]
+    if angles:
+        candidates.append(normalize(features))
+    rows = np.linspace(0, len(codes) - 1, min(len(codes), TRIAL)).astype(int)
+    agreements = [_agreement(part[rows], codes[rows]) for part in candidates]
+    return candidates[int(np.argmax(agreements))]
+
+
+def _agreement(features, codes):
+    """Return how often the labels of samples and of their neighbours are equal."""
+    index, _ = neighbor_distances(features, min(NEIGHBORS, len(codes) - 1))
+    return np.mean(codes[index] == codes[:, None])
 
 
 def _learns_from_labels(step):

@@ -3,16 +3,12 @@
 import warnings
 
 import numpy as np
-from sklearn.preprocessing import StandardScaler, normalize
 from sklearn.utils.validation import check_is_fitted
 
-from sknoisy.detection.features import features_of
-from sknoisy.encoders.features import LazyFeatures
+from sknoisy.detection.features import NEIGHBORS, comparable_features, features_of
 from sknoisy.scores.distances import far_samples, near_duplicates, neighbor_distances
 
 KINDS = ("wrong_label", "conflicting_duplicate", "near_duplicate", "outlier")
-NEIGHBORS = 10
-TRIAL = 2000  # samples on which the scale of columns is decided
 
 
 class ListingIssues:
@@ -133,22 +129,6 @@ def _as_table(issues, codes, classes):
     return pd.DataFrame(table | {"suggestion": pd.Series(suggestion, dtype=object)})
 
 
-def comparable_features(features, codes):
-    """Return features whose distances mean something, float32.
-
-    Those of encoders get the length 1. Columns of tables are divided by their standard
-    deviations if the neighbours then agree more often with labels, on 2,000 samples.
-    """
-    if isinstance(features, LazyFeatures):
-        return normalize(np.asarray(features))
-    features = np.asarray(features, dtype=np.float32)
-    scaled = StandardScaler().fit_transform(features)
-    rows = np.linspace(0, len(codes) - 1, min(len(codes), TRIAL)).astype(int)
-    plain = features[rows] - features[rows].mean(axis=0)
-    agreement = [_agreement(part, codes[rows]) for part in (scaled[rows], plain)]
-    return scaled if agreement[0] >= agreement[1] else features
-
-
 def _warn_no_features():
     """Say that only labels are listed."""
     warnings.warn(
@@ -160,11 +140,6 @@ def _warn_no_features():
         UserWarning,
         stacklevel=3,
     )
-
-
-def _agreement(features, codes):
-    index, _ = neighbor_distances(features, min(NEIGHBORS, len(codes) - 1))
-    return np.mean(codes[index] == codes[:, None])
 
 
 def _labels_of_groups(groups, codes, suggested, confidence):

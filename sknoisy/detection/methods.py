@@ -197,7 +197,9 @@ class KNNAgreement(_Published):
     Parameters
     ----------
     n_neighbors : int, default=10
-        Number of neighbours, which are found by their angle.
+        Number of neighbours: by the angle between features of encoders, and of tables
+        by the angle, or the distance with or without scaled columns, whichever
+        neighbours agree with labels most often.
 
     References
     ----------

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from sklearn.base import clone
 from sklearn.compose import ColumnTransformer
-from sklearn.datasets import load_digits
+from sklearn.datasets import load_breast_cancer, load_digits, load_iris, load_wine
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
@@ -22,6 +22,7 @@ from sknoisy import (
     PretrainedEncoder,
     SSLPretrainer,
 )
+from sknoisy.detection.features import comparable_features
 from sknoisy.noise import symmetric_exclusive
 from sknoisy.scores import relabel_priority
 
@@ -222,3 +223,26 @@ def test_order_of_second_looks(detector, flawed):
         found = LabelErrorDetector(LOGISTIC, random_state=0).set_params(**settings)
         first = found.fit(X[:600], y[:600]).relabel_order_[:30]
         assert (y[first] != right[first]).mean() > 0.7
+
+
+@pytest.mark.parametrize("load", [load_iris, load_wine, load_breast_cancer])
+def test_neighbors_call_nothing_wrong_where_nothing_is(load):
+    # By the angle, scaled flowers near the mean of all have neighbours of any class.
+    X, y = load(return_X_y=True)
+    pipe = make_pipeline(StandardScaler(), LogisticRegression())
+    detector = LabelErrorDetector(pipe, "knn_agreement").fit(X, y)
+    assert detector.label_errors_.mean() <= 0.01
+
+
+def test_the_scale_of_features_is_that_of_which_neighbors_agree():
+    rng = np.random.default_rng(0)
+    codes = np.arange(200) % 2
+    direction = np.eye(2)[codes] + 0.05 * rng.normal(size=(200, 2))
+    of_any_length = direction * rng.lognormal(sigma=2, size=(200, 1))
+    found = comparable_features(of_any_length, codes, angles=True)
+    np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, rtol=1e-5)
+    column = np.column_stack(
+        [codes + 0.1 * rng.normal(size=200), 9 * rng.normal(size=200)]
+    )
+    scaled = comparable_features(column, codes, angles=True)
+    np.testing.assert_allclose(scaled.std(axis=0), 1, rtol=1e-5)
