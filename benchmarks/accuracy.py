@@ -53,6 +53,7 @@ CLASSIFIERS = {
     "jocor": partial(CoTrainingClassifier, "jocor"),
     "mentornet": partial(CoTrainingClassifier, "mentornet"),
     "self": partial(CoTrainingClassifier, "self"),
+    "ssr": partial(CoTrainingClassifier, "ssr"),
 }
 PRETRAINERS = {"simclr": "simclr", "barlow": "barlow_twins"}
 
