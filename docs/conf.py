@@ -4,7 +4,14 @@ The examples are run for it, which takes some minutes; ``-D plot_gallery=0`` sho
 without their results.
 """
 
+import sys
+from pathlib import Path
+
 import sknoisy
+
+DOCS = Path(__file__).parent
+sys.path.insert(0, str(DOCS))
+import tables  # noqa: E402
 
 project = "sknoisy"
 author = "the sknoisy developers"
@@ -44,6 +51,13 @@ def as_text(app, env, node, contnode):
     return None
 
 
+def fill_tables(app, docname, source):
+    """Fill the guide's tables from the registries, with links to the API."""
+    if docname.startswith("guide/"):
+        source[0] = tables.fill(source[0], tables.linked(DOCS / "api.md"))
+
+
 def setup(app):
     """Register what Sphinx calls."""
     app.connect("missing-reference", as_text)
+    app.connect("source-read", fill_tables)
