@@ -14,7 +14,7 @@ ANIMAL10N = Source(
     "ANIMAL-10N",
     "https://dm.kaist.ac.kr/datasets/animal-10n/",
     "handed out by its authors after a form; see its page",
-    "about 8% of the labels, by the paper",
+    "about 8% of the labels, as later papers report; not checked here",
     "Song, Kim and Lee, SELFIE: Refurbishing Unclean Samples for Robust Deep Learning, "
     "ICML 2019",
 )
@@ -68,7 +68,7 @@ def load_animal10n(path, split="train", *, on_error="raise", verify=False):
     References
     ----------
     Song, Kim and Lee, SELFIE: Refurbishing Unclean Samples for Robust Deep Learning,
-    ICML 2019, by which about 8% of the labels are wrong.
+    ICML 2019. Later papers report that about 8% of the labels are wrong.
 
     Examples
     --------
