@@ -219,6 +219,30 @@ def published_table(rows):
     return table(header, lines)
 
 
+def cifar10_cpu_table(rows):
+    """All of CIFAR-10 with the small network: every method and noise that has rows."""
+    groups = grouped(rows, "cifar10_cpu")
+    noises = sorted({tuple(noise) for _, *noise in groups}, key=_in_order)
+    header = ["method", *(_noise(*noise) for noise in noises), "hardware", "minutes"]
+    lines = []
+    for method in sorted({method for method, *_ in groups}, key=_after_plus):
+        found = of_method(groups, method)
+        cells = [cell(groups[method, *noise]) for noise in noises]
+        places = sorted({row.get("gpu", row["device"]) for row in found})
+        cells += [", ".join(places), minutes(found), how(method)]
+        lines.append([f"`{method}`", *cells])
+    return table([*header, "verified"], lines)
+
+
+def _in_order(noise):
+    kinds = ["none", "symmetric_inclusive", "asymmetric_cifar10", "instance_dependent"]
+    return (*(kind != noise[0] for kind in kinds), *noise)
+
+
+def _after_plus(method):
+    return method.rpartition("+")[2], method
+
+
 def memorisation_table(rows):
     """Last against best epoch."""
     lines = []

@@ -56,7 +56,7 @@ def rows_of(name):
     return read_rows(HERE / f"{name}.jsonl")
 
 
-def images(size=(9, 4.2)):
+def images():
     """Accuracy over symmetric noise: each protocol that has rows, and published."""
     rows = rows_of("accuracy")
     titles = {
@@ -65,6 +65,7 @@ def images(size=(9, 4.2)):
         "cifar10": "Ours: all of CIFAR-10, ResNet18",
     }
     drawn = [p for p in titles if any(row["protocol"] == p for row in rows)]
+    size = 3 * len(drawn) + 6, 4.2
     fig, axes = plt.subplots(1, len(drawn) + 1, figsize=size, sharey=True)
     for ax, protocol in zip(axes, drawn, strict=False):
         curves(ax, grouped(rows, protocol))

@@ -65,7 +65,7 @@ def rows_table():
     lines = []
     for name, pages in FILES.items():
         rows = read_rows(HERE / f"{name}.jsonl")
-        devices = Counter(row.get("device", "cpu") for row in rows)
+        devices = Counter(row.get("gpu", row.get("device", "cpu")) for row in rows)
         torch = sorted({row["versions"]["torch"].split("+")[0] for row in rows})
         revisions = Counter(row.get("revision", "").rstrip("+") for row in rows)
         shown = [f"{r or 'not recorded'} ({n})" for r, n in revisions.most_common(8)]
@@ -96,7 +96,8 @@ def tables():
     rows = {name: read_rows(HERE / f"{name}.jsonl") for name in FILES}
     vectors = published(rows["vectors"])
     of_images = (
-        "memorisation losses noise gains networks recipes labels ablation published"
+        "memorisation losses noise gains networks recipes labels ablation published "
+        "cifar10_cpu"
     )
     found = {
         name: getattr(of_accuracy, f"{name}_table")(rows["accuracy"])
