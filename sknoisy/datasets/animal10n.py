@@ -27,7 +27,7 @@ BATCHES = {"train": r"data_batch_\d+\.bin", "test": r"test_batch\.bin"}
 
 
 def load_animal10n(path, split="train", *, on_error="raise", verify=False):
-    """Read ANIMAL-10N, of which students labelled photographs of ten animals.
+    """Read ANIMAL-10N, photographs of ten animals that students labelled.
 
     The folder holds either the images, ``training`` and ``testing`` with names such as
     ``5_1234.jpg``, of which the first number is the label; or the binary version,

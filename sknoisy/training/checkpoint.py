@@ -94,14 +94,14 @@ class Checkpoint(Callback):
             self._write()
 
     def begin(self, training, name):
-        """Take up a training, and let it go on where the last one was killed.
+        """Register a training, and resume it if an equal one was killed.
 
         Parameters
         ----------
         training : Net or ClassifierTraining
             Has ``state`` and ``load_state``.
         name : str
-            Of its file; that of an equal training is the same.
+            Name of its files; equal trainings have equal names.
         """
         check_integer("every", self.every)
         _check_method(training)

@@ -128,7 +128,7 @@ class LabelWave(Method):
         return None
 
     def watched(self, row):
-        """Return what :meth:`onset` takes, of one epoch: changes, and of how many.
+        """Return the shares of an epoch that :meth:`onset` takes.
 
         Parameters
         ----------
@@ -137,8 +137,10 @@ class LabelWave(Method):
 
         Returns
         -------
-        changes, wrong : float
-            Shares.
+        changes : float
+            Share of the watched predictions that changed.
+        wrong : float
+            Share of all predictions that are watched.
         """
         if self.among == "all":
             return row["prediction_changes"], 1.0
