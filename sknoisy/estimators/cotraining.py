@@ -4,6 +4,9 @@ from sknoisy.cotraining import COTRAINING_METHODS, CoTraining
 from sknoisy.estimators.base_classifier import TorchClassifier
 from sknoisy.parameters import resolve
 
+# In five of these each network learns one half of the samples; then it needs them all.
+HEAD_EPOCHS = 10
+
 
 class CoTrainingClassifier(TorchClassifier):
     """Train one or two networks that choose and correct what they learn from.
@@ -33,6 +36,10 @@ class CoTrainingClassifier(TorchClassifier):
     views : "auto", "none" or Views, default="auto"
         Random views of the training samples; see
         :func:`sknoisy.views.resolve_views`.
+    n_test_views : int, default=0
+        Number of random views of each sample, by `views`, that predictions average with
+        the sample itself. They then take that many times longer, and depend a little on
+        the other samples. Vectors have no views.
     validation : float or (X, y), default=None
         Samples that are not trained on, for "valid_loss" and "valid_acc" in
         `history_`; see :class:`NoisyRobustClassifier`.
@@ -45,8 +52,9 @@ class CoTrainingClassifier(TorchClassifier):
         :class:`~sknoisy.KernelPosterior`.
     head_epochs : int or "auto", default="auto"
         Epochs before these, in which only the heads are trained, on the frozen
-        encoder's features. "auto": with a pre-trained encoder a tenth of `max_epochs`,
-        at least three, and none from scratch.
+        encoder's features: the warm-up of most methods. "auto": with a pre-trained
+        encoder a tenth of `max_epochs`, at least ten if there are as many, and none
+        from scratch.
     batch_size : int or "auto", default="auto"
         Largest number of samples in a batch; "auto" is 128, or all samples if
         there are fewer.
@@ -150,6 +158,7 @@ class CoTrainingClassifier(TorchClassifier):
         head="linear",
         freeze_encoder=False,
         views="auto",
+        n_test_views=0,
         validation=None,
         classes=None,
         max_epochs="auto",
@@ -175,6 +184,7 @@ class CoTrainingClassifier(TorchClassifier):
         self.head = head
         self.freeze_encoder = freeze_encoder
         self.views = views
+        self.n_test_views = n_test_views
         self.validation = validation
         self.classes = classes
         self.max_epochs = max_epochs
@@ -209,5 +219,5 @@ class CoTrainingClassifier(TorchClassifier):
         if self.freeze_encoder or not is_pretrained:
             return 0
         if self.head_epochs == "auto":
-            return max(min(3, max_epochs), max_epochs // 10)
+            return max(min(HEAD_EPOCHS, max_epochs), max_epochs // 10)
         return int(self.head_epochs)
