@@ -52,7 +52,7 @@ run_rows() {
     --clf '{"loss__power": 3, "regularizers": ["restoration", "clustering"]}' &
   level=10 accuracy "$protocol" "$fewer" --noises $noises --methods ce elr gce sop &
   wait "$encoder"
-  accuracy "$protocol" "$workers" --noises ${NOISES:-$high $middle} \
+  accuracy "$protocol" "$workers" --noises $noises \
     --methods simclr+dividemix simclr+ssr &
   accuracy "$protocol" 2 --noises ${NOISES:-$middle} \
     --methods contrastive_framework:simclr+ce idn_hybrid:simclr+ce &
