@@ -13,7 +13,7 @@ from sknoisy.cotraining.mixing import mixed_loss, mixup, weigh
 from sknoisy.cotraining.selected_batches import SelectedBatches
 from sknoisy.encoders.architecture import trains_encoder
 from sknoisy.parameters import check_choice, check_integer, check_real
-from sknoisy.ranks import in_parts, of_part
+from sknoisy.ranks import gathered, in_parts, of_part
 from sknoisy.scores import neighbor_index, relative_votes, votes_from
 from sknoisy.views.automatic import resolve_views
 from sknoisy.views.randaugment import RandAugment
@@ -279,8 +279,12 @@ class SSR(CoTraining):
         others : tensor of shape (m, ...), float32, default=None
             Any samples, for the feature consistency.
         """
-        views = self._views(net.data_.store.spec)
-        first, second = (net.view(net.own_view(batch), views) for _ in range(2))
+        # Views are many small operations: all of a step are drawn together.
+        n, pair = len(batch), [] if others is None else [others, others]
+        weak = net.own_view(torch.cat([batch, batch, *pair]))
+        n_strong = len(weak) if others is None else len(weak) - len(others)
+        strong = net.own_view(weak[:n_strong], self._views(net.data_.store.spec))
+        first, second = (gathered(part) for part in (strong[:n], strong[n : 2 * n]))
         labels = one_hot(self.state_["labels"][index], self.n_classes).float()
         inputs, labels = torch.cat([first, second]), labels.repeat(2, 1)
         weights = net.sample_weights(index)
@@ -291,8 +295,8 @@ class SSR(CoTraining):
         loss = mixed_loss(logits.log_softmax(dim=1), labels)
         if others is None:
             return loss
-        pair = net.own_view(others), net.own_view(net.own_view(others), views)
-        consistency = of_part(net.module_.consistency(*pair), len(others))
+        consistency = net.module_.consistency(weak[n_strong:], strong[2 * n :])
+        consistency = of_part(consistency, len(others))
         return loss + net.module_.weight * consistency
 
     def estimated_rate(self, clean_probability):  # noqa: D102

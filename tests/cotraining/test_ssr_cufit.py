@@ -187,10 +187,9 @@ def test_strong_views_are_made_of_weak_ones():
     # Two strong views of the selected samples, a weak and a strong one of any; each
     # strong one is made of a weak one.
     weak, strong = clf._training.views, clf._training.loss.views  # copies
-    assert len(weak.seen) == 4 and len(strong.seen) == 3
-    scale = weak.seen[0][1]
-    assert all(mean == pytest.approx(scale) for _, mean in weak.seen)
-    assert all(mean == pytest.approx(2 * scale) for _, mean in strong.seen)
+    (n_weak, scale), (n_strong, mean) = *weak.seen, *strong.seen
+    assert (n_weak, n_strong) == (4 * 12, 3 * 12)
+    assert mean == pytest.approx(2 * scale)
 
 
 @pytest.mark.parametrize("epoch_size", ["all", "selected"])
