@@ -12,10 +12,14 @@ show memorisation, and never used.
 
 import argparse
 import json
+import multiprocessing
+import os
 import platform
 import subprocess
 import time
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import partial
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -53,6 +57,7 @@ CLASSIFIERS = {
     "jocor": partial(CoTrainingClassifier, "jocor"),
     "mentornet": partial(CoTrainingClassifier, "mentornet"),
     "self": partial(CoTrainingClassifier, "self"),
+    "ssr": partial(CoTrainingClassifier, "ssr"),
 }
 PRETRAINERS = {"simclr": "simclr", "barlow": "barlow_twins"}
 
@@ -91,12 +96,16 @@ def run_row(row, data, protocol, args):
             for name, settings in clf_settings["regularizers"].items()
         ]
     ssl_seconds, inputs = 0.0, X
-    if pretrainer:
+    if pretrainer and protocol.pretrained:
+        ssl = sknoisy.load(protocol.pretrained)
+        inputs = ssl.transform(X)
+    elif pretrainer:
         settings = {"encoder": protocol.encoder, "random_state": 0, **shared}
         settings |= protocol.ssl | row["overrides"]["ssl"]
         name = PRETRAINERS[pretrainer]
         ssl = SSLPretrainer(name, memory=args.cache, **settings)
         inputs = ssl.fit_transform(X)
+    if pretrainer:
         spec = inputs.encoder.spec
         ssl_seconds = sum(h["dur"] for h in ssl.history_)  # once, then from the cache
     else:
@@ -140,16 +149,22 @@ def environment(device):
         )
         return command.stdout.strip()
 
+    device = resolve_device(device)
+    on_gpu = (
+        {"gpu": torch.cuda.get_device_name(device)} if device.type == "cuda" else {}
+    )
     return {
-        "device": str(resolve_device(device)),
+        "device": str(device),
+        **on_gpu,
         "versions": {
             "sknoisy": sknoisy.__version__,
             "torch": torch.__version__,
             "scikit-learn": sklearn.__version__,
             "python": platform.python_version(),
         },
-        "revision": git("rev-parse", "--short", "HEAD")
-        + "+" * bool(git("diff", "HEAD")),
+        # A copy without its history is told what it is a copy of.
+        "revision": os.environ.get("REVISION")
+        or git("rev-parse", "--short", "HEAD") + "+" * bool(git("diff", "HEAD")),
     }
 
 
@@ -174,40 +189,60 @@ def expand(methods):
         yield from (f"{pretrainer}{plus}{name}" for name in names)
 
 
-def run(args):
-    protocol = PROTOCOLS[args.protocol]
-    data = load(protocol, args.data)
+def missing_rows(args):
+    """Yield the rows that are to be trained and are not in the file yet."""
     overrides = {"ssl": json.loads(args.ssl), "clf": json.loads(args.clf)}
     if args.pipeline:
         overrides["pipeline"] = json.loads(args.pipeline)
     done = {key(row) for row in read_rows(args.rows)}
-    for seed in args.seeds:
-        for noise in args.noises:
-            name, _, rate = noise.partition(":")
-            for method in expand(args.methods):
-                row = {
-                    "protocol": args.protocol,
-                    "method": method,
-                    "noise": name,
-                    "rate": float(rate or 0),
-                    "seed": seed,
-                    "tag": args.tag,
-                    "overrides": overrides,
-                }
-                if key(row) in done:
-                    continue
-                row = run_row(row, data, protocol, args)
-                with args.rows.open("a") as file:
-                    file.write(json.dumps(row) + "\n")
-                shown = {k: row[k] for k in ("method", "noise", "rate", "seed", "tag")}
-                print(
-                    *shown.values(),
-                    "last",
-                    row["last"],
-                    "best",
-                    row["best"],
-                    flush=True,
-                )
+    for seed, method, noise in product(args.seeds, expand(args.methods), args.noises):
+        name, _, rate = noise.partition(":")
+        row = {
+            "protocol": args.protocol,
+            "method": method,
+            "noise": name,
+            "rate": float(rate or 0),
+            "seed": seed,
+            "tag": args.tag,
+            "overrides": overrides,
+        }
+        if key(row) not in done:
+            yield row
+
+
+def run(args):
+    rows = list(missing_rows(args))
+    if args.workers == 1:
+        open_data(args)
+        for row in rows:
+            write(train(row, args), args.rows)
+        return
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(args.workers, spawn, open_data, [args]) as pool:
+        futures = {pool.submit(train, row, args): row for row in rows}
+        for future in as_completed(futures):
+            if error := future.exception():  # the others go on
+                print(futures[future], repr(error), flush=True)
+            else:
+                write(future.result(), args.rows)
+
+
+DATA = []  # of this process, read once
+
+
+def open_data(args):
+    DATA[:] = load(PROTOCOLS[args.protocol], args.data)
+
+
+def train(row, args):
+    return run_row(row, DATA, PROTOCOLS[args.protocol], args)
+
+
+def write(row, path):
+    with path.open("a") as file:
+        file.write(json.dumps(row) + "\n")
+    shown = [row[k] for k in ("method", "noise", "rate", "seed", "tag")]
+    print(*shown, "last", row["last"], "best", row["best"], flush=True)
 
 
 def main():
@@ -227,6 +262,7 @@ def main():
     parser.add_argument("--noises", nargs="+", default=["symmetric_exclusive:0.6"])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     parser.add_argument("--device", default="auto")
+    parser.add_argument("--workers", type=int, default=1, help="rows at the same time")
     parser.add_argument("--cache", default=str(HERE / ".cache"))
     parser.add_argument("--ssl", default="{}", help="JSON of pre-trainer settings")
     parser.add_argument("--clf", default="{}", help="JSON of classifier settings")

@@ -192,6 +192,7 @@ class TorchClassifier(Learning, ClassifierMixin, HoldingOut, Predicting):
         check_choice("head", self.head, list(HEADS))
         check_choice("freeze_encoder", self.freeze_encoder, [True, False])
         check_integer("head_epochs", self.head_epochs, low=0, other="auto")
+        check_integer("n_test_views", self.n_test_views, low=0)
         if self.classes is not None:
             check_classes(self.classes)
         if self.validation is None or isinstance(self.validation, (tuple, list)):

@@ -42,6 +42,10 @@ class NoisyRobustClassifier(TorchClassifier):
     views : "auto", "none" or Views, default="auto"
         Random views of the training samples; see
         :func:`sknoisy.views.resolve_views`.
+    n_test_views : int, default=0
+        How many random views of each sample, by `views`, are averaged with the sample
+        itself in predictions, which then take as many times longer, and depend a little
+        on the samples beside; vectors have none.
     regularizers : list of str or Regularizer, default=None
         Losses of the features that are added to that of the labels while all of the
         network is trained: "clustering", "restoration" or objects, see
@@ -193,6 +197,7 @@ class NoisyRobustClassifier(TorchClassifier):
         head="linear",
         freeze_encoder=False,
         views="auto",
+        n_test_views=0,
         regularizers=None,
         class_weight=None,
         validation=None,
@@ -222,6 +227,7 @@ class NoisyRobustClassifier(TorchClassifier):
         self.head = head
         self.freeze_encoder = freeze_encoder
         self.views = views
+        self.n_test_views = n_test_views
         self.regularizers = regularizers
         self.class_weight = class_weight
         self.validation = validation

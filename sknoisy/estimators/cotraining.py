@@ -4,6 +4,9 @@ from sknoisy.cotraining import COTRAINING_METHODS, CoTraining
 from sknoisy.estimators.base_classifier import TorchClassifier
 from sknoisy.parameters import resolve
 
+# In five of these each network learns one half of the samples; then it needs them all.
+HEAD_EPOCHS = 10
+
 
 class CoTrainingClassifier(TorchClassifier):
     """Train one or two networks that choose and correct what they learn from.
@@ -33,6 +36,10 @@ class CoTrainingClassifier(TorchClassifier):
     views : "auto", "none" or Views, default="auto"
         Random views of the training samples; see
         :func:`sknoisy.views.resolve_views`.
+    n_test_views : int, default=0
+        How many random views of each sample, by `views`, are averaged with the sample
+        itself in predictions, which then take as many times longer, and depend a little
+        on the samples beside; vectors have none.
     validation : float or (X, y), default=None
         Samples that are not trained on, for "valid_loss" and "valid_acc" in
         `history_`; see :class:`NoisyRobustClassifier`.
@@ -46,8 +53,8 @@ class CoTrainingClassifier(TorchClassifier):
         :class:`~sknoisy.KernelPosterior`.
     head_epochs : int or "auto", default="auto"
         Epochs before, in which the heads alone are trained on the frozen encoder's
-        features. "auto": with a pre-trained encoder a tenth of `max_epochs`, at least
-        three, and none from scratch.
+        features, the warm-up of most methods. "auto": with a pre-trained encoder a
+        tenth of `max_epochs`, at least ten if there are as many, and none from scratch.
     batch_size : int or "auto", default="auto"
         Largest number of samples in a batch; "auto" is 128, or all of fewer.
     lr : float or "auto", default="auto"
@@ -149,6 +156,7 @@ class CoTrainingClassifier(TorchClassifier):
         head="linear",
         freeze_encoder=False,
         views="auto",
+        n_test_views=0,
         validation=None,
         classes=None,
         max_epochs="auto",
@@ -174,6 +182,7 @@ class CoTrainingClassifier(TorchClassifier):
         self.head = head
         self.freeze_encoder = freeze_encoder
         self.views = views
+        self.n_test_views = n_test_views
         self.validation = validation
         self.classes = classes
         self.max_epochs = max_epochs
@@ -208,5 +217,5 @@ class CoTrainingClassifier(TorchClassifier):
         if self.freeze_encoder or not is_pretrained:
             return 0
         if self.head_epochs == "auto":
-            return max(min(3, max_epochs), max_epochs // 10)
+            return max(min(HEAD_EPOCHS, max_epochs), max_epochs // 10)
         return int(self.head_epochs)

@@ -587,6 +587,7 @@ def test_two_classes_and_two_samples():
         DivideMix(lambda_u=-1),
         DivideMix(p_threshold="none"),
         DivideMix(temperature=0),
+        DivideMix(mixture_steps=0),
         DivideMix(confidence_penalty="yes"),
         DivideMix(loss_history=0),
         ELRPlus(decay=1.0),
