@@ -71,6 +71,7 @@ sphinx_gallery_conf = {
     "within_subsection_order": "FileNameSortKey",
     "download_all_examples": False,
     "show_signature": False,
+    "ignore_repr_types": r"sknoisy[.]plotting",
     "doc_module": ("sknoisy",),
     "backreferences_dir": "generated/backreferences",
     "reference_url": {"sknoisy": None},
