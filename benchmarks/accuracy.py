@@ -56,6 +56,7 @@ CLASSIFIERS = {
     "elr_plus": partial(CoTrainingClassifier, "elr_plus"),
     "jocor": partial(CoTrainingClassifier, "jocor"),
     "mentornet": partial(CoTrainingClassifier, "mentornet"),
+    "moit": partial(CoTrainingClassifier, "moit"),
     "self": partial(CoTrainingClassifier, "self"),
     "ssr": partial(CoTrainingClassifier, "ssr"),
 }
