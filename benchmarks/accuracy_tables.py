@@ -161,14 +161,7 @@ def gains_table(rows):
     groups = grouped(rows, "small")
     lines = []
     for loss in STANDARD_LOSSES:
-        cells = []
-        for noise in STANDARD_NOISES:
-            before, after = (
-                {row["seed"]: row["last"] for row in groups[method, *noise]}
-                for method in (loss, f"simclr+{loss}")
-            )
-            seeds = before.keys() & after.keys()
-            cells.append(cell([{"last": after[s] - before[s]} for s in seeds]))
+        cells = [_gain(groups, loss, noise) for noise in STANDARD_NOISES]
         lines.append([f"`{loss}`", *cells])
     return table(["loss", *(_noise(*noise) for noise in STANDARD_NOISES)], lines)
 
@@ -232,6 +225,29 @@ def cifar10_cpu_table(rows):
         cells += [", ".join(places), minutes(found), how(method)]
         lines.append([f"`{method}`", *cells])
     return table([*header, "verified"], lines)
+
+
+def cifar10_cpu_gains_table(rows):
+    """Tell what SimCLR adds on all of CIFAR-10."""
+    groups = grouped(rows, "cifar10_cpu")
+    noises = sorted({tuple(noise) for _, *noise in groups}, key=_in_order)
+    lines = []
+    for name in sorted(
+        {m for m, *_ in groups if f"simclr+{m}" in {n for n, *_ in groups}}
+    ):
+        cells = [_gain(groups, name, noise) for noise in noises]
+        lines.append([f"`{name}`", *cells])
+    return table(["method", *(_noise(*noise) for noise in noises)], lines)
+
+
+def _gain(groups, name, noise):
+    """Return what SimCLR adds to a method at a noise, seed by seed."""
+    before, after = (
+        {row["seed"]: row["last"] for row in groups[method, *noise]}
+        for method in (name, f"simclr+{name}")
+    )
+    seeds = before.keys() & after.keys()
+    return cell([{"last": after[seed] - before[seed]} for seed in seeds])
 
 
 def _in_order(noise):

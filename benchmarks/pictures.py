@@ -36,7 +36,7 @@ PAGES = HERE.parent / "docs" / "benchmarks"
 # Okabe and Ito's colours, which the colour-blind tell apart.
 GREY, ORANGE, SKY, GREEN = "#999999", "#E69F00", "#56B4E9", "#009E73"
 BLUE, RED, PINK, BLACK = "#0072B2", "#D55E00", "#CC79A7", "#333333"
-COLORS = {"ce": GREY, "gce": ORANGE, "nfl_rce": SKY, "elr": GREEN}
+COLORS = {"ce": GREY, "gce": ORANGE, "nfl_rce": SKY, "elr": GREEN, "sop": PINK}
 STYLES = {"": "o--", "simclr+": "s-", "barlow+": "^:"}
 SYMMETRIC = ("none", "symmetric_exclusive", "symmetric_inclusive")
 STYLE = {
@@ -94,7 +94,7 @@ def curves(ax, groups):
                 for (method, noise, rate), found in groups.items()
                 if method == prefix + loss and noise in SYMMETRIC
             )
-            if points:
+            if len(points) > 2:
                 x, y = zip(*points, strict=True)
                 ax.plot(x, y, style, color=color, label=prefix + loss)
 
