@@ -80,8 +80,11 @@ def images():
     axes[0].set(ylabel="Test accuracy after the last epoch (%)", ylim=(0, 100))
     for ax in axes:
         ax.set(xlabel="Wrong labels, symmetric noise (%)", xlim=(-3, 83))
-    handles, names = axes[0].get_legend_handles_labels()
-    fig.legend(handles, names, loc="outside right center", frameon=False)
+    shown = {}
+    for ax in axes:
+        for handle, name in zip(*ax.get_legend_handles_labels(), strict=True):
+            shown.setdefault(name, handle)
+    fig.legend(shown.values(), shown.keys(), loc="outside right center", frameon=False)
     return fig
 
 
