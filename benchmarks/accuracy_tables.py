@@ -221,7 +221,7 @@ def cifar10_cpu_table(rows):
     for method in sorted({method for method, *_ in groups}, key=_after_plus):
         found = of_method(groups, method)
         cells = [cell(groups[method, *noise]) for noise in noises]
-        places = sorted({row.get("gpu", row["device"]) for row in found})
+        places = sorted({row.get("gpu") or row["device"] for row in found})
         cells += [", ".join(places), minutes(found), how(method)]
         lines.append([f"`{method}`", *cells])
     return table([*header, "verified"], lines)

@@ -65,7 +65,7 @@ def rows_table():
     lines = []
     for name, pages in FILES.items():
         rows = read_rows(HERE / f"{name}.jsonl")
-        devices = Counter(row.get("gpu", row.get("device", "cpu")) for row in rows)
+        devices = Counter(row.get("gpu") or row.get("device", "cpu") for row in rows)
         torch = sorted({row["versions"]["torch"].split("+")[0] for row in rows})
         revisions = Counter(row.get("revision", "").rstrip("+") for row in rows)
         shown = [f"{r or 'not recorded'} ({n})" for r, n in revisions.most_common(8)]
