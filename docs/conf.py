@@ -51,6 +51,7 @@ if "DOCS_SWITCHER" in os.environ:  # the address of a JSON file of versions
         "json_url": os.environ["DOCS_SWITCHER"],
         "version_match": version,
     }
+    html_theme_options["check_switcher"] = False  # the file may be on another site
     html_theme_options["navbar_end"] = [
         "version-switcher",
         "theme-switcher",
