@@ -65,7 +65,7 @@ def rows_table():
     lines = []
     for name, pages in FILES.items():
         rows = read_rows(HERE / f"{name}.jsonl")
-        devices = Counter(row.get("gpu", row.get("device", "cpu")) for row in rows)
+        devices = Counter(row.get("gpu") or row.get("device", "cpu") for row in rows)
         torch = sorted({row["versions"]["torch"].split("+")[0] for row in rows})
         revisions = Counter(row.get("revision", "").rstrip("+") for row in rows)
         shown = [f"{r or 'not recorded'} ({n})" for r, n in revisions.most_common(8)]
@@ -97,7 +97,7 @@ def tables():
     vectors = published(rows["vectors"])
     of_images = (
         "memorisation losses noise gains networks recipes labels ablation published "
-        "cifar10_cpu"
+        "cifar10_cpu cifar10_cpu_gains"
     )
     found = {
         name: getattr(of_accuracy, f"{name}_table")(rows["accuracy"])
