@@ -6,6 +6,7 @@ from sknoisy.parameters import resolve
 
 # In five of these each network learns one half of the samples; then it needs them all.
 HEAD_EPOCHS = 10
+FEW = 20  # epochs of networks on vectors, at most
 
 
 class CoTrainingClassifier(TorchClassifier):
@@ -50,7 +51,8 @@ class CoTrainingClassifier(TorchClassifier):
     max_epochs : int or "auto", default="auto"
         Epochs in which all of the networks are trained. This and other parameters that
         are "auto" are set by the method: 100, but for "kernel_posterior", see
-        :class:`~sknoisy.KernelPosterior`.
+        :class:`~sknoisy.KernelPosterior`; and 20 for vectors, whose labels a network
+        memorises in no time, but for "cufit" and "ssr", which train heads alone.
     head_epochs : int or "auto", default="auto"
         Epochs before, in which the heads alone are trained on the frozen encoder's
         features, the warm-up of most methods. "auto": with a pre-trained encoder a
@@ -212,6 +214,13 @@ class CoTrainingClassifier(TorchClassifier):
     def takes_soft_labels(self):
         """Whether y may hold probabilities of the classes, by the method."""
         return self._method().soft_labels
+
+    def _defaults(self, method, n_samples, spec, is_pretrained):
+        defaults = super()._defaults(method, n_samples, spec, is_pretrained)
+        few = spec.kind == "vector" and not is_pretrained
+        if few and method.vector_encoder is None:
+            defaults["max_epochs"] = min(defaults["max_epochs"], FEW)
+        return defaults
 
     def _head_epochs(self, max_epochs, is_pretrained):
         if self.freeze_encoder or not is_pretrained:
