@@ -17,6 +17,8 @@ import numpy as np
 from accuracy import CLASSIFIERS, read_rows
 from annotators import annotators_table
 from detection import detection_table
+from detection_speed import file_table
+from detection_speed import speed_table as detection_speed_table
 from photographs import photographs_table
 from relabelling import relabelling_table
 from selection import selection_table
@@ -357,6 +359,9 @@ def main():
     page = fill(page, "estimates", estimates_table(read_rows(HERE / "estimates.jsonl")))
     found = read_rows(HERE / "detection.jsonl")
     page = fill(page, "detection", detection_table(found))
+    found = read_rows(HERE / "detection_speed.jsonl")
+    page = fill(page, "detection speed", detection_speed_table(found))
+    page = fill(page, "detection from files", file_table(found))
     found = read_rows(HERE / "selection.jsonl")
     page = fill(page, "selection", selection_table(found))
     page = fill(page, "recipes", recipes_table(rows))
