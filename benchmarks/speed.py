@@ -15,6 +15,7 @@ tells the peak memory of a fit on 50,000 images in memory, as a memmap and as fi
 
 import argparse
 import json
+import os
 import platform
 import resource
 import statistics
@@ -69,6 +70,7 @@ CONFIGS = {
     "simclr/resnet18/128/files": ("simclr", "resnet18", 16, (128, 128, 3), 16),
     "predict/convnet": ("predict", "convnet", 10_000, (32, 32, 3), 128),
 }
+GPU_SAMPLES = 8  # times as many on a GPU, where an epoch would end too soon to time
 
 
 class Limit:
@@ -175,7 +177,12 @@ class Lightly(Limit):
                 return transform(images[i])
 
         self.loader = torch.utils.data.DataLoader(
-            Dataset(), batch_size, shuffle=True, drop_last=True, num_workers=workers
+            Dataset(),
+            batch_size,
+            shuffle=True,
+            drop_last=True,
+            num_workers=workers,
+            persistent_workers=workers > 0,
         )
         self.loss = {"simclr": NTXentLoss, "barlow_twins": BarlowTwinsLoss}[task]()
 
@@ -285,7 +292,8 @@ class Skorch:
 def peers(task, encoder, X):
     if task in METHODS:
         found = {"lightly": Lightly}
-        found["lightly, 2 workers"] = lambda *args: Lightly(*args, workers=2)
+        cores = os.cpu_count()
+        found[f"lightly, {cores} workers"] = partial(Lightly, workers=cores)
         found["lightly, not channels_last"] = LightlyPlain
         return found | ({"kornia": Kornia} if task == "simclr" else {})
     return {} if task == "predict" else {"skorch": Skorch}
@@ -307,8 +315,9 @@ def synchronize(device):
         torch.cuda.synchronize()
 
 
-def measure(name, device, repeats):
+def measure(name, device, repeats, left_out=()):
     task, encoder, n, shape, batch_size = CONFIGS[name]
+    n *= GPU_SAMPLES if device.type == "cuda" else 1
     rng = np.random.default_rng(0)
     X = rng.integers(0, 256, (n, *shape), dtype=np.uint8)
     X = X.astype(np.float32) if len(shape) == 1 else X
@@ -322,6 +331,8 @@ def measure(name, device, repeats):
         "sknoisy": (OurPrediction if predicting else Ours)(*ours),
     }
     for peer, make in peers(task, encoder, X).items():
+        if peer in left_out:
+            continue
         try:
             runners[peer] = make(*arguments)
         except ImportError as error:
@@ -445,6 +456,7 @@ def main():
     parser.add_argument("--configs", nargs="+", default=list(CONFIGS), metavar="NAME")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--without", nargs="+", default=[], metavar="PEER")
     parser.add_argument("--out", type=Path)
     parser.add_argument("--losses", action="store_true", help="cost of each loss")
     parser.add_argument("--networks", action="store_true", help="cost of several")
@@ -465,7 +477,7 @@ def main():
         return
     rows = []
     for name in args.configs:
-        rows.append(measure(name, device, args.repeats))
+        rows.append(measure(name, device, args.repeats, args.without))
         row = rows[-1]
         print(f"{name}: {row['ratio_to_limit']['sknoisy']:.2f} of the limit's time")
         for runner, rate in row["samples_per_s"].items():
@@ -475,6 +487,8 @@ def main():
             )
     if args.out:
         versions = {"torch": torch.__version__, "python": platform.python_version()}
+        if device.type == "cuda":
+            versions["gpu"] = torch.cuda.get_device_name(device)
         args.out.write_text(json.dumps({"versions": versions, "rows": rows}, indent=1))
 
 

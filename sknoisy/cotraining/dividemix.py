@@ -96,6 +96,8 @@ class DivideMix(CoTraining):
         Whether to add the predictions' negative entropy to the warm-up's loss. "auto":
         where the noise is estimated to be asymmetric, from that estimate on, which is
         after five epochs of a longer warm-up; and where there are two classes.
+    mixture_steps : int, default=10
+        Steps of expectation maximisation that fit the mixture, at most; C2D takes 200.
     temperature : float, default=0.5
         Temperature of the sharpening.
     alpha : float, default=4.0
@@ -149,6 +151,7 @@ class DivideMix(CoTraining):
         p_threshold="auto",
         loss_history="auto",
         confidence_penalty="auto",
+        mixture_steps=10,
         temperature=0.5,
         alpha=4.0,
         rampup_epochs="auto",
@@ -158,6 +161,7 @@ class DivideMix(CoTraining):
         self.p_threshold = p_threshold
         self.loss_history = loss_history
         self.confidence_penalty = confidence_penalty
+        self.mixture_steps = mixture_steps
         self.temperature = temperature
         self.alpha = alpha
         self.rampup_epochs = rampup_epochs
@@ -171,6 +175,7 @@ class DivideMix(CoTraining):
         check_choice(
             "confidence_penalty", self.confidence_penalty, ["auto", True, False]
         )
+        check_integer("mixture_steps", self.mixture_steps)
         check_real("temperature", self.temperature, "(0, inf)")
         check_real("alpha", self.alpha, "(0, inf)")
         check_integer("rampup_epochs", self.rampup_epochs, other="auto")
@@ -202,7 +207,7 @@ class DivideMix(CoTraining):
         history = list(self._losses)[-self.settings["loss_history"] :]
         clean = np.zeros(losses.shape)
         for k, mean in enumerate(np.mean(history, axis=0).T):
-            clean[known, k] = gmm_clean_probability(mean[known])
+            clean[known, k] = gmm_clean_probability(mean[known], self.mixture_steps)
         if labels.trusted is not None:
             clean[labels.trusted.cpu().numpy()] = 1
         self.state_["clean_proba"].copy_(torch.from_numpy(clean).float())

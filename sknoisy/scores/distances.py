@@ -7,7 +7,7 @@ from sklearn.utils import check_array
 
 from sknoisy.parameters import as_numbers, check_integer
 from sknoisy.scores.neighbors import TREE_FEATURES, fill_nearest
-from sknoisy.scores.probabilities import chunks
+from sknoisy.scores.reading import chunks
 
 BY_CHANCE = 0.5  # pairs that are expected to be called near-duplicates, and are not
 NEAREST = 0.65  # pairs that are further apart, in distances of neighbours, never are

@@ -7,7 +7,7 @@ from sklearn.utils import check_array, check_consistent_length
 from sknoisy.data.given import check_sample_weight
 from sknoisy.data.labels import encode_labels
 from sknoisy.parameters import as_numbers, check_integer
-from sknoisy.scores.probabilities import chunks, of_labels
+from sknoisy.scores.reading import chunks, of_labels
 
 TREE_FEATURES = 15  # with at most so many features, a tree is faster
 SIMILARITIES = 2**23  # held in memory at a time: 32 MB

@@ -131,11 +131,27 @@ class CoTrainingNet(ClassifierNet):
         logits : ndarray of shape (n_samples, n_classes), float32
             What it makes of them.
         """
-        _, *where = self._all_samples()
-        both = forward_all(_FeaturesAndLogits(self.module_.networks[0]), *where)
-        self._check_outputs(both)
+        both = self.predict_with(_FeaturesAndLogits(self.module_.networks[0]))
         n_classes = self.criterion_.n_classes
         return both[:, :-n_classes], both[:, -n_classes:]
+
+    def predict_with(self, module):
+        """Return what a module makes of all training samples, without views.
+
+        Parameters
+        ----------
+        module : torch.nn.Module
+            On the device; it is left in evaluation mode.
+
+        Returns
+        -------
+        outputs : ndarray of shape (n_samples, ...), float32
+            One row for each sample.
+        """
+        _, *where = self._all_samples()
+        outputs = forward_all(module, *where)
+        self._check_outputs(outputs)
+        return outputs
 
     def predict_logits(self):
         """Return the logits of all training samples, without views.

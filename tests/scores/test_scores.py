@@ -146,7 +146,7 @@ def test_class_without_samples():
 def test_chunks_do_not_show(rule, monkeypatch):
     y, p = random_case(0, 5)
     whole = [find_label_errors(y, p, rule=rule), *(score(y, p) for score in QUALITIES)]
-    monkeypatch.setattr("sknoisy.scores.probabilities.CHUNK", 35)
+    monkeypatch.setattr("sknoisy.scores.reading.CHUNK", 35)
     parts = [find_label_errors(y, p, rule=rule), *(score(y, p) for score in QUALITIES)]
     for one, other in zip(whole, parts, strict=True):
         np.testing.assert_array_equal(one, other)
