@@ -653,7 +653,7 @@ def test_probabilities_in_private_memory_are_left_as_they_are(tmp_path, private)
     probs = np.random.default_rng(0).dirichlet(np.ones(3), 500)
     if private == "bytes":
         memory = mmap.mmap(-1, probs.nbytes, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-        mapped = np.frombuffer(memory).reshape(probs.shape)
+        mapped = np.ndarray(probs.shape, buffer=memory)
     else:
         path = tmp_path / "probs"
         path.write_bytes(bytes(probs.nbytes))
@@ -662,7 +662,7 @@ def test_probabilities_in_private_memory_are_left_as_they_are(tmp_path, private)
         else:
             with path.open("r+b") as file:
                 memory = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
-            mapped = np.frombuffer(memory).reshape(probs.shape)
+            mapped = np.ndarray(probs.shape, buffer=memory)
     mapped[:] = probs
     find_label_errors(np.arange(500) % 3, mapped)
     np.testing.assert_array_equal(mapped, probs)
