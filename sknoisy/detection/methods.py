@@ -17,7 +17,7 @@ QUALITIES = {
 
 
 class DetectionMethod(Method):
-    """Base class of what judges labels.
+    """Base class of detection methods, which judge labels.
 
     A method's ``needs`` is what it works on: "probabilities", "margins", "losses",
     "wrong_events" or "features"; of the last, `n_neighbors`, if it has that, says how
