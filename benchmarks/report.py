@@ -18,6 +18,8 @@ import numpy as np
 from accuracy import read_rows
 from annotators import annotators_table
 from detection import detection_table
+from detection_speed import file_table
+from detection_speed import speed_table as detection_speed_table
 from photographs import photographs_table
 from pictures import draw_all
 from relabelling import relabelling_table
@@ -36,6 +38,7 @@ FILES = {
     "vectors": "embeddings and tables",
     "photographs": "a few photographs",
     "detection": "wrong labels",
+    "detection_speed": "wrong labels",
     "relabelling": "wrong labels",
     "selection": "choosing and stopping",
     "annotators": "annotators and trusted labels",
@@ -107,6 +110,8 @@ def tables():
         "stopping": stopping_table(known(HERE / "stopping.jsonl")),
         "estimates": of_accuracy.estimates_table(rows["estimates"]),
         "detection": detection_table(rows["detection"]),
+        "detection speed": detection_speed_table(rows["detection_speed"]),
+        "detection from files": file_table(rows["detection_speed"]),
         "selection": selection_table(rows["selection"]),
         "vectors": summary_table(vectors),
         "vectors by cell": cells_table(vectors),
