@@ -25,6 +25,7 @@ from pathlib import Path
 import numpy as np
 import sklearn
 import torch
+import vectors
 from pipelines import PIPELINES, classifier_of, label_accuracy
 from protocols import PROTOCOLS, load, noisy_labels
 from sklearn.metrics import roc_auc_score
@@ -56,6 +57,7 @@ CLASSIFIERS = {
     "elr_plus": partial(CoTrainingClassifier, "elr_plus"),
     "jocor": partial(CoTrainingClassifier, "jocor"),
     "mentornet": partial(CoTrainingClassifier, "mentornet"),
+    "moit": partial(CoTrainingClassifier, "moit"),
     "self": partial(CoTrainingClassifier, "self"),
     "ssr": partial(CoTrainingClassifier, "ssr"),
 }
@@ -96,16 +98,9 @@ def run_row(row, data, protocol, args):
             for name, settings in clf_settings["regularizers"].items()
         ]
     ssl_seconds, inputs = 0.0, X
-    if pretrainer and protocol.pretrained:
-        ssl = sknoisy.load(protocol.pretrained)
-        inputs = ssl.transform(X)
-    elif pretrainer:
-        settings = {"encoder": protocol.encoder, "random_state": 0, **shared}
-        settings |= protocol.ssl | row["overrides"]["ssl"]
-        name = PRETRAINERS[pretrainer]
-        ssl = SSLPretrainer(name, memory=args.cache, **settings)
-        inputs = ssl.fit_transform(X)
     if pretrainer:
+        ssl = pretrained(pretrainer, X, row, protocol, args)
+        inputs = ssl.transform(X)
         spec = inputs.encoder.spec
         ssl_seconds = sum(h["dur"] for h in ssl.history_)  # once, then from the cache
     else:
@@ -137,6 +132,42 @@ def run_row(row, data, protocol, args):
         "labels": label_accuracy(model, y, noisy) if pipeline else None,
         "ssl_seconds": round(ssl_seconds, 1),
         "clf_seconds": round(seconds, 1),
+        "n_train": len(X),
+        **environment(args.device),
+    }
+
+
+def pretrained(name, X, row, protocol, args):
+    """Return the fitted SSLPretrainer of a protocol, from its file or the cache."""
+    if protocol.pretrained:
+        return sknoisy.load(protocol.pretrained)
+    settings = {"encoder": protocol.encoder, "random_state": 0, "device": args.device}
+    settings |= {"image_size": args.image_size} | protocol.ssl | row["overrides"]["ssl"]
+    return SSLPretrainer(PRETRAINERS[name], memory=args.cache, **settings).fit(X)
+
+
+FROZEN = {}  # the features of this process's data, computed once
+
+
+def run_frozen(row, data, protocol, args):
+    """Train one method on the features of a pre-trained encoder that stays as it is."""
+    X, y, X_test, y_test = data
+    noise = row["noise"], row["rate"], row["seed"]
+    noisy, is_wrong = noisy_labels(y, X, *noise, labels=args.labels)
+    pretrainer, _, method = row["method"].removeprefix("frozen:").rpartition("+")
+    if not FROZEN:
+        ssl = pretrained(pretrainer, X, row, protocol, args)
+        FROZEN["features"] = [np.asarray(ssl.transform(x)) for x in (X, X_test)]
+    features, test = FROZEN["features"]
+    name = method if method in vectors.METHODS else f"sknoisy:{method}"
+    model = vectors.make(name, row["seed"], row["overrides"]["clf"])
+    started = time.perf_counter()
+    model.fit(features, noisy)
+    return row | {
+        "realised_rate": None if is_wrong is None else float(is_wrong.mean()),
+        "last": round(100 * float(np.mean(model.predict(test) == y_test)), 2),
+        "best": None,
+        "clf_seconds": round(time.perf_counter() - started, 1),
         "n_train": len(X),
         **environment(args.device),
     }
@@ -235,7 +266,8 @@ def open_data(args):
 
 
 def train(row, args):
-    return run_row(row, DATA, PROTOCOLS[args.protocol], args)
+    run_one = run_frozen if row["method"].startswith("frozen:") else run_row
+    return run_one(row, DATA, PROTOCOLS[args.protocol], args)
 
 
 def write(row, path):
@@ -257,7 +289,7 @@ def main():
         default=["ce", "simclr+ce", "simclr+elr"],
         help="[idn_hybrid: or contrastive_framework:] [simclr+ or barlow+] and the "
         f"name of a loss or of one of {', '.join(CLASSIFIERS)}; or "
-        '"losses" for all losses',
+        '"losses" for all losses; "frozen:simclr+" and a method of vectors.py',
     )
     parser.add_argument("--noises", nargs="+", default=["symmetric_exclusive:0.6"])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])

@@ -46,9 +46,14 @@ class LinearProbe(Callback):
 
     def on_epoch_end(self, net, **kwargs):
         self.seconds_ += net.history[-1]["dur"]
-        epoch = len(net.history)
-        if epoch % self.every and epoch != net.max_epochs:
-            return
+        if len(net.history) % self.every == 0:
+            self.probe(net)
+
+    def on_train_end(self, net, **kwargs):
+        if len(net.history) % self.every:
+            self.probe(net)
+
+    def probe(self, net):
         X, y, X_test, y_test = self.data
         encoder = net.module_["encoder"]
         features, test = (
@@ -56,7 +61,7 @@ class LinearProbe(Callback):
             for part in (X, X_test)
         )
         accuracy = ridge_probe(features, y, test, y_test)
-        self.curve_.append((epoch, round(self.seconds_, 1), accuracy))
+        self.curve_.append((len(net.history), round(self.seconds_, 1), accuracy))
         print(*self.curve_[-1], flush=True)
 
 
@@ -71,8 +76,9 @@ def ridge_probe(features, y, test, y_test, penalty=1e-3):
     return round(100 * float((predicted == y_test).mean()), 2)
 
 
-def halve(ssl):
-    """Round the encoder's weights to float16, which costs no accuracy."""
+def portable(ssl):
+    """Round the encoder's weights to float16, and leave its device open."""
+    ssl.device = ssl.encoder_.device = "auto"
     ssl.encoder_.state = {
         name: array.astype(np.float16) if array.dtype == np.float32 else array
         for name, array in ssl.encoder_.state.items()
@@ -114,7 +120,7 @@ def main():
     started = time.perf_counter()
     ssl.fit(data[0])
     out.parent.mkdir(exist_ok=True)
-    halve(ssl).save(out)
+    portable(ssl).save(out)
     about = {
         "encoder": args.encoder,
         "method": "simclr",

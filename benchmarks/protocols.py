@@ -78,7 +78,7 @@ PROTOCOLS = {
     "cifar10_cpu": Protocol(
         "cifar10",
         encoder="convnet",
-        clf={"max_epochs": 25, "precision": "float32"},
+        clf={"max_epochs": 20, "precision": "float32"},
         pipelines={"contrastive_framework": {"contrastive__max_epochs": 10}},
         pretrained=HERE / "cifar10_simclr.safetensors",
     ),

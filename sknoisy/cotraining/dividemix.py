@@ -81,11 +81,12 @@ def scaled(losses):
 class DivideMix(CoTraining):
     """Two networks that tell each other which labels to trust, and learn from all.
 
-    Before each epoch, a mixture of two Gaussians on a network's losses says how
-    probably each label is right. By that of the other network, a network's samples are
-    labelled or not. Labels are mixed with the network's predictions, the more the less
-    they are trusted; samples without one get the mean prediction of both networks. On
-    all of these it trains by MixMatch.
+    Before each epoch, a mixture of two Gaussians, fitted to the losses of a network,
+    gives the probability that each label is right. It decides which samples count as
+    labelled for the other network. Their labels are mixed with that network's
+    predictions, which weigh more the less a label is trusted. The other samples get
+    the mean prediction of both networks. On all of these, the networks are trained by
+    MixMatch.
 
     Parameters
     ----------
@@ -136,12 +137,12 @@ class DivideMix(CoTraining):
     network trains on a half of the samples, so that the noise can be estimated on the
     other.
 
-    Contrast-to-Divide (C2D) puts this after SimCLR. There the warm-up trains all of the
-    networks, for five epochs: ``head_epochs=0`` of the classifier and
-    ``warmup_epochs=5`` are that; by default it trains the heads. C2D also measures the
-    losses of the first network again when it has trained, before the second takes its
-    turn, and has settings of its own: a threshold of 0.03 and a weight of 500 at 80% of
-    noise on CIFAR-100.
+    Contrast-to-Divide (C2D) puts this after SimCLR. There the warm-up trains the whole
+    networks, for five epochs: set ``head_epochs=0`` of the classifier and
+    ``warmup_epochs=5``. By default, the warm-up trains the heads only. C2D also
+    measures the losses of the first network again when it has trained, before the
+    second takes its turn, and has settings of its own: a threshold of 0.03 and a weight
+    of 500 at 80% of noise on CIFAR-100.
 
     References
     ----------

@@ -10,8 +10,10 @@ from sklearn.utils.validation import column_or_1d
 
 from sknoisy._compat import check_y
 
+PART = 2**13  # labels that are encoded at a time
 
-def encode_labels(y, classes=None):
+
+def encode_labels(y, classes=None, dtype=np.int64):
     """Check class labels and turn them into integer codes.
 
     Parameters
@@ -21,13 +23,15 @@ def encode_labels(y, classes=None):
         objects, members of an enumeration of strings.
     classes : ndarray of shape (n_classes,), default=None
         The classes; by default the sorted distinct labels.
+    dtype : dtype, default=np.int64
+        Of the codes; None is the smallest unsigned integer that holds them.
 
     Returns
     -------
     classes : ndarray of shape (n_classes,)
         The classes, in the dtype of `y`; numbers and booleans that are objects in `y`
         get the dtype that NumPy gives them.
-    codes : ndarray of shape (n_samples,), dtype int64
+    codes : ndarray of shape (n_samples,), dtype `dtype`
         Position of each label in `classes`.
 
     Raises
@@ -39,12 +43,9 @@ def encode_labels(y, classes=None):
     y = _as_column(y)
     _check_complete(y)
     y = _of_one_type(y)
-    if y.dtype != object:
-        y = check_y(y, y_numeric=False)
-    check_classification_targets(y)
-    found, codes = np.unique(y, return_inverse=True)
+    found, codes = _distinct(y)
     if classes is None:
-        return found, codes.astype(np.int64)
+        return found, _as_codes(codes, len(found), dtype)
     check_listed(classes)
     classes = np.unique(np.asarray(classes))
     try:
@@ -57,7 +58,44 @@ def encode_labels(y, classes=None):
             f"y holds labels that are not among the classes: {some(strange)}. The "
             f"classes are {some(classes, 20)}."
         )
-    return classes, position[codes].astype(np.int64)
+    if len(found) < len(classes):
+        codes = position[codes]
+    return classes, _as_codes(codes, len(classes), dtype)
+
+
+def _distinct(y):
+    """Return the sorted distinct labels, and the position of each label among them."""
+    if y.dtype.kind in "iu" and len(y):
+        low, high = int(y.min()), int(y.max())
+        if high - low < max(len(y), PART) and high < 2**63:
+            return _distinct_integers(y, low, high)
+    if y.dtype != object:
+        y = check_y(y, y_numeric=False)
+    check_classification_targets(y)
+    return np.unique(y, return_inverse=True)
+
+
+def _distinct_integers(y, low, high):
+    """Do the same for integers from low to high, by tables instead of sorting."""
+    is_there = np.zeros(high - low + 1, dtype=bool)
+    parts = [slice(start, start + PART) for start in range(0, len(y), PART)]
+    for part in parts:
+        is_there[y[part].astype(np.int64) - low] = True
+    found = np.flatnonzero(is_there)
+    position = _as_codes(is_there.cumsum() - 1, len(found), None)
+    codes = np.empty(len(y), dtype=position.dtype)
+    for part in parts:
+        codes[part] = position[y[part].astype(np.int64) - low]
+    found = (found + low).astype(y.dtype)
+    if 2 * len(found) > len(y):  # scikit-learn warns of so many classes
+        check_classification_targets(y)
+    return found, codes
+
+
+def _as_codes(codes, n_classes, dtype):
+    if dtype is None:
+        dtype = np.min_scalar_type(max(n_classes - 1, 0))
+    return codes.astype(dtype, copy=False)
 
 
 def some(labels, n=5):

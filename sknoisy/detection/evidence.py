@@ -31,8 +31,8 @@ from sknoisy.scores.probabilities import (
     best_others,
     check_probabilities,
     losses_of,
-    of_labels,
 )
+from sknoisy.scores.reading import of_labels
 
 TINY = 1e-6  # probability
 

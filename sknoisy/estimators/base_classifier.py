@@ -42,6 +42,7 @@ class TorchClassifier(Learning, ClassifierMixin, HoldingOut, Predicting):
 
     _ephemeral = ("_network", "_training")
     _auto = "auto"
+    _head_schedule = "constant"
 
     def __init_subclass__(cls, **kwargs):
         # Python's errors of arguments name the class that a method is defined in.
@@ -330,6 +331,7 @@ class TorchClassifier(Learning, ClassifierMixin, HoldingOut, Predicting):
             head_epochs,
             self.freeze_encoder,
             defaults["head_lr"] if self.lr == "auto" else settings.lr,
+            self._head_schedule,
             seed,
             regularizers,
             CoTrainingNet if isinstance(method, CoTraining) else ClassifierNet,

@@ -11,7 +11,7 @@ from sknoisy.losses.table import Table, check_storage
 from sknoisy.parameters import as_floats, check_choice, check_real
 from sknoisy.scores import estimate_transition_matrix
 from sknoisy.scores.estimates import METHODS
-from sknoisy.scores.probabilities import chunks
+from sknoisy.scores.reading import chunks
 
 TINY = 1e-30
 SMALLEST = 1e-7  # smallest probability in backward correction; bounds negative terms

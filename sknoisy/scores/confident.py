@@ -1,19 +1,18 @@
 """Confident learning: finding wrong labels by confident predictions of other classes.
 
 Results are the same as those of cleanlab, the authors' code, for every sample. The
-probabilities are read in chunks, so that little additional memory is needed.
+probabilities are read in chunks, so that little additional memory is needed: once for
+the checks and the thresholds, once for what reaches them, and in part for the ranks.
 """
 
 import numpy as np
 
 from sknoisy.parameters import check_choice
-from sknoisy.scores.lowest import any_lowest, columns_of, lowest
-from sknoisy.scores.probabilities import (
-    best_others,
-    check_probabilities,
-    chunks,
-    of_labels,
-)
+from sknoisy.scores.lowest import lowest
+from sknoisy.scores.probabilities import open_probabilities
+from sknoisy.scores.pruning import prune_by_class, prune_by_noise_rate, prune_counts
+from sknoisy.scores.quality import margins
+from sknoisy.scores.reading import of_labels, row_maxima, rows_of_classes
 
 TIE = 1e-6  # tolerance when a probability is compared to a threshold or a maximum
 UNREACHABLE = 2.0  # threshold of a class without samples: no probability reaches it
@@ -62,10 +61,8 @@ def confident_thresholds(y, pred_probs, classes=None):
     >>> confident_thresholds([0, 0, 1], [[0.9, 0.1], [0.5, 0.5], [0.2, 0.8]])
     array([0.7, 0.8])
     """
-    _, codes, pred_probs = check_probabilities(y, pred_probs, classes)
-    return _thresholds(
-        _Groups(codes, pred_probs.shape[1]), of_labels(codes, pred_probs)
-    )
+    classes, codes, probs = open_probabilities(y, pred_probs, classes)
+    return _thresholds(codes, probs.map(of_labels, codes), len(classes))
 
 
 def confident_joint(y, pred_probs, classes=None):
@@ -114,9 +111,11 @@ def confident_joint(y, pred_probs, classes=None):
     >>> confident_joint([0, 0, 0, 1], probs)
     array([[2, 1], [0, 1]])
     """
-    _, codes, pred_probs = check_probabilities(y, pred_probs, classes)
-    groups = _Groups(codes, pred_probs.shape[1])
-    return _joint(groups, pred_probs, of_labels(codes, pred_probs))[0]
+    classes, codes, probs = open_probabilities(y, pred_probs, classes)
+    joint = _Joint(len(classes))
+    for rows, _, confident in _confident(codes, probs, probs.map(of_labels, codes)):
+        joint.count(codes[rows], confident)
+    return joint.calibrated()
 
 
 def find_label_errors(y, pred_probs, classes=None, rule="prune_by_noise_rate"):
@@ -157,9 +156,9 @@ def find_label_errors(y, pred_probs, classes=None, rule="prune_by_noise_rate"):
 
     Notes
     -----
-    Ties are broken by ``np.argsort``, as in the authors' code. Columns are partitioned,
-    not sorted. In addition to `pred_probs`, some tens of bytes for each sample and a
-    few megabytes of memory are needed.
+    Ties are broken by ``np.argsort``, as in the authors' code. In addition to
+    `pred_probs`, some ten bytes for each sample, 32 for each pair of classes, and a few
+    megabytes of memory are needed. `pred_probs` may be of float16, and memory-mapped.
 
     References
     ----------
@@ -174,138 +173,101 @@ def find_label_errors(y, pred_probs, classes=None, rule="prune_by_noise_rate"):
     array([False, False,  True, False])
     """
     check_choice("rule", rule, RULES)
-    _, codes, pred_probs = check_probabilities(y, pred_probs, classes)
+    classes, codes, probs = open_probabilities(y, pred_probs, classes)
     if rule == "predicted_neq_given":
-        return _predicted_other(np.ones(len(codes), dtype=bool), codes, pred_probs)
-    groups = _Groups(codes, pred_probs.shape[1])
-    own = of_labels(codes, pred_probs)
-    joint, confident = _joint(groups, pred_probs, own)
-    if rule in PRUNE_RULES:
-        counts = _prune_counts(joint)
-        is_error = np.ones(len(codes), dtype=bool)
-        if rule != "prune_by_noise_rate":
-            is_error &= _prune_by_class(groups, own, counts)
-        if rule != "prune_by_class":
-            is_error &= _prune_by_noise_rate(groups, pred_probs, own, counts)
-    else:
-        is_error = (confident >= 0) & (confident != codes)
-    is_error = _predicted_other(is_error, codes, pred_probs)
-    if rule == "low_self_confidence":
-        return lowest(own, np.count_nonzero(is_error))
-    if rule == "low_normalized_margin":
-        quality = (own - best_others(codes, pred_probs)[1] + 1) / 2
+        return probs.map(_predicts_other, codes, bool)
+    own = probs.map(of_labels, codes)
+    quality = np.empty_like(own) if rule == "low_normalized_margin" else own
+    joint = _Joint(len(classes))
+    is_error = np.empty(len(codes), dtype=bool)
+    for rows, some, confident in _confident(codes, probs, own):
+        given = codes[rows]
+        is_error[rows] = _predicts_other(given, some)
+        if rule in PRUNE_RULES:
+            joint.count(given, confident)
+        else:
+            is_error[rows] &= (confident < len(classes)) & (confident != given)
+        if rule == "low_normalized_margin":
+            quality[rows] = margins(given, some)
+    if rule == "confident_learning":
+        return is_error
+    if rule not in PRUNE_RULES:
         return lowest(quality, np.count_nonzero(is_error))
-    return is_error
+    counts = prune_counts(joint.calibrated())
+    if rule != "prune_by_noise_rate":
+        by_class = prune_by_class(codes, own, counts)
+    if rule != "prune_by_class":
+        # The margins of samples without such a prediction are above the limit.
+        is_error = prune_by_noise_rate(codes, probs, own, counts, is_error, -2 * TIE)
+    return is_error if rule == "prune_by_noise_rate" else is_error & by_class
 
 
-class _Groups:
-    """The samples of each label, in the order of the samples."""
-
-    def __init__(self, codes, n_classes):
-        self.codes = codes
-        self.n_classes = n_classes
-        self.counts = np.bincount(codes, minlength=n_classes)
-        # NumPy sorts 16-bit integers in linear time.
-        short = codes.astype(np.uint16) if n_classes < 2**16 else codes
-        self._order = np.argsort(short, kind="stable")
-        self._ends = self.counts.cumsum()
-
-    def rows(self, k):
-        return self._order[self._ends[k] - self.counts[k] : self._ends[k]]
-
-
-def _thresholds(groups, own):
-    means = [
-        own[groups.rows(k)].mean() if groups.counts[k] else UNREACHABLE
-        for k in range(groups.n_classes)
-    ]
+def _thresholds(codes, own, n_classes):
+    means = np.full(n_classes, UNREACHABLE)
+    for k, rows in rows_of_classes(codes, n_classes):
+        means[k] = own[rows].mean()
     # Without a lower limit, every sample would reach the threshold of a class whose
     # probabilities are all 0.
-    return np.clip(means, 2 * TIE, None)
+    return means.clip(2 * TIE)
 
 
-def _joint(groups, pred_probs, own):
-    """Return the calibrated joint, and the confident class of each sample, or -1."""
-    n = groups.n_classes
-    limits = _thresholds(groups, own) - TIE
-    confident = np.full(len(own), -1)
-    for rows in chunks(*pred_probs.shape):
-        probs = pred_probs[rows]
-        row, column = np.divmod(np.flatnonzero(probs >= limits), n)
-        found = confident[rows]  # a view
-        found[row] = column
-        several = np.unique(row[1:][row[1:] == row[:-1]])
-        found[several] = probs[several].argmax(axis=1)
-    sure = confident >= 0
-    cells = groups.codes[sure] * n + confident[sure]
-    joint = np.bincount(cells, minlength=n * n).reshape(n, n)
-    np.fill_diagonal(joint, joint.diagonal().clip(min=1))
-    return _calibrate(joint, groups.counts), confident
+def _confident(codes, probs, own):
+    """Yield slices of rows, their probabilities, and their confident classes, or n."""
+    n = probs.shape[1]
+    limits = _thresholds(codes, own, n) - TIE
+    least = limits.astype(probs.dtype)  # that are not below the limits
+    least = np.where(least < limits, np.nextafter(least, probs.dtype.type(3)), least)
+    tiled = np.empty((0, n))
+    for rows, some in probs.read():
+        if len(tiled) < len(some):  # two arrays of one shape are compared faster
+            tiled = np.tile(least, (len(some), 1))
+        cells = np.flatnonzero(some >= tiled[: len(some)])
+        row = cells // n
+        confident = np.full(len(some), n)
+        confident[row] = cells - n * row
+        several = np.flatnonzero(np.bincount(row) > 1)
+        confident[several] = some[several].argmax(axis=1)
+        yield rows, some, confident
 
 
-def _calibrate(joint, counts):
-    """Scale the rows to whole numbers that sum to the counts of the labels."""
-    scaled = joint / joint.sum(axis=1, keepdims=True) * counts[:, None]
-    # In exact arithmetic this changes nothing. But its last bit decides how ties are
-    # rounded, and so does the order of summation: by columns, as in the authors' code.
-    scaled = scaled / scaled.T.copy().sum() * counts.sum()
-    whole = scaled.round()
-    for row, exact in zip(whole, scaled, strict=True):
-        missing = int(exact.sum().round() - row.sum())
-        order = np.argsort(exact - row)
-        if missing > 0:
-            row[order[::-1][:missing]] += 1
-        elif missing < 0:
-            row[order[:-missing]] -= 1
-    return whole.astype(np.int64)
+class _Joint:
+    """Counts of given labels (rows) and confident classes, the last column of none."""
+
+    def __init__(self, n_classes):
+        self.counts = np.zeros((n_classes, n_classes + 1), dtype=np.int64)
+
+    def count(self, given, confident):
+        cells = np.multiply(given, self.counts.shape[1], dtype=np.int64)
+        np.add.at(self.counts.reshape(-1), cells + confident, 1)
+
+    def calibrated(self):
+        """Scale the rows to whole numbers that sum to the counts of the labels."""
+        n_given = self.counts.sum(axis=1, keepdims=True)
+        joint = self.counts[:, :-1]
+        np.fill_diagonal(joint, joint.diagonal().clip(min=1))
+        scaled = joint / joint.sum(axis=1, keepdims=True) * n_given
+        # In exact arithmetic this changes nothing. But its last bit decides how ties
+        # are rounded, and so does the order of summation: by columns, as in the
+        # authors' code.
+        scaled = scaled / scaled.T.copy().sum() * n_given.sum()
+        whole = scaled.round()
+        missing = (scaled.sum(axis=1).round() - whole.sum(axis=1)).astype(int)
+        for i in np.flatnonzero(missing):
+            order = np.argsort(scaled[i] - whole[i])
+            if missing[i] > 0:
+                whole[i, order[::-1][: missing[i]]] += 1
+            else:
+                whole[i, order[: -missing[i]]] -= 1
+        return whole.astype(np.int64)
 
 
-def _prune_counts(joint):
-    """Return how many samples labelled i (row) to prune as j; the diagonal is kept.
-
-    At least one sample of each class is kept, at the equal expense of the counts of
-    the other classes.
-    """
-    lacking = (joint.diagonal() == 0).astype(int)
-    others = np.maximum(np.count_nonzero(joint, axis=1) - 1, 1)
-    counts = np.maximum(joint - (lacking / others)[:, None], 0)
-    np.fill_diagonal(counts, joint.diagonal() + lacking)
-    return counts.astype(np.int64)
-
-
-def _prune_by_class(groups, own, counts):
-    pruned = np.zeros(len(own), dtype=bool)
-    for k in np.flatnonzero(groups.counts > 1):
-        rows = groups.rows(k)
-        pruned[rows] = lowest(own[rows], len(rows) - counts[k, k])
-    return pruned
-
-
-def _prune_by_noise_rate(groups, pred_probs, own, counts):
-    pruned = np.zeros(len(own), dtype=bool)
-    counts = counts - np.diag(counts.diagonal())
-    for k in np.flatnonzero(groups.counts > 1):
-        rows = groups.rows(k)
-        mask = np.zeros(len(rows), dtype=bool)
-        columns = np.flatnonzero(counts[k])
-        # Columns with equal counts become neighbours, to be partitioned in one call.
-        columns = columns[np.argsort(counts[k, columns], kind="stable")]
-        for some, margins in columns_of(pred_probs, rows, columns):
-            np.subtract(own[rows], margins, out=margins)
-            numbers, starts = np.unique(counts[k, some], return_index=True)
-            for n, equal in zip(numbers, np.split(margins, starts[1:]), strict=True):
-                mask |= any_lowest(equal, n)
-        pruned[rows] = mask
-    return pruned
-
-
-def _predicted_other(mask, codes, pred_probs):
-    """Remove from a mask the samples whose label is, or ties with, the best class."""
-    mask = mask.copy()
-    rows = np.flatnonzero(mask)
-    for part in chunks(len(rows), pred_probs.shape[1]):
-        some = rows[part]
-        probs, y = pred_probs[some], codes[some]
-        probs[np.arange(len(some)), y] += TIE
-        mask[some] = probs.argmax(axis=1) != y
-    return mask
+def _predicts_other(codes, probs):
+    """Return where another class is more probable than the label, and no tie."""
+    lifted, best = of_labels(codes, probs) + TIE, row_maxima(probs)
+    is_other = best > lifted
+    tied = np.flatnonzero(best == lifted)  # the first one counts
+    if len(tied):
+        some = probs[tied]
+        some[np.arange(len(tied)), codes[tied]] = lifted[tied]
+        is_other[tied] = some.argmax(axis=1) != codes[tied]
+    return is_other

@@ -9,7 +9,8 @@ from sknoisy.data.labels import encode_labels
 from sknoisy.parameters import check_integer, check_real
 from sknoisy.scores.estimates import transition_of
 from sknoisy.scores.neighbors import neighbor_index, votes_from
-from sknoisy.scores.probabilities import check_sorted, chunks
+from sknoisy.scores.probabilities import check_sorted
+from sknoisy.scores.reading import chunks
 
 MAX_ITER = 500
 TOL = 1e-7  # nats per triple

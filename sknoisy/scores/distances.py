@@ -3,12 +3,11 @@
 import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
-from sklearn.neighbors import NearestNeighbors
 from sklearn.utils import check_array
 
 from sknoisy.parameters import as_numbers, check_integer
 from sknoisy.scores.neighbors import TREE_FEATURES, fill_nearest
-from sknoisy.scores.probabilities import chunks
+from sknoisy.scores.reading import chunks
 
 BY_CHANCE = 0.5  # pairs that are expected to be called near-duplicates, and are not
 NEAREST = 0.65  # pairs that are further apart, in distances of neighbours, never are
@@ -67,6 +66,8 @@ def neighbor_distances(features, n_neighbors=10):
     index = np.empty((n_samples, n_neighbors), dtype=np.int32)
     features = features - features.mean(axis=0)  # else rounding grows with the mean
     if n_features <= TREE_FEATURES:
+        from sklearn.neighbors import NearestNeighbors  # slow to import
+
         search = NearestNeighbors(n_neighbors=n_neighbors).fit(features)
         index[:] = search.kneighbors(return_distance=False)
     else:

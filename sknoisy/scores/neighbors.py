@@ -1,14 +1,13 @@
 """Votes of each sample's nearest neighbours on its label."""
 
 import numpy as np
-from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import normalize
 from sklearn.utils import check_array, check_consistent_length
 
 from sknoisy.data.given import check_sample_weight
 from sknoisy.data.labels import encode_labels
 from sknoisy.parameters import as_numbers, check_integer
-from sknoisy.scores.probabilities import chunks, of_labels
+from sknoisy.scores.reading import chunks, of_labels
 
 TREE_FEATURES = 15  # with at most so many features, a tree is faster
 SIMILARITIES = 2**23  # held in memory at a time: 32 MB
@@ -72,6 +71,8 @@ def neighbor_index(features, n_neighbors=10, include_self=False):
         others = index[:, n_neighbors - n_others :]
         directions = normalize(features)
         if n_features <= TREE_FEATURES and isinstance(directions, np.ndarray):
+            from sklearn.neighbors import NearestNeighbors  # slow to import
+
             search = NearestNeighbors(n_neighbors=n_others).fit(directions)
             # Without an argument, no sample is its own neighbour.
             others[:] = search.kneighbors(return_distance=False)

@@ -18,9 +18,8 @@ from sknoisy.scores.probabilities import (
     SMALLEST,
     best_others,
     check_probabilities,
-    chunks,
-    of_labels,
 )
+from sknoisy.scores.reading import chunks, of_labels
 
 SHARE, LEAST, MOST = 0.1, 150, 0.5  # voters: shares of the mean class size; a number
 PRIOR = 15.0  # votes that each class gets by the mean of all

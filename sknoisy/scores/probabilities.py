@@ -1,15 +1,12 @@
-"""What all scores of labels and probabilities share: checks, and work in chunks."""
+"""What all scores of labels and probabilities share: checks, losses, other classes."""
 
 import numpy as np
 
 from sknoisy.data.labels import encode_labels
 from sknoisy.parameters import as_numbers
+from sknoisy.scores.reading import Probabilities, chunks, of_labels
 
 SMALLEST = np.finfo(np.float32).tiny  # so that a probability of 0 has a finite loss
-CHUNK = 2**17  # probabilities in a chunk: they fit into the cache
-ROUNDING = 1e-6  # negative probabilities of at most this size are set to 0
-EXACT = 1e-3  # rows whose sum differs from 1 by less are not changed, nor copied
-CLOSE = 1e-2  # rows whose sum differs from 1 by less, as with float16, are normalised
 
 
 def check_probabilities(y, pred_probs, classes=None):
@@ -41,13 +38,35 @@ def check_probabilities(y, pred_probs, classes=None):
         not sum to 1. Rounding errors are corrected: values from -1e-6 to 0 become 0,
         and rows whose sum differs from 1 by 0.001 to 0.01 are normalised.
     """
+    classes, codes, probs = open_probabilities(y, pred_probs, classes)
+    return classes, codes.astype(np.int64), probs.as_array()
+
+
+def open_probabilities(y, pred_probs, classes=None):
+    """Do the same for probabilities that are read in chunks, and checked then.
+
+    Parameters
+    ----------
+    y, pred_probs, classes : array-like
+        See :func:`check_probabilities`.
+
+    Returns
+    -------
+    classes : ndarray of shape (n_classes,)
+        The classes, sorted.
+    codes : ndarray of shape (n_samples,), dtype the smallest unsigned integer
+        Column of each label.
+    probs : Probabilities of shape (n_samples, n_classes)
+        The probabilities.
+
+    Raises
+    ------
+    ValueError
+        If lengths or classes do not match.
+    """
     check_sorted(classes)
-    classes, codes = encode_labels(y, classes)
+    classes, codes = encode_labels(y, classes, dtype=None)
     pred_probs = by_class(pred_probs, classes)
-    if pred_probs.dtype == np.float16:
-        pred_probs = pred_probs.astype(np.float32)
-    elif pred_probs.dtype not in (np.float32, np.float64):
-        pred_probs = pred_probs.astype(np.float64)
     if pred_probs.ndim != 2 or len(pred_probs) != len(codes):
         raise ValueError(
             f"pred_probs of shape {pred_probs.shape} is not valid: y has {len(codes)} "
@@ -60,7 +79,7 @@ def check_probabilities(y, pred_probs, classes=None):
             f"{len(classes)} classes: {classes.tolist()[:10]}. Pass "
             "classes=clf.classes_ where y lacks some."
         )
-    return classes, codes, _without_rounding(pred_probs)
+    return classes, codes, Probabilities(pred_probs)
 
 
 def by_class(values, classes, name="pred_probs"):
@@ -104,35 +123,6 @@ def by_class(values, classes, name="pred_probs"):
     return values[:, [position[label] for label in labels]]
 
 
-def _without_rounding(pred_probs):
-    """Return probabilities without rounding errors; raise if they are not valid."""
-    sums = pred_probs.sum(axis=1)
-    if not np.isfinite(sums).all():
-        raise ValueError("pred_probs holds NaN or infinity.")
-    low, error = pred_probs.min(initial=0), np.abs(sums - 1)
-    worst = error.argmax() if len(error) else None
-    if low < -ROUNDING or (len(error) and error[worst] > CLOSE):
-        which = (
-            f"the lowest is {low:.6g}"
-            if low < -ROUNDING
-            else f"they sum to {sums.min():.6g} to {sums.max():.6g}; see row {worst}"
-        )
-        raise ValueError(
-            "pred_probs is not valid: its rows must be probabilities that sum to 1, "
-            f"but {which}. Logits become probabilities by "
-            "scipy.special.softmax(logits, axis=1)."
-        )
-    if low < 0:
-        pred_probs = pred_probs.clip(0, 1)
-        sums = pred_probs.sum(axis=1)
-    off = np.abs(sums - 1) > EXACT
-    if off.any():
-        pred_probs = pred_probs / np.where(off, sums, 1)[:, None].astype(
-            pred_probs.dtype, copy=False
-        )
-    return pred_probs
-
-
 def check_sorted(classes):
     """Raise ``ValueError`` unless classes are None, or sorted and distinct."""
     if classes is None:
@@ -149,18 +139,6 @@ def check_sorted(classes):
             "distinct, as clf.classes_ are. Pass np.sort(classes), and columns in that "
             "order: pred_probs[:, np.argsort(classes)]."
         )
-
-
-def chunks(n_rows, n_columns, n_chunks=1):
-    """Yield slices of rows with about ``n_chunks * CHUNK`` numbers each."""
-    step = max(1, n_chunks * CHUNK // n_columns)
-    for start in range(0, n_rows, step):
-        yield slice(start, min(start + step, n_rows))
-
-
-def of_labels(codes, pred_probs):
-    """Return the probability of each label, shape (n_samples,)."""
-    return pred_probs[np.arange(len(codes)), codes]
 
 
 def losses_of(codes, pred_probs):

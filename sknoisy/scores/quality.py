@@ -3,17 +3,15 @@
 from collections.abc import Iterable
 
 import numpy as np
-from scipy.special import xlogy
 
 from sknoisy.data.labels import check_several, encode_labels
 from sknoisy.scores.probabilities import (
     best_others,
     by_class,
-    check_probabilities,
     check_sorted,
-    chunks,
-    of_labels,
+    open_probabilities,
 )
+from sknoisy.scores.reading import of_labels, row_maxima
 
 SMALLEST = 1e-6  # lower limit of what scores divide by
 
@@ -52,8 +50,8 @@ def self_confidence(y, pred_probs, classes=None):
     >>> self_confidence([0, 1], [[0.7, 0.3], [0.8, 0.2]])
     array([0.7, 0.2])
     """
-    _, codes, pred_probs = check_probabilities(y, pred_probs, classes)
-    return of_labels(codes, pred_probs)
+    _, codes, probs = open_probabilities(y, pred_probs, classes)
+    return probs.map(of_labels, codes)
 
 
 def normalized_margin(y, pred_probs, classes=None):
@@ -89,10 +87,9 @@ def normalized_margin(y, pred_probs, classes=None):
     >>> normalized_margin([0, 1], [[0.7, 0.3], [0.8, 0.2]])
     array([0.7, 0.2])
     """
-    classes, codes, pred_probs = check_probabilities(y, pred_probs, classes)
+    classes, codes, probs = open_probabilities(y, pred_probs, classes)
     check_several(classes)
-    _, others = best_others(codes, pred_probs)
-    return (of_labels(codes, pred_probs) - others + 1) / 2
+    return probs.map(margins, codes)
 
 
 def confidence_weighted_entropy(y, pred_probs, classes=None):
@@ -135,14 +132,9 @@ def confidence_weighted_entropy(y, pred_probs, classes=None):
     >>> confidence_weighted_entropy([0, 1], [[0.5, 0.5], [0.9, 0.1]]).round(2)
     array([0.55, 0.37])
     """
-    classes, codes, pred_probs = check_probabilities(y, pred_probs, classes)
+    classes, codes, probs = open_probabilities(y, pred_probs, classes)
     check_several(classes)
-    entropy = np.empty(len(codes))  # float64, for small entropies matter
-    for rows in chunks(*pred_probs.shape):
-        entropy[rows] = -xlogy(pred_probs[rows], pred_probs[rows]).sum(axis=1)
-    own = of_labels(codes, pred_probs).clip(min=SMALLEST)
-    s = entropy / np.log(len(classes)) / own
-    return np.log(s + 1) / s.clip(min=SMALLEST)
+    return probs.map(_weighted_entropies, codes, np.float64)
 
 
 def area_under_margin(y, logits, classes=None):
@@ -199,3 +191,19 @@ def area_under_margin(y, logits, classes=None):
     if n_epochs == 0:
         raise ValueError("logits is empty: it must hold at least one epoch.")
     return total / n_epochs
+
+
+def margins(codes, pred_probs):
+    """Return the normalised margin of each label, see :func:`normalized_margin`."""
+    others = pred_probs.copy()
+    others[np.arange(len(codes)), codes] = -np.inf
+    return (of_labels(codes, pred_probs) - row_maxima(others) + 1) / 2
+
+
+def _weighted_entropies(codes, pred_probs):
+    logs = np.maximum(pred_probs, np.finfo(pred_probs.dtype).tiny)
+    np.log(logs, out=logs)
+    entropy = -np.einsum("ij,ij->i", pred_probs, logs).astype(np.float64)
+    own = of_labels(codes, pred_probs).clip(min=SMALLEST)
+    s = entropy / np.log(pred_probs.shape[1]) / own
+    return np.log(s + 1) / s.clip(min=SMALLEST)

@@ -3,7 +3,8 @@
 import numpy as np
 from scipy.special import xlogy
 
-from sknoisy.scores.probabilities import check_probabilities, chunks, losses_of
+from sknoisy.scores.probabilities import check_probabilities, losses_of
+from sknoisy.scores.reading import chunks
 
 
 def relabel_priority(y, pred_probs, classes=None):

@@ -33,6 +33,7 @@ from sknoisy import (
     PseudoLabelRefiner,
     SSLPretrainer,
 )
+from sknoisy.detection.evidence import Evidence
 from sknoisy.detection.features import label_free_steps
 from sknoisy.detection.methods import (
     DETECTION_METHODS,
@@ -301,9 +302,24 @@ def test_wrong_events_are_the_classifiers(noisy):
     X, y = noisy[0][:400], noisy[1].y[:400]
     settings = {"cv": "dynamics", "method": WrongEvents(threshold=0.3)}
     detector = LabelErrorDetector(OURS, **settings, max_false_alarms=None).fit(X, y)
-    quality = wrong_event_clean_probability(y, clone(OURS).fit(X, y).wrong_events_)
-    np.testing.assert_array_equal(detector.label_quality_, quality)
-    np.testing.assert_array_equal(detector.label_errors_, quality < 0.3)
+    alone = clone(OURS).fit(X, y)
+    clean = wrong_event_clean_probability(y, alone.wrong_events_)
+    np.testing.assert_array_equal(detector.label_errors_, clean < 0.3)
+    order = np.lexsort([alone.training_loss_, alone.wrong_events_])
+    np.testing.assert_array_equal(np.argsort(-detector.label_quality_), order)
+
+
+def test_quality_of_wrong_events_by_hand():
+    """Three epochs, none, three and none missed the labels."""
+    evidence = Evidence(
+        codes=np.zeros(4, dtype=int),
+        others=np.ones(4, dtype=int),
+        losses=np.array([3.0, 0.2, 2.0, 0.1]),
+        wrong_events=np.array([3.0, 0.0, 3.0, 0.0]),
+    )
+    _, quality = WrongEvents().judge(evidence)
+    expected = 1 - (np.array([3, 0, 3, 0]) + np.array([7, 3, 5, 1]) / 8) / 4
+    np.testing.assert_allclose(quality, expected)
 
 
 def test_string_labels(noisy):

@@ -61,7 +61,7 @@ def test_chunks_do_not_show(monkeypatch):
     y = np.arange(700) % 4
     index, votes = neighbor_index(WIDE, 9), knn_votes(y, WIDE, 9)
     monkeypatch.setattr("sknoisy.scores.neighbors.SIMILARITIES", 5000)
-    monkeypatch.setattr("sknoisy.scores.probabilities.CHUNK", 100)
+    monkeypatch.setattr("sknoisy.scores.reading.CHUNK", 100)
     np.testing.assert_array_equal(neighbor_index(WIDE, 9), index)
     np.testing.assert_array_equal(knn_votes(y, WIDE, 9), votes)
 
