@@ -5,7 +5,6 @@ import warnings
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from filelock import FileLock, Timeout
 from skorch.callbacks import Callback
 
 from sknoisy import files, ranks
@@ -129,6 +128,8 @@ class Checkpoint(Callback):
 
     def _take(self):
         """Lock the files; return whether that was possible."""
+        from filelock import FileLock, Timeout  # for those who keep files only
+
         lock = FileLock(self.last_.with_suffix(".lock"), timeout=0)
         try:
             self.last_.parent.mkdir(parents=True, exist_ok=True)
