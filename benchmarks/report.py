@@ -50,6 +50,8 @@ def speed_table(path):
     """Time over the bare network's, and speed over the peers'."""
     lines = []
     for row in json.loads(path.read_text())["rows"]:
+        if "rounds" not in row:  # a time to the first result
+            continue
         rounds = f"{min(row['rounds']):.2f} to {max(row['rounds']):.2f}"
         peers = ", ".join(
             f"{peer} {times:.2f}x"
@@ -61,6 +63,20 @@ def speed_table(path):
         lines.append([row["config"], rate, ratio, rounds, peers])
     header = ["configuration", "samples/s", "time / limit", "range over rounds"]
     return of_accuracy.table([*header, "times as fast as"], lines)
+
+
+def waits_table(path):
+    """Seconds until the first result, and over the limit's."""
+    rows = [row for row in json.loads(path.read_text())["rows"] if "seconds" in row]
+    lines = [
+        [
+            row["config"],
+            *(f"{row['seconds'][name]:.2f}" for name in ("sknoisy", "limit")),
+            f"{row['ratio_to_limit']['sknoisy']:.2f}",
+        ]
+        for row in rows
+    ]
+    return of_accuracy.table(["what", "seconds", "limit", "time / limit"], lines)
 
 
 def rows_table():
@@ -121,6 +137,7 @@ def tables():
         "relabelling": relabelling_table(rows["relabelling"]),
         "trusted": trusted_table(rows["trusted"]),
         "speed": speed_table(HERE / "speed.json"),
+        "waits": waits_table(HERE / "speed.json"),
         "rows": rows_table(),
     }
 
