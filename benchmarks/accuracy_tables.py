@@ -146,7 +146,7 @@ def losses_table(rows):
 def noise_table(rows):
     """Accuracy over the kinds and rates of noise."""
     groups = grouped(rows, "small")
-    header = ["method", *(_noise(*noise) for noise in STANDARD_NOISES)]
+    header = ["method", *(_short(*noise) for noise in STANDARD_NOISES)]
     lines = []
     for loss in STANDARD_LOSSES:
         for method in (loss, f"simclr+{loss}", f"barlow+{loss}"):
@@ -161,22 +161,15 @@ def gains_table(rows):
     groups = grouped(rows, "small")
     lines = []
     for loss in STANDARD_LOSSES:
-        cells = []
-        for noise in STANDARD_NOISES:
-            before, after = (
-                {row["seed"]: row["last"] for row in groups[method, *noise]}
-                for method in (loss, f"simclr+{loss}")
-            )
-            seeds = before.keys() & after.keys()
-            cells.append(cell([{"last": after[s] - before[s]} for s in seeds]))
+        cells = [_gain(groups, loss, noise) for noise in STANDARD_NOISES]
         lines.append([f"`{loss}`", *cells])
-    return table(["loss", *(_noise(*noise) for noise in STANDARD_NOISES)], lines)
+    return table(["loss", *(_short(*noise) for noise in STANDARD_NOISES)], lines)
 
 
 def networks_table(rows):
     """Classifiers that choose and correct their samples, beside two losses."""
     groups = grouped(rows, "small")
-    header = ["method", *(_noise(*noise) for noise in NETWORK_NOISES)]
+    header = ["method", *(_short(*noise) for noise in NETWORK_NOISES)]
     lines = []
     for name in ["ce", "elr", *CLASSIFIERS]:
         for method in (name, f"simclr+{name}"):
@@ -223,7 +216,7 @@ def cifar10_cpu_table(rows):
     """All of CIFAR-10 with the small network: every method and noise that has rows."""
     groups = grouped(rows, "cifar10_cpu")
     noises = sorted({tuple(noise) for _, *noise in groups}, key=_in_order)
-    header = ["method", *(_noise(*noise) for noise in noises), "hardware", "minutes"]
+    header = ["method", *(_short(*noise) for noise in noises), "hardware", "minutes"]
     lines = []
     for method in sorted({method for method, *_ in groups}, key=_after_plus):
         found = of_method(groups, method)
@@ -232,6 +225,29 @@ def cifar10_cpu_table(rows):
         cells += [", ".join(places), minutes(found), how(method)]
         lines.append([f"`{method}`", *cells])
     return table([*header, "verified"], lines)
+
+
+def cifar10_cpu_gains_table(rows):
+    """Tell what SimCLR adds on all of CIFAR-10."""
+    groups = grouped(rows, "cifar10_cpu")
+    noises = sorted({tuple(noise) for _, *noise in groups}, key=_in_order)
+    lines = []
+    for name in sorted(
+        {m for m, *_ in groups if f"simclr+{m}" in {n for n, *_ in groups}}
+    ):
+        cells = [_gain(groups, name, noise) for noise in noises]
+        lines.append([f"`{name}`", *cells])
+    return table(["method", *(_short(*noise) for noise in noises)], lines)
+
+
+def _gain(groups, name, noise):
+    """Return what SimCLR adds to a method at a noise, seed by seed."""
+    before, after = (
+        {row["seed"]: row["last"] for row in groups[method, *noise]}
+        for method in (name, f"simclr+{name}")
+    )
+    seeds = before.keys() & after.keys()
+    return cell([{"last": after[seed] - before[seed]} for seed in seeds])
 
 
 def _in_order(noise):
@@ -304,3 +320,8 @@ def ablation_table(rows):
 
 def _noise(name, rate):
     return f"{name} {rate:.0%}" if rate else name
+
+
+def _short(name, rate):
+    """Return the name of a noise without its protocol, for the head of a column."""
+    return _noise(name.split("_")[0].replace("instance", "instance-dependent"), rate)

@@ -36,7 +36,7 @@ PAGES = HERE.parent / "docs" / "benchmarks"
 # Okabe and Ito's colours, which the colour-blind tell apart.
 GREY, ORANGE, SKY, GREEN = "#999999", "#E69F00", "#56B4E9", "#009E73"
 BLUE, RED, PINK, BLACK = "#0072B2", "#D55E00", "#CC79A7", "#333333"
-COLORS = {"ce": GREY, "gce": ORANGE, "nfl_rce": SKY, "elr": GREEN}
+COLORS = {"ce": GREY, "gce": ORANGE, "nfl_rce": SKY, "elr": GREEN, "sop": PINK}
 STYLES = {"": "o--", "simclr+": "s-", "barlow+": "^:"}
 SYMMETRIC = ("none", "symmetric_exclusive", "symmetric_inclusive")
 STYLE = {
@@ -80,8 +80,11 @@ def images():
     axes[0].set(ylabel="Test accuracy after the last epoch (%)", ylim=(0, 100))
     for ax in axes:
         ax.set(xlabel="Wrong labels, symmetric noise (%)", xlim=(-3, 83))
-    handles, names = axes[0].get_legend_handles_labels()
-    fig.legend(handles, names, loc="outside right center", frameon=False)
+    shown = {}
+    for ax in axes:
+        for handle, name in zip(*ax.get_legend_handles_labels(), strict=True):
+            shown.setdefault(name, handle)
+    fig.legend(shown.values(), shown.keys(), loc="outside right center", frameon=False)
     return fig
 
 
@@ -94,7 +97,7 @@ def curves(ax, groups):
                 for (method, noise, rate), found in groups.items()
                 if method == prefix + loss and noise in SYMMETRIC
             )
-            if points:
+            if len(points) > 2:
                 x, y = zip(*points, strict=True)
                 ax.plot(x, y, style, color=color, label=prefix + loss)
 

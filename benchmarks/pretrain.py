@@ -46,9 +46,14 @@ class LinearProbe(Callback):
 
     def on_epoch_end(self, net, **kwargs):
         self.seconds_ += net.history[-1]["dur"]
-        epoch = len(net.history)
-        if epoch % self.every and epoch != net.max_epochs:
-            return
+        if len(net.history) % self.every == 0:
+            self.probe(net)
+
+    def on_train_end(self, net, **kwargs):
+        if len(net.history) % self.every:
+            self.probe(net)
+
+    def probe(self, net):
         X, y, X_test, y_test = self.data
         encoder = net.module_["encoder"]
         features, test = (
@@ -56,7 +61,7 @@ class LinearProbe(Callback):
             for part in (X, X_test)
         )
         accuracy = ridge_probe(features, y, test, y_test)
-        self.curve_.append((epoch, round(self.seconds_, 1), accuracy))
+        self.curve_.append((len(net.history), round(self.seconds_, 1), accuracy))
         print(*self.curve_[-1], flush=True)
 
 

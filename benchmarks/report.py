@@ -18,6 +18,8 @@ import numpy as np
 from accuracy import read_rows
 from annotators import annotators_table
 from detection import detection_table
+from detection_speed import file_table
+from detection_speed import speed_table as detection_speed_table
 from photographs import photographs_table
 from pictures import draw_all
 from relabelling import relabelling_table
@@ -36,6 +38,7 @@ FILES = {
     "vectors": "embeddings and tables",
     "photographs": "a few photographs",
     "detection": "wrong labels",
+    "detection_speed": "wrong labels",
     "relabelling": "wrong labels",
     "selection": "choosing and stopping",
     "annotators": "annotators and trusted labels",
@@ -81,7 +84,7 @@ def rows_table():
     lines = []
     for name, pages in FILES.items():
         rows = read_rows(HERE / f"{name}.jsonl")
-        devices = Counter(row.get("gpu", row.get("device", "cpu")) for row in rows)
+        devices = Counter(row.get("gpu") or row.get("device", "cpu") for row in rows)
         torch = sorted({row["versions"]["torch"].split("+")[0] for row in rows})
         revisions = Counter(row.get("revision", "").rstrip("+") for row in rows)
         shown = [f"{r or 'not recorded'} ({n})" for r, n in revisions.most_common(8)]
@@ -113,7 +116,7 @@ def tables():
     vectors = published(rows["vectors"])
     of_images = (
         "memorisation losses noise gains networks recipes labels ablation published "
-        "cifar10_cpu"
+        "cifar10_cpu cifar10_cpu_gains"
     )
     found = {
         name: getattr(of_accuracy, f"{name}_table")(rows["accuracy"])
@@ -123,6 +126,8 @@ def tables():
         "stopping": stopping_table(known(HERE / "stopping.jsonl")),
         "estimates": of_accuracy.estimates_table(rows["estimates"]),
         "detection": detection_table(rows["detection"]),
+        "detection speed": detection_speed_table(rows["detection_speed"]),
+        "detection from files": file_table(rows["detection_speed"]),
         "selection": selection_table(rows["selection"]),
         "vectors": summary_table(vectors),
         "vectors by cell": cells_table(vectors),

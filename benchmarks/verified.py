@@ -86,6 +86,10 @@ VERIFIED = {
     "elr_plus": ("parts", f"{NETWORKS}::test_targets_of_elr_plus_by_hand"),
     "jocor": ("gradient", f"{NETWORKS}::test_joint_loss_gradient"),
     "mentornet": ("parts", f"{NETWORKS}::test_curriculum_by_hand"),
+    "moit": (
+        "parts",
+        "tests/cotraining/test_moit.py::test_the_contrastive_loss_is_mixed_as_the_samples",
+    ),
     "self": (
         "steps",
         "tests/cotraining/test_self_ensemble.py::test_a_short_training_is_the_formula",

@@ -51,6 +51,7 @@ if "DOCS_SWITCHER" in os.environ:  # the address of a JSON file of versions
         "json_url": os.environ["DOCS_SWITCHER"],
         "version_match": version,
     }
+    html_theme_options["check_switcher"] = False  # the file may be on another site
     html_theme_options["navbar_end"] = [
         "version-switcher",
         "theme-switcher",
@@ -71,6 +72,7 @@ sphinx_gallery_conf = {
     "within_subsection_order": "FileNameSortKey",
     "download_all_examples": False,
     "show_signature": False,
+    "ignore_repr_types": r"sknoisy[.]plotting",
     "doc_module": ("sknoisy",),
     "backreferences_dir": "generated/backreferences",
     "reference_url": {"sknoisy": None},

@@ -117,9 +117,9 @@ class SSR(CoTraining):
     Before each epoch a prediction that is confident enough takes the place of a label,
     anew from the given labels each time. A sample is selected if its label is the one
     that its nearest neighbours in feature space favour, relative to the classes' sizes.
-    The network learns from the selected samples only, by mixup, all classes equally
-    often; and, of images, to predict the features of one view of any sample from
-    another view's (SSR+).
+    The network learns the labels of the selected samples only, by mixup, all classes
+    equally often. With images, it also learns to predict the features of one view of
+    any sample from those of another view (SSR+).
 
     Parameters
     ----------

@@ -108,19 +108,19 @@ class LabelErrorDetector(
         Ends of an interval that should hold the true share with a probability of 95%.
     agreement_ : float or None
         Share of the labels that equal the most probable class of `pred_probs_`; None
-        with ``cv="dynamics"``.
+        without these.
     transition_matrix_ : ndarray of shape (n_classes, n_classes), float64
         Estimated probability of each label (column) for each true class (row), by the
         votes of the surest predictions.
     confident_joint_ : ndarray of shape (n_classes, n_classes), dtype int64
-        Estimated number of samples with each label (row) and true class (column). With
-        ``cv="dynamics"``, whose probabilities are not out-of-sample, given labels are
-        counted against the suggested ones.
+        Estimated number of samples with each label (row) and true class (column).
+        Without `pred_probs_`, given labels are counted against the suggested ones.
     classes_ : ndarray of shape (n_classes,)
         The classes, in the order of rows and columns.
     pred_probs_ : ndarray of shape (n_samples, n_classes)
         Out-of-sample probabilities, or the votes of neighbours; None with
-        ``cv="dynamics"``.
+        ``cv="dynamics"``, but for a :class:`~sknoisy.KernelPosterior`, whose
+        predictions leave each sample out.
     relabel_order_ : ndarray of shape (n_samples,), dtype int64
         Positions in X of the labels to look at again, most urgent first, see
         :func:`sknoisy.scores.relabel_priority`: of equally improbable labels, those of

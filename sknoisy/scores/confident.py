@@ -8,13 +8,13 @@ the checks and the thresholds, once for what reaches them, and in part for the r
 import numpy as np
 
 from sknoisy.parameters import check_choice
-from sknoisy.scores.lowest import any_lowest, columns_of, lowest
+from sknoisy.scores.lowest import lowest
 from sknoisy.scores.probabilities import open_probabilities
+from sknoisy.scores.pruning import prune_by_class, prune_by_noise_rate, prune_counts
 from sknoisy.scores.quality import margins
-from sknoisy.scores.reading import of_labels, row_maxima
+from sknoisy.scores.reading import FEW, of_labels, row_maxima, rows_of_classes
 
 TIE = 1e-6  # tolerance when a probability is compared to a threshold or a maximum
-FEW = 30  # classes whose samples are looked up one class at a time
 UNREACHABLE = 2.0  # threshold of a class without samples: no probability reaches it
 
 PRUNE_RULES = ["prune_by_noise_rate", "prune_by_class", "both"]
@@ -156,9 +156,9 @@ def find_label_errors(y, pred_probs, classes=None, rule="prune_by_noise_rate"):
 
     Notes
     -----
-    Ties are broken by ``np.argsort``, as in the authors' code. Columns are partitioned,
-    not sorted. In addition to `pred_probs`, some tens of bytes for each sample and a
-    few megabytes of memory are needed.
+    Ties are broken by ``np.argsort``, as in the authors' code. In addition to
+    `pred_probs`, some ten bytes for each sample, 32 for each pair of classes, and a few
+    megabytes of memory are needed. `pred_probs` may be of float16, and memory-mapped.
 
     References
     ----------
@@ -193,33 +193,22 @@ def find_label_errors(y, pred_probs, classes=None, rule="prune_by_noise_rate"):
         return is_error
     if rule not in PRUNE_RULES:
         return lowest(quality, np.count_nonzero(is_error))
-    counts = _prune_counts(joint.calibrated())
-    if rule != "prune_by_class":
-        pruned = _prune_by_noise_rate(codes, probs, own, counts, is_error)
+    counts = prune_counts(joint.calibrated())
     if rule != "prune_by_noise_rate":
-        is_error &= _prune_by_class(codes, own, counts)
-    return is_error if rule == "prune_by_class" else is_error & pruned
+        by_class = prune_by_class(codes, own, counts)
+    if rule != "prune_by_class":
+        # The margins of samples without such a prediction are above the limit.
+        is_error = prune_by_noise_rate(codes, probs, own, counts, is_error, -2 * TIE)
+    return is_error if rule == "prune_by_noise_rate" else is_error & by_class
 
 
 def _thresholds(codes, own, n_classes):
     means = np.full(n_classes, UNREACHABLE)
-    for k, rows in _of_classes(codes, n_classes):
+    for k, rows in rows_of_classes(codes, n_classes):
         means[k] = own[rows].mean()
     # Without a lower limit, every sample would reach the threshold of a class whose
     # probabilities are all 0.
     return means.clip(2 * TIE)
-
-
-def _of_classes(codes, n_classes, least=1):
-    """Yield each class of at least so many samples, and their rows."""
-    if n_classes > FEW:
-        order = np.argsort(codes, kind="stable")  # of short integers in linear time
-        rows_of = np.split(order, np.bincount(codes, minlength=n_classes).cumsum()[:-1])
-    else:  # an order would take more memory than the probabilities
-        rows_of = (np.flatnonzero(codes == k) for k in range(n_classes))
-    for k, rows in enumerate(rows_of):
-        if len(rows) >= least:
-            yield k, rows
 
 
 def _confident(codes, probs, own):
@@ -228,9 +217,9 @@ def _confident(codes, probs, own):
     limits = _thresholds(codes, own, n) - TIE
     least = limits.astype(probs.dtype)  # that are not below the limits
     least = np.where(least < limits, np.nextafter(least, probs.dtype.type(3)), least)
-    tiled = np.empty((0, n))
+    tiled = least[None]
     for rows, some in probs.read():
-        if len(tiled) < len(some):  # two arrays of one shape are compared faster
+        if n > FEW and len(tiled) < len(some):  # arrays of one shape: compared faster
             tiled = np.tile(least, (len(some), 1))
         cells = np.flatnonzero(some >= tiled[: len(some)])
         row = cells // n
@@ -270,75 +259,6 @@ class _Joint:
             else:
                 whole[i, order[: -missing[i]]] -= 1
         return whole.astype(np.int64)
-
-
-def _prune_counts(joint):
-    """Return how many samples labelled i (row) to prune as j; the diagonal is kept.
-
-    At least one sample of each class is kept, at the equal expense of the counts of
-    the other classes.
-    """
-    counts = joint.copy()
-    lacking = joint.diagonal() == 0
-    others = np.maximum(np.count_nonzero(joint[lacking], axis=1) - 1, 1)
-    counts[lacking] = np.maximum(joint[lacking] - (1 / others)[:, None], 0)
-    np.fill_diagonal(counts, joint.diagonal().clip(min=1))
-    return counts
-
-
-def _prune_by_class(codes, own, counts):
-    pruned = np.zeros(len(own), dtype=bool)
-    for k, rows in _of_classes(codes, len(counts), least=2):
-        pruned[rows] = lowest(own[rows], len(rows) - counts[k, k])
-    return pruned
-
-
-def _prune_by_noise_rate(codes, probs, own, counts, is_other):
-    """Prune among the samples for which another class is predicted.
-
-    Their margins are mostly so low that no other sample can be among the lowest. The
-    columns where it can are ranked again, with all samples of the label.
-    """
-    pruned = np.zeros(len(own), dtype=bool)
-    for k, rows in _of_classes(codes, len(counts), least=2):
-        some = rows[is_other[rows]]
-        columns = np.flatnonzero(counts[k])
-        columns = columns[columns != k]
-        if len(some) == 0:
-            continue
-        # The margins of the other rows are above this.
-        below = -2 * TIE
-        pruned[some], left = _lowest_margins(
-            probs, own, some, columns, counts[k], below
-        )
-        if len(left):
-            pruned[rows] |= _lowest_margins(probs, own, rows, left, counts[k])[0]
-    return pruned & is_other
-
-
-def _lowest_margins(probs, own, rows, columns, numbers, below=None):
-    """Return which rows are among the lowest in a column, and the columns left open.
-
-    Parameters
-    ----------
-    probs : Probabilities
-        The probabilities.
-    own : ndarray of shape (n_samples,)
-        Those of the labels.
-    rows, columns : ndarray of int
-        What is ranked.
-    numbers : ndarray of shape (n_classes,), int
-        How many are the lowest in each column.
-    below : float, default=None
-        See :func:`any_lowest`.
-    """
-    is_lowest, left = np.zeros(len(rows), dtype=bool), [columns[:0]]
-    for some, values in columns_of(probs, rows, columns):
-        np.subtract(own[rows], values, out=values)
-        found, is_open = any_lowest(values, numbers[some], below)
-        is_lowest |= found
-        left.append(some[is_open])
-    return is_lowest, np.concatenate(left)
 
 
 def _predicts_other(codes, probs):

@@ -9,6 +9,7 @@ from sknoisy.data.devices import to_channels_last
 from sknoisy.encoders.inference import forward_all, forward_batches
 from sknoisy.training.callbacks import scores_training
 from sknoisy.training.supervised import ClassifierNet
+from sknoisy.views.base import NoViews
 
 
 class CoTrainingNet(ClassifierNet):
@@ -70,6 +71,11 @@ class CoTrainingNet(ClassifierNet):
         Methods mix it. Where the networks alone get it, :meth:`logits` does with less.
         """
         return to_channels_last(ranks.gathered(self.own_view(batch, views)))
+
+    @property
+    def has_views(self):
+        """Whether a view of a sample may differ from it."""
+        return not isinstance(self.views, NoViews)
 
     def own_view(self, batch, views=None):
         """Return a random view of this rank's part of a batch."""
