@@ -12,15 +12,20 @@ show memorisation, and never used.
 
 import argparse
 import json
+import multiprocessing
+import os
 import platform
 import subprocess
 import time
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import partial
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 import sklearn
 import torch
+import vectors
 from pipelines import PIPELINES, classifier_of, label_accuracy
 from protocols import PROTOCOLS, load, noisy_labels
 from sklearn.metrics import roc_auc_score
@@ -52,7 +57,9 @@ CLASSIFIERS = {
     "elr_plus": partial(CoTrainingClassifier, "elr_plus"),
     "jocor": partial(CoTrainingClassifier, "jocor"),
     "mentornet": partial(CoTrainingClassifier, "mentornet"),
+    "moit": partial(CoTrainingClassifier, "moit"),
     "self": partial(CoTrainingClassifier, "self"),
+    "ssr": partial(CoTrainingClassifier, "ssr"),
 }
 PRETRAINERS = {"simclr": "simclr", "barlow": "barlow_twins"}
 
@@ -92,11 +99,8 @@ def run_row(row, data, protocol, args):
         ]
     ssl_seconds, inputs = 0.0, X
     if pretrainer:
-        settings = {"encoder": protocol.encoder, "random_state": 0, **shared}
-        settings |= protocol.ssl | row["overrides"]["ssl"]
-        name = PRETRAINERS[pretrainer]
-        ssl = SSLPretrainer(name, memory=args.cache, **settings)
-        inputs = ssl.fit_transform(X)
+        ssl = pretrained(pretrainer, X, row, protocol, args)
+        inputs = ssl.transform(X)
         spec = inputs.encoder.spec
         ssl_seconds = sum(h["dur"] for h in ssl.history_)  # once, then from the cache
     else:
@@ -133,6 +137,42 @@ def run_row(row, data, protocol, args):
     }
 
 
+def pretrained(name, X, row, protocol, args):
+    """Return the fitted SSLPretrainer of a protocol, from its file or the cache."""
+    if protocol.pretrained:
+        return sknoisy.load(protocol.pretrained)
+    settings = {"encoder": protocol.encoder, "random_state": 0, "device": args.device}
+    settings |= {"image_size": args.image_size} | protocol.ssl | row["overrides"]["ssl"]
+    return SSLPretrainer(PRETRAINERS[name], memory=args.cache, **settings).fit(X)
+
+
+FROZEN = {}  # the features of this process's data, computed once
+
+
+def run_frozen(row, data, protocol, args):
+    """Train one method on the features of a pre-trained encoder that stays as it is."""
+    X, y, X_test, y_test = data
+    noise = row["noise"], row["rate"], row["seed"]
+    noisy, is_wrong = noisy_labels(y, X, *noise, labels=args.labels)
+    pretrainer, _, method = row["method"].removeprefix("frozen:").rpartition("+")
+    if not FROZEN:
+        ssl = pretrained(pretrainer, X, row, protocol, args)
+        FROZEN["features"] = [np.asarray(ssl.transform(x)) for x in (X, X_test)]
+    features, test = FROZEN["features"]
+    name = method if method in vectors.METHODS else f"sknoisy:{method}"
+    model = vectors.make(name, row["seed"], row["overrides"]["clf"])
+    started = time.perf_counter()
+    model.fit(features, noisy)
+    return row | {
+        "realised_rate": None if is_wrong is None else float(is_wrong.mean()),
+        "last": round(100 * float(np.mean(model.predict(test) == y_test)), 2),
+        "best": None,
+        "clf_seconds": round(time.perf_counter() - started, 1),
+        "n_train": len(X),
+        **environment(args.device),
+    }
+
+
 def environment(device):
     def git(*args):
         command = subprocess.run(
@@ -140,16 +180,22 @@ def environment(device):
         )
         return command.stdout.strip()
 
+    device = resolve_device(device)
+    on_gpu = (
+        {"gpu": torch.cuda.get_device_name(device)} if device.type == "cuda" else {}
+    )
     return {
-        "device": str(resolve_device(device)),
+        "device": str(device),
+        **on_gpu,
         "versions": {
             "sknoisy": sknoisy.__version__,
             "torch": torch.__version__,
             "scikit-learn": sklearn.__version__,
             "python": platform.python_version(),
         },
-        "revision": git("rev-parse", "--short", "HEAD")
-        + "+" * bool(git("diff", "HEAD")),
+        # A copy without its history is told what it is a copy of.
+        "revision": os.environ.get("REVISION")
+        or git("rev-parse", "--short", "HEAD") + "+" * bool(git("diff", "HEAD")),
     }
 
 
@@ -174,40 +220,61 @@ def expand(methods):
         yield from (f"{pretrainer}{plus}{name}" for name in names)
 
 
-def run(args):
-    protocol = PROTOCOLS[args.protocol]
-    data = load(protocol, args.data)
+def missing_rows(args):
+    """Yield the rows that are to be trained and are not in the file yet."""
     overrides = {"ssl": json.loads(args.ssl), "clf": json.loads(args.clf)}
     if args.pipeline:
         overrides["pipeline"] = json.loads(args.pipeline)
     done = {key(row) for row in read_rows(args.rows)}
-    for seed in args.seeds:
-        for noise in args.noises:
-            name, _, rate = noise.partition(":")
-            for method in expand(args.methods):
-                row = {
-                    "protocol": args.protocol,
-                    "method": method,
-                    "noise": name,
-                    "rate": float(rate or 0),
-                    "seed": seed,
-                    "tag": args.tag,
-                    "overrides": overrides,
-                }
-                if key(row) in done:
-                    continue
-                row = run_row(row, data, protocol, args)
-                with args.rows.open("a") as file:
-                    file.write(json.dumps(row) + "\n")
-                shown = {k: row[k] for k in ("method", "noise", "rate", "seed", "tag")}
-                print(
-                    *shown.values(),
-                    "last",
-                    row["last"],
-                    "best",
-                    row["best"],
-                    flush=True,
-                )
+    for seed, method, noise in product(args.seeds, expand(args.methods), args.noises):
+        name, _, rate = noise.partition(":")
+        row = {
+            "protocol": args.protocol,
+            "method": method,
+            "noise": name,
+            "rate": float(rate or 0),
+            "seed": seed,
+            "tag": args.tag,
+            "overrides": overrides,
+        }
+        if key(row) not in done:
+            yield row
+
+
+def run(args):
+    rows = list(missing_rows(args))
+    if args.workers == 1:
+        open_data(args)
+        for row in rows:
+            write(train(row, args), args.rows)
+        return
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(args.workers, spawn, open_data, [args]) as pool:
+        futures = {pool.submit(train, row, args): row for row in rows}
+        for future in as_completed(futures):
+            if error := future.exception():  # the others go on
+                print(futures[future], repr(error), flush=True)
+            else:
+                write(future.result(), args.rows)
+
+
+DATA = []  # of this process, read once
+
+
+def open_data(args):
+    DATA[:] = load(PROTOCOLS[args.protocol], args.data)
+
+
+def train(row, args):
+    run_one = run_frozen if row["method"].startswith("frozen:") else run_row
+    return run_one(row, DATA, PROTOCOLS[args.protocol], args)
+
+
+def write(row, path):
+    with path.open("a") as file:
+        file.write(json.dumps(row) + "\n")
+    shown = [row[k] for k in ("method", "noise", "rate", "seed", "tag")]
+    print(*shown, "last", row["last"], "best", row["best"], flush=True)
 
 
 def main():
@@ -222,11 +289,12 @@ def main():
         default=["ce", "simclr+ce", "simclr+elr"],
         help="[idn_hybrid: or contrastive_framework:] [simclr+ or barlow+] and the "
         f"name of a loss or of one of {', '.join(CLASSIFIERS)}; or "
-        '"losses" for all losses',
+        '"losses" for all losses; "frozen:simclr+" and a method of vectors.py',
     )
     parser.add_argument("--noises", nargs="+", default=["symmetric_exclusive:0.6"])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     parser.add_argument("--device", default="auto")
+    parser.add_argument("--workers", type=int, default=1, help="rows at the same time")
     parser.add_argument("--cache", default=str(HERE / ".cache"))
     parser.add_argument("--ssl", default="{}", help="JSON of pre-trainer settings")
     parser.add_argument("--clf", default="{}", help="JSON of classifier settings")

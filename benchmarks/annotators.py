@@ -104,7 +104,7 @@ def annotators_table(rows):
     """Return means and standard deviations over seeds, as Markdown."""
     names = [name for name in CLASSIFIERS if name in {r["classifier"] for r in rows}]
     head = [[f"`{name}`: labels right", "accuracy"] for name in names]
-    lines = [["trained on", *sum(head, [])]]
+    lines = [["trained on", *sum(head, []), "seconds"]]
     lines.append(["---"] * len(lines[0]))
     for training, title in TRAININGS.items():
         lines.append([title])
@@ -113,6 +113,8 @@ def annotators_table(rows):
             of = [r for r in rows if (r["training"], r["classifier"]) == wanted]
             for score in ("labels_right", "accuracy"):
                 lines[-1].append(mean([row[score] for row in of]))
+        seconds = [row["seconds"] for row in rows if row["training"] == training]
+        lines[-1].append(f"{np.median(seconds):.0f}" if seconds else "")
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 

@@ -15,6 +15,7 @@ import numpy as np
 from accuracy import PRETRAINERS, environment, read_rows
 from protocols import PROTOCOLS, load
 from sklearn.pipeline import Pipeline
+from verified import how
 
 from sknoisy import NoisyRobustClassifier, SSLPretrainer
 from sknoisy.detection.evidence import from_dynamics, from_folds, from_neighbors
@@ -132,12 +133,12 @@ def detection_table(rows):
             noise = f"{row['noise']} {row['rate']:.0%}"
             cells = groups.setdefault((noise, row["source"], row["method"]), {})
             cells.setdefault(row["features"], []).append([row[s] for s in SCORES])
-    header = ["noise", "evidence", "method", *FEATURES]
+    header = ["noise", "evidence", "method", *FEATURES, "verified"]
     lines = [header, ["---"] * len(header)]
     for names, cells in groups.items():
         means = [np.mean(cells[f], axis=0) if f in cells else [] for f in FEATURES]
         shown = [" / ".join(f"{v:.2f}" for v in each) or "open" for each in means]
-        lines.append([*names, *shown])
+        lines.append([*names, *shown, how(names[-1])])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 

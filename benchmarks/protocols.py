@@ -1,8 +1,10 @@
 """What the accuracy benchmark trains on: named protocols and their data."""
 
 import io
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 import numpy as np
 from sklearn.datasets import load_digits
@@ -10,6 +12,9 @@ from sklearn.model_selection import train_test_split
 
 from sknoisy.encoders.networks import ConvNet
 from sknoisy.noise import add_noise
+
+HERE = Path(__file__).parent
+CACHE = HERE / ".cache"
 
 
 @dataclass(frozen=True)
@@ -28,6 +33,9 @@ class Protocol:
         Settings of a recipe's step, by the recipe.
     per_class : (int, int) or None
         How many training and test images of each class, the first ones; None: all.
+    pretrained : Path or None
+        File of the SSLPretrainer that "simclr+" stands for, from pretrain.py; None:
+        one is trained, and cached.
     """
 
     data: str
@@ -36,6 +44,7 @@ class Protocol:
     clf: dict = field(default_factory=dict)
     pipelines: dict = field(default_factory=dict)
     per_class: tuple = None
+    pretrained: Path = None
 
 
 def small_convnet(shape):
@@ -63,6 +72,24 @@ PROTOCOLS = {
         clf={"max_epochs": 15, "views": "none"},
         pipelines={"contrastive_framework": {"contrastive__max_epochs": 10}},
         per_class=(1000, 200),
+    ),
+    # All of CIFAR-10 with a network for CPUs and an encoder that is committed. In
+    # float32 everywhere, so that rows of a GPU and of a CPU are of one kind.
+    "cifar10_cpu": Protocol(
+        "cifar10",
+        encoder="convnet",
+        clf={"max_epochs": 20, "precision": "float32"},
+        pipelines={"contrastive_framework": {"contrastive__max_epochs": 10}},
+        pretrained=HERE / "cifar10_simclr.safetensors",
+    ),
+    # To try the scripts themselves, in seconds.
+    "dry": Protocol(
+        "digits",
+        encoder="convnet",
+        ssl={"max_epochs": 1},
+        clf={"max_epochs": 1},
+        pipelines={"contrastive_framework": {"contrastive__max_epochs": 1}},
+        pretrained=CACHE / "dry.safetensors",
     ),
     "cifar10": Protocol("cifar10", **FULL),
     "cifar100": Protocol("cifar100", **FULL),
@@ -133,6 +160,18 @@ def _cifar10(folder):
     packed = Path(folder) / "cifar10_jpeg.npz"
     if not packed.exists():
         return _torchvision("CIFAR10", folder)
+    decoded = CACHE / f"cifar10_{packed.stat().st_size}.npz"
+    if not decoded.exists():
+        decoded.parent.mkdir(exist_ok=True)
+        parts = _decoded(packed)
+        with NamedTemporaryFile(dir=CACHE, delete=False) as file:  # several may write
+            np.savez(file, *parts)
+        os.replace(file.name, decoded)
+    with np.load(decoded) as file:
+        return [file[f"arr_{i}"] for i in range(4)]
+
+
+def _decoded(packed):
     parts = []
     with np.load(packed) as file:
         for split in ("train", "test"):

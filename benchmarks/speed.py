@@ -5,16 +5,20 @@
     python benchmarks/speed.py --losses
     python benchmarks/speed.py --networks
     python benchmarks/speed.py --memory
+    python benchmarks/speed.py --check
 
 The limit is the same network's forward, backward and step on a random batch that lies
 on the device: no data, no views, no loop around it. Everything runs interleaved in one
 process, and medians are compared, because machines are noisy: read the ratios.
 Peers (lightly, kornia, plain skorch) are measured if they are installed. --memory
 tells the peak memory of a fit on 50,000 images in memory, as a memmap and as files.
+--check compares the ratios of this run with those in speed.json; if any is worse, it
+names it, and the exit status is 1.
 """
 
 import argparse
 import json
+import os
 import platform
 import resource
 import statistics
@@ -29,8 +33,10 @@ from pathlib import Path
 import numpy as np
 import torch
 from accuracy import CLASSIFIERS
+from regressions import losses
 from torch import nn
 from torch.nn import functional as F
+from waits import WAITS, measure_wait
 
 from sknoisy import NoisyRobustClassifier, SSLPretrainer
 from sknoisy.data.devices import (
@@ -69,6 +75,8 @@ CONFIGS = {
     "simclr/resnet18/128/files": ("simclr", "resnet18", 16, (128, 128, 3), 16),
     "predict/convnet": ("predict", "convnet", 10_000, (32, 32, 3), 128),
 }
+BASELINE = Path(__file__).with_name("speed.json")
+GPU_SAMPLES = 8  # times as many on a GPU, where an epoch would end too soon to time
 
 
 class Limit:
@@ -175,7 +183,12 @@ class Lightly(Limit):
                 return transform(images[i])
 
         self.loader = torch.utils.data.DataLoader(
-            Dataset(), batch_size, shuffle=True, drop_last=True, num_workers=workers
+            Dataset(),
+            batch_size,
+            shuffle=True,
+            drop_last=True,
+            num_workers=workers,
+            persistent_workers=workers > 0,
         )
         self.loss = {"simclr": NTXentLoss, "barlow_twins": BarlowTwinsLoss}[task]()
 
@@ -285,7 +298,8 @@ class Skorch:
 def peers(task, encoder, X):
     if task in METHODS:
         found = {"lightly": Lightly}
-        found["lightly, 2 workers"] = lambda *args: Lightly(*args, workers=2)
+        cores = os.cpu_count()
+        found[f"lightly, {cores} workers"] = partial(Lightly, workers=cores)
         found["lightly, not channels_last"] = LightlyPlain
         return found | ({"kornia": Kornia} if task == "simclr" else {})
     return {} if task == "predict" else {"skorch": Skorch}
@@ -307,8 +321,9 @@ def synchronize(device):
         torch.cuda.synchronize()
 
 
-def measure(name, device, repeats):
+def measure(name, device, repeats, left_out=()):
     task, encoder, n, shape, batch_size = CONFIGS[name]
+    n *= GPU_SAMPLES if device.type == "cuda" else 1
     rng = np.random.default_rng(0)
     X = rng.integers(0, 256, (n, *shape), dtype=np.uint8)
     X = X.astype(np.float32) if len(shape) == 1 else X
@@ -322,6 +337,8 @@ def measure(name, device, repeats):
         "sknoisy": (OurPrediction if predicting else Ours)(*ours),
     }
     for peer, make in peers(task, encoder, X).items():
+        if peer in left_out:
+            continue
         try:
             runners[peer] = make(*arguments)
         except ImportError as error:
@@ -440,12 +457,32 @@ def peak_mib():
     return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 
 
+def bare_convnet(X, device):
+    """Return the limit of training the default network of images on X."""
+    return Limit("ce", "convnet", X, 128, device)
+
+
+def show(row):
+    """Print a row."""
+    name, ratios = row["config"], row["ratio_to_limit"]
+    print(f"{name}: {ratios['sknoisy']:.2f} of the limit's time")
+    unit = "seconds" if "seconds" in row else "samples/s"
+    for runner, value in row[
+        "seconds" if "seconds" in row else "samples_per_s"
+    ].items():
+        print(f"  {runner:20}{value:10.1f} {unit}{ratios[runner]:8.2f}")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--configs", nargs="+", default=list(CONFIGS), metavar="NAME")
+    parser.add_argument(
+        "--configs", nargs="+", default=[*CONFIGS, *WAITS], metavar="NAME"
+    )
     parser.add_argument("--device", default="auto")
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--without", nargs="+", default=[], metavar="PEER")
     parser.add_argument("--out", type=Path)
+    parser.add_argument("--check", nargs="?", const=BASELINE, type=Path)
     parser.add_argument("--losses", action="store_true", help="cost of each loss")
     parser.add_argument("--networks", action="store_true", help="cost of several")
     parser.add_argument("--memory", nargs="?", const="all", metavar="KIND")
@@ -463,19 +500,22 @@ def main():
         measure_them = measure_losses if args.losses else measure_networks
         print(json.dumps(measure_them(device, args.repeats), indent=1))
         return
+    baseline = json.loads(args.check.read_text())["rows"] if args.check else None
     rows = []
     for name in args.configs:
-        rows.append(measure(name, device, args.repeats))
-        row = rows[-1]
-        print(f"{name}: {row['ratio_to_limit']['sknoisy']:.2f} of the limit's time")
-        for runner, rate in row["samples_per_s"].items():
-            print(
-                f"  {runner:20}{rate:10.1f} samples/s"
-                f"{row['ratio_to_limit'][runner]:8.2f}"
-            )
+        if name in WAITS:
+            bare = partial(bare_convnet, device=device)
+            rows.append(measure_wait(name, device, args.repeats, bare))
+        else:
+            rows.append(measure(name, device, args.repeats, args.without))
+        show(rows[-1])
     if args.out:
         versions = {"torch": torch.__version__, "python": platform.python_version()}
+        if device.type == "cuda":
+            versions["gpu"] = torch.cuda.get_device_name(device)
         args.out.write_text(json.dumps({"versions": versions, "rows": rows}, indent=1))
+    if baseline is not None:
+        sys.exit("\n".join(losses(rows, baseline)) or None)
 
 
 if __name__ == "__main__":

@@ -67,7 +67,8 @@ def key(row):
 def trusted_table(rows):
     """Return means and standard deviations over seeds, as Markdown."""
     columns = sorted({(r["classifier"], r["noise"]) for r in rows})
-    lines = [["trained on", *(f"`{name}`, {noise} 40%" for name, noise in columns)]]
+    head = (f"`{name}`, {noise} 40%" for name, noise in columns)
+    lines = [["trained on", *head, "seconds"]]
     lines.append(["---"] * len(lines[0]))
     for training, title in TRAININGS.items():
         lines.append([title])
@@ -76,6 +77,8 @@ def trusted_table(rows):
             of = [r["accuracy"] for r in rows if key(r)[:3] == wanted]
             cell = f"{np.mean(of):.1f} ± {np.std(of):.1f} ({len(of)})" if of else "open"
             lines[-1].append(cell)
+        seconds = [row["seconds"] for row in rows if row["training"] == training]
+        lines[-1].append(f"{np.median(seconds):.0f}" if seconds else "")
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 

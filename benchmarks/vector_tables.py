@@ -3,7 +3,7 @@
     python benchmarks/vector_tables.py --methods peers default sknoisy:gce --seeds 0
     python benchmarks/vector_tables.py --cells
 
-prints Markdown tables; those of docs/benchmarks.md are of all peers and our default.
+prints Markdown tables; those of docs/benchmarks/ are of all peers and our default.
 """
 
 import argparse
@@ -18,7 +18,7 @@ HERE = Path(__file__).parent
 
 
 def published(rows):
-    """Return the rows for docs/benchmarks.md: of the peers and our default.
+    """Return the rows for docs/benchmarks/: of the peers and our default.
 
     Of the data sets, noises and seeds that the default has rows of, for others would
     compare different trainings.

@@ -4,7 +4,16 @@ The examples are run for it, which takes some minutes; ``-D plot_gallery=0`` sho
 without their results.
 """
 
+import os
+import sys
+from pathlib import Path
+
 import sknoisy
+
+DOCS = Path(__file__).parent
+sys.path.insert(0, str(DOCS))
+import inventories  # noqa: E402
+import tables  # noqa: E402
 
 project = "sknoisy"
 author = "the sknoisy developers"
@@ -14,12 +23,47 @@ extensions = [
     "numpydoc",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
+    "sphinx.ext.intersphinx",
+    "sphinx.ext.viewcode",
     "sphinx_design",
     "sphinx_gallery.gen_gallery",
 ]
+myst_enable_extensions = ["colon_fence"]
+myst_heading_anchors = 3
+templates_path = ["_templates"]
+exclude_patterns = ["_templates"]
+
 html_title = "sknoisy"
 html_theme = "pydata_sphinx_theme"
-myst_enable_extensions = ["colon_fence"]
+html_logo = html_favicon = "_static/logo.svg"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
+html_js_files = ["copy.js"]
+html_theme_options = {
+    "logo": {"text": "sknoisy"},
+    "show_prev_next": False,
+    "secondary_sidebar_items": ["page-toc"],
+    "navigation_with_keys": False,
+    "header_links_before_dropdown": 6,
+}
+if "DOCS_SWITCHER" in os.environ:  # the address of a JSON file of versions
+    html_theme_options["switcher"] = {
+        "json_url": os.environ["DOCS_SWITCHER"],
+        "version_match": version,
+    }
+    html_theme_options["check_switcher"] = False  # the file may be on another site
+    html_theme_options["navbar_end"] = [
+        "version-switcher",
+        "theme-switcher",
+        "navbar-icon-links",
+    ]
+
+autosummary_generate = True
+numpydoc_show_class_members = False
+toc_object_entries_show_parents = "hide"
+autodoc_member_order = "bysource"
+intersphinx_mapping = inventories.write(DOCS / "generated" / "inventories")
+intersphinx_timeout = 5
 sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "auto_examples",
@@ -28,22 +72,19 @@ sphinx_gallery_conf = {
     "within_subsection_order": "FileNameSortKey",
     "download_all_examples": False,
     "show_signature": False,
+    "ignore_repr_types": r"sknoisy[.]plotting",
+    "doc_module": ("sknoisy",),
+    "backreferences_dir": "generated/backreferences",
+    "reference_url": {"sknoisy": None},
 }
-autosummary_generate = True
-numpydoc_show_class_members = False
-myst_heading_anchors = 3
-
-# Sections of scikit-learn's manual that docstrings refer to which estimators inherit.
-SCIKIT_LEARN = {"accuracy_score", "metadata_routing"}
 
 
-def as_text(app, env, node, contnode):
-    """Leave a reference to scikit-learn's manual as text: no page needs the network."""
-    if node["reftype"] == "ref" and node["reftarget"] in SCIKIT_LEARN:
-        return contnode
-    return None
+def fill_tables(app, docname, source):
+    """Fill the guide's tables from the registries, with links to the API."""
+    if docname.startswith("guide/"):
+        source[0] = tables.fill(source[0], tables.linked(DOCS / "api.md"))
 
 
 def setup(app):
     """Register what Sphinx calls."""
-    app.connect("missing-reference", as_text)
+    app.connect("source-read", fill_tables)

@@ -4,12 +4,12 @@ Embeddings: one line instead of logistic regression
 
 Features of a foundation model, or any table of numbers, go into
 :class:`~sknoisy.NoisyRobustClassifier` as they are. Here 40% of the labels are wrong,
-and more of them where classes look alike, as people's mistakes are.
+and more of them where classes look alike, as with people's mistakes.
 """
 
 # %%
-# Digits as vectors stand for embeddings. A tenth of each digit's labels would be
-# easy; noise that depends on the instance is not.
+# Digits as vectors stand for embeddings. Their noise depends on the instance, which is
+# harder than labels that are wrong at random.
 
 import matplotlib.pyplot as plt
 from sklearn.datasets import load_digits
@@ -29,8 +29,8 @@ noisy = instance_dependent(y, 0.4, X, random_state=0)
 print(f"{noisy.rate:.0%} of {len(y)} labels are wrong")
 
 # %%
-# The classifiers that one would try first, and ours, with their defaults. All are
-# scored on clean labels that none of them has seen.
+# These are the classifiers that one would try first, and ours, with their defaults.
+# They are scored on clean labels that none of them has seen.
 
 classifiers = {
     "logistic regression": make_pipeline(StandardScaler(), LogisticRegression()),
@@ -50,8 +50,8 @@ ax.set(xlim=(0, 1.1), xlabel="accuracy on clean test labels")
 ax.invert_yaxis()
 
 # %%
-# The classifier estimated on the way how much is wrong, and says of every training
-# label how well the training agrees with it.
+# For every training label, the classifier also says how well it agrees with what was
+# learned.
 
 clf = classifiers["sknoisy"]
 quality = clf.label_quality_

@@ -6,9 +6,10 @@ From a folder of images to a classifier and a list of labels that are probably w
 """
 
 # %%
-# A folder for each class, with some images in the wrong one and a damaged file.
-# Digits stand for photographs here; these would start from published weights, with
-# ``PretrainedEncoder("resnet50", weights="imagenet")`` in place of the pre-training.
+# There is a folder for each class, with some images in the wrong one, and a damaged
+# file. Digits stand for photographs here. Real photographs would start from published
+# weights: ``PretrainedEncoder("resnet50", weights="imagenet")`` in place of the
+# pre-training.
 
 import tempfile
 from pathlib import Path
@@ -33,7 +34,7 @@ for i, (pixels, label) in enumerate(zip(digits.images, noisy.y, strict=True)):
 (folder / "digit 0" / "damaged.png").write_bytes(b"not an image")
 
 # %%
-# What cannot be read is left out and listed.
+# Files that cannot be read are left out and listed.
 
 found = load_image_folder(folder, on_error="skip")
 print(f"{len(found.X)} images of {found.classes}")
@@ -41,8 +42,8 @@ for skipped in found.skipped:
     print("left out:", skipped)
 
 # %%
-# The network learns from the images alone, then from the labels. A detector cross-
-# validates the second part; the first is trained once.
+# The network learns first from the images alone, then from the labels. The detector
+# trains the first part once, and cross-validates the second.
 
 pipe = Pipeline(
     [
@@ -61,5 +62,5 @@ print(
 LabelErrorDisplay.from_estimator(detector, found.X, found.y, n_images=10, image_size=8)
 
 # %%
-# ``detector.to_html("report.html")`` writes a page on which people review them, and
-# the command ``sknoisy check FOLDER`` does all of this in a terminal.
+# ``detector.to_html("report.html")`` writes a report in which people review these
+# labels. The command ``sknoisy check FOLDER`` does all of this in a terminal.

@@ -6,8 +6,8 @@ scikit-learn prepares the columns; the classifier takes what comes out.
 """
 
 # %%
-# Measurements of tumours, with some columns turned into categories and holes made
-# into the others.
+# These are measurements of tumours, with some columns turned into categories, and some
+# values of the other columns removed.
 
 import numpy as np
 import pandas as pd

@@ -3,13 +3,13 @@ Find the wrong labels, and have them reviewed
 =============================================
 
 :class:`~sknoisy.LabelErrorDetector` says which labels are probably wrong, how sure that
-is, and what they should be. People look at the worst on a page, and their decisions
-come back as labels.
+is, and what they should be. People review the worst of them in a report, and their
+decisions become labels.
 """
 
 # %%
-# A tenth of the labels of handwritten digits are made wrong. Any scikit-learn
-# classifier can be the judge.
+# A tenth of the labels of handwritten digits are made wrong. The detector works with
+# any scikit-learn classifier.
 
 import tempfile
 from pathlib import Path
@@ -38,26 +38,27 @@ print(
 )
 
 # %%
-# The worst labels, and what is suggested instead.
+# These are the worst labels, and the suggestions.
 
 LabelErrorDisplay.from_estimator(detector, digits.images, noisy.y, n_images=10)
 
 # %%
-# How labels are confused: each digit is taken for the next one.
+# The transition matrix shows which classes are confused: here, each digit is taken for
+# the next one.
 
 TransitionMatrixDisplay.from_estimator(detector)
 plt.show()
 
 # %%
-# A page for the people who know the images. It is one file and works offline; they
-# keep labels, take suggestions or choose other classes, and download
+# The report is for the people who know the images. It is one file and works offline.
+# They keep labels, take suggestions or choose other classes, and download
 # ``reviewed.csv``.
 
 folder = Path(tempfile.mkdtemp())
 detector.to_html(folder / "report.html", digits.images, title="Digits")
 
 # %%
-# Such a file is written here by hand. What comes back are labels to train on, and
+# Here, such a file is written by hand. ``review`` returns labels to train on, and says
 # which of them people decided on.
 
 worst = detector.ranked()[:3]

@@ -2,8 +2,8 @@
 Choose a method, and stop in time, without clean labels
 =======================================================
 
-Accuracy on held-out noisy labels is what everyone has. It can be corrected for the
-noise, and a training tells by itself when it begins to memorise.
+Without clean labels, there is only the accuracy on held-out noisy labels. It can be
+corrected for the noise; and a training itself shows when it begins to memorise.
 """
 
 # %%
@@ -24,8 +24,8 @@ X, X_test, y, y_test = train_test_split(X, y, test_size=0.3, random_state=0)
 y_pairs = pair_flip(y, rate=0.4, random_state=0).y
 
 # %%
-# A search that scores as if the labels were right, and one that corrects for the
-# noise, whose transition matrix it estimates itself.
+# One search scores as if all labels were right. The other corrects for the noise, with
+# a transition matrix that is estimated from the data.
 
 grid = {"loss": ["ce", "gce", "elr"]}
 clf = NoisyRobustClassifier(encoder="mlp", max_epochs=20, random_state=0)
@@ -39,8 +39,9 @@ for scoring in ("accuracy", NoiseCorrectedScorer()):
     )
 
 # %%
-# Stopping: as long as a network learns what a class has in common, ever fewer of its
-# predictions change from epoch to epoch; when it begins to memorise, more do again.
+# As long as a network learns what is common to a class, fewer and fewer of its
+# predictions change from epoch to epoch. When it begins to memorise, more of them
+# change again, and the training stops.
 
 y_noisy = symmetric_exclusive(y, rate=0.6, random_state=0).y
 settings = {"loss": "ce", "encoder": "mlp", "max_epochs": 60, "random_state": 0}

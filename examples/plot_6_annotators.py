@@ -2,9 +2,9 @@
 Labels of several annotators
 ============================
 
-Three people label the same samples, one of them carefully and one hardly looking. Who
-is right? :class:`~sknoisy.annotators.AnnotatorConsensus` weighs them by how far each
-can be trusted, and trains on what they say together.
+Three people label the same samples, one of them with care, and one without. Who is
+right? :class:`~sknoisy.annotators.AnnotatorConsensus` weighs their labels by how far
+each person can be trusted, and trains on the result.
 """
 
 # %%
@@ -33,8 +33,8 @@ table = table.fillna({"Ada": pd.Series(y)[table.isna().all(axis=1)]})
 table.head()
 
 # %%
-# Any classifier can be trained on the consensus. CROWDLAB asks it, too, for its
-# opinion of samples that it was not trained on.
+# Any classifier can be trained on the consensus. CROWDLAB also uses its predictions for
+# samples that it was not trained on.
 
 clf = NoisyRobustClassifier(random_state=0)
 for method in ("majority_vote", "crowdlab"):
@@ -45,8 +45,8 @@ for method in ("majority_vote", "crowdlab"):
     )
 
 # %%
-# How far each annotator can be trusted, and which samples should be labelled again
-# first.
+# The result says how far each annotator can be trusted, and which samples should be
+# labelled again first.
 
 print(
     dict(zip(consensus.annotators_, consensus.annotator_quality_.round(2), strict=True))

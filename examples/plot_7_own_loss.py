@@ -8,7 +8,8 @@ grid search reaches its parameters.
 
 # %%
 # The mean absolute error resists wrong labels but learns slowly, cross-entropy the
-# other way around. This loss, of Ma and others (2020), is a weighted sum of both.
+# other way around. This loss is a weighted sum of both, as symmetric cross-entropy is
+# (Wang and others, 2019).
 
 import matplotlib.pyplot as plt
 from sklearn.datasets import load_digits

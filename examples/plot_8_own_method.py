@@ -6,9 +6,9 @@ Both are classes of a few lines that fit into the estimators without registratio
 """
 
 # %%
-# Two views of an image should have the same features, but what keeps all features
-# from becoming one? Here, as in SimSiam (Chen and He, 2021), a predictor in front of
-# one view and no gradient through the other.
+# Two views of an image should have the same features. But what keeps the features of
+# all images from becoming the same? Here, as in SimSiam (Chen and He, 2021), a
+# predictor for one view, and no gradient through the other.
 
 import torch
 from sklearn.datasets import load_digits
@@ -65,8 +65,8 @@ probe = make_pipeline(ssl, LogisticRegression(max_iter=500)).fit(X, y)
 print(f"linear probe on its features: {probe.score(X_test, y_test):.1%}")
 
 # %%
-# Three networks, each of which learns only where the one before it agrees with the
-# label, on the pixels as vectors.
+# The co-training method has three networks. Each learns only those labels that the
+# network before it agrees with. The pixels are passed as vectors.
 
 
 class Agreement(CoTraining):

@@ -7,7 +7,7 @@ kept in a cache that all of them share.
 """
 
 # %%
-# ``n_jobs`` is all that it takes. With torchrun, one training runs on several
+# ``n_jobs`` is all that is needed. With torchrun, one training runs on several
 # processes or GPUs: see :doc:`/scaling`.
 
 import tempfile
@@ -25,7 +25,7 @@ y_noisy = symmetric_exclusive(digits.target, rate=0.4, random_state=0).y
 
 # %%
 # The pre-trainer learns nothing from labels, so the grid below needs one pre-training
-# for each fold, not one for each candidate. The cache sees to it.
+# for each fold, not one for each candidate. The cache makes sure of that.
 
 pipe = Pipeline(
     [

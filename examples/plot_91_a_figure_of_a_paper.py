@@ -2,13 +2,14 @@
 Pre-training against noise: a figure of a paper
 ===============================================
 
-What does self-supervised pre-training add, the more labels are wrong? "Pre-train to
-gain" answers with figures of accuracy over noise; this is one of them, in small.
+How much does self-supervised pre-training add if more and more labels are wrong? The
+paper "Pre-train to Gain" shows accuracy over noise; this is such a figure, in small.
+:doc:`Its page </papers/pretrain_to_gain>` has what was measured on photographs.
 """
 
 # %%
-# Networks that are trained from scratch, and the same networks that first learned
-# from the images alone. The pre-training sees no labels, so one serves all noises.
+# Networks are trained from scratch, or after they have learned from the images alone.
+# The pre-training sees no labels, so a single one serves all rates of noise.
 
 import matplotlib.pyplot as plt
 from sklearn.datasets import load_digits

@@ -3,6 +3,7 @@
 from sknoisy.comparison import Comparison, compare
 from sknoisy.cotraining import (
     CUFIT,
+    MOIT,
     SELF,
     SSR,
     CoTeaching,
@@ -72,6 +73,7 @@ __all__ = [
     "MAE",
     "PENCIL",
     "SCE",
+    "MOIT",
     "SELF",
     "SOP",
     "SSR",

@@ -13,8 +13,10 @@ the benchmarks; none was run with its own network and epochs yet.
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 
+from sknoisy.cotraining import DivideMix
 from sknoisy.estimators.classifier import NoisyRobustClassifier
 from sknoisy.estimators.contrastive import ContrastiveFineTuner
+from sknoisy.estimators.cotraining import CoTrainingClassifier
 from sknoisy.estimators.pretrainer import SSLPretrainer
 from sknoisy.estimators.refiner import PseudoLabelRefiner
 from sknoisy.losses import ELR, ProgressiveBootstrap
@@ -137,6 +139,71 @@ def robust_feature_learning(random_state=None, **params):
         schedule="steps",
     )
     return _with(Pipeline([("clf", classifier)]), random_state, params)
+
+
+def contrast_to_divide(random_state=None, **params):
+    """Self-supervised pre-training, then DivideMix.
+
+    Steps: "ssl", an :class:`~sknoisy.SSLPretrainer`, and "clf", a
+    :class:`~sknoisy.CoTrainingClassifier`.
+
+    Parameters
+    ----------
+    random_state : int, RandomState or None, default=None
+        Seeds every part that has no seed of its own.
+    **params : dict
+        Parameters of the pipeline, such as ``clf__method__lambda_u=25``.
+
+    Returns
+    -------
+    pipeline : Pipeline
+        Unfitted.
+
+    Raises
+    ------
+    ValueError
+        If the pipeline has no such parameter.
+
+    Notes
+    -----
+    From the official code: SimCLR with a ResNet18, five epochs of warm-up of the whole
+    networks, 360 epochs, SGD with momentum 0.9 at 0.02 and weight decay 5e-4, batches
+    of 64 labelled and 64 unlabelled samples, up to 200 steps of the mixture. Its
+    learning rate is a tenth after every 150 epochs; here it is so from half of the
+    epochs on, and a hundredth from three quarters. It clips gradients in the warm-up,
+    which this does not. :class:`~sknoisy.DivideMix` says what differs besides. Its
+    weight of unlabelled samples and its threshold, which users set there, are
+    estimated.
+
+    In the five epochs of warm-up each network learns one half of the samples, so that
+    the noise can be estimated; ``clf__head_epochs="auto"`` and
+    ``clf__method__warmup_epochs="auto"`` train the heads first instead, for longer.
+
+    References
+    ----------
+    Zheltonozhskii et al., Contrast to Divide: Self-Supervised Pre-Training for Learning
+    with Noisy Labels, WACV 2022.
+
+    Examples
+    --------
+    >>> from sknoisy.recipes import contrast_to_divide
+    >>> pipe = contrast_to_divide(clf__max_epochs=100, random_state=0)
+    >>> pipe["clf"].method.warmup_epochs, pipe["clf"].head_epochs
+    (5, 0)
+    """
+    classifier = CoTrainingClassifier(
+        DivideMix(warmup_epochs=5, mixture_steps=200),
+        head_epochs=0,
+        max_epochs=360,
+        batch_size=128,
+        lr=0.02,
+        momentum=0.9,
+        weight_decay=5e-4,
+        optimizer="momentum",
+        schedule="steps",
+    )
+    ssl = SSLPretrainer(SimCLR(), encoder="resnet18")
+    return _with(Pipeline([("ssl", ssl), ("clf", classifier)]), random_state, params)
 
 
 def contrastive_framework(random_state=None, **params):

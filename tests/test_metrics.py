@@ -6,7 +6,7 @@ import pytest
 from scipy.sparse import csr_array
 from sklearn import config_context
 from sklearn.base import clone
-from sklearn.datasets import make_blobs
+from sklearn.datasets import load_digits, make_blobs
 from sklearn.linear_model import LogisticRegression, RidgeClassifier
 from sklearn.metrics import balanced_accuracy_score
 from sklearn.model_selection import (
@@ -17,7 +17,7 @@ from sklearn.model_selection import (
     learning_curve,
 )
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from sknoisy import SSLPretrainer
 from sknoisy.metrics import (
@@ -28,7 +28,8 @@ from sknoisy.metrics import (
     neighbor_accuracy,
     noise_corrected_accuracy,
 )
-from sknoisy.noise import class_conditional, pair_flip
+from sknoisy.noise import add_noise, class_conditional, pair_flip
+from sknoisy.scores import knn_votes, label_votes, shrunk_transition_matrix
 
 WRONG = np.array([1, 1, 1, 0, 0, 0, 0, 0], dtype=bool)
 FOUND = np.array([1, 1, 0, 1, 0, 0, 0, 0], dtype=bool)
@@ -262,6 +263,27 @@ def test_scorer_is_a_scikit_learn_object():
         "balanced",
         "max_condition",
     }
+
+
+@pytest.mark.parametrize("noise", ["symmetric_exclusive", "pair_flip"])
+def test_right_classes_score_one(noise):
+    """As perfect predictions should."""
+    X, y = load_digits(return_X_y=True)
+    X, y = X[:1000], y[:1000]
+    scores = []
+    for seed in range(3):
+        noisy = add_noise(y, noise, 0.4, random_state=seed).y
+        T = NoiseCorrectedScorer.from_samples(X, noisy).transition_matrix
+        scores.append(noise_corrected_accuracy(noisy, y, T))
+    assert np.mean(scores) == pytest.approx(1, abs=0.05)
+
+
+def test_matrix_of_many_samples_is_that_of_the_surest():
+    X, y = make_blobs(3000, centers=3, cluster_std=0.6, random_state=0)
+    noisy = pair_flip(y, 0.3, random_state=0).y
+    votes = label_votes(noisy, knn_votes(noisy, StandardScaler().fit_transform(X), 50))
+    found = NoiseCorrectedScorer.from_samples(X, noisy).transition_matrix
+    np.testing.assert_array_equal(found, shrunk_transition_matrix(votes))
 
 
 def test_auto_does_not_believe_the_scored_classifier():

@@ -13,6 +13,7 @@ from sklearn.preprocessing import FunctionTransformer
 from sknoisy import NoisyRobustClassifier
 from sknoisy.noise import symmetric_exclusive
 from sknoisy.recipes import (
+    contrast_to_divide,
     contrastive_framework,
     idn_hybrid,
     pretrain_to_gain,
@@ -31,6 +32,19 @@ PUBLISHED = {
         "clf__weight_decay": 1e-4,
         "clf__schedule": "steps",
         "clf__batch_size": 128,
+    },
+    contrast_to_divide: {
+        "clf__method__warmup_epochs": 5,
+        "clf__method__mixture_steps": 200,
+        "clf__method__alpha": 4.0,
+        "clf__method__temperature": 0.5,
+        "clf__head_epochs": 0,
+        "clf__max_epochs": 360,
+        "clf__batch_size": 128,
+        "clf__lr": 0.02,
+        "clf__momentum": 0.9,
+        "clf__weight_decay": 5e-4,
+        "clf__optimizer": "momentum",
     },
     contrastive_framework: {
         "ssl__encoder": "resnet18",
@@ -66,6 +80,8 @@ SHORT = {
         "clf__max_epochs": 2,
         "clf__batch_size": "auto",
     },
+    contrast_to_divide: SSL
+    | {"clf__max_epochs": 3, "clf__method__warmup_epochs": 1, "clf__batch_size": 32},
     contrastive_framework: SSL
     | {
         "clf__estimator__max_epochs": 2,
@@ -85,6 +101,7 @@ SHORT = {
 SEARCHED = {
     pretrain_to_gain: {"ssl__method": ["simclr", "barlow_twins"]},
     robust_feature_learning: {"clf__regularizers": [None, ["restoration"]]},
+    contrast_to_divide: {"clf__method__lambda_u": [0.0, 50.0]},
     contrastive_framework: {"clf__estimator__loss": ["ce", "elr"]},
     idn_hybrid: {"clf__loss_threshold": [0.5, 1.0]},
 }

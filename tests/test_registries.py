@@ -5,6 +5,7 @@ import subprocess
 import sys
 from functools import partial
 from importlib import import_module
+from importlib.util import module_from_spec, spec_from_file_location
 from inspect import isclass, isfunction
 from pathlib import Path
 from pkgutil import resolve_name
@@ -108,6 +109,19 @@ def test_a_registered_name_is_on_the_pages(room, key, value, api, rows):
     if room != "encoders":
         named = f"| `{value.__name__}` |"
         assert any(named in row for row in rows[key]), f"no {named} in `{key}`'s row"
+
+
+def test_tables_of_the_guide_are_up_to_date():
+    path = DOCS / "tables.py"
+    spec = spec_from_file_location("tables", path)
+    tables = module_from_spec(spec)
+    spec.loader.exec_module(tables)
+    filled = set()
+    for page in sorted(tables.GUIDE.glob("*.md")):
+        text = page.read_text(encoding="utf-8")
+        assert tables.fill(text) == text, f"{page.name}: run python docs/tables.py"
+        filled |= {match.group(1) for match in tables.TABLE.finditer(text)}
+    assert filled == REGISTRIES.keys() - {"encoders"}
 
 
 @pytest.mark.parametrize("room", [room for room in REGISTRIES if room != "encoders"])

@@ -11,7 +11,7 @@ SMALLEST = 1e-6  # lower limit of weights, and of what errors are divided by
 
 
 def crowdlab(y, pred_probs, classes=None):
-    """Weigh the labels of several annotators, and a classifier's, by how they agree.
+    """Combine labels of annotators and of a classifier, weighted by their agreement.
 
     Parameters
     ----------

@@ -81,8 +81,8 @@ class AnnotatorConsensus(
     annotators_ : ndarray of shape (n_annotators,)
         Names of the annotators: a DataFrame's columns, else 0, 1 and so on.
     relabel_order_ : ndarray of shape (n_samples,), dtype int64
-        Positions in X, in the order in which another label is worth most: by ActiveLab,
-        see :func:`active_scores`; without CROWDLAB by `label_quality_`.
+        Positions in X of the samples that another label would help most, first: by
+        ActiveLab, see :func:`active_scores`; without CROWDLAB by `label_quality_`.
     pred_probs_ : ndarray of shape (n_samples, n_classes) or None
         The classifier's out-of-sample probabilities, of CROWDLAB.
     estimator_ : classifier

@@ -10,7 +10,7 @@ from sknoisy.data.labels import some
 
 @dataclass(frozen=True, repr=False)
 class Consensus:
-    """What the labels of several annotators say together.
+    """The consensus of the labels of several annotators.
 
     Attributes
     ----------
@@ -54,6 +54,6 @@ class Consensus:
 
     @property
     def annotation_quality(self):
-        """Probability of each label, (n_samples, n_annotators); NaN where is none."""
+        """Probability of each label, (n_samples, n_annotators); NaN where none is."""
         given = self.annotations
         return given.as_table(self.soft_labels[given.rows, given.codes])

@@ -67,7 +67,7 @@ class Annotations:
         return counts.reshape(-1, n_classes)
 
     def of_annotators(self, values, where=None):
-        """Return the mean of values of labels for each annotator; NaN of none.
+        """Return the mean value of the labels of each annotator; NaN without labels.
 
         Parameters
         ----------

@@ -7,7 +7,7 @@ import numpy as np
 
 @dataclass(repr=False)
 class Comparison:
-    """Scores of methods by seeds and folds; printed, a table of means and errors.
+    """Scores of methods by seeds and folds; prints as a table of means and errors.
 
     Attributes
     ----------

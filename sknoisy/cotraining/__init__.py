@@ -17,6 +17,12 @@ from sknoisy.cotraining.ensembles import chosen_mean, given_losses
 from sknoisy.cotraining.kernel_posterior import KernelPosterior, posterior
 from sknoisy.cotraining.mentornet import MentorNet, curriculum_weights
 from sknoisy.cotraining.mixing import mixup, refine, sharpen, uniform_penalty
+from sknoisy.cotraining.moit import (
+    MOIT,
+    balanced_clean,
+    corrected_votes,
+    interpolated_contrastive,
+)
 from sknoisy.cotraining.self_ensemble import SELF, consistency, rising_weight
 from sknoisy.cotraining.ssr import SSR, balanced_order, relabel
 
@@ -30,6 +36,7 @@ COTRAINING_METHODS = {
     "jocor": JoCoR,
     "kernel_posterior": KernelPosterior,
     "mentornet": MentorNet,
+    "moit": MOIT,
     "self": SELF,
     "ssr": SSR,
 }
@@ -37,6 +44,7 @@ COTRAINING_METHODS = {
 __all__ = [
     "COTRAINING_METHODS",
     "CUFIT",
+    "MOIT",
     "SELF",
     "SSR",
     "CoTeaching",
@@ -49,13 +57,16 @@ __all__ = [
     "KernelPosterior",
     "MentorNet",
     "averaging_decay",
+    "balanced_clean",
     "balanced_order",
     "cascade_loss",
     "chosen_mean",
     "consistency",
+    "corrected_votes",
     "curriculum_weights",
     "exchange_loss",
     "given_losses",
+    "interpolated_contrastive",
     "joint_loss",
     "lambda_u_for",
     "mixup",

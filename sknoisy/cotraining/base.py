@@ -204,7 +204,7 @@ class CoTraining(Method):
 
     @property
     def rate_to_leave_out(self):
-        """Share of labels that a selection by loss leaves out, if it is not told.
+        """Share of labels that a selection by loss leaves out, if it is not set.
 
         The estimated noise, within bounds: 0 before there is an estimate, and at most
         0.8, for networks that find more labels wrong know too little to choose.
@@ -245,7 +245,7 @@ class CoTraining(Method):
         return rate, noise_concentration(label_votes(*labels, share=MANY))
 
     def batches(self, net, store):
-        """Return what yields the steps of an epoch.
+        """Return an iterator over the steps of an epoch.
 
         Parameters
         ----------

@@ -23,9 +23,10 @@ BEGIN = 0.35  # share of the training before labels are corrected: 105 of 300 ep
 class DynamicBootstrap(CoTraining):
     """Trains one network on mixed labels that give way to predictions.
 
-    Before each epoch, a mixture of two distributions of the losses says how probably
-    each label is right. A sample's target is its label with this weight, and the
-    network's prediction with the rest; samples and targets are mixed in pairs.
+    Before each epoch, a mixture of two distributions of the losses gives the
+    probability that each label is right. A sample's target is its label with this
+    weight, and the network's prediction with the rest; samples and targets are mixed in
+    pairs.
 
     Parameters
     ----------
@@ -49,9 +50,10 @@ class DynamicBootstrap(CoTraining):
     Notes
     -----
     This is the paper's M-correction. Its weight decay is 1e-4 and its learning rate
-    0.1, which falls to a tenth after 100 and after 250 of 300 epochs. How probably a
-    label is right is asked once an epoch, of samples without augmentation, where the
-    authors' code asks for each batch, of its augmented views.
+    0.1, which falls to a tenth after 100 and after 250 of 300 epochs. The
+    probabilities that labels are right are computed once per epoch, from samples
+    without augmentation; the authors' code computes them for each batch, from its
+    augmented views.
 
     References
     ----------

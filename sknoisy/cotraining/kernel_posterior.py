@@ -162,10 +162,10 @@ class KernelPosterior(CoTraining):
     label have the posterior of the prediction, and take part in all rounds.
 
     ``training_loss_`` and ``label_quality_`` of the classifier are of the leave-one-out
-    predictions, which is what detection of wrong labels wants; ``clean_proba_`` is the
-    posterior of the given label, and ``loss_state_["posterior"]`` that of all classes.
-    ``train_loss`` in ``history_`` is the cross-entropy of the last leave-one-out
-    predictions with the posteriors.
+    predictions, which is what detection of wrong labels wants; their probabilities are
+    ``loss_state_["left_out"]``. ``clean_proba_`` is the posterior of the given label,
+    and ``loss_state_["posterior"]`` that of all classes. ``train_loss`` in ``history_``
+    is the cross-entropy of the last leave-one-out predictions with the posteriors.
 
     References
     ----------
@@ -210,9 +210,10 @@ class KernelPosterior(CoTraining):
     def start(self, n_samples, n_classes, device):  # noqa: D102
         super().start(n_samples, n_classes, device)
         shape = n_samples, n_classes
-        self.state_["posterior"] = torch.full(
-            shape, torch.nan, dtype=torch.float32, device=device
-        )
+        for name in ("posterior", "left_out"):
+            self.state_[name] = torch.full(
+                shape, torch.nan, dtype=torch.float32, device=device
+            )
         self._given, self._n_samples = None, n_samples
 
     @torch.no_grad()
@@ -251,6 +252,7 @@ class KernelPosterior(CoTraining):
         given = data.labels.distributions(self.n_classes)
         probs = ridge.fit(given)
         least = SMOOTHEST * ridge.penalty
+        self.state_["left_out"].copy_(simplex(probs))
         self._observe(net, probs)
         shares = given if weights is None else given * weights[:, None]
         trusted = data.labels.trusted

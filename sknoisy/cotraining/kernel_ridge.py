@@ -1,7 +1,8 @@
 """Kernel ridge regression in closed form, with leave-one-out predictions."""
 
-import math
+from bisect import bisect_left
 
+import numpy as np
 import torch
 
 from sknoisy.encoders.heads import kernel
@@ -10,6 +11,8 @@ PENALTIES = [10 ** (e / 2) for e in range(-4, 7)]  # 0.01 to 1,000
 JITTER = 1e-5  # on the kernel's diagonal, times the root of the landmarks' number
 TINY = 1e-12  # below it, eigenvectors in float32 may be NaN
 PART = 2**11  # rows that are computed at once
+COLUMNS = 256  # columns that are multiplied at once
+CELLS = 2**20  # predictions that are computed at once
 LARGEST = 2**28  # numbers of the samples' kernel features: 1 GiB; fewer landmarks above
 
 
@@ -82,23 +85,25 @@ class KernelRidge:
         whiten = torch.linalg.solve_triangular(lower, one, upper=False).T.float()
         # Half the work of features @ whiten; parts stay in a processor's cache.
         upper, settings = lower.T.float(), (self.landmarks, self.gamma, power)
-        features = torch.cat(
-            [
-                torch.linalg.solve_triangular(
-                    upper, kernel(part, *settings), upper=True, left=False
-                )
-                for part in X.split(PART)
-            ]
-        )
+        features = X.new_empty(len(X), n_landmarks)
+        for rows, part in zip(X.split(PART), features.split(PART), strict=True):
+            values = kernel(rows, *settings)
+            part.copy_(
+                torch.linalg.solve_triangular(upper, values, upper=True, left=False)
+            )
         self._weights = None if weights is None else weights[:, None]
         centre = self._mean(features)
         features -= centre
-        gram = features.T @ self._weighted(features)
-        scale = gram.abs().max().clamp(min=TINY)  # of equal samples it is near 0
-        spectrum, basis = torch.linalg.eigh(gram / scale)
+        gram = _lower_product(self._weighted(features), features)
+        scale = gram.diagonal().max().clamp(min=TINY)  # of equal samples it is near 0
+        spectrum, basis = torch.linalg.eigh(gram / scale)  # reads the lower triangle
         self._spectrum = spectrum.clamp(min=0) * scale
-        self._features = features @ basis
+        for part in features.split(PART):
+            part.copy_(part @ basis)
+        self._features = features
         self._projection, self._offset = whiten @ basis, centre @ basis
+        self._inverses = 1 / (self._spectrum[:, None] + X.new_tensor(PENALTIES))
+        self._leverages = self._leverage()
 
     def fit(self, targets, least_penalty=0.0):
         """Regress targets, with the penalty of least leave-one-out squared error.
@@ -117,26 +122,61 @@ class KernelRidge:
         """
         mean = self._mean(targets)
         rest = targets - mean
-        products = self._features.T @ self._weighted(rest)
-        penalties = [one for one in PENALTIES if one >= least_penalty] or PENALTIES[-1:]
-        inverses = 1 / (self._spectrum[:, None] + targets.new_tensor(penalties))
-        leverages, self.error = self._leverages(inverses), math.inf
-        for k, penalty in enumerate(penalties):
-            solution, leverage = inverses[:, k, None] * products, leverages[:, k, None]
-            fitted = self._features @ solution
-            predicted = mean + (fitted - leverage * rest) / (1 - leverage)
-            error = self._mean((predicted - targets).square()).mean().item()
-            if error < self.error:
-                self.error, self.penalty = error, penalty
-                best, left_out = solution, predicted
-        self.coefficients = self._projection @ best
-        self.intercept = mean - self._offset @ best
-        return left_out
+        # Thin factors come first: a transposed large one is read column by column.
+        products = (self._weighted(rest).T @ self._features).T
+        first = bisect_left(PENALTIES[:-1], least_penalty)
+        tried = slice(first, None)
+        errors = self._errors(rest, products, tried)
+        best = first + int(np.argmin(errors))
+        self.error, self.penalty = errors[best - first], PENALTIES[best]
+        tried = slice(best, best + 1)
+        solution = self._inverses[:, tried] * products
+        self.coefficients = self._projection @ solution
+        self.intercept = mean - self._offset @ solution
+        every = slice(None)
+        return targets + self._residuals(every, rest, products, tried)[:, 0]
 
-    def _leverages(self, inverses):
+    def _errors(self, rest, products, tried):
+        """Return the leave-one-out squared errors of some penalties, list of float."""
+        n_rows = max(1, CELLS // products[0].numel() // len(PENALTIES))
+        squares = []
+        for start in range(0, len(rest), n_rows):
+            rows = slice(start, start + n_rows)
+            residuals = self._residuals(rows, rest, products, tried)
+            squares.append(residuals.square_().mean(dim=2))
+        return self._mean(torch.cat(squares)).tolist()
+
+    def _residuals(self, rows, rest, products, tried):
+        """Return what predictions of left-out samples are off by, for some penalties.
+
+        All penalties share one pass over the features.
+
+        Parameters
+        ----------
+        rows : slice
+            Which samples.
+        rest : tensor of shape (n_samples, n_classes)
+            Centred targets.
+        products : tensor of shape (n_landmarks, n_classes)
+            Of the features and these.
+        tried : slice
+            Which penalties.
+
+        Returns
+        -------
+        residuals : tensor of shape (n, n_penalties, n_classes)
+            Predictions less targets.
+        """
+        solutions = self._inverses[:, tried, None] * products[:, None]
+        fitted = self._features[rows] @ solutions.flatten(start_dim=1)
+        fitted = fitted.view(-1, *solutions.shape[1:])
+        leverages = self._leverages[rows, tried, None]
+        return fitted.sub_(rest[rows, None]).div_(1 - leverages)
+
+    def _leverage(self):
         """Return how far each sample's prediction follows its target, by penalty."""
-        parts = self._features.split(2**14)
-        own = torch.cat([part.square() @ inverses for part in parts])
+        own = [part.square() @ self._inverses for part in self._features.split(PART)]
+        own = torch.cat(own)
         total = len(own) if self._weights is None else self._weights.sum()
         return self._weighted(own + 1 / total).clamp(max=0.999)
 
@@ -152,3 +192,23 @@ class KernelRidge:
         distances = torch.pdist(self.landmarks[:500], p=float(self.power))
         distances = distances[distances > 0]
         return float(distances.median()) if len(distances) else 1.0
+
+
+def _lower_product(a, b):
+    """Return the lower triangle of a symmetric a.T @ b, for half of the work.
+
+    Parameters
+    ----------
+    a, b : tensors of shape (n, d)
+        Factors.
+
+    Returns
+    -------
+    product : tensor of shape (d, d)
+        Above the diagonal some of it is 0.
+    """
+    product = a.new_zeros(a.shape[1], b.shape[1])
+    for start in range(0, len(product), COLUMNS):
+        stop = start + COLUMNS
+        product[start:stop, :stop] = a[:, start:stop].T @ b[:, :stop]
+    return product

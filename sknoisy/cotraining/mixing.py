@@ -3,6 +3,7 @@
 import torch
 
 from sknoisy.losses.expected import TINY, as_distributions
+from sknoisy.ranks import in_parts
 
 
 def mixup(inputs, targets, lam, order):
@@ -61,6 +62,52 @@ def refine(probs, target, clean):
     """
     given = as_distributions(target, probs.shape[1], probs.dtype)
     return probs.lerp(given, clean[:, None])
+
+
+@torch.no_grad()
+def predicted(network, views):
+    """Return a network's predictions, means over views of the same samples.
+
+    Parameters
+    ----------
+    network : callable
+        Returns logits.
+    views : list of tensor of shape (n, ...)
+        All of the samples.
+
+    Returns
+    -------
+    probs : tensor of shape (n, n_classes), float32
+        Without gradients.
+    """
+    probs = in_parts(network, torch.cat(views)).float().softmax(dim=1)
+    return probs.view(len(views), len(views[0]), -1).mean(dim=0)
+
+
+def refined_and_guessed(probs, target, clean, of_other):
+    """Return targets: co-refined of labelled samples, co-guessed of the others.
+
+    Parameters
+    ----------
+    probs : tensor of shape (n, n_classes)
+        Predictions of the network that is trained; labelled samples come first.
+    target : tensor of shape (n_labelled,), int64, or (n_labelled, n_classes)
+        Codes of the given labels, or soft labels.
+    clean : tensor of shape (n_labelled,)
+        How probably each label is right.
+    of_other : tensor of shape (n - n_labelled, n_classes), or None if all are labelled
+        Predictions of the other network.
+
+    Returns
+    -------
+    targets : tensor of shape (n, n_classes)
+        Before sharpening.
+    """
+    n_labelled = len(target)
+    targets = refine(probs[:n_labelled], target, clean)
+    if of_other is None:
+        return targets
+    return torch.cat([targets, (probs[n_labelled:] + of_other) / 2])
 
 
 def mixed_loss(log_p, targets):

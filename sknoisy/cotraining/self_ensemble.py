@@ -62,11 +62,11 @@ def rising_weight(weight, epoch):
 class SELF(CoTraining):
     """Self-ensemble filtering: labels that averages contradict are left out.
 
-    A second network is the moving average of the first one's weights, and of each
-    sample a moving average of its predictions is kept. A label that is not the most
-    probable class of the latter is left out of the cross-entropy, for as long as that
-    is so; all samples, with a label or without, are learned to be predicted as the
-    averaged network does from another view.
+    A second network is the moving average of the first one's weights. Besides, a moving
+    average of the predictions of each sample is kept. A label that is not the most
+    probable class of the latter is left out of the cross-entropy for as long as that
+    is so. On all samples, with or without a label, the network also learns to predict
+    what the averaged network predicts from another view.
 
     Parameters
     ----------

@@ -5,21 +5,20 @@ import math
 import numpy as np
 import torch
 from scipy.special import softmax
-from torch import nn
-from torch.nn import functional as F
 from torch.nn.functional import one_hot
 
 from sknoisy.cotraining.base import CoTraining
+from sknoisy.cotraining.consistent_ensemble import ConsistentEnsemble
 from sknoisy.cotraining.mixing import mixed_loss, mixup, weigh
 from sknoisy.cotraining.selected_batches import SelectedBatches
-from sknoisy.encoders.architecture import Ensemble, trains_encoder
-from sknoisy.encoders.initialization import build
-from sknoisy.parameters import check_integer, check_real
-from sknoisy.ranks import in_parts, of_part
+from sknoisy.encoders.architecture import trains_encoder
+from sknoisy.parameters import check_choice, check_integer, check_real
+from sknoisy.ranks import gathered, in_parts, of_part
 from sknoisy.scores import neighbor_index, relative_votes, votes_from
 from sknoisy.views.automatic import resolve_views
+from sknoisy.views.randaugment import RandAugment
 
-HIDDEN, PROJECTED = 512, 128  # units of the heads of feature consistency, at most
+SMALL = 16  # pixels from which on RandAugment's operations leave enough of an image
 
 
 def relabel(probs, target, threshold):
@@ -78,7 +77,7 @@ def votes_of_labelled(index, labels, n_classes):
     return relative_votes(votes, counts / counts.sum())
 
 
-def balanced_order(labels, generator):
+def balanced_order(labels, generator, size=None):
     """Return samples in a random order in which all classes are equally frequent.
 
     Parameters
@@ -87,16 +86,19 @@ def balanced_order(labels, generator):
         Class of each sample.
     generator : torch.Generator
         Source of randomness, on the CPU.
+    size : int, default=None
+        Length of the order; None: n.
 
     Returns
     -------
-    order : tensor of shape (n,), int64
+    order : tensor of shape (size,), int64
         Positions in `labels`. In a class that has fewer samples than its share, they
         repeat, each about as often as the others.
     """
     classes = labels.unique()
-    shares = torch.full_like(classes, len(labels) // len(classes))
-    shares[: len(labels) - int(shares.sum())] += 1
+    size = len(labels) if size is None else size
+    shares = torch.full_like(classes, size // len(classes))
+    shares[: size - int(shares.sum())] += 1
     chosen = []
     for label, n in zip(classes, shares.tolist(), strict=True):
         members = (labels == label).nonzero()[:, 0]
@@ -115,9 +117,9 @@ class SSR(CoTraining):
     Before each epoch a prediction that is confident enough takes the place of a label,
     anew from the given labels each time. A sample is selected if its label is the one
     that its nearest neighbours in feature space favour, relative to the classes' sizes.
-    The network learns from the selected samples only, by mixup, all classes equally
-    often; and, of images, to predict the features of one view of any sample from
-    another view's (SSR+).
+    The network learns the labels of the selected samples only, by mixup, all classes
+    equally often. With images, it also learns to predict the features of one view of
+    any sample from those of another view (SSR+).
 
     Parameters
     ----------
@@ -137,22 +139,32 @@ class SSR(CoTraining):
     alpha : float, default=4.0
         Parameter of the beta distribution that mixup's weight is drawn from.
     views : "auto", "none" or Views, default="auto"
-        Views of the samples that are learned. "auto": for images, those of regularisers
-        (see :func:`sknoisy.views.resolve_views`), and none for vectors.
+        What makes the classifier's views strong, applied after these to the samples
+        that are learned. "auto": :class:`~sknoisy.views.RandAugment` for images of 16
+        pixels and more, the strong views of :func:`sknoisy.views.resolve_views` for
+        smaller ones, and none for vectors.
+    epoch_size : {"all", "selected"}, default="all"
+        How many samples an epoch takes: as many as there are, as in the official code,
+        where the selected ones come again and again; or each selected one about once,
+        which is faster, and trains little while few are selected.
     warmup_epochs : int or "auto", default=0
         Epochs of cross-entropy on all samples that come first; the paper has none.
 
     Notes
     -----
-    Two views of each selected sample are learned. Predictions and features that labels
-    and selection are based on are those of samples without augmentation, where the
-    paper takes a weak view. An epoch goes through as many samples as are selected. The
-    neighbours of features that do not change are searched once. ``loss_state_`` of the
-    classifier has "labels", the codes of the labels as they were learned last, and
-    "clean_proba", the votes for the given labels relative to the most voted class.
+    Two strong views of each selected sample are learned. The consistency predicts the
+    features of a weak view, one of the classifier's `views`, from those of a strong
+    one. The neighbours of features that do not change are searched once.
+    ``loss_state_`` of the classifier has "labels", the codes of the labels as they were
+    learned last, and "clean_proba", the votes for the given labels relative to the most
+    voted class.
 
-    The paper trains for 300 epochs with SGD at 0.02, weight decay 5e-4 and a cosine
-    schedule, in batches of 128.
+    Where this differs from the official code: predictions and features that labels and
+    selection are based on are those of samples without augmentation, there of a weak
+    view; strong views are RandAugment's, there AutoAugment's for CIFAR-10; after
+    pre-training, the head is trained first, by the same selection; SGD's momentum is
+    Nesterov's. The paper trains for 300 epochs with SGD at 0.02, weight decay 5e-4 and
+    a cosine schedule, in batches of 128.
 
     References
     ----------
@@ -172,6 +184,7 @@ class SSR(CoTraining):
         consistency="auto",
         alpha=4.0,
         views="auto",
+        epoch_size="all",
         warmup_epochs=0,
     ):
         self.relabel_threshold = relabel_threshold
@@ -180,6 +193,7 @@ class SSR(CoTraining):
         self.consistency = consistency
         self.alpha = alpha
         self.views = views
+        self.epoch_size = epoch_size
         self.warmup_epochs = warmup_epochs
 
     def check(self):  # noqa: D102
@@ -189,6 +203,7 @@ class SSR(CoTraining):
         check_integer("n_neighbors", self.n_neighbors)
         check_real("consistency", self.consistency, "[0, inf)", other="auto")
         check_real("alpha", self.alpha, "(0, inf)")
+        check_choice("epoch_size", self.epoch_size, ["all", "selected"])
 
     def start(self, n_samples, n_classes, device):  # noqa: D102
         super().start(n_samples, n_classes, device)
@@ -242,7 +257,8 @@ class SSR(CoTraining):
         clean[trusted] = 1
         self.state_["clean_proba"].copy_(torch.from_numpy(clean))
         chosen = torch.from_numpy(np.flatnonzero(selected))
-        order = balanced_order(torch.from_numpy(labels)[chosen], net.generator)
+        size = len(labels) if self.epoch_size == "all" else None
+        order = balanced_order(torch.from_numpy(labels)[chosen], net.generator, size)
         self.order = chosen[order]
 
     def batches(self, net, store):  # noqa: D102
@@ -263,8 +279,12 @@ class SSR(CoTraining):
         others : tensor of shape (m, ...), float32, default=None
             Any samples, for the feature consistency.
         """
-        views = self._views(net.data_.store.spec)
-        first, second = (net.view(batch, views) for _ in range(2))
+        # Views are many small operations: all of a step are drawn together.
+        n, pair = len(batch), [] if others is None else [others, others]
+        weak = net.own_view(torch.cat([batch, batch, *pair]))
+        n_strong = len(weak) if others is None else len(weak) - len(others)
+        strong = net.own_view(weak[:n_strong], self._views(net.data_.store.spec))
+        first, second = (gathered(part) for part in (strong[:n], strong[n : 2 * n]))
         labels = one_hot(self.state_["labels"][index], self.n_classes).float()
         inputs, labels = torch.cat([first, second]), labels.repeat(2, 1)
         weights = net.sample_weights(index)
@@ -275,8 +295,8 @@ class SSR(CoTraining):
         loss = mixed_loss(logits.log_softmax(dim=1), labels)
         if others is None:
             return loss
-        pair = (net.own_view(others, views) for _ in range(2))
-        consistency = of_part(net.module_.consistency(*pair), len(others))
+        consistency = net.module_.consistency(weak[n_strong:], strong[2 * n :])
+        consistency = of_part(consistency, len(others))
         return loss + net.module_.weight * consistency
 
     def estimated_rate(self, clean_probability):  # noqa: D102
@@ -289,54 +309,10 @@ class SSR(CoTraining):
         return clean.cpu().double().numpy()
 
     def _views(self, spec):
-        views = "none" if self.views == "auto" and spec.kind == "vector" else self.views
-        return resolve_views(views, spec, "randaugment")
-
-
-class ConsistentEnsemble(Ensemble):
-    """A network, and the heads that predict one view's features from another's.
-
-    Parameters
-    ----------
-    networks : torch.nn.ModuleList
-        A single network.
-    weight : float
-        Weight of the consistency in the loss.
-    generator : torch.Generator
-        Source of the heads' initial weights.
-    """
-
-    def __init__(self, networks, weight, generator):
-        super().__init__(networks)
-        self.weight = weight
-        width = self.networks[0].encoder.n_features
-        device = next(self.networks.parameters()).device
-        self.projector = build(_two_layers, width, generator=generator).to(device)
-        self.predictor = build(
-            _two_layers, min(width, PROJECTED), generator=generator
-        ).to(device)
-
-    def consistency(self, first, second):
-        """Return minus the cosine of a view's features and what is predicted of them.
-
-        Parameters
-        ----------
-        first, second : tensors of shape (n, ...)
-            Two views of a batch; the first one's features get no gradient.
-        """
-        encoder = self.networks[0].encoder
-        with torch.no_grad():
-            target = self.projector(encoder(first)).float()
-        predicted = self.predictor(self.projector(encoder(second))).float()
-        return -F.cosine_similarity(predicted, target, dim=1).mean()
-
-
-def _two_layers(width):
-    """Return a head of one hidden layer, as wide as the features but for a limit."""
-    hidden, out = min(width, HIDDEN), min(width, PROJECTED)
-    return nn.Sequential(
-        nn.Linear(width, hidden, bias=False),
-        nn.BatchNorm1d(hidden),
-        nn.ReLU(inplace=True),
-        nn.Linear(hidden, out),
-    )
+        """Return what is applied to the classifier's views."""
+        views = self.views
+        if views == "auto" and spec.kind == "vector":
+            views = "none"
+        elif views == "auto" and min(spec.shape[1:]) >= SMALL:
+            views = RandAugment()
+        return resolve_views(views, spec, "strong")

@@ -26,6 +26,8 @@ from sknoisy.data.stores import ArrayStore, PathStore
 
 CHANNELS = (1, 3, 4)  # grey, RGB, RGBA: lengths by which "auto" finds the channel axis
 MOMENT_SAMPLES = 10_000  # images that mean and standard deviation are computed from
+MOMENT_VALUES = 2**25  # of large images fewer, which have about so many values
+MOMENT_FILES = 128  # of files, which take long to read; of other images at least
 LARGE = 2.0**10  # a mean, in deviations, that takes 10 of float32's 24 bits
 CHUNK_BYTES = 8 * 2**20  # float32 bytes that are read at a time to compute moments
 
@@ -286,11 +288,12 @@ def _large_means(X, bounds):
 def _moments(store):
     """Return mean and standard deviation of each feature or channel."""
     n, spec = len(store), store.spec
-    index = np.arange(n)
-    if spec.kind == "image" and n > MOMENT_SAMPLES:
-        index = np.linspace(0, n - 1, MOMENT_SAMPLES).astype(np.int64)
-    if spec.layout == "path":
-        index = index[:: max(1, len(index) // 500)]
+    n_read = n
+    if spec.kind == "image":
+        enough = max(MOMENT_FILES, MOMENT_VALUES // int(np.prod(spec.shape)))
+        enough = MOMENT_FILES if spec.layout == "path" else enough
+        n_read = min(n, MOMENT_SAMPLES, enough)
+    index = np.linspace(0, n - 1, n_read).round().astype(np.int64)
     dims = (0, 2, 3) if spec.kind == "image" else (0,)
     step = max(1, CHUNK_BYTES // (4 * int(np.prod(spec.shape))))
     count, total, squares = 0, 0.0, 0.0

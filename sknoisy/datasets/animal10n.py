@@ -14,7 +14,7 @@ ANIMAL10N = Source(
     "ANIMAL-10N",
     "https://dm.kaist.ac.kr/datasets/animal-10n/",
     "handed out by its authors after a form; see its page",
-    "about 8% of the labels, by the paper",
+    "about 8% of the labels, as later papers report; not checked here",
     "Song, Kim and Lee, SELFIE: Refurbishing Unclean Samples for Robust Deep Learning, "
     "ICML 2019",
 )
@@ -27,7 +27,7 @@ BATCHES = {"train": r"data_batch_\d+\.bin", "test": r"test_batch\.bin"}
 
 
 def load_animal10n(path, split="train", *, on_error="raise", verify=False):
-    """Read ANIMAL-10N, of which students labelled photographs of ten animals.
+    """Read ANIMAL-10N, photographs of ten animals that students labelled.
 
     The folder holds either the images, ``training`` and ``testing`` with names such as
     ``5_1234.jpg``, of which the first number is the label; or the binary version,
@@ -68,7 +68,7 @@ def load_animal10n(path, split="train", *, on_error="raise", verify=False):
     References
     ----------
     Song, Kim and Lee, SELFIE: Refurbishing Unclean Samples for Robust Deep Learning,
-    ICML 2019, by which about 8% of the labels are wrong.
+    ICML 2019. Later papers report that about 8% of the labels are wrong.
 
     Examples
     --------

@@ -21,7 +21,7 @@ CLOTHING1M = Source(
     "Clothing1M",
     "https://github.com/Cysu/noisy_label",
     "sent by its authors on request, for research",
-    "38.5% of the labels: 61.54% are right, by the paper",
+    "38.5% of the labels, as later papers report; not checked here",
     "Xiao et al., Learning from Massive Noisy Labeled Data for Image Classification, "
     "CVPR 2015",
 )
@@ -29,7 +29,7 @@ WEBVISION = Source(
     "WebVision 1.0",
     "https://data.vision.ee.ethz.ch/cvl/webvision/dataset2017.html",
     "see its page; the images belong to those who put them on the web",
-    f"about 20% of the labels ({_SURVEY}, 2022)",
+    f"about 20% of the labels, as {_SURVEY}, 2022, is quoted; not checked here",
     "Li et al., WebVision Database: Visual Learning and Understanding from Web Data, "
     "arXiv:1708.02862, 2017",
 )
@@ -82,8 +82,8 @@ def load_clothing1m(path, split="noisy_train", *, on_error="raise", verify=False
     References
     ----------
     Xiao et al., Learning from Massive Noisy Labeled Data for Image Classification,
-    CVPR 2015, by which 61.54% of the noisy labels are right. The authors send the data
-    on request, for research.
+    CVPR 2015. Later papers report that 38.5% of the noisy labels are wrong, and that
+    the authors send the data on request, for research.
 
     Examples
     --------
@@ -161,9 +161,9 @@ def load_webvision(
     References
     ----------
     Li et al., WebVision Database: Visual Learning and Understanding from Web Data,
-    arXiv:1708.02862, 2017. About 20% of the labels are wrong, by Song et al., Learning
-    from Noisy Labels with Deep Neural Networks: A Survey, 2022. The images belong to
-    those who put them on the web.
+    arXiv:1708.02862, 2017. About 20% of the labels are wrong, as Song et al., Learning
+    from Noisy Labels with Deep Neural Networks: A Survey, 2022, is quoted. The images
+    belong to those who put them on the web.
 
     Examples
     --------

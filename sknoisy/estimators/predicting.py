@@ -13,12 +13,15 @@ from sknoisy.encoders.export import ProbabilityModule
 from sknoisy.encoders.features import LazyFeatures, TrainedEncoder
 from sknoisy.encoders.inference import forward_all
 from sknoisy.estimators.base import TorchEstimator
+from sknoisy.estimators.over_views import over_views
+from sknoisy.views.automatic import resolve_views
 
 
 class Predicting(TorchEstimator):
     """The part of classifiers that works on their fitted attributes.
 
-    These are ``classes_``, ``state_dict_``, ``_architecture`` and ``_fitted_on_lazy``.
+    These are ``classes_``, ``state_dict_``, ``_architecture`` and ``_fitted_on_lazy``;
+    and on the parameters `device`, `views` and `n_test_views`.
     """
 
     @property
@@ -115,9 +118,12 @@ class Predicting(TorchEstimator):
     def _logits(self, X):
         check_is_fitted(self, "classes_")
         inputs, _ = self._read(X, reset=False)
-        store = self._architecture.blueprint.spec.open(inputs)
+        spec = self._known_spec()
         device = resolve_device(self.device, fallback=True)
-        logits = forward_all(self._network_on(device), store, device)
+        views = resolve_views(self.views, spec, "weak")
+        network = self._network_on(device)
+        network = over_views(network, views, self.n_test_views, device)
+        logits = forward_all(network, spec.open(inputs), device)
         if logits.ndim == 2:
             return logits
         predicting = self._architecture.predicting

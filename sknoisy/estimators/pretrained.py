@@ -37,9 +37,10 @@ from sknoisy.parameters import check_choice
 class PretrainedEncoder(LazyTransformer, TorchEstimator):
     """Load an encoder that was trained elsewhere; nothing is trained here.
 
-    ``transform`` returns lazy features: to any estimator an array of the encoder's
-    features, to the classifiers of this package the samples and the encoder itself.
-    They fine-tune the encoder, or leave it as it is with ``freeze_encoder=True``.
+    ``transform`` returns lazy features. To any estimator they are an array, the
+    encoder's features; the classifiers of this package find the samples and the encoder
+    in them, and fine-tune the encoder, or leave it as it is with
+    ``freeze_encoder=True``.
     :class:`SSLPretrainer` trains it further on X alone.
 
     A fitted estimator holds the weights: a pickle of it can be loaded without the file

@@ -35,9 +35,9 @@ class SSLPretrainer(LazyTransformer, TorchEstimator):
     """Pre-train an encoder on X alone, by self-supervised learning.
 
     A representation that is learned without labels cannot be misled by wrong ones.
-    ``transform`` returns lazy features: to any estimator an array of the encoder's
-    features, to the classifiers of this package the samples and the encoder itself,
-    which they fine-tune.
+    ``transform`` returns lazy features. To any estimator they are an array, the
+    encoder's features; the classifiers of this package find the samples and the encoder
+    in them, and fine-tune the encoder.
 
     Parameters
     ----------
@@ -57,11 +57,12 @@ class SSLPretrainer(LazyTransformer, TorchEstimator):
     max_epochs : int, default=200
         Number of passes over X.
     max_time : float, default=None
-        Seconds that ``fit`` may take, about: the schedule is fitted into them, and no
-        epoch begins that would not end in time. There is one epoch at least. The result
-        depends on the speed of the machine. None: no limit.
+        About how many seconds ``fit`` may take: the schedule is fitted into them, and
+        no epoch begins that could not end in time. At least one epoch is trained. The
+        result depends on the speed of the machine. None: no limit.
     batch_size : int or "auto", default="auto"
-        Largest number of samples in a batch; "auto" is 256, or all of fewer.
+        Largest number of samples in a batch; "auto" is 256, or all samples if
+        there are fewer.
     lr : float, default=0.4
         Peak learning rate, for the default optimiser and batch size.
     momentum : float, default=0.9
@@ -92,12 +93,12 @@ class SSLPretrainer(LazyTransformer, TorchEstimator):
     compile : bool, default=False
         Whether to compile the encoder, which pays for itself on long fits.
     monitor : int, default=None
-        Every so many epochs, and after the last, ``history_`` gets "rankme" and
-        "lidar" of at most 1,000 samples, and "neighbor_accuracy", that of the nearest
-        neighbours on the labels, if ``fit`` gets any; there is a warning if the encoder
-        collapses. The training is the same. None: never.
+        Number of epochs between two looks at the encoder, with another after the last
+        epoch: ``history_`` then gets "rankme" and "lidar" of at most 1,000 samples,
+        and, if ``fit`` gets labels, "neighbor_accuracy" by these. A warning says if the
+        encoder collapses. The training itself does not change. None: no looks.
     callbacks : list of skorch callbacks, default=None
-        Called during training: of skorch's those that the guide lists, or your own. A
+        Those of skorch that the guide lists, or your own, called during training. An
         LRScheduler needs ``schedule="constant"`` and ``lr_warmup_epochs=0``.
     verbose : bool, default=None
         True: a progress bar in a terminal or a notebook, elsewhere a line for each

@@ -49,7 +49,7 @@ class Loss(Method):
         self.state_ = {}
 
     def trust(self, trusted):
-        """Learn whose labels are right. Called after `start`, if anyone's are.
+        """Take the mask of trusted labels. Called after `start`, if there are any.
 
         By default, nothing happens: trusted samples are learned by cross-entropy
         anyway, whatever the loss returns for them.

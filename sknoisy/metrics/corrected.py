@@ -130,11 +130,13 @@ class NoiseCorrectedScorer(BaseEstimator):
         estimate it from the held-out samples, anew for each fold:
 
         - "neighbors": from the labels of nearest neighbours in X, which must be a table
-          of numbers; its columns are standardised. What few samples leave open is
+          of numbers; its columns are standardised. Counts are those of
+          :func:`sknoisy.scores.neighbor_label_votes`, or, of 1,000 samples a class and
+          more, of :func:`sknoisy.scores.label_votes`. What few samples leave open is
           filled by :func:`sknoisy.scores.shrunk_transition_matrix`.
         - "hoc": :func:`sknoisy.scores.hoc_transition_matrix` of such an X.
-        - "votes": as "neighbors", from the probabilities that the scored classifier
-          predicts.
+        - "votes": from the probabilities that the scored classifier predicts, by
+          :func:`sknoisy.scores.label_votes`, and shrunk in the same way.
         - "confident_joint", "anchor": from these probabilities, see
           :func:`sknoisy.scores.estimate_transition_matrix`.
         - "auto": "neighbors" if X is a table of finite numbers, otherwise "votes".
@@ -161,9 +163,14 @@ class NoiseCorrectedScorer(BaseEstimator):
     classifier with an accuracy of 62% was 98% with "votes", 100% with "confident_joint"
     and 63% with "neighbors".
 
-    A matrix that is estimated from neighbours of other classes is too noisy, and the
-    score then too high: on embeddings it was up to 20 points above the accuracy. Its
-    ranking of models is what it is for.
+    The level of the score is as good as the matrix. By "neighbors" from all samples,
+    the score of the right classes, which ought to be 1, was 0.98 to 1.10 on 1,078 to
+    1,257 digits with symmetric noise of at most 60%, asymmetric noise, pair flips or
+    none, and 0.89 to 0.99 with instance-dependent noise, which no matrix describes. On
+    2,000 embeddings, where 32% of the majorities of neighbours are wrong, it was 1.00
+    to 1.14, but 1.29 with 60% symmetric noise and 1.35 with 40% pair flips; on 20,000
+    of them it was 0.99 to 1.06. Such a factor is common to all models, and changes
+    their order little.
 
     With 10 classes, the condition number is 2 for 50% and 9 for 80% symmetric noise
     (without the true class), and 5 for 40% and 10 for 45% pair flips.

@@ -12,12 +12,14 @@ from sknoisy.scores.estimates import (
     label_votes,
     shrunk_transition_matrix,
 )
+from sknoisy.scores.neighborhoods import neighbor_label_votes
 from sknoisy.scores.neighbors import knn_votes
 
 OF_FEATURES = ["neighbors", "hoc"]
 NAMES = [*OF_FEATURES, *METHODS]
 FEWEST_VOTES = 30  # labels from which a row of the transition matrix is estimated
 MOST_NEIGHBORS = 50
+MANY = 1000  # samples of a class, of which the surest tenth are enough to count
 
 
 def transition_matrix_of(method, X, y, classes, pred_probs=None):
@@ -45,14 +47,15 @@ def transition_matrix_of(method, X, y, classes, pred_probs=None):
     if method == "hoc":
         return _consensus(X, y, classes)
     if method == "neighbors":
-        pred_probs = _neighbors_votes(X, y, classes)
-    if method in ("neighbors", "votes"):
-        share = min(0.5, max(0.1, FEWEST_VOTES * len(classes) / len(pred_probs)))
-        T = shrunk_transition_matrix(label_votes(y, pred_probs, classes, share))
+        T, absent = _by_neighbors(X, y, classes)
     else:
-        T = estimate_transition_matrix(y, pred_probs, classes, method)
-    # Nothing is known about a class with zero probability everywhere.
-    absent = pred_probs.max(axis=0) == 0
+        absent = pred_probs.max(axis=0) == 0
+        if method == "votes":
+            share = min(0.5, max(0.1, FEWEST_VOTES * len(classes) / len(pred_probs)))
+            T = shrunk_transition_matrix(label_votes(y, pred_probs, classes, share))
+        else:
+            T = estimate_transition_matrix(y, pred_probs, classes, method)
+    # Nothing is known about a class without labels, or without probability.
     T[absent] = np.eye(len(classes))[absent]
     return T
 
@@ -63,12 +66,17 @@ def _consensus(X, y, classes):
     return hoc_transition_matrix(y, _scaled(X), classes, near, n_pairs)
 
 
-def _neighbors_votes(X, y, classes):
-    """Return the shares of labels among the nearest neighbours in a table."""
+def _by_neighbors(X, y, classes):
+    """Return the matrix by neighbours in a table, and which classes have no labels."""
     X = _scaled(X)
     # In a small sample, so many neighbours would be of several classes.
     n_neighbors = min(MOST_NEIGHBORS, max(5, X.shape[0] // (4 * len(classes))))
-    return knn_votes(y, X, min(n_neighbors, X.shape[0] - 1), classes)
+    n_neighbors = min(n_neighbors, X.shape[0] - 1)
+    if X.shape[0] >= MANY * len(classes):
+        votes = label_votes(y, knn_votes(y, X, n_neighbors, classes), classes)
+    else:
+        votes = neighbor_label_votes(y, X, classes, n_neighbors)
+    return shrunk_transition_matrix(votes), ~np.isin(classes, y)
 
 
 def _scaled(X):

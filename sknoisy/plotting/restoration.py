@@ -18,7 +18,7 @@ from sknoisy.selfsup import Restoration
 
 
 class RestorationDisplay:
-    """Three rows of images: as they are, augmented, and restored from that.
+    """Three rows of images: originals, augmented ones, and restored ones.
 
     Make one by :meth:`from_estimator` or :meth:`from_predictions`.
 

@@ -65,7 +65,7 @@ class TransitionMatrixDisplay:
 
     @classmethod
     def from_predictions(cls, y, pred_probs, *, classes=None, **kwargs):
-        """Draw the noise that labels and out-of-sample probabilities tell of.
+        """Draw the noise estimated from labels and out-of-sample probabilities.
 
         Parameters
         ----------

@@ -31,6 +31,7 @@ from sknoisy.scores.mixture import (
     gmm_clean_probability,
     wrong_event_clean_probability,
 )
+from sknoisy.scores.neighborhoods import neighbor_label_votes
 from sknoisy.scores.neighbors import (
     knn_agreement,
     knn_votes,
@@ -78,6 +79,7 @@ __all__ = [
     "near_duplicates",
     "neighbor_distances",
     "neighbor_index",
+    "neighbor_label_votes",
     "noise_concentration",
     "normalized_margin",
     "rankme",

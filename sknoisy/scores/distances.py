@@ -3,7 +3,6 @@
 import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
-from sklearn.neighbors import NearestNeighbors
 from sklearn.utils import check_array
 
 from sknoisy.parameters import as_numbers, check_integer
@@ -67,6 +66,8 @@ def neighbor_distances(features, n_neighbors=10):
     index = np.empty((n_samples, n_neighbors), dtype=np.int32)
     features = features - features.mean(axis=0)  # else rounding grows with the mean
     if n_features <= TREE_FEATURES:
+        from sklearn.neighbors import NearestNeighbors  # slow to import
+
         search = NearestNeighbors(n_neighbors=n_neighbors).fit(features)
         index[:] = search.kneighbors(return_distance=False)
     else:

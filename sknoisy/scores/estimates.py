@@ -67,7 +67,8 @@ def estimate_transition_matrix(
     On 20,000 embeddings of CIFAR-10 with no, symmetric, asymmetric and instance-
     dependent noise, this noise rate was off by 2.4 points on average, or 1.6 with 200
     neighbours. "votes" on the probabilities of a logistic regression was off by 1.7 to
-    2.6 points, "confident_joint" by 9 to 11, and :func:`hoc_noise_rate` by 2.6.
+    2.6 points, "confident_joint" by 9 to 11, and :func:`hoc_noise_rate` by 2.6. For few
+    samples, :func:`neighbor_label_votes` is better.
 
     References
     ----------

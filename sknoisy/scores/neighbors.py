@@ -1,7 +1,6 @@
 """Votes of each sample's nearest neighbours on its label."""
 
 import numpy as np
-from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import normalize
 from sklearn.utils import check_array, check_consistent_length
 
@@ -72,6 +71,8 @@ def neighbor_index(features, n_neighbors=10, include_self=False):
         others = index[:, n_neighbors - n_others :]
         directions = normalize(features)
         if n_features <= TREE_FEATURES and isinstance(directions, np.ndarray):
+            from sklearn.neighbors import NearestNeighbors  # slow to import
+
             search = NearestNeighbors(n_neighbors=n_others).fit(directions)
             # Without an argument, no sample is its own neighbour.
             others[:] = search.kneighbors(return_distance=False)

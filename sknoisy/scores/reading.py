@@ -142,11 +142,12 @@ def _corrected(probs):
 
 def _file_of(values):
     """Return the mapped file of an array, if dropping its pages loses no changes."""
+    of_numpy = False  # other mappings may be private
     while isinstance(values, np.ndarray):
-        if isinstance(values, np.memmap) and values.mode == "c":  # changes are private
-            return None
+        if isinstance(values, np.memmap):
+            of_numpy = values.mode != "c"  # whose changes are private
         values = values.base
-    return values if hasattr(values, "madvise") else None
+    return values if of_numpy and hasattr(values, "madvise") else None
 
 
 def chunks(n_rows, n_columns, n_chunks=1):

@@ -57,7 +57,7 @@ VALIDATION_NAMES = ("valid_loss", "valid_acc")
 
 
 class StopTraining(KeyboardInterrupt):
-    """Raised by a skorch callback of yours to end the training after this epoch.
+    """Raised by a skorch callback of your own to end the training after this epoch.
 
     A plain ``KeyboardInterrupt`` is the user's Ctrl-C, and is raised to the caller.
 

@@ -5,7 +5,6 @@ import warnings
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from filelock import FileLock, Timeout
 from skorch.callbacks import Callback
 
 from sknoisy import files, ranks
@@ -20,23 +19,23 @@ KIND = "checkpoint"
 
 
 class Checkpoint(Callback):
-    """Keeps a training in a file, so that ``fit`` goes on where it was killed.
+    """Save a training to a file, so that ``fit`` resumes it after it was killed.
 
-    Give it among the `callbacks` of an estimator. After an epoch, all that the training
-    consists of is written: weights, optimiser, the state of the loss and of random
-    numbers. When ``fit`` is called again, in another process, say, with the same data
-    and parameters, it goes on after the last epoch that was written, and on a CPU ends
-    with the same weights as if it had never stopped. The file is removed when the
-    training is done. Of several ranks, the first one has the file; it may go on with
-    another number of ranks.
+    Pass it in the `callbacks` of an estimator. After an epoch, the whole state of the
+    training is written: weights, optimiser, the state of the loss and of random
+    numbers. When ``fit`` is called again with the same data and parameters, for example
+    in another process, it continues after the last epoch that was written. On a CPU, it
+    ends with the same weights as if it had never been stopped. The file is removed when
+    the training is done. Of several ranks, the first one has the file; the training may
+    continue with another number of ranks.
 
     Parameters
     ----------
     folder : str or path-like
-        Where the files are; it is made if it does not exist. Their names are made
-        of data, parameters and version, so that many trainings can share a folder, the
-        candidates of a search, too, and none goes on with another's file. Trainings
-        that differ in their other callbacks only count as equal: give each a folder.
+        Where the files are; it is created if it does not exist. Their names depend on
+        data, parameters and version, so many trainings, such as the candidates of a
+        search, can share a folder, and none resumes from another's file. Trainings that
+        differ only in their other callbacks count as equal: give each its own folder.
     every : int, default=1
         Epochs from one file to the next.
 
@@ -94,14 +93,14 @@ class Checkpoint(Callback):
             self._write()
 
     def begin(self, training, name):
-        """Take up a training, and let it go on where the last one was killed.
+        """Register a training, and resume it if an equal one was killed.
 
         Parameters
         ----------
         training : Net or ClassifierTraining
             Has ``state`` and ``load_state``.
         name : str
-            Of its file; that of an equal training is the same.
+            Name of its files; equal trainings have equal names.
         """
         check_integer("every", self.every)
         _check_method(training)
@@ -129,6 +128,8 @@ class Checkpoint(Callback):
 
     def _take(self):
         """Lock the files; return whether that was possible."""
+        from filelock import FileLock, Timeout  # for those who keep files only
+
         lock = FileLock(self.last_.with_suffix(".lock"), timeout=0)
         try:
             self.last_.parent.mkdir(parents=True, exist_ok=True)

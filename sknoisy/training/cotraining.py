@@ -9,6 +9,7 @@ from sknoisy.data.devices import to_channels_last
 from sknoisy.encoders.inference import forward_all, forward_batches
 from sknoisy.training.callbacks import scores_training
 from sknoisy.training.supervised import ClassifierNet
+from sknoisy.views.base import NoViews
 
 
 class CoTrainingNet(ClassifierNet):
@@ -71,6 +72,11 @@ class CoTrainingNet(ClassifierNet):
         """
         return to_channels_last(ranks.gathered(self.own_view(batch, views)))
 
+    @property
+    def has_views(self):
+        """Whether a view of a sample may differ from it."""
+        return not isinstance(self.views, NoViews)
+
     def own_view(self, batch, views=None):
         """Return a random view of this rank's part of a batch."""
         return super().view(batch, views)
@@ -131,11 +137,27 @@ class CoTrainingNet(ClassifierNet):
         logits : ndarray of shape (n_samples, n_classes), float32
             What it makes of them.
         """
-        _, *where = self._all_samples()
-        both = forward_all(_FeaturesAndLogits(self.module_.networks[0]), *where)
-        self._check_outputs(both)
+        both = self.predict_with(_FeaturesAndLogits(self.module_.networks[0]))
         n_classes = self.criterion_.n_classes
         return both[:, :-n_classes], both[:, -n_classes:]
+
+    def predict_with(self, module):
+        """Return what a module makes of all training samples, without views.
+
+        Parameters
+        ----------
+        module : torch.nn.Module
+            On the device; it is left in evaluation mode.
+
+        Returns
+        -------
+        outputs : ndarray of shape (n_samples, ...), float32
+            One row for each sample.
+        """
+        _, *where = self._all_samples()
+        outputs = forward_all(module, *where)
+        self._check_outputs(outputs)
+        return outputs
 
     def predict_logits(self):
         """Return the logits of all training samples, without views.

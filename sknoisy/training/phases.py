@@ -32,7 +32,7 @@ class Phase:
     head_only : bool
         Whether the encoder stays as it is.
     warmup : bool
-        Whether the rate is constant, and callbacks are not called.
+        Whether it is of the head before all else: callbacks are not called.
     anew : bool
         Whether the network starts again from its first weights.
     """
@@ -62,13 +62,13 @@ class ClassifierTraining:
     views : Views
         Augmentation where the encoder is trained.
     settings : Settings
-        Of the phases after the first, which has the same, but for a constant rate.
+        Of the phases after the first, which has the same, but for its learning rate.
     head_epochs : int
         Epochs of the first phase, in which the head alone is trained.
     freeze : bool
         Whether all epochs train the head only.
-    head_lr : float
-        Learning rate of the first phase.
+    head_lr, head_schedule : float, str
+        Learning rate of the first phase, and its schedule.
     seed : int
         Source of all randomness.
     regularizers : list of Regularizer, default=()
@@ -104,6 +104,7 @@ class ClassifierTraining:
         head_epochs,
         freeze,
         head_lr,
+        head_schedule,
         seed,
         regularizers=(),
         net_class=ClassifierNet,
@@ -116,7 +117,7 @@ class ClassifierTraining:
         self.views = views
         self.settings = settings
         self.regularizers = regularizers
-        self.head_lr = head_lr
+        self.head_lr, self.head_schedule = head_lr, head_schedule
         self.seed = seed
         self.first_weights = first_weights
         self.stopping = self.stopped_epoch = self.limit = None
@@ -283,7 +284,7 @@ class ClassifierTraining:
             settings = replace(
                 settings,
                 lr=self.head_lr,
-                schedule="constant",
+                schedule=self.head_schedule,
                 callbacks=(),
                 max_norm=None,
             )

@@ -24,33 +24,32 @@ def smoothed(values, window):
 
 
 class LabelWave(Method):
-    """Stop where predictions begin to change more: there memorisation begins.
+    """Stop when predictions begin to change more, as memorisation begins.
 
-    While a network learns what classes have in common, fewer predictions change from
-    epoch to epoch. When it begins to memorise wrong labels, one by one, more of them
-    change again. The training goes back to the epoch with the fewest changes once they
-    have risen for good, and needs no clean labels for that. If they never rise, as with
-    a loss that resists memorisation, it goes on to its end.
+    While a network learns what is common to a class, fewer and fewer predictions change
+    from epoch to epoch. When it begins to memorise wrong labels, one by one, more of
+    them change again. Once the changes have risen for good, the training returns to the
+    epoch with the fewest. That needs no clean labels. If the changes never rise, as
+    with a loss that resists memorisation, the training runs to its end.
 
     Parameters
     ----------
     among : {"wrong", "all"}, default="wrong"
-        Of which predictions the share that changed is taken: of those that were not the
-        label in the epoch before, or of all, as published. A prediction that has become
-        the label changes no more, so that the share of all may fall while wrong labels
-        are memorised.
+        Which predictions are watched: those that were not the label in the epoch
+        before, or all, as published. A prediction that has become the label does not
+        change any more, so the share of all may fall while wrong labels are memorised.
     window : int, default=5
-        Epochs that the moving average of the changes is taken of.
+        Epochs in the moving average of the changes.
     patience : int, default=5
         Epochs without a lower average, after which the training may stop. If it is
         larger than the number of epochs, the training never does.
     rise : float, default=0.02
-        How far the average must have risen by then above its minimum, in predictions as
-        a share of all samples.
+        How far the average must have risen above its minimum by then, as a share of all
+        samples.
     average : bool, default=True
         Whether the network's weights, and the statistics of its batch normalisation,
-        become their means over the epochs of the window. Else they are those after its
-        last epoch.
+        become their means over the epochs of the window. Otherwise they are those after
+        its last epoch.
 
     Attributes
     ----------
@@ -64,15 +63,15 @@ class LabelWave(Method):
     A prediction is that of the view that is trained on, made before the step, as in the
     authors' code; so nothing is computed for this but one comparison an epoch. They
     count the changes among "all", stop at the first local minimum, `rise` 0, and keep
-    the weights after its last epoch, `average` False. But where few predictions change
-    at all, as with right labels, such minima are chance; and the learning rate is still
-    high where training stops, so that the accuracy of single epochs differs by several
-    points, which that of the means does not.
+    the weights after its last epoch, `average` False. But if few predictions change at
+    all, as with right labels, such minima are due to chance. And the learning rate is
+    still high when the training stops, so that the accuracy of single epochs differs by
+    several points; that of the mean weights does not.
 
-    A network that memorises right labels, to its good, changes its predictions in the
-    same way; the rule is for trainings with many wrong labels.
+    A network that memorises right labels, which does it good, changes its predictions
+    in the same way: the rule is for trainings with many wrong labels.
 
-    The mean of weights costs as many copies of them as the window has epochs.
+    The mean needs memory for as many copies of the weights as the window has epochs.
 
     References
     ----------
@@ -129,7 +128,7 @@ class LabelWave(Method):
         return None
 
     def watched(self, row):
-        """Return what :meth:`onset` takes, of one epoch: changes, and of how many.
+        """Return the shares of an epoch that :meth:`onset` takes.
 
         Parameters
         ----------
@@ -138,8 +137,10 @@ class LabelWave(Method):
 
         Returns
         -------
-        changes, wrong : float
-            Shares.
+        changes : float
+            Share of the watched predictions that changed.
+        wrong : float
+            Share of all predictions that are watched.
         """
         if self.among == "all":
             return row["prediction_changes"], 1.0

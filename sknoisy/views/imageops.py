@@ -11,6 +11,7 @@ import math
 import torch
 
 LUMA = (0.2989, 0.587, 0.114)  # ITU-R 601, rounded as in torchvision
+TINY = 1e-30  # a chroma that stands for 0, so that grey pixels get a hue
 
 
 class Draw:
@@ -88,7 +89,7 @@ def crop_boxes(draw, height, width, scale, ratio):
     return top, left, crop_height, crop_width
 
 
-def resize_matrix(start, length, size):
+def resize_matrix(start, length, size, mirrored=None):
     """Return the matrices that resize segments of a line to the size of the line.
 
     Row j of a matrix holds the weights of the input pixels in output pixel j. The
@@ -102,6 +103,8 @@ def resize_matrix(start, length, size):
         Segments of the input, in pixels.
     size : int
         Number of pixels of the line and of the output.
+    mirrored : tensor of shape (n,), bool, default=None
+        Which of the outputs are mirrored; None: none.
 
     Returns
     -------
@@ -109,13 +112,19 @@ def resize_matrix(start, length, size):
         Weight of each input pixel (column) in each output pixel (row).
     """
     pixel = torch.arange(size, device=start.device).float() + 0.5
-    step = (length / size)[:, None, None]
-    center = start[:, None, None] + pixel[:, None] * step
-    weight = (1 - (pixel - center).abs() / step.clamp(min=1)).clamp(min=0)
-    begin, end = start[:, None, None], (start + length)[:, None, None]
-    weight = weight * ((pixel > begin) & (pixel < end))
+    begin, end = start[:, None], (start + length)[:, None]
+    step = (length / size)[:, None]
+    center = begin + pixel * step
+    if mirrored is not None:
+        center = torch.where(mirrored[:, None], center.flip(1), center)
+    width = step.clamp(min=1)
+    # Pixels outside the segment are infinitely far away, which makes their weight 0.
+    inside = (pixel > begin) & (pixel < end)
+    place = torch.where(inside, pixel, torch.inf) / width
+    distance = (place[:, None] - (center / width)[:, :, None]).abs_()
+    weight = distance.neg_().add_(1).clamp_(min=0)
     total = weight.sum(dim=2, keepdim=True)
-    return weight / torch.where(total > 0, total, 1)
+    return weight.div_(torch.where(total > 0, total, 1))
 
 
 def blur_matrix(sigma, size):
@@ -152,7 +161,7 @@ def luma(images):
     if images.shape[1] != 3:
         return images.mean(dim=1, keepdim=True)
     r, g, b = images.split(1, dim=1)
-    return r * LUMA[0] + g * LUMA[1] + b * LUMA[2]
+    return (r * LUMA[0]).add_(g, alpha=LUMA[1]).add_(b, alpha=LUMA[2])
 
 
 def jitter_factors(draw, strength, probability):
@@ -232,8 +241,12 @@ def _blend(images, which, brightness, contrast, saturation):
     factor = torch.where(
         which == 0, brightness, torch.where(which == 1, contrast, saturation)
     )
-    base = torch.where(which == 1, mean, torch.where(which == 2, gray, 0.0))
-    return (factor * images + (1 - factor) * base).clamp_(0, 1)
+    # Factors of the grey and of its mean, by image: no pixel has to choose its base.
+    rest = 1 - factor
+    of_gray = torch.where(which == 2, rest, 0.0)
+    of_mean = torch.where(which == 1, rest, 0.0)
+    base = gray.mul_(of_gray).add_(of_mean * mean)
+    return (factor * images).add_(base).clamp_(0, 1)
 
 
 def rotate_hue(images, turns):
@@ -247,16 +260,19 @@ def rotate_hue(images, turns):
         Shifts, in turns of the colour circle.
     """
     r, g, b = images.split(1, dim=1)
-    value = images.amax(dim=1, keepdim=True)
-    chroma = value - images.amin(dim=1, keepdim=True)
-    safe = torch.where(chroma > 0, chroma, 1)
-    from_g_or_b = torch.where(value == g, 2 + (b - r) / safe, 4 + (r - g) / safe)
-    sector = torch.where(value == r, (g - b) / safe, from_g_or_b) + 6 * turns
-    # In HSV, red, green and blue are 5/6, 3/6 and 1/6 of a turn from the origin.
-    origin = 5 - 2 * torch.arange(3, device=images.device).view(1, 3, 1, 1)
-    k = sector + origin
-    k = k - 6 * (k / 6).floor()  # torch.remainder takes five times as long
-    return value - chroma * torch.minimum(k, 4 - k).clamp(0, 1)
+    high = torch.maximum(torch.maximum(r, g), b)
+    low = torch.minimum(torch.minimum(r, g), b)
+    chroma = high - low
+    # The hue in sixths of a turn, from -3 to 3: red is 0, green 2 and blue -2. In every
+    # sixth its size is (high - r + g + b - 2 low) / chroma, so none has to be chosen.
+    hue = (g + b).sub_(r).add_(high).sub_(low, alpha=2)
+    hue = hue.div_(chroma.clamp(min=TINY)).copysign_(g - b)
+    primary = 2 * torch.arange(3, device=images.device).view(1, 3, 1, 1)
+    distance = hue + (6 * turns - primary)
+    distance = distance.sub_((distance / 6).round_(), alpha=6).abs_()
+    # A primary has its full share within 1 sixth of a turn, and none beyond 2.
+    missing = distance.clamp_(1, 2).sub_(1)
+    return torch.addcmul(high, missing, chroma, value=-1)
 
 
 def cut_out(images, draw, share):

@@ -138,8 +138,7 @@ class ImageViews(Views):
             left = left + draw.integers(-self.pad, self.pad)
         flip = draw.uniform(n) < self.flip
         rows = resize_matrix(top, crop_height, height)
-        columns = resize_matrix(left, crop_width, width)
-        columns = torch.where(flip[:, None, None], columns.flip(1), columns)
+        columns = resize_matrix(left, crop_width, width, mirrored=flip)
         if self.blur:
             sigma = draw.uniform(n, low=self.blur_sigma[0], high=self.blur_sigma[1])
             sigma = torch.where(draw.uniform(n) < self.blur, sigma, 1e-3)

@@ -10,12 +10,13 @@ from torch.nn import functional as F
 
 from sknoisy import CUFIT, SSR, CoTrainingClassifier, NoisyRobustClassifier
 from sknoisy.cotraining import balanced_order, cascade_loss, relabel
+from sknoisy.cotraining.consistent_ensemble import ConsistentEnsemble
 from sknoisy.cotraining.selected_batches import SelectedBatches
-from sknoisy.cotraining.ssr import ConsistentEnsemble
 from sknoisy.data.batches import Batches
 from sknoisy.data.spec import InputSpec
 from sknoisy.encoders.networks import Identity
 from sknoisy.noise import pair_flip, symmetric_exclusive
+from sknoisy.views import Views
 
 
 def flat(shape):
@@ -40,6 +41,11 @@ def test_classes_are_balanced_and_members_repeat_evenly():
     assert drawn.bincount().tolist() == [4, 4, 0, 4]
     counts = order.bincount(minlength=12)
     assert counts[8:].tolist() == [2, 2, 2, 2] and counts[:8].max() == 1
+    order = balanced_order(labels, torch.Generator().manual_seed(0), size=30)
+    assert labels[order].bincount().tolist() == [10, 10, 0, 10]
+    counts = order.bincount(minlength=12)
+    assert counts[8:].tolist() == [5, 5, 5, 5]
+    assert sorted(counts[:8].tolist()) == [1] * 6 + [2] * 2
 
 
 def test_cascade_by_hand():
@@ -158,6 +164,50 @@ def test_ssr_plus_on_images(colour):
     without = clf.set_params(method__consistency=0.0).fit(X, y)
     module = without._training._nets[without._training.phases[0]].module_
     assert not isinstance(module, ConsistentEnsemble)
+
+
+class Recorded(Views):
+    """Keeps the means of the batches that it gets, and multiplies them."""
+
+    def __init__(self, factor, seen):
+        self.factor = factor
+        self.seen = seen
+
+    def __call__(self, batch, generator):
+        self.seen.append((len(batch), round(batch.mean().item(), 3)))
+        return self.factor * batch
+
+
+def test_strong_views_are_made_of_weak_ones():
+    X, y = np.full((12, 16, 16, 3), 0.25, np.float32), np.arange(12) % 2
+    weak, strong = Recorded(2.0, []), Recorded(1.5, [])
+    clf = CoTrainingClassifier(
+        SSR(n_neighbors=3, views=strong), views=weak, max_epochs=1, random_state=0
+    ).fit(X, y)
+    # Two strong views of the selected samples, a weak and a strong one of any; each
+    # strong one is made of a weak one.
+    weak, strong = clf._training.views, clf._training.loss.views  # copies
+    (n_weak, scale), (n_strong, mean) = *weak.seen, *strong.seen
+    assert (n_weak, n_strong) == (4 * 12, 3 * 12)
+    assert mean == pytest.approx(2 * scale)
+
+
+@pytest.mark.parametrize("epoch_size", ["all", "selected"])
+def test_an_epoch_is_all_samples_or_the_selected(noisy_digits, epoch_size):
+    X, y = noisy_digits
+    noisy = symmetric_exclusive(y[:600], rate=0.6, random_state=0).y
+    clf = CoTrainingClassifier(
+        SSR(n_neighbors=20, epoch_size=epoch_size), max_epochs=2, random_state=0
+    ).fit(X[:600], noisy)
+    method, state = clf._training.loss, clf.loss_state_
+    selected = method.order.unique()
+    assert len(selected) < 500
+    if epoch_size == "all":
+        assert len(method.order) == 600
+        shares = np.bincount(state["labels"][method.order])
+        assert shares.tolist() == [60] * 10
+    else:
+        assert (state["clean_proba"] >= 1).sum() == len(method.order)
 
 
 def test_cufit_predicts_by_its_last_head(noisy_digits):

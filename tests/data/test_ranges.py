@@ -123,9 +123,11 @@ def test_bright_lights_are_clipped_with_a_hint():
     assert InputSpec.learn(np.log1p(lights)).high == np.log1p(lights).max()
 
 
-def test_moments_are_those_of_all_of_sorted_data(monkeypatch):
+@pytest.mark.parametrize("limits", [{"SAMPLES": 10}, {"VALUES": 640, "FILES": 1}])
+def test_moments_are_those_of_all_of_sorted_data(limits, monkeypatch):
     """Class-sorted data: the first images are not like the others."""
-    monkeypatch.setattr("sknoisy.data.spec.MOMENT_SAMPLES", 10)
+    for name, limit in limits.items():
+        monkeypatch.setattr(f"sknoisy.data.spec.MOMENT_{name}", limit)
     images = np.repeat(np.arange(40), 64).reshape(40, 8, 8).astype(np.float32) / 39
     spec = InputSpec.learn(images)
     np.testing.assert_allclose(spec.mean, 0.5, atol=0.02)

@@ -14,6 +14,7 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.feature_selection import SelectKBest
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import (
     GridSearchCV,
     GroupKFold,
@@ -32,6 +33,7 @@ from sknoisy import (
     PseudoLabelRefiner,
     SSLPretrainer,
 )
+from sknoisy.detection.evidence import Evidence
 from sknoisy.detection.features import label_free_steps
 from sknoisy.detection.methods import (
     DETECTION_METHODS,
@@ -269,12 +271,27 @@ def test_neighbours_do_not_see_labels_in_features():
     np.testing.assert_allclose(found.pred_probs_, expected.pred_probs_)
 
 
+def test_dynamics_of_a_kernel_machine_are_out_of_sample(noisy):
+    X, y = noisy[0][:600], noisy[1].y[:600]
+    detector = LabelErrorDetector(OURS, cv="dynamics").fit(X, y)
+    left_out = detector.estimator_.loss_state_["left_out"]
+    np.testing.assert_array_equal(detector.pred_probs_, left_out)
+    codes = np.searchsorted(detector.classes_, y)
+    losses = -np.log(left_out[np.arange(len(y)), codes])
+    np.testing.assert_allclose(detector.estimator_.training_loss_, losses, rtol=1e-4)
+    assert 0.8 < detector.agreement_ < 1
+    assert detector.confident_joint_.sum() == 600
+    found = roc_auc_score(noisy[1].is_wrong[:600], detector.error_probability_)
+    assert found > 0.95
+
+
 def test_dynamics_are_the_classifiers(noisy):
     X, y = noisy[0][:400], noisy[1].y[:400]
     settings = {"cv": "dynamics", "method": "area_under_margin"}
     settings["max_false_alarms"] = None
-    detector = LabelErrorDetector(OURS, **settings).fit(X, y)
-    alone = clone(OURS).fit(X, y)
+    ours = clone(OURS).set_params(loss="elr")
+    detector = LabelErrorDetector(ours, **settings).fit(X, y)
+    alone = clone(ours).fit(X, y)
     np.testing.assert_array_equal(detector.label_quality_, alone.label_quality_)
     np.testing.assert_array_equal(detector.label_errors_, alone.label_quality_ < 0.5)
     np.testing.assert_array_equal(detector.estimator_.predict(X), alone.predict(X))
@@ -285,9 +302,24 @@ def test_wrong_events_are_the_classifiers(noisy):
     X, y = noisy[0][:400], noisy[1].y[:400]
     settings = {"cv": "dynamics", "method": WrongEvents(threshold=0.3)}
     detector = LabelErrorDetector(OURS, **settings, max_false_alarms=None).fit(X, y)
-    quality = wrong_event_clean_probability(y, clone(OURS).fit(X, y).wrong_events_)
-    np.testing.assert_array_equal(detector.label_quality_, quality)
-    np.testing.assert_array_equal(detector.label_errors_, quality < 0.3)
+    alone = clone(OURS).fit(X, y)
+    clean = wrong_event_clean_probability(y, alone.wrong_events_)
+    np.testing.assert_array_equal(detector.label_errors_, clean < 0.3)
+    order = np.lexsort([alone.training_loss_, alone.wrong_events_])
+    np.testing.assert_array_equal(np.argsort(-detector.label_quality_), order)
+
+
+def test_quality_of_wrong_events_by_hand():
+    """Three epochs, none, three and none missed the labels."""
+    evidence = Evidence(
+        codes=np.zeros(4, dtype=int),
+        others=np.ones(4, dtype=int),
+        losses=np.array([3.0, 0.2, 2.0, 0.1]),
+        wrong_events=np.array([3.0, 0.0, 3.0, 0.0]),
+    )
+    _, quality = WrongEvents().judge(evidence)
+    expected = 1 - (np.array([3, 0, 3, 0]) + np.array([7, 3, 5, 1]) / 8) / 4
+    np.testing.assert_allclose(quality, expected)
 
 
 def test_string_labels(noisy):

@@ -1,3 +1,5 @@
+import mmap
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -644,3 +646,23 @@ def test_shrunk_transition_matrix(noise):
 def test_shrunk_transition_matrix_without_noise():
     np.testing.assert_array_equal(shrunk_transition_matrix(9 * np.eye(3)), np.eye(3))
     np.testing.assert_array_equal(shrunk_transition_matrix([[5]]), [[1.0]])
+
+
+@pytest.mark.parametrize("private", ["bytes", "file", "memmap"])
+def test_probabilities_in_private_memory_are_left_as_they_are(tmp_path, private):
+    probs = np.random.default_rng(0).dirichlet(np.ones(3), 500)
+    if private == "bytes":
+        memory = mmap.mmap(-1, probs.nbytes, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        mapped = np.ndarray(probs.shape, buffer=memory)
+    else:
+        path = tmp_path / "probs"
+        path.write_bytes(bytes(probs.nbytes))
+        if private == "memmap":
+            mapped = np.memmap(path, float, "c", shape=probs.shape)[:]
+        else:
+            with path.open("r+b") as file:
+                memory = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+            mapped = np.ndarray(probs.shape, buffer=memory)
+    mapped[:] = probs
+    find_label_errors(np.arange(500) % 3, mapped)
+    np.testing.assert_array_equal(mapped, probs)

@@ -23,6 +23,7 @@ from skorch.callbacks import Callback
 from sknoisy import (
     BYOL,
     ELR,
+    MOIT,
     Checkpoint,
     CoTrainingClassifier,
     DivergenceError,
@@ -134,6 +135,7 @@ CLASSIFIERS = {
     "kernel_posterior": CoTrainingClassifier("kernel_posterior"),
     "self": CoTrainingClassifier("self"),
     "ssr": CoTrainingClassifier("ssr"),
+    "moit": CoTrainingClassifier(MOIT(n_neighbors=10, memory=20)),
     "volminnet": NoisyRobustClassifier("volminnet"),
     "cufit": CoTrainingClassifier("cufit"),
     "top k": NoisyRobustClassifier(ELR(storage=2)),

@@ -49,6 +49,13 @@ def test_crop_and_resize_is_torchvisions(box):
     torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-4)
 
 
+def test_mirrored_outputs_are_flips():
+    start, length = torch.tensor([3.0, 0.0]), torch.tensor([20.0, 32.0])
+    straight = resize_matrix(start, length, 32)
+    mirrored = resize_matrix(start, length, 32, torch.tensor([True, False]))
+    assert mirrored[0].equal(straight[0].flip(0)) and mirrored[1].equal(straight[1])
+
+
 def test_downsizing_is_antialiased():
     """From 8 to 8 pixels it is the identity, from 32 to 16 a triangle filter."""
     assert resize_matrix(torch.zeros(1), torch.full((1,), 8.0), 8)[0].equal(
@@ -71,6 +78,7 @@ def test_blur_is_a_gaussian_and_keeps_constants():
 @pytest.mark.parametrize("turns", [-0.3, 0.0, 0.1, 0.5])
 def test_hue_is_torchvisions(turns):
     x = images()
+    x[0], x[1, 0], x[2, 1:] = 0.5, x[1, 1], 0.0  # grey, two equal, pure red
     ours = rotate_hue(x, torch.full((len(x), 1, 1, 1), turns))
     torch.testing.assert_close(ours, TF.adjust_hue(x, turns), atol=1e-5, rtol=1e-4)
 
@@ -110,6 +118,36 @@ def test_colour_operations_come_in_the_order_given():
     theirs = torch.stack([bright_first[0], contrast_first[1]] * 2)
     theirs[2], theirs[3] = bright_first[2], contrast_first[3]
     torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("channels", [3, 1])
+def test_views_are_torchvisions_operations_on_each_image(channels):
+    """All of SimCLR's views, with the numbers that the same generator draws."""
+    x, views = images(16, channels=channels), ImageViews(gray=0.5)
+    draw = Draw(x, generator(5))
+    boxes = torch.stack(
+        crop_boxes(draw, 32, 32, views.crop_scale, views.crop_ratio), dim=1
+    )
+    flip = draw.uniform(16) < views.flip
+    factors = jitter_factors(draw, views.jitter, views.jitter_probability)
+    order = draw.order(3)
+    gray = draw.uniform(16) < views.gray
+    adjust = TF.adjust_brightness, TF.adjust_contrast, TF.adjust_saturation
+    expected = []
+    for i, image in enumerate(x):
+        image = TF.resized_crop(image, *boxes[i].int().tolist(), [32, 32])
+        image = TF.hflip(image) if flip[i] else image
+        steps = order[i].tolist()
+        steps.insert(i // 4, 3)  # the hue has a place of its own in each quarter
+        for step in steps:
+            factor = factors[step][i].item()
+            if step < 2 or channels == 3:
+                image = (*adjust, TF.adjust_hue)[step](image, factor)
+        if gray[i] and channels == 3:
+            image = TF.rgb_to_grayscale(image, num_output_channels=3)
+        expected.append(image)
+    ours = views(x, generator(5))
+    torch.testing.assert_close(ours, torch.stack(expected), atol=1e-5, rtol=1e-4)
 
 
 def test_grey_is_torchvisions():

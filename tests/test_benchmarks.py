@@ -1,0 +1,36 @@
+"""The script that needs a GPU for hours' worth of rows, tried in seconds on the CPU."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
+def test_the_script_for_gpus_runs_each_row_once(tmp_path):
+    rows = tmp_path / "rows.jsonl"
+    settings = {
+        "PROTOCOL": "dry",
+        "DEVICE": "cpu",
+        "NOISES": "symmetric_inclusive:0.5",
+        "ROWS": str(rows),
+        "OUT": str(tmp_path),
+        "WORKERS": "1",
+        "PRETRAIN": "--epochs 1",
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+    }
+    command = ["bash", str(ROOT / "benchmarks/gpu.sh"), "-", "rows"]
+    done = subprocess.run(
+        command, env=os.environ | settings, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    lines = rows.read_text().splitlines()
+    found = Counter(json.loads(line)["method"] for line in lines)
+    assert len(found) == 13 and set(found.values()) == {1}
