@@ -121,7 +121,8 @@ def comparable_features(features, codes, *, angles=False):
         return normalize(np.asarray(features))
     features = np.asarray(features, dtype=np.float32)
     scaler = StandardScaler()
-    for rows in chunks(*features.shape, n_chunks=16):  # fit would copy all of them
+    # In parts, for fit would copy all of them.
+    for rows in chunks(len(features), features[:1].size, n_chunks=16):
         scaler.partial_fit(features[rows])
     scales = [scaler.transform, np.asarray]
     if angles:
