@@ -63,6 +63,20 @@ def speed_table(path):
     return of_accuracy.table([*header, "times as fast as"], lines)
 
 
+def vector_speed_table(path):
+    """Medians of whole fits on embeddings, and how many there were."""
+    if not path.exists():
+        return ""
+    found, lines = json.loads(path.read_text()), []
+    base = found["medians"]["logistic"]["cpu_seconds"]
+    for name, median in found["medians"].items():
+        cells = [f"{median[k]:.1f}" for k in ("cpu_seconds", "accuracy")]
+        ratio = f"{median['cpu_seconds'] / base:.0f}"
+        lines.append([f"`{name}`", *cells, ratio, str(len(found["fits"][name]))])
+    header = ["classifier", "seconds of the processor", "accuracy", "over logistic"]
+    return of_accuracy.table([*header, "fits"], lines)
+
+
 def rows_table():
     """Which files there are, and of which device, versions and revisions they are."""
     lines = []
@@ -121,6 +135,7 @@ def tables():
         "relabelling": relabelling_table(rows["relabelling"]),
         "trusted": trusted_table(rows["trusted"]),
         "speed": speed_table(HERE / "speed.json"),
+        "vector speed": vector_speed_table(HERE / "speed_vectors.json"),
         "rows": rows_table(),
     }
 

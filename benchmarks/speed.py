@@ -5,12 +5,14 @@
     python benchmarks/speed.py --losses
     python benchmarks/speed.py --networks
     python benchmarks/speed.py --memory
+    python benchmarks/speed.py --vectors DIR --out benchmarks/speed_vectors.json
 
 The limit is the same network's forward, backward and step on a random batch that lies
 on the device: no data, no views, no loop around it. Everything runs interleaved in one
 process, and medians are compared, because machines are noisy: read the ratios.
 Peers (lightly, kornia, plain skorch) are measured if they are installed. --memory
 tells the peak memory of a fit on 50,000 images in memory, as a memmap and as files.
+--vectors takes the folder of cifar10_features.npz, and tells how long whole fits take.
 """
 
 import argparse
@@ -30,10 +32,14 @@ from pathlib import Path
 import numpy as np
 import torch
 from accuracy import CLASSIFIERS
+from sklearn.linear_model import LogisticRegression
+from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from torch import nn
 from torch.nn import functional as F
 
-from sknoisy import NoisyRobustClassifier, SSLPretrainer
+from sknoisy import CoTrainingClassifier, NoisyRobustClassifier, SSLPretrainer
 from sknoisy.data.devices import (
     generator,
     resolve_device,
@@ -71,6 +77,21 @@ CONFIGS = {
     "predict/convnet": ("predict", "convnet", 10_000, (32, 32, 3), 128),
 }
 GPU_SAMPLES = 8  # times as many on a GPU, where an epoch would end too soon to time
+
+
+# name: a classifier of vectors
+VECTORS = {
+    "default": partial(NoisyRobustClassifier, random_state=0),
+    "ce": partial(NoisyRobustClassifier, "ce", random_state=0),
+    "elr": partial(NoisyRobustClassifier, "elr", random_state=0),
+    "dividemix": partial(CoTrainingClassifier, "dividemix", random_state=0),
+    "logistic": lambda: make_pipeline(
+        StandardScaler(), LogisticRegression(max_iter=200)
+    ),
+    "mlp": lambda: make_pipeline(
+        StandardScaler(), MLPClassifier(early_stopping=True, random_state=0)
+    ),
+}
 
 
 class Limit:
@@ -418,6 +439,38 @@ def measure_networks(device, repeats):
     return over_ce(seconds)
 
 
+def measure_vectors(folder, repeats, names, out):
+    """Write how long fits on 20,000 x 384 take, of whose labels 60% are wrong.
+
+    Of each fit the seconds, those of the processor, which others on the machine slow
+    less, and the accuracy; interleaved, and written after each round.
+    """
+    from vector_data import load, noisy_labels  # they need pandas
+
+    X, y, X_test, y_test = load("cifar10_features", folder)
+    noisy = noisy_labels("cifar10_features", X, y, "symmetric_exclusive", 0.6, 0)
+    fits = {name: [] for name in names}
+    for _ in range(repeats):
+        for name in names:
+            model = VECTORS[name]()
+            started = time.perf_counter(), time.process_time()
+            model.fit(X, noisy)
+            ended = time.perf_counter(), time.process_time()
+            accuracy = 100 * model.score(X_test, y_test)
+            each = [b - a for a, b in zip(started, ended, strict=True)]
+            fits[name].append([round(value, 2) for value in (*each, accuracy)])
+        table = {name: np.median(rows, axis=0).tolist() for name, rows in fits.items()}
+        versions = {"torch": torch.__version__, "python": platform.python_version()}
+        text = {"threads": torch.get_num_threads(), "versions": versions, "fits": fits}
+        columns = "seconds", "cpu_seconds", "accuracy"
+        text["medians"] = {
+            name: dict(zip(columns, row, strict=True)) for name, row in table.items()
+        }
+        print(json.dumps(text["medians"], indent=1), flush=True)
+        if out:
+            out.write_text(json.dumps(text, indent=1))
+
+
 def over_ce(seconds):
     """Return the medians of seconds by name, over that of "ce"."""
     medians = {name: statistics.median(each) for name, each in seconds.items()}
@@ -461,6 +514,8 @@ def main():
     parser.add_argument("--losses", action="store_true", help="cost of each loss")
     parser.add_argument("--networks", action="store_true", help="cost of several")
     parser.add_argument("--memory", nargs="?", const="all", metavar="KIND")
+    parser.add_argument("--vectors", metavar="DIR", help="folder of features")
+    parser.add_argument("--classifiers", nargs="+", default=VECTORS, choices=VECTORS)
     args = parser.parse_args()
     if args.memory == "all":  # each in a process of its own: peaks do not go down
         for kind in ("array", "memmap", "files"):
@@ -470,6 +525,9 @@ def main():
         print(json.dumps(measure_memory(args.memory)))
         return
     warnings.simplefilter("ignore")
+    if args.vectors:
+        measure_vectors(args.vectors, args.repeats, args.classifiers, args.out)
+        return
     device = resolve_device(args.device)
     if args.losses or args.networks:
         measure_them = measure_losses if args.losses else measure_networks
