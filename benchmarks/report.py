@@ -26,6 +26,7 @@ from relabelling import relabelling_table
 from selection import selection_table
 from stopping import known, stopping_table
 from trusted import trusted_table
+from vector_speed import vector_speed_table
 from vector_tables import cells_table, published, summary_table
 
 HERE = Path(__file__).parent
@@ -50,6 +51,8 @@ def speed_table(path):
     """Time over the bare network's, and speed over the peers'."""
     lines = []
     for row in json.loads(path.read_text())["rows"]:
+        if "rounds" not in row:  # a time to the first result
+            continue
         rounds = f"{min(row['rounds']):.2f} to {max(row['rounds']):.2f}"
         peers = ", ".join(
             f"{peer} {times:.2f}x"
@@ -63,18 +66,18 @@ def speed_table(path):
     return of_accuracy.table([*header, "times as fast as"], lines)
 
 
-def vector_speed_table(path):
-    """Medians of whole fits on embeddings, and how many there were."""
-    if not path.exists():
-        return ""
-    found, lines = json.loads(path.read_text()), []
-    base = found["medians"]["logistic"]["cpu_seconds"]
-    for name, median in found["medians"].items():
-        cells = [f"{median[k]:.1f}" for k in ("cpu_seconds", "accuracy")]
-        ratio = f"{median['cpu_seconds'] / base:.0f}"
-        lines.append([f"`{name}`", *cells, ratio, str(len(found["fits"][name]))])
-    header = ["classifier", "seconds of the processor", "accuracy", "over logistic"]
-    return of_accuracy.table([*header, "fits"], lines)
+def waits_table(path):
+    """Seconds until the first result, and over the limit's."""
+    rows = [row for row in json.loads(path.read_text())["rows"] if "seconds" in row]
+    lines = [
+        [
+            row["config"],
+            *(f"{row['seconds'][name]:.2f}" for name in ("sknoisy", "limit")),
+            f"{row['ratio_to_limit']['sknoisy']:.2f}",
+        ]
+        for row in rows
+    ]
+    return of_accuracy.table(["what", "seconds", "limit", "time / limit"], lines)
 
 
 def rows_table():
@@ -136,6 +139,7 @@ def tables():
         "trusted": trusted_table(rows["trusted"]),
         "speed": speed_table(HERE / "speed.json"),
         "vector speed": vector_speed_table(HERE / "speed_vectors.json"),
+        "waits": waits_table(HERE / "speed.json"),
         "rows": rows_table(),
     }
 

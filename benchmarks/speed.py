@@ -6,6 +6,7 @@
     python benchmarks/speed.py --networks
     python benchmarks/speed.py --memory
     python benchmarks/speed.py --vectors DIR --out benchmarks/speed_vectors.json
+    python benchmarks/speed.py --check
 
 The limit is the same network's forward, backward and step on a random batch that lies
 on the device: no data, no views, no loop around it. Everything runs interleaved in one
@@ -13,6 +14,8 @@ process, and medians are compared, because machines are noisy: read the ratios.
 Peers (lightly, kornia, plain skorch) are measured if they are installed. --memory
 tells the peak memory of a fit on 50,000 images in memory, as a memmap and as files.
 --vectors takes the folder of cifar10_features.npz, and tells how long whole fits take.
+--check compares the ratios of this run with those in speed.json; if any is worse, it
+names it, and the exit status is 1.
 """
 
 import argparse
@@ -32,14 +35,13 @@ from pathlib import Path
 import numpy as np
 import torch
 from accuracy import CLASSIFIERS
-from sklearn.linear_model import LogisticRegression
-from sklearn.neural_network import MLPClassifier
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from regressions import losses
 from torch import nn
 from torch.nn import functional as F
+from vector_speed import VECTORS, measure_vectors
+from waits import WAITS, measure_wait
 
-from sknoisy import CoTrainingClassifier, NoisyRobustClassifier, SSLPretrainer
+from sknoisy import NoisyRobustClassifier, SSLPretrainer
 from sknoisy.data.devices import (
     generator,
     resolve_device,
@@ -76,22 +78,8 @@ CONFIGS = {
     "simclr/resnet18/128/files": ("simclr", "resnet18", 16, (128, 128, 3), 16),
     "predict/convnet": ("predict", "convnet", 10_000, (32, 32, 3), 128),
 }
+BASELINE = Path(__file__).with_name("speed.json")
 GPU_SAMPLES = 8  # times as many on a GPU, where an epoch would end too soon to time
-
-
-# name: a classifier of vectors
-VECTORS = {
-    "default": partial(NoisyRobustClassifier, random_state=0),
-    "ce": partial(NoisyRobustClassifier, "ce", random_state=0),
-    "elr": partial(NoisyRobustClassifier, "elr", random_state=0),
-    "dividemix": partial(CoTrainingClassifier, "dividemix", random_state=0),
-    "logistic": lambda: make_pipeline(
-        StandardScaler(), LogisticRegression(max_iter=200)
-    ),
-    "mlp": lambda: make_pipeline(
-        StandardScaler(), MLPClassifier(early_stopping=True, random_state=0)
-    ),
-}
 
 
 class Limit:
@@ -439,38 +427,6 @@ def measure_networks(device, repeats):
     return over_ce(seconds)
 
 
-def measure_vectors(folder, repeats, names, out):
-    """Write how long fits on 20,000 x 384 take, of whose labels 60% are wrong.
-
-    Of each fit the seconds, those of the processor, which others on the machine slow
-    less, and the accuracy; interleaved, and written after each round.
-    """
-    from vector_data import load, noisy_labels  # they need pandas
-
-    X, y, X_test, y_test = load("cifar10_features", folder)
-    noisy = noisy_labels("cifar10_features", X, y, "symmetric_exclusive", 0.6, 0)
-    fits = {name: [] for name in names}
-    for _ in range(repeats):
-        for name in names:
-            model = VECTORS[name]()
-            started = time.perf_counter(), time.process_time()
-            model.fit(X, noisy)
-            ended = time.perf_counter(), time.process_time()
-            accuracy = 100 * model.score(X_test, y_test)
-            each = [b - a for a, b in zip(started, ended, strict=True)]
-            fits[name].append([round(value, 2) for value in (*each, accuracy)])
-        table = {name: np.median(rows, axis=0).tolist() for name, rows in fits.items()}
-        versions = {"torch": torch.__version__, "python": platform.python_version()}
-        text = {"threads": torch.get_num_threads(), "versions": versions, "fits": fits}
-        columns = "seconds", "cpu_seconds", "accuracy"
-        text["medians"] = {
-            name: dict(zip(columns, row, strict=True)) for name, row in table.items()
-        }
-        print(json.dumps(text["medians"], indent=1), flush=True)
-        if out:
-            out.write_text(json.dumps(text, indent=1))
-
-
 def over_ce(seconds):
     """Return the medians of seconds by name, over that of "ce"."""
     medians = {name: statistics.median(each) for name, each in seconds.items()}
@@ -504,13 +460,32 @@ def peak_mib():
     return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 
 
+def bare_convnet(X, device):
+    """Return the limit of training the default network of images on X."""
+    return Limit("ce", "convnet", X, 128, device)
+
+
+def show(row):
+    """Print a row."""
+    name, ratios = row["config"], row["ratio_to_limit"]
+    print(f"{name}: {ratios['sknoisy']:.2f} of the limit's time")
+    unit = "seconds" if "seconds" in row else "samples/s"
+    for runner, value in row[
+        "seconds" if "seconds" in row else "samples_per_s"
+    ].items():
+        print(f"  {runner:20}{value:10.1f} {unit}{ratios[runner]:8.2f}")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--configs", nargs="+", default=list(CONFIGS), metavar="NAME")
+    parser.add_argument(
+        "--configs", nargs="+", default=[*CONFIGS, *WAITS], metavar="NAME"
+    )
     parser.add_argument("--device", default="auto")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--without", nargs="+", default=[], metavar="PEER")
     parser.add_argument("--out", type=Path)
+    parser.add_argument("--check", nargs="?", const=BASELINE, type=Path)
     parser.add_argument("--losses", action="store_true", help="cost of each loss")
     parser.add_argument("--networks", action="store_true", help="cost of several")
     parser.add_argument("--memory", nargs="?", const="all", metavar="KIND")
@@ -533,21 +508,22 @@ def main():
         measure_them = measure_losses if args.losses else measure_networks
         print(json.dumps(measure_them(device, args.repeats), indent=1))
         return
+    baseline = json.loads(args.check.read_text())["rows"] if args.check else None
     rows = []
     for name in args.configs:
-        rows.append(measure(name, device, args.repeats, args.without))
-        row = rows[-1]
-        print(f"{name}: {row['ratio_to_limit']['sknoisy']:.2f} of the limit's time")
-        for runner, rate in row["samples_per_s"].items():
-            print(
-                f"  {runner:20}{rate:10.1f} samples/s"
-                f"{row['ratio_to_limit'][runner]:8.2f}"
-            )
+        if name in WAITS:
+            bare = partial(bare_convnet, device=device)
+            rows.append(measure_wait(name, device, args.repeats, bare))
+        else:
+            rows.append(measure(name, device, args.repeats, args.without))
+        show(rows[-1])
     if args.out:
         versions = {"torch": torch.__version__, "python": platform.python_version()}
         if device.type == "cuda":
             versions["gpu"] = torch.cuda.get_device_name(device)
         args.out.write_text(json.dumps({"versions": versions, "rows": rows}, indent=1))
+    if baseline is not None:
+        sys.exit("\n".join(losses(rows, baseline)) or None)
 
 
 if __name__ == "__main__":

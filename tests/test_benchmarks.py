@@ -31,5 +31,6 @@ def test_the_script_for_gpus_runs_each_row_once(tmp_path):
         command, env=os.environ | settings, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
-    found = Counter(json.loads(line)["method"] for line in rows.read_text().splitlines())
+    lines = rows.read_text().splitlines()
+    found = Counter(json.loads(line)["method"] for line in lines)
     assert len(found) == 13 and set(found.values()) == {1}

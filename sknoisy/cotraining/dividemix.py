@@ -137,12 +137,18 @@ class DivideMix(CoTraining):
     network trains on a half of the samples, so that the noise can be estimated on the
     other.
 
-    Contrast-to-Divide (C2D) puts this after SimCLR. There the warm-up trains the whole
-    networks, for five epochs: set ``head_epochs=0`` of the classifier and
-    ``warmup_epochs=5``. By default, the warm-up trains the heads only. C2D also
+    Contrast-to-Divide (C2D) puts this after SimCLR, and trains all of the networks in
+    the warm-up, for five epochs: :func:`sknoisy.recipes.contrast_to_divide`. By default
+    the heads are trained, which takes seconds. C2D also clips gradients in the warm-up,
     measures the losses of the first network again when it has trained, before the
     second takes its turn, and has settings of its own: a threshold of 0.03 and a weight
     of 500 at 80% of noise on CIFAR-100.
+
+    It learns from its own guesses, so that the warm-up decides. On 10,000 images of
+    CIFAR-10, 80% of whose labels were wrong, and an encoder that was pre-trained on
+    these, the guesses were right about a third of the samples, and got worse with each
+    epoch; on scikit-learn's digits, where they were right about two thirds, they rose
+    to nine tenths. :class:`SSR` asks less of them.
 
     References
     ----------

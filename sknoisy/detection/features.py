@@ -119,12 +119,12 @@ def comparable_features(features, codes, *, angles=False):
     if isinstance(features, LazyFeatures):
         return normalize(np.asarray(features))
     features = np.asarray(features, dtype=np.float32)
-    candidates = [StandardScaler().fit_transform(features), features]
+    scales = [StandardScaler().fit(features).transform, np.asarray]
     if angles:
-        candidates.append(normalize(features))
+        scales.append(normalize)
     rows = np.linspace(0, len(codes) - 1, min(len(codes), TRIAL)).astype(int)
-    agreements = [_agreement(part[rows], codes[rows]) for part in candidates]
-    return candidates[int(np.argmax(agreements))]
+    agreements = [_agreement(scale(features[rows]), codes[rows]) for scale in scales]
+    return scales[int(np.argmax(agreements))](features)
 
 
 def _agreement(features, codes):

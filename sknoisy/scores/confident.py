@@ -12,7 +12,7 @@ from sknoisy.scores.lowest import lowest
 from sknoisy.scores.probabilities import open_probabilities
 from sknoisy.scores.pruning import prune_by_class, prune_by_noise_rate, prune_counts
 from sknoisy.scores.quality import margins
-from sknoisy.scores.reading import of_labels, row_maxima, rows_of_classes
+from sknoisy.scores.reading import FEW, of_labels, row_maxima, rows_of_classes
 
 TIE = 1e-6  # tolerance when a probability is compared to a threshold or a maximum
 UNREACHABLE = 2.0  # threshold of a class without samples: no probability reaches it
@@ -217,9 +217,9 @@ def _confident(codes, probs, own):
     limits = _thresholds(codes, own, n) - TIE
     least = limits.astype(probs.dtype)  # that are not below the limits
     least = np.where(least < limits, np.nextafter(least, probs.dtype.type(3)), least)
-    tiled = np.empty((0, n))
+    tiled = least[None]
     for rows, some in probs.read():
-        if len(tiled) < len(some):  # two arrays of one shape are compared faster
+        if n > FEW and len(tiled) < len(some):  # arrays of one shape: compared faster
             tiled = np.tile(least, (len(some), 1))
         cells = np.flatnonzero(some >= tiled[: len(some)])
         row = cells // n

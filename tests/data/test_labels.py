@@ -166,3 +166,24 @@ def test_any_integer_dtype_is_kept(y):
     classes, codes = encode_labels(y)
     assert classes.dtype == y.dtype
     np.testing.assert_array_equal(classes[codes], y)
+
+
+@given(
+    y=arrays.arrays(
+        st.sampled_from([np.int8, np.uint8, np.int32, np.int64, np.uint64]),
+        st.integers(1, 60),
+    ),
+    narrow=st.booleans(),
+)
+@settings(deadline=None, derandomize=True, max_examples=100)
+def test_integers_are_encoded_as_by_sorting(y, narrow):
+    y = y % 5 if narrow else y
+    found, expected = np.unique(y, return_inverse=True)
+    for dtype in (np.int64, None):
+        classes, codes = encode_labels(y, dtype=dtype)
+        assert classes.dtype == y.dtype
+        np.testing.assert_array_equal(classes, found)
+        np.testing.assert_array_equal(codes, expected)
+        assert codes.dtype == (dtype or np.uint8)
+    more = np.union1d(found, np.array([1, 3], dtype=y.dtype))
+    np.testing.assert_array_equal(more[encode_labels(y, more)[1]], y)

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 from scipy.special import softmax
+from sklearn.ensemble import VotingClassifier
 
-from sknoisy import CoTrainingClassifier, NoisyRobustClassifier
+from sknoisy import CoTrainingClassifier, NoisyRobustClassifier, SSLPretrainer
 from sknoisy.views import Views
 
 
@@ -49,6 +50,24 @@ def test_random_views_are_the_same_in_every_call(colour):
     np.testing.assert_allclose(found.sum(axis=1), 1, rtol=1e-5)
     plain = clf.set_params(n_test_views=0).predict_proba(X)
     assert not np.allclose(found, plain, atol=1e-4)
+
+
+def test_an_ensemble_shares_one_pre_training(colour):
+    X, y = colour
+    features = SSLPretrainer(max_epochs=1, random_state=0).fit_transform(X)
+    members = [
+        (str(seed), NoisyRobustClassifier("ce", max_epochs=1, random_state=seed))
+        for seed in (0, 1)
+    ]
+    ensemble = VotingClassifier(members, voting="soft").fit(features, y)
+    each = [member.predict_proba(X) for member in ensemble.estimators_]
+    assert not np.allclose(*each, atol=1e-3)
+    np.testing.assert_allclose(ensemble.predict_proba(X), np.mean(each, axis=0))
+    # Each of them has trained the encoder.
+    before = features.encoder.state
+    name = next(name for name, values in before.items() if name.endswith("weight"))
+    for member in ensemble.estimators_:
+        assert not np.array_equal(before[name], member.encoder_.state[name])
 
 
 def test_vectors_have_no_views():
