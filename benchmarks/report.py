@@ -26,6 +26,7 @@ from relabelling import relabelling_table
 from selection import selection_table
 from stopping import known, stopping_table
 from trusted import trusted_table
+from vector_speed import vector_speed_table
 from vector_tables import cells_table, published, summary_table
 
 HERE = Path(__file__).parent
@@ -138,6 +139,7 @@ def tables():
         "relabelling": relabelling_table(rows["relabelling"]),
         "trusted": trusted_table(rows["trusted"]),
         "speed": speed_table(HERE / "speed.json"),
+        "vector speed": vector_speed_table(HERE / "speed_vectors.json"),
         "waits": waits_table(HERE / "speed.json"),
         "rows": rows_table(),
     }
