@@ -20,6 +20,7 @@ from annotators import annotators_table
 from detection import detection_table
 from detection_speed import file_table
 from detection_speed import speed_table as detection_speed_table
+from encoders import encoders_table
 from photographs import photographs_table
 from pictures import draw_all
 from relabelling import relabelling_table
@@ -42,6 +43,8 @@ FILES = {
     "detection_speed": "wrong labels",
     "relabelling": "wrong labels",
     "selection": "choosing and stopping",
+    "stopping": "choosing and stopping",
+    "encoders": "choosing and stopping",
     "annotators": "annotators and trusted labels",
     "trusted": "annotators and trusted labels",
 }
@@ -131,6 +134,7 @@ def tables():
         "detection memory": detection_speed_table(rows["detection_speed"], "bytes"),
         "detection from files": file_table(rows["detection_speed"]),
         "selection": selection_table(rows["selection"]),
+        "encoders": encoders_table(rows["encoders"]),
         "vectors": summary_table(vectors),
         "vectors by cell": cells_table(vectors),
         "vector seconds": seconds_table(vectors),
