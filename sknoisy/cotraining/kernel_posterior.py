@@ -134,12 +134,13 @@ class KernelPosterior(CoTraining):
     Whether columns are scaled each by its own deviation, as tables need it, or all by
     one number, as the components of embeddings do, is chosen with the kernel, by the
     leave-one-out error on the given labels, and so is the penalty: labels that are
-    wrong at random raise the error of all candidates alike. Where columns have scales of
-    their own, a column counts by how much the regression changes along it: scales are
-    multiplied by the root mean square of its derivatives, up to four times, as long as
-    the leave-one-out error falls by two standard errors in halves of the samples, each
-    weighed by what the other half shows. Columns that do not matter thus count for
-    little, as they do for trees.
+    wrong at random raise the error of all candidates alike.
+
+    Where columns have scales of their own, a column counts by how much the regression
+    changes along it: scales are multiplied by the root mean square of its derivatives,
+    up to four times, as long as the leave-one-out error falls by two standard errors in
+    halves of the samples, each weighed by what the other half shows. Columns that do
+    not matter thus count for little, as they do for trees.
 
     Posteriors are partly the regression's own predictions, so their leave-one-out error
     favours ever smaller penalties; they get at least a thirtieth of the given labels'.
