@@ -3,12 +3,12 @@
     python benchmarks/encoders.py --data DIR
     python benchmarks/encoders.py --table
 
-Encoders of several methods, lengths and temperatures, one of them untrained and one that
-collapses, are pre-trained on the digits, or on the embeddings of 2,000 images of CIFAR-10.
-The probe is a logistic regression of the features, trained and tested on clean labels.
-The scores see noisy labels or none; "clean" is the accuracy of neighbours on clean labels,
-beyond which noisy ones cannot go. Printed is the rank correlation of each score with the
-probe's accuracy. Rows that are there already are skipped.
+Encoders of several methods, lengths and temperatures, one of them untrained and one
+that collapses, are pre-trained on the digits, or on the embeddings of 2,000 images of
+CIFAR-10. The probe is a logistic regression of the features, trained and tested on
+clean labels. The scores see noisy labels or none; "clean" is the accuracy of neighbours
+on clean labels, beyond which noisy ones cannot go. Printed is the rank correlation of
+each score with the probe's accuracy. Rows that are there already are skipped.
 """
 
 import argparse
