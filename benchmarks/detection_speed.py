@@ -145,22 +145,21 @@ def in_new_process(function, *args):
         return pool.submit(function, *args).result()
 
 
-def speed_table(rows):
-    """Return the table of both sides: one line for each size, type and task."""
-    header = ["samples x classes", "dtype", "task", "ms", "cleanlab", "times as fast"]
-    header += ["extra MB", "cleanlab", "ratio", "results that differ"]
+def speed_table(rows, kind):
+    """Return the table of seconds or bytes, and of cleanlab's over them, by task."""
+    unit = {"seconds": 1e-3, "bytes": 1e6}[kind]
+    rows = [row for row in rows if "file" not in row]
+    sizes = {(row["size"], row["dtype"]): shown_size(row) for row in rows}
+    by_cell = {(row["size"], row["dtype"], row["task"]): row for row in rows}
+    header = ["task", *(f"{name}, {dtype}" for (_, dtype), name in sizes.items())]
     lines = [header, ["---"] * len(header)]
-    for row in rows:
-        if "file" in row:
-            continue
-        seconds, peaks = (
-            [row[f"{name}_{kind}"] for name in SIDES] for kind in ("seconds", "bytes")
-        )
-        cells = [shown_size(row), row["dtype"], row["task"]]
-        cells += [f"{1000 * s:.3g}" for s in seconds]
-        cells += [f"{seconds[1] / seconds[0]:.1f}"]
-        cells += [f"{p / 1e6:.3g}" for p in peaks] + [f"{peaks[1] / peaks[0]:.1f}"]
-        lines.append([*cells, str(row["results_that_differ"])])
+    for task in TASKS:
+        cells = []
+        for key in sizes:
+            ours, theirs = (by_cell[*key, task][f"{name}_{kind}"] for name in SIDES)
+            digits = 2 if ours < unit else 1 if ours < 10 * unit else 0
+            cells.append(f"{ours / unit:.{digits}f} ({theirs / ours:.1f})")
+        lines.append([f"`{task}`", *cells])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 

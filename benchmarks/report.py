@@ -27,6 +27,7 @@ from relabelling import relabelling_table
 from selection import selection_table
 from stopping import known, stopping_table
 from trusted import trusted_table
+from vector_speed import vector_speed_table
 from vector_tables import cells_table, published, summary_table
 
 HERE = Path(__file__).parent
@@ -129,7 +130,8 @@ def tables():
         "stopping": stopping_table(known(HERE / "stopping.jsonl")),
         "estimates": of_accuracy.estimates_table(rows["estimates"]),
         "detection": detection_table(rows["detection"]),
-        "detection speed": detection_speed_table(rows["detection_speed"]),
+        "detection speed": detection_speed_table(rows["detection_speed"], "seconds"),
+        "detection memory": detection_speed_table(rows["detection_speed"], "bytes"),
         "detection from files": file_table(rows["detection_speed"]),
         "selection": selection_table(rows["selection"]),
         "encoders": encoders_table(rows["encoders"]),
@@ -141,6 +143,7 @@ def tables():
         "relabelling": relabelling_table(rows["relabelling"]),
         "trusted": trusted_table(rows["trusted"]),
         "speed": speed_table(HERE / "speed.json"),
+        "vector speed": vector_speed_table(HERE / "speed_vectors.json"),
         "waits": waits_table(HERE / "speed.json"),
         "rows": rows_table(),
     }

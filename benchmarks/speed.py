@@ -5,6 +5,7 @@
     python benchmarks/speed.py --losses
     python benchmarks/speed.py --networks
     python benchmarks/speed.py --memory
+    python benchmarks/speed.py --vectors DIR --out benchmarks/speed_vectors.json
     python benchmarks/speed.py --check
 
 The limit is the same network's forward, backward and step on a random batch that lies
@@ -12,6 +13,7 @@ on the device: no data, no views, no loop around it. Everything runs interleaved
 process, and medians are compared, because machines are noisy: read the ratios.
 Peers (lightly, kornia, plain skorch) are measured if they are installed. --memory
 tells the peak memory of a fit on 50,000 images in memory, as a memmap and as files.
+--vectors takes the folder of cifar10_features.npz, and tells how long whole fits take.
 --check compares the ratios of this run with those in speed.json; if any is worse, it
 names it, and the exit status is 1.
 """
@@ -36,6 +38,7 @@ from accuracy import CLASSIFIERS
 from regressions import losses
 from torch import nn
 from torch.nn import functional as F
+from vector_speed import VECTORS, measure_vectors
 from waits import WAITS, measure_wait
 
 from sknoisy import NoisyRobustClassifier, SSLPretrainer
@@ -486,6 +489,8 @@ def main():
     parser.add_argument("--losses", action="store_true", help="cost of each loss")
     parser.add_argument("--networks", action="store_true", help="cost of several")
     parser.add_argument("--memory", nargs="?", const="all", metavar="KIND")
+    parser.add_argument("--vectors", metavar="DIR", help="folder of features")
+    parser.add_argument("--classifiers", nargs="+", default=VECTORS, choices=VECTORS)
     args = parser.parse_args()
     if args.memory == "all":  # each in a process of its own: peaks do not go down
         for kind in ("array", "memmap", "files"):
@@ -495,6 +500,9 @@ def main():
         print(json.dumps(measure_memory(args.memory)))
         return
     warnings.simplefilter("ignore")
+    if args.vectors:
+        measure_vectors(args.vectors, args.repeats, args.classifiers, args.out)
+        return
     device = resolve_device(args.device)
     if args.losses or args.networks:
         measure_them = measure_losses if args.losses else measure_networks

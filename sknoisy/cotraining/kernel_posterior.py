@@ -6,29 +6,17 @@ from torch import nn
 from torch.nn.functional import one_hot
 
 from sknoisy.cotraining.base import CoTraining
+from sknoisy.cotraining.kernel_choice import choose_kernel, set_scale
 from sknoisy.cotraining.kernel_ridge import KernelRidge
 from sknoisy.data.batches import Batches
 from sknoisy.encoders.architecture import trains_encoder
-from sknoisy.encoders.heads import UNLIMITED, Rescale, simplex
+from sknoisy.encoders.heads import simplex
 from sknoisy.encoders.inference import forward_all
-from sknoisy.encoders.initialization import build
 from sknoisy.parameters import check_integer
 from sknoisy.scores import trusted_transition_matrix
 
-# Whether each column has a scale of its own, and the kernel's power and width.
-# Laplacian kernels, of power 1, are rough and follow the axes, as trees do.
-CANDIDATES = [
-    (False, 2, 1.0),
-    (False, 2, 0.25),
-    (True, 2, 1.0),
-    (True, 2, 0.25),
-    (True, 1, 0.5),
-    (True, 1, 1.5),
-]
-TRIAL_ROWS, TRIAL_LANDMARKS = 4000, 500  # what the candidates are compared on
 LANDMARKS = 1000, 2000  # by default at least and at most
 SMOOTHEST = 1 / 30  # factor to the penalty of the given labels, for posteriors at least
-CLIP = 10.0  # deviations that a column is clipped to, where columns have own scales
 SHARPEST = 0.02  # factor that posteriors are stretched by, at most 1 over this
 
 
@@ -148,6 +136,12 @@ class KernelPosterior(CoTraining):
     leave-one-out error on the given labels, and so is the penalty: labels that are
     wrong at random raise the error of all candidates alike.
 
+    Where columns have scales of their own, a column counts by how much the regression
+    changes along it: scales are multiplied by the root mean square of its derivatives,
+    up to four times, as long as the leave-one-out error falls by two standard errors in
+    halves of the samples, each weighed by what the other half shows. Columns that do
+    not matter thus count for little, as they do for trees.
+
     Posteriors are partly the regression's own predictions, so their leave-one-out error
     favours ever smaller penalties; they get at least a thirtieth of the given labels'.
 
@@ -173,7 +167,10 @@ class KernelPosterior(CoTraining):
     ECML PKDD 2012, for the posterior of labels; Berthelot et al., ReMixMatch, ICLR
     2020, for balancing by frequencies, there by those of true labels; Rudi, Camoriano
     and Rosasco, Less is More: Nystroem Computational Regularization, NIPS 2015: as many
-    landmarks as the root of the number of samples, up to a factor, lose nothing.
+    landmarks as the root of the number of samples, up to a factor, lose nothing;
+    Radhakrishnan, Beaglehole, Pandit and Belkin, Mechanism for Feature Learning in
+    Neural Networks and Backpropagation-Free Machine Learning Models, Science 2024, for
+    columns that count by their derivatives, there a matrix of all pairs.
     """
 
     n_networks = 1
@@ -227,9 +224,9 @@ class KernelPosterior(CoTraining):
             )
         self._generator = generator
         features = _features(module, data.store)
-        column, power, width = self._choose(features, data.labels, generator)
-        self._kernel = power, width
-        _set_scale(_head(module).rescale, features, column)
+        chosen = choose_kernel(features, data.labels, self.n_classes, generator)
+        self._kernel = chosen.power, chosen.width
+        set_scale(_head(module).rescale, features, chosen)
         return module
 
     def before_epoch(self, net):  # noqa: D102
@@ -313,25 +310,6 @@ class KernelPosterior(CoTraining):
         given = posteriors.gather(1, self._given["codes"].clamp(min=0)[:, None])
         return given[:, 0].cpu().double().numpy()
 
-    def _choose(self, features, labels, generator):
-        """Return the scaling and the kernel of least leave-one-out error."""
-        rows = torch.randperm(len(features), generator=generator, device="cpu")
-        rows = rows.to(features.device)
-        if labels.labelled is not None:
-            rows = rows[labels.labelled[rows]]
-        rows = rows[:TRIAL_ROWS]
-        some, trial, errors = features[rows], labels.take(rows), []
-        given = trial.distributions(self.n_classes)
-        for column, power, width in CANDIDATES:
-            rescale = build(Rescale, some.shape[1]).to(some.device)
-            _set_scale(rescale, some, column)
-            scaled = rescale(some)
-            settings = power, width, TRIAL_LANDMARKS, generator
-            ridge = KernelRidge(scaled, *settings, trial.weights)
-            ridge.fit(given)
-            errors.append(ridge.error)
-        return CANDIDATES[int(np.argmin(errors))]
-
 
 def _equal(given, others):
     """Whether two dicts hold equal tensors."""
@@ -367,16 +345,3 @@ def _head(module):
     """Return the kernel machine, whatever is before it."""
     (network,) = module.networks
     return getattr(network, "head", network)
-
-
-def _set_scale(rescale, features, column):
-    """Set the moments of a Rescale: by column, or one scale for all of them."""
-    std, mean = torch.std_mean(features, dim=0, correction=0)
-    if column:
-        scale = torch.where(std > 0, std, 1.0)
-    else:
-        overall = std.square().mean().sqrt().clamp(min=1e-12)
-        scale = overall.expand_as(std).clone()
-    rescale.centre.copy_(mean)
-    rescale.scale.copy_(scale)
-    rescale.limit.fill_(CLIP if column else UNLIMITED)

@@ -157,9 +157,9 @@ class MOIT(CoTraining):
     share of the neighbours' votes for it.
 
     Where this differs from the official code: mixed targets are mixed from each
-    sample's own, its label or prediction, as in the paper; that code lets the major
-    sample decide whether the minor one's label counts. The memory is a ring, and stays
-    full. By default, the learning rate is 0.02, and it falls by a cosine; the authors
+    sample's own, its label or prediction; that code lets the major sample decide
+    whether the minor one's label counts. The memory is a ring, and stays full. By
+    default, the learning rate is 0.02, and it falls by a cosine; the authors
     train 250 epochs at 0.1, with weight decay 1e-4 and a tenth from epochs 125 and 200
     on. MOIT+, which trains a new classifier on the samples that are left, is not here.
 

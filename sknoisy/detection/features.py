@@ -15,6 +15,7 @@ from sknoisy.encoders.features import LazyFeatures
 from sknoisy.estimators.base_classifier import TorchClassifier
 from sknoisy.estimators.lazy import LazyTransformer
 from sknoisy.scores.distances import neighbor_distances
+from sknoisy.scores.reading import chunks
 
 NEIGHBORS = 10
 TRIAL = 2000  # samples on which the scale of features is decided
@@ -119,7 +120,11 @@ def comparable_features(features, codes, *, angles=False):
     if isinstance(features, LazyFeatures):
         return normalize(np.asarray(features))
     features = np.asarray(features, dtype=np.float32)
-    scales = [StandardScaler().fit(features).transform, np.asarray]
+    scaler = StandardScaler()
+    # In parts, for fit would copy all of them.
+    for rows in chunks(len(features), features[:1].size, n_chunks=16):
+        scaler.partial_fit(features[rows])
+    scales = [scaler.transform, np.asarray]
     if angles:
         scales.append(normalize)
     rows = np.linspace(0, len(codes) - 1, min(len(codes), TRIAL)).astype(int)

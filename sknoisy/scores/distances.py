@@ -11,6 +11,7 @@ from sknoisy.scores.reading import chunks
 
 BY_CHANCE = 0.5  # pairs that are expected to be called near-duplicates, and are not
 NEAREST = 0.65  # pairs that are further apart, in distances of neighbours, never are
+CENTRED = 1e-3  # largest mean, in root mean squares, that nothing is subtracted for
 EXACT = 1e-6  # of the median distance of neighbours: rounding
 FENCE = 1.5  # ranges between the quartiles that outliers are above the upper one
 
@@ -64,7 +65,9 @@ def neighbor_distances(features, n_neighbors=10):
             f"{n_samples} samples."
         )
     index = np.empty((n_samples, n_neighbors), dtype=np.int32)
-    features = features - features.mean(axis=0)  # else rounding grows with the mean
+    centre, squares = features.mean(axis=0), np.vdot(features, features)
+    if np.abs(centre).max() > CENTRED * np.sqrt(squares / features.size):
+        features = features - centre  # else rounding grows with the mean
     if n_features <= TREE_FEATURES:
         from sklearn.neighbors import NearestNeighbors  # slow to import
 

@@ -21,7 +21,7 @@ from sknoisy import (
     NoisyRobustClassifier,
     SSLPretrainer,
 )
-from sknoisy.cotraining import posterior
+from sknoisy.cotraining import kernel_ridge, posterior
 from sknoisy.cotraining.kernel_posterior import balanced, evenness, sharpened
 from sknoisy.cotraining.kernel_ridge import PENALTIES, KernelRidge
 from sknoisy.encoders.heads import kernel, simplex
@@ -88,6 +88,22 @@ def test_the_penalty_is_at_least_what_is_asked_for():
     assert ridge.penalty == 1
     ridge.fit(X.sin(), least_penalty=1e6)
     assert ridge.penalty == PENALTIES[-1]
+
+
+def test_parts_give_what_the_whole_gives(monkeypatch):
+    """Of rows, of columns, and of what all penalties predict."""
+    generator = torch.Generator()
+    X = torch.randn(300, 3, generator=generator.manual_seed(0))
+    found = []
+    for parts in ({}, {"PART": 70, "COLUMNS": 64, "CELLS": 500}):
+        for name, size in parts.items():
+            monkeypatch.setattr(kernel_ridge, name, size)
+        ridge = KernelRidge(X, 2, 1.0, 150, generator.manual_seed(0))
+        found.append((ridge.fit(X.sin()), ridge.coefficients, ridge.error))
+    (whole, coefficients, error), (in_parts, _, error_in_parts) = found
+    torch.testing.assert_close(in_parts, whole, atol=1e-4, rtol=1e-3)
+    assert error_in_parts == pytest.approx(error, rel=1e-3)
+    assert coefficients.shape == (150, 3)
 
 
 def test_posterior_by_hand():

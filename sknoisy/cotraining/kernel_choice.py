@@ -1,0 +1,197 @@
+"""The kernel that fits some samples and their labels: its form, and its scales."""
+
+from typing import NamedTuple
+
+import torch
+
+from sknoisy.cotraining.kernel_ridge import KernelRidge
+from sknoisy.encoders.heads import UNLIMITED, Rescale, kernel
+from sknoisy.encoders.initialization import build
+
+TRIAL_ROWS, TRIAL_LANDMARKS = 4000, 500  # what the candidates are compared on
+CLIP = 10.0  # deviations that a column is clipped to, where columns have own scales
+RELEVANCE_ROUNDS = 4
+SURE = 2.0  # standard errors that a round must lower the error by
+LEAST_RELEVANCE = 0.02  # a column that did not matter may matter in the next round
+GRADIENTS = 2**28  # products that gradients are computed of, at most
+
+
+class Kernel(NamedTuple):
+    """A kernel on scaled samples.
+
+    Attributes
+    ----------
+    column : bool
+        Whether each column has a scale of its own.
+    power : {1, 2}
+        See :func:`sknoisy.encoders.heads.kernel`.
+    width : float
+        See :class:`~sknoisy.cotraining.kernel_ridge.KernelRidge`.
+    relevance : tensor of shape (d,) or None
+        Factors of the scaled columns; None: all are 1.
+    """
+
+    column: bool
+    power: int
+    width: float
+    relevance: torch.Tensor = None
+
+
+# Laplacian kernels, of power 1, are rough and follow the axes, as trees do.
+CANDIDATES = [
+    Kernel(False, 2, 1.0),
+    Kernel(False, 2, 0.25),
+    Kernel(True, 2, 1.0),
+    Kernel(True, 2, 0.25),
+    Kernel(True, 1, 0.5),
+    Kernel(True, 1, 1.5),
+]
+# Distances of few columns that matter vary more, so the kernel may have to be narrower.
+COLUMNS = [k for k, kernel in enumerate(CANDIDATES) if kernel.column]
+RELEVANT = [*(kernel for kernel in CANDIDATES if kernel.column), Kernel(True, 1, 4.5)]
+
+
+def choose_kernel(features, labels, n_classes, generator):
+    """Return the kernel of least leave-one-out error on the given labels.
+
+    Where columns may have scales of their own, they are then multiplied by their
+    relevance, as long as this lowers the error by more than chance explains. Each half
+    of the samples is weighed by what matters in the other half: weights that were
+    learned from the same labels would always seem to help.
+
+    Parameters
+    ----------
+    features : tensor of shape (n_samples, d), float32
+        The samples. Some of them are tried.
+    labels : Labels
+        Their labels.
+    n_classes : int
+        Number of classes.
+    generator : torch.Generator
+        Source of randomness, on the CPU.
+    """
+    rows = torch.randperm(len(features), generator=generator, device="cpu")
+    rows = rows.to(features.device)
+    if labels.labelled is not None:
+        rows = rows[labels.labelled[rows]]
+    rows = rows[:TRIAL_ROWS]
+
+    def trial(rows):
+        return _Trial(features[rows], labels.take(rows), n_classes, generator)
+
+    whole = trial(rows)
+    fits = [[whole.fit(kernel)] for kernel in CANDIDATES]
+    best, by_column = _best(fits), _best(fits[k] for k in COLUMNS)
+    if len(rows) < 2 or _gain(by_column, best) >= SURE:
+        return best[0].kernel
+    halves = trial(rows[::2]), trial(rows[1::2])
+    before = [half.fit(best[0].kernel) for half in halves]
+    weighed, relevance = [half.fit(by_column[0].kernel) for half in halves], None
+    for _ in range(RELEVANCE_ROUNDS):
+        others = [_relevance(fit) for fit in reversed(weighed)]
+        found = _best(
+            [
+                half.fit(kernel._replace(relevance=other))
+                for half, other in zip(halves, others, strict=True)
+            ]
+            for kernel in RELEVANT
+        )
+        if _gain(weighed, found) < SURE:
+            break
+        weighed, relevance = found, torch.stack(others).square().mean(dim=0).sqrt()
+    if relevance is None or _gain(before, weighed) < SURE:
+        return best[0].kernel
+    return weighed[0].kernel._replace(relevance=relevance)
+
+
+def set_scale(rescale, features, kernel):
+    """Set the moments of a Rescale: by column, or one scale for all of them."""
+    std, mean = torch.std_mean(features, dim=0, correction=0)
+    if kernel.column:
+        scale = torch.where(std > 0, std, 1.0)
+        limit = torch.full_like(std, CLIP)
+    else:
+        overall = std.square().mean().sqrt().clamp(min=1e-12)
+        scale, limit = overall.expand_as(std).clone(), std.new_tensor(UNLIMITED)
+    if kernel.relevance is not None:
+        scale, limit = scale / kernel.relevance, limit * kernel.relevance
+    rescale.centre, rescale.scale, rescale.limit = mean, scale, limit
+
+
+class _Fit(NamedTuple):
+    kernel: Kernel
+    ridge: KernelRidge
+    scaled: torch.Tensor  # (n, d)
+    errors: torch.Tensor  # (n,), of each sample left out, weighted
+
+
+class _Trial:
+    """Some samples, on which kernels are compared with the same landmarks."""
+
+    def __init__(self, samples, labels, n_classes, generator):
+        self.samples = samples
+        self.weights = labels.weights
+        self.given = labels.distributions(n_classes)
+        self.seed = int(torch.randint(2**31, (), generator=generator, device="cpu"))
+
+    def fit(self, kernel):
+        rescale = build(Rescale, self.samples.shape[1]).to(self.samples.device)
+        set_scale(rescale, self.samples, kernel)
+        scaled, generator = rescale(self.samples), torch.Generator("cpu")
+        settings = kernel.power, kernel.width, TRIAL_LANDMARKS
+        generator.manual_seed(self.seed)
+        ridge = KernelRidge(scaled, *settings, generator, self.weights)
+        errors = (ridge.fit(self.given) - self.given).square().mean(dim=1)
+        if self.weights is not None:
+            errors = errors * self.weights / self.weights.mean().clamp(min=1e-12)
+        return _Fit(kernel, ridge, scaled, errors)
+
+
+def _errors(fits):
+    """Return the errors of all samples, of one fit or of those of both halves."""
+    return torch.cat([fit.errors for fit in fits])
+
+
+def _best(candidates):
+    """Return the candidate, a list of fits, of least error."""
+    return min(candidates, key=lambda fits: float(_errors(fits).mean()))
+
+
+def _gain(before, after):
+    """Return by how many standard errors the error is lower."""
+    gains = _errors(before) - _errors(after)
+    error = gains.std(correction=0) / len(gains) ** 0.5
+    return float(gains.mean() / error.clamp(min=1e-12))
+
+
+def _relevance(fit):
+    """Return how much each column matters, with a mean square of 1.
+
+    It is the root mean square of the derivative along the column, in deviations.
+    """
+    rows = fit.scaled[: max(1, GRADIENTS // fit.ridge.landmarks.numel())]
+    slopes = mean_square_slopes(fit.ridge, rows).sqrt()
+    if fit.kernel.relevance is not None:
+        slopes = slopes * fit.kernel.relevance
+    relevance = (slopes / slopes.max().clamp(min=1e-12)).clamp(min=LEAST_RELEVANCE)
+    return relevance / relevance.square().mean().sqrt()
+
+
+def mean_square_slopes(ridge, X):
+    """Return the mean squared derivatives of a regression along each column, (d,).
+
+    Parameters
+    ----------
+    ridge : KernelRidge
+        After its fit.
+    X : tensor of shape (n, d)
+        Where the derivatives are taken. Targets are summed over.
+    """
+    values = kernel(X, ridge.landmarks, ridge.gamma, ridge.power)
+    slopes = []
+    for x, z in zip(X.T, ridge.landmarks.T, strict=True):
+        apart = x[:, None] - z
+        factor = apart.sign() if ridge.power == 1 else 2 * apart
+        slopes.append((values * factor) @ ridge.coefficients)
+    slopes = ridge.gamma * torch.stack(slopes)  # the sign is lost in the square
+    return slopes.square().sum(dim=2).mean(dim=1)
