@@ -80,8 +80,8 @@ def main():
         refit=False,
     ).fit(features, noisy.y)
     scores = search.cv_results_["mean_test_score"]
-    print("\nsearch, by scores on noisy labels that are corrected for the noise, which")
-    print(f"rank losses but are no accuracies: ce {scores[0]:.2f}, elr {scores[1]:.2f}")
+    print("\nsearch, by accuracy on noisy labels, corrected for the noise:")
+    print(f"ce {scores[0]:.2f}, elr {scores[1]:.2f}")
 
     cache.cleanup()
     path = HERE / "quickstart.safetensors"
