@@ -82,7 +82,9 @@ class InterpolatedEnsemble(Ensemble):
             Where they are now.
         """
         size = len(self.memory)
-        places = (self.next_place + torch.arange(len(labels)).to(labels)) % size
+        places = (
+            self.next_place + torch.arange(len(labels), device=labels.device)
+        ) % size
         self.memory[places] = projections.float()
         self.memory_labels[places] = labels
         self.next_place.copy_((self.next_place + len(labels)) % size)

@@ -241,7 +241,7 @@ class MOIT(CoTraining):
             for kept, value in zip((mixed, targets), pair, strict=True):
                 kept.append(value)
             orders.append(order)
-            lams.append(torch.full((n,), max(lam, 1 - lam)).to(labels))
+            lams.append(labels.new_full((n,), max(lam, 1 - lam)))
         logits, projections = self._both(module, torch.cat(mixed))
         loss = mixed_loss(logits.log_softmax(dim=1), torch.cat(targets))
         with full_precision(projections):
@@ -275,7 +275,11 @@ class MOIT(CoTraining):
         """Return the contrastive losses of two mixed views of a batch, (2 n,)."""
         n, minor = len(codes), torch.cat(orders)
         # The minor sample itself counts twice: by its label, and as itself.
-        itself = (minor[:, None] == torch.arange(n).to(minor)).float().repeat(1, 2)
+        itself = (
+            (minor[:, None] == torch.arange(n, device=minor.device))
+            .float()
+            .repeat(1, 2)
+        )
         own = torch.eye(2 * n, dtype=torch.bool, device=codes.device)
 
         def losses(others, labels, own, itself):
@@ -292,7 +296,7 @@ class MOIT(CoTraining):
         if self.epoch < MEMORY_BEGINS:
             return total
         known = module.memory_labels
-        left_out = places[:, None] == torch.arange(len(known)).to(places)
+        left_out = places[:, None] == torch.arange(len(known), device=places.device)
         left_out |= known == NOTHING
         in_memory = torch.zeros_like(left_out, dtype=torch.float32)
         in_memory[:, places] = itself

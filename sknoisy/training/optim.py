@@ -147,6 +147,9 @@ def _sgd(params, lr, momentum, weight_decay, nesterov):
     params = [p for group in optimizer.param_groups for p in group["params"]]
     for group in optimizer.param_groups:
         group["fused"] = all(p.device.type in ("cpu", "cuda") for p in params)
+    if momentum > 0:  # that kernel fails where gradients begin later than others'
+        for p in params:
+            optimizer.state[p]["momentum_buffer"] = torch.zeros_like(p)
     return optimizer
 
 

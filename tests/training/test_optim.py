@@ -194,3 +194,17 @@ def test_lars_leaves_weights_without_a_norm_to_sgd():
     weight.grad = torch.ones(2, 2)
     LARS([weight], lr=0.1).step()
     assert weight.detach().equal(torch.full((2, 2), -0.1))
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_a_gradient_may_begin_later_than_others(name):
+    early, late = (nn.Parameter(torch.ones(2, 2)) for _ in range(2))
+    alone = nn.Parameter(torch.ones(2, 2))
+    both, one = OPTIMIZERS[name]([early, late], 0.1), OPTIMIZERS[name]([alone], 0.1)
+    early.grad = torch.ones(2, 2)
+    both.step()
+    for parameter in (late, alone):
+        parameter.grad = torch.full((2, 2), 2.0)
+    both.step()
+    one.step()
+    torch.testing.assert_close(late, alone)
