@@ -47,7 +47,7 @@ def main():
     ssl = SSLPretrainer(
         max_epochs=30, batch_size=128, memory=cache.name, random_state=0
     )
-    settings = {"max_epochs": 30, "batch_size": 48, "random_state": 0}
+    settings = {"max_epochs": 30, "batch_size": 32, "random_state": 0}
     models = {
         "cross-entropy from scratch": NoisyRobustClassifier("ce", **settings),
         "frozen features, linear head": Pipeline(
