@@ -146,7 +146,7 @@ def pretrained(name, X, row, protocol, args):
     return SSLPretrainer(PRETRAINERS[name], memory=args.cache, **settings).fit(X)
 
 
-FROZEN = {}  # the features of this process's data, computed once
+FROZEN = {}  # features of this process's data by the pre-trainer, computed once
 
 
 def run_frozen(row, data, protocol, args):
@@ -155,10 +155,11 @@ def run_frozen(row, data, protocol, args):
     noise = row["noise"], row["rate"], row["seed"]
     noisy, is_wrong = noisy_labels(y, X, *noise, labels=args.labels)
     pretrainer, _, method = row["method"].removeprefix("frozen:").rpartition("+")
-    if not FROZEN:
+    known = pretrainer, json.dumps(row["overrides"]["ssl"])
+    if known not in FROZEN:
         ssl = pretrained(pretrainer, X, row, protocol, args)
-        FROZEN["features"] = [np.asarray(ssl.transform(x)) for x in (X, X_test)]
-    features, test = FROZEN["features"]
+        FROZEN[known] = [np.asarray(ssl.transform(x)) for x in (X, X_test)]
+    features, test = FROZEN[known]
     name = method if method in vectors.METHODS else f"sknoisy:{method}"
     model = vectors.make(name, row["seed"], row["overrides"]["clf"])
     started = time.perf_counter()
@@ -251,11 +252,15 @@ def run(args):
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(args.workers, spawn, open_data, [args]) as pool:
         futures = {pool.submit(train, row, args): row for row in rows}
+        failed = 0
         for future in as_completed(futures):
             if error := future.exception():  # the others go on
                 print(futures[future], repr(error), flush=True)
+                failed += 1
             else:
                 write(future.result(), args.rows)
+    if failed:
+        raise SystemExit(f"{failed} of {len(rows)} rows failed")
 
 
 DATA = []  # of this process, read once

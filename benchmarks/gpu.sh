@@ -9,8 +9,8 @@
 # to write to, WORKERS the number of rows at the same time, PRETRAIN other arguments of
 # pretrain.py. "PROTOCOL=dry FULL=dry DEVICE=cpu benchmarks/gpu.sh -" tries the script.
 set -euo pipefail
+data=$(realpath -m -- "$1")
 cd "$(dirname "$0")/.."
-data=$1
 steps=${*:2}
 protocol=${PROTOCOL:-cifar10_cpu} full=${FULL:-cifar10} device=${DEVICE:-cuda}
 workers=${WORKERS:-$(($(env -u OMP_NUM_THREADS nproc) - 1))}
@@ -28,8 +28,8 @@ if [ "$device" = cuda ] && command -v nvidia-cuda-mps-control >/dev/null; then
 fi
 
 accuracy() { # PROTOCOL, number of rows at the same time, then other arguments
-  nice -n "${level:-0}" python3 benchmarks/accuracy.py --data "$data" --device "$device" --rows "$rows" \
-    --protocol "$1" --workers "$2" "${@:3}"
+  nice -n "${level:-0}" python3 benchmarks/accuracy.py --data "$data" --rows "$rows" \
+    --device "$device" --protocol "$1" --workers "$2" "${@:3}"
 }
 
 middle="symmetric_inclusive:0.5 instance_dependent:0.4"
@@ -42,7 +42,7 @@ run_tests() {
 }
 
 run_rows() {
-  local fewer=$((workers > 2 ? workers - 2 : 1))
+  local job failed=0 fewer=$((workers > 2 ? workers - 2 : 1))
   # Alone: beside fifteen trainings, an epoch of the pre-training took four times as long.
   python3 benchmarks/pretrain.py --data "$data" --device "$device" \
     --protocol "$protocol" ${PRETRAIN:-}
@@ -54,8 +54,9 @@ run_rows() {
     --methods bootstrap_progressive --tag power3+restoration+clustering \
     --clf '{"loss__power": 3, "regularizers": ["restoration", "clustering"]}' &
   level=10 accuracy "$protocol" "$fewer" --noises $noises \
-    --methods simclr+elr simclr+ce simclr+gce simclr+sop ce elr gce sop
-  wait
+    --methods simclr+elr simclr+ce simclr+gce simclr+sop ce elr gce sop || failed=1
+  for job in $(jobs -p); do wait "$job" || failed=1; done
+  return "$failed"
 }
 
 run_full() {

@@ -1,12 +1,14 @@
 """Pre-train an encoder by SimCLR on all training images of a protocol, and keep it.
 
     python benchmarks/pretrain.py --data DIR
+    python benchmarks/pretrain.py --data DIR --encoder wide
 
-Nothing is done if the file is there. Written are the fitted SSLPretrainer, its weights
-rounded to float16, for ``sknoisy.load``, and beside it a JSON file with settings, time,
-versions, and the curve of a linear probe: ridge regression of the classes on
-standardised features, with the true labels, which nothing else here sees. The encoder
-of protocol "cifar10_cpu" is committed: hours on a CPU, minutes on a GPU.
+If the file is there, only its linear probe is printed. Otherwise, written are the
+fitted SSLPretrainer, its weights rounded to float16, for ``sknoisy.load``, and beside
+it a JSON file with settings, time, versions, and the curve of a linear probe: ridge
+regression of the classes on standardised features, with the true labels, which nothing
+else here sees. The encoder of protocol "cifar10_cpu" is committed: hours on a CPU,
+minutes on a GPU.
 """
 
 import argparse
@@ -86,6 +88,21 @@ def portable(ssl):
     return ssl
 
 
+def default_file(protocol, encoder):
+    """Return the protocol's file, or one beside it for another encoder."""
+    file = protocol.pretrained
+    return file if encoder == "convnet" else file.with_stem(f"{file.stem}_{encoder}")
+
+
+def probe_of(file, data):
+    """Return the accuracy of the linear probe of an encoder in a file."""
+    X, y, X_test, y_test = data
+    own = [f"protocols.{small_convnet.__name__}", f"__main__.{wide_convnet.__name__}"]
+    ssl = sknoisy.load(file, allow=own)
+    features, test = (np.asarray(ssl.transform(part)) for part in (X, X_test))
+    return ridge_probe(features, y, test, y_test)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", help="folder of the data set")
@@ -99,11 +116,11 @@ def main():
     parser.add_argument("--out", type=Path, help="default: the file of the protocol")
     args = parser.parse_args()
     protocol = PROTOCOLS[args.protocol]
-    out = args.out or protocol.pretrained
-    if out.exists():
-        print(out, "is there")
-        return
+    out = args.out or default_file(protocol, args.encoder)
     data = load(protocol, args.data)
+    if out.exists():
+        print(out, "is there; its linear probe:", probe_of(out, data))
+        return
     spec = sknoisy.data.spec.InputSpec.learn(data[0])
     probe = LinearProbe(data, spec, args.every)
     ssl = SSLPretrainer(
@@ -126,6 +143,7 @@ def main():
         "method": "simclr",
         "epochs": len(ssl.history_),
         "batch_size": args.batch_size,
+        "max_time": args.max_time,
         "n_train": len(data[0]),
         "seconds": round(time.perf_counter() - started, 1),
         "curve": "epoch, seconds of training, accuracy of the linear probe",

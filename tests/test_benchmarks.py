@@ -16,6 +16,7 @@ ROOT = Path(__file__).parents[1]
 @pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
 def test_the_script_for_gpus_runs_each_row_once(tmp_path):
     rows = tmp_path / "rows.jsonl"
+    (ROOT / "benchmarks/.cache/dry.safetensors").unlink(missing_ok=True)
     settings = {
         "PROTOCOL": "dry",
         "DEVICE": "cpu",
