@@ -92,6 +92,14 @@ class Checkpoint(Callback):
         if self.training_ is not None and net.epochs_done % self.every == 0:
             self._write()
 
+    def check(self):
+        """Raise ``ValueError`` if a parameter is not valid."""
+        if not isinstance(self.folder, (str, os.PathLike)):
+            raise ValueError(
+                f"folder={self.folder!r} of Checkpoint is not valid: it must be a path."
+            )
+        check_integer("every", self.every)
+
     def begin(self, training, name):
         """Register a training, and resume it if an equal one was killed.
 
@@ -102,7 +110,7 @@ class Checkpoint(Callback):
         name : str
             Name of its files; equal trainings have equal names.
         """
-        check_integer("every", self.every)
+        self.check()
         _check_method(training)
         self.last_ = Path(self.folder) / f"{name}.checkpoint"
         self.previous_ = self.last_.with_suffix(".previous")
