@@ -92,7 +92,7 @@ class TorchClassifier(Learning, ClassifierMixin, HoldingOut, Predicting):
             given = {"sample_weight": sample_weight, "trusted": trusted}
             given = [(k, v) for k, v in given.items() if v is not None]
             with (
-                resumable(self, training, X, y, *given),
+                resumable(self, training, X, y, *given) as interrupts,
                 self._progress(training, X, y, *known) as bar,
             ):
                 try:
@@ -101,6 +101,7 @@ class TorchClassifier(Learning, ClassifierMixin, HoldingOut, Predicting):
                     if not training.epochs:
                         raise
                     interrupt = error  # what was learned so far can be used
+                    interrupts.append(error)
             training.settle()
             training.limit = training.run.limit = None
             if interrupt is None:

@@ -212,6 +212,12 @@ def resumable(estimator, training, X, *labels):
         What it learns from.
     *labels : objects
         What else it does.
+
+    Yields
+    ------
+    interrupts : list
+        Whoever catches what ends the training early, and may be gone on from later,
+        appends it here.
     """
     callbacks = unnamed(estimator.callbacks)
     checkpoints = [c for c in callbacks if isinstance(c, Checkpoint)]
@@ -222,8 +228,9 @@ def resumable(estimator, training, X, *labels):
             name = training_name(estimator, training.settings.device, (X, *labels))
             for checkpoint in checkpoints:
                 checkpoint.begin(training, name)
-        yield
-        done = True
+        interrupts = []
+        yield interrupts
+        done = not interrupts
     except DivergenceError:
         done = True  # to go on would end in the same
         raise
