@@ -7,7 +7,13 @@ import torch
 from sklearn.exceptions import DataConversionWarning, NotFittedError
 from sklearn.pipeline import Pipeline
 
-from sknoisy import Checkpoint, Loss, NoisyRobustClassifier, SSLPretrainer
+from sknoisy import (
+    Checkpoint,
+    LabelErrorDetector,
+    Loss,
+    NoisyRobustClassifier,
+    SSLPretrainer,
+)
 from sknoisy.noise import symmetric_exclusive
 
 RNG = np.random.default_rng(0)
@@ -262,6 +268,15 @@ def test_complex_and_sparse():  # [36]
     refuses("Complex data not supported", X=X + 1j)
     with pytest.raises(TypeError, match="[Ss]parse"):
         clf().fit(csr_array(X), Y)
+
+
+def test_complex_numbers_are_not_listed():
+    detector = LabelErrorDetector(clf(), "knn_agreement")
+    for estimator in (clf(), SSLPretrainer(max_epochs=1), detector):
+        for images in (IMAGES + 1j, torch.from_numpy(IMAGES + 1j)):
+            with pytest.raises(ValueError, match="Complex .* X is of .*") as caught:
+                estimator.fit(images, Y)
+            assert len(str(caught.value)) < 200
 
 
 def test_other_size_at_predict():  # [37]

@@ -6,7 +6,7 @@ from scipy.sparse.csgraph import connected_components
 from sklearn.utils import check_array
 
 from sknoisy.parameters import as_numbers, check_integer
-from sknoisy.scores.neighbors import TREE_FEATURES, fill_nearest
+from sknoisy.scores.neighbors import TREE_FEATURES, fill_nearest, safe_scale
 from sknoisy.scores.reading import chunks
 
 BY_CHANCE = 0.5  # pairs that are expected to be called near-duplicates, and are not
@@ -58,6 +58,9 @@ def neighbor_distances(features, n_neighbors=10):
     """
     check_integer("n_neighbors", n_neighbors)
     features = check_array(features, dtype=np.float32, input_name="features")
+    scale = safe_scale(features)
+    if scale != 1:
+        features = features / scale
     n_samples, n_features = features.shape
     if n_neighbors >= n_samples:
         raise ValueError(
@@ -81,6 +84,7 @@ def neighbor_distances(features, n_neighbors=10):
         difference = features[index[rows]] - features[rows, None]
         distances[rows] = np.sqrt(np.einsum("ijk,ijk->ij", difference, difference))
     order = np.argsort(distances, axis=1, kind="stable")
+    distances *= scale
     return tuple(np.take_along_axis(part, order, axis=1) for part in (index, distances))
 
 

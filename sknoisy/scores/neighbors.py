@@ -69,16 +69,47 @@ def neighbor_index(features, n_neighbors=10, include_self=False):
     index[:, 0] = np.arange(n_samples)
     if n_others:
         others = index[:, n_neighbors - n_others :]
-        directions = normalize(features)
-        if n_features <= TREE_FEATURES and isinstance(directions, np.ndarray):
+        rows = directions(features)
+        if n_features <= TREE_FEATURES and isinstance(rows, np.ndarray):
             from sklearn.neighbors import NearestNeighbors  # slow to import
 
-            search = NearestNeighbors(n_neighbors=n_others).fit(directions)
+            search = NearestNeighbors(n_neighbors=n_others).fit(rows)
             # Without an argument, no sample is its own neighbour.
             others[:] = search.kneighbors(return_distance=False)
         else:
-            fill_nearest(directions.astype(np.float32, copy=False), others)
+            fill_nearest(rows.astype(np.float32, copy=False), others)
     return index
+
+
+def directions(features):
+    """Return the rows of features at the length 1; those of zeros stay.
+
+    Parameters
+    ----------
+    features : ndarray or sparse matrix of shape (n_samples, n_features)
+        Finite numbers.
+    """
+    scale = safe_scale(features)
+    return normalize(features if scale == 1 else features / scale)
+
+
+def safe_scale(features):
+    """Return what to divide features by, so that their squares are numbers above 0.
+
+    Parameters
+    ----------
+    features : ndarray or sparse matrix of shape (n_samples, n_features)
+        Finite numbers.
+
+    Returns
+    -------
+    scale : float
+        A power of 2, which rounds nothing, next to the largest of the numbers; 1 unless
+        that is beyond 2^30 or below 2^-30.
+    """
+    largest = float(max(features.max(), -features.min()))
+    exponent = int(np.frexp(largest)[1]) - 1
+    return 2.0**exponent if abs(exponent) > 30 else 1.0
 
 
 def votes_from(index, codes, n_classes, sample_weight=None):

@@ -1,3 +1,5 @@
+import warnings
+
 import numpy as np
 import pytest
 from scipy.spatial.distance import cdist
@@ -75,3 +77,15 @@ def test_relabel_priority_by_hand():
     found = relabel_priority([0, 0, 0], p, classes=[0, 1, 2])
     np.testing.assert_allclose(found, expected)
     assert found[0] > found[1] > found[2]  # clear errors before ambiguous samples
+
+
+@pytest.mark.parametrize("n_features", [3, 40])
+@pytest.mark.parametrize("scale", [1e-30, 1e-12, 1e12, 1e30])
+def test_distances_of_any_scale(n_features, scale):
+    X = np.random.default_rng(0).normal(size=(100, n_features)).astype(np.float32)
+    index, distances = neighbor_distances(X, 5)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        scaled = neighbor_distances(scale * X, 5)
+    np.testing.assert_array_equal(index, scaled[0])
+    np.testing.assert_allclose(scaled[1], scale * distances, rtol=1e-4)

@@ -120,3 +120,15 @@ def test_votes_have_weights():
     X, y = np.random.default_rng(0).normal(size=(50, 3)), np.arange(50) % 3
     equal = knn_votes(y, X, 5, sample_weight=np.full(50, 7.0))
     np.testing.assert_array_equal(equal, knn_votes(y, X, 5))
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e30, 1e-200, 1e200])
+@pytest.mark.parametrize("X", [WIDE, NARROW], ids=["wide", "narrow"])
+def test_directions_of_any_scale(X, scale):
+    dtype = np.float32 if 1e-40 < scale < 1e40 else np.float64
+    index = neighbor_index((scale * X).astype(dtype), 3)
+    same = index == neighbor_index(X, 3)
+    assert same.mean() > 0.99
+    if X is WIDE:
+        sparse = neighbor_index(csr_array((scale * X).astype(dtype)), 3)
+        assert (sparse == index).mean() > 0.99
