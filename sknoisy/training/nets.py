@@ -20,6 +20,7 @@ from sknoisy.encoders.weights import load_tensors
 from sknoisy.training import distributed
 from sknoisy.training.callbacks import StopTraining, listens
 from sknoisy.training.interrupts import raise_lost_interrupt
+from sknoisy.training.normalization import normalising_together
 from sknoisy.training.observed import ObservedNet
 from sknoisy.training.optim import SCHEDULES
 from sknoisy.training.run import DivergenceError
@@ -70,8 +71,8 @@ class Net(ObservedNet):
                 "callbacks have frozen all of the network's weights: nothing is left "
                 "to train."
             )
-        loss.backward()
-        distributed.average_gradients(self.module_)
+        with distributed.averaging_gradients(self.module_):
+            loss.backward()
         if self.settings.max_norm is not None:
             weights = self.module_.parameters()
             nn.utils.clip_grad_norm_(weights, self.settings.max_norm)
@@ -190,7 +191,7 @@ class Net(ObservedNet):
         distributed.share_weights(self.module_)
         try:
             self._begin()
-            with distributed.normalising_together(self.module_):
+            with normalising_together(self.module_):
                 self.fit_loop(data, epochs=epochs)
         except StopTraining:
             self._end()

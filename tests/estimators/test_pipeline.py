@@ -112,7 +112,8 @@ def test_own_memory_notices_changed_files(image_files, tmp_path, counting):
     paths, _ = image_files
     ssl = counting.set_params(memory=str(tmp_path / "cache"), image_size=8)
     ssl.fit(paths)
-    clone(ssl).fit(paths)
+    for same in (paths, paths.tolist()):
+        clone(ssl).fit(same)
     assert sum(counting.log) == 1
     Image.new("RGB", (16, 16)).save(paths[0])
     clone(ssl).fit(paths)
