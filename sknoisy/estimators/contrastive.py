@@ -11,7 +11,11 @@ from sknoisy.data.labels import check_given, check_several, encode_labels
 from sknoisy.encoders.features import LazyFeatures
 from sknoisy.estimators.base import TorchEstimator, fitting
 from sknoisy.estimators.classifier import NoisyRobustClassifier
-from sknoisy.estimators.pipelines import finding_classes, split_pipeline
+from sknoisy.estimators.pipelines import (
+    check_labels_of,
+    finding_classes,
+    split_pipeline,
+)
 from sknoisy.estimators.pretrainer import SSLPretrainer
 from sknoisy.estimators.saving import Saved
 from sknoisy.parameters import check_choice, random_numbers, seed_parts
@@ -177,6 +181,8 @@ class ContrastiveFineTuner(
         check_given(self, y)
         classes, codes = encode_labels(y)
         front, first, contrastive, last = self._parts(X, classes)
+        for part in (first, last):
+            check_labels_of(part, y)
         check_several(classes)
         check_consistent_length(X, codes)
         weights = check_sample_weight(sample_weight, len(codes))

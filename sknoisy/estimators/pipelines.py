@@ -35,9 +35,23 @@ def check_what_follows(step, y):
     if pipeline is None:
         return
     check_steps(pipeline)
-    _, last = split_pipeline(pipeline)
-    if isinstance(last, Saved) and is_classifier(last):
-        check_given(last, y)
+    check_labels_of(split_pipeline(pipeline)[1], y)
+
+
+def check_labels_of(estimator, y):
+    """Check the labels that a classifier of ours will be given, as far as it can.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Of ours, or any other, which is left alone.
+    y : array-like of shape (n_samples,) or None
+        The labels.
+    """
+    if hasattr(estimator, "_check_ahead"):
+        estimator._check_ahead(y)
+    elif isinstance(estimator, Saved) and is_classifier(estimator):
+        check_given(estimator, y)
         check_passed_on(y)
 
 

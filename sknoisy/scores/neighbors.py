@@ -2,12 +2,12 @@
 
 import numpy as np
 from sklearn.preprocessing import normalize
-from sklearn.utils import check_array, check_consistent_length
+from sklearn.utils import check_consistent_length
 
 from sknoisy.data.given import check_sample_weight
 from sknoisy.data.labels import encode_labels
 from sknoisy.parameters import as_numbers, check_integer
-from sknoisy.scores.reading import chunks, of_labels
+from sknoisy.scores.reading import check_features, chunks, of_labels
 
 TREE_FEATURES = 15  # with at most so many features, a tree is faster
 SIMILARITIES = 2**23  # held in memory at a time: 32 MB
@@ -56,7 +56,7 @@ def neighbor_index(features, n_neighbors=10, include_self=False):
     array([1, 0], dtype=int32)
     """
     check_integer("n_neighbors", n_neighbors)
-    features = check_array(features, accept_sparse="csr", input_name="features")
+    features = check_features(features, accept_sparse="csr")
     n_samples, n_features = features.shape
     n_others = n_neighbors - bool(include_self)
     if n_others >= n_samples:
@@ -147,6 +147,15 @@ def votes_from(index, codes, n_classes, sample_weight=None):
             f"{codes.shape}: they must be of shapes (n_samples, n_neighbors) and "
             "(n_samples,)."
         )
+    check_positions("index", index, len(codes))
+    check_positions("codes", codes, n_classes)
+    if sample_weight is not None:
+        sample_weight = as_numbers("sample_weight", sample_weight)
+        if sample_weight.shape != codes.shape or not (sample_weight >= 0).all():
+            raise ValueError(
+                f"sample_weight of shape {sample_weight.shape} is not valid: it must "
+                f"be of shape {codes.shape}, and not negative."
+            )
     n_samples, n_neighbors = index.shape
     votes, even = np.empty((n_samples, n_classes), dtype=np.float32), 1 / n_classes
     for rows in chunks(n_samples, n_classes + n_neighbors):
@@ -158,6 +167,26 @@ def votes_from(index, codes, n_classes, sample_weight=None):
         total = n_neighbors if weights is None else counts.sum(axis=1, keepdims=True)
         votes[rows] = np.where(total > 0, counts / np.where(total > 0, total, 1), even)
     return votes
+
+
+def check_positions(name, values, n):
+    """Raise ``ValueError`` unless all of an array are integers from 0 to n - 1.
+
+    Parameters
+    ----------
+    name : str
+        Name of the argument.
+    values : ndarray of numbers
+        Its value.
+    n : int
+        Number of positions.
+    """
+    whole = values.dtype.kind in "iu"
+    if not whole or values.size and not 0 <= values.min() <= values.max() < n:
+        raise ValueError(
+            f"{name} is not valid: it must hold integers from 0 to {n - 1}"
+            + (f", but it is of {values.dtype}." if not whole else ".")
+        )
 
 
 def relative_votes(votes, prior):

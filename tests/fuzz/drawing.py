@@ -289,6 +289,32 @@ def of_recipe(rng):
     return Case(pipe, samples(rng, n), labels(rng, n), {}, changed)
 
 
+def comparison(rng):
+    """Return the arguments of a comparison of methods."""
+    n = int(pick(rng, [13, 40, 40]))
+    choices = [
+        lambda: {"a": classifier(rng)[0], "b": classifier(rng)[0]},
+        lambda: {"forest": RandomForestClassifier(5), "ours": by_loss(rng)[0]},
+        lambda: [pick(rng, sorted(LOSSES)), method(rng, LOSSES)[0]],
+        lambda: pick(rng, ["ce", ["elrr"], {}, [3], None, {"a": object}]),
+    ]
+    chosen = {"methods": pick(rng, choices)(), "X": samples(rng, n)}
+    chosen |= {"y": labels(rng, n), "cv": 2, "seeds": [0], "verbose": False}
+    chosen["estimator"] = NoisyRobustClassifier(max_epochs=1)
+    others = {
+        "cv": [3, None, 1, "x", 0.5],
+        "seeds": [0, [0, 1], [0, 0], [], [-1], "x", None],
+        "scoring": ["accuracy", "f1_macro", "x", {"a": "accuracy"}, 3],
+        "estimator": [None, LogisticRegression(), 3, "x"],
+    }
+    for name, values in others.items():
+        if rng.random() < 0.08:
+            chosen[name] = pick(rng, values)
+    if rng.random() < 0.3:
+        chosen |= {"X_test": chosen["X"], "y_test": chosen["y"]}
+    return chosen
+
+
 def recipe_names():
     own = vars(recipes).items()
     here = recipes.__name__

@@ -116,7 +116,8 @@ def samples(rng, n):
     if change == 2:
         X = X[: rng.integers(4)]
     if change == 3:
-        X = np.asarray(X).astype(complex)
+        X = np.asarray(X)
+        X = (np.stack(X) if X.ndim == 1 else X).astype(complex)
     if change == 4:
         X = np.asarray(X)[0]
     if change == 5:

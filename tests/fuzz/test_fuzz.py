@@ -15,7 +15,7 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 from calls import FUNCTIONS, arguments
-from drawing import case_of
+from drawing import case_of, comparison
 from inputs import pick
 from sklearn.base import clone, is_classifier
 from sklearn.exceptions import NotFittedError
@@ -31,7 +31,7 @@ ALWAYS = r"\b(X|y|samples?|features?|labels?|class(es)?|array|data|input)\b"
 
 def pytest_generate_tests(metafunc):
     n = metafunc.config.getoption("--fuzz")
-    seeds = {"fit_seed": range(n), "call_seed": range(n)}
+    seeds = {"fit_seed": range(n), "call_seed": range(n), "pair_seed": range(n // 10)}
     for name in seeds.keys() & set(metafunc.fixturenames):
         metafunc.parametrize(name, seeds[name])
 
@@ -56,7 +56,8 @@ def watched():
         if alarm:
             signal.alarm(0)
             signal.signal(signal.SIGALRM, before)
-    counts = Counter((w.category, w.lineno, w.filename) for w in caught)
+    shown = [w for w in caught if not issubclass(w.category, DeprecationWarning)]
+    counts = Counter((w.category, w.lineno, w.filename) for w in shown)
     assert max(counts.values(), default=0) < 20, counts
 
 
@@ -69,7 +70,8 @@ def assert_no_numbers_go_wrong(caught):
 def assert_named(error, names):
     """Check that an error says what it is about."""
     message = str(error)
-    found = re.search(ALWAYS, message) or any(name in message for name in names)
+    words = set(re.findall(r"\w+", message))
+    found = re.search(ALWAYS, message) or words & {*names}
     assert found, f"{type(error).__name__} names nothing: {message}"
     assert len(message) < 2500, message
 
@@ -158,6 +160,28 @@ def test_fits(fit_seed, tmp_path, record_property):
             assert_finite(case.estimator, case.X)
             assert_no_numbers_go_wrong(caught)
             assert_lives_on(rng, case, tmp_path)
+
+
+def test_comparisons(pair_seed, record_property):
+    chosen = comparison(np.random.default_rng([pair_seed, 2]))
+    record_property("kind", "comparison")
+    record_property("outcome", "fitted")
+    with watched() as caught:
+        try:
+            found = sknoisy.compare(**chosen)
+        except DivergenceError:
+            record_property("outcome", "diverged")
+            return
+        except (ValueError, TypeError) as error:
+            record_property("outcome", "refused")
+            named = chosen["methods"]
+            parts = named.values() if isinstance(named, dict) else [chosen["estimator"]]
+            params = [k for part in parts for k in getattr(part, "get_params", dict)()]
+            assert_named(error, [*chosen, *(k.rpartition("__")[2] for k in params)])
+            return
+    assert_no_numbers_go_wrong(caught)
+    scores = [row[name] for row in found.rows for name in found.scores]
+    assert np.isfinite(scores).all()
 
 
 def test_functions(call_seed):

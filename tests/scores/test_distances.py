@@ -89,3 +89,15 @@ def test_distances_of_any_scale(n_features, scale):
         scaled = neighbor_distances(scale * X, 5)
     np.testing.assert_array_equal(index, scaled[0])
     np.testing.assert_allclose(scaled[1], scale * distances, rtol=1e-4)
+
+
+@pytest.mark.parametrize("wrong", ["x", 0.5, {"a": 1}, np.zeros(3)])
+def test_distances_that_are_none(wrong):
+    with pytest.raises(ValueError, match="^distances .*is not valid"):
+        far_samples(wrong)
+
+
+@pytest.mark.parametrize("index", [[[1], [2]], [[-1], [0]], [[0.5], [0.0]]])
+def test_neighbors_that_are_none(index):
+    with pytest.raises(ValueError, match="^index is not valid.* integers from 0 to 1"):
+        near_duplicates(index, np.ones((2, 1)))

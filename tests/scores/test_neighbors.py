@@ -132,3 +132,15 @@ def test_directions_of_any_scale(X, scale):
     if X is WIDE:
         sparse = neighbor_index(csr_array((scale * X).astype(dtype)), 3)
         assert (sparse == index).mean() > 0.99
+
+
+def test_votes_of_what_is_not_there():
+    index, codes = np.array([[1], [0]]), np.array([0, 1])
+    for wrong in ([[2], [0]], [[-1], [0]], [[0.5], [1.0]]):
+        with pytest.raises(ValueError, match="^index is not valid.* from 0 to 1"):
+            votes_from(wrong, codes, 2)
+    with pytest.raises(ValueError, match="^codes is not valid.* from 0 to 0"):
+        votes_from(index, codes, 1)
+    for wrong in (0.5, [1.0], [1.0, -1.0], "x"):
+        with pytest.raises(ValueError, match="^sample_weight"):
+            votes_from(index, codes, 2, sample_weight=wrong)
