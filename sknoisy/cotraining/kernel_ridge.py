@@ -101,7 +101,7 @@ class KernelRidge:
         self._weights = None if weights is None else weights[:, None]
         centre = self._mean(features)
         features -= centre
-        gram = _lower_product(self._weighted(features), features)
+        gram = _lower_product(features, self._weights)
         scale = gram.diagonal().max().clamp(min=TINY)  # of equal samples it is near 0
         spectrum, basis = torch.linalg.eigh(gram / scale)  # reads the lower triangle
         self._spectrum = spectrum.clamp(min=0) * scale
@@ -233,21 +233,26 @@ def centres_of_clusters(X, n_centres, generator, n_rounds):
     return centres
 
 
-def _lower_product(a, b):
-    """Return the lower triangle of a symmetric a.T @ b, for half of the work.
+def _lower_product(X, weights=None):
+    """Return the lower triangle of X.T @ X, for half of the work.
 
     Parameters
     ----------
-    a, b : tensors of shape (n, d)
-        Factors.
+    X : tensor of shape (n, d)
+        Factor.
+    weights : tensor of shape (n, 1), default=None
+        Weights of the rows.
 
     Returns
     -------
     product : tensor of shape (d, d)
         Above the diagonal some of it is 0.
     """
-    product = a.new_zeros(a.shape[1], b.shape[1])
+    product = X.new_zeros(X.shape[1], X.shape[1])
     for start in range(0, len(product), COLUMNS):
         stop = start + COLUMNS
-        product[start:stop, :stop] = a[:, start:stop].T @ b[:, :stop]
+        columns = X[:, start:stop]
+        if weights is not None:
+            columns = columns * weights
+        product[start:stop, :stop] = columns.T @ X[:, :stop]
     return product

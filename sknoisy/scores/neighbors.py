@@ -1,5 +1,8 @@
 """Votes of each sample's nearest neighbours on its label."""
 
+import itertools
+import math
+
 import numpy as np
 from sklearn.preprocessing import normalize
 from sklearn.utils import check_consistent_length
@@ -10,7 +13,8 @@ from sknoisy.parameters import as_numbers, check_integer
 from sknoisy.scores.reading import check_features, chunks, of_labels
 
 TREE_FEATURES = 15  # with at most so many features, a tree is faster
-SIMILARITIES = 2**23  # held in memory at a time: 32 MB
+SIMILARITIES = 2**20  # held at a time: 4 MB, which stay in the cache of a processor
+CROWDED = 4  # candidates for each that is kept, above which they are chosen among
 STRIDE = 8  # every 8th similarity is used to guess the limit of a row
 
 
@@ -338,17 +342,73 @@ def fill_nearest(features, index, penalty=None):
         the nearest samples are found.
     """
     n = len(index)
-    step = max(1, SIMILARITIES // n)
-    for start in range(0, n, step):
-        rows = slice(start, min(start + step, n))
-        similarity = features[rows] @ features.T
-        if not isinstance(similarity, np.ndarray):
-            similarity = similarity.toarray()
+    n_blocks = -(-n // max(1, math.isqrt(SIMILARITIES)))
+    bounds = np.linspace(0, n, n_blocks + 1).astype(np.intp)
+    blocks = [slice(*ends) for ends in itertools.pairwise(bounds)]
+    index[:], best = n, np.full(index.shape, -np.inf, dtype=np.float32)
+
+    def offer(rows, columns, values):
         if penalty is not None:
-            similarity -= penalty
-        at = np.arange(len(similarity))
-        similarity[at, start + at] = -np.inf
-        index[rows] = _largest(similarity, index.shape[1])
+            values = values - penalty[columns]
+        _keep_largest(best[rows], index[rows], values, columns.start)
+
+    # First each block itself: in sorted data its own samples are near.
+    for rows, columns in sorted(
+        itertools.combinations_with_replacement(blocks, 2),
+        key=lambda pair: pair[0] != pair[1],
+    ):
+        products = features[rows] @ features[columns].T
+        if not isinstance(products, np.ndarray):
+            products = products.toarray()
+        if rows == columns:
+            np.fill_diagonal(products, -np.inf)
+        else:  # each pair of samples is multiplied once
+            offer(columns, rows, products.T)
+        offer(rows, columns, products)
+
+
+def _keep_largest(best, index, values, start):
+    """Take what is larger than the smallest of the best, of some more columns.
+
+    Parameters
+    ----------
+    best : ndarray of shape (n_rows, k), float32
+        The k largest values so far, largest first; written to.
+    index : ndarray of shape (n_rows, k), int32
+        Their columns; of equal values the first columns are kept. Written to.
+    values : ndarray of shape (n_rows, n_columns), float32
+        The values of more columns.
+    start : int
+        The first of these columns.
+    """
+    k = best.shape[1]
+    row, column = _nonzero(values >= best[:, -1:])
+    if len(row) > CROWDED * best.size:
+        column = _largest(values, min(k, values.shape[1]))
+        row, column = np.repeat(np.arange(len(best)), column.shape[1]), column.ravel()
+    counts = np.bincount(row, minlength=len(best))
+    some = np.flatnonzero(counts)
+    if len(some) == 0:
+        return
+    counts = counts[some]
+    shape = len(some), k + counts.max()
+    added = np.arange(shape[1]) < k + counts[:, None]
+    added[:, :k] = False
+    found, columns = np.full(shape, -np.inf, np.float32), np.zeros(shape, np.int32)
+    found[:, :k], found[added] = best[some], values[row, column]
+    columns[:, :k], columns[added] = index[some], start + column
+    order = np.lexsort((columns, -found))[:, :k]
+    best[some] = np.take_along_axis(found, order, axis=1)
+    index[some] = np.take_along_axis(columns, order, axis=1)
+
+
+def _nonzero(mask):
+    """Return np.nonzero of a matrix or its transpose, in less time."""
+    if mask.flags.c_contiguous:
+        return np.divmod(np.flatnonzero(mask), mask.shape[1])
+    column, row = np.divmod(np.flatnonzero(mask.T), len(mask))
+    order = np.argsort(row, kind="stable")
+    return row[order], column[order]
 
 
 def _largest(values, k):

@@ -5,7 +5,7 @@ import pytest
 from scipy.sparse import csr_array
 
 from sknoisy.scores import knn_votes, neighbor_index, relative_votes, votes_from
-from sknoisy.scores.neighbors import TREE_FEATURES
+from sknoisy.scores.neighbors import TREE_FEATURES, fill_nearest
 
 RNG = np.random.default_rng(0)
 WIDE = RNG.normal(size=(700, 40)) + 0.3
@@ -64,6 +64,31 @@ def test_chunks_do_not_show(monkeypatch):
     monkeypatch.setattr("sknoisy.scores.reading.CHUNK", 100)
     np.testing.assert_array_equal(neighbor_index(WIDE, 9), index)
     np.testing.assert_array_equal(knn_votes(y, WIDE, 9), votes)
+
+
+@pytest.mark.parametrize("k", [1, 9, 60, 139])
+def test_ties_among_blocks_are_taken_in_order(monkeypatch, k):
+    """Products of small integers are exact, and many are equal."""
+    X = np.random.default_rng(1).integers(0, 2, (140, TREE_FEATURES + 1))
+    X = X.astype(np.float32)
+    similarity = X @ X.T - X.sum(axis=1) / 2
+    np.fill_diagonal(similarity, -np.inf)
+    expected = np.argsort(-similarity, axis=1, kind="stable")[:, :k]
+    for cells in (2**20, 2500, 400):
+        monkeypatch.setattr("sknoisy.scores.neighbors.SIMILARITIES", cells)
+        index = np.empty((140, k), dtype=np.int32)
+        fill_nearest(X, index, X.sum(axis=1) / 2)
+        np.testing.assert_array_equal(index, expected)
+
+
+def test_samples_that_come_ever_nearer(monkeypatch):
+    """Every later block has so many nearer samples that they are chosen among."""
+    monkeypatch.setattr("sknoisy.scores.neighbors.SIMILARITIES", 10_000)
+    X = np.ones((600, TREE_FEATURES + 1), dtype=np.float32)
+    X[:, 0] = np.arange(1, 601)
+    index = np.empty((600, 5), dtype=np.int32)
+    fill_nearest(X, index)
+    assert index[:500].tolist() == [[599, 598, 597, 596, 595]] * 500
 
 
 def test_equal_samples_are_taken_in_order():
