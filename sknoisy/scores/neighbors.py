@@ -228,8 +228,12 @@ def relative_votes(votes, prior):
             f"prior of shape {prior.shape} is not valid: it must be of shape "
             f"{votes.shape[1:]}, one share for each class."
         )
-    lift = votes * np.where(prior > 0, 1 / np.where(prior > 0, prior, 1), 0)
-    return (lift / lift.max(axis=1, keepdims=True)).astype(votes.dtype, copy=False)
+    scale = np.where(prior > 0, 1 / np.where(prior > 0, prior, 1), 0)
+    relative = np.empty_like(votes)
+    for rows in chunks(*votes.shape):
+        lift = votes[rows] * scale
+        relative[rows] = lift / lift.max(axis=1, keepdims=True)
+    return relative
 
 
 def knn_votes(
