@@ -105,8 +105,9 @@ class KernelPosterior(CoTraining):
     Parameters
     ----------
     n_landmarks : int or "auto", default="auto"
-        Centres of clusters, which the kernel compares samples with; fewer where their
-        number times that of samples is above 2^28. "auto": 15 times the root of the
+        Number of landmarks, which the kernel compares samples with: centres of clusters
+        for the Gaussian kernel, samples for the Laplacian one. There are fewer where
+        this times the number of samples is above 2^28. "auto": 15 times the root of the
         number of samples, at least 1,000 and at most 2,000.
     n_rounds : int, default=3
         How often the posteriors are computed anew.

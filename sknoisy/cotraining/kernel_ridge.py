@@ -21,8 +21,9 @@ LARGEST = 2**28  # numbers of the samples' kernel features: 1 GiB; fewer landmar
 class KernelRidge:
     """Nystroem approximation of kernel ridge regression on some landmarks.
 
-    The landmarks are centres of clusters, which cover the samples better than as many
-    random ones.
+    The landmarks of a Gaussian kernel are centres of clusters, which cover the samples
+    better than as many random ones. Those of a Laplacian kernel are random samples: it
+    is sharp where columns agree, and means agree with no sample.
 
     All is computed in the basis in which the features of the kernel are orthogonal, so
     that the solution for every penalty is a division, and the predictions for each
@@ -80,7 +81,8 @@ class KernelRidge:
 
     def __init__(self, X, power, width, n_landmarks, generator, weights=None):
         n_landmarks = max(1, min(n_landmarks, len(X), LARGEST // len(X)))
-        self.landmarks = centres_of_clusters(X, n_landmarks, generator)
+        n_rounds = CENTRE_ROUNDS if power == 2 else 0
+        self.landmarks = centres_of_clusters(X, n_landmarks, generator, n_rounds)
         self.power = power
         self.gamma = width / self._median_distance() ** power
         K = kernel(self.landmarks, self.landmarks, self.gamma, power).double()
@@ -199,8 +201,8 @@ class KernelRidge:
         return float(distances.median()) if len(distances) else 1.0
 
 
-def centres_of_clusters(X, n_centres, generator):
-    """Return centres of clusters, by a few rounds of k-means from random samples.
+def centres_of_clusters(X, n_centres, generator, n_rounds):
+    """Return centres of clusters, by k-means from random samples.
 
     Parameters
     ----------
@@ -210,6 +212,8 @@ def centres_of_clusters(X, n_centres, generator):
         Number of centres; if it is that of the samples, these are the centres.
     generator : torch.Generator
         Source of randomness, on the CPU.
+    n_rounds : int
+        Rounds of k-means; 0: the random samples.
 
     Returns
     -------
@@ -219,7 +223,7 @@ def centres_of_clusters(X, n_centres, generator):
     rows = torch.randperm(len(X), generator=generator, device="cpu")
     X = X[rows[: CENTRE_SAMPLES * n_centres].to(X.device)]
     centres = X[:n_centres]
-    for _ in range(CENTRE_ROUNDS if n_centres < len(X) else 0):
+    for _ in range(n_rounds if n_centres < len(X) else 0):
         half = centres.square().sum(dim=1) / 2
         near = [(part @ centres.T - half).argmax(dim=1) for part in X.split(PART)]
         nearest, order = torch.cat(near).sort(stable=True)

@@ -31,7 +31,6 @@ from sknoisy.cotraining.confusion import (
 )
 from sknoisy.cotraining.kernel_posterior import balanced, evenness
 from sknoisy.cotraining.kernel_ridge import (
-    CENTRE_ROUNDS,
     PENALTIES,
     KernelRidge,
     centres_of_clusters,
@@ -159,23 +158,31 @@ def test_best_stretch():
 def test_landmarks_are_centres_of_k_means(monkeypatch):
     X = torch.randn(400, 3, generator=torch.Generator().manual_seed(0))
     start = X[torch.randperm(400, generator=torch.Generator().manual_seed(1))[:40]]
-    means = KMeans(40, init=start.numpy(), n_init=1, max_iter=CENTRE_ROUNDS).fit(X)
+    means = KMeans(40, init=start.numpy(), n_init=1, max_iter=3).fit(X)
     monkeypatch.setattr(kernel_ridge, "PART", 70)
-    found = centres_of_clusters(X, 40, torch.Generator().manual_seed(1))
+    found = centres_of_clusters(X, 40, torch.Generator().manual_seed(1), 3)
     np.testing.assert_allclose(found, means.cluster_centers_, atol=1e-5)
+
+
+@pytest.mark.parametrize("power, are_samples", [(1, True), (2, False)])
+def test_landmarks_of_the_laplacian_kernel_are_samples(power, are_samples):
+    X = torch.randn(100, 2, generator=torch.Generator().manual_seed(0))
+    ridge = KernelRidge(X, power, 1.0, 20, torch.Generator().manual_seed(1))
+    among = (ridge.landmarks[:, None] == X).all(dim=2).any(dim=1)
+    assert bool(among.all()) == are_samples
 
 
 def test_as_many_landmarks_as_samples_are_the_samples():
     X = torch.randn(30, 2, generator=torch.Generator().manual_seed(0))
-    found = centres_of_clusters(X, 30, torch.Generator().manual_seed(1))
+    found = centres_of_clusters(X, 30, torch.Generator().manual_seed(1), 3)
     assert sorted(found.tolist()) == sorted(X.tolist())
 
 
 def test_centres_of_equal_samples_and_of_some_of_many():
     generator = torch.Generator().manual_seed(0)
-    assert (centres_of_clusters(torch.ones(50, 2), 5, generator) == 1).all()
+    assert (centres_of_clusters(torch.ones(50, 2), 5, generator, 3) == 1).all()
     X = torch.arange(4.0).repeat(1000)[:, None]  # more than are clustered
-    found = centres_of_clusters(X, 16, generator)
+    found = centres_of_clusters(X, 16, generator, 3)
     assert set(found[:, 0].tolist()) == {0.0, 1.0, 2.0, 3.0}
 
 

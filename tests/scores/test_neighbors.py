@@ -145,3 +145,27 @@ def test_votes_have_weights():
     X, y = np.random.default_rng(0).normal(size=(50, 3)), np.arange(50) % 3
     equal = knn_votes(y, X, 5, sample_weight=np.full(50, 7.0))
     np.testing.assert_array_equal(equal, knn_votes(y, X, 5))
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e30, 1e-200, 1e200])
+@pytest.mark.parametrize("X", [WIDE, NARROW], ids=["wide", "narrow"])
+def test_directions_of_any_scale(X, scale):
+    dtype = np.float32 if 1e-40 < scale < 1e40 else np.float64
+    index = neighbor_index((scale * X).astype(dtype), 3)
+    same = index == neighbor_index(X, 3)
+    assert same.mean() > 0.99
+    if X is WIDE:
+        sparse = neighbor_index(csr_array((scale * X).astype(dtype)), 3)
+        assert (sparse == index).mean() > 0.99
+
+
+def test_votes_of_what_is_not_there():
+    index, codes = np.array([[1], [0]]), np.array([0, 1])
+    for wrong in ([[2], [0]], [[-1], [0]], [[0.5], [1.0]]):
+        with pytest.raises(ValueError, match="^index is not valid.* from 0 to 1"):
+            votes_from(wrong, codes, 2)
+    with pytest.raises(ValueError, match="^codes is not valid.* from 0 to 0"):
+        votes_from(index, codes, 1)
+    for wrong in (0.5, [1.0], [1.0, -1.0], "x"):
+        with pytest.raises(ValueError, match="^sample_weight"):
+            votes_from(index, codes, 2, sample_weight=wrong)
