@@ -142,7 +142,6 @@ def tables():
         "annotators": annotators_table(rows["annotators"]),
         "relabelling": relabelling_table(rows["relabelling"]),
         "trusted": trusted_table(rows["trusted"], "large"),
-        "fewer trusted": trusted_table(rows["trusted"], "small"),
         "speed": speed_table(HERE / "speed.json"),
         "vector speed": vector_speed_table(HERE / "speed_vectors.json"),
         "waits": waits_table(HERE / "speed.json"),

@@ -14,8 +14,7 @@ from sknoisy.scores.reading import check_features, chunks, of_labels
 
 TREE_FEATURES = 15  # with at most so many features, a tree is faster
 SIMILARITIES = 2**20  # held at a time: 4 MB, which stay in the cache of a processor
-CROWDED = 4  # candidates for each that is kept, above which they are chosen among
-STRIDE = 8  # every 8th similarity is used to guess the limit of a row
+SIGNLESS, COLUMN = 2**31 - 1, 2**32 - 1  # bits of a number without its sign, of keys
 
 
 def neighbor_index(features, n_neighbors=10, include_self=False):
@@ -345,16 +344,20 @@ def fill_nearest(features, index, penalty=None):
         Subtracted from the products with each sample: with half of the squared length
         the nearest samples are found.
     """
-    n = len(index)
+    n, k = index.shape
     n_blocks = -(-n // max(1, math.isqrt(SIMILARITIES)))
     bounds = np.linspace(0, n, n_blocks + 1).astype(np.intp)
     blocks = [slice(*ends) for ends in itertools.pairwise(bounds)]
-    index[:], best = n, np.full(index.shape, -np.inf, dtype=np.float32)
+    limits = np.full(n, -np.inf, dtype=np.float32)  # least values that are kept
+    keys = np.full((n, k), _keys(limits[:1], n))
 
     def offer(rows, columns, values):
         if penalty is not None:
             values = values - penalty[columns]
-        _keep_largest(best[rows], index[rows], values, columns.start)
+        row, column = _nonzero(values >= limits[rows, None])
+        more = _keys(values[row, column], columns.start + column)
+        _keep_smallest(keys[rows], row, more)
+        limits[rows] = _values(keys[rows, -1])
 
     # First each block itself: in sorted data its own samples are near.
     for rows, columns in sorted(
@@ -369,41 +372,45 @@ def fill_nearest(features, index, penalty=None):
         else:  # each pair of samples is multiplied once
             offer(columns, rows, products.T)
         offer(rows, columns, products)
+    keys.sort(axis=1)
+    index[:] = keys & COLUMN
 
 
-def _keep_largest(best, index, values, start):
-    """Take what is larger than the smallest of the best, of some more columns.
+def _keys(values, columns):
+    """Return int64 that rise as float32 values fall or, of equal ones, columns rise."""
+    bits = (values + np.float32(0)).view(np.int32)  # there are no negative zeros
+    ordered = np.where(bits < 0, bits ^ SIGNLESS, bits)
+    return (-ordered.astype(np.int64) << 32) | columns
+
+
+def _values(keys):
+    """Return the values of keys, float32."""
+    ordered = (-(keys >> 32)).astype(np.int32)
+    return np.where(ordered < 0, ordered ^ SIGNLESS, ordered).view(np.float32)
+
+
+def _keep_smallest(keys, row, more):
+    """Keep the smallest keys of each row, when more come.
 
     Parameters
     ----------
-    best : ndarray of shape (n_rows, k), float32
-        The k largest values so far, largest first; written to.
-    index : ndarray of shape (n_rows, k), int32
-        Their columns; of equal values the first columns are kept. Written to.
-    values : ndarray of shape (n_rows, n_columns), float32
-        The values of more columns.
-    start : int
-        The first of these columns.
+    keys : ndarray of shape (n_rows, k), int64
+        The last of each row is the largest; written to.
+    row : ndarray of shape (n_more,), int
+        Rows of the others, ascending.
+    more : ndarray of shape (n_more,), int64
+        These.
     """
-    k = best.shape[1]
-    row, column = _nonzero(values >= best[:, -1:])
-    if len(row) > CROWDED * best.size:
-        column = _largest(values, min(k, values.shape[1]))
-        row, column = np.repeat(np.arange(len(best)), column.shape[1]), column.ravel()
-    counts = np.bincount(row, minlength=len(best))
+    k, counts = keys.shape[1], np.bincount(row, minlength=len(keys))
     some = np.flatnonzero(counts)
     if len(some) == 0:
         return
-    counts = counts[some]
-    shape = len(some), k + counts.max()
-    added = np.arange(shape[1]) < k + counts[:, None]
+    width = k + counts[some].max()
+    added = np.arange(width) < k + counts[some, None]
     added[:, :k] = False
-    found, columns = np.full(shape, -np.inf, np.float32), np.zeros(shape, np.int32)
-    found[:, :k], found[added] = best[some], values[row, column]
-    columns[:, :k], columns[added] = index[some], start + column
-    order = np.lexsort((columns, -found))[:, :k]
-    best[some] = np.take_along_axis(found, order, axis=1)
-    index[some] = np.take_along_axis(columns, order, axis=1)
+    found = np.full(added.shape, np.iinfo(np.int64).max)
+    found[:, :k], found[added] = keys[some], more
+    keys[some] = np.partition(found, k - 1, axis=1)[:, :k]
 
 
 def _nonzero(mask):
@@ -413,35 +420,3 @@ def _nonzero(mask):
     column, row = np.divmod(np.flatnonzero(mask.T), len(mask))
     order = np.argsort(row, kind="stable")
     return row[order], column[order]
-
-
-def _largest(values, k):
-    """Return the columns of the k largest values of each row, largest first.
-
-    A limit that slightly more than k values reach is guessed from a part of each row.
-    Comparing whole rows to it is faster than partitioning them.
-    """
-    n_rows, n_columns = values.shape
-    expected = k / STRIDE
-    rank = int(expected + 4 * np.sqrt(expected) + 4)
-    part = values[:, ::STRIDE]
-    if 2 * rank < part.shape[1]:
-        limits = np.partition(part, -rank, axis=1)[:, -rank]
-        reached = values >= limits[:, None]
-        counts = np.count_nonzero(reached, axis=1)
-        again = np.flatnonzero(counts < k)
-    else:
-        reached = np.empty(values.shape, dtype=bool)
-        counts = np.empty(n_rows, dtype=np.int64)
-        again = np.arange(n_rows)
-    if len(again):
-        limits = np.partition(values[again], n_columns - k, axis=1)[:, n_columns - k]
-        reached[again] = values[again] >= limits[:, None]
-        counts[again] = np.count_nonzero(reached[again], axis=1)
-    row, column = np.divmod(np.flatnonzero(reached), n_columns)
-    shape = n_rows, counts.max()
-    inside = np.arange(shape[1]) < counts[:, None]
-    columns, negative = np.zeros(shape, dtype=np.int32), np.full(shape, np.inf)
-    columns[inside], negative[inside] = column, -values[row, column]
-    order = np.argsort(negative, axis=1, kind="stable")[:, :k]
-    return np.take_along_axis(columns, order, axis=1)
