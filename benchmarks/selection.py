@@ -8,8 +8,9 @@ cross-validation on the noisy labels, and each is trained on all of them. The re
 a score is the clean test accuracy of the best loss minus that of the loss that the
 score prefers. Clean labels are read for nothing else.
 
-The digits are vectors for the ``mlp``, the embeddings of 2,000 images of CIFAR-10 for a
-linear model. The scores are
+The digits are vectors for the ``mlp``, embeddings of 2,000 images of CIFAR-10 for a
+linear model: those of a network with ImageNet weights, and those of the images of
+protocol "small" by the committed encoder of SimCLR. The scores are
 
 - noisy: accuracy on the held-out noisy labels;
 - by fold: ``NoiseCorrectedScorer()``, whose matrix is estimated in each fold;
@@ -23,23 +24,32 @@ import argparse
 import json
 import warnings
 from collections import defaultdict
+from functools import cache
 from pathlib import Path
 
 import numpy as np
+import vector_data
 from joblib import Memory
+from protocols import PROTOCOLS
+from protocols import load as load_images
 from sklearn.base import clone
 from sklearn.metrics import accuracy_score
 from sklearn.model_selection import StratifiedKFold
-from vector_data import Absent, load, noises_of, noisy_labels, split
+from vector_data import Absent, noises_of, noisy_labels, split
 from vector_tables import label, markdown
 from vectors import environment, percent, read_rows
 
+import sknoisy
 from sknoisy import NoisyRobustClassifier
 from sknoisy.metrics import NoiseCorrectedScorer
 
 HERE = Path(__file__).parent
 MAX_TRAIN = 2_000
-ENCODERS = {"digits": "mlp", "cifar10_features": "identity"}
+ENCODERS = {
+    "digits": "mlp",
+    "cifar10_features": "identity",
+    "cifar10_simclr": "identity",
+}
 LOSSES = ["ce", "gce", "elr", "sop", "forward", "nfl_rce"]
 SCORES = ["noisy", "by fold", "corrected"]
 KEYS = ("data", "noise", "rate", "seed", "loss")
@@ -57,6 +67,22 @@ class Predicted:
 
     def predict_proba(self, X):
         return self.pred_probs
+
+
+@cache
+def load(data, folder):
+    if data != "cifar10_simclr":
+        return vector_data.load(data, folder)
+    if folder is None:
+        raise Absent("--data DIR must be the folder of CIFAR-10")
+    encoder = sknoisy.load(PROTOCOLS["cifar10_cpu"].pretrained)
+    X, y, X_test, y_test = load_images(PROTOCOLS["small"], folder)
+    return [
+        np.asarray(encoder.transform(X)),
+        y,
+        np.asarray(encoder.transform(X_test)),
+        y_test,
+    ]
 
 
 def folds(y, seed):
@@ -175,8 +201,8 @@ def selection_table(rows):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--datasets", nargs="+", default=["digits", "cifar10_features"])
-    parser.add_argument("--data", help="folder of cifar10_features.npz")
+    parser.add_argument("--datasets", nargs="+", default=list(ENCODERS))
+    parser.add_argument("--data", help="folder of CIFAR-10 and its features")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--memory", help="folder of predictions that are kept")
     parser.add_argument("--rows", type=Path, default=HERE / "selection.jsonl")

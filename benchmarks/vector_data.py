@@ -153,7 +153,7 @@ def noises_of(n_classes):
 def noisy_labels(name, X, y, noise, rate, seed):
     if noise == "none":
         return y
-    if noise == "asymmetric" and name != "cifar10_features":
+    if noise == "asymmetric" and not name.startswith("cifar10"):
         return asymmetric(y, rate, seed)
     noise = "asymmetric_cifar10" if noise == "asymmetric" else noise
     return add_noise(

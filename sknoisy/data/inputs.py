@@ -114,6 +114,11 @@ def check_container(X):
     """
     kind = type(X).__name__
     module = type(X).__module__.partition(".")[0]
+    if str(getattr(X, "dtype", "")).removeprefix("torch.").startswith("complex"):
+        raise ValueError(
+            f"Complex data not supported: X is of {X.dtype}. Pass numbers that are "
+            "real, such as X.real, abs(X) or both parts side by side."
+        )
     if isinstance(X, PATHS):
         raise ValueError(_of_a_path(X))
     if isinstance(X, torch.utils.data.DataLoader):

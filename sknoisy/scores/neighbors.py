@@ -1,16 +1,20 @@
 """Votes of each sample's nearest neighbours on its label."""
 
+import itertools
+import math
+
 import numpy as np
 from sklearn.preprocessing import normalize
-from sklearn.utils import check_array, check_consistent_length
+from sklearn.utils import check_consistent_length
 
 from sknoisy.data.given import check_sample_weight
 from sknoisy.data.labels import encode_labels
 from sknoisy.parameters import as_numbers, check_integer
-from sknoisy.scores.reading import chunks, of_labels
+from sknoisy.scores.reading import check_features, chunks, of_labels
 
 TREE_FEATURES = 15  # with at most so many features, a tree is faster
-SIMILARITIES = 2**23  # held in memory at a time: 32 MB
+SIMILARITIES = 2**20  # held at a time: 4 MB, which stay in the cache of a processor
+CROWDED = 4  # candidates for each that is kept, above which they are chosen among
 STRIDE = 8  # every 8th similarity is used to guess the limit of a row
 
 
@@ -56,7 +60,7 @@ def neighbor_index(features, n_neighbors=10, include_self=False):
     array([1, 0], dtype=int32)
     """
     check_integer("n_neighbors", n_neighbors)
-    features = check_array(features, accept_sparse="csr", input_name="features")
+    features = check_features(features, accept_sparse="csr")
     n_samples, n_features = features.shape
     n_others = n_neighbors - bool(include_self)
     if n_others >= n_samples:
@@ -69,16 +73,47 @@ def neighbor_index(features, n_neighbors=10, include_self=False):
     index[:, 0] = np.arange(n_samples)
     if n_others:
         others = index[:, n_neighbors - n_others :]
-        directions = normalize(features)
-        if n_features <= TREE_FEATURES and isinstance(directions, np.ndarray):
+        rows = directions(features)
+        if n_features <= TREE_FEATURES and isinstance(rows, np.ndarray):
             from sklearn.neighbors import NearestNeighbors  # slow to import
 
-            search = NearestNeighbors(n_neighbors=n_others).fit(directions)
+            search = NearestNeighbors(n_neighbors=n_others).fit(rows)
             # Without an argument, no sample is its own neighbour.
             others[:] = search.kneighbors(return_distance=False)
         else:
-            fill_nearest(directions.astype(np.float32, copy=False), others)
+            fill_nearest(rows.astype(np.float32, copy=False), others)
     return index
+
+
+def directions(features):
+    """Return the rows of features at the length 1; those of zeros stay.
+
+    Parameters
+    ----------
+    features : ndarray or sparse matrix of shape (n_samples, n_features)
+        Finite numbers.
+    """
+    scale = safe_scale(features)
+    return normalize(features if scale == 1 else features / scale)
+
+
+def safe_scale(features):
+    """Return what to divide features by, so that their squares are numbers above 0.
+
+    Parameters
+    ----------
+    features : ndarray or sparse matrix of shape (n_samples, n_features)
+        Finite numbers.
+
+    Returns
+    -------
+    scale : float
+        A power of 2, which rounds nothing, next to the largest of the numbers; 1 unless
+        that is beyond 2^30 or below 2^-30.
+    """
+    largest = float(max(features.max(), -features.min()))
+    exponent = int(np.frexp(largest)[1]) - 1
+    return 2.0**exponent if abs(exponent) > 30 else 1.0
 
 
 def votes_from(index, codes, n_classes, sample_weight=None):
@@ -116,6 +151,15 @@ def votes_from(index, codes, n_classes, sample_weight=None):
             f"{codes.shape}: they must be of shapes (n_samples, n_neighbors) and "
             "(n_samples,)."
         )
+    check_positions("index", index, len(codes))
+    check_positions("codes", codes, n_classes)
+    if sample_weight is not None:
+        sample_weight = as_numbers("sample_weight", sample_weight)
+        if sample_weight.shape != codes.shape or not (sample_weight >= 0).all():
+            raise ValueError(
+                f"sample_weight of shape {sample_weight.shape} is not valid: it must "
+                f"be of shape {codes.shape}, and not negative."
+            )
     n_samples, n_neighbors = index.shape
     votes, even = np.empty((n_samples, n_classes), dtype=np.float32), 1 / n_classes
     for rows in chunks(n_samples, n_classes + n_neighbors):
@@ -127,6 +171,26 @@ def votes_from(index, codes, n_classes, sample_weight=None):
         total = n_neighbors if weights is None else counts.sum(axis=1, keepdims=True)
         votes[rows] = np.where(total > 0, counts / np.where(total > 0, total, 1), even)
     return votes
+
+
+def check_positions(name, values, n):
+    """Raise ``ValueError`` unless all of an array are integers from 0 to n - 1.
+
+    Parameters
+    ----------
+    name : str
+        Name of the argument.
+    values : ndarray of numbers
+        Its value.
+    n : int
+        Number of positions.
+    """
+    whole = values.dtype.kind in "iu"
+    if not whole or values.size and not 0 <= values.min() <= values.max() < n:
+        raise ValueError(
+            f"{name} is not valid: it must hold integers from 0 to {n - 1}"
+            + (f", but it is of {values.dtype}." if not whole else ".")
+        )
 
 
 def relative_votes(votes, prior):
@@ -282,17 +346,73 @@ def fill_nearest(features, index, penalty=None):
         the nearest samples are found.
     """
     n = len(index)
-    step = max(1, SIMILARITIES // n)
-    for start in range(0, n, step):
-        rows = slice(start, min(start + step, n))
-        similarity = features[rows] @ features.T
-        if not isinstance(similarity, np.ndarray):
-            similarity = similarity.toarray()
+    n_blocks = -(-n // max(1, math.isqrt(SIMILARITIES)))
+    bounds = np.linspace(0, n, n_blocks + 1).astype(np.intp)
+    blocks = [slice(*ends) for ends in itertools.pairwise(bounds)]
+    index[:], best = n, np.full(index.shape, -np.inf, dtype=np.float32)
+
+    def offer(rows, columns, values):
         if penalty is not None:
-            similarity -= penalty
-        at = np.arange(len(similarity))
-        similarity[at, start + at] = -np.inf
-        index[rows] = _largest(similarity, index.shape[1])
+            values = values - penalty[columns]
+        _keep_largest(best[rows], index[rows], values, columns.start)
+
+    # First each block itself: in sorted data its own samples are near.
+    for rows, columns in sorted(
+        itertools.combinations_with_replacement(blocks, 2),
+        key=lambda pair: pair[0] != pair[1],
+    ):
+        products = features[rows] @ features[columns].T
+        if not isinstance(products, np.ndarray):
+            products = products.toarray()
+        if rows == columns:
+            np.fill_diagonal(products, -np.inf)
+        else:  # each pair of samples is multiplied once
+            offer(columns, rows, products.T)
+        offer(rows, columns, products)
+
+
+def _keep_largest(best, index, values, start):
+    """Take what is larger than the smallest of the best, of some more columns.
+
+    Parameters
+    ----------
+    best : ndarray of shape (n_rows, k), float32
+        The k largest values so far, largest first; written to.
+    index : ndarray of shape (n_rows, k), int32
+        Their columns; of equal values the first columns are kept. Written to.
+    values : ndarray of shape (n_rows, n_columns), float32
+        The values of more columns.
+    start : int
+        The first of these columns.
+    """
+    k = best.shape[1]
+    row, column = _nonzero(values >= best[:, -1:])
+    if len(row) > CROWDED * best.size:
+        column = _largest(values, min(k, values.shape[1]))
+        row, column = np.repeat(np.arange(len(best)), column.shape[1]), column.ravel()
+    counts = np.bincount(row, minlength=len(best))
+    some = np.flatnonzero(counts)
+    if len(some) == 0:
+        return
+    counts = counts[some]
+    shape = len(some), k + counts.max()
+    added = np.arange(shape[1]) < k + counts[:, None]
+    added[:, :k] = False
+    found, columns = np.full(shape, -np.inf, np.float32), np.zeros(shape, np.int32)
+    found[:, :k], found[added] = best[some], values[row, column]
+    columns[:, :k], columns[added] = index[some], start + column
+    order = np.lexsort((columns, -found))[:, :k]
+    best[some] = np.take_along_axis(found, order, axis=1)
+    index[some] = np.take_along_axis(columns, order, axis=1)
+
+
+def _nonzero(mask):
+    """Return np.nonzero of a matrix or its transpose, in less time."""
+    if mask.flags.c_contiguous:
+        return np.divmod(np.flatnonzero(mask), mask.shape[1])
+    column, row = np.divmod(np.flatnonzero(mask.T), len(mask))
+    order = np.argsort(row, kind="stable")
+    return row[order], column[order]
 
 
 def _largest(values, k):

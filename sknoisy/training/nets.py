@@ -25,6 +25,8 @@ from sknoisy.training.observed import ObservedNet
 from sknoisy.training.optim import SCHEDULES
 from sknoisy.training.run import DivergenceError
 
+SUSPECT = 1e4  # weights from which on sums of products may overflow
+
 
 class Net(ObservedNet):
     """A skorch net whose loop runs over batches of positions and samples.
@@ -215,7 +217,7 @@ class Net(ObservedNet):
                 "batch_size."
             )
         distributed.share_weights(self.module_)  # which the first's callbacks may load
-        self._check_finite()
+        self._check_finite(data)
         return self
 
     def state(self):
@@ -258,18 +260,32 @@ class Net(ObservedNet):
             seed = self.view_generator.initial_seed() + self.epochs_
             self.view_generator.manual_seed(seed)
 
-    def _check_finite(self):
+    def _check_finite(self, data):
         """Check what the last step made of the network: no loss has seen it."""
+        rate = self.optimizer_.param_groups[0]["lr"]
+        epoch = max(1, self.epochs_done)
         tensors = [*self.module_.parameters(), *self.module_.buffers()]
         if not all_finite([t for t in tensors if t.is_floating_point()]):
-            rate = self.optimizer_.param_groups[0]["lr"]
-            epoch = max(1, self.epochs_done)
             self._diverged("the network's weights are not finite", epoch, rate)
+        if largest(self.module_.parameters()) < SUSPECT:
+            return
+        _, batch = next(in_order(data.store, self.device))
+        if not all_finite([self.evaluation_step((batch, None))]):
+            self._diverged("the network's predictions are not finite", epoch, rate)
 
     def _diverged(self, what, epoch, rate):
         raise DivergenceError(
             f"{what} in epoch {epoch} at learning rate {rate:.3g}. Pass a smaller lr."
         )
+
+
+def largest(tensors):
+    """Return the largest absolute value of some tensors; waits for the device once."""
+    tensors = [t.detach() for t in tensors if t.numel()]
+    if not tensors:
+        return 0.0
+    norms = torch._foreach_norm(tensors, math.inf)
+    return torch.stack([norm.float() for norm in norms]).max().item()
 
 
 def all_finite(tensors):
