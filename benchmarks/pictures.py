@@ -22,6 +22,7 @@ from accuracy_tables import (
 from annotators import TRAININGS as CONSENSUS
 from relabelling import ORDERS
 from selection import cells, regret
+from trusted import NOISES as TRUST_NOISES
 from trusted import TRAININGS as TRUST
 from vector_tables import best_peer, label, mean_by_cell, ordered, published
 
@@ -337,25 +338,25 @@ def annotators():
     rows = rows_of("annotators")
     dots(axes[0], rows, CONSENSUS, BLUE, "o", None)
     axes[0].set(title="Three annotators", xlabel="Test accuracy (%)")
-    rows = rows_of("trusted")
-    noises = sorted({row["noise"] for row in rows})
-    for noise, color, marker in zip(noises, (GREEN, SKY, ORANGE), "os^", strict=False):
-        of = [row for row in rows if row["noise"] == noise]
-        dots(axes[1], of, TRUST, color, marker, f"{short(noise)} 40%")
-    axes[1].set(title="500 trusted labels", xlabel="Test accuracy (%)")
+    rows = [row for row in rows_of("trusted") if row["size"] == "large"]
+    looks = zip(TRUST_NOISES.items(), (GREEN, SKY, ORANGE, RED), "os^D", strict=True)
+    for (name, noise), color, marker in looks:
+        of = [row for row in rows if row["noise"] == name]
+        dots(axes[1], of, TRUST, color, marker, title_of(*noise))
+    axes[1].set(title="2,000 trusted labels", xlabel="Test accuracy (%)")
     fig.legend(loc="outside lower right", ncols=3, frameon=False)
     return fig
 
 
 def dots(ax, rows, trainings, color, marker, name):
     """Draw the mean accuracy of each training."""
-    means = [
-        np.mean([row["accuracy"] for row in rows if row["training"] == training])
-        for training in trainings
-    ]
-    at = range(len(trainings))
-    ax.plot(means, at, marker, color=color, label=name)
-    ax.set_yticks(at, [title.replace("`", "") for title in trainings.values()])
+    for at, training in enumerate(trainings):
+        of = [row["accuracy"] for row in rows if row["training"] == training]
+        if of:
+            ax.plot(np.mean(of), at, marker, color=color, label=name)
+            name = None  # once in the legend
+    titles = [title.replace("`", "") for title in trainings.values()]
+    ax.set_yticks(range(len(trainings)), titles)
     ax.set_ylim(len(trainings) - 0.5, -0.5)
 
 

@@ -141,7 +141,7 @@ def tables():
         "photographs": photographs_table(rows["photographs"]),
         "annotators": annotators_table(rows["annotators"]),
         "relabelling": relabelling_table(rows["relabelling"]),
-        "trusted": trusted_table(rows["trusted"]),
+        "trusted": trusted_table(rows["trusted"], "large"),
         "speed": speed_table(HERE / "speed.json"),
         "vector speed": vector_speed_table(HERE / "speed_vectors.json"),
         "waits": waits_table(HERE / "speed.json"),

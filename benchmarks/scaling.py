@@ -1,7 +1,6 @@
-"""What limits large trainings: ranks, paths, the decoding of files, state of samples.
+"""What limits large trainings: ranks, the decoding of files, state of samples.
 
     python benchmarks/scaling.py ranks
-    python benchmarks/scaling.py paths --n 10000000
     python benchmarks/scaling.py decoding --n 2000
     python benchmarks/scaling.py gather --n-ranks 2
 
@@ -26,8 +25,6 @@ import numpy as np
 import torch
 
 from sknoisy import NoisyRobustClassifier, ranks
-from sknoisy.data.inputs import as_inputs
-from sknoisy.data.spec import InputSpec
 from sknoisy.data.stores import read_image
 from sknoisy.training import together
 
@@ -58,21 +55,6 @@ def measure_ranks(repeats):
             found[name].append(max(map(float, output.split())))
     rates = {name: 2048 / statistics.median(times) for name, times in found.items()}
     return {"samples_per_s": rates, "ratio": rates["two"] / rates["one"]} | found
-
-
-def measure_paths(n):
-    """Return the seconds until the first of n paths is read; most name no file."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = str(Path(folder) / "image.png")
-        _write(path, 32)
-        paths = np.full(n, path)
-        started = time.perf_counter()
-        inputs = as_inputs(paths)
-        read = time.perf_counter()
-        store = InputSpec.describe(inputs, image_size=32).open(inputs)
-        opened = time.perf_counter()
-        store.raw(torch.tensor([n // 2]))
-    return {"n": n, "as_inputs": read - started, "open": opened - read}
 
 
 def _write(path, side):
@@ -135,7 +117,7 @@ def _timed(way):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    kinds = ["ranks", "epoch", "paths", "decoding", "gather", "exchange"]
+    kinds = ["ranks", "epoch", "decoding", "gather", "exchange"]
     parser.add_argument("kind", choices=kinds)
     parser.add_argument("--n", type=int, default=2000)
     parser.add_argument("--side", type=int, default=500)
@@ -155,7 +137,6 @@ def main():
     else:
         measures = {
             "ranks": lambda: measure_ranks(args.repeats),
-            "paths": lambda: measure_paths(args.n),
             "decoding": lambda: measure_decoding(args.n, args.side),
         }
         print(json.dumps(measures[args.kind](), indent=1))

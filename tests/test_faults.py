@@ -7,7 +7,13 @@ import torch
 from sklearn.exceptions import DataConversionWarning, NotFittedError
 from sklearn.pipeline import Pipeline
 
-from sknoisy import Checkpoint, Loss, NoisyRobustClassifier, SSLPretrainer
+from sknoisy import (
+    Checkpoint,
+    LabelErrorDetector,
+    Loss,
+    NoisyRobustClassifier,
+    SSLPretrainer,
+)
 from sknoisy.noise import symmetric_exclusive
 
 RNG = np.random.default_rng(0)
@@ -264,6 +270,15 @@ def test_complex_and_sparse():  # [36]
         clf().fit(csr_array(X), Y)
 
 
+def test_complex_numbers_are_not_listed():
+    detector = LabelErrorDetector(clf(), "knn_agreement")
+    for estimator in (clf(), SSLPretrainer(max_epochs=1), detector):
+        for images in (IMAGES + 1j, torch.from_numpy(IMAGES + 1j)):
+            with pytest.raises(ValueError, match="Complex .* X is of .*") as caught:
+                estimator.fit(images, Y)
+            assert len(str(caught.value)) < 200
+
+
 def test_other_size_at_predict():  # [37]
     model = clf().fit(IMAGES, Y)
     with pytest.raises(ValueError, match="8, 9, 3.*8, 8, 3"):
@@ -379,6 +394,18 @@ def test_bad_device_lists_devices():  # [48]
     refuses(r"device='cuda:99' is not valid.*'cpu'", device="cuda:99")
 
 
+@pytest.mark.parametrize("optimizer", ["sgd", "momentum", "lars", "adamw"])
+@pytest.mark.parametrize("number", [np.float64, np.float32, np.float16])
+def test_numbers_of_numpy(optimizer, number):
+    rates = {"lr": 0.25, "momentum": 0.5, "weight_decay": 0.125}
+    params = {name: number(value) for name, value in rates.items()}
+    settings = {"loss": "ce", "optimizer": optimizer}
+    given = clf(**settings, **params).fit(X, Y)
+    plain = clf(**settings, **rates).fit(X, Y)
+    np.testing.assert_array_equal(given.predict_proba(X), plain.predict_proba(X))
+    clf(**settings, momentum=0).fit(X, Y)
+
+
 def test_batch_larger_than_data_is_clipped():  # [42]
     with pytest.warns(UserWarning, match="batch_size=64 .*40"):
         clf(batch_size=64).fit(X, Y)
@@ -456,6 +483,9 @@ def test_a_single_path():
         ({"callbacks": Checkpoint("folder")}, "callbacks=.* must be a list"),
         ({"callbacks": "folder"}, "callbacks='folder' is not valid"),
         ({"callbacks": [3]}, r"callbacks=\[3\] is not valid"),
+        ({"callbacks": [Checkpoint(None)]}, "folder=None of Checkpoint is not valid"),
+        ({"callbacks": [("a", Checkpoint("a", 0))]}, "every=0 is not valid"),
+        ({"random_state": -1}, "random_state=-1 is not valid"),
         ({"encoder": torch.nn.Linear}, "encoder=.*Linear.* is not valid"),
         ({"weights": "x.pth"}, "weights='x.pth' is not valid.* that exists"),
     ],

@@ -18,7 +18,12 @@ from sknoisy.annotators.training import fit_soft, in_columns, out_of_sample
 from sknoisy.data.given import Labels, check_groups, check_sample_weight
 from sknoisy.data.inputs import check_container
 from sknoisy.data.labels import check_given, check_several
-from sknoisy.estimators.pipelines import check_steps, split_pipeline
+from sknoisy.estimators.base import fitting
+from sknoisy.estimators.pipelines import (
+    check_steps,
+    finding_classes,
+    split_pipeline,
+)
 from sknoisy.estimators.saving import Saved
 from sknoisy.parameters import check_choice
 from sknoisy.training.progress import Tasks
@@ -168,31 +173,8 @@ class AnnotatorConsensus(
         ImportError
             If the method needs crowd-kit, which is not installed.
         """
-        check_container(X)
-        self._check_parameters()
-        check_given(self, y)
-        annotations = annotations_of(X, y)
-        check_consistent_length(X, annotations.samples)
-        check_groups(groups, annotations.n_samples)
-        check_several(annotations.classes)
-        weights = self._weights(sample_weight, annotations.n_samples)
-        validate_data(self, X, skip_check_array=True)
-        (X,) = indexable(X)
-        tasks = Tasks(self, X, y, n_tasks=2)
-        with tasks.part("consensus"):
-            consensus = self._combine(X, annotations, groups, weights)
-        estimator = clone(self.estimator)
-        with tasks.part("fit-estimator", estimator):
-            self.estimator_ = fit_soft(estimator, X, consensus, weights)
-        self.classes_ = consensus.classes
-        self.labels_ = consensus.labels
-        self.soft_labels_ = consensus.soft_labels
-        self.label_quality_ = consensus.label_quality
-        self.annotation_quality_ = consensus.annotation_quality
-        self.annotator_quality_ = consensus.annotator_quality
-        self.annotators_ = consensus.annotators
-        tasks.end()
-        return self
+        with fitting(self):
+            return self._fit(X, y, groups, sample_weight)
 
     @available_if(predicts_probabilities)
     def predict_proba(self, X):
@@ -264,6 +246,33 @@ class AnnotatorConsensus(
                 "must have predict_proba. CalibratedClassifierCV gives it to any "
                 "classifier."
             )
+
+    def _fit(self, X, y, groups, sample_weight):
+        check_container(X)
+        self._check_parameters()
+        check_given(self, y)
+        annotations = annotations_of(X, y)
+        check_consistent_length(X, annotations.samples)
+        check_groups(groups, annotations.n_samples)
+        check_several(annotations.classes)
+        weights = self._weights(sample_weight, annotations.n_samples)
+        validate_data(self, X, skip_check_array=True)
+        (X,) = indexable(X)
+        tasks = Tasks(self, X, y, n_tasks=2)
+        with tasks.part("consensus"):
+            consensus = self._combine(X, annotations, groups, weights)
+        estimator = finding_classes(clone(self.estimator), consensus.classes)
+        with tasks.part("fit-estimator", estimator):
+            self.estimator_ = fit_soft(estimator, X, consensus, weights)
+        self.classes_ = consensus.classes
+        self.labels_ = consensus.labels
+        self.soft_labels_ = consensus.soft_labels
+        self.label_quality_ = consensus.label_quality
+        self.annotation_quality_ = consensus.annotation_quality
+        self.annotator_quality_ = consensus.annotator_quality
+        self.annotators_ = consensus.annotators
+        tasks.end()
+        return self
 
     def _weights(self, sample_weight, n_samples):
         """Return checked weights, float64, as they are given, or None."""

@@ -12,7 +12,7 @@ from sknoisy.data.labels import check_several
 from sknoisy.detection.evidence import fit_arguments, from_folds
 from sknoisy.detection.features import fit_label_free
 from sknoisy.estimators.base_classifier import TorchClassifier
-from sknoisy.estimators.pipelines import split_pipeline
+from sknoisy.estimators.pipelines import finding_classes, split_pipeline
 
 LEAST_SHARE = 0.05  # less probable classes of a sample are not trained on as copies
 
@@ -68,6 +68,7 @@ def out_of_sample(
     probs = np.zeros((n_samples, len(present)))
     probs[rows] = evidence.pred_probs
     if not usable.all():
+        estimator = finding_classes(estimator, classes[present])
         model = clone(estimator).fit(of_rows, classes[codes[rows]], **arguments)
         rest = np.flatnonzero(~usable)
         probs[rest] = model.predict_proba(safe_indexing(X, rest))

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import joblib
+import numpy as np
 import torch
 
 from sknoisy._version import __version__
@@ -53,7 +54,9 @@ class Rows:
 def _digest(values):
     if isinstance(values, torch.Tensor):
         values = values.cpu().numpy()  # tensors do not hash by value
-    return joblib.hash((values, file_stamps(values) if is_paths(values) else []))
+    if is_paths(values):
+        return joblib.hash((np.asarray(values, dtype=str), file_stamps(values)))
+    return joblib.hash((values, []))
 
 
 def _named(scorer):

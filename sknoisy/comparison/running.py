@@ -104,7 +104,8 @@ def compare(
     """
     methods = _estimators(methods, estimator)
     seeds = _check_seeds(seeds)
-    encode_labels(y)  # refuses what are no labels
+    classes, codes = encode_labels(y)
+    y = classes[codes]  # no objects, which scikit-learn's folds and scores refuse
     check_consistent_length(X, y)
     _check_test(X_test, y_test, cv)
     scorers = {} if cv is None else _scorers(scoring, X, y)
@@ -135,11 +136,21 @@ def compare(
 
 def _estimators(methods, estimator):
     """Return the estimators by name, of which losses are put into a clone of one."""
+    if not isinstance(methods, (Mapping, list, tuple)):
+        raise ValueError(
+            f"methods={methods!r} is not valid: it must be a dict of names and "
+            "classifiers or losses, or a list of losses."
+        )
     if not isinstance(methods, Mapping):
         methods = {str(method): method for method in list(methods)}
     if not methods:
         raise ValueError("methods is empty: name at least one loss or estimator.")
     estimator = NoisyRobustClassifier() if estimator is None else estimator
+    if isinstance(estimator, type) or not hasattr(estimator, "get_params"):
+        raise ValueError(
+            f"estimator={estimator!r} is not valid: it must be a classifier or a "
+            "Pipeline."
+        )
     prefix = f"{estimator.steps[-1][0]}__" if isinstance(estimator, Pipeline) else ""
     params = split_pipeline(estimator)[1].get_params(deep=False)
     parameter = next((name for name in ("loss", "method") if name in params), None)
@@ -162,7 +173,7 @@ def _estimators(methods, estimator):
 
 
 def _check_seeds(seeds):
-    seeds = [seeds] if isinstance(seeds, Integral) else list(seeds)
+    seeds = [seeds] if isinstance(seeds, Integral) or seeds is None else list(seeds)
     for seed in seeds:
         check_integer("seeds", seed, low=0)
     if not seeds or len(set(seeds)) < len(seeds):

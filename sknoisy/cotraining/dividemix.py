@@ -159,7 +159,7 @@ class DivideMix(CoTraining):
 
     soft_labels = True
     unlabelled = True
-    transient = (*CoTraining.transient, "splits", "settings", "_of_other")
+    transient = (*CoTraining.transient, "splits", "settings", "_logits", "_of_other")
 
     def __init__(
         self,
@@ -217,7 +217,8 @@ class DivideMix(CoTraining):
             return
         labels = net.data_.labels
         known = labels.codes.cpu().numpy() >= 0
-        losses = net.losses()
+        self._logits = torch.from_numpy(net.predict_logits()).to(net.device)
+        losses = net.losses_of(self._logits)
         losses[known] = scaled(losses[known])
         self._losses.append(losses)
         history = list(self._losses)[-self.settings["loss_history"] :]
@@ -245,7 +246,7 @@ class DivideMix(CoTraining):
     def loss(self, net, index, batch, turn):
         """Return the loss of the network whose turn it is, a tensor of shape ()."""
         k, n_labelled, done = turn
-        own, other = net.module_.networks[k], net.module_.networks[1 - k]
+        own = net.module_.networks[k]
         # Two views that are the same would only be computed twice.
         n_views = 2 if net.has_views else 1
         views = [net.view(batch) for _ in range(n_views)]
@@ -254,7 +255,7 @@ class DivideMix(CoTraining):
         of_other = None
         if n_labelled < len(index):
             unlabelled = [view[n_labelled:] for view in views]
-            of_other = self._guesses(net, other, unlabelled, index[n_labelled:], done)
+            of_other = self._guesses(net, turn, unlabelled, index[n_labelled:])
         targets = refined_and_guessed(predicted(own, views), target, clean, of_other)
         targets = sharpen(targets, self.temperature)
         views = torch.cat(views)
@@ -288,16 +289,21 @@ class DivideMix(CoTraining):
             return super().clean_probability(dynamics)
         return clean.cpu().double().mean(dim=1).numpy()
 
-    def _guesses(self, net, other, views, index, done):
+    def _guesses(self, net, turn, views, index):
         """Return what the other network predicts of unlabelled samples.
 
-        In this turn it is not trained: without views it always predicts the same.
+        In this turn it is not trained: without views it always predicts the same, and
+        the second network still what it predicted before the epoch.
         """
+        k, _, done = turn
+        other = net.module_.networks[1 - k]
         if net.has_views:
             return predicted(other, views)
         if done == 0:
-            logits = torch.from_numpy(net.predict_with(other))
-            self._of_other = logits.softmax(dim=1).to(index.device)
+            logits = self._logits[:, 1]
+            if k == 1:
+                logits = torch.from_numpy(net.predict_with(other)).to(index.device)
+            self._of_other = logits.softmax(dim=1)
         return self._of_other[index]
 
     def resolved(self):  # noqa: D102

@@ -122,11 +122,8 @@ class ELRPlus(CoTraining):
         super().before_epoch(net)
         settings = self.resolved()
         self.weight, self.momentum = settings["lam"], settings["beta"]
-        if not self.is_warmup and self._averages is None:
-            self._averages = copy.deepcopy(net.module_).train().requires_grad_(False)
-            if self._averages_then is not None:
-                load_tensors(self._averages, self._averages_then)
-                self._averages_then = None
+        if not self.is_warmup:
+            self._average(net.module_)
 
     def checkpoint(self):  # noqa: D102
         kept = super().checkpoint()
@@ -175,6 +172,19 @@ class ELRPlus(CoTraining):
         decay = averaging_decay(self.decay, progress)
         averages = list(self._averages.parameters())
         torch._foreach_lerp_(averages, list(net.module_.parameters()), 1 - decay)
+
+    def _average(self, module):
+        """Begin to average what trains now; averages of the heads alone go on."""
+        then = self._averages_then
+        if self._averages is not None:
+            then = self._averages.state_dict()
+            if then.keys() == module.state_dict().keys():
+                return
+        averages = copy.deepcopy(module).train().requires_grad_(False)
+        if then is not None:
+            whole = then.keys() == averages.state_dict().keys()
+            load_tensors(averages if whole else averages.head, then)
+        self._averages, self._averages_then = averages, None
 
     @torch.no_grad()
     def _update(self, k, logits, index):

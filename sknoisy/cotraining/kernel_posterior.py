@@ -3,9 +3,14 @@
 import numpy as np
 import torch
 from torch import nn
-from torch.nn.functional import one_hot
 
 from sknoisy.cotraining.base import CoTraining
+from sknoisy.cotraining.confusion import (
+    best_stretch,
+    confusion,
+    first_guess,
+    stretched,
+)
 from sknoisy.cotraining.kernel_choice import choose_kernel, set_scale
 from sknoisy.cotraining.kernel_ridge import KernelRidge
 from sknoisy.data.batches import Batches
@@ -13,11 +18,9 @@ from sknoisy.encoders.architecture import trains_encoder
 from sknoisy.encoders.heads import simplex
 from sknoisy.encoders.inference import forward_all
 from sknoisy.parameters import check_integer
-from sknoisy.scores import trusted_transition_matrix
 
 LANDMARKS = 1000, 2000  # by default at least and at most
 SMOOTHEST = 1 / 30  # factor to the penalty of the given labels, for posteriors at least
-SHARPEST = 0.02  # factor that posteriors are stretched by, at most 1 over this
 
 
 def posterior(probs, transition_matrix, codes):
@@ -51,22 +54,6 @@ def posterior(probs, transition_matrix, codes):
     else:
         joint = probs * transition_matrix[:, codes].T
     return joint / joint.sum(dim=1, keepdim=True)
-
-
-def sharpened(probs):
-    """Stretch probabilities away from uniform, until the median sample is sure.
-
-    Regression on labels of which most are wrong gives probabilities near uniform; which
-    class is the largest is kept.
-
-    Parameters
-    ----------
-    probs : tensor of shape (n, n_classes)
-        Regressed probabilities, which need not be positive.
-    """
-    even = 1 / probs.shape[1]
-    sure = (probs.amax(dim=1).median() - even) / (1 - even)
-    return even + (probs - even) / sure.clamp(SHARPEST, 1)
 
 
 def evenness(frequencies, n_samples):
@@ -118,9 +105,10 @@ class KernelPosterior(CoTraining):
     Parameters
     ----------
     n_landmarks : int or "auto", default="auto"
-        Samples that the kernel compares others with; fewer where their number times
-        that of samples is above 2^28. "auto": 15 times the root of the number of
-        samples, at least 1,000 and at most 2,000.
+        Number of landmarks, which the kernel compares samples with: centres of clusters
+        for the Gaussian kernel, samples for the Laplacian one. There are fewer where
+        this times the number of samples is above 2^28. "auto": 15 times the root of the
+        number of samples, at least 1,000 and at most 2,000.
     n_rounds : int, default=3
         How often the posteriors are computed anew.
     warmup_epochs : int, default=0
@@ -150,10 +138,17 @@ class KernelPosterior(CoTraining):
     differ no more than those of equally frequent classes do by chance.
 
     The confusion is that of leave-one-out predictions with labels, so what the
-    classifier confuses itself counts as noise, too; but not where some labels are
-    trusted, see :func:`sknoisy.scores.trusted_transition_matrix`. It stays the same
-    over the rounds. The posterior of a trusted label is certain. Samples without a
-    label have the posterior of the prediction, and take part in all rounds.
+    classifier confuses itself counts as noise, too. It stays the same over the rounds.
+    Samples without a label have the posterior of the prediction, and take part in all
+    rounds.
+
+    Trusted labels have certain posteriors. They tell how the classifier errs, and so
+    the confusion, see :func:`sknoisy.scores.trusted_transition_matrix`. The first
+    probabilities of true classes are then those that explain the probabilities of
+    labels by it, if this is right more often: more than half of a class may have wrong
+    labels. And they tell how sure predictions should be: these are stretched away from
+    uniform by the factor of least leave-one-out Brier score. So it should be by chance
+    which labels are trusted.
 
     ``training_loss_`` and ``label_quality_`` of the classifier are of the leave-one-out
     predictions, which is what detection of wrong labels wants; their probabilities are
@@ -253,7 +248,7 @@ class KernelPosterior(CoTraining):
         self._observe(net, probs)
         shares = given if weights is None else given * weights[:, None]
         trusted = data.labels.trusted
-        T = _confusion(probs, shares, trusted)
+        T = confusion(probs, shares, trusted)
         counted = shares.sum(dim=1)
         total = counted.sum()
         # As many labels of equal weight tell as much: Kish's effective sample size.
@@ -267,8 +262,9 @@ class KernelPosterior(CoTraining):
             labels = balanced(posterior(simplex(probs), T, target), strength)
             return labels if trusted is None else labels.where(~trusted[:, None], given)
 
-        labels = corrected(sharpened(probs))
+        labels = corrected(first_guess(probs, T, given, trusted))
         if data.labels.labelled is not None:  # from here on, all have a posterior
+            del ridge  # it is as large as the next one
             ridge = KernelRidge(features, *settings, net.sample_weights(every))
         for _ in range(self.n_rounds):
             probs = ridge.fit(labels, least)
@@ -277,10 +273,14 @@ class KernelPosterior(CoTraining):
         self._loss = -(labels * simplex(probs).log()).sum(dim=1).mean()
         if data.class_weights is not None:
             labels = labels * data.class_weights
-            ridge.fit(labels / labels.sum(dim=1, keepdim=True), least)
+            probs = ridge.fit(labels / labels.sum(dim=1, keepdim=True), least)
         head.landmarks, head.gamma = ridge.landmarks, T.new_tensor(ridge.gamma)
         head.laplacian = T.new_zeros(int(ridge.power == 1))
         head.coefficients, head.intercept = ridge.coefficients, ridge.intercept
+        if trusted is not None:
+            factor = best_stretch(probs[trusted], given[trusted])
+            head.coefficients = factor * head.coefficients
+            head.intercept = stretched(head.intercept, factor)
 
     def batches(self, net, store):  # noqa: D102
         return Batches(store, len(store), net.generator, net.device)
@@ -315,22 +315,6 @@ def _equal(given, others):
     """Whether two dicts hold equal tensors."""
     same = given.keys() == others.keys()
     return same and all(given[name].equal(others[name]) for name in given)
-
-
-def _confusion(probs, shares, trusted):
-    """Return the probability of each label (column) for each true class (row).
-
-    Without trusted labels, predictions stand for the true classes.
-    """
-    predicted = one_hot(probs.argmax(dim=1), shares.shape[1]).to(shares)
-    if trusted is None or trusted.all():
-        T = predicted.T @ shares + 0.1
-        return T / T.sum(dim=1, keepdim=True)
-    joint = predicted[~trusted].T @ shares[~trusted] + 0.1
-    confusion = shares[trusted].T @ predicted[trusted]
-    start = joint / joint.sum(dim=1, keepdim=True)
-    T = trusted_transition_matrix(*(m.cpu().numpy() for m in (confusion, joint, start)))
-    return torch.from_numpy(T).to(start)
 
 
 def _features(module, store):

@@ -11,6 +11,8 @@ PENALTIES = [10 ** (e / 2) for e in range(-4, 7)]  # 0.01 to 1,000
 JITTER = 1e-5  # on the kernel's diagonal, times the root of the landmarks' number
 TINY = 1e-12  # below it, eigenvectors in float32 may be NaN
 PART = 2**11  # rows that are computed at once
+CENTRE_ROUNDS = 3
+CENTRE_SAMPLES = 25  # for each centre, at most
 COLUMNS = 256  # columns that are multiplied at once
 CELLS = 2**20  # predictions that are computed at once
 LARGEST = 2**28  # numbers of the samples' kernel features: 1 GiB; fewer landmarks above
@@ -18,6 +20,10 @@ LARGEST = 2**28  # numbers of the samples' kernel features: 1 GiB; fewer landmar
 
 class KernelRidge:
     """Nystroem approximation of kernel ridge regression on some landmarks.
+
+    The landmarks of a Gaussian kernel are centres of clusters, which cover the samples
+    better than as many random ones. Those of a Laplacian kernel are random samples: it
+    is sharp where columns agree, and means agree with no sample.
 
     All is computed in the basis in which the features of the kernel are orthogonal, so
     that the solution for every penalty is a division, and the predictions for each
@@ -33,9 +39,9 @@ class KernelRidge:
         Factor of the kernel's decay, in units of the median distance of landmarks to
         the power of `power`.
     n_landmarks : int
-        Number of samples that serve as landmarks.
+        Number of landmarks.
     generator : torch.Generator
-        Chooses the landmarks; on the CPU.
+        Source of randomness, on the CPU.
     weights : tensor of shape (n_samples,), default=None
         Weights of the squared errors; by default all are 1. A sample of weight 0 is
         predicted, and no part of the regression.
@@ -56,9 +62,10 @@ class KernelRidge:
     References
     ----------
     Williams and Seeger, Using the Nystroem Method to Speed Up Kernel Machines, NIPS
-    2000. The leave-one-out predictions are those of PRESS: Allen, The Relationship
-    between Variable Selection and Data Augmentation and a Method for Prediction,
-    Technometrics 1974.
+    2000, and for the landmarks Zhang, Tsang and Kwok, Improved Nystroem Low-Rank
+    Approximation and Error Analysis, ICML 2008. The leave-one-out predictions are those
+    of PRESS: Allen, The Relationship between Variable Selection and Data Augmentation
+    and a Method for Prediction, Technometrics 1974.
 
     Examples
     --------
@@ -74,8 +81,8 @@ class KernelRidge:
 
     def __init__(self, X, power, width, n_landmarks, generator, weights=None):
         n_landmarks = max(1, min(n_landmarks, len(X), LARGEST // len(X)))
-        chosen = torch.randperm(len(X), generator=generator, device="cpu")[:n_landmarks]
-        self.landmarks = X[chosen.to(X.device)]
+        n_rounds = CENTRE_ROUNDS if power == 2 else 0
+        self.landmarks = centres_of_clusters(X, n_landmarks, generator, n_rounds)
         self.power = power
         self.gamma = width / self._median_distance() ** power
         K = kernel(self.landmarks, self.landmarks, self.gamma, power).double()
@@ -94,7 +101,7 @@ class KernelRidge:
         self._weights = None if weights is None else weights[:, None]
         centre = self._mean(features)
         features -= centre
-        gram = _lower_product(self._weighted(features), features)
+        gram = _lower_product(features, self._weights)
         scale = gram.diagonal().max().clamp(min=TINY)  # of equal samples it is near 0
         spectrum, basis = torch.linalg.eigh(gram / scale)  # reads the lower triangle
         self._spectrum = spectrum.clamp(min=0) * scale
@@ -194,21 +201,58 @@ class KernelRidge:
         return float(distances.median()) if len(distances) else 1.0
 
 
-def _lower_product(a, b):
-    """Return the lower triangle of a symmetric a.T @ b, for half of the work.
+def centres_of_clusters(X, n_centres, generator, n_rounds):
+    """Return centres of clusters, by k-means from random samples.
 
     Parameters
     ----------
-    a, b : tensors of shape (n, d)
-        Factors.
+    X : tensor of shape (n_samples, d)
+        The samples. Some of them are clustered where they are many.
+    n_centres : int
+        Number of centres; if it is that of the samples, these are the centres.
+    generator : torch.Generator
+        Source of randomness, on the CPU.
+    n_rounds : int
+        Rounds of k-means; 0: the random samples.
+
+    Returns
+    -------
+    centres : tensor of shape (n_centres, d)
+        A centre that lost its samples stays where it was.
+    """
+    rows = torch.randperm(len(X), generator=generator, device="cpu")
+    X = X[rows[: CENTRE_SAMPLES * n_centres].to(X.device)]
+    centres = X[:n_centres]
+    for _ in range(n_rounds if n_centres < len(X) else 0):
+        half = centres.square().sum(dim=1) / 2
+        near = [(part @ centres.T - half).argmax(dim=1) for part in X.split(PART)]
+        nearest, order = torch.cat(near).sort(stable=True)
+        sizes = nearest.bincount(minlength=n_centres)
+        means = torch.segment_reduce(X[order], "mean", lengths=sizes, axis=0)
+        centres = torch.where(sizes[:, None] > 0, means, centres)
+    return centres
+
+
+def _lower_product(X, weights=None):
+    """Return the lower triangle of X.T @ X, for half of the work.
+
+    Parameters
+    ----------
+    X : tensor of shape (n, d)
+        Factor.
+    weights : tensor of shape (n, 1), default=None
+        Weights of the rows.
 
     Returns
     -------
     product : tensor of shape (d, d)
         Above the diagonal some of it is 0.
     """
-    product = a.new_zeros(a.shape[1], b.shape[1])
+    product = X.new_zeros(X.shape[1], X.shape[1])
     for start in range(0, len(product), COLUMNS):
         stop = start + COLUMNS
-        product[start:stop, :stop] = a[:, start:stop].T @ b[:, :stop]
+        columns = X[:, start:stop]
+        if weights is not None:
+            columns = columns * weights
+        product[start:stop, :stop] = columns.T @ X[:, :stop]
     return product

@@ -38,13 +38,8 @@ def stream(store, order, batches, device, ahead=2, shared=False):
         The samples, on `device`.
     """
     own = part if shared else _all_of
-    by_sizes = not isinstance(batches, int)
-
-    def parts(order):
-        return order.split(batches) if by_sizes else order.tensor_split(batches)
-
     if store.is_ready(device):
-        for index in parts(order.to(device)):
+        for index in _parts(order.to(device), batches):
             yield index, store.fetch(own(index), device)
         return
     on_gpu = torch.device(device).type == "cuda"
@@ -60,7 +55,7 @@ def stream(store, order, batches, device, ahead=2, shared=False):
     waiting = deque()
     pool = ThreadPoolExecutor(1)
     try:
-        for index in parts(order):
+        for index in _parts(order, batches):
             waiting.append(pool.submit(read, index, own(index)))
             if len(waiting) > ahead:
                 yield finish(waiting.popleft())
@@ -68,6 +63,19 @@ def stream(store, order, batches, device, ahead=2, shared=False):
             yield finish(waiting.popleft())
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _parts(order, batches):
+    """Yield the positions of each batch; there may be a million of them."""
+    if isinstance(batches, int):
+        shortest, n_longer = divmod(len(order), batches)
+        sizes = (shortest + (i < n_longer) for i in range(batches))
+    else:
+        sizes = batches
+    start = 0
+    for size in sizes:
+        yield order[start : start + size]
+        start += size
 
 
 def _all_of(index):

@@ -100,11 +100,15 @@ class Labels:
 
     def counts(self, n_classes):
         """Return how often each class is given, ndarray of shape (n_classes,)."""
-        weights = np.ones(len(self)) if self.weights is None else self.weights
         if self.soft is not None:
+            weights = np.ones(len(self)) if self.weights is None else self.weights
             return weights @ self.soft.astype(np.float64)
-        known = self.codes >= 0
-        return np.bincount(self.codes[known], weights[known], minlength=n_classes)
+        codes, weights = self.codes, self.weights
+        known = codes >= 0
+        if not known.all():
+            codes = codes[known]
+            weights = None if weights is None else weights[known]
+        return np.bincount(codes, weights, minlength=n_classes).astype(np.float64)
 
     def used(self, with_unlabelled):
         """Return what a training may use, ndarray of bool: what has a weight.

@@ -43,10 +43,9 @@ def as_inputs(X):
         X = _unmasked(X)
     column = _as_column(X)
     if column is not None:
-        if _holds_paths(column):
-            if column.dtype.kind == "U":  # not looked at: there may be millions
-                return column
-            return np.array([os.fsdecode(path) for path in column])
+        paths = _paths_in(column)
+        if paths is not None:
+            return paths
         stacked = _stack(column)
         if stacked is not None:
             return stacked
@@ -56,8 +55,14 @@ def as_inputs(X):
 
 
 def is_paths(X):
-    """Whether X is an array of file paths, as :func:`as_inputs` returns them."""
-    return isinstance(X, np.ndarray) and X.ndim == 1 and X.dtype.kind == "U"
+    """Whether X is an array of file paths, as :func:`as_inputs` returns them.
+
+    Its dtype is that of strings, or object, with a str in each place.
+    """
+    if not isinstance(X, np.ndarray) or X.ndim != 1:
+        return False
+    of_objects = X.dtype == object and len(X) > 0
+    return X.dtype.kind == "U" or (of_objects and isinstance(X[0], str))
 
 
 def paths_of(X):
@@ -69,8 +74,8 @@ def paths_of(X):
     column = _as_column(X)
     if column is None or not all(isinstance(value, PATHS) for value in column):
         return None
-    paths = np.array([os.fsdecode(path) for path in column])
-    return paths if len(paths) and file_stamps(paths[:1]) else None
+    paths = _decoded(column)
+    return paths if file_stamps(paths[:1]) else None
 
 
 def index_of(*frames):
@@ -109,6 +114,11 @@ def check_container(X):
     """
     kind = type(X).__name__
     module = type(X).__module__.partition(".")[0]
+    if str(getattr(X, "dtype", "")).removeprefix("torch.").startswith("complex"):
+        raise ValueError(
+            f"Complex data not supported: X is of {X.dtype}. Pass numbers that are "
+            "real, such as X.real, abs(X) or both parts side by side."
+        )
     if isinstance(X, PATHS):
         raise ValueError(_of_a_path(X))
     if isinstance(X, torch.utils.data.DataLoader):
@@ -208,6 +218,8 @@ def _as_column(X):
     if isinstance(X, (list, tuple)):
         if not _holds_objects(X):
             return None
+        if {*map(type, X)} == {str}:  # there may be millions
+            return np.array(X, dtype=object)
         column = np.empty(len(X), dtype=object)
         for i, value in enumerate(X):
             column[i] = value
@@ -233,23 +245,35 @@ def _holds_objects(values):
     return np.ndim(first) > 0 or any(isinstance(value, PATHS) for value in values)
 
 
-def _holds_paths(column):
+def _paths_in(column):
+    """Return a column of paths as one of str, or None; if it is one, no copy.
+
+    There may be millions of paths, so that types are looked at instead of values.
+    """
     if column.dtype.kind == "U":
-        return len(column) > 0
-    others = [i for i, value in enumerate(column) if not isinstance(value, PATHS)]
-    if others and len(others) < len(column):
+        return column if len(column) else None
+    kinds = {*map(type, column)}
+    if kinds == {str}:
+        return column
+    are_paths = {issubclass(kind, PATHS) for kind in kinds}
+    if True not in are_paths:
+        return None
+    if False in are_paths:
+        others = [i for i, v in enumerate(column) if not isinstance(v, PATHS)]
         raise ValueError(
             f"X mixes paths of files with other entries ({len(others)}), the first at "
             f"index {others[0]}: {column[others[0]]!r}."
         )
-    if len(column) and not others:
-        if isinstance(column[0], bytes) and _is_encoded(column[0]):
-            raise ValueError(
-                "X holds the contents of image files: pass the paths of the files, or "
-                "an array of the decoded images."
-            )
-        return True
-    return False
+    if isinstance(column[0], bytes) and _is_encoded(column[0]):
+        raise ValueError(
+            "X holds the contents of image files: pass the paths of the files, or "
+            "an array of the decoded images."
+        )
+    return _decoded(column)
+
+
+def _decoded(column):
+    return np.array([os.fsdecode(path) for path in column], dtype=object)
 
 
 def _stack(column):

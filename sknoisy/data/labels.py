@@ -50,7 +50,7 @@ def encode_labels(y, classes=None, dtype=np.int64):
     classes = np.unique(np.asarray(classes))
     try:
         position = np.searchsorted(classes, found).clip(max=len(classes) - 1)
-        strange = found[classes[position] != found]
+        strange = found[classes[position] != found] if len(classes) else found
     except TypeError:  # strings do not compare with numbers
         strange = found
     if len(strange):

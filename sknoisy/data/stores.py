@@ -13,6 +13,7 @@ from sknoisy.data.labels import counted
 
 LISTED = 64  # least number of paths in one folder for which it is listed
 LOOKED_FOR = 2**17  # paths that are looked for before any is read; of more, a sample
+TRIED = 10_000  # images that are tried once one is damaged; of more, those of its batch
 CHUNK_BYTES = 64 * 2**20  # that are copied to a device at a time
 
 
@@ -164,11 +165,13 @@ class PathStore:
             try:
                 return np.stack(list(images))
             except ValueError as error:
-                errors = pool.map(self._error_of, range(len(self)))
-                bad = {i: e for i, e in enumerate(errors) if e is not None}
+                tried = index if len(self) > TRIED else np.arange(len(self))
+                errors = zip(tried, pool.map(self._error_of, tried), strict=True)
+                bad = {int(i): e for i, e in errors if e is not None}
                 if not bad:  # the file has become readable meanwhile
                     raise
-                raise ValueError(_describe(bad)) from error
+                of = f", of {len(tried)} that were tried" * (len(self) > TRIED)
+                raise ValueError(_describe(bad, of)) from error
 
     def _error_of(self, i):
         """Return why an image cannot be read, or None."""
@@ -179,12 +182,13 @@ class PathStore:
         return None
 
 
-def _describe(errors, shown=5):
+def _describe(errors, of="", shown=5):
     """Return a message that lists files that cannot be read, by their position."""
     found = [f"{error} (index {i})" for i, error in [*errors.items()][:shown]]
     more = [] if len(errors) <= shown else [f"and {len(errors) - shown} more"]
-    return f"X names {counted(len(errors), 'file')} that cannot be read: " + "; ".join(
-        found + more
+    return (
+        f"X names {counted(len(errors), 'file')} that cannot be read{of}: "
+        + "; ".join(found + more)
     )
 
 

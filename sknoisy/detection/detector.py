@@ -39,6 +39,7 @@ from sknoisy.detection.report import (
 )
 from sknoisy.detection.reviewing import Reviewing
 from sknoisy.estimators.base import fitting
+from sknoisy.estimators.pipelines import finding_classes
 from sknoisy.estimators.saving import Saved
 from sknoisy.parameters import NamedMethods
 from sknoisy.scores.posterior import limit_false_alarms
@@ -358,7 +359,7 @@ class LabelErrorDetector(
             return from_prefit(self.estimator, X, codes)
         given = fit_arguments(self.estimator, labels)
         if source == "dynamics":
-            estimator = clone(self.estimator)
+            estimator = finding_classes(clone(self.estimator), classes)
             with tasks.part("fit-estimator", estimator):
                 return from_dynamics(estimator, X, codes, classes, given)
         settings = self.cv, self.n_jobs, self.random_state, groups, given

@@ -22,7 +22,7 @@ from sknoisy.detection.features import (
     transform_label_free,
 )
 from sknoisy.encoders.features import LazyFeatures
-from sknoisy.estimators.pipelines import split_pipeline
+from sknoisy.estimators.pipelines import finding_classes, split_pipeline
 from sknoisy.parameters import random_numbers
 from sknoisy.scores.distances import neighbor_distances
 from sknoisy.scores.neighbors import neighbor_index, votes_from
@@ -175,7 +175,8 @@ def from_folds(
             "method='knn_agreement'."
         )
     folds = _make_folds(cv, X, codes, random_state, groups)
-    rest, X = fit_label_free(_weighted_by_code(estimator, classes), X)
+    estimator = _weighted_by_code(finding_classes(estimator, classes), classes)
+    rest, X = fit_label_free(estimator, X)
     pred_probs = cross_val_predict(
         rest,
         X,

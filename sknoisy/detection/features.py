@@ -15,6 +15,7 @@ from sknoisy.encoders.features import LazyFeatures
 from sknoisy.estimators.base_classifier import TorchClassifier
 from sknoisy.estimators.lazy import LazyTransformer
 from sknoisy.scores.distances import neighbor_distances
+from sknoisy.scores.neighbors import directions
 from sknoisy.scores.reading import chunks
 
 NEIGHBORS = 10
@@ -126,7 +127,7 @@ def comparable_features(features, codes, *, angles=False):
         scaler.partial_fit(features[rows])
     scales = [scaler.transform, np.asarray]
     if angles:
-        scales.append(normalize)
+        scales.append(directions)
     rows = np.linspace(0, len(codes) - 1, min(len(codes), TRIAL)).astype(int)
     agreements = [_agreement(scale(features[rows]), codes[rows]) for scale in scales]
     return scales[int(np.argmax(agreements))](features)

@@ -212,7 +212,10 @@ def _from_cache(memory, inputs, encoder):
     plain = inputs
     if isinstance(inputs, torch.Tensor):
         plain = inputs.cpu().numpy()  # tensors do not hash by value
-    stamps = file_stamps(inputs) if is_paths(inputs) else []
+    stamps = []
+    if is_paths(inputs):
+        plain = np.asarray(inputs, dtype=str)  # equal ones have equal hashes
+        stamps = file_stamps(inputs)
     identity = __version__, encoder.blueprint, encoder.state, encoder.precision
     cached = memory.cache(_transform, ignore=["encoder"])
     try:

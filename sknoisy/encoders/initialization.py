@@ -20,7 +20,9 @@ def build(factory, *args, generator=None):
     """
     with torch.device("meta"):
         module = factory(*args)
-    initialize(module.float().to_empty(device="cpu"), generator)
+    # Module.to_empty does the same, but imports sympy for it.
+    module.float()._apply(lambda t: torch.empty(t.shape, dtype=t.dtype, device="cpu"))
+    initialize(module, generator)
     return module
 
 

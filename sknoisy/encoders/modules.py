@@ -4,6 +4,7 @@ import copy
 
 import torch
 from torch import nn
+from torch.nn.parameter import is_lazy
 
 from sknoisy.encoders.published import PublishedInput
 
@@ -26,6 +27,11 @@ def copied(module):
         raise ValueError(
             f"encoder={name} object is not valid: TorchScript keeps no module that can "
             "be trained. Pass the module that it was made from."
+        )
+    if any(map(is_lazy, (*module.parameters(), *module.buffers()))):
+        raise ValueError(
+            f"encoder={name} object is not valid: it has lazy layers without weights. "
+            "Pass a batch of samples through it before."
         )
     try:
         module = copy.deepcopy(module)

@@ -116,9 +116,10 @@ def build_encoder(encoder, shape, weights=None, generator=None, published=False)
     module : torch.nn.Module
         On the CPU, with an attribute ``n_features``.
     """
-    as_published = is_published(encoder) and (
+    # Whether it is published is asked last, for that imports torchvision.
+    as_published = (
         published or weights is not None or encoder not in ENCODERS
-    )
+    ) and is_published(encoder)
     if isinstance(weights, str) and weights in ("auto", "imagenet"):
         check_published(encoder, weights)
     if as_published:

@@ -69,6 +69,8 @@ class TorchEstimator(NamedMethods, CallbackSupportMixin, Saved):
             getattr(self, "validation", None) is not None,
             knows_labels=is_classifier(self),
         )
+        for callback in filter(_is_checkpoint, self.callbacks or ()):
+            unnamed([callback])[0].check()
         if self.image_size is not None:
             check_image_size(self.image_size)
         random_numbers(self.random_state)

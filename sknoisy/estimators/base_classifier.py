@@ -92,7 +92,7 @@ class TorchClassifier(Learning, ClassifierMixin, HoldingOut, Predicting):
             given = {"sample_weight": sample_weight, "trusted": trusted}
             given = [(k, v) for k, v in given.items() if v is not None]
             with (
-                resumable(self, training, X, y, *given),
+                resumable(self, training, X, y, *given) as interrupts,
                 self._progress(training, X, y, *known) as bar,
             ):
                 try:
@@ -101,6 +101,7 @@ class TorchClassifier(Learning, ClassifierMixin, HoldingOut, Predicting):
                     if not training.epochs:
                         raise
                     interrupt = error  # what was learned so far can be used
+                    interrupts.append(error)
             training.settle()
             training.limit = training.run.limit = None
             if interrupt is None:
@@ -217,9 +218,24 @@ class TorchClassifier(Learning, ClassifierMixin, HoldingOut, Predicting):
         """
         raise NotImplementedError
 
+    def _asked(self):
+        """Return the loss or method that was asked for, checked; None for "auto"."""
+        raise NotImplementedError
+
     def takes_soft_labels(self):
         """Whether y may hold probabilities of the classes, by the loss or method."""
-        raise NotImplementedError
+        method = self._asked()
+        return method is None or method.soft_labels
+
+    def _check_ahead(self, y):
+        """Check labels that this will be given once the steps before it are trained."""
+        check_given(self, y)
+        classes, labels = read_labels(y, None, self.classes)
+        check_several(classes)
+        self._class_weights(classes, labels)
+        method = self._asked()
+        if method is not None:
+            check_takes(method, labels)
 
     def _defaults(self, method, n_samples, spec, is_pretrained):
         """Return what parameters are that are "auto", dict of str to object."""

@@ -59,7 +59,8 @@ class NoisyRobustClassifier(TorchClassifier):
         Samples that are not trained on, whose cross-entropy and accuracy are computed
         after each epoch: "valid_loss" and "valid_acc" in `history_`, which skorch's
         EarlyStopping can monitor. A share of the samples, in (0, 1), stratified by
-        label, or other samples with their labels.
+        label, of which the only one of a class is trained on; or other samples with
+        their labels.
     stopping : {"label_wave"} or LabelWave, default=None
         Ends ``fit`` when predictions begin to change more from epoch to epoch, which
         means that memorisation has begun, and returns to the weights from before; see
@@ -254,7 +255,7 @@ class NoisyRobustClassifier(TorchClassifier):
 
     def _check_parameters(self):
         super()._check_parameters()
-        self._loss()
+        self._asked()
         check_class_weight(self.class_weight)
         if self.stopping is not None:
             resolve("stopping", self.stopping, STOPPING, LabelWave, True)
@@ -264,14 +265,14 @@ class NoisyRobustClassifier(TorchClassifier):
                 "freeze_encoder=True: they train the encoder."
             )
 
-    def _loss(self):
+    def _asked(self):
         """Return the loss that was asked for, checked; None for "auto"."""
         if isinstance(self.loss, str) and self.loss == "auto":
             return None
         return resolve("loss", self.loss, LOSSES | {"auto": ELR}, Loss)
 
     def _method(self, spec, is_pretrained):
-        loss = self._loss()
+        loss = self._asked()
         if loss is not None:
             return loss
         vectors = spec.kind == "vector" and not is_pretrained and self.encoder == "auto"
@@ -323,11 +324,6 @@ class NoisyRobustClassifier(TorchClassifier):
 
     def _class_weights(self, classes, labels):
         return class_weights(self.class_weight, classes, labels.counts(len(classes)))
-
-    def takes_soft_labels(self):
-        """Whether y may hold probabilities of the classes, by the loss."""
-        loss = self._loss()
-        return loss is None or loss.soft_labels
 
     def _uses_unlabelled(self, method):
         return super()._uses_unlabelled(method) or bool(self._regularizers())

@@ -11,7 +11,11 @@ from sknoisy.data.labels import check_given, check_several, encode_labels
 from sknoisy.encoders.features import LazyFeatures
 from sknoisy.estimators.base import TorchEstimator, fitting
 from sknoisy.estimators.classifier import NoisyRobustClassifier
-from sknoisy.estimators.pipelines import split_pipeline
+from sknoisy.estimators.pipelines import (
+    check_labels_of,
+    finding_classes,
+    split_pipeline,
+)
 from sknoisy.estimators.pretrainer import SSLPretrainer
 from sknoisy.estimators.saving import Saved
 from sknoisy.parameters import check_choice, random_numbers, seed_parts
@@ -176,7 +180,9 @@ class ContrastiveFineTuner(
     def _fit(self, X, y, sample_weight, trusted):
         check_given(self, y)
         classes, codes = encode_labels(y)
-        front, first, contrastive, last = self._parts(X)
+        front, first, contrastive, last = self._parts(X, classes)
+        for part in (first, last):
+            check_labels_of(part, y)
         check_several(classes)
         check_consistent_length(X, codes)
         weights = check_sample_weight(sample_weight, len(codes))
@@ -259,15 +265,17 @@ class ContrastiveFineTuner(
         every[:, known] = probs
         return every
 
-    def _parts(self, X):
+    def _parts(self, X, classes):
         """Return fresh parts, checked: front or None, first, contrastive, last."""
         random_numbers(self.random_state)
         check_choice("final_labels", self.final_labels, ["pseudo", "given"])
         check_choice("loss_of", self.loss_of, ["prediction", "label"])
         default = NoisyRobustClassifier()
         estimator = clone(default if self.estimator is None else self.estimator)
+        estimator = finding_classes(estimator, classes)
         front, first = split_pipeline(estimator)
         last = clone(first if self.final_estimator is None else self.final_estimator)
+        last = finding_classes(last, classes)
         for name, part in {"estimator": first, "final_estimator": last}.items():
             if not hasattr(part, "predict_proba"):
                 raise ValueError(

@@ -211,14 +211,13 @@ class CoTrainingClassifier(TorchClassifier):
 
     def _check_parameters(self):
         super()._check_parameters()
-        self._method()
+        self._asked()
 
-    def _method(self, spec=None, is_pretrained=False):
+    def _method(self, spec, is_pretrained):
+        return self._asked()
+
+    def _asked(self):
         return resolve("method", self.method, COTRAINING_METHODS, CoTraining)
-
-    def takes_soft_labels(self):
-        """Whether y may hold probabilities of the classes, by the method."""
-        return self._method().soft_labels
 
     def _defaults(self, method, n_samples, spec, is_pretrained):
         defaults = super()._defaults(method, n_samples, spec, is_pretrained)

@@ -1,10 +1,11 @@
 """Pipelines, and the estimators of this package in them."""
 
-from sklearn.base import is_classifier
+from sklearn.base import clone, is_classifier
 from sklearn.pipeline import Pipeline
 
 from sknoisy._compat import calling_pipeline
-from sknoisy.data.labels import check_given, check_passed_on
+from sknoisy.data.labels import check_given, check_passed_on, encode_labels
+from sknoisy.data.soft_labels import check_classes
 from sknoisy.estimators.base import TorchEstimator
 from sknoisy.estimators.saving import Saved
 
@@ -34,10 +35,57 @@ def check_what_follows(step, y):
     if pipeline is None:
         return
     check_steps(pipeline)
-    _, last = split_pipeline(pipeline)
-    if isinstance(last, Saved) and is_classifier(last):
-        check_given(last, y)
+    check_labels_of(split_pipeline(pipeline)[1], y)
+
+
+def check_labels_of(estimator, y):
+    """Check the labels that a classifier of ours will be given, as far as it can.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Of ours, or any other, which is left alone.
+    y : array-like of shape (n_samples,) or None
+        The labels.
+    """
+    if hasattr(estimator, "_check_ahead"):
+        estimator._check_ahead(y)
+    elif isinstance(estimator, Saved) and is_classifier(estimator):
+        check_given(estimator, y)
         check_passed_on(y)
+
+
+def finding_classes(estimator, classes):
+    """Return an estimator whose classes are those of the labels that it is given.
+
+    A meta-estimator has the classes of its y. Its classifier may not have more of them,
+    by its parameter `classes`, nor need the labels themselves where it gets codes.
+
+    Parameters
+    ----------
+    estimator : classifier or Pipeline
+        What is about to be fitted.
+    classes : ndarray of shape (n_classes,)
+        The classes of y.
+
+    Returns
+    -------
+    estimator : classifier or Pipeline
+        The same, or a clone whose `classes` is None.
+
+    Raises
+    ------
+    ValueError
+        If some of the classes are not among those of the parameter.
+    """
+    _, last = split_pipeline(estimator)
+    named = getattr(last, "classes", None)
+    if named is None or not isinstance(last, TorchEstimator):
+        return estimator
+    encode_labels(classes, check_classes(named))
+    estimator = clone(estimator)
+    split_pipeline(estimator)[1].set_params(classes=None)
+    return estimator
 
 
 def split_pipeline(estimator):

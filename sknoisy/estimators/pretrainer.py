@@ -3,6 +3,7 @@
 from dataclasses import replace
 from functools import partial
 
+import numpy as np
 import torch
 from sklearn.base import clone
 from sklearn.utils.validation import check_consistent_length
@@ -298,7 +299,10 @@ class SSLPretrainer(LazyTransformer, TorchEstimator):
         )
         if isinstance(inputs, torch.Tensor):
             inputs = inputs.cpu().numpy()  # tensors do not hash by value
-        files = [*inputs] if is_paths(inputs) else []
+        files = []
+        if is_paths(inputs):
+            files = [*inputs]
+            inputs = np.asarray(inputs, dtype=str)  # equal ones have equal hashes
         files += [self.weights] if self.weights not in (None, "imagenet") else []
         stamps = file_stamps(files)
         for name, value in plain.get_params(deep=False).items():

@@ -11,7 +11,12 @@ from sknoisy._compat import CallbackSupportMixin, with_callbacks
 from sknoisy.data.devices import own_modes
 from sknoisy.data.labels import check_given, check_several, encode_labels
 from sknoisy.estimators.findings import Findings, percent
-from sknoisy.estimators.pipelines import check_steps, split_pipeline
+from sknoisy.estimators.pipelines import (
+    check_labels_of,
+    check_steps,
+    finding_classes,
+    split_pipeline,
+)
 from sknoisy.estimators.refinement import Refinement, given_for
 from sknoisy.estimators.saving import Saved
 from sknoisy.parameters import check_choice, check_integer, check_real, random_numbers
@@ -188,8 +193,9 @@ class PseudoLabelRefiner(
         check_given(self, y)
         classes, codes = encode_labels(y)
         check_several(classes)
-        estimator = clone(self.estimator)
+        estimator = finding_classes(clone(self.estimator), classes)
         front, classifier = split_pipeline(estimator)
+        check_labels_of(classifier, y)
         given = given_for(classifier, len(codes), sample_weight, trusted)
         schedule = [self.first_stages] + (self.n_iterations - 1) * [self.stages]
         schedule = [sorted(stages) for stages in schedule[: self.n_iterations]]

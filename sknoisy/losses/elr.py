@@ -86,45 +86,48 @@ class ELR(Loss):
         self._target = Table(self.state_, "target", shape, self.storage, device)
 
     def __call__(self, logits, target, index):  # noqa: D102
-        with torch.no_grad():
-            log_p = logits.log_softmax(dim=1)
-            probs = log_p.exp().clamp_(CLAMP, 1 - CLAMP)
-            normal = probs / probs.sum(dim=1, keepdim=True)
-            average = normal.lerp_(self._target[index].to(normal), self.beta)
-            self._target[index] = average
-        if not target.is_floating_point():
+        return _Known.apply(logits, *self._losses_and_slopes(logits, target, index))
+
+    @torch.no_grad()
+    def _losses_and_slopes(self, logits, target, index):
+        """Return the losses and their gradients, with as few operations as can be.
+
+        With a small network, autograd's many would take half of the loss's time.
+        """
+        # Classes first: PyTorch's softmax of few classes side by side is slow.
+        log_p = logits.T.contiguous().log_softmax(dim=0).T.contiguous()
+        p = log_p.exp()
+        probs = p.clamp(CLAMP, 1 - CLAMP)
+        normal = probs / probs.sum(dim=1, keepdim=True)
+        average = normal.lerp_(self._target[index].to(normal), self.beta)
+        self._target[index] = average
+        overlap = average.mul_(probs)
+        rest = 1 - overlap.sum(dim=1, keepdim=True)
+        losses = self.lam * rest.log()[:, 0]
+        # Gradient of <p, t>; none flows through clamped probabilities.
+        q = overlap.mul_(p == probs)
+        q.addcmul_(p, q.sum(dim=1, keepdim=True), value=-1)
+        # Gradient of the cross-entropy, p - y, minus lam / (1 - <p, t>) times q.
+        if target.is_floating_point():
+            losses -= (log_p * target).sum(dim=1)
+            slopes = p.sub_(target)
+        else:
             target = target[:, None]
-        return _RegularizedCrossEntropy.apply(
-            logits, log_p, probs, average, target, self.lam
-        )
+            losses -= log_p.gather(1, target)[:, 0]
+            slopes = p.scatter_add_(1, target, p.new_full(target.shape, -1))
+        slopes.addcdiv_(q, rest, value=-self.lam)
+        return losses, slopes
 
 
-class _RegularizedCrossEntropy(torch.autograd.Function):
-    """Cross-entropy plus the regulariser, with a gradient of few operations.
-
-    With a small network, half of the loss's time would be autograd's many small ones.
-    """
+class _Known(torch.autograd.Function):
+    """Losses of samples whose gradients are known."""
 
     @staticmethod
-    def forward(ctx, logits, log_p, probs, average, target, lam):
-        regularizer = early_learning_regularizer(probs, average)
-        ctx.save_for_backward(log_p, probs, average, target, regularizer)
-        ctx.lam = lam
-        if target.is_floating_point():
-            return lam * regularizer - (log_p * target).sum(dim=1)
-        return lam * regularizer - log_p.gather(1, target)[:, 0]
+    def forward(ctx, logits, losses, slopes):
+        ctx.save_for_backward(slopes)
+        return losses
 
     @staticmethod
     def backward(ctx, grad):
-        log_p, probs, average, target, regularizer = ctx.saved_tensors
-        p = log_p.exp()
-        # Gradient of <p, t>; none flows through clamped probabilities.
-        q = average * p * (p == probs)
-        q = q.addcmul_(p, q.sum(dim=1, keepdim=True), value=-1)
-        # Gradient of the cross-entropy, p - y, minus lam / (1 - <p, t>) times q.
-        if target.is_floating_point():
-            p.sub_(target)
-        else:
-            p.scatter_add_(1, target, torch.full_like(target, -1, dtype=p.dtype))
-        p.addcmul_(q, regularizer.neg().exp_()[:, None], value=-ctx.lam)
-        return p.mul_(grad[:, None]), None, None, None, None, None
+        (slopes,) = ctx.saved_tensors
+        return slopes * grad[:, None], None, None

@@ -59,7 +59,7 @@ def add_noise(y, noise, rate, X=None, random_state=None):
     >>> add_noise([0, 0, 1, 1], "pair_flip", rate=0.5, random_state=0).rate
     0.5
     """
-    if noise not in NOISES:
+    if not isinstance(noise, str) or noise not in NOISES:
         raise ValueError(unknown("noise", noise, NOISES))
     if noise != "instance_dependent":
         return NOISES[noise](y, rate, random_state=random_state)

@@ -3,11 +3,15 @@
 import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
-from sklearn.utils import check_array
 
 from sknoisy.parameters import as_numbers, check_integer
-from sknoisy.scores.neighbors import TREE_FEATURES, fill_nearest
-from sknoisy.scores.reading import chunks
+from sknoisy.scores.neighbors import (
+    TREE_FEATURES,
+    check_positions,
+    fill_nearest,
+    safe_scale,
+)
+from sknoisy.scores.reading import check_features, chunks
 
 BY_CHANCE = 0.5  # pairs that are expected to be called near-duplicates, and are not
 NEAREST = 0.65  # pairs that are further apart, in distances of neighbours, never are
@@ -57,7 +61,10 @@ def neighbor_distances(features, n_neighbors=10):
     (array([1, 0, 1], dtype=int32), array([1., 1., 2.], dtype=float32))
     """
     check_integer("n_neighbors", n_neighbors)
-    features = check_array(features, dtype=np.float32, input_name="features")
+    features = check_features(features, dtype=np.float32)
+    scale = safe_scale(features)
+    if scale != 1:
+        features = features / scale
     n_samples, n_features = features.shape
     if n_neighbors >= n_samples:
         raise ValueError(
@@ -81,6 +88,7 @@ def neighbor_distances(features, n_neighbors=10):
         difference = features[index[rows]] - features[rows, None]
         distances[rows] = np.sqrt(np.einsum("ijk,ijk->ij", difference, difference))
     order = np.argsort(distances, axis=1, kind="stable")
+    distances *= scale
     return tuple(np.take_along_axis(part, order, axis=1) for part in (index, distances))
 
 
@@ -132,6 +140,7 @@ def near_duplicates(index, distances):
             f"{index.shape}: they must be of one shape."
         )
     n_samples, n_neighbors = index.shape
+    check_positions("index", index, n_samples)
     last = distances[:, -1]
     ratio = _largest_ratio(distances)
     pair_scale = np.minimum(last[:, None], last[index])
@@ -182,7 +191,7 @@ def far_samples(distances):
     >>> np.flatnonzero(severity > 0.5)
     array([5])
     """
-    distance = distances.mean(axis=1, dtype=np.float64)
+    distance = _matrix("distances", distances).mean(axis=1, dtype=np.float64)
     positive = distance[distance > 0]
     if len(positive) == 0:
         return np.zeros(len(distance))

@@ -3,10 +3,11 @@
 import numpy as np
 from scipy.special import gammaln
 
-from sknoisy.parameters import as_numbers, check_choice, check_real
+from sknoisy.parameters import as_numbers, check_choice, check_integer, check_real
 from sknoisy.scores.confident import confident_joint
 from sknoisy.scores.probabilities import check_probabilities
 
+AGREEING = 3.0  # known samples that are added to each class, and predicted right
 UNSEEN = 1e-6  # least probability of what was not seen
 METHODS = ["confident_joint", "votes", "anchor"]
 STRENGTHS = 2.0 ** np.arange(16)  # votes that symmetric noise may count as
@@ -134,6 +135,12 @@ def trusted_transition_matrix(confusion, joint, T, n_steps=100):
         The most likely matrix if, given the true class, predictions and labels are
         independent. A class of which `joint` holds nothing keeps its row.
 
+    Notes
+    -----
+    Of each class three samples more are taken to be known and predicted right. Without
+    them, the errors of a classifier that were seen in a handful of samples can lead
+    further astray than to take it as never wrong.
+
     References
     ----------
     Dawid and Skene, Maximum Likelihood Estimation of Observer Error-Rates Using the EM
@@ -152,20 +159,40 @@ def trusted_transition_matrix(confusion, joint, T, n_steps=100):
     array([[1., 0.],
            [0., 1.]])
     """
-    joint, T = np.asarray(joint, dtype=np.float64), np.array(T, dtype=np.float64)
-    confusion = np.asarray(confusion, dtype=np.float64) + np.eye(len(T))
+    given = {"confusion": confusion, "joint": joint, "T": T}
+    confusion, joint, T = (_square(*pair) for pair in given.items())
+    check_integer("n_steps", n_steps, low=0)
+    if not confusion.shape == joint.shape == T.shape:
+        raise ValueError(
+            f"confusion of shape {confusion.shape}, joint of shape {joint.shape} and T "
+            f"of shape {T.shape} are not valid: they must be of one shape."
+        )
+    confusion = confusion + AGREEING * np.eye(len(T))
     confusion = np.maximum(confusion / confusion.sum(axis=1, keepdims=True), UNSEEN)
     prior = np.full(len(T), 1 / len(T))
     T = np.maximum(T, UNSEEN)
     for _ in range(n_steps):
         # True class, predicted class, label.
         cells = prior[:, None, None] * confusion[:, :, None] * T[:, None, :]
-        cells *= joint / cells.sum(axis=0)
+        sums = cells.sum(axis=0)
+        cells *= joint / np.where(sums > 0, sums, 1)
         counts = cells.sum(axis=1)
         totals = counts.sum(axis=1, keepdims=True)
         T = np.where(totals > 0, counts / np.where(totals > 0, totals, 1), T)
         prior = totals[:, 0] / totals.sum()
     return T
+
+
+def _square(name, value):
+    """Return a square matrix, float64, whose numbers are finite and not negative."""
+    value = as_numbers(name, value).astype(np.float64)
+    square = value.ndim == 2 and 0 < len(value) == value.shape[1]
+    if not square or not (np.isfinite(value) & (value >= 0)).all():
+        raise ValueError(
+            f"{name} of shape {value.shape} is not valid: it must be of shape "
+            "(n_classes, n_classes), and its numbers finite and not negative."
+        )
+    return value
 
 
 def count_pairs(given, true, n):

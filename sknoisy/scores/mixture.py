@@ -1,5 +1,6 @@
 """Mixture models of losses: one component for right labels, one for wrong labels."""
 
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -8,6 +9,7 @@ from scipy.special import betaln, expit
 
 from sknoisy.parameters import as_numbers, check_integer, check_real
 
+PART = 2**15  # losses that are worked on at a time
 EMPTY = 10 * np.finfo(np.float64).eps  # added to sizes, as in scikit-learn
 
 
@@ -60,18 +62,17 @@ def gaussian_mixture(losses, max_iter=10, tol=1e-2, reg_covar=5e-4):
     if spread == 0:
         return _all_clean(losses)
     x = (losses - losses.min()) / spread
-    square = x * x
-    low = (x <= _two_means(x)).astype(np.float64)
-    fitted = _gaussians(x, square, low, 1 - low, reg_covar)
+    cut = _two_means(x)
+    fitted = _gaussians(x, lambda part: (part <= cut, part > cut, 0), reg_covar)[0]
     likelihood = -np.inf
     for _ in range(max_iter):
         previous = likelihood
-        low, high, likelihood = _expectation(x, square, fitted)
-        fitted = _gaussians(x, square, low, high, reg_covar)
+        expected = partial(_expectation, fitted=fitted)
+        fitted, likelihood = _gaussians(x, expected, reg_covar)
         if abs(likelihood - previous) < tol:
             break
     fitted.sort(key=lambda gaussian: gaussian[1])
-    low, _, _ = _expectation(x, square, fitted)
+    low = np.concatenate([_expectation(part, fitted)[0] for part in _parts(x)])
     components = [
         stats.norm(losses.min() + spread * mean, spread * np.sqrt(variance))
         for _, mean, variance in fitted
@@ -396,23 +397,44 @@ def _two_means(x):
     return cut
 
 
-def _gaussians(x, square, low, high, reg_covar):
-    """Return weight, mean and variance of two Gaussians from the posteriors of x."""
+def _parts(x):
+    """Return x in parts, whose posteriors take little memory and stay in the cache."""
+    return [x[start : start + PART] for start in range(0, len(x), PART)]
+
+
+def _gaussians(x, expectation, reg_covar):
+    """Return weight, mean and variance of two Gaussians, and the mean log-likelihood.
+
+    Parameters
+    ----------
+    x : ndarray of shape (n,)
+        In [0, 1].
+    expectation : callable
+        From a part of x to both posteriors, and the sum of the log-likelihoods.
+    reg_covar : float
+        Added to the variances.
+    """
+    sums, likelihood = np.zeros((2, 3)), 0.0
+    for part in _parts(x):
+        *shares, of_part = expectation(part)
+        powers = np.stack([np.ones(len(part)), part, part * part], axis=1)
+        sums += np.stack(shares) @ powers
+        likelihood += of_part
     fitted = []
-    for share in (low, high):
-        total = share.sum() + EMPTY
-        mean = share @ x / total
+    for size, first, second in sums:
+        total = size + EMPTY
+        mean = first / total
         # x lies in [0, 1], so that rounding errors are far below reg_covar.
-        variance = max(share @ square / total - (2 - share.sum() / total) * mean**2, 0)
+        variance = max(second / total - (2 - size / total) * mean**2, 0)
         fitted.append([total, mean, variance + reg_covar])
     weights = np.array([weight for weight, _, _ in fitted])
     for gaussian, weight in zip(fitted, weights / weights.sum(), strict=True):
         gaussian[0] = weight
-    return fitted
+    return fitted, likelihood / len(x)
 
 
-def _expectation(x, square, fitted):
-    """Return both posteriors, and the mean log-likelihood."""
+def _expectation(x, fitted):
+    """Return both posteriors, and the sum of the log-likelihoods."""
     # The logarithm of weight times density is a parabola in x.
     (a, b, c), (d, e, f) = (
         (
@@ -422,12 +444,13 @@ def _expectation(x, square, fitted):
         )
         for weight, mean, variance in fitted
     )
+    square = x * x
     log_high = d + e * x + f * square
     odds = a - d + (b - e) * x + (c - f) * square
     # One exponential, of a negative number, serves for both posteriors.
     small = np.exp(-np.abs(odds))
     large = 1 / (1 + small)
-    likelihood = log_high.mean() + (np.maximum(odds, 0) + np.log1p(small)).mean()
+    likelihood = log_high.sum() + (np.maximum(odds, 0) + np.log1p(small)).sum()
     small *= large
     is_low = odds > 0
     low, high = np.where(is_low, large, small), np.where(is_low, small, large)

@@ -1,17 +1,20 @@
 """Votes of each sample's nearest neighbours on its label."""
 
+import itertools
+import math
+
 import numpy as np
 from sklearn.preprocessing import normalize
-from sklearn.utils import check_array, check_consistent_length
+from sklearn.utils import check_consistent_length
 
 from sknoisy.data.given import check_sample_weight
 from sknoisy.data.labels import encode_labels
 from sknoisy.parameters import as_numbers, check_integer
-from sknoisy.scores.reading import chunks, of_labels
+from sknoisy.scores.reading import check_features, chunks, of_labels
 
 TREE_FEATURES = 15  # with at most so many features, a tree is faster
-SIMILARITIES = 2**23  # held in memory at a time: 32 MB
-STRIDE = 8  # every 8th similarity is used to guess the limit of a row
+SIMILARITIES = 2**20  # held at a time: 4 MB, which stay in the cache of a processor
+SIGNLESS, COLUMN = 2**31 - 1, 2**32 - 1  # bits of a number without its sign, of keys
 
 
 def neighbor_index(features, n_neighbors=10, include_self=False):
@@ -56,7 +59,7 @@ def neighbor_index(features, n_neighbors=10, include_self=False):
     array([1, 0], dtype=int32)
     """
     check_integer("n_neighbors", n_neighbors)
-    features = check_array(features, accept_sparse="csr", input_name="features")
+    features = check_features(features, accept_sparse="csr")
     n_samples, n_features = features.shape
     n_others = n_neighbors - bool(include_self)
     if n_others >= n_samples:
@@ -69,16 +72,47 @@ def neighbor_index(features, n_neighbors=10, include_self=False):
     index[:, 0] = np.arange(n_samples)
     if n_others:
         others = index[:, n_neighbors - n_others :]
-        directions = normalize(features)
-        if n_features <= TREE_FEATURES and isinstance(directions, np.ndarray):
+        rows = directions(features)
+        if n_features <= TREE_FEATURES and isinstance(rows, np.ndarray):
             from sklearn.neighbors import NearestNeighbors  # slow to import
 
-            search = NearestNeighbors(n_neighbors=n_others).fit(directions)
+            search = NearestNeighbors(n_neighbors=n_others).fit(rows)
             # Without an argument, no sample is its own neighbour.
             others[:] = search.kneighbors(return_distance=False)
         else:
-            fill_nearest(directions.astype(np.float32, copy=False), others)
+            fill_nearest(rows.astype(np.float32, copy=False), others)
     return index
+
+
+def directions(features):
+    """Return the rows of features at the length 1; those of zeros stay.
+
+    Parameters
+    ----------
+    features : ndarray or sparse matrix of shape (n_samples, n_features)
+        Finite numbers.
+    """
+    scale = safe_scale(features)
+    return normalize(features if scale == 1 else features / scale)
+
+
+def safe_scale(features):
+    """Return what to divide features by, so that their squares are numbers above 0.
+
+    Parameters
+    ----------
+    features : ndarray or sparse matrix of shape (n_samples, n_features)
+        Finite numbers.
+
+    Returns
+    -------
+    scale : float
+        A power of 2, which rounds nothing, next to the largest of the numbers; 1 unless
+        that is beyond 2^30 or below 2^-30.
+    """
+    largest = float(max(features.max(), -features.min()))
+    exponent = int(np.frexp(largest)[1]) - 1
+    return 2.0**exponent if abs(exponent) > 30 else 1.0
 
 
 def votes_from(index, codes, n_classes, sample_weight=None):
@@ -116,6 +150,15 @@ def votes_from(index, codes, n_classes, sample_weight=None):
             f"{codes.shape}: they must be of shapes (n_samples, n_neighbors) and "
             "(n_samples,)."
         )
+    check_positions("index", index, len(codes))
+    check_positions("codes", codes, n_classes)
+    if sample_weight is not None:
+        sample_weight = as_numbers("sample_weight", sample_weight)
+        if sample_weight.shape != codes.shape or not (sample_weight >= 0).all():
+            raise ValueError(
+                f"sample_weight of shape {sample_weight.shape} is not valid: it must "
+                f"be of shape {codes.shape}, and not negative."
+            )
     n_samples, n_neighbors = index.shape
     votes, even = np.empty((n_samples, n_classes), dtype=np.float32), 1 / n_classes
     for rows in chunks(n_samples, n_classes + n_neighbors):
@@ -127,6 +170,26 @@ def votes_from(index, codes, n_classes, sample_weight=None):
         total = n_neighbors if weights is None else counts.sum(axis=1, keepdims=True)
         votes[rows] = np.where(total > 0, counts / np.where(total > 0, total, 1), even)
     return votes
+
+
+def check_positions(name, values, n):
+    """Raise ``ValueError`` unless all of an array are integers from 0 to n - 1.
+
+    Parameters
+    ----------
+    name : str
+        Name of the argument.
+    values : ndarray of numbers
+        Its value.
+    n : int
+        Number of positions.
+    """
+    whole = values.dtype.kind in "iu"
+    if not whole or values.size and not 0 <= values.min() <= values.max() < n:
+        raise ValueError(
+            f"{name} is not valid: it must hold integers from 0 to {n - 1}"
+            + (f", but it is of {values.dtype}." if not whole else ".")
+        )
 
 
 def relative_votes(votes, prior):
@@ -164,8 +227,12 @@ def relative_votes(votes, prior):
             f"prior of shape {prior.shape} is not valid: it must be of shape "
             f"{votes.shape[1:]}, one share for each class."
         )
-    lift = votes * np.where(prior > 0, 1 / np.where(prior > 0, prior, 1), 0)
-    return (lift / lift.max(axis=1, keepdims=True)).astype(votes.dtype, copy=False)
+    scale = np.where(prior > 0, 1 / np.where(prior > 0, prior, 1), 0)
+    relative = np.empty_like(votes)
+    for rows in chunks(*votes.shape):
+        lift = votes[rows] * scale
+        relative[rows] = lift / lift.max(axis=1, keepdims=True)
+    return relative
 
 
 def knn_votes(
@@ -277,47 +344,79 @@ def fill_nearest(features, index, penalty=None):
         Subtracted from the products with each sample: with half of the squared length
         the nearest samples are found.
     """
-    n = len(index)
-    step = max(1, SIMILARITIES // n)
-    for start in range(0, n, step):
-        rows = slice(start, min(start + step, n))
-        similarity = features[rows] @ features.T
-        if not isinstance(similarity, np.ndarray):
-            similarity = similarity.toarray()
+    n, k = index.shape
+    n_blocks = -(-n // max(1, math.isqrt(SIMILARITIES)))
+    bounds = np.linspace(0, n, n_blocks + 1).astype(np.intp)
+    blocks = [slice(*ends) for ends in itertools.pairwise(bounds)]
+    limits = np.full(n, -np.inf, dtype=np.float32)  # least values that are kept
+    keys = np.full((n, k), _keys(limits[:1], n))
+
+    def offer(rows, columns, values):
         if penalty is not None:
-            similarity -= penalty
-        at = np.arange(len(similarity))
-        similarity[at, start + at] = -np.inf
-        index[rows] = _largest(similarity, index.shape[1])
+            values = values - penalty[columns]
+        row, column = _nonzero(values >= limits[rows, None])
+        more = _keys(values[row, column], columns.start + column)
+        _keep_smallest(keys[rows], row, more)
+        limits[rows] = _values(keys[rows, -1])
+
+    # First each block itself: in sorted data its own samples are near.
+    for rows, columns in sorted(
+        itertools.combinations_with_replacement(blocks, 2),
+        key=lambda pair: pair[0] != pair[1],
+    ):
+        products = features[rows] @ features[columns].T
+        if not isinstance(products, np.ndarray):
+            products = products.toarray()
+        if rows == columns:
+            np.fill_diagonal(products, -np.inf)
+        else:  # each pair of samples is multiplied once
+            offer(columns, rows, products.T)
+        offer(rows, columns, products)
+    keys.sort(axis=1)
+    index[:] = keys & COLUMN
 
 
-def _largest(values, k):
-    """Return the columns of the k largest values of each row, largest first.
+def _keys(values, columns):
+    """Return int64 that rise as float32 values fall or, of equal ones, columns rise."""
+    bits = (values + np.float32(0)).view(np.int32)  # there are no negative zeros
+    ordered = np.where(bits < 0, bits ^ SIGNLESS, bits)
+    return (-ordered.astype(np.int64) << 32) | columns
 
-    A limit that slightly more than k values reach is guessed from a part of each row.
-    Comparing whole rows to it is faster than partitioning them.
+
+def _values(keys):
+    """Return the values of keys, float32."""
+    ordered = (-(keys >> 32)).astype(np.int32)
+    return np.where(ordered < 0, ordered ^ SIGNLESS, ordered).view(np.float32)
+
+
+def _keep_smallest(keys, row, more):
+    """Keep the smallest keys of each row, when more come.
+
+    Parameters
+    ----------
+    keys : ndarray of shape (n_rows, k), int64
+        The last of each row is the largest; written to.
+    row : ndarray of shape (n_more,), int
+        Rows of the others, ascending.
+    more : ndarray of shape (n_more,), int64
+        These.
     """
-    n_rows, n_columns = values.shape
-    expected = k / STRIDE
-    rank = int(expected + 4 * np.sqrt(expected) + 4)
-    part = values[:, ::STRIDE]
-    if 2 * rank < part.shape[1]:
-        limits = np.partition(part, -rank, axis=1)[:, -rank]
-        reached = values >= limits[:, None]
-        counts = np.count_nonzero(reached, axis=1)
-        again = np.flatnonzero(counts < k)
-    else:
-        reached = np.empty(values.shape, dtype=bool)
-        counts = np.empty(n_rows, dtype=np.int64)
-        again = np.arange(n_rows)
-    if len(again):
-        limits = np.partition(values[again], n_columns - k, axis=1)[:, n_columns - k]
-        reached[again] = values[again] >= limits[:, None]
-        counts[again] = np.count_nonzero(reached[again], axis=1)
-    row, column = np.divmod(np.flatnonzero(reached), n_columns)
-    shape = n_rows, counts.max()
-    inside = np.arange(shape[1]) < counts[:, None]
-    columns, negative = np.zeros(shape, dtype=np.int32), np.full(shape, np.inf)
-    columns[inside], negative[inside] = column, -values[row, column]
-    order = np.argsort(negative, axis=1, kind="stable")[:, :k]
-    return np.take_along_axis(columns, order, axis=1)
+    k, counts = keys.shape[1], np.bincount(row, minlength=len(keys))
+    some = np.flatnonzero(counts)
+    if len(some) == 0:
+        return
+    width = k + counts[some].max()
+    added = np.arange(width) < k + counts[some, None]
+    added[:, :k] = False
+    found = np.full(added.shape, np.iinfo(np.int64).max)
+    found[:, :k], found[added] = keys[some], more
+    keys[some] = np.partition(found, k - 1, axis=1)[:, :k]
+
+
+def _nonzero(mask):
+    """Return np.nonzero of a matrix or its transpose, in less time."""
+    if mask.flags.c_contiguous:
+        return np.divmod(np.flatnonzero(mask), mask.shape[1])
+    column, row = np.divmod(np.flatnonzero(mask.T), len(mask))
+    order = np.argsort(row, kind="stable")
+    return row[order], column[order]

@@ -11,7 +11,7 @@ from sknoisy.scores.probabilities import (
     check_sorted,
     open_probabilities,
 )
-from sknoisy.scores.reading import of_labels, row_maxima
+from sknoisy.scores.reading import chunks, of_labels, row_maxima
 
 SMALLEST = 1e-6  # lower limit of what scores divide by
 
@@ -180,17 +180,27 @@ def area_under_margin(y, logits, classes=None):
             f"logits={logits!r} is not valid: it must hold an array for each epoch."
         )
     for epoch in logits:
-        epoch = by_class(epoch, classes, "logits").astype(np.float64, copy=False)
-        if epoch.shape != (len(codes), len(classes)) or not np.isfinite(epoch).all():
-            raise ValueError(
-                f"logits of shape {epoch.shape} in epoch {n_epochs} are not valid: "
-                f"they must be finite and of shape {(len(codes), len(classes))}."
-            )
-        total += of_labels(codes, epoch) - best_others(codes, epoch)[1]
+        epoch = by_class(epoch, classes, "logits")
+        shape = len(codes), len(classes)
+        if epoch.shape != shape:
+            raise _not_valid(epoch, n_epochs, shape)
+        for rows in chunks(*shape):
+            part = np.ascontiguousarray(epoch[rows], dtype=np.float64)
+            if not np.isfinite(part).all():
+                raise _not_valid(epoch, n_epochs, shape)
+            total[rows] += of_labels(codes[rows], part)
+            total[rows] -= best_others(codes[rows], part)[1]
         n_epochs += 1
     if n_epochs == 0:
         raise ValueError("logits is empty: it must hold at least one epoch.")
     return total / n_epochs
+
+
+def _not_valid(logits, epoch, shape):
+    return ValueError(
+        f"logits of shape {logits.shape} in epoch {epoch} are not valid: they must be "
+        f"finite and of shape {shape}."
+    )
 
 
 def margins(codes, pred_probs):

@@ -3,6 +3,10 @@
 import mmap
 
 import numpy as np
+from scipy.sparse import issparse
+from sklearn.utils import check_array
+
+from sknoisy.parameters import as_numbers
 
 CHUNK = 2**17  # probabilities in a chunk: they stay in the cache
 ROWS = 2**12  # in a chunk, so that what is kept of each takes little memory
@@ -181,3 +185,18 @@ def rows_of_classes(codes, n_classes, least=1):
     for k, rows in enumerate(rows_of):
         if len(rows) >= least:
             yield k, rows
+
+
+def check_features(features, **settings):
+    """Return features as scikit-learn's ``check_array`` does, or raise by their name.
+
+    Parameters
+    ----------
+    features : array-like or sparse matrix of shape (n_samples, ...)
+        Numbers.
+    **settings : dict
+        Of ``check_array``.
+    """
+    if not issparse(features):
+        features = as_numbers("features", features)
+    return check_array(features, input_name="features", **settings)

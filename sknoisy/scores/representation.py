@@ -1,9 +1,9 @@
 """How good an encoder is, by its features alone: effective ranks."""
 
 import numpy as np
-from sklearn.utils import check_array
 
 from sknoisy.parameters import check_real
+from sknoisy.scores.reading import check_features
 
 TINY = 1e-7  # added to shares of singular values
 
@@ -50,7 +50,7 @@ def rankme(features):
     >>> round(rankme(np.eye(5)), 3), round(rankme(np.ones((5, 3))), 3)
     (5.0, 1.0)
     """
-    features = check_array(features, dtype=np.float64, input_name="features")
+    features = check_features(features, dtype=np.float64)
     # Singular values of a tall matrix are roots of the eigenvalues of its square.
     square = features.T @ features if len(features) > features.shape[1] else None
     if square is None:
@@ -102,9 +102,7 @@ def lidar(features, delta=1e-4):
     4.0
     """
     check_real("delta", delta, "(0, inf)")
-    features = check_array(
-        features, dtype=np.float64, allow_nd=True, input_name="features"
-    )
+    features = check_features(features, dtype=np.float64, allow_nd=True)
     if features.ndim != 3 or min(features.shape[:2]) < 2:
         raise ValueError(
             f"features of shape {features.shape} is not valid: it must be of shape "

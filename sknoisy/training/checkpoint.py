@@ -92,6 +92,14 @@ class Checkpoint(Callback):
         if self.training_ is not None and net.epochs_done % self.every == 0:
             self._write()
 
+    def check(self):
+        """Raise ``ValueError`` if a parameter is not valid."""
+        if not isinstance(self.folder, (str, os.PathLike)):
+            raise ValueError(
+                f"folder={self.folder!r} of Checkpoint is not valid: it must be a path."
+            )
+        check_integer("every", self.every)
+
     def begin(self, training, name):
         """Register a training, and resume it if an equal one was killed.
 
@@ -102,7 +110,7 @@ class Checkpoint(Callback):
         name : str
             Name of its files; equal trainings have equal names.
         """
-        check_integer("every", self.every)
+        self.check()
         _check_method(training)
         self.last_ = Path(self.folder) / f"{name}.checkpoint"
         self.previous_ = self.last_.with_suffix(".previous")
@@ -204,6 +212,12 @@ def resumable(estimator, training, X, *labels):
         What it learns from.
     *labels : objects
         What else it does.
+
+    Yields
+    ------
+    interrupts : list
+        Whoever catches what ends the training early, and may be gone on from later,
+        appends it here.
     """
     callbacks = unnamed(estimator.callbacks)
     checkpoints = [c for c in callbacks if isinstance(c, Checkpoint)]
@@ -214,8 +228,9 @@ def resumable(estimator, training, X, *labels):
             name = training_name(estimator, training.settings.device, (X, *labels))
             for checkpoint in checkpoints:
                 checkpoint.begin(training, name)
-        yield
-        done = True
+        interrupts = []
+        yield interrupts
+        done = not interrupts
     except DivergenceError:
         done = True  # to go on would end in the same
         raise

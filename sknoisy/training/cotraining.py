@@ -11,6 +11,8 @@ from sknoisy.training.callbacks import scores_training
 from sknoisy.training.supervised import ClassifierNet
 from sknoisy.views.base import NoViews
 
+PART = 2**12  # samples whose losses are computed at a time
+
 
 class CoTrainingNet(ClassifierNet):
     """A net whose module is an Ensemble and whose loss is a CoTraining.
@@ -181,14 +183,18 @@ class CoTrainingNet(ClassifierNet):
         losses : ndarray of shape (n_samples, n_networks), float32
             In nats, see :func:`~sknoisy.cotraining.given_losses`.
         """
-        parts = []
-        for index, logits in forward_batches(*self._all_samples()):
-            target = self.targets(index)
-            self.observe(logits, target, index)
-            parts.append(given_losses(logits, target))
-        losses = torch.cat(parts).cpu().numpy()
-        self._check_outputs(losses)
-        return losses
+        return self._losses(forward_batches(*self._all_samples()))
+
+    def losses_of(self, logits):
+        """Return what :meth:`losses` does, of logits that are known.
+
+        Parameters
+        ----------
+        logits : tensor of shape (n_samples, n_networks, n_classes), float32
+            On the device, what :meth:`predict_logits` returned.
+        """
+        every = torch.arange(len(logits), device=logits.device)
+        return self._losses(zip(every.split(PART), logits.split(PART), strict=True))
 
     def permutation(self, n):
         """Return a random order of n things, on the device, without waiting for it."""
@@ -217,6 +223,17 @@ class CoTrainingNet(ClassifierNet):
             rate = self.optimizer_.param_groups[0]["lr"]
             epoch = max(1, self.epochs_done)
             self._diverged("the network's predictions are not finite", epoch, rate)
+
+    def _losses(self, batches):
+        """Return the losses of batches of positions and logits, and record these."""
+        parts = []
+        for index, logits in batches:
+            target = self.targets(index)
+            self.observe(logits, target, index)
+            parts.append(given_losses(logits, target))
+        losses = torch.cat(parts).cpu().numpy()
+        self._check_outputs(losses)
+        return losses
 
     def _all_samples(self):
         """Return what the functions of :mod:`sknoisy.encoders.inference` take."""

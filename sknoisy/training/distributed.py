@@ -10,19 +10,18 @@ import multiprocessing
 import os
 import threading
 import zlib
+from collections import deque
 from contextlib import contextmanager, suppress
 from datetime import timedelta
-from types import MethodType
 
 import torch
 import torch.distributed as dist
-from torch.nn import functional as F
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from sknoisy import ranks
 
 PATIENCE = timedelta(seconds=5)  # for a rank that may have failed like this one
 END = timedelta(minutes=30)  # for a rank that is still about to end its fit
+BUCKET = 2**18  # gradients that are sent at a time, of a MiB
 
 
 @contextmanager
@@ -219,122 +218,81 @@ def share_weights(module):
         tensor.copy_(ranks.from_first(tensor))
 
 
-@torch.no_grad()
-def average_gradients(module):
-    """Replace the gradients of a module by their means over the ranks."""
-    if ranks.size() == 1:
-        return
-    gradients = [p.grad for p in module.parameters() if p.grad is not None]
-    if not gradients:  # of a step that moves nothing
-        return
-    means = ranks.average(torch.cat([g.flatten() for g in gradients]))
-    for gradient, mean in zip(
-        gradients, means.split([g.numel() for g in gradients]), strict=True
-    ):
-        gradient.copy_(mean.view_as(gradient))
-
-
 @contextmanager
-def normalising_together(module):
-    """In this context batch normalisation is over the ranks' parts of a batch.
+def averaging_gradients(module):
+    """In this context, a backward pass leaves the means of gradients over the ranks.
 
-    torch's SyncBatchNorm is for GPUs only. Copies of the module that are made in this
-    context normalise like it, but only where batches are shared.
+    Some are sent while others are still computed.
 
     Parameters
     ----------
     module : torch.nn.Module
-        The network.
+        The network. All ranks compute the same of its gradients, in the same order.
     """
-    layers = [m for m in module.modules() if isinstance(m, _BatchNorm)]
     if ranks.size() == 1:
-        layers = []
-    for layer in layers:
-        layer.forward = MethodType(_normalize, layer)
+        yield
+        return
+    # The last layers have their gradients first.
+    weights = [p for p in reversed([*module.parameters()]) if p.requires_grad]
+    sending = _Sending(weights)
+    hooks = [w.register_post_accumulate_grad_hook(sending.arrived) for w in weights]
     try:
         yield
     finally:
-        for layer in layers:
-            vars(layer).pop("forward", None)
+        for hook in hooks:
+            hook.remove()
+    sending.finish()
 
 
-def _normalize(layer, x):
-    """Return what a layer of batch normalisation makes of this rank's part."""
-    if not layer.training or ranks.size() == 1:
-        return type(layer).forward(layer, x)
-    y, mean, var, n = _BatchNormalization.apply(x, layer.weight, layer.bias, layer.eps)
-    if layer.track_running_stats:
-        layer.num_batches_tracked += 1
-        share = layer.momentum
-        if share is None:
-            share = 1 / float(layer.num_batches_tracked)
-        layer.running_mean.lerp_(mean.to(layer.running_mean), share)
-        unbiased = var * (n / (n - 1).clamp(min=1))
-        layer.running_var.lerp_(unbiased.to(layer.running_var), share)
-    return y
+class _Sending:
+    """Gradients on their way to the other ranks, in buckets.
 
-
-class _BatchNormalization(torch.autograd.Function):
-    """Batch normalisation by the moments of all ranks' rows.
-
-    Both passes are those of the evaluation mode, which PyTorch computes in one kernel;
-    the backward pass then subtracts what flows through the moments.
+    Parameters
+    ----------
+    weights : list of Parameter
+        About in the order in which their gradients arrive.
     """
 
-    @staticmethod
-    def forward(ctx, x, weight, bias, eps):
-        mean, var, n = _moments(x)
-        ctx.save_for_backward(x, weight, mean, var, n)
-        ctx.eps, ctx.ranks = eps, ranks.current()
-        ctx.mark_non_differentiable(mean, var, n)
-        y = F.batch_norm(x, mean, var, weight, bias, False, 0.0, eps) if len(x) else x
-        return y.clone() if y is x else y, mean, var, n
+    def __init__(self, weights):
+        self.waiting = deque(_buckets(weights))
+        self.sent = []
+        self.here = set()
+        self.ranks = ranks.current()  # a thread of autograd does not know it
 
-    @staticmethod
-    def backward(ctx, grad, *_):
-        x, weight, mean, var, n = ctx.saved_tensors
-        if len(x):
-            of_x, of_weight, of_bias = torch.ops.aten.native_batch_norm_backward(
-                grad, x, weight, mean, var, None, None, False, ctx.eps, [True] * 3
-            )
-        else:
-            of_x, of_weight, of_bias = x, torch.zeros_like(mean), torch.zeros_like(mean)
-        sums = torch.stack([of_weight.float(), of_bias.float()])
-        dist.all_reduce(sums, group=ctx.ranks.group)
-        inverse = (var + ctx.eps).rsqrt()
-        factor = inverse if weight is None else inverse * weight.float()
-        slope = factor * inverse * sums[0] / n
-        shift = slope * mean - factor * sums[1] / n
-        if len(x):
-            of_x = of_x.addcmul_(x, _by_channel(slope, x), value=-1)
-            of_x = of_x.add_(_by_channel(shift, x))
-        if weight is None:
-            return of_x, None, None, None
-        return of_x, of_weight.to(weight), of_bias.to(weight), None
+    def arrived(self, weight):
+        """Send the next buckets, if the gradient of this weight was the last of them.
 
+        Buckets are sent in one order, in which all ranks receive them.
+        """
+        self.here.add(weight)
+        while self.waiting and self.here.issuperset(self.waiting[0]):
+            self._send(self.waiting.popleft())
 
-def _by_channel(values, x):
-    return values.to(x.dtype).view(-1, *[1] * (x.ndim - 2))
+    def finish(self):
+        """Send the other gradients, and write the means of all to their places."""
+        while self.waiting:  # some weights may have none
+            self._send([w for w in self.waiting.popleft() if w.grad is not None])
+        for work, bucket, sums in self.sent:
+            work.wait()
+            sums /= self.ranks.size
+            parts = sums.split([weight.numel() for weight in bucket])
+            for weight, part in zip(bucket, parts, strict=True):
+                weight.grad.copy_(part.view_as(weight))
+
+    def _send(self, bucket):
+        if bucket:
+            sums = torch.cat([weight.grad.flatten() for weight in bucket])
+            work = dist.all_reduce(sums, group=self.ranks.group, async_op=True)
+            self.sent.append((work, bucket, sums))
 
 
-def _moments(x):
-    """Return mean and variance of each channel over all ranks, and their count."""
-    n_channels = x.shape[1]
-    if x.numel() == 0:
-        mean = var = torch.zeros(n_channels, dtype=torch.float32, device=x.device)
-    elif x.device.type == "cpu":  # many times as fast as var_mean
-        mean, var = torch.batch_norm_update_stats(x, None, None, 0.0)
-    else:
-        dims = [d for d in range(x.ndim) if d != 1]
-        var, mean = torch.var_mean(x.float(), dims, correction=0)
-    count = mean.new_full((1,), x.numel() // n_channels).float()
-    own = torch.cat([mean.float(), var.float(), count])
-    every = own.new_empty(ranks.size() * len(own))
-    ranks.all_gather(every, own)
-    means, variances, counts = every.view(ranks.size(), -1).split(
-        [n_channels, n_channels, 1], dim=1
-    )
-    n = counts.sum()
-    mean = (counts * means).sum(dim=0) / n
-    var = (counts * (variances + (means - mean).square())).sum(dim=0) / n
-    return mean, var, n
+def _buckets(weights):
+    """Yield lists of weights that together have at most BUCKET numbers, or one each."""
+    bucket, size = [], 0
+    for weight in weights:
+        if bucket and size + weight.numel() > BUCKET:
+            yield bucket
+            bucket, size = [], 0
+        bucket.append(weight)
+        size += weight.numel()
+    yield bucket

@@ -106,11 +106,12 @@ class Dynamics:
         every = torch.ones_like(known)
         flags = every, wrong, known, changed, was_wrong, was_wrong & changed
         self._counts += torch.stack(flags).sum(dim=1)
-        log_p = logits.log_softmax(dim=1)
-        given = log_p.gather(1, target[:, None])
-        others = log_p.scatter_(1, target[:, None], -torch.inf).amax(dim=1)
-        loss = -given[:, 0]
-        margin = given[:, 0].exp() - others.exp()
+        # Classes first: PyTorch's softmax of few classes that lie side by side is slow.
+        log_p = logits.T.contiguous().log_softmax(dim=0)
+        given = log_p.gather(0, target[None])[0]
+        others = log_p.scatter_(0, target[None], -torch.inf).amax(dim=0)
+        loss = -given
+        margin = given.exp() - others.exp()
         values = torch.stack([loss, margin, every, wrong, changed], dim=1)
         self._sums.index_add_(0, index, values)
 

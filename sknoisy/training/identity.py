@@ -128,5 +128,5 @@ def _by_value(data):
     if isinstance(data, LazyFeatures):
         return _by_value(data.inputs), data.encoder.blueprint, data.encoder.state
     if is_paths(data):
-        return data, file_stamps(data)
+        return np.asarray(data, dtype=str), file_stamps(data)
     return np.asarray(data) if isinstance(data, np.memmap) else data

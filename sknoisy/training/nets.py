@@ -20,9 +20,12 @@ from sknoisy.encoders.weights import load_tensors
 from sknoisy.training import distributed
 from sknoisy.training.callbacks import StopTraining, listens
 from sknoisy.training.interrupts import raise_lost_interrupt
+from sknoisy.training.normalization import normalising_together
 from sknoisy.training.observed import ObservedNet
 from sknoisy.training.optim import SCHEDULES
 from sknoisy.training.run import DivergenceError
+
+SUSPECT = 1e4  # weights from which on sums of products may overflow
 
 
 class Net(ObservedNet):
@@ -68,8 +71,8 @@ class Net(ObservedNet):
                 "callbacks have frozen all of the network's weights: nothing is left "
                 "to train."
             )
-        loss.backward()
-        distributed.average_gradients(self.module_)
+        with distributed.averaging_gradients(self.module_):
+            loss.backward()
         if self.settings.max_norm is not None:
             weights = self.module_.parameters()
             nn.utils.clip_grad_norm_(weights, self.settings.max_norm)
@@ -188,7 +191,7 @@ class Net(ObservedNet):
         distributed.share_weights(self.module_)
         try:
             self._begin()
-            with distributed.normalising_together(self.module_):
+            with normalising_together(self.module_):
                 self.fit_loop(data, epochs=epochs)
         except StopTraining:
             self._end()
@@ -214,7 +217,7 @@ class Net(ObservedNet):
                 "batch_size."
             )
         distributed.share_weights(self.module_)  # which the first's callbacks may load
-        self._check_finite()
+        self._check_finite(data)
         return self
 
     def state(self):
@@ -257,18 +260,32 @@ class Net(ObservedNet):
             seed = self.view_generator.initial_seed() + self.epochs_
             self.view_generator.manual_seed(seed)
 
-    def _check_finite(self):
+    def _check_finite(self, data):
         """Check what the last step made of the network: no loss has seen it."""
+        rate = self.optimizer_.param_groups[0]["lr"]
+        epoch = max(1, self.epochs_done)
         tensors = [*self.module_.parameters(), *self.module_.buffers()]
         if not all_finite([t for t in tensors if t.is_floating_point()]):
-            rate = self.optimizer_.param_groups[0]["lr"]
-            epoch = max(1, self.epochs_done)
             self._diverged("the network's weights are not finite", epoch, rate)
+        if largest(self.module_.parameters()) < SUSPECT:
+            return
+        _, batch = next(in_order(data.store, self.device))
+        if not all_finite([self.evaluation_step((batch, None))]):
+            self._diverged("the network's predictions are not finite", epoch, rate)
 
     def _diverged(self, what, epoch, rate):
         raise DivergenceError(
             f"{what} in epoch {epoch} at learning rate {rate:.3g}. Pass a smaller lr."
         )
+
+
+def largest(tensors):
+    """Return the largest absolute value of some tensors; waits for the device once."""
+    tensors = [t.detach() for t in tensors if t.numel()]
+    if not tensors:
+        return 0.0
+    norms = torch._foreach_norm(tensors, math.inf)
+    return torch.stack([norm.float() for norm in norms]).max().item()
 
 
 def all_finite(tensors):

@@ -13,7 +13,7 @@ from sknoisy.data.devices import to_channels_last
 from sknoisy.encoders.inference import in_order
 from sknoisy.training.callbacks import StopTraining, asks_to_stop
 from sknoisy.training.interrupts import raise_lost_interrupt
-from sknoisy.training.optim import OPTIMIZERS
+from sknoisy.training.optim import OPTIMIZERS, Idle
 from sknoisy.training.run import TrainingData
 
 # Recorded for skorch's callbacks, as skorch's own nets do, but not for users.
@@ -85,10 +85,11 @@ class ObservedNet(NeuralNet):
         self.module_ = self.module
         return self
 
-    def get_params_for_optimizer(self, prefix, named_parameters):  # noqa: D102
-        (params,), kwargs = super().get_params_for_optimizer(prefix, named_parameters)
-        # A kernel machine has none: optimisers take an empty group, but not no group.
-        return (list(params) or [{"params": []}],), kwargs
+    def initialize_optimizer(self, *args, **kwargs):  # noqa: D102
+        if any(True for _ in self.module_.parameters()):
+            return super().initialize_optimizer(*args, **kwargs)
+        self.optimizer_ = Idle(self.lr)  # of a kernel machine
+        return self
 
     def initialize_history(self):  # noqa: D102
         super().initialize_history()

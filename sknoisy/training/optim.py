@@ -95,6 +95,36 @@ class LARS(torch.optim.Optimizer):
         return grads
 
 
+class Idle(torch.optim.Optimizer):
+    """The optimiser of a network without weights.
+
+    PyTorch's own refuse to have none, and import a compiler, which takes a second.
+
+    Parameters
+    ----------
+    lr : float
+        Learning rate, which is shown and of no use.
+    """
+
+    def __init__(self, lr):
+        self.defaults, self.state = {"lr": lr}, {}
+        self.param_groups = [{"params": [], "lr": lr}]
+
+    def step(self, closure=None):
+        """Do nothing."""
+
+    def zero_grad(self, set_to_none=True):
+        """Do nothing."""
+
+    def state_dict(self):
+        """Return the learning rate, as other optimisers do."""
+        return {"state": {}, "param_groups": [dict(self.param_groups[0])]}
+
+    def load_state_dict(self, state):
+        """Take over what ``state_dict`` returned."""
+        self.param_groups[0]["lr"] = state["param_groups"][0]["lr"]
+
+
 def sgd(params, lr, momentum=0.9, weight_decay=0.0):
     """Return SGD with Nesterov momentum.
 

@@ -275,3 +275,19 @@ def test_bad_labels(asked):
         clf.fit(X, np.ones((600, 2)))
     svc = AnnotatorConsensus(LinearSVC(), method="majority_vote")
     assert not hasattr(svc.fit(X, np.nan_to_num(table)), "predict_proba")
+
+
+def test_a_fit_that_fails_leaves_it_as_it_was():
+    X, y = load_digits(return_X_y=True)
+    X, table = X[:60], np.stack([y[:60], y[:60]], axis=1).astype(float)
+    gaps = table.copy()
+    gaps[3] = np.nan
+    meta = AnnotatorConsensus(KNeighborsClassifier(1), "majority_vote")
+    with pytest.raises(ValueError, match="no label of the samples 3"):
+        meta.fit(X, gaps)
+    assert not hasattr(meta, "n_features_in_")
+    labels = meta.fit(X, table).labels_
+    with pytest.raises(ValueError, match="no label of the samples 3"):
+        meta.fit(X[:, :5], gaps)
+    assert meta.n_features_in_ == 64
+    np.testing.assert_array_equal(meta.labels_, labels)

@@ -183,6 +183,9 @@ def test_tables(installed, monkeypatch):
         ({"methods": {"a": 3}}, r"methods\['a'\]=3 is not valid"),
         ({"methods": ["cee"]}, "loss='cee' is not valid.*Did you mean"),
         ({"methods": ["ce"], "estimator": GaussianNB()}, "GaussianNB.* has no loss"),
+        ({"methods": None}, "methods=None is not valid"),
+        ({"methods": ["ce"], "estimator": 3}, "estimator=3 is not valid"),
+        ({"seeds": None}, "seeds=None is not valid"),
         ({"seeds": []}, r"seeds=\[\] is not valid"),
         ({"seeds": [1, 1]}, "must be distinct"),
         ({"cv": 1}, "cv=1 is not valid"),
@@ -200,3 +203,10 @@ def test_bad_arguments_are_found_before_training(change, message, fits):
     with pytest.raises(ValueError, match=message):
         sknoisy.compare(**arguments)
     assert not fits
+
+
+@pytest.mark.parametrize("kind", [list, lambda y: y.astype(object), lambda y: y > 0])
+def test_labels_of_any_kind(kind):
+    settings = {"seeds": [0], "cv": 2, "scoring": "accuracy"}
+    found = sknoisy.compare({"nb": GaussianNB()}, X, kind(Y), **settings)
+    assert [row["score"] if "score" in row else row["accuracy"] for row in found.rows]

@@ -1,5 +1,6 @@
 """Several networks: what they choose, mix and correct, by hand; and as classifiers."""
 
+import copy
 import pickle
 
 import numpy as np
@@ -686,3 +687,33 @@ def test_a_method_of_ones_own(digits):
     search = GridSearchCV(clf, {"method__scale": [0.5, 1.0]}, cv=2).fit(X, y)
     assert search.best_score_ > 0.5
     assert len(search.best_estimator_._network.networks) == 3
+
+
+@pytest.mark.parametrize("name", TRAIN_ENCODERS)
+def test_a_warm_up_that_ends_while_the_heads_alone_are_trained(name):
+    y = np.arange(40) % 2
+    X = (np.random.default_rng(0).normal(size=(40, 4)) + y[:, None]).astype(np.float32)
+    features = SSLPretrainer(max_epochs=1, random_state=0).fit_transform(X)
+    method = COTRAINING_METHODS[name](warmup_epochs=1)
+    clf = CoTrainingClassifier(method, head_epochs=3, max_epochs=2, random_state=0)
+    assert np.isfinite(clf.fit(features, y).predict_proba(X)).all()
+
+
+def test_averages_of_heads_go_on_when_the_encoder_is_trained():
+    class Watched(ELRPlus):
+        def before_epoch(self, net):
+            before = copy.deepcopy(self._averages)
+            super().before_epoch(net)
+            seen.append((before, copy.deepcopy(self._averages)))
+
+    seen = []
+    y = np.arange(40) % 2
+    X = (np.random.default_rng(0).normal(size=(40, 4)) + y[:, None]).astype(np.float32)
+    features = SSLPretrainer(max_epochs=1, random_state=0).fit_transform(X)
+    clf = CoTrainingClassifier(Watched(warmup_epochs=1), head_epochs=2, max_epochs=1)
+    clf.fit(features, y)
+    heads, averages = seen[2]
+    assert averages.head.state_dict().keys() == heads.state_dict().keys()
+    for name, values in heads.state_dict().items():
+        torch.testing.assert_close(averages.head.state_dict()[name], values)
+    assert any(name.endswith("encoder.1.1.weight") for name in averages.state_dict())

@@ -7,6 +7,7 @@ import pytest
 import torch
 from scipy.spatial.distance import cdist
 from sklearn.base import clone
+from sklearn.cluster import KMeans
 from sklearn.datasets import load_breast_cancer, load_digits
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
@@ -22,8 +23,18 @@ from sknoisy import (
     SSLPretrainer,
 )
 from sknoisy.cotraining import kernel_ridge, posterior
-from sknoisy.cotraining.kernel_posterior import balanced, evenness, sharpened
-from sknoisy.cotraining.kernel_ridge import PENALTIES, KernelRidge
+from sknoisy.cotraining.confusion import (
+    best_stretch,
+    first_guess,
+    sharpened,
+    unmixed,
+)
+from sknoisy.cotraining.kernel_posterior import balanced, evenness
+from sknoisy.cotraining.kernel_ridge import (
+    PENALTIES,
+    KernelRidge,
+    centres_of_clusters,
+)
 from sknoisy.encoders.heads import kernel, simplex
 from sknoisy.noise import pair_flip, symmetric_exclusive
 
@@ -104,6 +115,75 @@ def test_parts_give_what_the_whole_gives(monkeypatch):
     torch.testing.assert_close(in_parts, whole, atol=1e-4, rtol=1e-3)
     assert error_in_parts == pytest.approx(error, rel=1e-3)
     assert coefficients.shape == (150, 3)
+
+
+def test_unmixed_is_the_inverse_where_that_is_positive():
+    T = torch.tensor([[0.4, 0.6, 0.0], [0.5, 0.4, 0.1], [0.0, 0.2, 0.8]])
+    true = torch.tensor([[0.5, 0.3, 0.2], [0.2, 0.2, 0.6]])
+    # Classes 0 and 1 change places, and each step comes only a little nearer.
+    start, found = true @ T, unmixed(true @ T, T)
+    assert (found - true).abs().max() < 0.2 * (start - true).abs().max()
+    torch.testing.assert_close(found.sum(dim=1), torch.ones(2))
+    identity = torch.eye(3)
+    torch.testing.assert_close(unmixed(true, identity), true)
+
+
+def test_first_guess_unmixes_if_trusted_labels_say_so():
+    T = torch.tensor([[0.3, 0.7], [0.7, 0.3]])
+    codes = torch.arange(40) % 2
+    given = torch.eye(2)[codes]
+    probs = given @ T
+    trusted = torch.arange(40) < 20
+    assert first_guess(probs, T, given, None).argmax(dim=1).ne(codes).all()
+    assert first_guess(probs, T, given, trusted).argmax(dim=1).eq(codes).all()
+    # Where both guesses are as good, it is the one without trusted labels.
+    given = 1 - given
+    torch.testing.assert_close(
+        first_guess(given, torch.eye(2), given, trusted), sharpened(given)
+    )
+
+
+def test_best_stretch():
+    generator = torch.Generator().manual_seed(0)
+    true = torch.rand(2000, 1, generator=generator)
+    true = torch.cat([true, 1 - true], dim=1)
+    right = torch.rand(2000, generator=generator) > true[:, 0]
+    labels = torch.eye(2)[right.long()]
+    shrunk = 0.5 + (true - 0.5) / 2
+    assert best_stretch(shrunk, labels) == pytest.approx(2, rel=0.2)
+    assert best_stretch(true, labels) == 1
+    assert best_stretch(shrunk[:3], labels[:3]) == 1  # too few to tell
+
+
+def test_landmarks_are_centres_of_k_means(monkeypatch):
+    X = torch.randn(400, 3, generator=torch.Generator().manual_seed(0))
+    start = X[torch.randperm(400, generator=torch.Generator().manual_seed(1))[:40]]
+    means = KMeans(40, init=start.numpy(), n_init=1, max_iter=3).fit(X)
+    monkeypatch.setattr(kernel_ridge, "PART", 70)
+    found = centres_of_clusters(X, 40, torch.Generator().manual_seed(1), 3)
+    np.testing.assert_allclose(found, means.cluster_centers_, atol=1e-5)
+
+
+@pytest.mark.parametrize("power, are_samples", [(1, True), (2, False)])
+def test_landmarks_of_the_laplacian_kernel_are_samples(power, are_samples):
+    X = torch.randn(100, 2, generator=torch.Generator().manual_seed(0))
+    ridge = KernelRidge(X, power, 1.0, 20, torch.Generator().manual_seed(1))
+    among = (ridge.landmarks[:, None] == X).all(dim=2).any(dim=1)
+    assert bool(among.all()) == are_samples
+
+
+def test_as_many_landmarks_as_samples_are_the_samples():
+    X = torch.randn(30, 2, generator=torch.Generator().manual_seed(0))
+    found = centres_of_clusters(X, 30, torch.Generator().manual_seed(1), 3)
+    assert sorted(found.tolist()) == sorted(X.tolist())
+
+
+def test_centres_of_equal_samples_and_of_some_of_many():
+    generator = torch.Generator().manual_seed(0)
+    assert (centres_of_clusters(torch.ones(50, 2), 5, generator, 3) == 1).all()
+    X = torch.arange(4.0).repeat(1000)[:, None]  # more than are clustered
+    found = centres_of_clusters(X, 16, generator, 3)
+    assert set(found[:, 0].tolist()) == {0.0, 1.0, 2.0, 3.0}
 
 
 def test_posterior_by_hand():

@@ -14,7 +14,7 @@ from sklearn.preprocessing import StandardScaler
 from sknoisy import LazyFeatures, NoisyRobustClassifier, SSLPretrainer
 from sknoisy.data import stores
 from sknoisy.data.batches import stream
-from sknoisy.data.inputs import as_inputs
+from sknoisy.data.inputs import as_inputs, is_paths
 from sknoisy.data.spec import InputSpec
 from sknoisy.data.stores import ArrayStore, PathStore, missing_files, read_image
 
@@ -104,6 +104,15 @@ def test_kinds_of_path_arrays(kind, image_files):
     paths, y = image_files
     given = kind([Path(path) for path in paths])
     assert as_inputs(given).tolist() == paths.tolist()
+
+
+def test_strings_of_paths_are_not_copied(image_files):
+    paths = image_files[0].tolist()
+    column = np.array(paths, dtype=object)
+    for given in (column, image_files[0]):
+        assert np.shares_memory(as_inputs(given), given)
+    assert all(a is b for a, b in zip(as_inputs(paths), paths, strict=True))
+    assert is_paths(column) and not is_paths(np.array([1, "a"], dtype=object))
 
 
 def test_column_of_paths_in_a_data_frame(image_files):
@@ -476,6 +485,9 @@ def test_of_very_many_files_some_are_looked_for(tmp_path, monkeypatch):
     (tmp_path / "1.png").unlink()  # between two that are looked for
     with pytest.raises(ValueError, match="1.png' does not exist"):
         PathStore(paths, spec).raw(torch.tensor([1]))
+    monkeypatch.setattr(stores, "TRIED", 100)
+    with pytest.raises(ValueError, match="2 files .* of 3 that were tried: .*1.png"):
+        PathStore(paths, spec, keep_bytes=0).raw(torch.tensor([1, 7, 7]))
 
 
 def write(path, image, **options):

@@ -187,3 +187,8 @@ def test_integers_are_encoded_as_by_sorting(y, narrow):
         assert codes.dtype == (dtype or np.uint8)
     more = np.union1d(found, np.array([1, 3], dtype=y.dtype))
     np.testing.assert_array_equal(more[encode_labels(y, more)[1]], y)
+
+
+def test_no_classes_at_all():
+    with pytest.raises(ValueError, match="not among the classes: 0, 1"):
+        encode_labels([0, 1], classes=[])

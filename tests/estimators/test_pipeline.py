@@ -1,5 +1,6 @@
 """The main job: pipelines, searches, caches, files."""
 
+import os
 import subprocess
 import sys
 
@@ -9,14 +10,23 @@ import pytest
 from PIL import Image
 from sklearn.base import clone
 from sklearn.cluster import KMeans
+from sklearn.ensemble import BaggingClassifier
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LinearRegression
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.semi_supervised import SelfTrainingClassifier
 from skorch.callbacks import Callback
+from torch import nn
 
-from sknoisy import ELR, NoisyRobustClassifier, PseudoLabelRefiner, SSLPretrainer
+from sknoisy import (
+    ELR,
+    CoTrainingClassifier,
+    NoisyRobustClassifier,
+    PseudoLabelRefiner,
+    SSLPretrainer,
+)
 from sknoisy.noise import symmetric_exclusive
 
 
@@ -102,7 +112,8 @@ def test_own_memory_notices_changed_files(image_files, tmp_path, counting):
     paths, _ = image_files
     ssl = counting.set_params(memory=str(tmp_path / "cache"), image_size=8)
     ssl.fit(paths)
-    clone(ssl).fit(paths)
+    for same in (paths, paths.tolist()):
+        clone(ssl).fit(same)
     assert sum(counting.log) == 1
     Image.new("RGB", (16, 16)).save(paths[0])
     clone(ssl).fit(paths)
@@ -311,8 +322,10 @@ def test_features_of_a_classifier(digits):
         (None, {}, "requires y"),
         (np.arange(40) % 2, {"clf__loss": "eler"}, "loss='eler'"),
         (np.arange(40) % 2, {"clf__lr": -1}, "lr=-1"),
+        (np.arange(40) % 2, {"clf__class_weight": {0: 1, 3: 2}}, "class_weight="),
     ],
-    ids=["missing", "one-hot", "one class", "continuous", "none", "loss", "lr"],
+    ids=["missing", "one-hot", "one class", "continuous", "none", "loss", "lr"]
+    + ["class weight"],
 )
 @pytest.mark.parametrize("wrapped", [False, True])
 def test_a_pipeline_is_checked_before_pre_training(y, params, message, wrapped):
@@ -330,6 +343,30 @@ def test_a_pipeline_is_checked_before_pre_training(y, params, message, wrapped):
         pipe.fit(X, y)
 
 
+@pytest.mark.parametrize(
+    ("clf", "classes", "message"),
+    [
+        (NoisyRobustClassifier(), None, "one-hot"),
+        (NoisyRobustClassifier(), ["a", "b", "c"], "column for each of the 3"),
+        (CoTrainingClassifier("moit"), ["a", "b"], "soft labels, which MOIT"),
+    ],
+    ids=["no classes", "other classes", "hard labels only"],
+)
+def test_soft_labels_are_checked_before_pre_training(clf, classes, message):
+    class Never(Callback):
+        def on_train_begin(self, net, **kwargs):
+            raise AssertionError("training has begun")
+
+    X = np.random.default_rng(0).normal(size=(40, 3))
+    soft = np.eye(2)[np.arange(40) % 2]
+    soft[3] = [0.4, 0.6] if classes else [0.0, 1.0]
+    ssl = SSLPretrainer(max_epochs=1, callbacks=[Never()])
+    with pytest.raises(ValueError, match=message):
+        Pipeline([("ssl", ssl), ("clf", clone(clf).set_params(classes=classes))]).fit(
+            X, soft
+        )
+
+
 def test_pipelines_of_other_targets_are_left_alone():
     X = np.random.default_rng(0).normal(size=(40, 3))
     for last, y in [
@@ -339,3 +376,45 @@ def test_pipelines_of_other_targets_are_left_alone():
         (KMeans(2), None),
     ]:
         make_pipeline(SSLPretrainer(max_epochs=1), last).fit(X, y)
+
+
+def test_a_cache_and_a_function_that_has_no_name(tmp_path):
+    ssl = SSLPretrainer(encoder=lambda shape: nn.Flatten(), memory=tmp_path)
+    with pytest.raises(ValueError, match="encoder=.*lambda.* with memory=") as caught:
+        ssl.fit(np.random.default_rng(0).normal(size=(20, 3)))
+    assert len(str(caught.value)) < 500
+
+
+@pytest.mark.parametrize("kind", ["bagging", "self-training"])
+def test_meta_estimators_that_make_arrays_of_features(kind):
+    y = np.arange(40) % 2
+    X = (np.random.default_rng(0).normal(size=(40, 3)) + y[:, None]).astype(np.float32)
+    features = SSLPretrainer(max_epochs=1, random_state=0).fit_transform(X)
+    clf = NoisyRobustClassifier("ce", max_epochs=1, batch_size=10, random_state=0)
+    if kind == "bagging":
+        meta = BaggingClassifier(clf, n_estimators=2, random_state=0)
+    else:
+        meta = SelfTrainingClassifier(clf)
+    meta.fit(features, np.where(np.arange(40) < 4, -1, y) if "self" in kind else y)
+    found = meta.predict_proba(features)
+    np.testing.assert_array_equal(found, meta.predict_proba(np.asarray(features)))
+
+
+def test_lazy_features_within_the_array_api():
+    code = """
+import numpy as np, sklearn
+from sklearn.linear_model import LogisticRegression
+from sknoisy import NoisyRobustClassifier, SSLPretrainer
+
+y = np.arange(40) % 2
+X = (np.random.default_rng(0).normal(size=(40, 3)) + y[:, None]).astype(np.float32)
+features = SSLPretrainer(max_epochs=1, random_state=0).fit_transform(X)
+clf = NoisyRobustClassifier("ce", max_epochs=1, random_state=0)
+found = clf.fit(features, y).predict_proba(features)
+with sklearn.config_context(array_api_dispatch=True):
+    again = clf.fit(features, y).predict_proba(features)
+    LogisticRegression().fit(features, y).predict(features)
+assert (found == again).all()
+"""
+    environment = os.environ | {"SCIPY_ARRAY_API": "1"}
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True)

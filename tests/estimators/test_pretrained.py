@@ -588,3 +588,12 @@ def test_frozen_training_takes_features_that_are_there(colour):
     features._features = np.asarray(features)[::-1].copy()
     other = NoisyRobustClassifier(freeze_encoder=True, random_state=0).fit(features, y)
     assert not np.allclose(fitted.predict_proba(X), other.predict_proba(X))
+
+
+def test_lazy_layers_need_a_batch_before():
+    lazy = nn.Sequential(nn.Flatten(), nn.LazyLinear(3))
+    X = np.random.default_rng(0).normal(size=(10, 4)).astype(np.float32)
+    with pytest.raises(ValueError, match="encoder=Sequential object .* lazy layers"):
+        PretrainedEncoder(lazy).fit(X)
+    lazy(torch.from_numpy(X))
+    assert PretrainedEncoder(lazy).fit(X).transform(X).shape == (10, 3)

@@ -5,6 +5,7 @@ import pytest
 import torch
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss
 from sklearn.neighbors import KNeighborsClassifier
 
 from sknoisy import (
@@ -88,6 +89,37 @@ def test_posterior_of_trusted_labels_is_certain():
     posterior = model.loss_state_["posterior"]
     np.testing.assert_array_equal(posterior[TRUSTED], np.eye(10)[Y[TRUSTED]])
     assert 0.2 < model.noise_rate_ < 0.45
+
+
+def test_trusted_labels_tell_where_most_labels_are_wrong():
+    """Most threes are called eights, and most eights threes."""
+    rng, trusted = np.random.default_rng(0), np.arange(1797) % 5 == 0
+    digits, y = load_digits(return_X_y=True)
+    swapped = np.where(y == 3, 8, np.where(y == 8, 3, y))
+    given = np.where((rng.random(1797) < 0.6) & ~trusted, swapped, y)
+    pair = np.isin(y, [3, 8]) & ~trusted
+    scores = [
+        NoisyRobustClassifier(random_state=0)
+        .fit(digits, given, trusted=mask)
+        .score(digits[pair], y[pair])
+        for mask in (None, trusted)
+    ]
+    assert scores[1] > scores[0] + 0.1
+
+
+def test_trusted_labels_calibrate():
+    """Regression on noisy labels is not sure enough."""
+    digits, y = load_digits(return_X_y=True)
+    noisy = symmetric_exclusive(y, rate=0.6, random_state=0).y
+    trusted = np.arange(1797) % 5 == 0
+    given, test = np.where(trusted, y, noisy), np.arange(1797) % 5 == 1
+    losses = []
+    for mask in (None, trusted):
+        model = NoisyRobustClassifier(random_state=0)
+        kept = {} if mask is None else {"trusted": mask[~test]}
+        model.fit(digits[~test], given[~test], **kept)
+        losses.append(log_loss(y[test], model.predict_proba(digits[test])))
+    assert losses[1] < 0.8 * losses[0]
 
 
 @pytest.mark.parametrize("name", ["forward", "backward"])

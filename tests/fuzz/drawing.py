@@ -1,36 +1,43 @@
-"""Draws parameters and inputs for estimators and functions, most of them sensible."""
+"""Draws estimators with parameters, and what they are fitted on; most is sensible."""
 
-from inspect import signature
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-from sklearn.pipeline import Pipeline
+from inputs import (
+    annotations,
+    given_beside,
+    image_files,
+    labels,
+    pick,
+    samples,
+    soft_labels,
+)
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from sknoisy import (
     ContrastiveFineTuner,
     CoTrainingClassifier,
     LabelErrorDetector,
+    LabelWave,
     NoisyRobustClassifier,
+    PretrainedEncoder,
     PseudoLabelRefiner,
     SSLPretrainer,
-    metrics,
-    noise,
-    scores,
+    recipes,
 )
+from sknoisy.annotators import AnnotatorConsensus
 from sknoisy.cotraining import COTRAINING_METHODS
 from sknoisy.detection import DETECTION_METHODS
 from sknoisy.losses import LOSSES
-from sknoisy.noise import NOISES
 from sknoisy.parameters import Method
 from sknoisy.regularizers import REGULARIZERS
 from sknoisy.selfsup import METHODS
+from sknoisy.views import RandAugment
 
-FUNCTIONS = [
-    value
-    for room in (scores, noise, metrics)
-    for value in map(room.__dict__.get, room.__all__)
-    if callable(value) and not isinstance(value, type)
-]
 # Of any kind, right or wrong wherever they come; none makes a training long.
 ANYTHING = [
     None, True, False, -1, 0, 1, 2, 3, 0.0, 0.25, 1.0, 1.5, -0.5, np.nan, np.inf, 1e-30,
@@ -43,12 +50,18 @@ CHOICES = {
     "head": ["linear", "mlp"],
     "optimizer": ["sgd", "momentum", "lars", "adamw", "auto"],
     "schedule": ["cosine", "constant", "steps"],
-    "views": ["auto", "none"],
-    "lr": [1e-3, 0.1, 1.0, 1e4, 1e20],
-    "batch_size": [2, 7, 64, "auto"],
-    "momentum": [0.0, 0.5, 0.999],
+    "views": ["auto", "none", RandAugment()],
+    "n_test_views": [0, 1, 3],
+    "lr": [1e-3, 0.1, 1.0, 1e4, 1e20, np.float32(0.1)],
+    "batch_size": [2, 7, 64, "auto", np.int64(16)],
+    "momentum": [0.0, 0.5, 0.999, np.float64(0.9)],
     "validation": [0.1, 0.5, 0.99, None],
     "class_weight": ["balanced", {0: 2.0}, {0: 1e-30}, None],
+    "classes": [None, [0, 1], [0, 1, 2, 3, 4, 5], [*"abcde"]],
+    "stopping": ["label_wave", LabelWave(window=1, patience=1, rise=0.0)],
+    "max_time": [None, 5.0, 1e-3],
+    "monitor": [None, 1, 2, 5],
+    "lr_warmup_epochs": [0, 1, 10],
     "freeze_encoder": [True, False],
     "channels": ["auto", "first", "last"],
     "precision": 5 * ["float32"] + ["bfloat16"],  # which CPUs compute slowly
@@ -56,28 +69,48 @@ CHOICES = {
     "max_false_alarms": [0.0, 0.05, 0.9, None],
     "cv": [2, 3, 5, "dynamics", "prefit"],
     "output": ["lazy", "array"],
+    "normalization": ["auto", "data", "imagenet", None, (0.5, 0.5), ([0.5], [2.0])],
     "rule": ["confusion", "prune_by_class", "prune_by_noise_rate"],
+    "loss_of": ["prediction", "label"],
+    "final_labels": ["pseudo", "given"],
     "random_state": [0, np.random.RandomState(0), None],
 }
+CHOICES |= {
+    "storage": ["float32", "float16", 2],
+    "active": ["nce", "nfl"],
+    "passive": ["mae", "rce"],
+    "form": ["mean_of_log", "log_of_mean"],
+    "weighting": ["anchor", "positive"],
+    "quality": ["normalized_margin", "self_confidence"],
+}
 LONG = {"max_epochs", "n_iterations", "stages", "first_stages", "warmup_epochs"}
+PARTS = {"image_size", "estimator", "method", "loss", "contrastive", "final_estimator"}
 KEPT = {"verbose", "callbacks", "memory", "device", "compile", "n_jobs", "weights"}
 
 
-def pick(rng, values):
-    """Return one of some values."""
-    return values[rng.integers(len(values))]
+@dataclass
+class Case:
+    """An estimator, what it is fitted on, and which parameters were changed."""
+
+    estimator: object
+    X: object
+    y: object
+    beside: dict = field(default_factory=dict)
+    changed: list = field(default_factory=list)
 
 
 def parameters(rng, estimator, share):
     """Change some parameters in place; return the names of those that were."""
     changed = []
     for name, value in estimator.get_params(deep=False).items():
-        if name in LONG | KEPT or rng.random() > share:
+        if name in LONG | KEPT | PARTS or rng.random() > share:
             continue
-        if isinstance(value, Method) or name in ("estimator", "method", "loss"):
+        if isinstance(value, Method):
             continue
         sensible = CHOICES.get(name) or around(value)
-        wrong = rng.random() < 0.15 or not sensible
+        wrong = rng.random() < 0.03
+        if not (wrong or sensible):
+            continue
         setattr(estimator, name, pick(rng, ANYTHING if wrong else sensible))
         changed.append(name)
     return changed
@@ -94,173 +127,219 @@ def around(value):
     return []
 
 
-def vectors(rng, n):
-    """Return a table, in any form."""
-    d = int(pick(rng, [1, 2, 5, 30]))
-    X = rng.normal(size=(n, d)) * pick(rng, [1, 1, 1e-6, 1e6]) + pick(rng, [0, 0, 1e4])
-    change = rng.integers(12)
-    if change == 0:
-        X[:, 0] = X[0, 0]
-    if change == 1:
-        X[:] = 0
-    if change == 2:
-        X[rng.integers(n), 0] = pick(rng, [1e30, -1e300, 1e7])
-    forms = [
-        lambda X: X, lambda X: X.astype(np.float32), lambda X: X.tolist(),
-        lambda X: X.astype(np.float16),
-        lambda X: np.round(X).clip(-9e3, 9e3).astype(int),
-        lambda X: X > 0, lambda X: torch.from_numpy(X), np.asfortranarray,
-    ]  # fmt: skip
-    with np.errstate(all="ignore"):
-        return pick(rng, forms)(X)
-
-
-def images(rng, n):
-    """Return small images, in any form."""
-    shape = [(8, 8), (8, 8, 3), (3, 8, 8), (9, 7, 1), (4, 4, 3)][rng.integers(5)]
-    X = rng.integers(0, 256, (n, *shape), dtype=np.uint8)
-    forms = [
-        lambda X: X, lambda X: X / 255, lambda X: X.astype(np.float32),
-        lambda X: X.astype(np.int16) - 128, lambda X: torch.from_numpy(X),
-        lambda X: X // 255, lambda X: np.zeros_like(X), lambda X: X[:, ::-1],
-    ]  # fmt: skip
-    return pick(rng, forms)(X)
-
-
-def samples(rng, n):
-    """Return samples; some of them are not valid."""
-    X = (vectors if rng.random() < 0.6 else images)(rng, n)
-    change = rng.integers(30)
-    if change == 0 and getattr(X, "dtype", None) in (np.float32, np.float64):
-        X[rng.integers(n)] = pick(rng, [np.nan, np.inf])
-    if change == 1:
-        X = X[: rng.integers(4)]
-    if change == 2:
-        X = np.asarray(X).astype(object)
-    if change == 3:
-        X = np.asarray(X).astype(complex)
-    if change == 4:
-        X = np.asarray(X)[0]
-    if change == 5:
-        X = pick(rng, [None, "x", 3, [], [[1], [2, 3]], {"a": [1]}, np.zeros((n, 0))])
-    return X
-
-
-def labels(rng, n):
-    """Return labels; some of them are not valid."""
-    k = int(pick(rng, [2, 2, 3, 5]))
-    y = rng.integers(0, k, n)
-    forms = [
-        lambda y: y, lambda y: y.astype(float), lambda y: y.tolist(), lambda y: y > 0,
-        lambda y: np.array(list("abcde"))[y], lambda y: y - 1, lambda y: 10 * y,
-        lambda y: np.array(["a", "b", "c", "d", "e"], dtype=object)[y],
-        lambda y: torch.from_numpy(y), lambda y: y.astype(np.uint8),
-        lambda y: (np.arange(n) == 0).astype(int),
-    ]  # fmt: skip
-    y = pick(rng, forms)(y)
-    change = rng.integers(24)
-    if change == 0:
-        y = pick(rng, [None, "x", 3, [], np.zeros(n), rng.random(n), np.eye(3)[y * 0]]
-                 if isinstance(y, np.ndarray) and y.dtype.kind == "i"
-                 else [None, "x", [], np.zeros(n)])  # fmt: skip
-    if change == 1:
-        y = y[:-1]
-    if change == 2:
-        y = np.asarray(y).astype(object)
-        y[rng.integers(n)] = pick(rng, [None, np.nan, "z", (1, 2)])
-    return y
-
-
 def method(rng, registry):
     """Return a method with some parameters changed, and the names of these."""
     one = registry[pick(rng, sorted(registry))]()
-    changed = parameters(rng, one, 0.2)
+    changed = parameters(rng, one, 0.15)
     if hasattr(one, "warmup_epochs") and rng.random() < 0.5:
         one.warmup_epochs = int(rng.integers(3))
     return one, changed
 
 
-def classifier(rng, share=0.12):
-    """Return a classifier, and the names of what was changed."""
-    if rng.random() < 0.55:
-        loss, changed = method(rng, LOSSES)
-        one = NoisyRobustClassifier(loss)
-        if rng.random() < 0.15:
-            regularizer, more = method(rng, REGULARIZERS)
-            one.regularizers = [regularizer]
-            changed += ["regularizers", *more]
-    else:
-        how, changed = method(rng, COTRAINING_METHODS)
-        one = CoTrainingClassifier(how)
+def by_loss(rng, share=0.08):
+    """Return a classifier with a loss, and the names of what was changed."""
+    loss, changed = method(rng, LOSSES)
+    one = NoisyRobustClassifier(loss if rng.random() < 0.8 else "auto")
+    if rng.random() < 0.12:
+        regularizer, more = method(rng, REGULARIZERS)
+        one.regularizers = [regularizer]
+        changed += ["regularizers", *more]
     one.set_params(max_epochs=int(rng.integers(1, 5)), random_state=0)
     return one, changed + parameters(rng, one, share)
 
 
-def pretrainer(rng, share=0.12):
+def cotraining(rng, share=0.08):
+    """Return a co-training classifier, and the names of what was changed."""
+    how, changed = method(rng, COTRAINING_METHODS)
+    one = CoTrainingClassifier(how)
+    one.set_params(max_epochs=int(rng.integers(1, 5)), random_state=0)
+    return one, changed + parameters(rng, one, share)
+
+
+def classifier(rng, share=0.04):
+    """Return any classifier, and the names of what was changed."""
+    return (by_loss if rng.random() < 0.6 else cotraining)(rng, share)
+
+
+def pretrainer(rng, share=0.08):
     """Return a pre-trainer, and the names of what was changed."""
     how, changed = method(rng, METHODS)
     one = SSLPretrainer(how, max_epochs=int(rng.integers(1, 3)), random_state=0)
     return one, changed + parameters(rng, one, share)
 
 
-def estimator(rng):
-    """Return an estimator, and the names of what was changed."""
-    kind = rng.integers(8)
-    if kind < 3:
-        return classifier(rng)
-    if kind == 3:
-        return pretrainer(rng)
-    clf, changed = classifier(rng, 0.05)
-    if kind == 4:
-        ssl, more = pretrainer(rng, 0.05)
-        return Pipeline([("ssl", ssl), ("clf", clf)]), changed + more
-    if kind == 5:
-        one = PseudoLabelRefiner(clf, 1, 1, first_stages=(1, 2), random_state=0)
-    elif kind == 6:
-        supcon = SSLPretrainer("supcon", max_epochs=1, random_state=0)
-        one = ContrastiveFineTuner(clf, supcon, random_state=0)
-    else:
-        how, more = method(rng, DETECTION_METHODS)
-        changed += ["method", *more]
-        one = LabelErrorDetector(clf, how if rng.random() < 0.6 else "auto")
-    return one, changed + parameters(rng, one, 0.1)
+def linear(shape):
+    """Return a module of features of samples of any shape."""
+    n_values = int(np.prod(shape))
+    return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(n_values, 6))
 
 
-def arguments(rng, function):
-    """Return the arguments of a function of labels and probabilities."""
-    n, k = int(pick(rng, [1, 2, 10, 60])), int(pick(rng, [2, 3, 5]))
-    rows = rng.dirichlet(np.full(k, pick(rng, [0.01, 1.0])), n)
-    make = {
-        "y": lambda: labels(rng, n),
-        "y_pred": lambda: labels(rng, n),
-        "codes": lambda: rng.integers(0, k, n),
-        "pred_probs": lambda: rows,
-        "logits": lambda: rng.normal(size=(4, n, k)) * pick(rng, [1, 1e3]),
-        "losses": lambda: rng.exponential(size=n) * pick(rng, [0, 1, 1e-9, 1e9]),
-        "features": lambda: vectors(rng, n),
-        "X": lambda: vectors(rng, n),
-        "rate": lambda: pick(rng, [0.0, 0.2, 0.9]),
-        "noise": lambda: pick(rng, sorted(NOISES)),
-        "transition_matrix": lambda: pick(rng, [np.eye(k), rng.dirichlet([1] * k, k)]),
-        "error_probability": lambda: rng.random(n),
-        "votes": lambda: rng.random((k, k)),
-        "prior": lambda: np.full(k, 1 / k),
-        "index": lambda: rng.integers(0, n, (n, 3)),
-        "n_classes": lambda: k,
-        "is_wrong": lambda: rng.random(n) < 0.3,
-        "label_errors": lambda: rng.random(n) < 0.3,
-        "label_quality": lambda: rng.random(n),
-        "classes": lambda: pick(rng, [None, None, np.arange(k)]),
-    }  # fmt: skip
-    chosen = {}
-    for name, parameter in signature(function).parameters.items():
-        known = make.get(name, lambda: pick(rng, ANYTHING))
-        if parameter.default is parameter.empty or name == "classes":
-            chosen[name] = known()
-        elif rng.random() < 0.2:
-            sensible = CHOICES.get(name) or around(parameter.default)
-            wrong = rng.random() < 0.3 or not sensible
-            chosen[name] = pick(rng, ANYTHING if wrong else sensible)
-        if rng.random() < 0.05:
-            chosen[name] = pick(rng, ANYTHING)
+def convolution(shape):
+    """Return a module of maps of images."""
+    norm = torch.nn.BatchNorm2d(4)
+    return torch.nn.Sequential(torch.nn.Conv2d(shape[0], 4, 3), norm, torch.nn.ReLU())
+
+
+def pretrained(rng, share=0.06):
+    """Return an encoder that was trained elsewhere, and the names of what changed."""
+    layers = [linear, linear, convolution, torch.nn.Linear(5, 3), torch.nn.Flatten()]
+    one = PretrainedEncoder(pick(rng, layers))
+    one.image_size = pick(rng, ["auto", "auto", None, 8, (6, 8)])
+    return one, ["image_size", *parameters(rng, one, share)]
+
+
+def supervised(rng, make):
+    """Return a case of a classifier, whose labels may be soft."""
+    n = int(pick(rng, [4, 13, 40, 40]))
+    one, changed = make(rng)
+    X, y = samples(rng, n), labels(rng, n)
+    if rng.random() < 0.25:
+        y, one.classes = soft_labels(rng, n)
+        changed.append("classes")
+    return Case(one, X, y, given_beside(rng, n), changed)
+
+
+def of_files(rng, folder):
+    """Return a case of image files."""
+    n = int(pick(rng, [4, 13, 24]))
+    one, changed = (pretrainer if rng.random() < 0.4 else classifier)(rng)
+    one.image_size = pick(rng, [8, (6, 8), 16, None])
+    X, y = image_files(rng, n, folder), labels(rng, n)
+    return Case(one, X, y, {}, [*changed, "image_size"])
+
+
+def alone(rng, make):
+    """Return a case of an estimator that learns from X, and perhaps from labels."""
+    n = int(pick(rng, [4, 13, 40, 40]))
+    one, changed = make(rng)
+    y = labels(rng, n) if rng.random() < 0.6 else None
+    return Case(one, samples(rng, n), y, {}, changed)
+
+
+def followed(rng, make):
+    """Return a case of a pipeline whose first step makes features."""
+    case = supervised(rng, classifier)
+    first, more = make(rng, 0.04)
+    steps = [("ssl", first), ("clf", case.estimator)]
+    if rng.random() < 0.15:
+        steps[1:] = [("scale", StandardScaler()), ("clf", LogisticRegression())]
+    beside = {f"clf__{name}": value for name, value in case.beside.items()}
+    return Case(Pipeline(steps), case.X, case.y, beside, case.changed + more)
+
+
+def around_another(rng, make):
+    """Return a case of a meta-estimator."""
+    n = int(pick(rng, [4, 13, 40, 40]))
+    clf, changed = classifier(rng)
+    if rng.random() < 0.2:
+        ssl, more = pretrainer(rng, 0.04)
+        clf, changed = make_pipeline(ssl, clf), changed + more
+    elif rng.random() < 0.1:
+        clf = RandomForestClassifier(5, random_state=0)
+    one, more = make(rng, clf)
+    changed += [*more, *parameters(rng, one, 0.1)]
+    beside = given_beside(rng, n)
+    return Case(one, samples(rng, n), labels(rng, n), beside, changed)
+
+
+def refiner(rng, clf):
+    return PseudoLabelRefiner(clf, 1, 1, first_stages=(1, 2), random_state=0), []
+
+
+def tuner(rng, clf):
+    supcon = SSLPretrainer("supcon", max_epochs=1, random_state=0)
+    return ContrastiveFineTuner(clf, supcon, random_state=0), []
+
+
+def detector(rng, clf):
+    how, changed = method(rng, DETECTION_METHODS)
+    one = LabelErrorDetector(clf, how if rng.random() < 0.6 else "auto", cv=2)
+    if how.needs in ("margins", "losses", "wrong_events") or rng.random() < 0.3:
+        one.cv = "dynamics"
+    return one, ["method", "cv", *changed]
+
+
+def consensus(rng, clf):
+    how = pick(rng, ["crowdlab", "crowdlab", "dawid_skene", "majority_vote"])
+    return AnnotatorConsensus(clf, how, cv=2, random_state=0), ["method"]
+
+
+def of_annotators(rng):
+    """Return a case of labels by several annotators."""
+    case = around_another(rng, consensus)
+    case.y = annotations(rng, len(case.X) if hasattr(case.X, "__len__") else 4)
+    case.beside.pop("trusted", None)
+    return case
+
+
+def of_recipe(rng):
+    """Return a case of a paper's pipeline, with a small encoder and few epochs."""
+    n = int(pick(rng, [13, 40, 40]))
+    pipe = getattr(recipes, pick(rng, recipe_names()))(random_state=0)
+    for name in pipe.get_params():
+        last = name.rpartition("__")[2]
+        if last == "encoder":
+            pipe.set_params(**{name: "auto"})
+        if last == "max_epochs" and "steps" not in name:
+            pipe.set_params(**{name: int(rng.integers(1, 4))})
+    short = {"warmup_epochs": 1, "n_iterations": 1, "first_stages": (1, 2)}
+    own = pipe["clf"].get_params(deep=False).keys() & short.keys()
+    pipe["clf"].set_params(**{name: short[name] for name in own})
+    changed = parameters(rng, pipe["clf"], 0.04)
+    return Case(pipe, samples(rng, n), labels(rng, n), {}, changed)
+
+
+def comparison(rng):
+    """Return the arguments of a comparison of methods."""
+    n = int(pick(rng, [13, 40, 40]))
+    choices = [
+        lambda: {"a": classifier(rng)[0], "b": classifier(rng)[0]},
+        lambda: {"forest": RandomForestClassifier(5), "ours": by_loss(rng)[0]},
+        lambda: [pick(rng, sorted(LOSSES)), method(rng, LOSSES)[0]],
+        lambda: pick(rng, ["ce", ["elrr"], {}, [3], None, {"a": object}]),
+    ]
+    chosen = {"methods": pick(rng, choices)(), "X": samples(rng, n)}
+    chosen |= {"y": labels(rng, n), "cv": 2, "seeds": [0], "verbose": False}
+    chosen["estimator"] = NoisyRobustClassifier(max_epochs=1)
+    others = {
+        "cv": [3, None, 1, "x", 0.5],
+        "seeds": [0, [0, 1], [0, 0], [], [-1], "x", None],
+        "scoring": ["accuracy", "f1_macro", "x", {"a": "accuracy"}, 3],
+        "estimator": [None, LogisticRegression(), 3, "x"],
+    }
+    for name, values in others.items():
+        if rng.random() < 0.08:
+            chosen[name] = pick(rng, values)
+    if rng.random() < 0.3:
+        chosen |= {"X_test": chosen["X"], "y_test": chosen["y"]}
     return chosen
+
+
+def recipe_names():
+    own = vars(recipes).items()
+    here = recipes.__name__
+    return sorted(
+        k for k, v in own if getattr(v, "__module__", "") == here and k[0] != "_"
+    )
+
+
+KINDS = {
+    "loss": lambda rng, folder: supervised(rng, by_loss),
+    "co-training": lambda rng, folder: supervised(rng, cotraining),
+    "image files": of_files,
+    "pre-training": lambda rng, folder: alone(rng, pretrainer),
+    "published encoder": lambda rng, folder: followed(rng, pretrained),
+    "pipeline": lambda rng, folder: followed(rng, pretrainer),
+    "recipe": lambda rng, folder: of_recipe(rng),
+    "refiner": lambda rng, folder: around_another(rng, refiner),
+    "contrastive tuner": lambda rng, folder: around_another(rng, tuner),
+    "detector": lambda rng, folder: around_another(rng, detector),
+    "annotators": lambda rng, folder: of_annotators(rng),
+}
+OFTEN = ["loss", "loss", "co-training", "co-training", "detector"]
+
+
+def case_of(rng, folder):
+    """Return the name of a kind of estimator, and a case of it."""
+    kind = pick(rng, [*KINDS, *OFTEN])
+    return kind, KINDS[kind](rng, folder)

@@ -1,8 +1,10 @@
 """Any input and any parameters: a finite result, or an error that says what is wrong.
 
-``pytest tests/fuzz --fuzz 2000`` tries that many; some tens are always tried.
+``pytest tests/fuzz --fuzz 2000`` tries that many; some tens are always tried. Each is
+drawn by the number in its name: ``pytest "tests/fuzz/test_fuzz.py::test_fits[7]"``.
 """
 
+import pickle
 import re
 import signal
 import threading
@@ -12,10 +14,15 @@ from contextlib import contextmanager
 
 import numpy as np
 import pytest
-from drawing import FUNCTIONS, arguments, estimator, labels, pick, samples
+from calls import FUNCTIONS, arguments
+from drawing import case_of, comparison
+from inputs import pick
+from sklearn.base import clone, is_classifier
 from sklearn.exceptions import NotFittedError
+from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
+import sknoisy
 from sknoisy import DivergenceError
 
 SECONDS = 600  # after which a fit hangs
@@ -24,7 +31,7 @@ ALWAYS = r"\b(X|y|samples?|features?|labels?|class(es)?|array|data|input)\b"
 
 def pytest_generate_tests(metafunc):
     n = metafunc.config.getoption("--fuzz")
-    seeds = {"fit_seed": range(n), "call_seed": range(n)}
+    seeds = {"fit_seed": range(n), "call_seed": range(n), "pair_seed": range(n // 10)}
     for name in seeds.keys() & set(metafunc.fixturenames):
         metafunc.parametrize(name, seeds[name])
 
@@ -49,7 +56,8 @@ def watched():
         if alarm:
             signal.alarm(0)
             signal.signal(signal.SIGALRM, before)
-    counts = Counter((w.category, w.lineno, w.filename) for w in caught)
+    shown = [w for w in caught if not issubclass(w.category, DeprecationWarning)]
+    counts = Counter((w.category, w.lineno, w.filename) for w in shown)
     assert max(counts.values(), default=0) < 20, counts
 
 
@@ -62,41 +70,118 @@ def assert_no_numbers_go_wrong(caught):
 def assert_named(error, names):
     """Check that an error says what it is about."""
     message = str(error)
-    found = re.search(ALWAYS, message) or any(name in message for name in names)
+    words = set(re.findall(r"\w+", message))
+    found = re.search(ALWAYS, message) or words & {*names}
     assert found, f"{type(error).__name__} names nothing: {message}"
     assert len(message) < 2500, message
 
 
+def outcome(fitted, X):
+    """Return what an estimator that has been fitted says of X, and of its labels."""
+    if hasattr(fitted, "suggested_labels_"):
+        return fitted.error_probability_, fitted.label_quality_
+    if hasattr(fitted, "predict_proba"):
+        return fitted.predict_proba(X), getattr(fitted, "label_quality_", np.zeros(1))
+    return np.asarray(fitted.transform(X)), np.zeros(1)
+
+
 def assert_finite(fitted, X):
     """Check what an estimator that has been fitted gives."""
+    values, _ = outcome(fitted, X)
+    assert np.isfinite(values).all()
     if hasattr(fitted, "suggested_labels_"):
-        for name in ("error_probability_", "label_quality_", "suggestion_confidence_"):
+        for name in ("label_quality_", "suggestion_confidence_"):
             assert np.isfinite(getattr(fitted, name)).all(), name
         assert np.isfinite(fitted.noise_rate_)
     elif hasattr(fitted, "predict_proba"):
-        probs = fitted.predict_proba(X)
-        assert np.isfinite(probs).all()
-        np.testing.assert_allclose(probs.sum(axis=1), 1, atol=1e-3)
-    else:
-        assert np.isfinite(np.asarray(fitted.transform(X))).all()
+        np.testing.assert_allclose(values.sum(axis=1), 1, atol=1e-3)
+        assert np.isin(fitted.predict(X), fitted.classes_).all()
 
 
-def test_fits(fit_seed):
+def saved(case, path):
+    """Save and load; code of others, and modules that are not found, are refused."""
+    try:
+        sknoisy.save(case.estimator, path)
+    except ValueError as error:
+        assert "cannot be saved" in str(error)
+        return case.estimator
+    try:
+        return sknoisy.load(path)
+    except ValueError as error:
+        assert "pass allow=" in str(error)
+        return case.estimator
+
+
+def again(case, path):
+    return clone(case.estimator).fit(case.X, case.y, **case.beside)
+
+
+def pickled(case, path):
+    return pickle.loads(pickle.dumps(case.estimator))
+
+
+def assert_lives_on(rng, case, folder):
+    """Check what is done with a fitted estimator later."""
+    later = pick(rng, [saved, saved, pickled, again])
+    seeded = [v for k, v in case.estimator.get_params().items() if "random_state" in k]
+    if later is again and any(not isinstance(seed, int) for seed in seeded):
+        later = saved
+    other = later(case, folder / "model.safetensors")
+    for a, b in zip(
+        outcome(case.estimator, case.X), outcome(other, case.X), strict=True
+    ):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+    last = case.estimator
+    if not isinstance(last, Pipeline) and is_classifier(last) and rng.random() < 0.3:
+        if hasattr(last, "partial_fit"):
+            assert_finite(last.partial_fit(case.X, case.y, **case.beside), case.X)
+
+
+def test_fits(fit_seed, tmp_path, record_property):
     rng = np.random.default_rng([fit_seed, 0])
-    one, changed = estimator(rng)
-    n = int(pick(rng, [4, 13, 40, 40]))
-    X, y = samples(rng, n), labels(rng, n)
-    names = [*changed, *(name.rpartition("__")[2] for name in one.get_params())]
+    kind, case = case_of(rng, tmp_path)
+    record_property("kind", kind)
+    record_property("outcome", "fitted")
+    params = case.estimator.get_params()
+    names = [n.rpartition("__")[2] for n in (*case.changed, *case.beside, *params)]
     with watched() as caught:
         try:
-            fitted = one.fit(X, y)
-        except (ValueError, TypeError, DivergenceError) as error:
+            case.estimator.fit(case.X, case.y, **case.beside)
+        except DivergenceError as error:
+            record_property("outcome", "diverged")
             assert_named(error, names)
-            with pytest.raises(NotFittedError):
-                check_is_fitted(one)
+        except (ValueError, TypeError) as error:
+            record_property("outcome", "refused")
+            assert_named(error, names)
+            if type(case.estimator) is not Pipeline:  # of which a part may be
+                with pytest.raises(NotFittedError):
+                    check_is_fitted(case.estimator)
         else:
-            assert_finite(fitted, X)
+            assert_finite(case.estimator, case.X)
             assert_no_numbers_go_wrong(caught)
+            assert_lives_on(rng, case, tmp_path)
+
+
+def test_comparisons(pair_seed, record_property):
+    chosen = comparison(np.random.default_rng([pair_seed, 2]))
+    record_property("kind", "comparison")
+    record_property("outcome", "fitted")
+    with watched() as caught:
+        try:
+            found = sknoisy.compare(**chosen)
+        except DivergenceError:
+            record_property("outcome", "diverged")
+            return
+        except (ValueError, TypeError) as error:
+            record_property("outcome", "refused")
+            named = chosen["methods"]
+            parts = named.values() if isinstance(named, dict) else [chosen["estimator"]]
+            params = [k for part in parts for k in getattr(part, "get_params", dict)()]
+            assert_named(error, [*chosen, *(k.rpartition("__")[2] for k in params)])
+            return
+    assert_no_numbers_go_wrong(caught)
+    scores = [row[name] for row in found.rows for name in found.scores]
+    assert np.isfinite(scores).all()
 
 
 def test_functions(call_seed):

@@ -1,3 +1,5 @@
+import warnings
+
 import numpy as np
 import pytest
 from scipy.spatial.distance import cdist
@@ -75,3 +77,27 @@ def test_relabel_priority_by_hand():
     found = relabel_priority([0, 0, 0], p, classes=[0, 1, 2])
     np.testing.assert_allclose(found, expected)
     assert found[0] > found[1] > found[2]  # clear errors before ambiguous samples
+
+
+@pytest.mark.parametrize("n_features", [3, 40])
+@pytest.mark.parametrize("scale", [1e-30, 1e-12, 1e12, 1e30])
+def test_distances_of_any_scale(n_features, scale):
+    X = np.random.default_rng(0).normal(size=(100, n_features)).astype(np.float32)
+    index, distances = neighbor_distances(X, 5)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        scaled = neighbor_distances(scale * X, 5)
+    np.testing.assert_array_equal(index, scaled[0])
+    np.testing.assert_allclose(scaled[1], scale * distances, rtol=1e-4)
+
+
+@pytest.mark.parametrize("wrong", ["x", 0.5, {"a": 1}, np.zeros(3)])
+def test_distances_that_are_none(wrong):
+    with pytest.raises(ValueError, match="^distances .*is not valid"):
+        far_samples(wrong)
+
+
+@pytest.mark.parametrize("index", [[[1], [2]], [[-1], [0]], [[0.5], [0.0]]])
+def test_neighbors_that_are_none(index):
+    with pytest.raises(ValueError, match="^index is not valid.* integers from 0 to 1"):
+        near_duplicates(index, np.ones((2, 1)))

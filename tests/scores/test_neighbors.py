@@ -5,7 +5,7 @@ import pytest
 from scipy.sparse import csr_array
 
 from sknoisy.scores import knn_votes, neighbor_index, relative_votes, votes_from
-from sknoisy.scores.neighbors import TREE_FEATURES
+from sknoisy.scores.neighbors import TREE_FEATURES, fill_nearest
 
 RNG = np.random.default_rng(0)
 WIDE = RNG.normal(size=(700, 40)) + 0.3
@@ -66,6 +66,31 @@ def test_chunks_do_not_show(monkeypatch):
     np.testing.assert_array_equal(knn_votes(y, WIDE, 9), votes)
 
 
+@pytest.mark.parametrize("k", [1, 9, 60, 139])
+def test_ties_among_blocks_are_taken_in_order(monkeypatch, k):
+    """Products of small integers are exact, and many are equal."""
+    X = np.random.default_rng(1).integers(0, 2, (140, TREE_FEATURES + 1))
+    X = X.astype(np.float32)
+    similarity = X @ X.T - X.sum(axis=1) / 2
+    np.fill_diagonal(similarity, -np.inf)
+    expected = np.argsort(-similarity, axis=1, kind="stable")[:, :k]
+    for cells in (2**20, 2500, 400):
+        monkeypatch.setattr("sknoisy.scores.neighbors.SIMILARITIES", cells)
+        index = np.empty((140, k), dtype=np.int32)
+        fill_nearest(X, index, X.sum(axis=1) / 2)
+        np.testing.assert_array_equal(index, expected)
+
+
+def test_samples_that_come_ever_nearer(monkeypatch):
+    """Every later block has so many nearer samples that they are chosen among."""
+    monkeypatch.setattr("sknoisy.scores.neighbors.SIMILARITIES", 10_000)
+    X = np.ones((600, TREE_FEATURES + 1), dtype=np.float32)
+    X[:, 0] = np.arange(1, 601)
+    index = np.empty((600, 5), dtype=np.int32)
+    fill_nearest(X, index)
+    assert index[:500].tolist() == [[599, 598, 597, 596, 595]] * 500
+
+
 def test_equal_samples_are_taken_in_order():
     """Of 100 equal samples, the first ones are everyone's neighbours."""
     index = neighbor_index(np.ones((100, TREE_FEATURES + 1)), 3)
@@ -120,3 +145,27 @@ def test_votes_have_weights():
     X, y = np.random.default_rng(0).normal(size=(50, 3)), np.arange(50) % 3
     equal = knn_votes(y, X, 5, sample_weight=np.full(50, 7.0))
     np.testing.assert_array_equal(equal, knn_votes(y, X, 5))
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e30, 1e-200, 1e200])
+@pytest.mark.parametrize("X", [WIDE, NARROW], ids=["wide", "narrow"])
+def test_directions_of_any_scale(X, scale):
+    dtype = np.float32 if 1e-40 < scale < 1e40 else np.float64
+    index = neighbor_index((scale * X).astype(dtype), 3)
+    same = index == neighbor_index(X, 3)
+    assert same.mean() > 0.99
+    if X is WIDE:
+        sparse = neighbor_index(csr_array((scale * X).astype(dtype)), 3)
+        assert (sparse == index).mean() > 0.99
+
+
+def test_votes_of_what_is_not_there():
+    index, codes = np.array([[1], [0]]), np.array([0, 1])
+    for wrong in ([[2], [0]], [[-1], [0]], [[0.5], [1.0]]):
+        with pytest.raises(ValueError, match="^index is not valid.* from 0 to 1"):
+            votes_from(wrong, codes, 2)
+    with pytest.raises(ValueError, match="^codes is not valid.* from 0 to 0"):
+        votes_from(index, codes, 1)
+    for wrong in (0.5, [1.0], [1.0, -1.0], "x"):
+        with pytest.raises(ValueError, match="^sample_weight"):
+            votes_from(index, codes, 2, sample_weight=wrong)

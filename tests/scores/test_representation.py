@@ -64,3 +64,10 @@ def test_lidar_does_not_count_what_views_change():
 def test_errors(score, features, message):
     with pytest.raises(ValueError, match=message):
         score(features)
+
+
+@pytest.mark.parametrize("wrong", ["x", [["a", "b"]], 1j, {"a": 1}])
+@pytest.mark.parametrize("score", [rankme, lidar], ids=["rankme", "lidar"])
+def test_features_that_are_no_numbers(score, wrong):
+    with pytest.raises(ValueError, match="^features is not valid"):
+        score(wrong)

@@ -1,5 +1,7 @@
 """Estimates of noise by labels that are known to be right."""
 
+import warnings
+
 import numpy as np
 import pytest
 
@@ -35,6 +37,16 @@ def test_exact_counts_give_the_matrix():
     assert abs(start - T).max() > 0.15
 
 
+def test_classes_and_labels_that_nobody_has():
+    confusion = [[0, 0, 0], [0, 5, 0], [0, 0, 0]]
+    joint = [[0, 0, 0], [0, 0, 0], [0, 0, 1]]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = trusted_transition_matrix(confusion, joint, np.eye(3), n_steps=2000)
+    np.testing.assert_allclose(found.sum(axis=1), 1)
+    assert found[2, 2] > 0.99
+
+
 @pytest.mark.parametrize("method", ["confident_joint", "votes", "anchor"])
 def test_errors_of_the_classifier_are_not_the_labels(method):
     _, labels, probs, trusted = simulated()
@@ -62,3 +74,20 @@ def test_posterior_is_of_the_others():
     np.testing.assert_array_equal(found.given[trusted], 1)
     assert found.noise_rate == pytest.approx(0.9 * alone.noise_rate)
     np.testing.assert_allclose(found.transition_matrix, T, atol=0.1)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"confusion": "x"}, "^confusion is not valid"),
+        ({"joint": 3}, r"^joint of shape \(\) is not valid"),
+        ({"T": [[1.0, np.nan], [0.0, 1.0]]}, "^T of shape .* finite"),
+        ({"joint": np.ones((3, 3))}, r"joint of shape \(3, 3\) .* one shape"),
+        ({"n_steps": 0.5}, "n_steps=0.5 is not valid"),
+    ],
+    ids=["text", "number", "nan", "shape", "steps"],
+)
+def test_matrices_that_are_none(change, message):
+    given = {"confusion": np.eye(2), "joint": np.eye(2), "T": np.eye(2)} | change
+    with pytest.raises(ValueError, match=message):
+        trusted_transition_matrix(**given)

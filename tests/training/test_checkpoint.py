@@ -216,7 +216,9 @@ def test_ctrl_c_goes_on_too(tmp_path):  # [52]
     with pytest.raises(KeyboardInterrupt):
         clf.fit(X, Y)
     assert len(clf.history_) == 3
-    clf.set_params(callbacks=[Checkpoint(tmp_path)]).fit(X, Y)
+    watch = Epochs()
+    clf.set_params(callbacks=[Checkpoint(tmp_path), watch]).fit(X, Y)
+    assert watch.seen_ == [3, 4]
     whole = NoisyRobustClassifier(max_epochs=5, random_state=0).fit(X, Y)
     np.testing.assert_array_equal(clf.predict_proba(X), whole.predict_proba(X))
 

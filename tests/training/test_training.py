@@ -572,3 +572,10 @@ def test_partial_fit_takes_changed_labels_and_sizes():
     assert model.loss_state_["target"].shape == (60, 2)
     model.partial_fit(X[:50], Y[:50])
     assert model.loss_state_["target"].shape == (50, 2)
+
+
+@pytest.mark.parametrize("loss", ["ce", "bootstrap_hard"])
+def test_weights_that_are_finite_but_predictions_are_not(loss):
+    huge = clf(loss=loss, weight_decay=1e30, max_epochs=1, batch_size=60)
+    with pytest.raises(DivergenceError, match="predictions are not finite in epoch 1"):
+        huge.fit(X, Y)

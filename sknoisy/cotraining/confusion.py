@@ -1,0 +1,146 @@
+"""How labels are confused with classes, and what trusted labels tell of it."""
+
+import torch
+from torch.nn.functional import one_hot
+
+from sknoisy.encoders.heads import simplex
+from sknoisy.scores import trusted_transition_matrix
+
+SHARPEST = 0.02  # factor that posteriors are stretched by, at most 1 over this
+UNMIXING_STEPS = 100
+STRETCHES = [2 ** (e / 4) for e in range(-4, 17)]  # 1/2 to 16
+SURE = 2.0  # standard errors that an error must fall by
+
+
+def confusion(probs, shares, trusted):
+    """Return the probability of each label (column) for each true class (row).
+
+    Parameters
+    ----------
+    probs : tensor of shape (n, n_classes)
+        Predictions of samples that were left out. They stand for the true classes.
+    shares : tensor of shape (n, n_classes)
+        Weighted labels.
+    trusted : tensor of shape (n,), bool, or None
+        Which labels are right; these say how predictions err, see
+        :func:`sknoisy.scores.trusted_transition_matrix`.
+    """
+    predicted = one_hot(probs.argmax(dim=1), shares.shape[1]).to(shares)
+    if trusted is None or trusted.all():
+        T = predicted.T @ shares + 0.1
+        return T / T.sum(dim=1, keepdim=True)
+    joint = predicted[~trusted].T @ shares[~trusted] + 0.1
+    errors = shares[trusted].T @ predicted[trusted]
+    start = joint / joint.sum(dim=1, keepdim=True)
+    T = trusted_transition_matrix(*(m.cpu().numpy() for m in (errors, joint, start)))
+    return torch.from_numpy(T).to(start)
+
+
+def first_guess(probs, transition_matrix, given, trusted):
+    """Return probabilities of true classes, given regressed ones of labels.
+
+    They are :func:`sharpened`, or :func:`unmixed` where that is right more often for
+    trusted labels: with few of them the matrix may be further off.
+
+    Parameters
+    ----------
+    probs : tensor of shape (n, n_classes)
+        Regressed probabilities of labels.
+    transition_matrix : tensor of shape (n_classes, n_classes)
+        Probability of each label (column), given the true class (row).
+    given : tensor of shape (n, n_classes)
+        The labels.
+    trusted : tensor of shape (n,), bool, or None
+        Which labels are right.
+    """
+    guess = sharpened(probs)
+    if trusted is None:
+        return guess
+    other = unmixed(simplex(probs), transition_matrix)
+    right = given[trusted].argmax(dim=1)
+    errors = [(p[trusted].argmax(dim=1) != right).float() for p in (guess, other)]
+    return other if _lower(*errors) else guess
+
+
+def sharpened(probs):
+    """Stretch probabilities away from uniform, until the median sample is sure.
+
+    Regression on labels of which most are wrong gives probabilities near uniform; which
+    class is the largest is kept.
+
+    Parameters
+    ----------
+    probs : tensor of shape (n, n_classes)
+        Regressed probabilities, which need not be positive.
+    """
+    even = 1 / probs.shape[1]
+    sure = (probs.amax(dim=1).median() - even) / (1 - even)
+    return even + (probs - even) / sure.clamp(SHARPEST, 1)
+
+
+def unmixed(probs, transition_matrix):
+    """Return probabilities of true classes, given those of noisy labels.
+
+    They are the most likely ones by a hundred steps of expectation maximisation from
+    the probabilities of labels. With an invertible matrix these approach ``probs @
+    inverse`` where that has no negative entries.
+
+    Parameters
+    ----------
+    probs : tensor of shape (n, n_classes)
+        Probability of each label, given the sample.
+    transition_matrix : tensor of shape (n_classes, n_classes)
+        Probability of each label (column), given the true class (row).
+
+    Returns
+    -------
+    probs : tensor of shape (n, n_classes)
+        Rows sum to 1.
+    """
+    true = probs
+    for _ in range(UNMIXING_STEPS):
+        ratio = probs / (true @ transition_matrix).clamp(min=1e-9)
+        true = true * (ratio @ transition_matrix.T)
+        true = true / true.sum(dim=1, keepdim=True)
+    return true
+
+
+def stretched(values, factor):
+    """Move regressed probabilities away from uniform, by a factor of the distance."""
+    even = 1 / values.shape[-1]
+    return even + (values - even) * factor
+
+
+def best_stretch(values, labels):
+    """Return the factor that makes regressed probabilities fit right labels best.
+
+    Parameters
+    ----------
+    values : tensor of shape (n, n_classes)
+        Regressed probabilities of samples that were left out.
+    labels : tensor of shape (n, n_classes)
+        Their labels.
+
+    Returns
+    -------
+    factor : float
+        That of least Brier score after :func:`stretched`; 1 if it is better than none
+        by less than chance explains, as with few samples.
+    """
+
+    def errors(factor):
+        probs = simplex(stretched(values, factor))
+        return (probs - labels).square().sum(dim=1)
+
+    factor = min(STRETCHES, key=lambda factor: float(errors(factor).mean()))
+    return factor if _lower(errors(1.0), errors(factor)) else 1.0
+
+
+def _lower(before, after):
+    """Whether errors of the same samples are lower, by more than chance explains.
+
+    One sample more is taken to speak against it, for a few may all happen to agree.
+    """
+    gains = torch.cat([before - after, before.new_tensor([-1.0])])
+    error = gains.std(correction=0) / len(gains) ** 0.5
+    return bool(gains.mean() > SURE * error)
