@@ -28,7 +28,7 @@ from selection import selection_table
 from stopping import known, stopping_table
 from trusted import trusted_table
 from vector_speed import vector_speed_table
-from vector_tables import cells_table, published, summary_table
+from vector_tables import cells_table, networks_table, published, summary_table
 
 HERE = Path(__file__).parent
 PAGES = HERE.parent / "docs" / "benchmarks"
@@ -137,6 +137,7 @@ def tables():
         "encoders": encoders_table(rows["encoders"]),
         "vectors": summary_table(vectors),
         "vectors by cell": cells_table(vectors),
+        "vector networks": networks_table(rows["vectors"]),
         "vector seconds": seconds_table(vectors),
         "photographs": photographs_table(rows["photographs"]),
         "annotators": annotators_table(rows["annotators"]),

@@ -104,6 +104,25 @@ def summary_table(rows):
     return markdown([header, *lines])
 
 
+def networks_table(rows):
+    """Return accuracies of our losses and methods on the embeddings of CIFAR-10.
+
+    Of seed 0, each with the network that is the default for vectors, or as tagged.
+    """
+    of_data = [row for row in rows if row["data"] == "cifar10_features"]
+    ours = [row for row in of_data if row["method"].startswith("sknoisy:")]
+    default = [row for row in of_data if row["method"] == "default" and not row["tag"]]
+    means = mean_by_cell(row for row in default + ours if row["seed"] == 0)
+    noises = kinds(
+        {cell for name in means if name != "default" for cell in means[name]}
+    )
+    lines = [["method", *(label(*kind) for kind in noises)]]
+    for name, scores in means.items():
+        cells = [scores.get(("cifar10_features", *kind)) for kind in noises]
+        lines.append([f"`{name.removeprefix('sknoisy:')}`", *map(shown, cells)])
+    return markdown(lines)
+
+
 def best_peer(means, cells):
     """Return the best peer's accuracy in each cell that some peer has."""
     found = {c: [means[m][c] for m in PEERS if c in means.get(m, {})] for c in cells}
