@@ -4,6 +4,11 @@ import subprocess
 import sys
 
 
+def run_in_a_new_process(code):
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
 def test_what_is_rarely_used_is_imported_when_it_is_needed():
     code = (
         "import sys\n"
@@ -13,8 +18,7 @@ def test_what_is_rarely_used_is_imported_when_it_is_needed():
         "        'sknoisy.plotting', 'torchvision'}\n"
         "assert not late & sys.modules.keys(), late & sys.modules.keys()\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    run_in_a_new_process(code)
 
 
 def test_a_fit_imports_what_it_needs():
@@ -31,5 +35,4 @@ def test_a_fit_imports_what_it_needs():
         "NoisyRobustClassifier('elr', max_epochs=1).fit(X, y)\n"
         "assert 'torchvision' not in sys.modules\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    run_in_a_new_process(code)

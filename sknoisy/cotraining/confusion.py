@@ -75,7 +75,7 @@ def sharpened(probs):
     """
     even = 1 / probs.shape[1]
     sure = (probs.amax(dim=1).median() - even) / (1 - even)
-    return even + (probs - even) / sure.clamp(SHARPEST, 1)
+    return stretched(probs, 1 / sure.clamp(SHARPEST, 1))
 
 
 def unmixed(probs, transition_matrix):

@@ -220,10 +220,13 @@ def centres_of_clusters(X, n_centres, generator, n_rounds):
     centres : tensor of shape (n_centres, d)
         A centre that lost its samples stays where it was.
     """
-    rows = torch.randperm(len(X), generator=generator, device="cpu")
-    X = X[rows[: CENTRE_SAMPLES * n_centres].to(X.device)]
+    if n_centres == len(X):
+        n_rounds = 0
+    n_samples = n_centres if n_rounds == 0 else CENTRE_SAMPLES * n_centres
+    rows = torch.randperm(len(X), generator=generator, device="cpu")[:n_samples]
+    X = X[rows.to(X.device)]
     centres = X[:n_centres]
-    for _ in range(n_rounds if n_centres < len(X) else 0):
+    for _ in range(n_rounds):
         half = centres.square().sum(dim=1) / 2
         near = [(part @ centres.T - half).argmax(dim=1) for part in X.split(PART)]
         nearest, order = torch.cat(near).sort(stable=True)
