@@ -373,7 +373,7 @@ def speed():
     """Time over the limit, the bare network's: ours and the peers'."""
     rows = json.loads((HERE / "speed.json").read_text())["rows"]
     rows = [row for row in rows if "rounds" in row]  # not times to the first result
-    fig, ax = plt.subplots(figsize=(9, 4.2))
+    fig, ax = plt.subplots(figsize=(9, 6.5))
     colors = {
         "lightly": ORANGE,
         "lightly, 2 workers": RED,
@@ -392,7 +392,9 @@ def speed():
         ax.plot(ours, y, "D", color=GREEN)
     ax.plot([], [], "D", color=GREEN, label="sknoisy")
     ax.axvline(1, color=BLACK, lw=1)
-    ax.set_yticks(range(len(rows)), [row["config"] for row in rows])
+    ax.set_yticks(
+        range(len(rows)), [f"{row['config']}, {row['precision']}" for row in rows]
+    )
     ax.invert_yaxis()
     ax.set(xlabel="Time of an epoch over the time of the bare network")
     fig.legend(loc="outside right center", frameon=False)

@@ -15,8 +15,8 @@ def losses(rows, baseline, seen=SEEN):
     ----------
     rows, baseline : list of dict
         Rows of speed.py, of now and of before. Rows are compared with those of the
-        same configuration and device, ratios with those to the same peers; what only
-        one of the two has is passed over.
+        same configuration, device and precision, ratios with those to the same peers;
+        what only one of the two has is passed over.
     seen : float, default=0.07
         Smallest loss that is told, as a share of what the ratio was.
 
@@ -38,19 +38,19 @@ def losses(rows, baseline, seen=SEEN):
     for key in common:
         loss = now[key] / before[key] - 1
         if loss >= seen:
-            config, device, what = key
+            config, device, precision, what = key
             lines.append(
-                f"{config} on {device}: {loss:.0%} slower: {what} is {now[key]:.3f}, "
-                f"and was {before[key]:.3f}"
+                f"{config} on {device} in {precision}: {loss:.0%} slower: {what} is "
+                f"{now[key]:.3f}, and was {before[key]:.3f}"
             )
     return lines
 
 
 def ratios(rows):
-    """Return times over that of the limit and of peers, by (config, device, name)."""
+    """Return times over that of the limit and of peers, by configuration."""
     found = {}
     for row in rows:
-        key = row["config"], row["device"]
+        key = row["config"], row["device"], row.get("precision", "float32")
         found[*key, "time / limit"] = row["ratio_to_limit"]["sknoisy"]
         for peer, times in row["speedup_over"].items():
             if peer not in ("limit", "sknoisy"):

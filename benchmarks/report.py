@@ -64,8 +64,14 @@ def speed_table(path):
         )
         ratio = f"{row['ratio_to_limit']['sknoisy']:.2f}"
         rate = f"{row['samples_per_s']['sknoisy']:.0f}"
-        lines.append([row["config"], rate, ratio, rounds, peers])
-    header = ["configuration", "samples/s", "time / limit", "range over rounds"]
+        lines.append([row["config"], row["precision"], rate, ratio, rounds, peers])
+    header = [
+        "configuration",
+        "precision",
+        "samples/s",
+        "time / limit",
+        "range over rounds",
+    ]
     return of_accuracy.table([*header, "times as fast as"], lines)
 
 

@@ -11,7 +11,8 @@
 The limit is the same network's forward, backward and step on a random batch that lies
 on the device: no data, no views, no loop around it. Everything runs interleaved in one
 process, and medians are compared, because machines are noisy: read the ratios.
-Peers (lightly, kornia, plain skorch) are measured if they are installed. --memory
+Peers (lightly, kornia, plain skorch) are measured if they are installed, in the same
+precision: all in float32, and again in the default's where that is another. --memory
 tells the peak memory of a fit on 50,000 images in memory, as a memmap and as files.
 --vectors takes the folder of cifar10_features.npz, and tells how long whole fits take.
 --check compares the ratios of this run with those in speed.json; if any is worse, it
@@ -35,6 +36,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from accuracy import CLASSIFIERS
+from pretrain import ENCODERS
 from regressions import losses
 from torch import nn
 from torch.nn import functional as F
@@ -77,7 +79,10 @@ CONFIGS = {
     "simclr/resnet18/64": ("simclr", "resnet18", 64, (64, 64, 3), 64),
     "simclr/resnet18/128/files": ("simclr", "resnet18", 16, (128, 128, 3), 16),
     "predict/convnet": ("predict", "convnet", 10_000, (32, 32, 3), 128),
+    "simclr/narrow": ("simclr", ENCODERS["narrow"], 2048, (32, 32, 3), 256),
+    "simclr/wide": ("simclr", ENCODERS["wide"], 1024, (32, 32, 3), 256),
 }
+WITHOUT_PEERS = ("predict/convnet", "simclr/narrow", "simclr/wide")
 BASELINE = Path(__file__).with_name("speed.json")
 GPU_SAMPLES = 8  # times as many on a GPU, where an epoch would end too soon to time
 
@@ -85,11 +90,11 @@ GPU_SAMPLES = 8  # times as many on a GPU, where an epoch would end too soon to 
 class Limit:
     """The bare network on a resident random batch."""
 
-    def __init__(self, task, encoder, X, batch_size, device):
+    def __init__(self, task, encoder, X, batch_size, device, precision):
         self.task, self.device = task, device
         self.n_steps = max(1, len(X) // batch_size)
-        self.precision = resolve_precision("auto", device)
         spec = InputSpec.learn(X)
+        self.precision = resolve_precision(precision, device, spec.kind)
         blueprint = Blueprint(encoder, spec)
         net = blueprint.build(generator(0))
         x = spec.open(X).fetch(torch.arange(batch_size))
@@ -141,9 +146,9 @@ class BarePrediction(Limit):
 class Ours:
     """An epoch through ``fit``, as its history tells."""
 
-    def __init__(self, task, encoder, X, batch_size, device):
+    def __init__(self, task, encoder, X, batch_size, device, precision):
         settings = {"encoder": encoder, "batch_size": batch_size, "max_epochs": 1}
-        settings |= {"device": str(device), "random_state": 0}
+        settings |= {"device": str(device), "precision": precision, "random_state": 0}
         self.X, self.y = X, np.arange(len(X)) % 10
         if is_paths(self.X):
             settings["image_size"] = 128
@@ -169,12 +174,13 @@ class OurPrediction(Ours):
 class Lightly(Limit):
     """lightly's way: its views of each sample in a DataLoader, its loss."""
 
-    def __init__(self, task, encoder, X, batch_size, device, workers=0):
-        super().__init__(task, encoder, X, batch_size, device)
+    def __init__(self, *arguments, workers=0):
+        super().__init__(*arguments)
         from lightly.loss import BarlowTwinsLoss, NTXentLoss
         from lightly.transforms import SimCLRTransform
         from PIL import Image
 
+        task, _, X, batch_size, *_ = arguments
         transform = SimCLRTransform(input_size=X.shape[1], gaussian_blur=0.0)
         images = [Image.fromarray(image) for image in X]
 
@@ -222,10 +228,11 @@ class LightlyPlain(Lightly):
 class Kornia(Limit):
     """kornia's batched views on the device, in a plain loop."""
 
-    def __init__(self, task, encoder, X, batch_size, device):
-        super().__init__(task, encoder, X, batch_size, device)
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
         import kornia.augmentation as K
 
+        _, _, X, self.batch_size, device, _ = arguments
         size = X.shape[1:3]
         self.views = nn.Sequential(
             K.RandomResizedCrop(size, scale=(0.2, 1.0)),
@@ -233,7 +240,6 @@ class Kornia(Limit):
             K.ColorJitter(0.4, 0.4, 0.4, 0.1, p=0.8),
             K.RandomGrayscale(p=0.2),
         )
-        self.batch_size = batch_size
         self.images = torch.from_numpy(X).permute(0, 3, 1, 2).to(device)
 
     def epoch(self):
@@ -251,13 +257,20 @@ class Kornia(Limit):
 
 
 class Skorch:
-    """skorch as it is, with torchvision's views of each sample in its DataLoader."""
+    """skorch with torchvision's views of each sample in its DataLoader."""
 
-    def __init__(self, task, encoder, X, batch_size, device):
+    def __init__(self, task, encoder, X, batch_size, device, precision):
         from skorch import NeuralNetClassifier
         from torchvision.transforms import v2
 
         spec = InputSpec.learn(X)
+        lower = resolve_precision(precision, device, spec.kind)
+
+        class Net(NeuralNetClassifier):
+            def infer(self, x, **fit_params):
+                with torch.autocast(device.type, lower, enabled=lower is not None):
+                    return super().infer(x, **fit_params)
+
         net = Blueprint(encoder, spec).build(generator(0))
         module = nn.Sequential(net, build(nn.Linear, net.n_features, 10))
         y = torch.arange(len(X)) % 10
@@ -282,7 +295,7 @@ class Skorch:
 
             data = Dataset()
         self.data = data
-        self.net = NeuralNetClassifier(
+        self.net = Net(
             module,
             criterion=nn.CrossEntropyLoss,
             classes=list(range(10)),
@@ -298,14 +311,14 @@ class Skorch:
         self.net.partial_fit(self.data, y=None)
 
 
-def peers(task, encoder, X):
+def peers(task):
     if task in METHODS:
         found = {"lightly": Lightly}
         cores = os.cpu_count()
         found[f"lightly, {cores} workers"] = partial(Lightly, workers=cores)
         found["lightly, not channels_last"] = LightlyPlain
         return found | ({"kornia": Kornia} if task == "simclr" else {})
-    return {} if task == "predict" else {"skorch": Skorch}
+    return {"skorch": Skorch}
 
 
 def write_files(X, folder=None):
@@ -324,13 +337,13 @@ def synchronize(device):
         torch.cuda.synchronize()
 
 
-def measure(name, device, repeats, left_out=()):
+def measure(name, device, precision, repeats, left_out=()):
     task, encoder, n, shape, batch_size = CONFIGS[name]
     n *= GPU_SAMPLES if device.type == "cuda" else 1
     rng = np.random.default_rng(0)
     X = rng.integers(0, 256, (n, *shape), dtype=np.uint8)
     X = X.astype(np.float32) if len(shape) == 1 else X
-    arguments = task, encoder, X, batch_size, device
+    arguments = task, encoder, X, batch_size, device, precision
     ours = arguments
     if name.endswith("/files"):
         ours = task, encoder, write_files(X), *arguments[3:]
@@ -339,8 +352,8 @@ def measure(name, device, repeats, left_out=()):
         "limit": (BarePrediction if predicting else Limit)(*arguments),
         "sknoisy": (OurPrediction if predicting else Ours)(*ours),
     }
-    for peer, make in peers(task, encoder, X).items():
-        if peer in left_out:
+    for peer, make in peers(task).items():
+        if peer in left_out or name in WITHOUT_PEERS:
             continue
         try:
             runners[peer] = make(*arguments)
@@ -363,7 +376,8 @@ def measure(name, device, repeats, left_out=()):
     counts = dict.fromkeys(runners, n)
     counts["limit"] = runners["limit"].n_steps * batch_size
     each = {k: statistics.median(v) / counts[k] for k, v in seconds.items()}
-    row = {"config": name, "device": str(device), "repeats": repeats}
+    row = {"config": name, "device": str(device), "precision": precision}
+    row["repeats"] = repeats
     row["samples_per_s"] = {k: round(1 / v, 1) for k, v in each.items()}
     row["ratio_to_limit"] = {k: round(v / each["limit"], 3) for k, v in each.items()}
     row["speedup_over"] = {
@@ -462,12 +476,20 @@ def peak_mib():
 
 def bare_convnet(X, device):
     """Return the limit of training the default network of images on X."""
-    return Limit("ce", "convnet", X, 128, device)
+    return Limit("ce", "convnet", X, 128, device, "auto")
+
+
+def distinct(precisions, name, device):
+    """Return what the precisions are for a configuration, each once."""
+    kind = "vector" if len(CONFIGS[name][3]) == 1 else "image"
+    dtypes = [resolve_precision(precision, device, kind) for precision in precisions]
+    return dict.fromkeys("bfloat16" if dtype else "float32" for dtype in dtypes)
 
 
 def show(row):
     """Print a row."""
     name, ratios = row["config"], row["ratio_to_limit"]
+    name += f" in {row['precision']}" if "precision" in row else ""
     print(f"{name}: {ratios['sknoisy']:.2f} of the limit's time")
     unit = "seconds" if "seconds" in row else "samples/s"
     for runner, value in row[
@@ -476,12 +498,27 @@ def show(row):
         print(f"  {runner:20}{value:10.1f} {unit}{ratios[runner]:8.2f}")
 
 
+def write(rows, device, path):
+    """Write rows, and the versions that they are of, into a file."""
+    versions = {"torch": torch.__version__, "python": platform.python_version()}
+    if device.type == "cuda":
+        versions["gpu"] = torch.cuda.get_device_name(device)
+    path.write_text(json.dumps({"versions": versions, "rows": rows}, indent=1))
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
         "--configs", nargs="+", default=[*CONFIGS, *WAITS], metavar="NAME"
     )
     parser.add_argument("--device", default="auto")
+    parser.add_argument(
+        "--precisions",
+        nargs="+",
+        default=["float32", "auto"],
+        choices=["auto", "float32", "bfloat16"],
+        help="of all that is compared; those that are the same are measured once",
+    )
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--without", nargs="+", default=[], metavar="PEER")
     parser.add_argument("--out", type=Path)
@@ -513,15 +550,17 @@ def main():
     for name in args.configs:
         if name in WAITS:
             bare = partial(bare_convnet, device=device)
-            rows.append(measure_wait(name, device, args.repeats, bare))
+            found = [measure_wait(name, device, args.repeats, bare)]
         else:
-            rows.append(measure(name, device, args.repeats, args.without))
-        show(rows[-1])
-    if args.out:
-        versions = {"torch": torch.__version__, "python": platform.python_version()}
-        if device.type == "cuda":
-            versions["gpu"] = torch.cuda.get_device_name(device)
-        args.out.write_text(json.dumps({"versions": versions, "rows": rows}, indent=1))
+            found = [
+                measure(name, device, precision, args.repeats, args.without)
+                for precision in distinct(args.precisions, name, device)
+            ]
+        for row in found:
+            show(row)
+        rows += found
+        if args.out:  # what a run that is stopped has measured is there
+            write(rows, device, args.out)
     if baseline is not None:
         sys.exit("\n".join(losses(rows, baseline)) or None)
 

@@ -18,10 +18,10 @@ def losses():
     return module.losses
 
 
-def row(config="ce/convnet", device="cpu", limit=1.02, **peers):
+def row(config="ce/convnet", device="cpu", limit=1.02, precision="float32", **peers):
     ratios = {"limit": 1.0, "sknoisy": limit}
     speedups = {"limit": 1 / limit, "sknoisy": 1.0, **peers}
-    row = {"config": config, "device": device}
+    row = {"config": config, "device": device, "precision": precision}
     return row | {"ratio_to_limit": ratios, "speedup_over": speedups}
 
 
@@ -29,7 +29,7 @@ def test_a_loss_of_a_tenth_is_named(losses):
     before = [row(limit=1.0, skorch=1.1), row("ce/mlp", limit=1.2)]
     now = [row(limit=1.1, skorch=1.1), row("ce/mlp", limit=1.2)]
     (line,) = losses(now, before)
-    assert line.startswith("ce/convnet on cpu: 10% slower: time / limit is 1.100")
+    assert line.startswith("ce/convnet on cpu in float32: 10% slower: time / limit")
     (line,) = losses([row(limit=1.0, skorch=1.0)], before)
     assert "time / skorch is 1.000, and was 0.909" in line
 
@@ -43,6 +43,7 @@ def test_noise_and_gains_are_no_losses(losses):
 
 def test_only_what_both_have_is_compared(losses):
     before = [row(limit=1.0, skorch=1.0), row(device="cuda", limit=0.1)]
+    before.append(row(precision="bfloat16", limit=0.1))
     now = [row(limit=1.0, lightly=0.1), row("new", limit=9.0)]
     assert losses(now, before) == []
     with pytest.raises(ValueError, match="no row in common"):

@@ -56,6 +56,7 @@ ESTIMATORS = {
     **{f"pre-training {name}": (pretrainer(name), IMAGES) for name in METHODS},
     "default on vectors": (NoisyRobustClassifier(random_state=0), X),
     "images": (robust(), IMAGES),
+    "bfloat16": (robust(precision="bfloat16"), IMAGES),
     "forest of views": (cotraining("ssr", max_epochs=3), IMAGES),
     "regularizers": (robust(regularizers=["clustering", "restoration"]), IMAGES),
     "mlp head, adamw": (robust(head="mlp", optimizer="adamw"), X),
@@ -111,6 +112,7 @@ SOME = [
     "pre-training barlow_twins",
     "pre-training moco",
     "lars",
+    "bfloat16",
     "pipeline",
     "published",
     "refiner",
@@ -191,6 +193,12 @@ def test_states(state, name, plain):
     with STATES[state]():
         found = result(*ESTIMATORS[name])
     np.testing.assert_array_equal(expected, found)
+
+
+def test_a_disabled_autocast_around_it_keeps_no_weights(plain):
+    with torch.autocast("cpu", enabled=False):
+        found = result(*ESTIMATORS["bfloat16"])
+    np.testing.assert_array_equal(plain("bfloat16"), found)
 
 
 def test_numbers_that_are_too_small_are_no_errors():

@@ -124,6 +124,17 @@ def check_memory(shape, batch_size, device):
         )
 
 
+@contextmanager
+def lower_precision(device, dtype):
+    """In this context, networks compute in a dtype of autocast; None: as they are."""
+    with torch.autocast(device.type, dtype, enabled=dtype is not None):
+        yield
+    if dtype is not None:
+        # The rounded weights would be kept until the outermost autocast ends, which
+        # may be the caller's, and so be used after a step has changed the weights.
+        torch.clear_autocast_cache()
+
+
 def full_precision(tensor):
     """Return a context in which nothing is rounded to bfloat16.
 
@@ -161,19 +172,43 @@ def to_channels_last(batch):
     return batch
 
 
-def resolve_precision(precision, device):
+def resolve_precision(precision, device, trained=None):
     """Return the dtype of autocast, or None for float32.
 
-    "auto" is bfloat16 on GPUs that support it and float32 elsewhere: on CPUs, bfloat16
-    is slower.
+    "auto" is bfloat16 where the device multiplies it faster than float32: on GPUs, and
+    on CPUs where networks are trained on images. On CPUs, vectors stay in float32, as
+    their networks are small, and so does what a fitted model computes, which is then
+    the same on each of them.
+
+    Parameters
+    ----------
+    precision : {"auto", "float32", "bfloat16"}
+        Parameter of an estimator.
+    device : torch.device
+        Device that networks run on.
+    trained : {"vector", "image"}, default=None
+        Kind of the samples that a network is trained on; None: it is fitted already.
     """
     if precision == "auto":
-        if device.type != "cuda":
-            return None
-        # Older NVIDIA GPUs emulate bfloat16 slowly.
-        fast = torch.cuda.get_device_capability(device) >= (8, 0)
-        return torch.bfloat16 if fast or torch.version.hip else None
+        on_cpu = device.type == "cpu" and trained == "image" and cpu_has_bfloat16()
+        on_gpu = device.type == "cuda" and gpu_has_bfloat16(device)
+        precision = "bfloat16" if on_cpu or on_gpu else "float32"
     return torch.bfloat16 if precision == "bfloat16" else None
+
+
+def cpu_has_bfloat16():
+    """Return whether this CPU multiplies matrices of bfloat16 by itself.
+
+    Others emulate it, which takes longer than float32.
+    """
+    # The first versions of PyTorch that are allowed do not tell.
+    capabilities = getattr(torch.cpu, "get_capabilities", dict)()
+    return any(capabilities.get(name) for name in ("avx512_bf16", "amx_bf16"))
+
+
+def gpu_has_bfloat16(device):
+    """Return whether this GPU does; older ones of NVIDIA emulate it slowly."""
+    return bool(torch.version.hip) or torch.cuda.get_device_capability(device) >= (8, 0)
 
 
 def generator(seed, device="cpu"):

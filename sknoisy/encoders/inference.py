@@ -7,7 +7,7 @@ import torch
 
 from sknoisy import ranks
 from sknoisy.data.batches import stream
-from sknoisy.data.devices import to_channels_last
+from sknoisy.data.devices import lower_precision, to_channels_last
 from sknoisy.encoders.networks import Resize
 
 
@@ -80,12 +80,11 @@ def forward_batches(module, store, device, precision=None):
     """
     module.eval()
     shape = _working_shape(module, store.spec.shape)
-    lower = precision is not None
     # To read samples is all that a module without weights does.
     shared = any(True for _ in module.parameters())
     for index, batch in in_order(store, device, shape, shared):
         batch = to_channels_last(batch)
-        with torch.inference_mode(), torch.autocast(device.type, precision, lower):
+        with torch.inference_mode(), lower_precision(device, precision):
             outputs = module(batch).float()
             if shared:
                 outputs = ranks.gathered(outputs, len(index))

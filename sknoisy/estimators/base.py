@@ -198,7 +198,7 @@ class TorchEstimator(NamedMethods, CallbackSupportMixin, Saved):
             schedule=self.schedule,
             lr_warmup=float(lr_warmup),
             device=device,
-            precision=resolve_precision(self.precision, device),
+            precision=resolve_precision(self.precision, device, spec.kind),
             **self._reporting(),
         )
 

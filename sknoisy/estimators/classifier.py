@@ -105,7 +105,8 @@ class NoisyRobustClassifier(TorchClassifier):
     device : str, default="auto"
         "auto" (a GPU if there is one), "cpu", "cuda", "cuda:1", "mps".
     precision : {"auto", "float32", "bfloat16"}, default="auto"
-        "auto" is bfloat16 on GPUs that have it.
+        That networks are trained in. "auto" is bfloat16 on GPUs that have it and, for
+        images, on CPUs that do, else float32. Predictions are computed in float32.
     compile : bool, default=False
         Whether to compile the network, which pays for itself on long fits; training
         with regularisers is not compiled.

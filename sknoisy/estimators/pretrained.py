@@ -91,7 +91,7 @@ class PretrainedEncoder(LazyTransformer, TorchEstimator):
         "auto" (a GPU if there is one), "cpu", "cuda", "cuda:1", "mps".
     precision : {"auto", "float32", "bfloat16"}, default="auto"
         Precision that features are computed in; "auto" is bfloat16 on GPUs that have
-        it.
+        it, else float32.
 
     Attributes
     ----------

@@ -15,6 +15,7 @@ from torch import nn
 
 from sknoisy import ranks
 from sknoisy.data.batches import Batches
+from sknoisy.data.devices import lower_precision
 from sknoisy.encoders.inference import in_order, inference_batch
 from sknoisy.encoders.weights import load_tensors
 from sknoisy.training import distributed
@@ -59,11 +60,9 @@ class Net(ObservedNet):
     def train_step(self, index, batch, *others):
         """Take one step; return the loss, on the device."""
         self.optimizer_.zero_grad(set_to_none=True)
-        precision = self.settings.precision
-        device = self.settings.device.type
         with (
             ranks.of_batch(len(index)),
-            torch.autocast(device, precision, enabled=precision is not None),
+            lower_precision(self.settings.device, self.settings.precision),
         ):
             loss = self.batch_loss(index, batch, *others)
         if not loss.requires_grad:

@@ -9,7 +9,7 @@ from skorch import NeuralNet
 from skorch.callbacks import LRScheduler
 
 from sknoisy import ranks
-from sknoisy.data.devices import to_channels_last
+from sknoisy.data.devices import lower_precision, to_channels_last
 from sknoisy.encoders.inference import in_order
 from sknoisy.training.callbacks import StopTraining, asks_to_stop
 from sknoisy.training.interrupts import raise_lost_interrupt
@@ -130,12 +130,11 @@ class ObservedNet(NeuralNet):
 
     def evaluation_step(self, batch, training=False):
         """Return the outputs of a batch of samples and labels, without views."""
-        precision, device = self.settings.precision, self.settings.device.type
         samples = to_channels_last(batch[0])
         with (
             evaluating(self.module_),
             torch.no_grad(),
-            torch.autocast(device, precision, enabled=precision is not None),
+            lower_precision(self.settings.device, self.settings.precision),
         ):
             return self.outputs(samples).float()
 
