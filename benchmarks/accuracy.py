@@ -60,6 +60,7 @@ CLASSIFIERS = {
     "moit": partial(CoTrainingClassifier, "moit"),
     "self": partial(CoTrainingClassifier, "self"),
     "ssr": partial(CoTrainingClassifier, "ssr"),
+    "taks": partial(CoTrainingClassifier, "taks"),
 }
 PRETRAINERS = {"simclr": "simclr", "barlow": "barlow_twins"}
 

@@ -23,6 +23,12 @@ VECTORS = {
     "ce": partial(NoisyRobustClassifier, "ce", random_state=0),
     "elr": partial(NoisyRobustClassifier, "elr", random_state=0),
     "dividemix": partial(CoTrainingClassifier, "dividemix", random_state=0),
+    "elr, linear": partial(
+        NoisyRobustClassifier, "elr", encoder="identity", random_state=0
+    ),
+    "dividemix, linear": partial(
+        CoTrainingClassifier, "dividemix", encoder="identity", random_state=0
+    ),
     "logistic": lambda: make_pipeline(
         StandardScaler(), LogisticRegression(max_iter=200)
     ),

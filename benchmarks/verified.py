@@ -95,6 +95,10 @@ VERIFIED = {
         "tests/cotraining/test_self_ensemble.py::test_a_short_training_is_the_formula",
     ),
     "ssr": ("parts", f"{SSR}::test_selection_against_the_formula"),
+    "taks": (
+        "steps",
+        "tests/cotraining/test_taks.py::test_a_short_training_is_the_algorithm",
+    ),
     # detection
     "confident_learning": ("run", f"{SCORES}::test_errors_are_the_authors"),
     "self_confidence": ("run", f"{SCORES}::test_qualities_are_the_authors"),

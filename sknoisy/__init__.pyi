@@ -15,6 +15,7 @@ from sknoisy.cotraining import (
     JoCoR,
     KernelPosterior,
     MentorNet,
+    TAkS,
 )
 from sknoisy.detection.detector import LabelErrorDetector
 from sknoisy.encoders.features import LazyFeatures
@@ -104,6 +105,7 @@ __all__ = [
     "LazyFeatures",
     "Loss",
     "MentorNet",
+    "TAkS",
     "MoCo",
     "NoiseLayer",
     "NoisyRobustClassifier",

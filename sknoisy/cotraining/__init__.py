@@ -25,6 +25,7 @@ from sknoisy.cotraining.moit import (
 )
 from sknoisy.cotraining.self_ensemble import SELF, consistency, rising_weight
 from sknoisy.cotraining.ssr import SSR, balanced_order, relabel
+from sknoisy.cotraining.taks import TAkS, perturbed_leaders
 
 COTRAINING_METHODS = {
     "coteaching": CoTeaching,
@@ -39,6 +40,7 @@ COTRAINING_METHODS = {
     "moit": MOIT,
     "self": SELF,
     "ssr": SSR,
+    "taks": TAkS,
 }
 
 __all__ = [
@@ -56,6 +58,7 @@ __all__ = [
     "JoCoR",
     "KernelPosterior",
     "MentorNet",
+    "TAkS",
     "averaging_decay",
     "balanced_clean",
     "balanced_order",
@@ -70,6 +73,7 @@ __all__ = [
     "joint_loss",
     "lambda_u_for",
     "mixup",
+    "perturbed_leaders",
     "posterior",
     "refine",
     "relabel",

@@ -8,14 +8,14 @@ from sknoisy.data.batches import stream
 
 
 class SelectedBatches:
-    """Batches of the selected samples, and as many of all for the consistency.
+    """Batches of the selected samples, and as many of all of them if asked for.
 
     In the warm-up, those of :class:`~sknoisy.data.batches.Batches`.
 
     Parameters
     ----------
-    method : SSR
-        Has the order of the selected samples.
+    method : CoTraining
+        Has `order`, the positions of the selected samples.
     whole : Batches
         Of all samples.
     batch_size : int

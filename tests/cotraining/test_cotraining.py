@@ -27,6 +27,7 @@ from sknoisy import (
     NoisyRobustClassifier,
     PseudoLabelRefiner,
     SSLPretrainer,
+    TAkS,
 )
 from sknoisy.cotraining import (
     COTRAINING_METHODS,
@@ -62,6 +63,7 @@ OWN = {  # a parameter of each that changes its result, and two values
     "elr_plus": ("lam", [0.0, 5.0]),
     "self": ("consistency", [0.0, 500.0]),
     "dynamic_bootstrap": ("alpha", [0.0, 32.0]),
+    "taks": ("share", [0.2, 0.9]),
 }
 # With tests of their own: what they do in a warm-up, or without one, is another thing.
 GENERAL = sorted(
@@ -489,7 +491,8 @@ def test_probabilities_are_the_networks_mean(name, digits):
     networks = clf._network.eval().networks
     with torch.no_grad():
         each = [network(store).softmax(dim=1).numpy() for network in networks]
-    assert len(each) == (1 if name in ("mentornet", "dynamic_bootstrap") else 2)
+    single = ("mentornet", "dynamic_bootstrap", "taks")
+    assert len(each) == (1 if name in single else 2)
     if name == "self":  # the average alone predicts
         each = each[1:]
     np.testing.assert_allclose(clf.predict_proba(X), np.mean(each, axis=0), atol=1e-5)
@@ -638,6 +641,9 @@ def test_two_classes_and_two_samples():
         SELF(momentum=1.0),
         SELF(decay=-0.1),
         SELF(consistency=-1.0),
+        TAkS(share=0.0),
+        TAkS(perturbation=-0.1),
+        TAkS(per_class="yes"),
         MentorNet(percentile=101),
         MentorNet(decay=1),
         DynamicBootstrap(mixture="poisson"),
