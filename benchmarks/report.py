@@ -89,6 +89,31 @@ def waits_table(path):
     return of_accuracy.table(["what", "seconds", "limit", "time / limit"], lines)
 
 
+def encoder_minutes_table(path):
+    """Accuracy of the linear probe over minutes on a CPU, by the network's width.
+
+    The accuracies are those of a GPU, the minutes follow from the images that a CPU
+    trains on in a second.
+    """
+    speeds = {
+        (row["config"], row["precision"]): row["samples_per_s"]["sknoisy"]
+        for row in json.loads(path.read_text())["rows"]
+        if "precision" in row
+    }
+    lines = []
+    for name, suffix in (("narrow", "_narrow"), ("convnet", ""), ("wide", "_wide")):
+        found = json.loads((HERE / f"cifar10_simclr{suffix}.json").read_text())
+        for epoch, _, accuracy in found["probe"]:
+            minutes = [
+                f"{epoch * found['n_train'] / speed / 60:.0f}" if speed else "open"
+                for precision in ("float32", "bfloat16")
+                for speed in [speeds.get((f"simclr/{name}", precision))]
+            ]
+            lines.append([name, str(epoch), f"{accuracy:.1f}", *minutes])
+    header = ["network", "epochs", "linear probe", "minutes in float32"]
+    return of_accuracy.table([*header, "in bfloat16"], lines)
+
+
 def rows_table():
     """Which files there are, and of which device, versions and revisions they are."""
     lines = []
@@ -150,6 +175,7 @@ def tables():
         "relabelling": relabelling_table(rows["relabelling"]),
         "trusted": trusted_table(rows["trusted"], "large"),
         "speed": speed_table(HERE / "speed.json"),
+        "encoder minutes": encoder_minutes_table(HERE / "speed.json"),
         "vector speed": vector_speed_table(HERE / "speed_vectors.json"),
         "waits": waits_table(HERE / "speed.json"),
         "rows": rows_table(),

@@ -16,10 +16,12 @@ from sknoisy._compat import (
 LOGGER = logging.getLogger("sknoisy")
 LONG = 120  # seconds from which on a user is told how long a training will take
 WATCHED = 5  # seconds of it that must have passed to tell
-ADVICE = (
-    "Faster: max_time, fewer max_epochs, smaller images (image_size), or a "
-    "PretrainedEncoder in front with freeze_encoder=True."
-)
+FASTER = {  # by a parameter of the estimator
+    "max_time": "max_time",
+    "max_epochs": "fewer max_epochs",
+    "image_size": "smaller images (image_size)",
+    "freeze_encoder": "a PretrainedEncoder in front with freeze_encoder=True",
+}
 
 
 class Progress:
@@ -80,6 +82,7 @@ class Progress:
         self._bar = None if bar.disable else bar
         self._prints = bool(verbose) and self._bar is None
         self._name = type(estimator).__name__ + search_position()
+        self._advice = advice(estimator)
         self._epoch = None
         self._n_epochs, self._n_left = n_epochs, n_samples * (n_epochs - n_done)
         self._limit = limit
@@ -156,7 +159,7 @@ class Progress:
         if left < LONG:
             return
         epochs = "1 epoch" if self._n_epochs == 1 else f"{self._n_epochs} epochs"
-        line = f"{self._name}: {duration(left)} left for {epochs}. {ADVICE}"
+        line = f"{self._name}: {duration(left)} left for {epochs}. {self._advice}"
         if self._bar is not None:
             self._bar.write(line)
         else:
@@ -168,6 +171,20 @@ class Progress:
                 **self._data, reconstruction_attributes=learned
             )
         )
+
+
+def advice(estimator):
+    """Return what makes a training by this estimator faster, a sentence.
+
+    Examples
+    --------
+    >>> from sknoisy import SSLPretrainer
+    >>> advice(SSLPretrainer())
+    'Faster: max_time, fewer max_epochs, or smaller images (image_size).'
+    """
+    parameters = estimator.get_params(deep=False)
+    *ways, last = (way for name, way in FASTER.items() if name in parameters)
+    return f"Faster: {', '.join(ways)}, or {last}."
 
 
 def duration(seconds):

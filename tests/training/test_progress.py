@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from sklearn.model_selection import GridSearchCV
 
-from sknoisy import NoisyRobustClassifier, SSLPretrainer
+from sknoisy import CoTrainingClassifier, NoisyRobustClassifier, SSLPretrainer
 from sknoisy.training import progress
-from sknoisy.training.progress import Progress
+from sknoisy.training.progress import Progress, advice
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(60, 4)).astype(np.float32)
@@ -97,6 +97,18 @@ def test_a_long_training_is_told_once(clock, caplog, n_epochs, told):
     messages = [record.getMessage() for record in caplog.records]
     assert len(messages) == bool(told)
     assert not told or messages[0].startswith(told)
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [NoisyRobustClassifier(), CoTrainingClassifier(), SSLPretrainer()],
+    ids=lambda e: type(e).__name__,
+)
+def test_the_advice_names_what_the_estimator_has(estimator):
+    told, known = advice(estimator), estimator.get_params()
+    assert "max_epochs" in told and "image_size" in told
+    for name in ("max_time", "freeze_encoder"):
+        assert (name in told) == (name in known)
 
 
 @pytest.mark.parametrize("verbose", [False, None, True])
