@@ -68,8 +68,8 @@ def narrow_convnet(shape):
 
 CONFIGS = {
     "simclr/convnet": ("simclr", "convnet", 2048, (32, 32, 3), 256),
-    "simclr/convnet16": ("simclr", narrow_convnet, 2048, (32, 32, 3), 256),
-    "barlow_twins/convnet": ("barlow_twins", "convnet", 2048, (32, 32, 3), 256),
+    "simclr/convnet16": ("simclr", narrow_convnet, 1024, (32, 32, 3), 256),
+    "barlow_twins/convnet": ("barlow_twins", "convnet", 1024, (32, 32, 3), 256),
     "ce/convnet": ("ce", "convnet", 2048, (32, 32, 3), 128),
     "elr/convnet": ("elr", "convnet", 2048, (32, 32, 3), 128),
     "ce/mlp": ("ce", "mlp", 1792, (64,), 128),
@@ -311,12 +311,13 @@ class Skorch:
         self.net.partial_fit(self.data, y=None)
 
 
-def peers(task):
+def peers(task, encoder):
     if task in METHODS:
         found = {"lightly": Lightly}
         cores = os.cpu_count()
         found[f"lightly, {cores} workers"] = partial(Lightly, workers=cores)
-        found["lightly, not channels_last"] = LightlyPlain
+        if encoder == "convnet":
+            found["lightly, not channels_last"] = LightlyPlain
         return found | ({"kornia": Kornia} if task == "simclr" else {})
     return {"skorch": Skorch}
 
@@ -352,7 +353,7 @@ def measure(name, device, precision, repeats, left_out=()):
         "limit": (BarePrediction if predicting else Limit)(*arguments),
         "sknoisy": (OurPrediction if predicting else Ours)(*ours),
     }
-    for peer, make in peers(task).items():
+    for peer, make in peers(task, encoder).items():
         if peer in left_out or name in WITHOUT_PEERS:
             continue
         try:
@@ -481,7 +482,10 @@ def bare_convnet(X, device):
 
 def distinct(precisions, name, device):
     """Return what the precisions are for a configuration, each once."""
-    kind = "vector" if len(CONFIGS[name][3]) == 1 else "image"
+    task, _, _, shape, _ = CONFIGS[name]
+    if task == "predict":  # which is in float32
+        return ["float32"]
+    kind = "vector" if len(shape) == 1 else "image"
     dtypes = [resolve_precision(precision, device, kind) for precision in precisions]
     return dict.fromkeys("bfloat16" if dtype else "float32" for dtype in dtypes)
 
