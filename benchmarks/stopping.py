@@ -83,14 +83,16 @@ def stopping_table(rows):
         groups.setdefault((protocol, noise, rate, method), {}).setdefault(seed, {})[
             stopping
         ] = row
-    kinds = [kind for kind in STOPPING if kind != "none"]
+    have = {stopping for _, stopping in rows}
+    kinds = [kind for kind in STOPPING if kind in have - {"none"}]
     header = ["protocol", "noise", "loss", "best", "last", *kinds, "epochs", "seeds"]
     lines = [header, ["---"] * len(header)]
     for (protocol, noise, rate, method), seeds in sorted(groups.items()):
         whole = [s for s in seeds.values() if {"none", "label_wave"} <= {*s}]
         if not whole:
             continue
-        cells = [mean([s["none"][k] for s in whole]) for k in ("best", "last")]
+        plain = [unstopped(s) for s in whole]
+        cells = [mean([row[k] for row in plain]) for k in ("best", "last")]
         cells += [mean([s[k]["last"] for s in whole if k in s]) for k in kinds]
         epochs = [str(s["label_wave"]["epoch"] or "all") for s in whole]
         name = "none" if noise == "none" else f"{noise} {rate:.0%}"
@@ -98,6 +100,15 @@ def stopping_table(rows):
             [protocol, name, method, *cells, ", ".join(epochs), str(len(whole))]
         )
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def unstopped(rows):
+    """Return the row of a training to its end.
+
+    One with `stopping` that was not stopped is just that, of the same encoder.
+    """
+    whole = rows["label_wave"]
+    return rows["none"] if whole["epoch"] else whole
 
 
 def mean(values):

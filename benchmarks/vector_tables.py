@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 from vector_data import DATA, NOISES
-from vectors import METHODS, PEERS, expand, read_rows
+from vectors import METHODS, ON_EMBEDDINGS, PEERS, expand, read_rows
 
 HERE = Path(__file__).parent
 
@@ -107,15 +107,20 @@ def summary_table(rows):
 def networks_table(rows):
     """Return accuracies of our losses and methods on the embeddings of CIFAR-10.
 
-    Of seed 0, each with the network that is the default for vectors, or as tagged.
+    Of seed 0, each with the network that is the default for vectors, or as tagged;
+    before them the default and logistic regression.
     """
     of_data = [row for row in rows if row["data"] == "cifar10_features"]
     ours = [row for row in of_data if row["method"].startswith("sknoisy:")]
-    default = [row for row in of_data if row["method"] == "default" and not row["tag"]]
-    means = mean_by_cell(row for row in default + ours if row["seed"] == 0)
-    noises = kinds(
-        {cell for name in means if name != "default" for cell in means[name]}
-    )
+    beside = [
+        row
+        for name in ("default", "logistic", *ON_EMBEDDINGS)
+        for row in of_data
+        if row["method"] == name and not row["tag"]
+    ]
+    means = mean_by_cell(row for row in beside + ours if row["seed"] == 0)
+    of_ours = mean_by_cell(row for row in ours if row["seed"] == 0)
+    noises = kinds({cell for scores in of_ours.values() for cell in scores})
     lines = [["method", *(label(*kind) for kind in noises)]]
     for name, scores in means.items():
         cells = [scores.get(("cifar10_features", *kind)) for kind in noises]

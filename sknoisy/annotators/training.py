@@ -8,7 +8,6 @@ from sklearn.utils.validation import has_fit_parameter
 from sknoisy._compat import safe_indexing
 from sknoisy.annotators.agreement import agreement_with_others
 from sknoisy.data.given import Labels
-from sknoisy.data.labels import check_several
 from sknoisy.detection.evidence import fit_arguments, from_folds
 from sknoisy.detection.features import fit_label_free
 from sknoisy.estimators.base_classifier import TorchClassifier
@@ -55,7 +54,13 @@ def out_of_sample(
     counts = np.bincount(codes[labelled], minlength=len(classes))
     usable = labelled & (counts[codes] > 1)
     present, rows = np.flatnonzero(counts > 1), np.flatnonzero(usable)
-    check_several(classes[present])
+    if len(present) < 2:
+        raise ValueError(
+            f"most annotators give {len(present)} of {len(classes)} classes to at "
+            "least two samples each, and at least 2 classes are needed to predict "
+            "samples from others. Pass more samples, or a method that needs no "
+            "predictions, such as method='majority_vote'."
+        )
     if not usable.all():
         estimator, X = fit_label_free(estimator, X)
         groups = None if groups is None else safe_indexing(groups, rows)

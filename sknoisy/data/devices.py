@@ -203,7 +203,9 @@ def cpu_has_bfloat16():
     """
     # The first versions of PyTorch that are allowed do not tell.
     capabilities = getattr(torch.cpu, "get_capabilities", dict)()
-    return any(capabilities.get(name) for name in ("avx512_bf16", "amx_bf16"))
+    return torch.backends.mkldnn.is_available() and any(
+        capabilities.get(name) for name in ("avx512_bf16", "amx_bf16")
+    )
 
 
 def gpu_has_bfloat16(device):

@@ -277,6 +277,12 @@ def test_bad_labels(asked):
     assert not hasattr(svc.fit(X, np.nan_to_num(table)), "predict_proba")
 
 
+def test_too_few_samples_of_each_class_are_named():
+    table = pd.DataFrame({"ann": [0, 1, None], "bob": [0, 2, 2], "cy": [None, 1, 2]})
+    with pytest.raises(ValueError, match="give 0 of 3 classes to at least two samples"):
+        AnnotatorConsensus(LogisticRegression()).fit(np.eye(3), table)
+
+
 def test_a_fit_that_fails_leaves_it_as_it_was():
     X, y = load_digits(return_X_y=True)
     X, table = X[:60], np.stack([y[:60], y[:60]], axis=1).astype(float)
