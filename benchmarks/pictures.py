@@ -393,7 +393,8 @@ def speed():
     ax.plot([], [], "D", color=GREEN, label="sknoisy")
     ax.axvline(1, color=BLACK, lw=1)
     ax.set_yticks(
-        range(len(rows)), [f"{row['config']}, {row['precision']}" for row in rows]
+        range(len(rows)),
+        [f"{row['config']}, {row.get('precision', 'float32')}" for row in rows],
     )
     ax.invert_yaxis()
     ax.set(xlabel="Time of an epoch over the time of the bare network")

@@ -64,7 +64,8 @@ def speed_table(path):
         )
         ratio = f"{row['ratio_to_limit']['sknoisy']:.2f}"
         rate = f"{row['samples_per_s']['sknoisy']:.0f}"
-        lines.append([row["config"], row["precision"], rate, ratio, rounds, peers])
+        precision = row.get("precision", "float32")
+        lines.append([row["config"], precision, rate, ratio, rounds, peers])
     header = [
         "configuration",
         "precision",
@@ -96,9 +97,9 @@ def encoder_minutes_table(path):
     trains on in a second.
     """
     speeds = {
-        (row["config"], row["precision"]): row["samples_per_s"]["sknoisy"]
+        (row["config"], row.get("precision")): row["samples_per_s"]["sknoisy"]
         for row in json.loads(path.read_text())["rows"]
-        if "precision" in row
+        if "samples_per_s" in row
     }
     lines = []
     for name, suffix in (("narrow", "_narrow"), ("convnet", ""), ("wide", "_wide")):

@@ -68,7 +68,7 @@ class TAkS(CoTraining):
         Standard deviation of the noise, over the square root of the number of epochs.
     per_class : bool, default=True
         Whether the share is one of each given class. Otherwise the classes that are
-        learned last may be left out for good.
+        learned last may be left out for good. Of a class at least one is chosen.
     warmup_epochs : int or "auto", default="auto"
         Epochs of cross-entropy on all samples that come first, see
         :meth:`CoTraining.plan`; the paper has none, and is told the share.
@@ -76,9 +76,12 @@ class TAkS(CoTraining):
     Notes
     -----
     An epoch has as many samples as are chosen. Losses are those of samples without
-    views. Weights count in the loss of a batch, not in the choice. ``loss_state_`` of
-    the classifier has "total_loss", the sums, and "chosen", the samples of the last
-    epoch. ``clean_proba_`` is the mixture's of the mean losses.
+    views. Weights count in the loss of a batch, not in the choice; trusted labels are
+    always chosen, and the share is one of the others. Where a label changes between two
+    calls of ``partial_fit``, the sum starts again, as if all losses had been the new
+    one. ``loss_state_`` of the classifier has "total_loss", the sums, "chosen", the
+    samples of the last epoch, "rounds", how many losses were added, and "given", the
+    labels that they are of. ``clean_proba_`` is the mixture's of the mean losses.
 
     With `share` set, ``per_class=False`` and ``warmup_epochs=0`` this is the official
     code with its default settings, but for the optimiser: it trains with Adam at 0.001
@@ -117,7 +120,12 @@ class TAkS(CoTraining):
     def start(self, n_samples, n_classes, device):  # noqa: D102
         super().start(n_samples, n_classes, device)
         zeros = torch.zeros(n_samples, dtype=torch.float32, device=device)
-        self.state_ |= {"total_loss": zeros, "chosen": zeros.clone()}
+        self.state_ |= {
+            "total_loss": zeros,
+            "chosen": zeros.clone(),
+            "rounds": torch.zeros(1, dtype=torch.int64, device=device),
+            "given": torch.full((n_samples,), -1, dtype=torch.int64, device=device),
+        }
 
     def resolved(self):  # noqa: D102
         share = self.share
@@ -130,7 +138,7 @@ class TAkS(CoTraining):
         if self.is_warmup:
             return
         losses = torch.from_numpy(net.losses()[:, 0]).to(net.device)
-        self.state_["total_loss"] += losses
+        self._add(losses, net.data_.codes)
         chosen = self._chosen(net)
         self.state_["chosen"].copy_(chosen)
         index = chosen.nonzero()[:, 0].cpu()
@@ -145,17 +153,33 @@ class TAkS(CoTraining):
         losses = given_losses(net.logits(batch), net.targets(index))[:, 0]
         return weighted_mean(losses, net.weights(index))
 
+    def _add(self, losses, codes):
+        """Add the losses of an epoch; where a label is new, as if all had been its own.
+
+        A sum of losses of another label says nothing of this one.
+        """
+        state = self.state_
+        state["rounds"] += 1
+        new = state["given"] != codes
+        total = torch.where(new, losses * state["rounds"], state["total_loss"] + losses)
+        state["total_loss"].copy_(total)
+        state["given"].copy_(codes)
+
     def _chosen(self, net):
         """Return which samples the next epoch trains on, a tensor of bool."""
         total = self.state_["total_loss"]
-        share = self.resolved()["share"]
+        share = self.resolved()["share"] + 1e-9  # 0.29 * 100 is a little less than 29
         scale = self.perturbation * math.sqrt(self.n_epochs)
         codes, trusted = net.data_.codes, net.data_.labels.trusted
         groups = codes if self.per_class else torch.zeros_like(codes)
-        chosen = torch.zeros_like(total, dtype=torch.bool)
-        for group in groups.unique():
+        if trusted is not None:  # the share is one of the labels that may be wrong
+            groups = groups.masked_fill(trusted, -1)
+        chosen = groups < 0
+        for group in groups[~chosen].unique():
             members = (groups == group).nonzero()[:, 0]
-            # Networks normalise a batch: one sample alone is none.
-            n = max(2, int(share * len(members)))
-            chosen[members] = perturbed_leaders(total[members], n, scale, net.generator)
-        return chosen if trusted is None else chosen | trusted
+            n = max(1, int(share * len(members)))
+            leaders = perturbed_leaders(total[members], n, scale, net.generator)
+            chosen[members] = leaders
+        if chosen.sum() < 2:  # networks normalise a batch: one sample is none
+            chosen = perturbed_leaders(total, 2, scale, net.generator)
+        return chosen

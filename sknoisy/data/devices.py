@@ -127,12 +127,14 @@ def check_memory(shape, batch_size, device):
 @contextmanager
 def lower_precision(device, dtype):
     """In this context, networks compute in a dtype of autocast; None: as they are."""
-    with torch.autocast(device.type, dtype, enabled=dtype is not None):
-        yield
-    if dtype is not None:
+    try:
+        with torch.autocast(device.type, dtype, enabled=dtype is not None):
+            yield
+    finally:
         # The rounded weights would be kept until the outermost autocast ends, which
         # may be the caller's, and so be used after a step has changed the weights.
-        torch.clear_autocast_cache()
+        if dtype is not None:
+            torch.clear_autocast_cache()
 
 
 def full_precision(tensor):

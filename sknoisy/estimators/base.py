@@ -199,6 +199,7 @@ class TorchEstimator(NamedMethods, CallbackSupportMixin, Saved):
             lr_warmup=float(lr_warmup),
             device=device,
             precision=resolve_precision(self.precision, device, spec.kind),
+            head_precision=resolve_precision(self.precision, device, "vector"),
             **self._reporting(),
         )
 

@@ -67,6 +67,7 @@ class Learning(Findings):
             y=partial(trained_on, y),
             learned=learned,
             limit=training.limit,
+            spec=training.data.store.spec,
         )
 
     def _findings(self):

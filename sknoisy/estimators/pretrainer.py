@@ -12,7 +12,7 @@ from torch import nn
 from sknoisy import ranks
 from sknoisy._compat import with_callbacks, without_callbacks
 from sknoisy._version import __version__
-from sknoisy.data.devices import generator
+from sknoisy.data.devices import generator, resolve_device, resolve_precision
 from sknoisy.data.inputs import file_stamps, is_paths
 from sknoisy.data.labels import check_given, check_weights, encode_labels
 from sknoisy.encoders.blueprint import load_numpy_state, numpy_state
@@ -292,8 +292,11 @@ class SSLPretrainer(LazyTransformer, TorchEstimator):
 
     def _cached(self, memory, inputs, trained, labels, reporting):
         """Pre-train, or take the result of an equal training from the cache."""
+        kind = "image" if is_paths(inputs) or inputs.ndim > 2 else "vector"
+        lower = resolve_precision(self.precision, resolve_device(self.device), kind)
         plain = without_callbacks(clone(self)).set_params(
             method=self._method(),  # with its settings: a name's defaults may change
+            precision="bfloat16" if lower else "float32",  # "auto" is the machine's
             memory=None,
             output="lazy",
             callbacks=None,
@@ -378,6 +381,7 @@ class SSLPretrainer(LazyTransformer, TorchEstimator):
                 y=y,
                 learned=lambda: _attributes(reporting.device, *learned()),
                 limit=limit,
+                spec=spec,
             ) as run.progress,
         ):
             try:

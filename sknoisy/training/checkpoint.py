@@ -225,7 +225,7 @@ def resumable(estimator, training, X, *labels):
     try:
         if checkpoints:
             X = X if isinstance(X, LazyFeatures) else as_inputs(X)
-            name = training_name(estimator, training.settings.device, (X, *labels))
+            name = training_name(estimator, training.settings, (X, *labels))
             for checkpoint in checkpoints:
                 checkpoint.begin(training, name)
         interrupts = []

@@ -18,10 +18,21 @@ REPORTING = ("callbacks", "memory", "output", "verbose")
 VERSIONED = ("builtins", "numpy", "sklearn", "sknoisy", "torch", "torchvision")
 
 
-def training_name(estimator, device, data):
-    """Return a name that is the same for equal trainings only."""
+def training_name(estimator, settings, data):
+    """Return a name that is the same for equal trainings only.
+
+    Parameters
+    ----------
+    estimator : estimator instance
+        With its parameters.
+    settings : Settings
+        What they were resolved to on this machine.
+    data : tuple of object
+        What is learned from.
+    """
     # Not its number: the first rank's is another than that of a single process.
-    parts = [_version.__version__, type(estimator), device.type]
+    parts = [_version.__version__, type(estimator), settings.device.type]
+    parts.append(str(settings.precision))
     for name, value in estimator.get_params(deep=False).items():
         if name not in REPORTING:
             hashed = checked_hash(name, value, "a Checkpoint")

@@ -280,6 +280,8 @@ class ClassifierTraining:
             return self._nets[phase]
         module = self.network.head if phase.head_only else self.network
         settings = replace(self.settings, max_epochs=phase.end - phase.begin)
+        if phase.head_only:
+            settings = replace(settings, precision=settings.head_precision)
         if phase.warmup:
             settings = replace(
                 settings,

@@ -16,12 +16,6 @@ from sknoisy._compat import (
 LOGGER = logging.getLogger("sknoisy")
 LONG = 120  # seconds from which on a user is told how long a training will take
 WATCHED = 5  # seconds of it that must have passed to tell
-FASTER = {  # by a parameter of the estimator
-    "max_time": "max_time",
-    "max_epochs": "fewer max_epochs",
-    "image_size": "smaller images (image_size)",
-    "freeze_encoder": "a PretrainedEncoder in front with freeze_encoder=True",
-}
 
 
 class Progress:
@@ -44,6 +38,8 @@ class Progress:
         Returns the fitted attributes of the estimator, if it stopped now.
     limit : TimeLimit, default=None
         When the training has to end.
+    spec : InputSpec, default=None
+        What its samples are.
     """
 
     def __init__(
@@ -56,6 +52,7 @@ class Progress:
         y=None,
         learned=None,
         limit=None,
+        spec=None,
     ):
         from tqdm.auto import tqdm
 
@@ -82,7 +79,7 @@ class Progress:
         self._bar = None if bar.disable else bar
         self._prints = bool(verbose) and self._bar is None
         self._name = type(estimator).__name__ + search_position()
-        self._advice = advice(estimator)
+        self._advice = advice(estimator, spec)
         self._epoch = None
         self._n_epochs, self._n_left = n_epochs, n_samples * (n_epochs - n_done)
         self._limit = limit
@@ -173,18 +170,36 @@ class Progress:
         )
 
 
-def advice(estimator):
+def advice(estimator, spec=None):
     """Return what makes a training by this estimator faster, a sentence.
+
+    Parameters
+    ----------
+    estimator : estimator instance
+        Parameters that it does not have are not named.
+    spec : InputSpec, default=None
+        What its samples are.
 
     Examples
     --------
     >>> from sknoisy import SSLPretrainer
     >>> advice(SSLPretrainer())
-    'Faster: max_time, fewer max_epochs, or smaller images (image_size).'
+    'Faster: max_time, or fewer max_epochs.'
     """
-    parameters = estimator.get_params(deep=False)
-    *ways, last = (way for name, way in FASTER.items() if name in parameters)
-    return f"Faster: {', '.join(ways)}, or {last}."
+    known = estimator.get_params(deep=False)
+    is_image = spec is not None and spec.kind == "image"
+    smaller = "smaller images"
+    if is_image and spec.layout == "path":
+        smaller += " (image_size)"  # arrays stay as large as they are
+    published = "a PretrainedEncoder in front with freeze_encoder=True"
+    ways = {
+        "max_time": "max_time" in known,
+        "fewer max_epochs": True,
+        smaller: is_image,
+        published: is_image and "freeze_encoder" in known,
+    }
+    *others, last = (way for way, counts in ways.items() if counts)
+    return f"Faster: {', '.join([*others, f'or {last}'] if others else [last])}."
 
 
 def duration(seconds):

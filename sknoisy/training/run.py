@@ -27,6 +27,7 @@ class Settings:
     lr_warmup: float  # share of the epochs in which the learning rate rises
     device: torch.device
     precision: torch.dtype  # of autocast; None is float32
+    head_precision: torch.dtype  # the same, where a head learns on frozen features
     callbacks: tuple
     verbose: bool  # whether callbacks that print may print
     max_norm: float = None  # that gradients are clipped to; None: they are not

@@ -1,5 +1,7 @@
 """TAkS: what it chooses, by hand, and a training against the algorithm."""
 
+import pickle
+
 import numpy as np
 import pytest
 import torch
@@ -90,8 +92,7 @@ def test_the_noise_grows_with_the_number_of_epochs():
     assert moved[0] < moved[1]
 
 
-def test_all_samples_are_cross_entropy():
-    """With all samples chosen, each epoch is one of cross-entropy in another order."""
+def test_all_samples_may_be_chosen():
     seen = []
 
     class Every(TAkS):
@@ -130,16 +131,46 @@ def test_the_share_follows_the_estimated_noise():
     clf = CoTrainingClassifier("taks", max_epochs=10, **SETTINGS).fit(X, NOISY)
     share = 1 - min(clf.noise_rate_, 0.8)
     assert clf.method_params_["share"] == pytest.approx(share)
-    each = [int(share * n) for n in np.bincount(NOISY)]
+    each = [int(share * n + 1e-9) for n in np.bincount(NOISY)]
     assert clf.loss_state_["chosen"].sum() == sum(each)
 
 
-def test_trusted_labels_are_always_chosen():
+def test_trusted_labels_are_chosen_besides_the_share():
     trusted = np.arange(60) < 15  # of the wrong ones
-    method = TAkS(share=0.3, warmup_epochs=0)
+    method = TAkS(share=0.4, warmup_epochs=0)
     clf = CoTrainingClassifier(method, max_epochs=4, **SETTINGS)
     clf.fit(X, NOISY, trusted=trusted)
-    assert (clf.loss_state_["chosen"][trusted] == 1).all()
+    chosen = clf.loss_state_["chosen"]
+    assert (chosen[trusted] == 1).all()
+    assert chosen[~trusted].sum() == 3 * int(0.4 * 15)
+
+
+def test_a_class_of_few_samples_keeps_one_and_no_more():
+    y = np.r_[np.arange(40) % 2, 2 + np.arange(20) // 2]  # ten classes of two samples
+    method = TAkS(share=0.2, warmup_epochs=0)
+    clf = CoTrainingClassifier(method, max_epochs=2, **SETTINGS).fit(X, y)
+    chosen = clf.loss_state_["chosen"] > 0
+    assert np.bincount(y[chosen]).tolist() == [4, 4] + 10 * [1]
+
+
+@pytest.mark.parametrize("stored", [False, True])
+def test_a_label_that_changes_is_judged_anew(stored):
+    """The losses of the label that it was count no longer."""
+    method = TAkS(share=0.8, perturbation=0.0, warmup_epochs=0)
+    clf = CoTrainingClassifier(method, max_epochs=20, **SETTINGS)
+    for _ in range(8):
+        clf.partial_fit(X, NOISY)
+    corrected = NOISY != Y
+    assert clf.loss_state_["chosen"][corrected].mean() < 0.5
+    if stored:
+        clf = pickle.loads(pickle.dumps(clf))
+    before = clf.loss_state_["total_loss"].copy()
+    clf.partial_fit(X, Y)
+    after, chosen = clf.loss_state_["total_loss"], clf.loss_state_["chosen"]
+    assert (after[~corrected] >= before[~corrected]).all()
+    assert after[corrected].mean() < before[corrected].mean()
+    assert chosen[corrected].mean() > 0.7
+    assert clf.loss_state_["rounds"][0] == 9
 
 
 def test_a_warm_up_is_on_all_samples():

@@ -48,6 +48,41 @@ def test_images_are_trained_in_the_precision_of_auto(colour, monkeypatch):
     assert (probabilities("bfloat16") != probabilities("float32")).any()
 
 
+def test_heads_on_frozen_features_are_trained_as_vectors_are(colour, monkeypatch):
+    X, y = colour
+    features = SSLPretrainer(max_epochs=1, random_state=0).fit_transform(X)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": True})
+
+    def probabilities(precision):
+        clf = NoisyRobustClassifier(
+            "elr",
+            freeze_encoder=True,
+            precision=precision,
+            max_epochs=2,
+            random_state=0,
+        )
+        return clf.fit(features, y).predict_proba(X)
+
+    np.testing.assert_array_equal(probabilities("auto"), probabilities("float32"))
+    assert (probabilities("auto") != probabilities("bfloat16")).any()
+
+
+def test_what_is_cached_and_kept_tells_precisions_apart(colour, tmp_path, monkeypatch):
+    X, _ = colour
+    ssl = SSLPretrainer(max_epochs=1, memory=tmp_path, random_state=0)
+
+    def features(*names):
+        capabilities = dict.fromkeys(names, True)
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities)
+        return np.asarray(ssl.fit(X).transform(X))
+
+    rounded, full = features("amx_bf16"), features()
+    assert (rounded != full).any()
+    np.testing.assert_array_equal(features("avx512_bf16"), rounded)
+    expected = ssl.set_params(precision="float32", memory=None).fit(X).transform(X)
+    np.testing.assert_array_equal(full, np.asarray(expected))
+
+
 def test_features_are_those_of_float32(colour, monkeypatch):
     X, _ = colour
     ssl = SSLPretrainer(max_epochs=1, precision="auto", random_state=0)

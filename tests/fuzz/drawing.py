@@ -64,7 +64,7 @@ CHOICES = {
     "lr_warmup_epochs": [0, 1, 10],
     "freeze_encoder": [True, False],
     "channels": ["auto", "first", "last"],
-    "precision": 5 * ["float32"] + ["bfloat16"],  # which CPUs compute slowly
+    "precision": ["auto", "auto", "float32", "bfloat16"],
     "head_epochs": [0, 1, "auto"],
     "max_false_alarms": [0.0, 0.05, 0.9, None],
     "cv": [2, 3, 5, "dynamics", "prefit"],

@@ -135,6 +135,7 @@ CLASSIFIERS = {
     "kernel_posterior": CoTrainingClassifier("kernel_posterior"),
     "self": CoTrainingClassifier("self"),
     "ssr": CoTrainingClassifier("ssr"),
+    "taks": CoTrainingClassifier("taks"),
     "moit": CoTrainingClassifier(MOIT(n_neighbors=10, memory=20)),
     "volminnet": NoisyRobustClassifier("volminnet"),
     "cufit": CoTrainingClassifier("cufit"),

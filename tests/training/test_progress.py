@@ -9,6 +9,7 @@ import pytest
 from sklearn.model_selection import GridSearchCV
 
 from sknoisy import CoTrainingClassifier, NoisyRobustClassifier, SSLPretrainer
+from sknoisy.data.spec import InputSpec
 from sknoisy.training import progress
 from sknoisy.training.progress import Progress, advice
 
@@ -104,11 +105,18 @@ def test_a_long_training_is_told_once(clock, caplog, n_epochs, told):
     [NoisyRobustClassifier(), CoTrainingClassifier(), SSLPretrainer()],
     ids=lambda e: type(e).__name__,
 )
-def test_the_advice_names_what_the_estimator_has(estimator):
-    told, known = advice(estimator), estimator.get_params()
-    assert "max_epochs" in told and "image_size" in told
-    for name in ("max_time", "freeze_encoder"):
-        assert (name in told) == (name in known)
+def test_the_advice_names_what_the_estimator_has(estimator, colour, image_files):
+    known = estimator.get_params()
+    vectors, images = InputSpec.learn(X), InputSpec.learn(colour[0])
+    files = InputSpec.learn(image_files[0], image_size=16)
+    for spec in (vectors, images, files):
+        told = advice(estimator, spec)
+        assert "max_epochs" in told and told.count(" or ") <= 1
+        assert ("max_time" in told) == ("max_time" in known)
+        assert ("smaller images" in told) == (spec is not vectors)
+        assert ("image_size" in told) == (spec is files)
+        frozen = "freeze_encoder" in known and spec is not vectors
+        assert ("freeze_encoder" in told) == frozen
 
 
 @pytest.mark.parametrize("verbose", [False, None, True])
