@@ -76,7 +76,6 @@ CONFIGS = {
     "elr/mlp": ("elr", "mlp", 1792, (64,), 128),
     "simclr/resnet18": ("simclr", "resnet18", 128, (32, 32, 3), 128),
     "ce/resnet18": ("ce", "resnet18", 256, (32, 32, 3), 128),
-    "simclr/resnet18/64": ("simclr", "resnet18", 64, (64, 64, 3), 64),
     "simclr/resnet18/128/files": ("simclr", "resnet18", 16, (128, 128, 3), 16),
     "predict/convnet": ("predict", "convnet", 10_000, (32, 32, 3), 128),
     "simclr/narrow": ("simclr", ENCODERS["narrow"], 2048, (32, 32, 3), 256),
