@@ -180,6 +180,20 @@ def networks_table(rows):
     return table([*header, "minutes", "verified"], lines)
 
 
+def bfloat16_table(rows):
+    """Accuracies of trainings in float32, and of those that are tagged "bfloat16"."""
+    lines = []
+    for protocol in ("digits", "small"):
+        plain, rounded = (grouped(rows, protocol, tag) for tag in ("", "bfloat16"))
+        for (method, *noise), found in sorted(rounded.items()):
+            each = plain[method, *noise], found
+            seeds = " and ".join(str(len(of)) for of in each)
+            cells = [_short(*noise), f"`{method}`", *map(cell, each), seeds]
+            lines.append([protocol, *cells])
+    header = ["protocol", "noise", "method", "float32", "bfloat16", "seeds"]
+    return table(header, lines)
+
+
 def estimates_table(rows):
     """Of the noise, what a warm-up lets the classifiers of two networks estimate."""
     groups = {}

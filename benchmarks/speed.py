@@ -76,7 +76,7 @@ CONFIGS = {
     "elr/mlp": ("elr", "mlp", 1792, (64,), 128),
     "simclr/resnet18": ("simclr", "resnet18", 128, (32, 32, 3), 128),
     "ce/resnet18": ("ce", "resnet18", 256, (32, 32, 3), 128),
-    "simclr/resnet18/128/files": ("simclr", "resnet18", 16, (128, 128, 3), 16),
+    "simclr/resnet18/128/files": ("simclr", "resnet18", 64, (128, 128, 3), 16),
     "predict/convnet": ("predict", "convnet", 10_000, (32, 32, 3), 128),
     "simclr/narrow": ("simclr", ENCODERS["narrow"], 2048, (32, 32, 3), 256),
     "simclr/wide": ("simclr", ENCODERS["wide"], 1024, (32, 32, 3), 256),
