@@ -106,9 +106,10 @@ def encoder_minutes_table(path):
         found = json.loads((HERE / f"cifar10_simclr{suffix}.json").read_text())
         for epoch, _, accuracy in found["probe"]:
             minutes = [
-                f"{epoch * found['n_train'] / speed / 60:.0f}" if speed else "open"
+                f"{epoch * found['n_train'] / speeds[key] / 60:.0f}"
+                if (key := (f"simclr/{name}", precision)) in speeds
+                else "open"
                 for precision in ("float32", "bfloat16")
-                for speed in [speeds.get((f"simclr/{name}", precision))]
             ]
             lines.append([name, str(epoch), f"{accuracy:.1f}", *minutes])
     header = ["network", "epochs", "linear probe", "minutes in float32"]

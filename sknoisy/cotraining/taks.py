@@ -86,8 +86,6 @@ class TAkS(CoTraining):
     With `share` set, ``per_class=False`` and ``warmup_epochs=0`` this is the official
     code with its default settings, but for the optimiser: it trains with Adam at 0.001
     in batches of 512 (CIFAR), for 120 to 200 epochs. The paper's text was not at hand.
-    On scikit-learn's digits with half of the labels wrong, 0.25 of all samples gave an
-    accuracy of 0.79, and 0.25 of each class 0.86 (one seed).
 
     References
     ----------

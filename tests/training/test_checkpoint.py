@@ -9,6 +9,7 @@ import re
 import signal
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import joblib
 import numpy as np
@@ -39,7 +40,7 @@ from sknoisy import (
     files,
 )
 from sknoisy.losses import CrossEntropy
-from sknoisy.training.identity import sources
+from sknoisy.training.identity import sources, training_name
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(0, 256, (60, 8, 8), dtype=np.uint8)
@@ -141,6 +142,14 @@ CLASSIFIERS = {
     "cufit": CoTrainingClassifier("cufit"),
     "top k": NoisyRobustClassifier(ELR(storage=2)),
 }
+
+
+def test_trainings_in_another_precision_are_others():
+    def name_in(precision):
+        settings = SimpleNamespace(device=torch.device("cpu"), precision=precision)
+        return training_name(NoisyRobustClassifier(), settings, (np.eye(3),))
+
+    assert name_in(None) == name_in(None) != name_in(torch.bfloat16)
 
 
 @pytest.mark.parametrize("name", CLASSIFIERS)
