@@ -14,6 +14,9 @@ LEARNED = "tests/losses/test_learned_transition.py"
 NETWORKS = "tests/cotraining/test_cotraining.py"
 SSR = "tests/cotraining/test_ssr_cufit.py"
 SCORES = "tests/scores/test_scores.py"
+MIXTURE = "tests/scores/test_mixture.py"
+BETAS = "tests/scores/test_betas.py"
+NEIGHBORS = "tests/scores/test_neighbors.py"
 
 _gradient = ("gradient", f"{LOSSES}::test_gradient_is_the_values")
 _value = ("value", f"{LOSSES}::test_value_is_the_formula")
@@ -103,16 +106,16 @@ VERIFIED = {
     "confident_learning": ("run", f"{SCORES}::test_errors_are_the_authors"),
     "self_confidence": ("run", f"{SCORES}::test_qualities_are_the_authors"),
     "normalized_margin": ("run", f"{SCORES}::test_qualities_are_the_authors"),
-    "loss_gmm": ("run", f"{SCORES}::test_gmm_is_scikit_learns_step_by_step"),
+    "loss_gmm": ("run", f"{MIXTURE}::test_gmm_is_scikit_learns_step_by_step"),
     "area_under_margin": (
         "value",
         f"{SCORES}::test_area_under_margin_is_a_mean_over_epochs",
     ),
     "wrong_events": (
         "value",
-        f"{SCORES}::test_wrong_events_in_each_class_by_the_published_steps",
+        f"{BETAS}::test_wrong_events_in_each_class_by_the_published_steps",
     ),
-    "knn_agreement": ("value", f"{SCORES}::test_knn_votes_are_counted"),
+    "knn_agreement": ("value", f"{NEIGHBORS}::test_knn_votes_are_counted"),
     # annotators
     "crowdlab": (
         "run",

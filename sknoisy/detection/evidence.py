@@ -25,7 +25,7 @@ from sknoisy.encoders.features import LazyFeatures
 from sknoisy.estimators.pipelines import finding_classes, split_pipeline
 from sknoisy.parameters import random_numbers
 from sknoisy.scores.distances import neighbor_distances
-from sknoisy.scores.neighbors import neighbor_index, votes_from
+from sknoisy.scores.neighbors import neighbor_index
 from sknoisy.scores.posterior import label_posterior
 from sknoisy.scores.probabilities import (
     best_others,
@@ -33,6 +33,7 @@ from sknoisy.scores.probabilities import (
     losses_of,
 )
 from sknoisy.scores.reading import of_labels
+from sknoisy.scores.votes import votes_from
 
 TINY = 1e-6  # probability
 

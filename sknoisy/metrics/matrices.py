@@ -13,7 +13,7 @@ from sknoisy.scores.estimates import (
     shrunk_transition_matrix,
 )
 from sknoisy.scores.neighborhoods import neighbor_label_votes
-from sknoisy.scores.neighbors import knn_votes
+from sknoisy.scores.votes import knn_votes
 
 OF_FEATURES = ["neighbors", "hoc"]
 NAMES = [*OF_FEATURES, *METHODS]

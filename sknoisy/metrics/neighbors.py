@@ -2,8 +2,8 @@
 
 from sknoisy.data.labels import encode_labels
 from sknoisy.metrics.corrected import noise_corrected_accuracy
-from sknoisy.scores.neighbors import knn_votes
 from sknoisy.scores.probabilities import check_sorted
+from sknoisy.scores.votes import knn_votes
 
 
 def neighbor_accuracy(

@@ -7,7 +7,8 @@ from sklearn.utils.validation import check_consistent_length
 from sknoisy.estimators.pipelines import split_pipeline
 from sknoisy.parameters import check_choice
 from sknoisy.plotting.base import BLUE, ORANGE, pyplot
-from sknoisy.scores.mixture import beta_mixture, gaussian_mixture
+from sknoisy.scores.betas import beta_mixture
+from sknoisy.scores.mixture import gaussian_mixture
 
 MIXTURES = {"gmm": gaussian_mixture, "bmm": beta_mixture}
 

@@ -4,6 +4,11 @@
 was trained on the labels agrees with them, right or wrong.
 """
 
+from sknoisy.scores.betas import (
+    beta_mixture,
+    bmm_clean_probability,
+    wrong_event_clean_probability,
+)
 from sknoisy.scores.confident import (
     confident_joint,
     confident_thresholds,
@@ -21,24 +26,14 @@ from sknoisy.scores.estimates import (
     label_votes,
     noise_concentration,
     shrunk_transition_matrix,
-    trusted_transition_matrix,
 )
 from sknoisy.scores.mixture import (
     LossMixture,
-    beta_mixture,
-    bmm_clean_probability,
     gaussian_mixture,
     gmm_clean_probability,
-    wrong_event_clean_probability,
 )
 from sknoisy.scores.neighborhoods import neighbor_label_votes
-from sknoisy.scores.neighbors import (
-    knn_agreement,
-    knn_votes,
-    neighbor_index,
-    relative_votes,
-    votes_from,
-)
+from sknoisy.scores.neighbors import neighbor_index
 from sknoisy.scores.posterior import (
     LabelPosterior,
     label_posterior,
@@ -52,6 +47,13 @@ from sknoisy.scores.quality import (
 )
 from sknoisy.scores.relabeling import relabel_priority
 from sknoisy.scores.representation import lidar, rankme
+from sknoisy.scores.trusted import trusted_transition_matrix
+from sknoisy.scores.votes import (
+    knn_agreement,
+    knn_votes,
+    relative_votes,
+    votes_from,
+)
 
 __all__ = [
     "LabelPosterior",

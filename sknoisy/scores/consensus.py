@@ -8,9 +8,10 @@ from sklearn.utils import check_consistent_length
 from sknoisy.data.labels import encode_labels
 from sknoisy.parameters import check_integer, check_real
 from sknoisy.scores.estimates import transition_of
-from sknoisy.scores.neighbors import neighbor_index, votes_from
+from sknoisy.scores.neighbors import neighbor_index
 from sknoisy.scores.probabilities import check_sorted
 from sknoisy.scores.reading import chunks
+from sknoisy.scores.votes import votes_from
 
 MAX_ITER = 500
 TOL = 1e-7  # nats per triple

@@ -5,13 +5,8 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from sknoisy.parameters import as_numbers, check_integer
-from sknoisy.scores.neighbors import (
-    TREE_FEATURES,
-    check_positions,
-    fill_nearest,
-    safe_scale,
-)
-from sknoisy.scores.reading import check_features, chunks
+from sknoisy.scores.neighbors import TREE_FEATURES, fill_nearest, safe_scale
+from sknoisy.scores.reading import check_features, check_positions, chunks
 
 BY_CHANCE = 0.5  # pairs that are expected to be called near-duplicates, and are not
 NEAREST = 0.65  # pairs that are further apart, in distances of neighbours, never are

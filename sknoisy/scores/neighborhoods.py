@@ -6,8 +6,9 @@ from scipy.special import logsumexp, softmax
 from sklearn.utils import check_consistent_length
 
 from sknoisy.data.labels import encode_labels
-from sknoisy.scores.neighbors import neighbor_index, votes_from
+from sknoisy.scores.neighbors import neighbor_index
 from sknoisy.scores.probabilities import check_sorted
+from sknoisy.scores.votes import votes_from
 
 MOST_SAMPLES = 10_000  # whose labels are fitted; all are neighbours
 MAX_ITER = 100

@@ -12,7 +12,6 @@ from sknoisy.scores.estimates import (
     count_pairs,
     label_votes,
     transition_of,
-    trusted_transition_matrix,
 )
 from sknoisy.scores.probabilities import (
     SMALLEST,
@@ -20,6 +19,7 @@ from sknoisy.scores.probabilities import (
     check_probabilities,
 )
 from sknoisy.scores.reading import chunks, of_labels
+from sknoisy.scores.trusted import trusted_transition_matrix
 
 SHARE, LEAST, MOST = 0.1, 150, 0.5  # voters: shares of the mean class size; a number
 PRIOR = 15.0  # votes that each class gets by the mean of all

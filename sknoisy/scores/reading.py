@@ -1,4 +1,4 @@
-"""Probabilities that are read, checked and corrected in chunks of rows."""
+"""What scores are given: probabilities in chunks of rows, features, positions."""
 
 import mmap
 
@@ -200,3 +200,23 @@ def check_features(features, **settings):
     if not issparse(features):
         features = as_numbers("features", features)
     return check_array(features, input_name="features", **settings)
+
+
+def check_positions(name, values, n):
+    """Raise ``ValueError`` unless all of an array are integers from 0 to n - 1.
+
+    Parameters
+    ----------
+    name : str
+        Name of the argument.
+    values : ndarray of numbers
+        Its value.
+    n : int
+        Number of positions.
+    """
+    whole = values.dtype.kind in "iu"
+    if not whole or values.size and not 0 <= values.min() <= values.max() < n:
+        raise ValueError(
+            f"{name} is not valid: it must hold integers from 0 to {n - 1}"
+            + (f", but it is of {values.dtype}." if not whole else ".")
+        )

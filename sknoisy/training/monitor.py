@@ -8,8 +8,8 @@ import torch
 from sknoisy.data.devices import generator, to_channels_last
 from sknoisy.data.subset import Subset
 from sknoisy.encoders.inference import in_order
-from sknoisy.scores.neighbors import knn_votes
 from sknoisy.scores.representation import lidar, rankme
+from sknoisy.scores.votes import knn_votes
 from sknoisy.training.observed import evaluating
 
 SAMPLES = 1_000  # that are looked at, at most

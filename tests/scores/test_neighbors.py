@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_array
 
-from sknoisy.scores import knn_votes, neighbor_index, relative_votes, votes_from
+from sknoisy.scores import (
+    knn_agreement,
+    knn_votes,
+    neighbor_index,
+    relative_votes,
+    votes_from,
+)
 from sknoisy.scores.neighbors import TREE_FEATURES, fill_nearest
 
 RNG = np.random.default_rng(0)
@@ -169,3 +175,29 @@ def test_votes_of_what_is_not_there():
     for wrong in (0.5, [1.0], [1.0, -1.0], "x"):
         with pytest.raises(ValueError, match="^sample_weight"):
             votes_from(index, codes, 2, sample_weight=wrong)
+
+
+def test_knn_votes_are_counted():
+    X, y = RNG.normal(size=(60, 5)), RNG.integers(3, size=60)
+    directions = X / np.linalg.norm(X, axis=1, keepdims=True)
+    similarity = directions @ directions.T
+    np.fill_diagonal(similarity, -np.inf)
+    nearest = y[np.argsort(-similarity, axis=1)[:, :4]]
+    expected = (nearest[:, :, None] == np.arange(3)).mean(axis=1)
+    np.testing.assert_allclose(knn_votes(y, X, n_neighbors=4), expected)
+    agreement = knn_agreement(y, X, n_neighbors=4)
+    np.testing.assert_allclose(agreement, expected[np.arange(60), y])
+
+
+@pytest.mark.parametrize(
+    "features, n_neighbors, message",
+    [
+        (np.zeros((3, 2)), 1, "inconsistent numbers of samples"),
+        (np.zeros((4, 2)), 4, "n_neighbors=4 is not valid: .* less than the 4"),
+        (np.zeros((4, 2)), 0, "n_neighbors=0 is not valid"),
+        (np.full((4, 2), np.nan), 1, "features contains NaN"),
+    ],
+)
+def test_bad_features(features, n_neighbors, message):
+    with pytest.raises(ValueError, match=message):
+        knn_votes([0, 1, 0, 1], features, n_neighbors)
