@@ -9,9 +9,8 @@ import torch
 # from all others, in widths of the range without that share on both sides.
 IMAGE_FENCES = ((0.005, 3.0), (0.025, 30.0))
 COLUMN_FENCES = ((0.005, 30.0), (0.025, 30.0))  # clean columns have longer tails
-REPEATED = (
-    0.05  # share of one extreme value, saturation or nodata, that may be an outlier
-)
+# Share of one extreme value, saturation or nodata, that may be an outlier.
+REPEATED = 0.05
 FEWEST = 10  # values that are enough to find outliers
 LEARN_VALUES = 2**18  # values of images that the fences are measured on
 LEARN_ROWS = 10_000  # rows of tables that they are measured on, if these are not wide
@@ -113,8 +112,8 @@ def column_ranges(X):
     return limits, bounds
 
 
-def later_bounds(X, limits, bounds, quiet=False):
-    """Return the bounds of a table that is not the training X.
+def later_fences(X, limits, bounds, quiet=False):
+    """Return beyond which values those of a later table are outliers.
 
     Parameters
     ----------
@@ -127,29 +126,29 @@ def later_bounds(X, limits, bounds, quiet=False):
 
     Returns
     -------
-    bounds : ndarray of shape (2, n_features), float64, or None
-        The bounds, also of these columns.
+    fences : ndarray of shape (2, n_features), float64, or None
+        Lowest and highest value that is no outlier, of each column: whatever else X
+        holds. None where there is no outlier.
     """
     low, high = limits
     # A column that was constant has no scale to judge other values by.
     reach = np.where(high > low, LATER_WIDTHS * (high - low), np.inf)
-    far = (_host(X.min(0)) < low - reach) | (_host(X.max(0)) > high + reach)
-    if bounds is not None:
-        far &= np.isinf(bounds).all(axis=0)
+    if bounds is not None:  # all that lies beyond the others is clipped
+        reach[np.isfinite(bounds).all(axis=0)] = np.inf
+    fences = np.stack([low - reach, high + reach])
+    far = (_host(X.min(0)) < fences[0]) | (_host(X.max(0)) > fences[1])
     columns = np.flatnonzero(far)
     if len(columns) == 0:
-        return bounds
+        return None
     if not quiet:
-        counts = {j: _inner_range(X[:, j], low[j], high[j])[2] for j in columns}
+        counts = {j: _inner_range(X[:, j], *fences[:, j])[2] for j in columns}
         warnings.warn(
             f"X holds values far outside the range of the training X in their column "
             f"({_listed(counts)}). They are clipped to that range.",
             UserWarning,
             stacklevel=5,
         )
-    if bounds is None:
-        bounds = np.repeat([[-np.inf], [np.inf]], X.shape[1], axis=1)
-    return np.where(far, limits, bounds)
+    return fences
 
 
 def _listed(counts, shown=5):

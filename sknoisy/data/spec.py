@@ -19,7 +19,7 @@ from sknoisy.data.ranges import (
     check_images,
     column_ranges,
     image_range,
-    later_bounds,
+    later_fences,
     rows_of,
 )
 from sknoisy.data.stores import ArrayStore, PathStore
@@ -59,6 +59,9 @@ class InputSpec:
     bounds : ndarray of shape (2, d), float64, or None
         For vectors, the lowest and highest value that each column is clipped to:
         `limits` if it has outliers, otherwise infinite; None if no column has any.
+    fences : ndarray of shape (2, d), float64, or None
+        For vectors that are not the training X, the lowest and highest value that is
+        not clipped to `limits`; None if none is.
     """
 
     kind: str
@@ -71,6 +74,7 @@ class InputSpec:
     shift: np.ndarray = field(default=None, compare=False)
     limits: np.ndarray = field(default=None, compare=False)
     bounds: np.ndarray = field(default=None, compare=False)
+    fences: np.ndarray = field(default=None, compare=False)
 
     @classmethod
     def learn(cls, X, channels="auto", image_size=None):
@@ -171,13 +175,7 @@ class InputSpec:
             Images have values in [0, 1].
         """
         if self.kind == "vector":
-            batch = batch.float()
-            if self.bounds is None:
-                return batch
-            bounds = self.unshifted().bounds
-            with np.errstate(over="ignore"):
-                bounds = torch.from_numpy(bounds.astype(np.float32))
-            return batch.clamp(*bounds.to(batch.device))
+            return self.unshifted()._clipped(batch.float())
         is_uint8 = batch.dtype == torch.uint8
         if self.layout == "HW":
             batch = batch.unsqueeze(1)
@@ -224,15 +222,31 @@ class InputSpec:
             return self
         shift = 0 if self.shift is None else self.shift
         scaled = check_columns(X, self.mean + shift, self.std)
-        bounds = later_bounds(X, self.limits, self.bounds, quiet=scaled)
-        return replace(self, bounds=bounds)
+        fences = later_fences(X, self.limits, self.bounds, quiet=scaled)
+        return replace(self, fences=fences)
+
+    def _clipped(self, batch):
+        """Return vectors without their outliers; there is no `shift`."""
+
+        def on_device(ends):
+            with np.errstate(over="ignore"):
+                return torch.from_numpy(ends.astype(np.float32)).to(batch.device)
+
+        if self.bounds is not None:
+            batch = batch.clamp(*on_device(self.bounds))
+        if self.fences is not None:
+            low, high = on_device(self.fences)
+            far = (batch < low) | (batch > high)
+            batch = torch.where(far, batch.clamp(*on_device(self.limits)), batch)
+        return batch
 
     def unshifted(self):
         """Return the description of samples from which `shift` is subtracted."""
         if self.shift is None:
             return self
-        bounds = None if self.bounds is None else self.bounds - self.shift
-        return replace(self, shift=None, bounds=bounds)
+        ends = {name: getattr(self, name) for name in ("limits", "bounds", "fences")}
+        moved = {k: None if v is None else v - self.shift for k, v in ends.items()}
+        return replace(self, shift=None, **moved)
 
     def _sample_shape(self):
         c, *size = self.shape

@@ -93,7 +93,9 @@ class _Builder:
     def build(self, name, state):
         if name in PARTS:
             return PARTS[name](**state)
-        return getattr(self, f"_{BUILT[name]}")(state)
+        if name in PLAIN:
+            return PLAIN[name](state)
+        return BUILT[name](self, state)
 
     def _estimator(self, state):
         cls = self._resolve(state["class"], Saved)
@@ -112,15 +114,6 @@ class _Builder:
     def _pipeline(self, state):
         steps = [tuple(step) for step in state["steps"]]
         return Pipeline(steps, **without(LEFT_OUT, state["others"]))
-
-    def _trained_encoder(self, state):
-        return TrainedEncoder(**state)
-
-    def _template(self, state):
-        template = Template.__new__(Template)
-        template.name, template.module = state["name"], state["module"]
-        template._constants = {(a, b): array for a, b, array in state["constants"]}
-        return template
 
     def _module(self, state):
         tensors = [_tensor(one) for one in state["tensors"]]
@@ -148,21 +141,6 @@ class _Builder:
             return layer
 
         return built(state["root"])
-
-    def _random_state(self, state):
-        random_state = np.random.RandomState()
-        random_state.set_state(state)
-        return random_state
-
-    def import_path(self, state):
-        return Path(state)
-
-    def _partial(self, state):
-        function, args, keywords = state
-        return None if function is None else partial(function, *args, **keywords)
-
-    def _set(self, state):
-        return set(state)
 
     def _import(self, state):
         return self._resolve(state, nn.Module)
@@ -196,19 +174,45 @@ class _Builder:
         return None
 
 
+def _template(state):
+    template = Template.__new__(Template)
+    template.name, template.module = state["name"], state["module"]
+    template._constants = {(a, b): array for a, b, array in state["constants"]}
+    return template
+
+
+def _random_state(state):
+    random_state = np.random.RandomState()
+    random_state.set_state(state)
+    return random_state
+
+
+def _partial(state):
+    function, args, keywords = state
+    return None if function is None else partial(function, *args, **keywords)
+
+
+def _trained_encoder(state):
+    return TrainedEncoder(**state)
+
+
+# By the names under which saving.py describes them: what a class must be allowed for,
+# and the rest.
 BUILT = {
-    "Pipeline": "pipeline",
-    "RandomState": "random_state",
-    "Template": "template",
-    "TrainedEncoder": "trained_encoder",
-    "estimator": "estimator",
-    "import": "import",
-    "instance": "instance",
-    "method": "method",
-    "module": "module",
-    "partial": "partial",
-    "path": "path",
-    "set": "set",
+    "Pipeline": _Builder._pipeline,
+    "estimator": _Builder._estimator,
+    "import": _Builder._import,
+    "instance": _Builder._instance,
+    "method": _Builder._method,
+    "module": _Builder._module,
+}
+PLAIN = {
+    "RandomState": _random_state,
+    "Template": _template,
+    "TrainedEncoder": _trained_encoder,
+    "partial": _partial,
+    "path": Path,
+    "set": set,
 }
 
 

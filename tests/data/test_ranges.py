@@ -287,7 +287,19 @@ def test_outliers_that_only_a_later_table_has(value, offset, table):
     }
     assert (batch <= clean.max(0).values).all() and (batch >= clean.min(0).values).all()
     assert store.on("cpu").fetch(torch.arange(len(X))).equal(batch)
-    assert spec.bounds is None and store.spec == spec
+    assert spec.fences is None and store.spec == spec
+
+
+@OUTLIERS
+@pytest.mark.parametrize("offset", [0, 1e9])
+def test_a_row_is_read_alike_whatever_the_others_are(offset, table):
+    X = table[0] + offset
+    spec, later = InputSpec.learn(X), X[:4].copy()
+    later[0, 0] += 5 * np.ptp(X[:, 0])  # beyond all others, and no outlier
+    alone = spec.open(later[:1]).fetch(torch.arange(1))
+    assert alone[0, 0] > spec.open(X).fetch(torch.arange(len(X)))[:, 0].max()
+    later[1, 0] += 1000 * np.ptp(X[:, 0])
+    assert spec.open(later).fetch(torch.arange(1)).equal(alone)
 
 
 def test_a_constant_column_may_change_later():
@@ -311,4 +323,4 @@ def test_rare_values_of_sparse_columns_are_no_later_outliers(digits):
         warnings.simplefilter("error")
         for start in range(0, 300, 60):
             part = np.arange(300) // 60 == start // 60
-            assert InputSpec.learn(X[part]).open(X[~part]).spec.bounds is None
+            assert InputSpec.learn(X[part]).open(X[~part]).spec.fences is None

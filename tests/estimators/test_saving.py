@@ -536,3 +536,25 @@ def test_values_of_all_kinds(tmp_path):
     assert repr(found) == repr(values)
     assert found["channels_last"].stride() == values["channels_last"].stride()
     assert files.pack(found) == files.pack(values)
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"weights": Path("folder", "weights.pth")},
+        {"classes": {"a", "b"}},
+        {"encoder": partial(nn.Linear, 4, 3)},
+        {"encoder": nn.Linear},
+        {"loss": LOSSES["elr"](lam=2.0)},
+        {"random_state": np.random.RandomState(3)},
+    ],
+    ids=repr,
+)
+def test_parameters_of_all_kinds(params, tmp_path):
+    model = NoisyRobustClassifier(**params)
+    sknoisy.save(model, tmp_path / "model")
+    ((name, expected),) = params.items()
+    found = getattr(sknoisy.load(tmp_path / "model"), name)
+    if isinstance(expected, np.random.RandomState):
+        found, expected = (state.randint(1000, size=9) for state in (found, expected))
+    assert repr(found) == repr(expected)
