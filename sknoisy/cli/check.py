@@ -62,7 +62,7 @@ def run(args):
 
 def _name_of(data):
     """Return the name of a folder, or that of a file without its ending."""
-    name = os.path.basename(os.path.normpath(data))
+    name = os.path.basename(os.path.abspath(data))
     return name if os.path.isdir(data) else os.path.splitext(name)[0]
 
 

@@ -51,7 +51,13 @@ def make_encoder(X, args):
         return _trained_here(X, args, why)
     if ":" in name:
         return _of_user(name, args)
-    if args.offline and args.weights is None and not name.startswith("timm/"):
+    if args.offline and args.weights is None:
+        if name.startswith("timm/"):
+            raise ValueError(
+                f"--encoder {name} is not valid with --offline: what timm has in its "
+                "cache is not known here. Set HF_HUB_OFFLINE=1 in place of --offline, "
+                "or pass --weights"
+            )
         if not os.path.exists(_cached(name)):
             raise ValueError(
                 f"--encoder {name} needs weights that are not in the cache of PyTorch, "

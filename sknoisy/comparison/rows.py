@@ -3,13 +3,9 @@
 import json
 from pathlib import Path
 
-import joblib
-import numpy as np
-import torch
-
 from sknoisy._version import __version__
-from sknoisy.data.inputs import file_stamps, is_paths
 from sknoisy.parameters import comparable
+from sknoisy.training.identity import data_of, estimator_name, hash_of
 
 
 class Rows:
@@ -27,7 +23,7 @@ class Rows:
             except (ValueError, KeyError, AttributeError):
                 continue  # the end of a run that was killed while it wrote
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        data = [_digest(part) for part in (X, y, *(test or ()))]
+        data = hash_of([data_of(part) for part in (X, y, *(test or ()))])
         named = {name: _named(scorer) for name, scorer in scorers.items()}
         self._common = __version__, data, named
 
@@ -35,8 +31,8 @@ class Rows:
         """Return what a row is known by."""
         if self.path is None:
             return None
-        kind = f"{type(method).__module__}.{type(method).__qualname__}"
-        return joblib.hash((self._common, kind, comparable(method), rows))
+        name = estimator_name(method, f"path={str(self.path)!r}")
+        return hash_of((self._common, name, rows))
 
     def add(self, key, row):
         """Add a row to the file at once."""
@@ -49,14 +45,6 @@ class Rows:
                 if file.read() != b"\n":  # of a run that was killed
                     file.write(b"\n")
             file.write(json.dumps({"key": key} | row).encode() + b"\n")
-
-
-def _digest(values):
-    if isinstance(values, torch.Tensor):
-        values = values.cpu().numpy()  # tensors do not hash by value
-    if is_paths(values):
-        return joblib.hash((np.asarray(values, dtype=str), file_stamps(values)))
-    return joblib.hash((values, []))
 
 
 def _named(scorer):

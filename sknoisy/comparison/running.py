@@ -111,6 +111,8 @@ def compare(
     scorers = {} if cv is None else _scorers(scoring, X, y)
     test = None if X_test is None else (X_test, y_test)
     scores = [*scorers, *([TEST] if test else [])]
+    if cv is not None and not isinstance(cv, Integral):
+        cv = check_cv(cv, y, classifier=True)  # keeps the folds of an iterator
     plan = [
         (name, seed, fold, rows)
         for seed in seeds
@@ -206,13 +208,13 @@ def _scorers(scoring, X, y):
 
 
 def _splits(cv, X, y, seed):
-    """Yield the rows to train on and to score, all and None without folds."""
+    """Return the rows to train on and to score, all and None without folds."""
     if cv is None:
         return [(np.arange(len(y)), None)]
     if isinstance(cv, Integral):
         check_integer("cv", cv, low=2)
         cv = StratifiedKFold(cv, shuffle=True, random_state=seed)
-    return [*check_cv(cv, y, classifier=True).split(np.zeros(len(y)), y)]
+    return [*cv.split(np.zeros(len(y)), y)]
 
 
 def _seeded(method, seed):

@@ -9,7 +9,8 @@ from scipy.special import softmax
 from sknoisy.cotraining.ensembles import given_losses, held_out, own_half_loss
 from sknoisy.data.batches import Batches
 from sknoisy.losses.expected import weighted_mean
-from sknoisy.parameters import Method, check_integer
+from sknoisy.losses.learner import Learner
+from sknoisy.parameters import check_integer
 from sknoisy.scores import gmm_clean_probability, label_votes, noise_concentration
 from sknoisy.scores.estimates import transition_of
 
@@ -19,7 +20,7 @@ MOST = 0.8  # share of labels that are left out at most: the highest noise of th
 LOOK = 5  # epochs after which the noise is estimated, or all of a shorter warm-up
 
 
-class CoTraining(Method):
+class CoTraining(Learner):
     """Base class of co-training methods: how an ensemble of networks is trained.
 
     A subclass defines ``loss``, and overrides the other methods where it does more.
@@ -91,11 +92,6 @@ class CoTraining(Method):
     """
 
     n_networks = 2
-    soft_labels = False
-    unlabelled = False
-    heads = None
-    vector_encoder = None
-    predicting = None
     lasting = ("noise",)
     transient = ("rng",)
 
@@ -143,28 +139,6 @@ class CoTraining(Method):
             "optimizer": "sgd",
         }
 
-    def extend(self, module, data, generator):
-        """Return the module that trains: the networks, and heads of the method's own.
-
-        Called before the optimiser is made.
-
-        Parameters
-        ----------
-        module : Ensemble
-            The networks, or their heads where the encoder is frozen.
-        data : TrainingData
-            Store and codes of the training set; where the encoder is frozen, its
-            features.
-        generator : torch.Generator
-            Source of the heads' initial weights, on the CPU.
-
-        Returns
-        -------
-        module : Ensemble
-            The same, or one of a subclass that has more heads.
-        """
-        return module
-
     def start(self, n_samples, n_classes, device):
         """Create ``state_``; called when a training begins, or its samples change.
 
@@ -183,10 +157,6 @@ class CoTraining(Method):
             noise = self.state_["noise"]
         half = torch.zeros(n_samples, dtype=torch.int64, device=device)
         self.state_ = {"noise": noise, "half": half}
-
-    def restart(self, n_epochs):
-        """Return `n_epochs`: the networks never start anew."""
-        return n_epochs
 
     def on_epoch(self, epoch, n_epochs):
         """Called at the beginning of each epoch, before ``before_epoch``."""

@@ -107,6 +107,15 @@ def file_stamps(paths):
     return stamps
 
 
+def by_value(X):
+    """Return what tells samples apart, in a form that joblib hashes by value."""
+    if isinstance(X, torch.Tensor):
+        return X.cpu().numpy()
+    if is_paths(X):
+        return np.asarray(X, dtype=str), file_stamps(X)
+    return np.asarray(X) if isinstance(X, np.memmap) else X
+
+
 def check_container(X):
     """Raise ``ValueError`` if X is no array, frame or list, but a data set or a path.
 

@@ -3,13 +3,12 @@
 import warnings
 
 import numpy as np
-import torch
 
 from sknoisy import ranks
 from sknoisy._compat import numpy_namespace
 from sknoisy._version import __version__
 from sknoisy.data.devices import resolve_device, resolve_precision
-from sknoisy.data.inputs import file_stamps, is_paths
+from sknoisy.data.inputs import by_value
 from sknoisy.encoders.blueprint import load_numpy_state
 from sknoisy.encoders.inference import forward_all
 
@@ -164,6 +163,8 @@ class LazyFeatures:
         return np.array(self._computed(), dtype=dtype)
 
     def _computed(self):
+        if len(self) == 0:
+            return np.empty(self.shape, self.dtype)
         if self._features is None and self.memory is not None:
             features = _from_cache(self.memory, self._inputs, self.encoder)
             rows = slice(None) if self._index is None else self._index
@@ -209,17 +210,10 @@ def _as_slice(column):
 
 def _from_cache(memory, inputs, encoder):
     """Return the features of all inputs, from the cache if it has them."""
-    plain = inputs
-    if isinstance(inputs, torch.Tensor):
-        plain = inputs.cpu().numpy()  # tensors do not hash by value
-    stamps = []
-    if is_paths(inputs):
-        plain = np.asarray(inputs, dtype=str)  # equal ones have equal hashes
-        stamps = file_stamps(inputs)
-    identity = __version__, encoder.blueprint, encoder.state, encoder.precision
-    cached = memory.cache(_transform, ignore=["encoder"])
+    key = by_value(inputs), encoder.blueprint, encoder.state, encoder.precision
+    cached = memory.cache(_transform, ignore=["inputs", "encoder"])
     try:
-        return ranks.cached_call(cached, plain, stamps, identity, encoder)
+        return ranks.cached_call(cached, (__version__, *key), inputs, encoder)
     except OSError as error:
         warnings.warn(
             f"memory={str(memory.location)!r} cannot be used, and features are "
@@ -230,6 +224,6 @@ def _from_cache(memory, inputs, encoder):
         return encoder.transform(inputs)
 
 
-def _transform(inputs, stamps, identity, encoder):
-    """Compute features; the arguments but the encoder are the key of the cache."""
+def _transform(key, inputs, encoder):
+    """Compute features, which are cached by a key."""
     return encoder.transform(inputs)

@@ -104,6 +104,8 @@ class TorchEstimator(NamedMethods, CallbackSupportMixin, Saved):
         if is_paths(inputs) or isinstance(inputs, torch.Tensor):
             # What scikit-learn cannot check: files, and tensors on a GPU, which stay.
             _check_samples(inputs, min_samples)
+            if reset:
+                self._forget_features()
             if reset and inputs.ndim > 1:
                 self.n_features_in_ = inputs.shape[1]
             return inputs, trained
@@ -123,6 +125,11 @@ class TorchEstimator(NamedMethods, CallbackSupportMixin, Saved):
         # scikit-learn returns a memmap as an array, which would not be streamed.
         as_it_was = isinstance(inputs, np.memmap) and inputs.dtype == checked.dtype
         return inputs if as_it_was else checked, trained
+
+    def _forget_features(self):
+        """Forget what scikit-learn keeps of the columns of an X before."""
+        for name in ("n_features_in_", "feature_names_in_"):
+            vars(self).pop(name, None)
 
     def _features_hint(self, X):
         return ""
@@ -213,9 +220,14 @@ class TorchEstimator(NamedMethods, CallbackSupportMixin, Saved):
         return {"callbacks": callbacks, "verbose": first and self.verbose is not False}
 
     def _seeds(self, n):
-        seeds = random_numbers(self.random_state).randint(2**31 - 1, size=n)
-        # Without a random_state, ranks would draw each their own.
-        return ranks.from_first(torch.from_numpy(seeds)).tolist()
+        return drawn_seeds(self.random_state, n)
+
+
+def drawn_seeds(random_state, n):
+    """Return n seeds by the parameter `random_state`, the same on all ranks."""
+    seeds = random_numbers(random_state).randint(2**31 - 1, size=n)
+    # Without a random_state, ranks would draw each their own.
+    return ranks.from_first(torch.from_numpy(seeds)).tolist()
 
 
 @contextmanager

@@ -282,14 +282,18 @@ class TorchClassifier(Learning, ClassifierMixin, HoldingOut, Predicting):
         ) or self.weights is not None
         rows, blueprint, method = self._plan(inputs, trained, labels, pretrained)
         check_takes(method, labels)
-        chosen = getattr(method, "vector_encoder", None)
+        chosen = method.vector_encoder
         is_open = self.encoder == "auto" and trained is None
         if chosen is not None and is_open and blueprint.spec.kind == "vector":
             blueprint = Blueprint(chosen, blueprint.spec)
-        several = ("n_networks", "heads", "predicting")
-        several = {name: getattr(method, name, None) for name in several}
         architecture = Architecture(
-            blueprint, self.head, len(classes), pretrained, **several
+            blueprint,
+            self.head,
+            len(classes),
+            pretrained,
+            n_networks=method.n_networks,
+            heads=method.heads,
+            predicting=method.predicting,
         )
         seeds = self._seeds(2)
         network = architecture.build(generator(seeds[0]), load_weights=True)
@@ -332,8 +336,7 @@ class TorchClassifier(Learning, ClassifierMixin, HoldingOut, Predicting):
         if tunes:
             settings = replace(settings, max_norm=FINE_TUNING_NORM)
         head_epochs = self._head_epochs(settings.max_epochs, architecture.pretrained)
-        if hasattr(method, "plan"):
-            method.plan(settings.max_epochs, head_epochs)
+        method.plan(settings.max_epochs, head_epochs)
         if self.compile:
             network.compile()
         regularizers = self._regularizers()

@@ -1,6 +1,6 @@
 """NoisyRobustClassifier: trains a network on labels that are partly wrong."""
 
-from sknoisy.cotraining import KernelPosterior
+from sknoisy.cotraining import CoTraining, KernelPosterior
 from sknoisy.data.labels import check_class_weight, class_weights
 from sknoisy.estimators.base_classifier import TorchClassifier
 from sknoisy.losses import ELR, LOSSES, Loss
@@ -283,7 +283,7 @@ class NoisyRobustClassifier(TorchClassifier):
         return KernelPosterior() if fixed and plain and no_views else ELR()
 
     def _defaults(self, method, n_samples, spec, is_pretrained):
-        if hasattr(method, "defaults"):
+        if isinstance(method, CoTraining):
             return method.defaults(n_samples)
         few = spec.kind == "vector" and not is_pretrained
         return {

@@ -32,7 +32,13 @@ class HoldingOut:
         if isinstance(self.validation, (tuple, list)):
             validation = self._validation_data(*self.validation, classes, spec)
         elif held is not None:
-            validation = _part(store, labels, features, held)
+            scored = held[labels.used(with_unlabelled=False)[held]]
+            if len(scored) == 0:
+                raise ValueError(
+                    "none of the samples that validation holds out since the first "
+                    "call has a label and a weight: one at least must."
+                )
+            validation = _part(store, labels, features, scored)
         data = TrainingData(store, labels, features=features)
         if len(rows) < len(labels):
             data = _part(store, labels, features, rows)
@@ -94,7 +100,7 @@ class HoldingOut:
 
     def _uses_unlabelled(self, method):
         """Whether samples without a label are trained on."""
-        return getattr(method, "unlabelled", False)
+        return method.unlabelled
 
     def _of_all(self, values, known=None):
         """Return values of all samples, NaN for those that are not trained on.

@@ -34,7 +34,9 @@ class LazyTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         """
         check_is_fitted(self, "encoder_")
         inputs, _ = self._read(X, reset=False)
-        self.encoder_.spec.open(inputs)
+        as_array = self.output == "array" or is_array_output(self)
+        if not as_array:
+            self.encoder_.spec.open(inputs)  # checks them now, not when they are used
         features = LazyFeatures(inputs, self.encoder_, memory=self._features_memory())
         if is_array_output(self) and not hasattr(self, "_sklearn_output_config"):
             warnings.warn(
@@ -45,7 +47,7 @@ class LazyTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
                 UserWarning,
                 stacklevel=3,
             )
-        if self.output == "array" or is_array_output(self):
+        if as_array:
             return np.asarray(features)
         return features
 

@@ -13,7 +13,8 @@ from sknoisy import ranks
 from sknoisy._compat import with_callbacks, without_callbacks
 from sknoisy._version import __version__
 from sknoisy.data.devices import generator, resolve_device, resolve_precision
-from sknoisy.data.inputs import file_stamps, is_paths
+from sknoisy.data.given import read_labels
+from sknoisy.data.inputs import by_value, file_stamps, is_paths
 from sknoisy.data.labels import check_given, check_weights, encode_labels
 from sknoisy.encoders.blueprint import load_numpy_state, numpy_state
 from sknoisy.encoders.features import TrainedEncoder
@@ -70,8 +71,8 @@ class SSLPretrainer(LazyTransformer, TorchEstimator):
         Momentum.
     weight_decay : float, default=1e-4
         Weight decay.
-    optimizer : {"lars", "sgd", "adamw"}, default="lars"
-        Optimiser.
+    optimizer : {"lars", "sgd", "momentum", "adamw"}, default="lars"
+        Optimiser; "sgd" has Nesterov's momentum, "momentum" is the plain one.
     schedule : {"cosine", "constant", "steps"}, default="cosine"
         Learning rate after its rise; "steps": a tenth from half of the epochs, a
         hundredth from three quarters.
@@ -285,7 +286,9 @@ class SSLPretrainer(LazyTransformer, TorchEstimator):
         """Return codes of labels that only the monitor looks at, or None."""
         if self.monitor is None or y is None:
             return None
-        return encode_labels(y)[1]
+        is_soft = np.ndim(y) == 2 and np.shape(y)[1] > 1 and not hasattr(y, "columns")
+        columns = np.arange(np.shape(y)[1]) if is_soft else None
+        return read_labels(y, columns=columns)[1].codes
 
     def _method(self):
         return resolve("method", self.method, METHODS, SelfSupervised)
@@ -302,22 +305,16 @@ class SSLPretrainer(LazyTransformer, TorchEstimator):
             callbacks=None,
             verbose=None,
         )
-        if isinstance(inputs, torch.Tensor):
-            inputs = inputs.cpu().numpy()  # tensors do not hash by value
-        files = []
-        if is_paths(inputs):
-            files = [*inputs]
-            inputs = np.asarray(inputs, dtype=str)  # equal ones have equal hashes
-        files += [self.weights] if self.weights not in (None, "imagenet") else []
-        stamps = file_stamps(files)
+        files = [] if self.weights in (None, "imagenet") else [self.weights]
         for name, value in plain.get_params(deep=False).items():
             checked_hash(name, value, f"memory={str(memory.location)!r}")
         changes = changing(self.callbacks)
         checked_hash("callbacks", changes, f"memory={str(memory.location)!r}")
-        cached = memory.cache(_pretrain_cached, ignore=["reporting"])
-        code = __version__, sources(plain), changes, self._monitored(reporting[2])
-        key = plain, inputs, trained, labels, stamps, code
-        return ranks.cached_call(cached, *key, reporting=reporting)
+        data = by_value(inputs), trained, labels, self._monitored(reporting[2])
+        code = __version__, sources(plain), changes, file_stamps(files)
+        given = inputs, trained, labels, reporting
+        cached = memory.cache(_pretrain_cached, ignore=["given"])
+        return ranks.cached_call(cached, plain, (data, code), given)
 
     def _pretrain(self, inputs, trained, labels, reporting):
         """Return the trained encoder, the heads that are kept, and the history.
@@ -417,6 +414,6 @@ def _attributes(device, encoder, heads, history):
     }
 
 
-def _pretrain_cached(pretrainer, inputs, trained, labels, stamps, code, reporting):
-    """Pre-train, heads included; a function of what the cache keys on."""
-    return pretrainer._pretrain(inputs, trained, labels, reporting)
+def _pretrain_cached(pretrainer, key, given):
+    """Pre-train; what is learned is cached by the pre-trainer and a key."""
+    return pretrainer._pretrain(*given)

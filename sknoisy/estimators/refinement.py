@@ -6,8 +6,8 @@ import numpy as np
 
 from sknoisy.data.devices import generator, resolve_device
 from sknoisy.data.given import check_sample_weight, check_trusted
+from sknoisy.estimators.base import drawn_seeds
 from sknoisy.estimators.copies import AugmentedCopies
-from sknoisy.parameters import random_numbers
 from sknoisy.scores.probabilities import losses_of
 
 
@@ -89,7 +89,7 @@ class Refinement:
     def _copies(self):
         params = self.classifier.get_params()
         device = resolve_device(params.get("device", "cpu"))
-        seed = random_numbers(self.refiner.random_state).randint(2**31 - 1)
+        (seed,) = drawn_seeds(self.refiner.random_state, 1)
         return AugmentedCopies(
             self.X,
             self.refiner.views,

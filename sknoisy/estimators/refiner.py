@@ -8,8 +8,8 @@ from sklearn.base import ClassifierMixin, MetaEstimatorMixin, clone
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from sknoisy._compat import CallbackSupportMixin, with_callbacks
-from sknoisy.data.devices import own_modes
 from sknoisy.data.labels import check_given, check_several, encode_labels
+from sknoisy.estimators.base import fitting
 from sknoisy.estimators.findings import Findings, percent
 from sknoisy.estimators.pipelines import (
     check_labels_of,
@@ -185,10 +185,14 @@ class PseudoLabelRefiner(
         ValueError
             If y or a parameter is not valid; before training starts.
         """
-        with own_modes():
-            return self._fit(X, y, sample_weight, trusted)
+        with fitting(self):
+            interrupt = self._fit(X, y, sample_weight, trusted)
+        if interrupt is not None:
+            raise interrupt
+        return self
 
     def _fit(self, X, y, sample_weight, trusted):
+        """Fit; return the KeyboardInterrupt that ended it early, or None."""
         self._check_parameters()
         check_given(self, y)
         classes, codes = encode_labels(y)
@@ -214,17 +218,19 @@ class PseudoLabelRefiner(
             "epoch",
             learned=lambda: {"estimator_": estimator, "classes_": classes},
         )
+        interrupt = None
         try:
             run.train(self.warmup_epochs)
             for stages in schedule:
                 run.iterate(stages)
-        except KeyboardInterrupt:
-            if hasattr(classifier, "classes_"):
-                self._keep(estimator, run)  # what was learned so far can be used
-            raise
+        except KeyboardInterrupt as error:
+            if not hasattr(classifier, "classes_"):
+                raise
+            interrupt = error  # what was learned so far can be used
         self._keep(estimator, run)
-        tasks.end()
-        return self
+        if interrupt is None:
+            tasks.end()
+        return interrupt
 
     def fit_resample(self, X, y):
         """Refine the labels; what a Pipeline of imbalanced-learn calls.
@@ -329,7 +335,6 @@ class PseudoLabelRefiner(
             vars(self).pop(name, None)
             if hasattr(estimator, name):
                 setattr(self, name, getattr(estimator, name))
-        return self
 
     def _findings(self):
         share = percent(self.refined_.mean())

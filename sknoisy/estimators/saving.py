@@ -21,6 +21,7 @@ from sknoisy.encoders.blueprint import Blueprint
 from sknoisy.encoders.features import TrainedEncoder
 from sknoisy.encoders.modules import Template
 from sknoisy.parameters import Method, with_defaults
+from sknoisy.training.callbacks import without_networks
 
 KIND = "model"
 LEFT_OUT = ("callbacks", "memory")  # parameters that only make sense where they are
@@ -49,6 +50,8 @@ class Saved(BaseEstimator):
     def __getstate__(self):
         state = super().__getstate__()
         state = {k: v for k, v in state.items() if k not in self._ephemeral}
+        if state.get("callbacks"):
+            state["callbacks"] = without_networks(state["callbacks"])
         return state | {"_sknoisy_version": _version.__version__}
 
     def __setstate__(self, state):

@@ -1,9 +1,9 @@
 """Base class of all losses."""
 
-from sknoisy.parameters import Method
+from sknoisy.losses.learner import Learner
 
 
-class Loss(Method):
+class Loss(Learner):
     """Base class of losses, which return one loss for each sample of a batch.
 
     A subclass assigns its hyper-parameters in ``__init__``, validates them in
@@ -32,62 +32,6 @@ class Loss(Method):
     >>> Brier()(torch.zeros(1, 2), torch.tensor([0]), None)
     tensor([0.5000])
     """
-
-    soft_labels = False
-    lasting = ()
-
-    def start(self, n_samples, n_classes, device):
-        """Create ``state_``. Called once, at the beginning of the training.
-
-        Parameters
-        ----------
-        n_samples, n_classes : int
-            Number of training samples and of classes.
-        device : torch.device
-            Device of the logits.
-        """
-        self.state_ = {}
-
-    def trust(self, trusted):
-        """Take the mask of trusted labels. Called after `start`, if there are any.
-
-        By default, nothing happens: trusted samples are learned by cross-entropy
-        anyway, whatever the loss returns for them.
-
-        Parameters
-        ----------
-        trusted : tensor of shape (n_samples,), bool
-            Which labels are known to be right.
-        """
-
-    def on_epoch(self, epoch, n_epochs):
-        """Prepare for an epoch. Called at the beginning of each epoch.
-
-        By default, nothing happens. Losses that change during the training override
-        this.
-
-        Parameters
-        ----------
-        epoch : int
-            Number of completed epochs.
-        n_epochs : int
-            Number of planned epochs.
-        """
-
-    def restart(self, n_epochs):
-        """Return the epoch at which the training restarts from the initial weights.
-
-        Parameters
-        ----------
-        n_epochs : int
-            Number of planned epochs.
-
-        Returns
-        -------
-        epoch : int
-            By default `n_epochs`: the training never restarts.
-        """
-        return n_epochs
 
     def __call__(self, logits, target, index):
         """Return the loss of each sample of a batch.

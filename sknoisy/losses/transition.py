@@ -151,7 +151,7 @@ class _Corrected(Loss):
         self._prepare(T.to(device))
 
     def trust(self, trusted):  # noqa: D102
-        self._trusted = trusted.cpu().numpy()
+        self._trusted = None if trusted is None else trusted.cpu().numpy()
 
     def on_epoch(self, epoch, n_epochs):  # noqa: D102
         is_due = epoch >= max(1, round(self.begin * n_epochs))

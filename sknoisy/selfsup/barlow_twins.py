@@ -113,7 +113,7 @@ class BarlowTwins(SelfSupervised):
     def make_views(self, spec):  # noqa: D102
         views = resolve_views(self.views, spec, "strong")
         if self.views == "auto" and isinstance(views, ImageViews) and views.blur:
-            return clone(views).set_params(blur=1.0), clone(views).set_params(blur=0.1)
+            return views.set_params(blur=1.0), clone(views).set_params(blur=0.1)
         return views, views
 
     def build(self, encoder):  # noqa: D102

@@ -1,5 +1,6 @@
 """skorch's callbacks: which ones work, and what they may ask of a training."""
 
+from copy import copy
 from fnmatch import fnmatch
 
 import skorch.callbacks as skorch_callbacks
@@ -82,6 +83,27 @@ def asks_to_stop(callback, interrupt):
         return True
     is_early_stopping = isinstance(callback, EarlyStopping)
     return is_early_stopping and callback.misses_ >= callback.patience
+
+
+def without_networks(callbacks):
+    """Return callbacks for a pickle: an LRScheduler keeps the optimiser.
+
+    Its tensors are on the training's device, and as large as the network.
+    """
+    if not isinstance(callbacks, (list, tuple)):
+        return callbacks
+    return [
+        (one[0], _light(one[1])) if isinstance(one, tuple) else _light(one)
+        for one in callbacks
+    ]
+
+
+def _light(callback):
+    if not isinstance(callback, LRScheduler):
+        return callback
+    light = copy(callback)
+    vars(light).pop("lr_scheduler_", None)
+    return light
 
 
 def unnamed(callbacks):

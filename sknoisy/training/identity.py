@@ -4,12 +4,11 @@ import inspect
 import os
 from functools import partial
 
-import numpy as np
 import torch
 from joblib.hashing import NumpyHasher
 
 from sknoisy import _version
-from sknoisy.data.inputs import file_stamps, is_paths
+from sknoisy.data.inputs import by_value, file_stamps
 from sknoisy.encoders.features import LazyFeatures
 
 # Parameters that are not compared: what callbacks do to a training cannot be known.
@@ -31,15 +30,36 @@ def training_name(estimator, settings, data):
         What is learned from.
     """
     # Not its number: the first rank's is another than that of a single process.
-    parts = [_version.__version__, type(estimator), settings.device.type]
-    parts.append(str(settings.precision))
-    for name, value in estimator.get_params(deep=False).items():
-        if name not in REPORTING:
-            hashed = checked_hash(name, value, "a Checkpoint")
-            parts.append((name, hashed, sources(value)))
+    parts = [_version.__version__, settings.device.type, str(settings.precision)]
+    parts.append(estimator_name(estimator, "a Checkpoint", left_out=REPORTING))
     weights = getattr(estimator, "weights", None)
     files = file_stamps([weights]) if isinstance(weights, (str, os.PathLike)) else []
-    return _hash([parts, files, *map(_by_value, data)])
+    return hash_of([parts, files, *map(data_of, data)])
+
+
+def estimator_name(estimator, keeper, left_out=()):
+    """Return a name that is the same for equal estimators only, in any process.
+
+    Parameters
+    ----------
+    estimator : estimator instance
+        With its parameters.
+    keeper : str
+        What tells trainings apart by it, for the message.
+    left_out : iterable of str, default=()
+        Parameters that do not matter.
+
+    Raises
+    ------
+    ValueError
+        If a parameter has no name, such as a lambda; names it.
+    """
+    kind = type(estimator)
+    parts = [kind.__module__, kind.__qualname__, sources(kind)]
+    for name, value in estimator.get_params(deep=False).items():
+        if name not in left_out:
+            parts.append((name, checked_hash(name, value, keeper), sources(value)))
+    return hash_of(parts)
 
 
 def checked_hash(name, value, keeper):
@@ -60,7 +80,7 @@ def checked_hash(name, value, keeper):
         If it has none, such as a lambda; names the parameter.
     """
     try:
-        return _hash(value)
+        return hash_of(value)
     except Exception as error:
         # joblib's message holds all that it hashes, PyTorch's may be long, too.
         why = str(error.args[0] if error.args else error)[:200]
@@ -81,7 +101,8 @@ class _Hasher(NumpyHasher):
         super().save(obj)
 
 
-def _hash(value):
+def hash_of(value):
+    """Return the hash of a value, also of tensors by what they hold."""
     return _Hasher(hash_name="md5").hash(value)
 
 
@@ -134,10 +155,8 @@ def _source(code):
         return None
 
 
-def _by_value(data):
-    """Return what tells data apart, in a form that hashes by value."""
+def data_of(data):
+    """Return what tells data apart, lazy features by what they are made of."""
     if isinstance(data, LazyFeatures):
-        return _by_value(data.inputs), data.encoder.blueprint, data.encoder.state
-    if is_paths(data):
-        return np.asarray(data, dtype=str), file_stamps(data)
-    return np.asarray(data) if isinstance(data, np.memmap) else data
+        return by_value(data.inputs), data.encoder.blueprint, data.encoder.state
+    return by_value(data)

@@ -34,7 +34,7 @@ class EncoderMonitor:
     device : torch.device
         Device of the encoder.
     codes : ndarray of shape (n_samples,), int64, default=None
-        Codes of the given labels, if there are any.
+        Codes of the given labels, if there are any; -1 of a sample that has none.
     """
 
     def __init__(self, store, views, every, seed, device, codes=None):
@@ -62,10 +62,9 @@ class EncoderMonitor:
                 n = len(views) // VIEWS
                 seen = self._features(encoder, views.split(n)).reshape(VIEWS, n, -1)
                 found["lidar"] = _effective(lidar, seen.swapaxes(0, 1))
-        if self.codes is not None and len(features) > NEIGHBORS:
-            votes = knn_votes(self.codes, features, NEIGHBORS)
-            predicted = np.unique(self.codes)[votes.argmax(axis=1)]
-            found["neighbor_accuracy"] = float((predicted == self.codes).mean())
+        if self.codes is not None:
+            known = self.codes >= 0
+            found |= _by_neighbors(self.codes[known], features[known])
         return found
 
     def _features(self, encoder, batches):
@@ -94,6 +93,15 @@ class EncoderMonitor:
                 stacklevel=2,
             )
         return rank
+
+
+def _by_neighbors(codes, features):
+    """Return how often most neighbours have a sample's label, by name."""
+    if len(codes) <= NEIGHBORS:
+        return {}
+    votes = knn_votes(codes, features, NEIGHBORS)
+    predicted = np.unique(codes)[votes.argmax(axis=1)]
+    return {"neighbor_accuracy": float((predicted == codes).mean())}
 
 
 def _effective(score, features):

@@ -202,9 +202,7 @@ class ClassifierTraining:
             self.loss.start(len(data), n_classes, device)
             self.run.dynamics = Dynamics(len(data), device)
         self.data = _on_device(data, device)
-        trusted = self.data.labels.trusted
-        if trusted is not None and hasattr(self.loss, "trust"):
-            self.loss.trust(trusted)
+        self.loss.trust(self.data.labels.trusted)
         self._forget_frozen()
 
     def detach(self):
@@ -295,8 +293,7 @@ class ClassifierTraining:
             module = Regularized(
                 module, self.regularizers, spec, self.n_classes, source
             )
-        if hasattr(self.loss, "extend"):
-            module = self.loss.extend(module, data, generator(self.seed + 2))
+        module = self.loss.extend(module, data, generator(self.seed + 2))
         net = self.net_class(
             module,
             self.loss,

@@ -1,5 +1,7 @@
 """Default views."""
 
+from sklearn.base import clone
+
 from sknoisy.views.base import NoViews, Views
 from sknoisy.views.images import ImageViews
 from sknoisy.views.randaugment import RandAugment
@@ -54,6 +56,7 @@ def resolve_views(views, spec, strength):
             f"views={views!r} is not valid: it must be 'auto', 'none' or an instance "
             "of a subclass of Views, such as ImageViews or VectorViews."
         )
+    views = clone(views)
     views.check()
     others = {"image": VectorViews, "vector": (ImageViews, RandAugment)}[spec.kind]
     if isinstance(views, others):

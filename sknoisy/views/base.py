@@ -46,6 +46,16 @@ class NoViews(Views):
         return batch
 
 
+def check_numbers(name, values, n, interval):
+    """Raise ``ValueError`` unless a parameter is n numbers in an interval."""
+    if not isinstance(values, (tuple, list)) or len(values) != n:
+        raise ValueError(
+            f"{name}={values!r} is not valid: it must be {n} numbers in {interval}."
+        )
+    for value in values:
+        check_real(name, value, interval)
+
+
 def check_range(name, ends, interval):
     """Raise ``ValueError`` unless two bounds lie in an interval, in ascending order.
 
@@ -58,8 +68,7 @@ def check_range(name, ends, interval):
     interval : str
         Interval of both bounds; see :func:`sknoisy.parameters.check_real`.
     """
-    for end in ends:
-        check_real(name, end, interval)
+    check_numbers(name, ends, 2, interval)
     if ends[0] > ends[1]:
         raise ValueError(
             f"{name}={ends!r} is not valid: the first number must not be larger than "

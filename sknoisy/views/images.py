@@ -2,8 +2,8 @@
 
 import torch
 
-from sknoisy.parameters import check_real
-from sknoisy.views.base import Views, check_range
+from sknoisy.parameters import check_integer, check_real
+from sknoisy.views.base import Views, check_numbers, check_range
 from sknoisy.views.imageops import (
     Draw,
     blur_matrix,
@@ -90,15 +90,14 @@ class ImageViews(Views):
     def check(self):  # noqa: D102
         for name in ("flip", "blur", "jitter_probability", "gray"):
             check_real(name, getattr(self, name), "[0, 1]")
-        check_real("pad", self.pad, "[0, inf)")
+        check_integer("pad", self.pad, low=0)
         check_real("cutout", self.cutout, "[0, 1)")
         if self.crop_scale is not None:
             check_range("crop_scale", self.crop_scale, "(0, 1]")
         check_range("crop_ratio", self.crop_ratio, "(0, inf)")
         check_range("blur_sigma", self.blur_sigma, "(0, inf)")
         if self.jitter is not None:
-            for strength in self.jitter:
-                check_real("jitter", strength, "[0, inf)")
+            check_numbers("jitter", self.jitter, 4, "[0, inf)")
             check_real("jitter[3] (hue)", self.jitter[3], "[0, 0.5]")
 
     def __call__(self, batch, generator):  # noqa: D102

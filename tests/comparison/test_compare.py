@@ -109,6 +109,36 @@ def test_what_is_in_the_file_is_not_trained_again(tmp_path, fits):
     assert len(fits) == 8
 
 
+class Guess:
+    """A parameter whose name in memory tells nothing."""
+
+    def __init__(self, value):
+        self.value = value
+
+    def __eq__(self, other):
+        return other == self.value
+
+    def __array__(self, dtype=None, copy=None):
+        return np.array(self.value, dtype)
+
+
+def test_parameters_are_known_by_value_in_the_file(tmp_path, fits):
+    common = {"seeds": [0], "cv": 2, "path": tmp_path / "rows.jsonl"}
+    for _ in range(2):
+        sknoisy.compare({"a": Counting(Guess(1))}, X, Y, **common)
+    assert len(fits) == 2
+    sknoisy.compare({"a": Counting(Guess(2))}, X, Y, **common)
+    assert len(fits) == 4
+    with pytest.raises(ValueError, match="guess=.* is not valid with path="):
+        sknoisy.compare({"a": Counting(lambda: 1)}, X, Y, **common)
+
+
+def test_an_iterator_of_folds_serves_every_seed(fits):
+    folds = iter([(np.arange(120), np.arange(120, 240))])
+    found = sknoisy.compare({"a": Counting()}, X, Y, seeds=[0, 1], cv=folds)
+    assert len(found.rows) == 2
+
+
 def test_rows_are_written_as_they_come(tmp_path, fits):
     class Failing(Counting):
         def fit(self, X, y):

@@ -3,6 +3,7 @@
 import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from sklearn.ensemble import RandomForestClassifier
@@ -143,3 +144,17 @@ def test_numbers_of_numpy(vectors, kind):
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             elr(optimizer=optimizer, max_epochs=1, **params).fit(*vectors)
+
+
+def test_a_refit_forgets_the_columns_before(image_files):
+    paths, labels = image_files
+    clf = NoisyRobustClassifier("ce", max_epochs=1)
+    table = pd.DataFrame(np.eye(len(labels))[:, :3], columns=["a", "b", "c"])
+    assert [*clf.fit(table, labels).feature_names_in_] == ["a", "b", "c"]
+    clf.set_params(image_size=8).fit(paths, labels)
+    assert not hasattr(clf, "feature_names_in_") and not hasattr(clf, "n_features_in_")
+
+
+def test_no_rows_of_lazy_features(vectors):
+    features = SSLPretrainer(max_epochs=1).fit_transform(vectors[0])
+    assert np.asarray(features[:0]).shape == (0, features.shape[1])

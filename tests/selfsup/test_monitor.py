@@ -3,9 +3,10 @@ import warnings
 import numpy as np
 import pytest
 from sklearn.datasets import load_digits
+from sklearn.pipeline import make_pipeline
 from torch import nn
 
-from sknoisy import SSLPretrainer
+from sknoisy import NoisyRobustClassifier, SSLPretrainer
 from sknoisy.scores import rankme
 
 DIGITS = load_digits()
@@ -41,6 +42,18 @@ def test_labels_are_only_looked_at(tmp_path):
     accuracies = [p.history_[-1]["neighbor_accuracy"] for p in (right, wrong)]
     assert accuracies[0] > 0.5 > 0.3 > accuracies[1]
     assert right.history_[-1]["rankme"] == wrong.history_[-1]["rankme"]
+
+
+def test_labels_may_be_soft_or_missing():
+    table = np.eye(10)[Y]
+    table[::2] = np.nan
+    assert pretrain(y=table, monitor=3).history_[-1]["neighbor_accuracy"] > 0.3
+    pipe = make_pipeline(
+        SSLPretrainer(monitor=1, max_epochs=1, random_state=0),
+        NoisyRobustClassifier("ce", classes=range(10), max_epochs=1),
+    )
+    assert pipe.fit(X, 0.9 * np.eye(10)[Y] + 0.01).predict(X).shape == Y.shape
+    assert "neighbor_accuracy" in pipe[0].history_[-1]
 
 
 class OneFeature(nn.Module):

@@ -19,6 +19,7 @@ from sknoisy import (
     Checkpoint,
     CoTrainingClassifier,
     NoisyRobustClassifier,
+    PseudoLabelRefiner,
     SSLPretrainer,
     ranks,
 )
@@ -144,6 +145,14 @@ def unseeded():
     return learned(clf.fit(*data()))
 
 
+def refined():
+    """A refiner without a random_state, with views of its own."""
+    X, y = images()
+    clf = cases()["loss-ce"].set_params(encoder="convnet", views="none")
+    refiner = PseudoLabelRefiner(clf, 1, 1, (1, 2)).fit(X[:60], y[:60])
+    return learned(refiner.estimator_) | {"labels": refiner.labels_}
+
+
 def prediction():
     """Probabilities by all ranks together, and by this one."""
     X, _ = data()
@@ -219,7 +228,15 @@ def failing():
     return learned(clf.fit(*data()))
 
 
-SPECIAL = ["views", "ssl_views", "unseeded", "prediction", "different", "memory"]
+SPECIAL = [
+    "views",
+    "ssl_views",
+    "unseeded",
+    "refined",
+    "prediction",
+    "different",
+    "memory",
+]
 
 
 def run(folder, names):

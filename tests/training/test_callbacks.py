@@ -2,6 +2,7 @@
 
 import copy
 import json
+import pickle
 import re
 import signal
 from contextlib import suppress
@@ -930,3 +931,18 @@ def test_callbacks_in_a_search():
         cv=2,
     ).fit(X, Y)
     assert len(search.best_estimator_.history_) == 2
+
+
+@pytest.mark.parametrize("load_best", [False, True])
+def test_a_pickle_holds_no_network_of_a_callback(load_best):
+    """Which would be on the device of the training, that others may not have."""
+    schedule = ("rates", LRScheduler("StepLR", step_size=1))
+    best = EarlyStopping("train_loss", load_best=load_best)
+    with_callbacks = clf(schedule, best, schedule="constant").fit(X, Y)
+    loaded = pickle.loads(pickle.dumps(with_callbacks))
+    (_, rates), stopping = loaded.callbacks
+    assert not hasattr(rates, "lr_scheduler_")
+    assert stopping.best_model_weights_ is None
+    assert stopping.best_epoch_ == best.best_epoch_
+    assert hasattr(schedule[1], "lr_scheduler_")
+    loaded.partial_fit(X, Y)

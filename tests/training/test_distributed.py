@@ -102,7 +102,7 @@ def test_two_ranks_learn_what_one_learns(name, folder):
             np.testing.assert_allclose(two[key], values, **MATCH, err_msg=key)
 
 
-@pytest.mark.parametrize("name", ["views", "ssl_views", "unseeded"])
+@pytest.mark.parametrize("name", ["views", "ssl_views", "unseeded", "refined"])
 def test_ranks_are_equal_with_views_and_without_a_seed(name, folder):
     first, second = (loaded(folder, name, rank) for rank in (0, 1))
     assert first.keys() == second.keys()

@@ -189,6 +189,21 @@ def test_partial_fit_holds_out_the_same(make):
     assert scores[0] == scores[1]
 
 
+def test_what_is_held_out_may_lose_its_label():
+    """Later samples without a label or a weight are not scored, whatever they were."""
+    model = clf("ce", validation=0.25, classes=range(10)).partial_fit(X, Y)
+    (rows,) = np.nonzero(held_out(model))
+    table = np.eye(10)[Y]
+    table[rows[0]] = np.nan
+    weights = np.ones(len(Y))
+    weights[rows[1]] = 0
+    model.partial_fit(X, table, sample_weight=weights)
+    assert_scores(model, X[rows[2:]], Y[rows[2:]])
+    weights[rows] = 0
+    with pytest.raises(ValueError, match="none of the samples that validation holds"):
+        model.partial_fit(X, Y, sample_weight=weights)
+
+
 def test_in_a_refiner_it_keeps_its_labels_and_has_no_copies():
     seen = []
 

@@ -7,10 +7,10 @@ from scipy.stats import ks_2samp
 from torchvision.transforms import RandomResizedCrop
 from torchvision.transforms import functional as TF
 
-from sknoisy import NoisyRobustClassifier
+from sknoisy import NoisyRobustClassifier, SimCLR, SSLPretrainer
 from sknoisy.data.spec import InputSpec
 from sknoisy.views.automatic import resolve_views
-from sknoisy.views.base import NoViews
+from sknoisy.views.base import NoViews, Views
 from sknoisy.views.imageops import (
     Draw,
     blur_matrix,
@@ -253,8 +253,31 @@ def test_automatic_views_fit_the_images():
         (VectorViews(), "X holds images"),
         (ImageViews(flip=1.5), "flip=1.5 is not valid"),
         (ImageViews(crop_scale=(0.5, 0.2)), "must not be larger"),
+        (ImageViews(crop_scale=0.5), "crop_scale=0.5 is not valid: it must be 2 num"),
+        (ImageViews(blur_sigma=[1.0]), "blur_sigma=.* is not valid: it must be 2 num"),
+        (ImageViews(jitter=0.4), "jitter=0.4 is not valid: it must be 4 numbers"),
+        (ImageViews(jitter=(1, 1, 1)), "jitter=.* is not valid: it must be 4 numbers"),
+        (ImageViews(pad=1.5), "pad=1.5 is not valid: it must be an integer"),
     ],
 )
 def test_bad_views(views, message, digits):
     with pytest.raises(ValueError, match=message):
         NoisyRobustClassifier(views=views, max_epochs=1).fit(*digits)
+
+
+class Counted(Views):
+    """Views that change when they are used."""
+
+    def __call__(self, batch, generator):
+        self.calls = getattr(self, "calls", 0) + 1
+        return batch
+
+
+@pytest.mark.parametrize("make", [NoisyRobustClassifier, SSLPretrainer])
+def test_views_of_the_user_stay_as_they_are(make, digits):
+    views = Counted()
+    if make is SSLPretrainer:
+        make(SimCLR(views=views), max_epochs=1).fit(digits[0])
+    else:
+        make("ce", views=views, max_epochs=1).fit(*digits)
+    assert vars(views) == {}
