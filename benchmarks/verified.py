@@ -23,14 +23,14 @@ _value = ("value", f"{LOSSES}::test_value_is_the_formula")
 
 VERIFIED = {
     # losses
-    "backward": ("gradient", f"{LOSSES}::test_corrections_are_the_papers"),
+    "backward": ("gradient", f"{LOSSES}::test_gradients_of_corrections_by_hand"),
     "bootstrap_hard": _gradient,
     "bootstrap_progressive": _gradient,
     "bootstrap_soft": _gradient,
     "ce": _gradient,
     "elr": ("steps", f"{STEPS}::test_elr"),
     "focal": _gradient,
-    "forward": ("gradient", f"{LOSSES}::test_corrections_are_the_papers"),
+    "forward": ("gradient", f"{LOSSES}::test_gradients_of_corrections_by_hand"),
     "gce": _gradient,
     "gce_truncated": ("steps", f"{STEPS}::test_truncated_gce"),
     "imae": ("gradient", f"{LOSSES}::test_imae_weighs_gradients"),

@@ -406,6 +406,17 @@ def test_loss_mixture_of_betas_and_given_ones(two_gaussians):
     assert LossMixtureDisplay.from_predictions(losses, mixture=given).mixture is given
 
 
+def test_losses_of_samples_that_were_left_out(digits):
+    X, y = digits[0].reshape(300, -1), digits[1]
+    is_wrong = np.arange(300) % 3 == 0
+    clf = NoisyRobustClassifier("ce", max_epochs=3, validation=0.2, random_state=0)
+    display = LossMixtureDisplay.from_estimator(clf.fit(X, y), is_wrong=is_wrong)
+    known = ~np.isnan(clf.training_loss_)
+    assert known.sum() == 240
+    np.testing.assert_array_equal(display.losses, clf.training_loss_[known])
+    np.testing.assert_array_equal(display.is_wrong, is_wrong[known])
+
+
 def test_equal_losses_are_no_mixture():
     display = LossMixtureDisplay.from_predictions([1.0, 1.0, 1.0])
     assert display.threshold is None and "split" not in drawn(display.figure_)

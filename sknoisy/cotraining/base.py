@@ -30,6 +30,7 @@ class CoTraining(Learner):
     A training begins with a warm-up, cross-entropy on the given labels. In its first
     epochs each network trains on one half of the samples, so that the noise can be
     estimated from its predictions for the other half, which it has not memorised.
+    Without a warm-up there is no estimate.
 
     Methods get the net that trains, a
     :class:`~sknoisy.training.cotraining.CoTrainingNet`, as an argument.
@@ -53,6 +54,8 @@ class CoTraining(Learner):
     unlabelled : bool
         Whether samples without a label are trained on, where their weight is 0, or are
         left out; of the class.
+    estimates_noise : bool
+        Whether the noise is estimated in the warm-up; of the class.
     predicting : tuple of int or None
         Networks whose mean probability is the prediction; None, the default: all; of
         the class.
@@ -61,7 +64,9 @@ class CoTraining(Learner):
     state_ : dict of str to tensor
         What is kept of the training set; among it ``"noise"``, the estimated rate and
         concentration of the noise, NaN before there is an estimate, and ``"half"``, the
-        half that a sample is in, all 0 before the halves are drawn.
+        half that a sample is in, all 0 before the halves are drawn. A method that knows
+        how probably each label is right keeps it as ``"clean_proba"``, of shape
+        (n_samples,) or (n_samples, n_networks), NaN before it does.
     warmup_epochs_ : int
         Number of epochs of the warm-up.
     epoch, n_epochs : int
@@ -92,6 +97,7 @@ class CoTraining(Learner):
     """
 
     n_networks = 2
+    estimates_noise = True
     lasting = ("noise",)
     transient = ("rng",)
 
@@ -101,6 +107,14 @@ class CoTraining(Learner):
     def check(self):
         """Raise ``ValueError`` if a hyper-parameter is out of its range."""
         check_integer("warmup_epochs", self.warmup_epochs, low=0, other="auto")
+
+    def check_estimated(self, name):
+        """Raise ``ValueError`` if a parameter is "auto", but no noise is estimated."""
+        if self.warmup_epochs == 0 and getattr(self, name) == "auto":
+            raise ValueError(
+                f"{name}='auto' is not valid with warmup_epochs=0: it is estimated in "
+                "the warm-up. Pass a number, or one epoch or more."
+            )
 
     def plan(self, n_epochs, head_epochs):
         """Resolve what depends on the length of the training.
@@ -189,11 +203,17 @@ class CoTraining(Learner):
     def before_epoch(self, net):
         """Called before each epoch: estimates the noise when that is due."""
         self.draw(net)
+        self.in_halves = False
+        if self.estimates_noise and self.warmup_epochs_ > 0:
+            self._judge_noise(net)
+
+    def _judge_noise(self, net):
+        """Let each network train on its half; estimate the noise when that is done."""
         half = self.state_["half"]
         if not half.any().item():
             half.copy_(net.permutation(len(half)) % 2)
         unknown = self.state_["noise"].isnan().any().item()
-        if unknown and self.epoch >= max(1, min(LOOK, self.warmup_epochs_)):
+        if unknown and self.epoch >= min(LOOK, self.warmup_epochs_):
             self.state_["noise"].copy_(
                 self.state_["noise"].new_tensor(self._estimate(net))
             )
@@ -293,8 +313,14 @@ class CoTraining(Learner):
 
     def estimated_rate(self, clean_probability):
         """Return the estimated share of wrong labels, a float."""
-        return float(self.state_["noise"][0])
+        if self.estimates_noise:
+            return float(self.state_["noise"][0])
+        return float(1 - clean_probability.mean())
 
     def clean_probability(self, dynamics):
         """Return how probably each label is right, ndarray of shape (n_samples,)."""
-        return gmm_clean_probability(dynamics.mean_loss)
+        clean = self.state_.get("clean_proba")
+        if clean is None or clean.isnan().any():
+            return gmm_clean_probability(dynamics.mean_loss)
+        clean = clean.cpu().double()
+        return (clean if clean.ndim == 1 else clean.mean(dim=1)).numpy()

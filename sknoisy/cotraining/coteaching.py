@@ -24,7 +24,7 @@ def small_losses(losses, share, among=None, trusted=None):
     Returns
     -------
     chosen : tensor of shape (n,), bool
-        None, if there are none to choose from.
+        All False where there is no sample to choose from.
 
     Examples
     --------
@@ -146,6 +146,7 @@ class CoTeaching(CoTraining):
     def check(self):  # noqa: D102
         super().check()
         check_real("forget_rate", self.forget_rate, "[0, 1)", other="auto")
+        self.check_estimated("forget_rate")
         check_integer("ramp_epochs", self.ramp_epochs, other="auto")
 
     def plan(self, n_epochs, head_epochs):  # noqa: D102

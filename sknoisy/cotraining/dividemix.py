@@ -283,12 +283,6 @@ class DivideMix(CoTraining):
             loss = loss + weight * mean(square, slice(n_labelled, None))
         return loss
 
-    def clean_probability(self, dynamics):  # noqa: D102
-        clean = self.state_["clean_proba"]
-        if clean.isnan().any():
-            return super().clean_probability(dynamics)
-        return clean.cpu().double().mean(dim=1).numpy()
-
     def _guesses(self, net, turn, views, index):
         """Return what the other network predicts of unlabelled samples.
 

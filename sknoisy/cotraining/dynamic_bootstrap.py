@@ -61,6 +61,7 @@ class DynamicBootstrap(CoTraining):
     """
 
     n_networks = 1
+    estimates_noise = False
     soft_labels = True
 
     def __init__(
@@ -96,7 +97,7 @@ class DynamicBootstrap(CoTraining):
         )
 
     def before_epoch(self, net):  # noqa: D102
-        self.draw(net)
+        super().before_epoch(net)
         if self.is_warmup:
             return
         losses = net.losses()[:, 0]
@@ -127,9 +128,3 @@ class DynamicBootstrap(CoTraining):
         if self.is_warmup:
             return loss
         return loss + self.penalty * uniform_penalty(logits)
-
-    def estimated_rate(self, clean_probability):  # noqa: D102
-        return float(1 - clean_probability.mean())
-
-    def clean_probability(self, dynamics):  # noqa: D102
-        return self.state_["clean_proba"].cpu().double().numpy()

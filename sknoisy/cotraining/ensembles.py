@@ -14,14 +14,15 @@ def held_out(logits, half):
     Parameters
     ----------
     logits : tensor or ndarray of shape (n, n_networks, n_classes)
-        Of one or two networks.
+        Of all networks.
     half : tensor or ndarray of shape (n,), int64
-        0 or 1: the half that a sample is in, and the network that trains on it.
+        The half that a sample is in: 0, which the first, third, ... network trains on,
+        or 1, which the others do.
 
     Returns
     -------
     logits : tensor or ndarray of shape (n, n_classes)
-        By the other network; of a single one, its own.
+        By the other network, or the mean over the others; of a single one, its own.
     rows : tensor or ndarray of shape (n,), bool
         Which of these are predictions for samples that it does not train on.
     """
@@ -29,7 +30,8 @@ def held_out(logits, half):
     if logits.shape[1] == 1:
         return logits[:, 0], first
     where = torch.where if isinstance(logits, torch.Tensor) else np.where
-    return where(first[:, None], logits[:, 0], logits[:, 1]), first | True
+    of_both = logits[:, ::2].mean(axis=1), logits[:, 1::2].mean(axis=1)
+    return where(first[:, None], *of_both), first | True
 
 
 def own_half_loss(losses, half, weights=None):
@@ -40,7 +42,7 @@ def own_half_loss(losses, half, weights=None):
     losses : tensor of shape (n, n_networks)
         Of all samples.
     half : tensor of shape (n,), int64
-        The network that trains on a sample, 0 or 1.
+        0 for samples that the first, third, ... network trains on, 1 for the others.
     weights : tensor of shape (n,), default=None
         Weights of the samples; by default all are 1.
 
@@ -49,7 +51,7 @@ def own_half_loss(losses, half, weights=None):
     loss : tensor of shape ()
         A half that no sample of the batch is in adds nothing.
     """
-    own = half[:, None] == torch.arange(losses.shape[1], device=half.device)
+    own = half[:, None] == torch.arange(losses.shape[1], device=half.device) % 2
     return sum(
         chosen_mean(losses[:, k], own[:, k], weights) for k in range(losses.shape[1])
     )

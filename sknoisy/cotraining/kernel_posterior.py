@@ -1,6 +1,5 @@
 """A kernel machine that corrects the labels that it learns."""
 
-import numpy as np
 import torch
 from torch import nn
 
@@ -169,6 +168,7 @@ class KernelPosterior(CoTraining):
     """
 
     n_networks = 1
+    estimates_noise = False
     soft_labels = True
     unlabelled = True
     heads = ("kernel",)
@@ -225,8 +225,7 @@ class KernelPosterior(CoTraining):
         return module
 
     def before_epoch(self, net):  # noqa: D102
-        self.draw(net)
-        self.in_halves = False
+        super().before_epoch(net)
         given = net.data_.labels.parts()
         if self._given is None or not _equal(self._given, given):
             self._correct(net)
@@ -301,9 +300,6 @@ class KernelPosterior(CoTraining):
         codes = net.data_.codes
         known = (codes >= 0).nonzero()[:, 0]
         net.observe(simplex(probs[known]).log()[:, None], codes[known], known)
-
-    def estimated_rate(self, clean_probability):  # noqa: D102
-        return float(1 - np.mean(clean_probability))
 
     def clean_probability(self, dynamics):  # noqa: D102
         posteriors = self.state_["posterior"]

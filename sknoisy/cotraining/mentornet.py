@@ -96,6 +96,7 @@ class MentorNet(CoTraining):
     def check(self):  # noqa: D102
         super().check()
         check_real("percentile", self.percentile, "[0, 100]", other="auto")
+        self.check_estimated("percentile")
         check_real("decay", self.decay, "[0, 1)")
 
     def start(self, n_samples, n_classes, device):  # noqa: D102

@@ -170,6 +170,7 @@ class MOIT(CoTraining):
     """
 
     n_networks = 1
+    estimates_noise = False
 
     def __init__(
         self,
@@ -211,8 +212,7 @@ class MOIT(CoTraining):
         return InterpolatedEnsemble(module.networks, width, size, generator)
 
     def before_epoch(self, net):  # noqa: D102
-        self.draw(net)
-        self.in_halves = False
+        super().before_epoch(net)
         if self.corrects and not self.is_warmup:
             self._look(net)
 
@@ -255,12 +255,6 @@ class MOIT(CoTraining):
         if clean.isnan().any():
             return float((clean_probability < 0.5).mean())
         return float(1 - clean.mean())
-
-    def clean_probability(self, dynamics):  # noqa: D102
-        clean = self.state_["clean_proba"]
-        if clean.isnan().any():
-            return super().clean_probability(dynamics)
-        return clean.cpu().double().numpy()
 
     def _views(self, spec):
         views = "none" if self.views == "auto" and spec.kind == "vector" else self.views

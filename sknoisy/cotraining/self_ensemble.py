@@ -104,6 +104,7 @@ class SELF(CoTraining):
     2020; Tarvainen and Valpola, Mean Teachers Are Better Role Models, NeurIPS 2017.
     """
 
+    estimates_noise = False
     soft_labels = True
     unlabelled = True
     predicting = (1,)
@@ -151,7 +152,7 @@ class SELF(CoTraining):
         self.state_ |= {"kept": ones, "clean_proba": ones.clone()}
 
     def before_epoch(self, net):  # noqa: D102
-        self.draw(net)
+        super().before_epoch(net)
         self.steps = self.state_["steps"].item()  # read back once an epoch
 
     def batch_loss(self, net, index, batch):  # noqa: D102
@@ -178,12 +179,6 @@ class SELF(CoTraining):
         torch._foreach_lerp_(average, student, 1 - decay)
         self.steps += 1
         self.state_["steps"] += 1
-
-    def estimated_rate(self, clean_probability):  # noqa: D102
-        return float(1 - clean_probability.mean())
-
-    def clean_probability(self, dynamics):  # noqa: D102
-        return self.state_["clean_proba"].cpu().double().numpy()
 
     @torch.no_grad()
     def _record(self, index, probs, target, trusted):

@@ -64,7 +64,7 @@ class SplitBatches:
     def __len__(self):
         if self.method.is_warmup:
             return len(self.whole)
-        return sum(self._steps(labelled) for labelled, _ in self.method.splits)
+        return sum(self._steps(*split) for split in self.method.splits)
 
     def __iter__(self):
         if self.method.is_warmup:
@@ -73,7 +73,7 @@ class SplitBatches:
         for k, (labelled, unlabelled) in enumerate(self.method.splits):
             self.networks[k].train()
             self.networks[1 - k].eval()
-            parts = labelled.tensor_split(self._steps(labelled))
+            parts = labelled.tensor_split(self._steps(labelled, unlabelled))
             others = self._cycle(unlabelled, len(labelled))
             others = others.split([len(part) if len(others) else 0 for part in parts])
             index = [torch.cat(pair) for pair in zip(parts, others, strict=True)]
@@ -83,8 +83,10 @@ class SplitBatches:
             for done, (part, batch) in enumerate(zip(parts, batches, strict=True)):
                 yield *batch, Turn(k, len(part), done / len(parts))
 
-    def _steps(self, labelled):
-        return math.ceil(len(labelled) / self.n_labelled)
+    def _steps(self, labelled, unlabelled):
+        steps = math.ceil(len(labelled) / self.n_labelled)
+        # A single sample has no batch statistics.
+        return steps if len(unlabelled) else min(steps, max(1, len(labelled) // 2))
 
     def _cycle(self, index, n):
         """Return `n` of some samples, each as often as the others but for one."""

@@ -173,6 +173,7 @@ class SSR(CoTraining):
     """
 
     n_networks = 1
+    estimates_noise = False
     unlabelled = True
     vector_encoder = "identity"
 
@@ -224,8 +225,7 @@ class SSR(CoTraining):
         return ConsistentEnsemble(module.networks, weight, generator)
 
     def before_epoch(self, net):  # noqa: D102
-        self.draw(net)
-        self.in_halves = False
+        super().before_epoch(net)
         if self.is_warmup:
             return
         features, logits = net.predict_features()
@@ -301,12 +301,6 @@ class SSR(CoTraining):
 
     def estimated_rate(self, clean_probability):  # noqa: D102
         return float((clean_probability < self.select_threshold).mean())
-
-    def clean_probability(self, dynamics):  # noqa: D102
-        clean = self.state_["clean_proba"]
-        if clean.isnan().any():
-            return super().clean_probability(dynamics)
-        return clean.cpu().double().numpy()
 
     def _views(self, spec):
         """Return what is applied to the classifier's views."""

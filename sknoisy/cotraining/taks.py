@@ -112,6 +112,7 @@ class TAkS(CoTraining):
     def check(self):  # noqa: D102
         super().check()
         check_real("share", self.share, "(0, 1]", other="auto")
+        self.check_estimated("share")
         check_real("perturbation", self.perturbation, "[0, inf)")
         check_choice("per_class", self.per_class, [True, False])
 

@@ -199,7 +199,13 @@ def _written(pairs, n_samples, folder, batch_size):
     files, labels, memmap, batch = [], [], None, []
     for i, (sample, label) in enumerate(pairs):
         labels.append(label)
-        if hasattr(sample, "getpixel"):
+        is_image = hasattr(sample, "getpixel")
+        if memmap is not None if is_image else files:
+            raise ValueError(
+                f"dataset has images of Pillow and arrays, see index {i}: give it a "
+                "transform that makes all of them one of these."
+            )
+        if is_image:
             files.append(os.path.join(folder, f"{i:07d}.png"))
             sample.save(files[-1])
             continue
@@ -211,7 +217,12 @@ def _written(pairs, n_samples, folder, batch_size):
                 dtype=sample.dtype,
                 shape=(n_samples, *sample.shape),
             )
-        if sample.shape != memmap.shape[1:] or files:
+        if not np.can_cast(sample.dtype, memmap.dtype):
+            raise ValueError(
+                f"dataset has samples of {memmap.dtype} and, at index {i}, of "
+                f"{sample.dtype}: give it a transform that makes them one dtype."
+            )
+        if sample.shape != memmap.shape[1:]:
             raise ValueError(
                 f"dataset has samples of different shapes: {memmap.shape[1:]} and, at "
                 f"index {i}, {sample.shape}. Give it a transform that brings them to "

@@ -122,3 +122,22 @@ def _check_source(cv):
             f"cv={cv!r} is not valid: it must be an integer >= 2, 'dynamics', "
             "'prefit', a splitter or an iterable of splits."
         )
+
+
+def checked_judgement(method, judgement, n):
+    """Return what a method, maybe of the user, said of n labels, or raise."""
+    try:
+        errors, quality = map(np.asarray, judgement)
+        valid = errors.dtype == bool and quality.dtype.kind == "f"
+        valid = valid and errors.shape == quality.shape == (n,)
+        # Also false for NaN; rounding is forgiven.
+        valid = valid and bool(((quality >= -1e-6) & (quality <= 1 + 1e-6)).all())
+    except (TypeError, ValueError):
+        valid = False
+    if not valid:
+        raise ValueError(
+            f"{type(method).__name__}.judge is not valid: it must return which labels "
+            "are wrong, bool, and the quality of all labels, floats in [0, 1], both of "
+            f"shape ({n},)."
+        )
+    return errors, quality

@@ -20,7 +20,7 @@ from sknoisy.data.given import (
 )
 from sknoisy.data.inputs import check_container, index_of, paths_of
 from sknoisy.data.labels import check_given, check_several, encode_labels, some
-from sknoisy.detection.checks import check_detector, source_of
+from sknoisy.detection.checks import check_detector, checked_judgement, source_of
 from sknoisy.detection.evidence import (
     fit_arguments,
     from_dynamics,
@@ -33,15 +33,16 @@ from sknoisy.detection.methods import DETECTION_METHODS
 from sknoisy.detection.report import (
     agreement_of,
     class_table,
-    count_pairs,
+    doubt_of_rate,
     trusting_joint,
-    warn_unknown_rate,
+    warn_of_doubt,
 )
 from sknoisy.detection.reviewing import Reviewing
 from sknoisy.estimators.base import fitting
 from sknoisy.estimators.pipelines import finding_classes
 from sknoisy.estimators.saving import Saved
 from sknoisy.parameters import NamedMethods
+from sknoisy.scores.estimates import count_pairs
 from sknoisy.scores.posterior import limit_false_alarms
 from sknoisy.scores.relabeling import relabel_priority
 from sknoisy.training.progress import Tasks
@@ -251,7 +252,8 @@ class LabelErrorDetector(
         else:
             joint = trusting_joint(*evidence.labels, labels.trusted)
             self.agreement_ = agreement_of(labels.codes, evidence.pred_probs)
-        warn_unknown_rate(posterior)
+        self._doubt = doubt_of_rate(posterior)
+        warn_of_doubt(self._doubt)
         self.classes_ = classes
         self.label_errors_ = errors
         self.label_quality_ = quality
@@ -296,7 +298,7 @@ class LabelErrorDetector(
 
     def _judge(self, method, evidence, posterior, labels):
         """Return which labels are wrong, their quality, and the suggested codes."""
-        errors, quality = method.judge(evidence)
+        errors, quality = checked_judgement(method, method.judge(evidence), len(labels))
         controlled = method.ranks_only and self.max_false_alarms is not None
         if controlled:
             errors = limit_false_alarms(1 - posterior.given, self.max_false_alarms)

@@ -15,8 +15,8 @@ import numpy as np
 from sknoisy import _version
 from sknoisy.data.inputs import as_inputs, is_paths
 from sknoisy.data.pictures import as_images, as_picture, thumbnail
-from sknoisy.detection.report import WIDE, count_pairs
 from sknoisy.estimators.findings import percent
+from sknoisy.scores.estimates import count_pairs
 
 SIDE = 160  # pixels of a thumbnail
 QUALITY = 80  # of its JPEG
@@ -266,13 +266,10 @@ def _facts(detector):
 
 
 def _caveats(detector):
-    low, high = detector.noise_rate_interval_
-    if high - low <= WIDE:
+    doubt = getattr(detector, "_doubt", None)  # of an earlier version, it is not known
+    if doubt is None:
         return []
-    return [
-        "The share of wrong labels cannot be told well here. Trust no suggestion that "
-        "you did not look at."
-    ]
+    return [f"{doubt[0].upper()}{doubt[1:]}. Trust no suggestion that you did not see."]
 
 
 def _class_rows(detector, classes):

@@ -7,7 +7,8 @@ import numpy as np
 from sknoisy.scores.confident import confident_joint
 from sknoisy.scores.estimates import count_pairs
 
-WIDE = 0.3  # intervals of the noise rate that tell little
+WIDE = 0.2  # intervals of the noise rate that tell little
+MANY = 0.45  # wrong labels, of which classes that overlap are the likelier cause
 OFTEN = 0.1  # share of wrong predictions from which on they may look like noise
 
 
@@ -59,8 +60,12 @@ def agreement_of(codes, pred_probs):
     return agreement
 
 
-def warn_unknown_rate(posterior):
-    """Warn if the noise rate may be nearly anything, or all of it the classifier's."""
+def doubt_of_rate(posterior):
+    """Return why nobody knows how many labels are wrong, a sentence, or None.
+
+    A classifier whose surest predictions are as often wrong as the others is what
+    labels that are wrong at random make of it, and what classes that overlap do.
+    """
     low, high = posterior.noise_rate_interval
     if high - low > WIDE:
         why = "there are too few samples, or predictions are wrong too often, to tell"
@@ -69,15 +74,27 @@ def warn_unknown_rate(posterior):
             f"predictions are wrong for about {posterior.own_error:.0%} of the "
             "samples, which explains as much as is seen"
         )
+    elif posterior.noise_rate > MANY:
+        return (
+            f"about {posterior.noise_rate:.0%} of the labels seem to be wrong, or the "
+            "classes overlap as much, which looks the same"
+        )
     else:
-        return
-    warnings.warn(
-        f"the share of wrong labels may be anything from {low:.0%} to {high:.0%}: "
-        f"{why}. Have the worst of ranked(all_samples=True) checked, and take nothing "
-        "that is suggested unseen.",
-        UserWarning,
-        stacklevel=5,
+        return None
+    return (
+        f"the share of wrong labels may be anything from {low:.0%} to {high:.0%}: {why}"
     )
+
+
+def warn_of_doubt(doubt):
+    """Warn of what :func:`doubt_of_rate` returned, unless it is None."""
+    if doubt is not None:
+        warnings.warn(
+            f"{doubt}. Have the worst of ranked(all_samples=True) checked, and take "
+            "nothing that is suggested unseen.",
+            UserWarning,
+            stacklevel=5,
+        )
 
 
 def trusting_joint(codes, pred_probs, classes, trusted):

@@ -51,7 +51,7 @@ class LossMixtureDisplay:
         self.is_wrong = is_wrong
 
     @classmethod
-    def from_estimator(cls, estimator, **kwargs):
+    def from_estimator(cls, estimator, *, is_wrong=None, **kwargs):
         """Draw the losses that an estimator kept of its training samples.
 
         Parameters
@@ -60,24 +60,29 @@ class LossMixtureDisplay:
             Fitted, or a pipeline that ends in such. The classifier's are means over
             its training; so are a detector's with ``cv="dynamics"``, and those of its
             other sources are out-of-sample.
+        is_wrong : array-like of shape (n_samples,), dtype bool, default=None
+            Which labels are wrong, where that is known; bars then show it.
         **kwargs : dict
             Passed to :meth:`from_predictions`.
 
         Returns
         -------
         display : LossMixtureDisplay
-            The display, drawn.
+            The display, drawn. Samples that were not trained on are left out.
         """
         _, last = split_pipeline(estimator)
-        if hasattr(last, "error_probability_"):  # a detector
-            return cls.from_predictions(last._losses, **kwargs)
-        for name in ("losses_", "training_loss_"):
-            if hasattr(last, name):
-                return cls.from_predictions(getattr(last, name), **kwargs)
-        raise NotFittedError(
-            f"{type(last).__name__} has no losses_ or training_loss_: it is not "
-            "fitted, or keeps no losses."
-        )
+        names = ("_losses", "losses_", "training_loss_")  # the first is a detector's
+        losses = next((getattr(last, n) for n in names if hasattr(last, n)), None)
+        if losses is None:
+            raise NotFittedError(
+                f"{type(last).__name__} has no losses_ or training_loss_: it is not "
+                "fitted, or keeps no losses."
+            )
+        check_consistent_length(losses, is_wrong)
+        known = ~np.isnan(losses)
+        if is_wrong is not None:
+            is_wrong = np.asarray(is_wrong, dtype=bool)[known]
+        return cls.from_predictions(losses[known], is_wrong=is_wrong, **kwargs)
 
     @classmethod
     def from_predictions(cls, losses, *, mixture="gmm", is_wrong=None, **kwargs):

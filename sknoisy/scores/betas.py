@@ -27,6 +27,8 @@ def beta_mixture(losses, max_iter=10, percentiles=(5.0, 95.0)):
     check_integer("max_iter", max_iter)
     losses = check_losses(losses, at_least=4)
     low_end, high_end = np.percentile(losses, _check_percentiles(percentiles))
+    if low_end == high_end:  # of few outliers only: these are within, then
+        low_end, high_end = losses.min(), losses.max()
     if low_end == high_end:
         return all_clean(losses)
     x = ((losses - low_end) / (high_end - low_end)).clip(1e-3, 1 - 1e-3)
@@ -53,7 +55,8 @@ def bmm_clean_probability(losses, max_iter=10, percentiles=(5.0, 95.0)):
         far from convergence: samples from two known betas needed 50.
     percentiles : (float, float), default=(5.0, 95.0)
         Percentiles of the losses that are scaled to 0 and 1. The mixture is fitted to
-        the losses between them; smaller and larger losses are clipped to 0 and 1.
+        the losses between them; smaller and larger losses are clipped to 0 and 1. Where
+        both are equal, the least and the largest loss take their place.
 
     Returns
     -------

@@ -6,6 +6,7 @@ import numpy as np
 from scipy.special import softmax
 from sklearn.isotonic import IsotonicRegression
 
+from sknoisy.data.labels import check_several
 from sknoisy.parameters import as_numbers, check_real
 from sknoisy.scores.consensus import true_shares
 from sknoisy.scores.estimates import (
@@ -148,7 +149,8 @@ def label_posterior(y, pred_probs, classes=None, trusted=None):
     >>> found.given[[0, 50]].round(1)
     array([0., 1.])
     """
-    _, codes, pred_probs = check_probabilities(y, pred_probs, classes)
+    classes, codes, pred_probs = check_probabilities(y, pred_probs, classes)
+    check_several(classes)
     if trusted is not None:
         return _with_trusted(codes, pred_probs, np.asarray(trusted, dtype=bool))
     n_samples, n_classes = pred_probs.shape

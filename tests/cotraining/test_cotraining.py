@@ -16,6 +16,7 @@ from skorch.callbacks import Callback
 from torch import nn
 
 from sknoisy import (
+    CUFIT,
     SELF,
     CoTeaching,
     CoTrainingClassifier,
@@ -185,6 +186,9 @@ def test_held_out_predictions_are_the_other_networks():
     assert found.tolist() == [[2.0], [3.0]] and rows.all()
     found, rows = held_out(logits[:, :1], np.array([0, 1]))
     assert found.tolist() == [[1.0], [3.0]] and rows.tolist() == [False, True]
+    third = np.concatenate([logits, logits[:, :1] + 6], axis=1)  # 7, 9
+    found, rows = held_out(torch.from_numpy(third), torch.tensor([0, 1]))
+    assert found.tolist() == [[2.0], [6.0]] and rows.all()
 
 
 def test_networks_learn_their_half():
@@ -194,6 +198,9 @@ def test_networks_learn_their_half():
     assert own_half_loss(losses[:, :1], torch.tensor([0, 1, 0])).item() == 2.5
     loss = own_half_loss(losses, torch.tensor([1, 1, 1]))
     assert loss.item() == pytest.approx(70 / 3)
+    third = torch.cat([losses, 100 * losses[:, :1]], dim=1)
+    loss = own_half_loss(third, torch.tensor([0, 1, 0]))
+    assert loss.item() == (1 + 4) / 2 + 20 + (100 + 400) / 2
 
 
 # Mixing -------------------------------------------------------------------------------
@@ -374,6 +381,19 @@ def test_a_split_is_by_trust_and_never_empty():
     assert sorted(labelled.tolist()) == [18, 19]  # the most probable tenth
     labelled, unlabelled = dividemix()._split(np.ones(4), generator)
     assert len(labelled) == 4 and len(unlabelled) == 0
+
+
+@pytest.mark.parametrize("n", [2, 3, 5, 81])
+def test_no_batch_of_a_split_is_a_single_sample(n):
+    X = np.arange(n, dtype=np.float32)[:, None]
+    store = InputSpec.learn(X).open(X)
+    method, nothing = dividemix(), torch.tensor([], dtype=torch.int64)
+    method.splits = 2 * [(torch.arange(n), nothing)]
+    whole = Batches(store, 4, torch.Generator().manual_seed(0), "cpu")
+    batches = SplitBatches(method, [nn.Identity(), nn.Identity()], whole, 4)
+    sizes = [len(index) for index, *_ in batches]
+    assert len(sizes) == len(batches) and sum(sizes) == batches.n_samples
+    assert min(sizes) >= 2 and max(sizes) <= 3
 
 
 def test_networks_take_turns_on_labelled_and_unlabelled_samples():
@@ -693,6 +713,37 @@ def test_a_method_of_ones_own(digits):
     search = GridSearchCV(clf, {"method__scale": [0.5, 1.0]}, cv=2).fit(X, y)
     assert search.best_score_ > 0.5
     assert len(search.best_estimator_._network.networks) == 3
+
+
+def test_each_of_three_networks_learns_in_the_warm_up(digits):
+    X, y = digits[0].reshape(300, -1), digits[1]
+    clf = CoTrainingClassifier(
+        CUFIT(warmup_epochs=20), max_epochs=20, head_epochs=0, random_state=0
+    ).fit(X, y)
+    networks = clf._network_on("cpu").eval()
+    with torch.no_grad():
+        logits = networks(torch.from_numpy(X).float())
+    accuracies = (logits.argmax(dim=2) == torch.from_numpy(y)[:, None]).float().mean(0)
+    assert (accuracies > 0.8).all(), accuracies
+
+
+@pytest.mark.parametrize("name", ["coteaching", "cufit", "dividemix", "elr_plus"])
+def test_without_a_warm_up_no_noise_is_estimated(name, digits):
+    X, y = digits[0].reshape(300, -1), digits[1]
+    method = COTRAINING_METHODS[name](warmup_epochs=0)
+    if name == "coteaching":
+        method.forget_rate = 0.2
+    clf = CoTrainingClassifier(method, max_epochs=2, random_state=0).fit(X, y)
+    assert np.isnan(clf.noise_rate_)
+
+
+@pytest.mark.parametrize(
+    "method",
+    [CoTeaching(warmup_epochs=0), TAkS(warmup_epochs=0), MentorNet(warmup_epochs=0)],
+)
+def test_a_share_of_the_noise_needs_a_warm_up(method, digits):
+    with pytest.raises(ValueError, match="='auto' is not valid with warmup_epochs=0"):
+        CoTrainingClassifier(method).fit(digits[0], digits[1])
 
 
 @pytest.mark.parametrize("name", TRAIN_ENCODERS)

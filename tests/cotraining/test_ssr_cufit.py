@@ -169,25 +169,27 @@ def test_ssr_plus_on_images(colour):
 class Recorded(Views):
     """Keeps the means of the batches that it gets, and multiplies them."""
 
-    def __init__(self, factor, seen):
+    seen = {}  # by factor: trainings work on copies
+
+    def __init__(self, factor):
         self.factor = factor
-        self.seen = seen
 
     def __call__(self, batch, generator):
-        self.seen.append((len(batch), round(batch.mean().item(), 3)))
+        of_this = self.seen.setdefault(self.factor, [])
+        of_this.append((len(batch), round(batch.mean().item(), 3)))
         return self.factor * batch
 
 
 def test_strong_views_are_made_of_weak_ones():
     X, y = np.full((12, 16, 16, 3), 0.25, np.float32), np.arange(12) % 2
-    weak, strong = Recorded(2.0, []), Recorded(1.5, [])
-    clf = CoTrainingClassifier(
+    Recorded.seen.clear()
+    weak, strong = Recorded(2.0), Recorded(1.5)
+    CoTrainingClassifier(
         SSR(n_neighbors=3, views=strong), views=weak, max_epochs=1, random_state=0
     ).fit(X, y)
     # Two strong views of the selected samples, a weak and a strong one of any; each
     # strong one is made of a weak one.
-    weak, strong = clf._training.views, clf._training.loss.views  # copies
-    (n_weak, scale), (n_strong, mean) = *weak.seen, *strong.seen
+    (n_weak, scale), (n_strong, mean) = *Recorded.seen[2.0], *Recorded.seen[1.5]
     assert (n_weak, n_strong) == (4 * 12, 3 * 12)
     assert mean == pytest.approx(2 * scale)
 

@@ -102,13 +102,24 @@ def test_nothing_is_read_unasked(tmp_path):
     ("dataset", "message"),
     [
         (Counting(lambda i: torch.zeros(i + 1)), "different shapes.*at index 1"),
-        (Counting(lambda i: a_tensor(i) if i else an_image(i)), "different shapes"),
+        (Counting(lambda i: a_tensor(i) if i else an_image(i)), "images of Pillow and"),
+        (Counting(lambda i: an_image(i) if i > 1 else a_tensor(i)), "see index 2"),
+        (Counting(lambda i: a_tensor(i) if i else a_tensor(i).int()), "int32 and, at"),
         (Counting(an_image, n=0), "with a length above 0"),
         (iter([]), "must be a map-style data set"),
         (TensorDataset(torch.zeros(2)), "dataset has 1 tensors"),
         ([1, 2], "items of the type int"),
     ],
-    ids=["shapes", "kinds", "empty", "iterable", "tensors", "items"],
+    ids=[
+        "shapes",
+        "kinds",
+        "kinds later",
+        "dtypes",
+        "empty",
+        "iterable",
+        "tensors",
+        "items",
+    ],
 )
 def test_data_sets_that_are_not_valid(dataset, message, tmp_path):
     with pytest.raises(ValueError, match=message):
@@ -183,3 +194,11 @@ def test_data_sets_of_the_hub_that_are_not_valid(hub):
         from_huggingface(hub.DatasetDict({"train": dataset}))
     with pytest.raises(ValueError, match="must be a data set of Hugging Face"):
         from_huggingface([1])
+
+
+def test_narrower_dtypes_are_widened(tmp_path):
+    found = from_torch(
+        Counting(lambda i: a_tensor(i) if i == 0 else a_tensor(i).half()),
+        folder=tmp_path / "new",
+    )
+    assert found.X.dtype == np.float32 and (found.X[3] == 3).all()

@@ -762,6 +762,38 @@ def test_methods_of_users_decide(noisy):
         LabelErrorDetector(LOGISTIC, method=Mistyped()).fit(X, y)
 
 
+class Judging(DetectionMethod):
+    """Says what it is told to say."""
+
+    def __init__(self, judgement=None):
+        self.judgement = judgement
+
+    def judge(self, evidence):
+        return self.judgement
+
+
+EVEN = np.arange(60) % 2 == 0
+
+
+@pytest.mark.parametrize(
+    "judgement",
+    [
+        None,
+        (EVEN, np.full(60, -3.0)),
+        (EVEN, np.full(60, np.nan)),
+        (np.full(60, 0.5), EVEN),
+        (EVEN[:5], np.full(5, 0.5)),
+        (EVEN, EVEN, EVEN),
+    ],
+    ids=["none", "negative", "nan", "swapped", "short", "three"],
+)
+def test_what_methods_of_users_say_is_checked(judgement, noisy):
+    X, y = noisy[0][:60], np.arange(60) % 3
+    detector = LabelErrorDetector(LOGISTIC, method=Judging(judgement), cv=2)
+    with pytest.raises(ValueError, match=r"Judging.judge is not valid.*shape \(60,\)"):
+        detector.fit(X, y)
+
+
 def test_containers_are_named_first():
     from torch.utils.data import DataLoader
 

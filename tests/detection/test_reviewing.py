@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from sklearn.base import clone
-from sklearn.datasets import load_digits
+from sklearn.datasets import load_digits, make_blobs
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
@@ -308,3 +308,15 @@ def test_labels_after_review_are_better(detector, digits, noisy, tmp_path):
     right = labels == NAMES[load_digits().target[:600]]
     assert right.mean() > 0.97 > (noisy.y == NAMES[load_digits().target[:600]]).mean()
     clone(detector.estimator).fit(digits, labels)
+
+
+def test_the_page_has_the_warning_of_the_fit(tmp_path):
+    X, y = make_blobs(600, centers=3, cluster_std=4.0, random_state=0)
+    detector = LabelErrorDetector(LogisticRegression())
+    with pytest.warns(
+        UserWarning, match="explains as much as is seen|to tell"
+    ) as found:
+        detector.fit(X, y)
+    (doubt,) = (str(w.message) for w in found if "may be anything" in str(w.message))
+    detector.to_html(tmp_path / "page.html")
+    assert doubt[1 : doubt.index(".")] in (tmp_path / "page.html").read_text()

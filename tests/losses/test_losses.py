@@ -3,6 +3,7 @@
 import pickle
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -284,6 +285,20 @@ def test_corrections_are_the_papers():
     backward = started(Backward(T3), 8, 3)(z, y, index)
     expected = (-np.log(p) @ np.linalg.inv(T3).T)[rows, y]
     np.testing.assert_allclose(backward, expected, atol=1e-5)
+
+
+def test_gradients_of_corrections_by_hand():
+    z, y, index = batch(n=8, n_classes=3)
+    p, rows = softmax(z.numpy()), np.arange(8)
+    # d log p_j / d z_k = (j = k) - p_k
+    given = T3.T[y] * p  # of each true class, that it has the label
+    forward = p - given / given.sum(axis=1, keepdims=True)
+    weights = np.linalg.inv(T3)[y]  # of -log p
+    backward = weights.sum(axis=1, keepdims=True) * p - weights
+    for cls, expected in ((Forward, forward), (Backward, backward)):
+        logits = z.clone().requires_grad_()
+        started(cls(T3), 8, 3)(logits, y, index)[rows].sum().backward()
+        np.testing.assert_allclose(logits.grad, expected, atol=1e-5)
 
 
 def test_backward_correction_is_unbiased():
@@ -590,6 +605,8 @@ def test_joint_optimization_is_the_papers_sum():
     entropy = -(p * np.log(p)).sum(axis=1)
     expected = ce + 2 * term + 3 * entropy
     np.testing.assert_allclose(loss(z, y, index), expected, rtol=1e-6)
+    named = JointOptimization(prior=pd.Series(prior, index=["a", "b", "c", "d"]))
+    torch.testing.assert_close(started(named)._prior, loss._prior)
 
 
 @pytest.mark.parametrize("labels", ["soft", "hard"])

@@ -99,3 +99,8 @@ def test_wrong_events_degenerate():
         clean([0] * 5, [1, 2, 3, 4])
     with pytest.raises(ValueError, match="max_iter=0"):
         clean([0] * 4, [1, 2, 3, 4], max_iter=0)
+
+
+def test_a_few_outliers_among_equal_losses():
+    clean = bmm_clean_probability([0.0] * 96 + [10.0] * 4)
+    assert (clean[:96] > 0.5).all() and (clean[96:] < 0.5).all()

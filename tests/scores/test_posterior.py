@@ -116,3 +116,8 @@ def test_false_alarms():
     assert not limit_false_alarms(np.zeros(0)).any()
     with pytest.raises(ValueError, match="max_false_alarms=1 is not valid"):
         limit_false_alarms(p, 1)
+
+
+def test_one_class_is_refused():
+    with pytest.raises(ValueError, match="y holds only one class, 0: at least 2"):
+        label_posterior([0, 0, 0], [[1.0]] * 3)
