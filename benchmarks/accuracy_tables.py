@@ -95,7 +95,7 @@ def cell(rows, key="last"):
     if not rows:
         return "open"
     values = [row[key] for row in rows]
-    spread = f" ± {np.std(values):.1f}" if len(values) > 1 else ""
+    spread = f" ± {np.std(values, ddof=1):.1f}" if len(values) > 1 else ""
     return f"{np.mean(values):.1f}{spread}"
 
 

@@ -121,7 +121,8 @@ def annotators_table(rows):
 def mean(values):
     if not values:
         return "open"
-    return f"{np.mean(values):.1f} ± {np.std(values):.1f}"
+    spread = f" ± {np.std(values, ddof=1):.1f}" if len(values) > 1 else ""
+    return f"{np.mean(values):.1f}{spread}"
 
 
 def main():

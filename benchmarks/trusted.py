@@ -124,8 +124,8 @@ def _cell(rows):
     accuracy, losses = (
         [row[name] for row in rows] for name in ("accuracy", "log_loss")
     )
-    mean = f"{np.mean(accuracy):.1f} ± {np.std(accuracy):.1f} ({len(rows)})"
-    return f"{mean}, {np.mean(losses):.2f}"
+    spread = f" ± {np.std(accuracy, ddof=1):.1f}" if len(rows) > 1 else ""
+    return f"{np.mean(accuracy):.1f}{spread} ({len(rows)}), {np.mean(losses):.2f}"
 
 
 def main():

@@ -313,7 +313,7 @@ class CoTraining(Learner):
 
     def estimated_rate(self, clean_probability):
         """Return the estimated share of wrong labels, a float."""
-        if self.estimates_noise:
+        if self.estimates_noise and self.warmup_epochs_ > 0:
             return float(self.state_["noise"][0])
         return float(1 - clean_probability.mean())
 

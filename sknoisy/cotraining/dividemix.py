@@ -61,7 +61,7 @@ def lambda_u_for(noise_rate, concentration, n_classes):
     asymmetric = concentration > CONCENTRATED
     ten = np.interp(noise_rate, [0.18, 0.45, 0.72, 0.81], [0, 25, 25, 50])
     ten = 0.0 if asymmetric else ten
-    hundred = np.interp(noise_rate, [0.2, 0.5], [25, 150])
+    hundred = 150.0 if asymmetric else np.interp(noise_rate, [0.2, 0.5], [25, 150])
     share = min(math.log10(n_classes) - 1, 1.0)
     return max(0.0, float((1 - share) * ten + share * hundred))
 

@@ -33,7 +33,12 @@ def averaging_decay(decay, progress):
     decay : float
         Times exp(-5 (1 - 2 progress)^2) until then.
     """
-    return decay * math.exp(-5 * (1 - min(1.0, progress / RISE)) ** 2)
+    return decay * _risen(progress)
+
+
+def _risen(progress):
+    """Return the share of its end that a value has reached, when it rises at first."""
+    return math.exp(-5 * (1 - min(1.0, progress / RISE)) ** 2)
 
 
 class ELRPlus(CoTraining):
@@ -47,8 +52,9 @@ class ELRPlus(CoTraining):
     ----------
     lam : float or "auto", default="auto"
         Weight of the regulariser. "auto": 3; 1 where the noise is estimated to be
-        asymmetric; 7 for 50 classes and more. These are the authors' for CIFAR-10, its
-        asymmetric noise, and CIFAR-100.
+        asymmetric; for 50 classes and more 7, to which it rises over half of the
+        training. These are the authors' for CIFAR-10, its asymmetric noise, and
+        CIFAR-100.
     beta : float or "auto", default="auto"
         Momentum of the targets, in [0, 1). "auto": 0.7, or 0.9 in the other two cases.
     alpha : float, default=1.0
@@ -70,10 +76,11 @@ class ELRPlus(CoTraining):
     those of the networks, not of the averages; what is recorded of the samples is of
     the averages.
 
-    Where this differs from the official code: the decay of averages rises over half of
-    the training whatever its length, which is 40,000 steps of 78,200 there; averages
-    start anew after loading from a file. That code multiplies labels by targets for
-    100 classes, which the paper does not, nor this.
+    Where this differs from the official code: the decay of averages, and for many
+    classes `lam`, epoch by epoch, rise over half of the training whatever its length,
+    which is 40,000 steps of 78,200 there; averages start anew after loading from a
+    file. That code multiplies labels by targets for 100 classes, which the paper does
+    not, nor this.
 
     References
     ----------
@@ -122,6 +129,8 @@ class ELRPlus(CoTraining):
         super().before_epoch(net)
         settings = self.resolved()
         self.weight, self.momentum = settings["lam"], settings["beta"]
+        if self.lam == "auto" and self.n_classes >= MANY_CLASSES:
+            self.weight *= _risen(self.epoch / self.n_epochs)
         if not self.is_warmup:
             self._average(net.module_)
 

@@ -86,7 +86,8 @@ def check_encoder(encoder, spec):
         raise ValueError(
             f"encoder={type(encoder).__name__} object is not valid: it must be a name, "
             "a module class or a function that returns a module. A module that has "
-            "weights goes into a PretrainedEncoder."
+            "weights goes into a PretrainedEncoder, which is a step of its own, in a "
+            "Pipeline before this estimator."
         )
     return encoder
 

@@ -93,7 +93,8 @@ class CoTrainingClassifier(TorchClassifier):
         epoch. None: a bar for long fits in a terminal or a notebook, but not within a
         search. False: nothing.
     random_state : int, RandomState or None, default=None
-        Source of all randomness. An int gives the same result on the same CPU.
+        Source of all randomness. An int gives the same result on the same CPU, with
+        as many threads.
 
     Attributes
     ----------
@@ -105,7 +106,9 @@ class CoTrainingClassifier(TorchClassifier):
         samples that are held out by `validation`.
     noise_rate_ : float
         Estimated share of wrong labels, by the networks' votes in the warm-up; NaN if
-        the training ends in it.
+        the training ends in it. Of methods without a warm-up, and those that find the
+        wrong labels themselves, the mean of ``1 - clean_proba_``, if they have no count
+        of their own.
     encoder_ : TrainedEncoder
         The first network's encoder as it was trained here.
     label_quality_, training_loss_ : ndarray of shape (n_samples,)

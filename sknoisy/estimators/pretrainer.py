@@ -109,7 +109,8 @@ class SSLPretrainer(LazyTransformer, TorchEstimator):
         epoch. None: a bar for long fits in a terminal or a notebook, but not within a
         search. False: nothing.
     random_state : int, RandomState or None, default=None
-        Source of all randomness. An int gives the same result on the same CPU.
+        Source of all randomness. An int gives the same result on the same CPU, with
+        as many threads.
 
     Attributes
     ----------

@@ -55,6 +55,7 @@ class SimCLR(SelfSupervised):
     Notes
     -----
     The hidden layer of the projection head has batch normalisation, the output has not.
+    Its widths suit small networks; solo-learn's are 2048 and 256 for CIFAR.
 
     References
     ----------

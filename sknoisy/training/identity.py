@@ -151,8 +151,16 @@ def _source(code):
         return None
     try:
         return inspect.getsource(code)
-    except (OSError, TypeError):  # typed into an interpreter
-        return None
+    except (OSError, TypeError):  # typed into an interpreter, or made by exec
+        return _compiled(code.__code__) if inspect.isfunction(code) else None
+
+
+def _compiled(code):
+    """Return what a function does, without where it was written."""
+    consts = [
+        _compiled(one) if inspect.iscode(one) else repr(one) for one in code.co_consts
+    ]
+    return code.co_code, code.co_names, consts
 
 
 def data_of(data):

@@ -275,7 +275,7 @@ def test_published_weights_of_unlabelled_samples():
     assert lambda_u_for(0.2, 0.0, 100) == pytest.approx(25)
     assert lambda_u_for(0.8, 0.0, 100) == pytest.approx(150)
     assert lambda_u_for(0.4, 0.5, 10) == 0  # asymmetric
-    assert lambda_u_for(0.5, 0.5, 100) == pytest.approx(150)
+    assert lambda_u_for(0.2, 0.5, 100) == lambda_u_for(0.4, 0.5, 100) == 150
     assert lambda_u_for(0.5, 0.0, 2) == 0 < lambda_u_for(0.5, 0.0, 8) < 25
 
 
@@ -439,6 +439,26 @@ def test_targets_of_elr_plus_by_hand():
     torch.testing.assert_close(second, torch.tensor([[0.102, 0.408]]))
     assert method.state_["target_0"][0].tolist() == [0, 0]
     assert method.state_["target_1"].tolist() == [[0, 0], [0, 0]]
+
+
+@pytest.mark.parametrize(
+    "lam, weights", [("auto", [7 * np.exp(-5), 7, 7]), (2.0, [2] * 3)]
+)
+def test_the_weight_of_elr_plus_rises_for_many_classes(lam, weights):
+    class Recorded(ELRPlus):
+        seen = []
+
+        def before_epoch(self, net):
+            super().before_epoch(net)
+            self.seen.append(self.weight)
+
+    Recorded.seen.clear()
+    y = np.arange(120) % 60
+    X = np.eye(60, dtype=np.float32)[y]
+    clf = CoTrainingClassifier(Recorded(lam), max_epochs=4, random_state=0).fit(X, y)
+    assert Recorded.seen[0] == pytest.approx(weights[0])
+    assert Recorded.seen[2:] == pytest.approx(weights[1:])
+    assert clf.method_params_["lam"] == weights[2]
 
 
 # As classifiers -----------------------------------------------------------------------
@@ -734,7 +754,8 @@ def test_without_a_warm_up_no_noise_is_estimated(name, digits):
     if name == "coteaching":
         method.forget_rate = 0.2
     clf = CoTrainingClassifier(method, max_epochs=2, random_state=0).fit(X, y)
-    assert np.isnan(clf.noise_rate_)
+    assert np.isnan(clf.loss_state_["noise"]).all()
+    assert clf.noise_rate_ == pytest.approx(1 - clf.clean_proba_.mean())
 
 
 @pytest.mark.parametrize(

@@ -107,8 +107,8 @@ def test_all_samples_may_be_chosen():
 
 
 def test_each_class_keeps_its_share():
-    y = np.where(np.arange(60) < 50, 0, 1)  # the rare class is hard
-    rows = RNG.permutation(X)
+    y = np.where(np.arange(120) < 108, 0, 1)  # the rare class is hard
+    rows = np.random.default_rng(0).normal(size=(120, 4)).astype(np.float32)
 
     def of_each(per_class):
         method = TAkS(share=0.5, per_class=per_class, warmup_epochs=0)
@@ -116,8 +116,8 @@ def test_each_class_keeps_its_share():
         chosen = clf.loss_state_["chosen"] > 0
         return np.bincount(y[chosen], minlength=2).tolist()
 
-    assert of_each(True) == [25, 5]
-    assert of_each(False)[1] < 5
+    assert of_each(True) == [54, 6]
+    assert of_each(False)[1] < 6
 
 
 def test_the_share_follows_the_estimated_noise():
@@ -169,7 +169,7 @@ def test_a_label_that_changes_is_judged_anew(stored):
     after, chosen = clf.loss_state_["total_loss"], clf.loss_state_["chosen"]
     assert (after[~corrected] >= before[~corrected]).all()
     assert after[corrected].mean() < before[corrected].mean()
-    assert chosen[corrected].mean() > 0.7
+    assert chosen[corrected].mean() > 0.6
     assert clf.loss_state_["rounds"][0] == 9
 
 
