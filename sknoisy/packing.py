@@ -24,6 +24,7 @@ DTYPES = {
 CODES = {np.dtype(name): code for code, name in DTYPES.items()}
 
 AS_BYTES = "cSMm"  # kinds of dtypes that the format lacks
+KINDS = "biufUO" + AS_BYTES  # that have a name
 
 
 def pack(content, describe=None):
@@ -70,6 +71,15 @@ class _Packer:
             return {"scalar": self._array(np.asarray(value), where)}
         if type(value) in (np.ndarray, np.memmap):
             return self._array(np.asarray(value), where)
+        if type(value) in (slice, range):
+            ends = [value.start, value.stop, value.step]
+            return {type(value).__name__: self._several(ends, where)}
+        if isinstance(value, bytes):
+            return {"binary": self._add(np.frombuffer(value, np.uint8), "U8")}
+        if isinstance(value, np.dtype):
+            if value.kind not in KINDS:
+                raise TypeError(f"{where} is the dtype {value}")
+            return {"dtype": value.str}
         if isinstance(value, torch.dtype):
             return {"torch dtype": str(value).removeprefix("torch.")}
         if isinstance(value, torch.device):
@@ -83,7 +93,7 @@ class _Packer:
                 parts = {k: self.pack(v, _at(where, k)) for k, v in value.items()}
                 return {"dict": parts}
             return {"items": [self._several(pair, where) for pair in value.items()]}
-        if isinstance(value, tuple):
+        if type(value) is tuple:
             return {"tuple": self._several(value, where)}
         if isinstance(value, list):
             return self._several(value, where)
@@ -133,7 +143,11 @@ class _Packer:
         if kind not in AS_BYTES or value.dtype.hasobject:
             raise TypeError(f"{where} is an array of {value.dtype}")
         data = np.frombuffer(np.ascontiguousarray(value).tobytes(), np.uint8)
-        return {"bytes": self._add(data, "U8"), "shape": shape, "dtype": _str(value)}
+        return {
+            "bytes": self._add(data, "U8"),
+            "shape": shape,
+            "dtype": value.dtype.str,
+        }
 
     def _add(self, array, code):
         array = np.ascontiguousarray(array).reshape(array.shape)  # 0-d stays 0-d
@@ -188,6 +202,14 @@ def unpack(described, tensors, build=None, device="cpu"):
             return np.frombuffer(data, dtype).reshape(d["shape"]).copy()
         if "objects" in d:
             return _of_objects(value_of(d["objects"]), d["shape"], d["dtype"])
+        if "slice" in d:
+            return slice(*value_of(d["slice"]))
+        if "range" in d:
+            return range(*value_of(d["range"]))
+        if "binary" in d:
+            return tensors[d["binary"]].array().tobytes()
+        if [*d] == ["dtype"]:
+            return _dtype(d["dtype"])
         if "torch dtype" in d:
             dtype = getattr(torch, d["torch dtype"])
             if not isinstance(dtype, torch.dtype):
@@ -239,12 +261,8 @@ def _at(where, part):
     return f"{where}.{part}"
 
 
-def _str(array):
-    return array.dtype.str
-
-
 def _dtype(name):
     dtype = np.dtype(name)
-    if dtype.kind not in "biufcUSMm" or not isinstance(name, str):
+    if dtype.kind not in KINDS or not isinstance(name, str):
         raise ValueError(f"{name!r} is no dtype of a file")
     return dtype

@@ -22,6 +22,7 @@ from sknoisy.estimators.saving import (
     PARTS,
     TRUSTED_LAYERS,
     Saved,
+    import_path,
     without,
     without_caches,
 )
@@ -37,8 +38,9 @@ def load(path, allow=()):
         The file.
     allow : iterable of str, class or function, default=()
         What else than this package and PyTorch's layers the model may consist of:
-        import paths such as "mymodule.MyEncoder", or the classes and functions
-        themselves. Allow only what you know: a model may call it.
+        import paths such as "mymodule.MyEncoder", all of a package, such as
+        "sklearn.*", or the classes and functions themselves. Allow only what you know:
+        a model may call it.
 
     Returns
     -------
@@ -55,8 +57,11 @@ def load(path, allow=()):
     --------
     save : Saves the file, and has an example.
     """
-    if isinstance(allow, str):
-        raise ValueError(f"allow={allow!r} is not valid: pass a list.")
+    if isinstance(allow, (str, bool)):
+        raise ValueError(
+            f"allow={allow!r} is not valid: pass a list of what the file may hold; "
+            "without it, the error names what is needed."
+        )
     builder = _Builder(allow)
     try:
         content = files.read(path, KIND, builder.build)
@@ -74,13 +79,20 @@ def load(path, allow=()):
     return estimator
 
 
+# NumPy's numbers, such as the dtype of scikit-learn's transformers.
+NUMBERS = {import_path(kind): kind for kind in set(np.sctypeDict.values())}
+
+
 class _Builder:
     """Builds the objects of a file, of classes that are known or allowed."""
 
     def __init__(self, allow):
         self.refused = set()
-        self.allowed = {}
+        self.allowed, self.packages = {}, ()
         for one in allow:
+            if isinstance(one, str) and one.endswith(".*"):
+                self.packages += (one[:-1],)
+                continue
             try:
                 found = resolve_name(one) if isinstance(one, str) else one
                 self.allowed[f"{found.__module__}.{found.__qualname__}"] = found
@@ -115,6 +127,10 @@ class _Builder:
         steps = [tuple(step) for step in state["steps"]]
         return Pipeline(steps, **without(LEFT_OUT, state["others"]))
 
+    def _namedtuple(self, state):
+        cls = self._resolve(state["class"], tuple)
+        return None if cls is None else cls._make(state["values"])
+
     def _module(self, state):
         tensors = [_tensor(one) for one in state["tensors"]]
 
@@ -143,6 +159,8 @@ class _Builder:
         return built(state["root"])
 
     def _import(self, state):
+        if state in NUMBERS:
+            return NUMBERS[state]
         return self._resolve(state, nn.Module)
 
     def _instance(self, state):
@@ -161,12 +179,11 @@ class _Builder:
         dotted = path.replace(":", ".")
         if dotted in self.allowed:
             return self.allowed[dotted]
+        if dotted.startswith(self.packages):
+            return _found(path)
         layer = kind is nn.Module and path.startswith(TRUSTED_LAYERS)
         if kind is not None and (layer or path.startswith("sknoisy.")):
-            try:
-                found = resolve_name(path)
-            except (ImportError, AttributeError) as error:
-                raise ValueError(f"there is no {dotted} in this version") from error
+            found = _found(path)
             is_kind = inspect.isclass(found) and issubclass(found, kind)
             if is_kind and found.__module__ == path.partition(":")[0]:
                 return found
@@ -196,6 +213,13 @@ def _trained_encoder(state):
     return TrainedEncoder(**state)
 
 
+def _ufunc(name):
+    found = getattr(np, name, None)
+    if not isinstance(found, np.ufunc):
+        raise ValueError(f"{name!r} is no function of NumPy")
+    return found
+
+
 # By the names under which saving.py describes them: what a class must be allowed for,
 # and the rest.
 BUILT = {
@@ -205,6 +229,7 @@ BUILT = {
     "instance": _Builder._instance,
     "method": _Builder._method,
     "module": _Builder._module,
+    "namedtuple": _Builder._namedtuple,
 }
 PLAIN = {
     "RandomState": _random_state,
@@ -213,7 +238,20 @@ PLAIN = {
     "partial": _partial,
     "path": Path,
     "set": set,
+    "ufunc": _ufunc,
 }
+
+
+def _found(path):
+    """Return the class or function that an import path names."""
+    try:
+        found = resolve_name(path)
+    except (ImportError, AttributeError) as error:
+        dotted = path.replace(":", ".")
+        raise ValueError(f"there is no {dotted} in this version") from error
+    if not (inspect.isclass(found) or inspect.isroutine(found)):
+        raise ValueError(f"{path} is no class or function")
+    return found
 
 
 def _called(cls, params):

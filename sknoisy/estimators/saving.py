@@ -173,6 +173,10 @@ def _describe(value):
         return "path", os.fspath(value)
     if isinstance(value, partial):
         return "partial", [value.func, list(value.args), dict(value.keywords)]
+    if isinstance(value, np.ufunc) and getattr(np, value.__name__, None) is value:
+        return "ufunc", value.__name__
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return "namedtuple", {"class": import_path(type(value)), "values": [*value]}
     if isinstance(value, (set, frozenset)):
         return "set", list(value)
     if inspect.isclass(value) or inspect.isroutine(value):

@@ -8,16 +8,21 @@ import sys
 from collections import deque
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from safetensors import safe_open
 from sklearn.base import clone
+from sklearn.compose import make_column_transformer
+from sklearn.decomposition import PCA
+from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import KFold
-from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 from torch import nn
 
 import sknoisy
@@ -530,6 +535,10 @@ def test_values_of_all_kinds(tmp_path):
         "deque": deque([1, 2], maxlen=3),
         "device": torch.device("cpu"),
         "dtype": torch.float16,
+        "dtypes": [np.dtype(name) for name in ("f8", ">i2", "U5", "O", "M8[s]")],
+        "slices": [slice(1, None, 2), slice(None), slice("a", "b")],
+        "range": range(3, 9, 2),
+        "bytes": [b"", b"\x00abc"],
     }
     files.write(tmp_path / "file", values, "model")
     found = files.read(tmp_path / "file", "model")
@@ -543,6 +552,7 @@ def test_values_of_all_kinds(tmp_path):
     [
         {"weights": Path("folder", "weights.pth")},
         {"classes": {"a", "b"}},
+        {"classes": range(2, 5)},
         {"encoder": partial(nn.Linear, 4, 3)},
         {"encoder": nn.Linear},
         {"loss": LOSSES["elr"](lam=2.0)},
@@ -558,3 +568,58 @@ def test_parameters_of_all_kinds(params, tmp_path):
     if isinstance(expected, np.random.RandomState):
         found, expected = (state.randint(1000, size=9) for state in (found, expected))
     assert repr(found) == repr(expected)
+
+
+class Block(NamedTuple):
+    """A part of an encoder's state, as some networks keep it."""
+
+    width: int
+    rate: float = 0.5
+
+
+class Blocks(nn.Module):
+    """An encoder that reads its parts by their names."""
+
+    def __init__(self, shape):
+        super().__init__()
+        self.blocks = [Block(3)]
+        self.linear = nn.Linear(shape[0], self.blocks[0].width)
+
+    def forward(self, batch):  # noqa: D102
+        return self.linear(batch) * self.blocks[0].rate
+
+
+def test_named_tuples_keep_their_names(tmp_path):
+    encoder = PretrainedEncoder(Blocks((4,))).fit(X)
+    sknoisy.save(encoder, tmp_path / "model")
+    with pytest.raises(ValueError, match="allow=.*Block'.*Blocks'"):
+        sknoisy.load(tmp_path / "model")
+    loaded = sknoisy.load(tmp_path / "model", allow=[Block, Blocks])
+    np.testing.assert_array_equal(loaded.transform(X), encoder.transform(X))
+
+
+def test_pipelines_of_tables(tmp_path):
+    """With scikit-learn's transformers, which hold slices, dtypes and functions."""
+    table = pd.DataFrame(X[:, :2], columns=["a", "b"])
+    table["c"] = np.where(X[:, 2] > 0, "x", "y")
+    table.loc[3, "a"] = np.nan
+    functions = FunctionTransformer(np.abs), FunctionTransformer(np.round)
+    numbers = make_pipeline(SimpleImputer(), PCA(1), *functions)
+    front = make_column_transformer(
+        (numbers, ["a", "b"]), (OneHotEncoder(handle_unknown="ignore"), ["c"])
+    )
+    pipe = make_pipeline(front, NoisyRobustClassifier(random_state=0)).fit(table, Y)
+    sknoisy.save(pipe, tmp_path / "model")
+    with pytest.raises(ValueError, match="needs code of other packages") as caught:
+        sknoisy.load(tmp_path / "model", allow=["sklearn.*"])
+    assert "sklearn" not in str(caught.value) and "numpy.round" in str(caught.value)
+    loaded = sknoisy.load(tmp_path / "model", allow=["sklearn.*", np.round])
+    np.testing.assert_array_equal(
+        loaded.predict_proba(table), pipe.predict_proba(table)
+    )
+
+
+def test_what_allow_may_not_be(tmp_path):
+    for bad in (True, "sklearn"):
+        with pytest.raises(ValueError, match="allow=.* is not valid: pass a list"):
+            sknoisy.load(tmp_path / "model", allow=bad)
