@@ -211,8 +211,9 @@ class NamedMethods:
 
 def unknown(name, value, choices, optional=False):
     """Return the message for a name that is none of the `choices`, nor None."""
-    close = get_close_matches(str(value), choices, n=1)
-    hint = f" Did you mean {close[0]!r}?" if close else ""
+    lower = {choice.lower(): choice for choice in choices}
+    close = get_close_matches(str(value).lower(), lower, n=1)
+    hint = f" Did you mean {lower[close[0]]!r}?" if close else ""
     none = "None or " if optional else ""
     return (
         f"{name}={value!r} is not valid: it must be {none}one of {sorted(choices)}."

@@ -1,5 +1,8 @@
 """Consensus from the labels alone: majority vote and Dawid-Skene, of crowd-kit."""
 
+import warnings
+from contextlib import contextmanager
+
 import numpy as np
 
 from sknoisy.annotators.consensus import Consensus
@@ -45,7 +48,8 @@ def majority_vote(y, classes=None):
     array([1. , 1. , 0.5])
     """
     annotations = _complete(read_annotations(y, classes), "majority vote")
-    voting = _crowdkit().MajorityVote().fit(_as_frame(annotations))
+    with _without_deprecations():
+        voting = _crowdkit().MajorityVote().fit(_as_frame(annotations))
     return _consensus(annotations, voting.probas_, _of_annotators(voting.skills_))
 
 
@@ -95,7 +99,9 @@ def dawid_skene(y, classes=None, n_iter=100, tol=1e-5):
     check_integer("n_iter", n_iter)
     check_real("tol", tol, "[0, inf)")
     annotations = _complete(read_annotations(y, classes), "Dawid-Skene")
-    model = _crowdkit().DawidSkene(n_iter=n_iter, tol=tol).fit(_as_frame(annotations))
+    with _without_deprecations():
+        model = _crowdkit().DawidSkene(n_iter=n_iter, tol=tol)
+        model.fit(_as_frame(annotations))
     priors, right = model.priors_, {}
     for (annotator, label), row in model.errors_.iterrows():
         right[annotator] = right.get(annotator, 0.0) + priors[label] * row[label]
@@ -111,6 +117,14 @@ def _crowdkit():
             'pip install "sknoisy[annotators]". CROWDLAB does not.'
         ) from error
     return aggregation
+
+
+@contextmanager
+def _without_deprecations():
+    """In this context, pandas warns of no use of it that is crowd-kit's."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="crowdkit")
+        yield
 
 
 def _complete(annotations, method):

@@ -1,5 +1,6 @@
 """Labels of several annotators: what a table of them may be, and its codes."""
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,6 +9,11 @@ from sklearn.utils.validation import column_or_1d
 from sknoisy.data.labels import encode_labels, is_missing, some
 
 LONG = ("sample", "annotator", "label")  # columns of a long table
+FEW = 10  # labels, which may all be different by chance
+OTHER_NAMES = set(
+    "sample annotator label item task example id image file worker rater user coder "
+    "answer rating class annotation".split()
+)
 
 
 @dataclass(frozen=True, repr=False)
@@ -170,7 +176,21 @@ def read_annotations(y, classes=None, samples=None):
     classes, codes = _encode(table[rows, columns], classes, len(rows) < table.size)
     names = np.arange(table.shape[1]) if annotators is None else np.array(annotators)
     samples = np.arange(len(table)) if index is None or callable(index) else index
+    _warn_of_names(columns, codes, names)
     return Annotations(rows, columns, codes, classes, names, np.array(samples))
+
+
+def _warn_of_names(columns, codes, annotators):
+    """Warn of a column whose values are all different: it names samples."""
+    for j in range(len(annotators)):
+        own = codes[columns == j]
+        if len(annotators) > 1 and FEW < len(own) == len(np.unique(own)):
+            warnings.warn(
+                f"annotator {some(annotators[[j]])} gives each sample a class of its "
+                "own: is the column the name of the samples? Make it the index of y.",
+                UserWarning,
+                stacklevel=3,
+            )
 
 
 def is_long(y):
@@ -183,6 +203,13 @@ def is_long(y):
     """
     columns = set(getattr(y, "columns", ()))
     lacking = [name for name in LONG if name not in columns]
+    usual = {str(name).lower() for name in columns} & OTHER_NAMES
+    if len(lacking) > 1 and len(columns) == len(LONG) and len(usual) > 1:
+        raise ValueError(
+            f"y is not valid: it has the columns {sorted(map(str, columns))}. A table "
+            f"of one row for each label has the columns {some(LONG)}: rename them. "
+            "Other columns are annotators, each with its label of each sample."
+        )
     if len(lacking) == 1:
         raise ValueError(
             f"y is not valid: it has no column {lacking[0]!r}. A table of one row for "

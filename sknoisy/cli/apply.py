@@ -2,6 +2,7 @@
 
 import os
 from collections import Counter
+from difflib import get_close_matches
 
 from sknoisy.cli.main import say
 from sknoisy.cli.results import write_rows
@@ -24,6 +25,7 @@ def run(args):
     twice = [name for name, count in Counter(names).items() if count > 1]
     at = {name: i for i, name in enumerate(names)}
     changed = confirmed = 0
+    known = {row[label].strip() for row in rows}
     for name, given, decided in _decisions(args.reviewed):
         if name not in at or name in twice:
             why = "several rows" if name in twice else "no row"
@@ -34,6 +36,8 @@ def run(args):
                 f"{name!r} has the label {row[label]!r} in {args.labels!r}, but was "
                 f"reviewed with {given!r}: these are other labels"
             )
+        if not args.new_classes:
+            _refuse_new(name, decided, known)
         changed += decided != given
         confirmed += decided == given
         row[label] = decided
@@ -45,6 +49,17 @@ def run(args):
         f"{len(rows) - changed - confirmed:,} not reviewed. Wrote {out!r}.",
     )
     return False
+
+
+def _refuse_new(name, decided, known):
+    """Raise ``ValueError`` for a label that no sample has, which may be mistyped."""
+    if decided not in known:
+        close = get_close_matches(decided, known, n=1)
+        hint = f" Did you mean {close[0]!r}?" if close else ""
+        raise ValueError(
+            f"{name!r} was given the label {decided!r}, which no sample had.{hint} If "
+            "it is a class of its own, pass --new-classes"
+        )
 
 
 def _decisions(path):

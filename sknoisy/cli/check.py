@@ -9,15 +9,18 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 
+from sknoisy.cli.columns import Columns
 from sknoisy.cli.encoding import make_encoder
 from sknoisy.cli.main import say
 from sknoisy.cli.results import summarize, write_all
+from sknoisy.data.labels import some
 from sknoisy.datasets import Skipped, load_image_folder, load_table
 from sknoisy.detection import LabelErrorDetector
 from sknoisy.estimators.classifier import NoisyRobustClassifier
 
 MEASURED = 64  # samples, after which the time for all is estimated
 LONG = 20  # seconds that are worth a word before
+MANY = 20  # numbers that are more likely a quantity than classes
 
 
 def run(args):
@@ -26,7 +29,13 @@ def run(args):
     out = args.out or f"{_name_of(args.data)}-check"
     found = _without_singles(_read(args))
     n, k = len(found.y), len(found.classes)
-    say(args, f"Read {n:,} samples of {k} classes, left out {len(found.skipped):,}.")
+    say(
+        args,
+        f"Read {n:,} samples of {k} classes ({some(found.classes)}), left out "
+        f"{len(found.skipped):,}.",
+    )
+    if k > MANY and all(map(_is_number, found.classes)):
+        say(args, f"Warning: the labels are {k} different numbers. Are these classes?")
     is_images = isinstance(found.X, np.ndarray)
     encoder, about = make_encoder(found.X, args)
     say(args, f"Encoder: {about}.")
@@ -60,6 +69,14 @@ def run(args):
     return failed
 
 
+def _is_number(label):
+    try:
+        float(label)
+    except ValueError:
+        return False
+    return True
+
+
 def _name_of(data):
     """Return the name of a folder, or that of a file without its ending."""
     name = os.path.basename(os.path.abspath(data))
@@ -79,8 +96,10 @@ def _without_singles(found):
     keep = np.array([counts[label] > 1 for label in found.y.tolist()])
     if keep.all():
         return found
-    reason = "is the only sample of its class"
-    found.skipped += [Skipped(name, reason) for name in found.names[~keep].tolist()]
+    found.skipped += [
+        Skipped(name, f"is the only sample of its class, {label!r}")
+        for name, label in zip(found.names[~keep], found.y[~keep].tolist(), strict=True)
+    ]
     for key in ("y", "names", "rows"):
         if key in found:
             found[key] = found[key][keep]
@@ -92,6 +111,8 @@ def _without_singles(found):
 def _encoded(encoder, X, args):
     """Return lazy features that are computed already, or an array of columns."""
     features = encoder.fit_transform(X)
+    if isinstance(encoder, Columns):
+        say(args, encoder.describe())
     if len(X) > 4 * MEASURED and not isinstance(features, np.ndarray):
         start = time.monotonic()
         np.asarray(features[:MEASURED])

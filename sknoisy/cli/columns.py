@@ -4,9 +4,11 @@ import numpy as np
 from sklearn.base import TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
+from sknoisy.data.labels import some
 from sknoisy.estimators.saving import Saved
 
 MOST = 50  # categories of a column; rarer ones are treated as unknown
+FEW = 10  # rows, of which texts may all differ by chance
 
 
 class Columns(TransformerMixin, Saved):
@@ -24,6 +26,8 @@ class Columns(TransformerMixin, Saved):
         Their median, which stands for missing values, mean and standard deviation.
     categories_ : dict of str to list of str
         The most frequent values of the other columns.
+    ignored_ : list of str
+        Columns that tell nothing: text that is another in every row, such as a name.
     """
 
     def fit(self, X, y=None):
@@ -38,18 +42,34 @@ class Columns(TransformerMixin, Saved):
         self.moments_ = np.array(
             [medians, filled.mean(), deviations.where(deviations > 0, 1)]
         ).reshape(3, len(self.numbers_))
+        others = {name: X[name].astype(str).value_counts() for name in self.columns_}
+        others = {k: v for k, v in others.items() if k not in self.numbers_}
+        self.ignored_ = [k for k, v in others.items() if len(v) == len(X) > FEW]
         self.categories_ = {
-            name: X[name].astype(str).value_counts().index[:MOST].tolist()
-            for name in self.columns_
-            if name not in self.numbers_
+            name: counts.index[:MOST].tolist()
+            for name, counts in others.items()
+            if name not in self.ignored_
         }
         return self
+
+    def describe(self):
+        """Return what is made of the columns, a sentence."""
+        texts = [f"{name!r} ({len(v)})" for name, v in self.categories_.items()]
+        told = [
+            f"numbers {some(self.numbers_)}" if self.numbers_ else "",
+            f"categories {', '.join(texts)}" if texts else "",
+            f"ignored, another text in every row, {some(self.ignored_)}"
+            if self.ignored_
+            else "",
+        ]
+        return f"Columns: {'; '.join(filter(None, told))}."
 
     def transform(self, X):
         """Return an array (n_samples, n_features), float64, of a DataFrame."""
         check_is_fitted(self)
         X = X.set_axis([str(name) for name in X.columns], axis="columns")
-        missing = [name for name in self.columns_ if name not in X.columns]
+        needed = [*self.numbers_, *self.categories_]
+        missing = [name for name in needed if name not in X.columns]
         if missing:
             raise ValueError(
                 f"the table lacks the columns {missing}, which the model was trained on"

@@ -1,10 +1,11 @@
 """From arguments to an exit code."""
 
 import logging
+import os
 import sys
 import time
 import warnings
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import import_module
 
 from sknoisy.cli.parser import make_parser
@@ -38,6 +39,10 @@ def main(argv=None):
         except KeyboardInterrupt:
             print("\nsknoisy: interrupted", file=sys.stderr)
             return INTERRUPTED
+        except BrokenPipeError:  # who reads the output has seen enough
+            with suppress(OSError, ValueError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
         except Exception as error:
             if args.debug:
                 raise

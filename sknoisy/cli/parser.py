@@ -141,6 +141,11 @@ def _add_apply(commands):
     apply.add_argument(
         "--out", metavar="FILE", help="what to write; by default LABELS-reviewed.csv"
     )
+    apply.add_argument(
+        "--new-classes",
+        action="store_true",
+        help="take labels that no sample had before",
+    )
     apply.add_argument("--label", default="auto", metavar="COLUMN")
     apply.add_argument("--file", default="auto", metavar="COLUMN")
 

@@ -5,23 +5,33 @@ import os
 import sys
 
 import numpy as np
+from sklearn.pipeline import Pipeline
 
+from sknoisy.cli.columns import Columns
 from sknoisy.cli.main import say
 from sknoisy.cli.results import write_rows
 from sknoisy.datasets.folders import images_below
 from sknoisy.datasets.found import keep_readable
 from sknoisy.datasets.tables import read_features
-from sknoisy.estimators.loading import load
+from sknoisy.estimators.base import TorchEstimator
+from sknoisy.estimators.loading import NotAllowed, load
 
 COLUMNS = ["file", "label", "probability"]
 
 
 def run(args):
     """Predict, and write what was predicted."""
-    model = load(args.model, allow=args.allow)
+    try:
+        model = load(args.model, allow=args.allow)
+    except NotAllowed as error:
+        flags = " ".join(f"--allow {name}" for name in error.needed)
+        raise ValueError(
+            f"{args.model!r} needs code of other packages. If you trust it, add {flags}"
+        ) from error
     if not hasattr(model, "predict_proba"):
         raise ValueError(f"{args.model!r} holds no classifier")
     names, X = _samples(args)
+    _check_kind(args.model, model, X)
     probabilities = model.predict_proba(X)
     best = probabilities.argmax(axis=1)
     sure = [f"{share:.4f}" for share in probabilities.max(axis=1)]
@@ -32,6 +42,21 @@ def run(args):
     else:
         csv.writer(sys.stdout, lineterminator="\n").writerows([COLUMNS, *rows])
     return False
+
+
+def _check_kind(path, model, X):
+    """Raise ``ValueError`` for images where a table is needed, or the reverse."""
+    front = model[0] if isinstance(model, Pipeline) else model
+    if isinstance(front, Columns) and isinstance(X, np.ndarray):
+        raise ValueError(
+            f"{path!r} was trained on a table with the columns {front.columns_}: pass "
+            "a CSV file with these"
+        )
+    spec = front._known_spec() if isinstance(front, TorchEstimator) else None
+    if getattr(spec, "layout", None) == "path" and not isinstance(X, np.ndarray):
+        raise ValueError(
+            f"{path!r} was trained on images: pass image files or folders of these"
+        )
 
 
 def _samples(args):

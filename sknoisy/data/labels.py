@@ -100,7 +100,7 @@ def _as_codes(codes, n_classes, dtype):
 
 def some(labels, n=5):
     """Return the first n of some labels as text, with the number of the others."""
-    shown = ", ".join(map(repr, labels[:n].tolist()))
+    shown = ", ".join(map(repr, np.asarray(labels[:n]).tolist()))
     return shown if len(labels) <= n else f"{shown} and {len(labels) - n} more"
 
 
@@ -326,7 +326,8 @@ def _of_one_type(y):
     if len(kinds) > 1:
         raise ValueError(
             f"y mixes {' and '.join(sorted(kinds, reverse=True))}: its labels must be "
-            "of one type, for example y.astype(str)."
+            "of one type, for example y.astype(str), and its columns, if there are "
+            "several, labels alone."
         )
     if kinds & {"numbers", "booleans"}:
         return np.array(y.tolist())

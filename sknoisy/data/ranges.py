@@ -177,6 +177,12 @@ def check_images(X, low, high):
             "X / 255."
         )
     values, width = sample_values(X, CHECK_VALUES), high - low
+    is_unit = not is_uint8 and 0 <= values.min() and 0 < values.max() <= 1
+    if is_unit and (low, high) == (0.0, 255.0) and (values % 1).any():
+        raise ValueError(
+            "X holds images from 0 to 1, but the training X held values from 0 to 255: "
+            "pass 255 * X."
+        )
     lowest, highest = values.min(), values.max()
     ranges = (
         f"X has values from {lowest:.6g} to {highest:.6g}, but those of the training X "

@@ -198,9 +198,9 @@ def _check_exist(paths):
     rows = np.linspace(0, len(paths) - 1, n_rows).astype(np.int64)
     missing = rows[missing_files(paths[rows])]
     if len(missing):
-        of = f", of {n_rows} that were looked for," if n_rows < len(paths) else ""
+        of = f", of {n_rows} that were looked for" if n_rows < len(paths) else ""
         raise ValueError(
-            f"X names {counted(len(missing), 'file')} that cannot be found{of} the "
+            f"X names {counted(len(missing), 'file')} that cannot be found{of}, the "
             f"first at index {missing[0]}: {str(paths[missing[0]])!r}."
         )
 

@@ -7,6 +7,7 @@ from sklearn.utils import Bunch
 
 from sknoisy.datasets.found import Skipped, check_on_error, keep_readable
 
+SPLITS = {"train", "training", "val", "valid", "validation", "test", "testing"}
 IMAGES = (
     ".jpg .jpeg .jfif .png .bmp .gif .tif .tiff .webp .avif .jp2 .ppm .pgm .pbm".split()
 )
@@ -77,6 +78,7 @@ def load_image_folder(path, *, on_error="raise", verify=True):
             f"Expected is {os.path.join(root, 'CLASS', 'IMAGE.jpg')!r}, found "
             f"{sorted(os.listdir(root))[:5]}."
         )
+    _refuse_splits(root, names)
     paths = [os.path.join(root, *name.split("/")) for name in names]
     keep, unreadable = keep_readable(paths, on_error, verify)
     if not keep.any():
@@ -93,6 +95,18 @@ def load_image_folder(path, *, on_error="raise", verify=True):
         classes=np.unique(y).tolist(),
         skipped=unreadable + skipped,
     )
+
+
+def _refuse_splits(root, names):
+    """Raise ``ValueError`` if the folders are no classes, but parts of a data set."""
+    tops = {name.partition("/")[0] for name in names}
+    nested = all(name.count("/") > 1 for name in names)
+    if nested and {top.lower() for top in tops} <= SPLITS:
+        raise ValueError(
+            f"path={root!r} is not valid: its folders {sorted(tops)} are parts of a "
+            f"data set, not classes. Pass one of them, such as "
+            f"{os.path.join(root, min(tops))!r}."
+        )
 
 
 def images_below(folder):

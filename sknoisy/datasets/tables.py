@@ -97,9 +97,10 @@ def load_table(
         keep, skipped = keep_readable(paths[kept], on_error, verify)
         kept = kept[keep]
     if not len(kept):
+        where = " If files are elsewhere, pass root (--root): the folder they begin in."
         raise ValueError(
             f"path={path!r} is not valid: no row can be used. The first one: "
-            f"{' '.join((unlabelled + skipped)[0])}."
+            f"{' '.join((unlabelled + skipped)[0])}." + (where if file else "")
         )
     return Bunch(
         X=paths[kept] if file else read_features(path, separator, label).iloc[kept],

@@ -188,13 +188,15 @@ def _decided(row, given, suggested, names):
             f"sample {i} has the label {label!r}, but the file says {row['given']!r}: "
             "it was made of other labels."
         )
-    decision, code = row["decision"], names.get(row["label"])
+    decision, code = (row["decision"] or "").strip().lower(), names.get(row["label"])
+    if decision == "skip" or not (decision or row["label"]):
+        return i, None
+    decision = decision or "other"
     if decision not in DECISIONS:
         raise ValueError(
-            f"decision={decision!r} is not valid: it must be one of {DECISIONS}."
+            f"decision={decision!r} is not valid: it must be one of {DECISIONS}, or "
+            "nothing where nobody decided."
         )
-    if decision == "skip":
-        return i, None
     fixed = {"keep": given[i], "take": suggested[i]}.get(decision, code)
     if code is None or code != fixed:
         allowed = list(names) if decision == "other" else [list(names)[fixed]]

@@ -1,10 +1,12 @@
 """What classifiers share: training in one go or by epochs, and prediction."""
 
+import warnings
 from dataclasses import replace
 
 import numpy as np
 from sklearn.base import ClassifierMixin
 from sklearn.utils.validation import check_consistent_length
+from torch import nn
 
 from sknoisy._compat import with_callbacks
 from sknoisy.cotraining import CoTraining
@@ -297,6 +299,8 @@ class TorchClassifier(Learning, ClassifierMixin, HoldingOut, Predicting):
         )
         seeds = self._seeds(2)
         network = architecture.build(generator(seeds[0]), load_weights=True)
+        if self.freeze_encoder and not pretrained:
+            _warn_of_random(network)
         if trained is not None:
             for one in getattr(network, "networks", [network]):
                 load_numpy_state(one.encoder, trained.state)
@@ -392,6 +396,19 @@ class TorchClassifier(Learning, ClassifierMixin, HoldingOut, Predicting):
         self._attach(training, inputs, labels, *known)
         training.restore(self.loss_state_, self._dynamics)
         return training, *known
+
+
+def _warn_of_random(network):
+    """Warn if the encoder that stays as it is has weights that nothing was taught."""
+    one = getattr(network, "networks", [network])[0]
+    if any(True for _ in getattr(one, "encoder", nn.Identity()).parameters()):
+        warnings.warn(
+            "freeze_encoder=True keeps random weights: X holds no features of a "
+            "pre-trained encoder, and there are no weights. Put an SSLPretrainer or a "
+            "PretrainedEncoder in front, or train the encoder, too.",
+            UserWarning,
+            stacklevel=5,
+        )
 
 
 def _looked_at(inputs, rows):

@@ -1,6 +1,6 @@
 """NoisyRobustClassifier: trains a network on labels that are partly wrong."""
 
-from sknoisy.cotraining import CoTraining, KernelPosterior
+from sknoisy.cotraining import COTRAINING_METHODS, CoTraining, KernelPosterior
 from sknoisy.data.labels import check_class_weight, class_weights
 from sknoisy.estimators.base_classifier import TorchClassifier
 from sknoisy.losses import ELR, LOSSES, Loss
@@ -271,6 +271,11 @@ class NoisyRobustClassifier(TorchClassifier):
         """Return the loss that was asked for, checked; None for "auto"."""
         if isinstance(self.loss, str) and self.loss == "auto":
             return None
+        if isinstance(self.loss, str) and self.loss in COTRAINING_METHODS:
+            raise ValueError(
+                f"loss={self.loss!r} is not valid: it is no loss, but a method of "
+                f"CoTrainingClassifier({self.loss!r})."
+            )
         return resolve("loss", self.loss, LOSSES | {"auto": ELR}, Loss)
 
     def _method(self, spec, is_pretrained):

@@ -2,6 +2,7 @@
 
 from sknoisy.cotraining import COTRAINING_METHODS, CoTraining
 from sknoisy.estimators.base_classifier import TorchClassifier
+from sknoisy.losses import LOSSES
 from sknoisy.parameters import resolve
 
 # In five of these each network learns one half of the samples; then it needs them all.
@@ -221,6 +222,11 @@ class CoTrainingClassifier(TorchClassifier):
         return self._asked()
 
     def _asked(self):
+        if isinstance(self.method, str) and self.method in LOSSES:
+            raise ValueError(
+                f"method={self.method!r} is not valid: it is no method, but a loss of "
+                f"NoisyRobustClassifier({self.method!r})."
+            )
         return resolve("method", self.method, COTRAINING_METHODS, CoTraining)
 
     def _defaults(self, method, n_samples, spec, is_pretrained):

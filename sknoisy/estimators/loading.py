@@ -29,6 +29,17 @@ from sknoisy.estimators.saving import (
 from sknoisy.parameters import Method
 
 
+class NotAllowed(ValueError):
+    """Raised for a file that needs code which was not allowed."""
+
+    def __init__(self, path, needed):
+        super().__init__(
+            f"the file {str(path)!r} is not loaded: it needs code of other packages. "
+            f"If you trust the file with it, pass allow={needed}."
+        )
+        self.needed = needed
+
+
 def load(path, allow=()):
     """Load an estimator that was saved by :func:`save`; no code in the file is run.
 
@@ -69,10 +80,7 @@ def load(path, allow=()):
         if not builder.refused:
             raise
     if builder.refused:
-        raise ValueError(
-            f"the file {str(path)!r} is not loaded: it needs code of other packages. "
-            f"If you trust the file with it, pass allow={sorted(builder.refused)}."
-        )
+        raise NotAllowed(path, sorted(builder.refused))
     estimator = content.get("estimator") if isinstance(content, dict) else None
     if not isinstance(estimator, BaseEstimator):
         raise ValueError(f"the file {str(path)!r} cannot be read: it has no estimator.")

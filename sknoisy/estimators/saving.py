@@ -115,9 +115,11 @@ def save(estimator, path):
     True
     """
     if not isinstance(estimator, (Saved, Pipeline)):
+        best = hasattr(estimator, "best_estimator_")
         raise ValueError(
-            f"estimator={estimator!r} is not valid: it must be an estimator of sknoisy "
-            "or a Pipeline."
+            f"estimator={type(estimator).__name__} object is not valid: it must be an "
+            "estimator of sknoisy or a Pipeline"
+            + (", such as its best_estimator_." if best else ".")
         )
     content = {
         "class": type(estimator).__name__,

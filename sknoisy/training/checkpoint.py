@@ -1,5 +1,6 @@
 """Files from which a training that was killed goes on."""
 
+import logging
 import os
 import warnings
 from contextlib import contextmanager, suppress
@@ -122,6 +123,9 @@ class Checkpoint(Callback):
         try:
             if state is not None:
                 training.load_state(state)
+                logging.getLogger("sknoisy").info(
+                    "goes on from the checkpoint %s", path
+                )
         except (
             AttributeError,
             LookupError,

@@ -1,6 +1,7 @@
 """Tables of labels, and consensus against the packages of the authors."""
 
 import sys
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -204,6 +205,18 @@ def test_samples_of_a_long_table():
         read_annotations(long.rename(columns={"annotator": "worker"}))
     with pytest.raises(ValueError, match="column 'label' of y .* first in row 1"):
         read_annotations(long.assign(label=[1, None, 0]))
+
+
+def test_tables_that_are_read_as_something_else():
+    y = pd.DataFrame({"item": [1, 2], "worker": ["a", "b"], "answer": [0, 1]})
+    with pytest.raises(ValueError, match="has the columns 'sample', 'annotator', 'la"):
+        read_annotations(y)
+    wide = pd.DataFrame({"id": range(20), "ann": [0, 1] * 10, "bob": [1, 0] * 10})
+    with pytest.warns(UserWarning, match="annotator 'id' gives each sample a class"):
+        read_annotations(wide)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        read_annotations(wide.set_index("id"))
 
 
 @pytest.mark.parametrize(

@@ -113,6 +113,16 @@ def test_folders_that_hold_no_classes(tmp_path):
         load_image_folder(tmp_path, on_error="skip")
 
 
+def test_folders_that_are_parts_of_a_data_set(tmp_path):
+    for name in ("train/cat/1.png", "train/dog/1.png", "Val/cat/2.png"):
+        picture(tmp_path / name)
+    with pytest.raises(ValueError, match="are parts of a data set, not classes.*Val'"):
+        load_image_folder(tmp_path)
+    assert load_image_folder(tmp_path / "train").classes == ["cat", "dog"]
+    picture(tmp_path / "test" / "3.png")  # a class of this name
+    assert load_image_folder(tmp_path).classes == ["Val", "test", "train"]
+
+
 def test_on_error_is_checked_before_anything_is_read():
     with pytest.raises(ValueError, match="on_error='warn' is not valid"):
         load_image_folder("nowhere", on_error="warn")

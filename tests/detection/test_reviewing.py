@@ -189,12 +189,14 @@ def test_review_takes_what_was_decided(detector, noisy, tmp_path):
         f"6,b,{given[6]},{given[6]},keep,{given[6]}",
         f"7,c,{given[7]},{given[7]},other,four",
         f"8,d,{given[8]},{given[8]},skip,{given[8]}",
+        f"9,e,{given[9]},{given[9]},,",
+        f"10,f,{given[10]},{given[10]},,four",
     )
     labels, reviewed = detector.review(path)
     expected = noisy.y.copy()
-    expected[first], expected[7] = suggested[first], "four"
+    expected[first], expected[[7, 10]] = suggested[first], "four"
     np.testing.assert_array_equal(labels, expected)
-    assert np.flatnonzero(reviewed).tolist() == sorted([first, 6, 7])
+    assert np.flatnonzero(reviewed).tolist() == sorted([first, 6, 7, 10])
     assert labels.dtype == detector.classes_.dtype
 
 

@@ -158,3 +158,24 @@ def test_a_refit_forgets_the_columns_before(image_files):
 def test_no_rows_of_lazy_features(vectors):
     features = SSLPretrainer(max_epochs=1).fit_transform(vectors[0])
     assert np.asarray(features[:0]).shape == (0, features.shape[1])
+
+
+def test_an_encoder_that_was_taught_nothing_stays_so(digits):
+    images, y = digits
+    clf = NoisyRobustClassifier("ce", freeze_encoder=True, max_epochs=1)
+    with pytest.warns(UserWarning, match="freeze_encoder=True keeps random weights"):
+        clf.fit(images, y)
+    features = SSLPretrainer(max_epochs=1).fit_transform(images)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        clf.fit(features, y)
+        clf.set_params(encoder="identity").fit(images.reshape(len(y), -1), y)
+
+
+def test_methods_and_losses_are_told_apart(vectors):
+    with pytest.raises(ValueError, match=r"method of CoTrainingClassifier\('dividemix"):
+        NoisyRobustClassifier("dividemix").fit(*vectors)
+    with pytest.raises(ValueError, match=r"loss of NoisyRobustClassifier\('elr'\)"):
+        CoTrainingClassifier("elr").fit(*vectors)
+    with pytest.raises(ValueError, match="loss='GCE' is not valid.*mean 'gce'"):
+        NoisyRobustClassifier("GCE").fit(*vectors)
