@@ -161,7 +161,7 @@ def test_another_range_at_predict():
     on_bytes, on_floats = clf().fit(IMAGES, Y), clf().fit(IMAGES / 255, Y)
     with pytest.raises(ValueError, match="uint8.*held floats.*pass X / 255"):
         on_floats.predict(IMAGES)
-    with pytest.warns(UserWarning, match="from 0 to 1, but .* from 0 to 255"):
+    with pytest.raises(ValueError, match="from 0 to 1, but .* from 0 to 255"):
         on_bytes.predict(IMAGES / 255)
     same = on_bytes.predict_proba(IMAGES.astype(float))
     np.testing.assert_allclose(same, on_bytes.predict_proba(IMAGES), atol=1e-5)

@@ -112,8 +112,9 @@ def label_posterior(y, pred_probs, classes=None, trusted=None):
     Notes
     -----
     The labels of the samples that most probably belong to each class give the noise
-    rate and the transition matrix T, as :func:`label_votes` does. How often predictions
-    and labels agree in all, beyond what T explains, is the classifier's own error. Its
+    rate, where each class counts by how often it is predicted, and the transition
+    matrix T, as :func:`label_votes` does. How often predictions and labels agree in
+    all, beyond what T explains, is the classifier's own error. Its
     surest predictions are taken to be wrong at 15% of that rate, and at more of it
     where the error is above 35% of chance's; so much is subtracted from the votes, and
     no prediction is believed more. Nothing in the labels tells this number. It was
@@ -157,8 +158,11 @@ def label_posterior(y, pred_probs, classes=None, trusted=None):
     codes_of = np.arange(n_classes)
     share = min(max(SHARE, LEAST * n_classes / n_samples), MOST)
     votes = label_votes(codes, pred_probs, codes_of, share).astype(np.float64)
-    disagree = float(np.mean(pred_probs.argmax(axis=1) != codes))
-    rate = float(1 - votes.trace() / votes.sum())
+    predicted = pred_probs.argmax(axis=1)
+    disagree = float(np.mean(predicted != codes))
+    # As many vote for a rare class, most of whom are not of it: it counts by its size.
+    shares = np.bincount(predicted, minlength=n_classes) / n_samples
+    rate = float(shares @ (1 - votes.diagonal() / votes.sum(axis=1)))
     own_error = _own_error(disagree, rate, n_classes)
     blind = own_error / (1 - 1 / n_classes)  # 1 if predictions are chance
     limit = min(OWN_SHARE + STEEP * max(blind - SEEING, 0), 1) * own_error

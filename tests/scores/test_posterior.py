@@ -121,3 +121,18 @@ def test_false_alarms():
 def test_one_class_is_refused():
     with pytest.raises(ValueError, match="y holds only one class, 0: at least 2"):
         label_posterior([0, 0, 0], [[1.0]] * 3)
+
+
+def test_a_rare_class_counts_by_its_size():
+    """Most of the surest samples of a rare class are of another one."""
+    rng = np.random.default_rng(0)
+    y = np.where(np.arange(600) < 20, 1, 0)
+    noisy = np.where(rng.random(600) < 0.2, 1 - y, y)
+    p = np.where(y == 1, 0.4, rng.uniform(0.05, 0.3, 600))  # one class is predicted
+    found = label_posterior(noisy, np.stack([1 - p, p], axis=1))
+    assert abs(found.noise_rate - (noisy != y).mean()) < 0.06
+    low, high = found.noise_rate_interval
+    assert low < 0.2 < high
+    called = limit_false_alarms(1 - found.given, 0.2)
+    wrong = noisy != y
+    assert called[wrong].mean() > 0.8 and wrong[called].mean() > 0.8
