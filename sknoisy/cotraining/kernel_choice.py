@@ -188,10 +188,15 @@ def mean_square_slopes(ridge, X):
         Where the derivatives are taken. Targets are summed over.
     """
     values = kernel(X, ridge.landmarks, ridge.gamma, ridge.power)
+    if ridge.power == 2:  # products of matrices take a fraction of the time
+        total = X.new_zeros(X.shape[1])
+        for c in ridge.coefficients.T:
+            fitted = values @ c
+            slopes = X * fitted[:, None] - values @ (c[:, None] * ridge.landmarks)
+            total += slopes.square().mean(dim=0)
+        return (2 * ridge.gamma) ** 2 * total
     slopes = []
     for x, z in zip(X.T, ridge.landmarks.T, strict=True):
-        apart = x[:, None] - z
-        factor = apart.sign() if ridge.power == 1 else 2 * apart
-        slopes.append((values * factor) @ ridge.coefficients)
+        slopes.append((values * (x[:, None] - z).sign()) @ ridge.coefficients)
     slopes = ridge.gamma * torch.stack(slopes)  # the sign is lost in the square
     return slopes.square().sum(dim=2).mean(dim=1)

@@ -19,7 +19,9 @@ from sknoisy.encoders.inference import forward_all
 from sknoisy.parameters import check_integer
 
 LANDMARKS = 1000, 2000  # by default at least and at most
-SMOOTHEST = 1 / 30  # factor to the penalty of the given labels, for posteriors at least
+# Least penalty for posteriors, over that of the given labels: of those that are tried,
+# which are half decades apart, a tenth of it.
+SMOOTHEST = 1 / 30
 
 
 def posterior(probs, transition_matrix, codes):
