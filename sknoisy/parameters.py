@@ -269,6 +269,43 @@ def check_real(name, value, interval, other=None):
         )
 
 
+def check_transition_matrix(value, n_classes=None):
+    """Return a transition matrix, of which rows are true classes.
+
+    Parameters
+    ----------
+    value : array-like of shape (n_classes, n_classes)
+        The matrix. Rows may be off the sum of 1 by a hundredth, as printed ones are.
+    n_classes : int, default=None
+        How many classes there are; by default any number.
+
+    Returns
+    -------
+    T : ndarray of shape (n_classes, n_classes), float64
+        Its rows sum to 1.
+
+    Raises
+    ------
+    ValueError
+        If it is none, or one of another number of classes.
+    """
+    T = as_floats(value.cpu() if isinstance(value, torch.Tensor) else value)
+    if T.ndim != 2 or T.shape != (n_classes or len(T),) * 2:
+        lacking = " of {} classes. If the labels lack some, pass all as classes"
+        raise ValueError(
+            f"transition_matrix of shape {T.shape} is not valid: it must be a square "
+            f"matrix{lacking.format(n_classes) if n_classes else ''}."
+        )
+    sums = T.sum(axis=1, keepdims=True)
+    if not ((T >= 0).all() and np.allclose(sums, 1, atol=1e-2)):  # not of NaN either
+        raise ValueError(
+            "transition_matrix is not valid: its rows must be probabilities that sum "
+            f"to 1, but it holds {T.min():.6g} to {T.max():.6g}, and its rows sum to "
+            f"{sums.min():.6g} to {sums.max():.6g}."
+        )
+    return T / sums
+
+
 def seed_parts(estimator, rng):
     """Seed an estimator and its parts where they have no seed of their own.
 

@@ -4,7 +4,7 @@ import os
 from collections import Counter
 from difflib import get_close_matches
 
-from sknoisy.cli.main import say
+from sknoisy.cli.messages import say
 from sknoisy.cli.results import write_rows
 from sknoisy.datasets.tables import LABELS, PATHS, find_column, read_rows
 

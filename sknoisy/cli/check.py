@@ -11,7 +11,7 @@ from sklearn.pipeline import Pipeline
 
 from sknoisy.cli.columns import Columns
 from sknoisy.cli.encoding import make_encoder
-from sknoisy.cli.main import say
+from sknoisy.cli.messages import say
 from sknoisy.cli.results import summarize, write_all
 from sknoisy.data.labels import some
 from sknoisy.datasets import Skipped, load_image_folder, load_table

@@ -10,7 +10,7 @@ import numpy as np
 from torch import nn
 
 from sknoisy.cli.columns import Columns
-from sknoisy.cli.main import say
+from sknoisy.cli.messages import say
 from sknoisy.estimators.pretrained import PretrainedEncoder
 from sknoisy.estimators.pretrainer import SSLPretrainer
 

@@ -84,9 +84,3 @@ class _SomeLines(logging.Handler):
         if time.monotonic() - self._last > OFTEN:
             self._last = time.monotonic()
             tqdm.write(record.getMessage(), file=sys.stderr)
-
-
-def say(args, text):
-    """Say what is going on, unless that is not wanted."""
-    if not args.quiet:
-        print(text, file=sys.stderr, flush=True)

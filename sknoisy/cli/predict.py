@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.pipeline import Pipeline
 
 from sknoisy.cli.columns import Columns
-from sknoisy.cli.main import say
+from sknoisy.cli.messages import say
 from sknoisy.cli.results import write_rows
 from sknoisy.datasets.folders import images_below
 from sknoisy.datasets.found import keep_readable

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from sknoisy.encoders.architecture import Ensemble
+from sknoisy.encoders.architecture import Ensemble, features_and_logits
 from sknoisy.encoders.initialization import build
 
 PROJECTED = 128
@@ -58,10 +58,7 @@ class InterpolatedEnsemble(Ensemble):
         both : tensor of shape (n, n_classes + 128)
             Logits, then projections.
         """
-        network = self.networks[0]
-        encoder = getattr(network, "encoder", None)
-        features = batch if encoder is None else encoder(batch)
-        logits = (network if encoder is None else network.head)(features)
+        features, logits = features_and_logits(self.networks[0], batch)
         projections = F.normalize(self.projection(features).float(), dim=1)
         return torch.cat([logits.float(), projections], dim=1)
 

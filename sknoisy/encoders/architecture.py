@@ -95,6 +95,21 @@ class Ensemble(nn.Module):
         return torch.stack([network(batch) for network in self.networks], dim=1)
 
 
+def features_and_logits(network, batch):
+    """Return what the head gets of a batch, and what it makes of it.
+
+    Parameters
+    ----------
+    network : torch.nn.Module
+        An encoder with a head, or a head alone, whose features are the batch.
+    batch : tensor of shape (n, ...), float32
+        Samples.
+    """
+    encoder = getattr(network, "encoder", None)
+    features = batch if encoder is None else encoder(batch)
+    return features, (network if encoder is None else network.head)(features)
+
+
 def trains_encoder(network):
     """Whether a network has an encoder with parameters, and is not a head alone."""
     encoder = getattr(network, "encoder", None)

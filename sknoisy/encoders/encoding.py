@@ -5,6 +5,8 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
+from sknoisy.encoders.modes import evaluating
+
 
 class Encoded(NamedTuple):
     """A batch at three places of an encoder.
@@ -66,9 +68,6 @@ def encode_example(encoder, shape):
 
     The encoder is left as it was, running means of batches included.
     """
-    training, device = encoder.training, encoder[0].mean.device
-    encoder.eval()
-    with device:  # whatever device modules are being built on
-        example = encode(encoder, torch.zeros(2, *shape, dtype=torch.float32))
-    encoder.train(training)
-    return example
+    # On its device, whatever device modules are being built on.
+    with evaluating(encoder), encoder[0].mean.device:
+        return encode(encoder, torch.zeros(2, *shape, dtype=torch.float32))

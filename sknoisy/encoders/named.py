@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from sknoisy.encoders.initialization import build, seeded
+from sknoisy.encoders.modes import evaluating
 from sknoisy.encoders.networks import MLP, ConvNet, Identity, PreActResNet18, conv3x3
 from sknoisy.encoders.published import (
     TIMM,
@@ -237,18 +238,16 @@ def with_n_features(module, shape, name):
     module : torch.nn.Module
         With an attribute ``n_features``.
     """
-    was_training = module.training
     zeros = torch.zeros(2, *shape, dtype=torch.float32, device="cpu")
-    with torch.no_grad():
+    with evaluating(module), torch.no_grad():
         try:
-            features = module.float().eval()(zeros)
+            features = module.float()(zeros)
         except Exception as error:
             hint = "" if len(shape) == 1 else " Another image_size may be needed."
             raise ValueError(
                 f"encoder={name!r} is not valid: it fails on samples of shape "
                 f"{tuple(shape)}: {str(error).rstrip('.')}.{hint}"
             ) from error
-    module.train(was_training)
     found = tuple(getattr(features, "shape", ()))
     # Three axes would be tokens of an image: there are several ways to join them.
     axes = (2, 4) if len(shape) == 3 else (2, 3)

@@ -3,8 +3,6 @@
 import os
 import warnings
 from contextlib import contextmanager
-from functools import update_wrapper
-from types import FunctionType
 
 import numpy as np
 import torch
@@ -12,7 +10,7 @@ from sklearn.base import is_classifier
 from sklearn.utils.validation import check_array, validate_data
 
 from sknoisy import ranks
-from sknoisy._compat import CALLBACK_STATE, CallbackSupportMixin, with_callbacks
+from sknoisy._compat import CALLBACK_STATE, CallbackSupportMixin
 from sknoisy.data.devices import (
     check_memory,
     own_modes,
@@ -65,7 +63,7 @@ class TorchEstimator(NamedMethods, CallbackSupportMixin, Saved):
         check_callbacks(
             self.callbacks,
             self.schedule,
-            self._warmup(),
+            self._rising_epochs(),
             getattr(self, "validation", None) is not None,
             knows_labels=is_classifier(self),
         )
@@ -84,7 +82,7 @@ class TorchEstimator(NamedMethods, CallbackSupportMixin, Saved):
         check_real("max_time", seconds, "(0, inf)")
         return TimeLimit(seconds)
 
-    def _warmup(self):
+    def _rising_epochs(self):
         """Return in how many epochs the rate rises at first."""
         return 0
 
@@ -280,19 +278,3 @@ def _check_samples(X, min_samples):
         )
     if isinstance(X, torch.Tensor) and (X.is_complex() or not X.isfinite().all()):
         raise ValueError("Input X contains NaN, infinity or complex values.")
-
-
-def renamed(method, cls):
-    """Return a copy of a method whose errors name a class."""
-    inner = getattr(method, "__wrapped__", method)
-    copy = FunctionType(
-        inner.__code__,
-        inner.__globals__,
-        inner.__name__,
-        inner.__defaults__,
-        inner.__closure__,
-    )
-    update_wrapper(copy, inner)
-    del copy.__wrapped__
-    copy.__qualname__ = f"{cls.__qualname__}.{inner.__name__}"
-    return copy if inner is method else with_callbacks(copy)

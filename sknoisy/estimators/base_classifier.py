@@ -17,7 +17,7 @@ from sknoisy.data.soft_labels import check_classes
 from sknoisy.encoders.architecture import Architecture
 from sknoisy.encoders.blueprint import Blueprint, load_numpy_state
 from sknoisy.encoders.heads import HEADS
-from sknoisy.estimators.base import fitting, renamed
+from sknoisy.estimators.base import fitting
 from sknoisy.estimators.holding_out import HoldingOut, check_takes, check_two
 from sknoisy.estimators.learning import Learning
 from sknoisy.estimators.predicting import Predicting
@@ -45,13 +45,6 @@ class TorchClassifier(Learning, ClassifierMixin, HoldingOut, Predicting):
     _ephemeral = ("_network", "_training")
     _auto = "auto"
     _head_schedule = "constant"
-
-    def __init_subclass__(cls, **kwargs):
-        # Python's errors of arguments name the class that a method is defined in.
-        for name in ("fit", "partial_fit"):
-            if name not in vars(cls):
-                setattr(cls, name, renamed(getattr(cls, name), cls))
-        super().__init_subclass__(**kwargs)
 
     @with_callbacks
     def fit(self, X, y=None, sample_weight=None, trusted=None):

@@ -268,7 +268,7 @@ class SSLPretrainer(LazyTransformer, TorchEstimator):
         if self.monitor is not None:
             check_integer("monitor", self.monitor)
 
-    def _warmup(self):
+    def _rising_epochs(self):
         check_integer("lr_warmup_epochs", self.lr_warmup_epochs, low=0)
         return min(self.lr_warmup_epochs, self.max_epochs // 10)
 
@@ -333,7 +333,7 @@ class SSLPretrainer(LazyTransformer, TorchEstimator):
         spec = blueprint.spec
         store = spec.open(inputs)
         defaults = {"batch_size": min(256, len(store))}
-        share = self._warmup() / self.max_epochs
+        share = self._rising_epochs() / self.max_epochs
         settings = self._settings(len(store), spec, defaults, lr_warmup=share)
         settings = replace(settings, **reporting._reporting())
         blueprint = blueprint.with_training_statistics()

@@ -8,7 +8,7 @@ from sknoisy.losses.base import Loss
 from sknoisy.losses.cross_entropy import cross_entropy
 from sknoisy.losses.expected import as_distributions, weighted_mean
 from sknoisy.losses.transition import (
-    check_transition_matrix,
+    check_given,
     forward_correction,
     given_matrix,
 )
@@ -92,6 +92,7 @@ class _LearnedTransition(Loss):
     def __call__(self, logits, target, index):  # noqa: D102
         log_p = logits.log_softmax(dim=1)
         log_T = self.log_transition(self.state_["weights"]).to(log_p.dtype)
+        # Which takes the softmax again, of what is normalised already.
         loss = forward_correction(log_p, target, log_T)
         self._descend(log_p.detach(), target, self._counting(index))
         return loss
@@ -196,7 +197,7 @@ class NoiseLayer(_LearnedTransition):
 
     def check(self):  # noqa: D102
         check_real("lr", self.lr, "[0, inf)")
-        check_transition_matrix(self.transition_matrix)
+        check_given(self.transition_matrix)
         check_real("begin", self.begin, "(0, 1]")
 
     def start(self, n_samples, n_classes, device):  # noqa: D102

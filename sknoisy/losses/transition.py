@@ -8,7 +8,7 @@ import torch
 from sknoisy.losses.base import Loss
 from sknoisy.losses.expected import expected
 from sknoisy.losses.table import Table, check_storage
-from sknoisy.parameters import as_floats, check_choice, check_real
+from sknoisy.parameters import check_choice, check_real, check_transition_matrix
 from sknoisy.scores import estimate_transition_matrix
 from sknoisy.scores.estimates import METHODS
 from sknoisy.scores.reading import chunks
@@ -55,52 +55,17 @@ def backward_correction(logits, target, inverse_T):
     return -(rows * log_p).sum(dim=1)
 
 
-def check_transition_matrix(value):
-    """Raise ``ValueError`` unless a parameter is "auto" or a transition matrix.
-
-    Parameters
-    ----------
-    value : object
-        Value of the parameter ``transition_matrix``.
-    """
-    if not isinstance(value, str):
-        T = as_floats(value)
-        square = T.ndim == 2 and T.shape[0] == T.shape[1]
-        if not square or T.min() < 0 or not np.allclose(T.sum(axis=1), 1):
-            raise ValueError(
-                "transition_matrix is not valid: it must be 'auto' or a square matrix "
-                "without negative numbers whose rows sum to 1."
-            )
-    elif value != "auto":
-        raise ValueError(
-            f"transition_matrix={value!r} is not valid: it must be 'auto' or a square "
-            "matrix."
-        )
+def check_given(value):
+    """Raise ``ValueError`` unless a parameter is "auto" or a transition matrix."""
+    if isinstance(value, str):
+        check_choice("transition_matrix", value, ["auto"])
+    else:
+        check_transition_matrix(value)
 
 
 def given_matrix(value, n_classes):
-    """Return a given transition matrix as a tensor, if it is of the labels' classes.
-
-    Parameters
-    ----------
-    value : array-like of shape (n_classes, n_classes)
-        Value of the parameter ``transition_matrix``.
-    n_classes : int
-        Number of classes of the labels.
-
-    Returns
-    -------
-    T : tensor of shape (n_classes, n_classes), float32
-        On the CPU.
-    """
-    value = value.cpu().numpy() if isinstance(value, torch.Tensor) else value
-    T = torch.from_numpy(np.array(value, dtype=np.float32))
-    if T.shape[0] != n_classes:
-        raise ValueError(
-            f"transition_matrix of shape {tuple(T.shape)} is not valid: y holds "
-            f"{n_classes} classes."
-        )
-    return T
+    """Return a given transition matrix as a tensor, float32, on the CPU."""
+    return torch.from_numpy(check_transition_matrix(value, n_classes)).float()
 
 
 class _Corrected(Loss):
@@ -128,7 +93,7 @@ class _Corrected(Loss):
         check_real("begin", self.begin, "(0, 1]")
         check_real("percentile", self.percentile, "[0, 100]")
         check_storage(self.storage)
-        check_transition_matrix(self.transition_matrix)
+        check_given(self.transition_matrix)
 
     def start(self, n_samples, n_classes, device):  # noqa: D102
         self.state_, self._trusted = {}, None

@@ -9,7 +9,6 @@ from sklearn.model_selection import cross_val_predict
 
 from sknoisy.data.labels import encode_labels, some
 from sknoisy.metrics.counts import (
-    check_transition_matrix,
     confusion_counts,
     is_finite,
     is_table,
@@ -17,7 +16,13 @@ from sknoisy.metrics.counts import (
     true_counts,
 )
 from sknoisy.metrics.matrices import NAMES, OF_FEATURES, transition_matrix_of
-from sknoisy.parameters import check_choice, check_integer, check_real, random_numbers
+from sknoisy.parameters import (
+    check_choice,
+    check_integer,
+    check_real,
+    check_transition_matrix,
+    random_numbers,
+)
 from sknoisy.scores.probabilities import check_sorted
 
 
@@ -105,7 +110,7 @@ def noise_corrected_accuracy(
             ) from error
     check_sorted(classes)
     counts = confusion_counts(y, y_pred, np.asarray(classes))
-    T = check_transition_matrix(transition_matrix, np.asarray(classes))
+    T = check_transition_matrix(transition_matrix, len(classes))
     if not np.isfinite(np.linalg.cond(T)):
         raise ValueError(
             "transition_matrix is singular: true classes cannot be told apart by their "
@@ -324,7 +329,7 @@ class NoiseCorrectedScorer(BaseEstimator):
         if by_name:
             T = self._estimated(estimator, X, y, classes)
         else:
-            T = check_transition_matrix(self.transition_matrix, classes)
+            T = check_transition_matrix(self.transition_matrix, len(classes))
         condition = np.linalg.cond(T)
         is_corrected = bool(condition <= self.max_condition)
         if not is_corrected:

@@ -44,22 +44,3 @@ def mean_score(counts, balanced):
     of_class = counts.sum(axis=1)
     there = of_class > min(1, of_class.max()) - 1e-9
     return np.mean(counts.diagonal()[there] / of_class[there])
-
-
-def check_transition_matrix(transition_matrix, classes):
-    """Return a transition matrix as an array, checked against the classes."""
-    T = np.asarray(transition_matrix, dtype=np.float64)
-    n = len(classes)
-    if T.shape != (n, n):
-        raise ValueError(
-            f"transition_matrix of shape {T.shape} is not valid: there are {n} "
-            f"classes, {classes.tolist()[:10]}. If some are missing from these labels, "
-            "pass all as classes."
-        )
-    if not ((T >= 0).all() and np.allclose(T.sum(axis=1), 1, atol=1e-2)):
-        raise ValueError(
-            "transition_matrix is not valid: its rows must be probabilities that sum "
-            f"to 1, but it holds {T.min():.6g} to {T.max():.6g}, and its rows sum to "
-            f"{T.sum(axis=1).min():.6g} to {T.sum(axis=1).max():.6g}."
-        )
-    return T

@@ -1,8 +1,7 @@
 """Noise that depends on the class alone."""
 
-import numpy as np
-
 from sknoisy.noise.base import choose, draw, noisy_labels, prepare
+from sknoisy.parameters import check_transition_matrix
 
 
 def symmetric_exclusive(y, rate, random_state=None):
@@ -140,11 +139,5 @@ def class_conditional(y, transition_matrix, random_state=None):
     array([1., 0.])
     """
     classes, codes, rng = prepare(y, 0.0, random_state)
-    T = np.asarray(transition_matrix, dtype=float)
-    n = len(classes)
-    if T.shape != (n, n) or not np.allclose(T.sum(axis=1), 1) or T.min() < 0:
-        raise ValueError(
-            f"transition_matrix of shape {T.shape} is not valid: for {n} classes it "
-            f"must have shape ({n}, {n}), no negative numbers, and rows that sum to 1."
-        )
+    T = check_transition_matrix(transition_matrix, len(classes))
     return noisy_labels(classes, codes, draw(T[codes], rng))

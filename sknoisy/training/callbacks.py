@@ -117,7 +117,7 @@ def only_reports(callback):
     return isinstance(callback, tuple(getattr(skorch_callbacks, n) for n in REPORTING))
 
 
-def check_callbacks(callbacks, schedule, warmup, validates, knows_labels):
+def check_callbacks(callbacks, schedule, rising_epochs, validates, knows_labels):
     """Raise ``ValueError`` for callbacks that could not do what they are for.
 
     Parameters
@@ -126,7 +126,7 @@ def check_callbacks(callbacks, schedule, warmup, validates, knows_labels):
         The parameter of an estimator.
     schedule : str
         The estimator's own schedule of the learning rate.
-    warmup : int
+    rising_epochs : int
         Epochs in which the learning rate rises by that schedule.
     validates : bool
         Whether there are validation samples.
@@ -143,7 +143,7 @@ def check_callbacks(callbacks, schedule, warmup, validates, knows_labels):
     for callback in given:
         _check_known(callback)
         if isinstance(callback, LRScheduler):
-            _check_rate(callback, schedule, warmup)
+            _check_rate(callback, schedule, rising_epochs)
         if getattr(callback, "f_pickle", None) is not None:
             _refuse(
                 callback,

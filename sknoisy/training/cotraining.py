@@ -6,6 +6,7 @@ import torch
 from sknoisy import ranks
 from sknoisy.cotraining.ensembles import given_losses
 from sknoisy.data.devices import to_channels_last
+from sknoisy.encoders.architecture import features_and_logits
 from sknoisy.encoders.inference import forward_all, forward_batches
 from sknoisy.training.callbacks import scores_training
 from sknoisy.training.supervised import ClassifierNet
@@ -248,7 +249,4 @@ class _FeaturesAndLogits(torch.nn.Module):
         self.network = network
 
     def forward(self, batch):
-        encoder = getattr(self.network, "encoder", None)
-        features = batch if encoder is None else encoder(batch)
-        head = self.network if encoder is None else self.network.head
-        return torch.cat([features, head(features)], dim=1)
+        return torch.cat(features_and_logits(self.network, batch), dim=1)

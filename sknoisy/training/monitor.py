@@ -8,9 +8,9 @@ import torch
 from sknoisy.data.devices import generator, to_channels_last
 from sknoisy.data.subset import Subset
 from sknoisy.encoders.inference import in_order
+from sknoisy.encoders.modes import evaluating
 from sknoisy.scores.representation import lidar, rankme
 from sknoisy.scores.votes import knn_votes
-from sknoisy.training.observed import evaluating
 
 SAMPLES = 1_000  # that are looked at, at most
 SAMPLES_OF_VIEWS, VIEWS = 250, 4  # of these, for LiDAR

@@ -2,7 +2,6 @@
 
 import copy
 import math
-from contextlib import contextmanager
 
 import torch
 from skorch import NeuralNet
@@ -11,6 +10,7 @@ from skorch.callbacks import LRScheduler
 from sknoisy import ranks
 from sknoisy.data.devices import lower_precision, to_channels_last
 from sknoisy.encoders.inference import in_order
+from sknoisy.encoders.modes import evaluating
 from sknoisy.training.callbacks import StopTraining, asks_to_stop
 from sknoisy.training.interrupts import raise_lost_interrupt
 from sknoisy.training.optim import OPTIMIZERS, Idle
@@ -277,21 +277,3 @@ class _CriterionState:
         """Take over what ``state_dict`` returned."""
         for name, tensor in state.items():
             self.kept[name].copy_(tensor)
-
-
-@contextmanager
-def evaluating(module):
-    """In this context a module is in evaluation mode; then each part is as it was.
-
-    Parameters
-    ----------
-    module : torch.nn.Module
-        Whose parts may be in different modes.
-    """
-    modes = [(part, part.training) for part in module.modules()]
-    module.eval()
-    try:
-        yield
-    finally:
-        for part, mode in modes:
-            part.training = mode

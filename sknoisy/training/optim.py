@@ -191,7 +191,7 @@ def _floats(**numbers):
 OPTIMIZERS = {"adamw": adamw, "lars": LARS, "momentum": heavy_ball, "sgd": sgd}
 
 
-def cosine(progress, warmup):
+def cosine(progress, rise):
     """Return the factor of the learning rate: a linear rise, then half a cosine.
 
     Parameters
@@ -199,7 +199,7 @@ def cosine(progress, warmup):
     progress : float
         Steps done as a share of all steps, in [0, 1). Beyond 1 the factor stays at
         its final value.
-    warmup : float
+    rise : float
         Share of the steps in which the learning rate rises.
 
     Returns
@@ -208,24 +208,24 @@ def cosine(progress, warmup):
         In (0, 1]. It falls to 0.01, not to 0, so that epochs beyond the schedule
         still learn.
     """
-    if progress < warmup:
-        return _rise(progress, warmup)
-    fallen = min(1.0, (progress - warmup) / (1 - warmup)) if warmup < 1 else 1.0
+    if progress < rise:
+        return _rise(progress, rise)
+    fallen = min(1.0, (progress - rise) / (1 - rise)) if rise < 1 else 1.0
     return 0.01 + 0.99 * (1 + math.cos(math.pi * fallen)) / 2
 
 
-def constant(progress, warmup):
+def constant(progress, rise):
     """Return the factor of the learning rate: a linear rise, then 1.
 
     Parameters
     ----------
-    progress, warmup : float
+    progress, rise : float
         See :func:`cosine`.
     """
-    return _rise(progress, warmup) if progress < warmup else 1.0
+    return _rise(progress, rise) if progress < rise else 1.0
 
 
-def steps(progress, warmup):
+def steps(progress, rise):
     """Return the factor of the learning rate: a linear rise, then two steps down.
 
     The factor is 1 after the rise, 0.1 from half of the steps on and 0.01 from three
@@ -233,17 +233,17 @@ def steps(progress, warmup):
 
     Parameters
     ----------
-    progress, warmup : float
+    progress, rise : float
         See :func:`cosine`.
     """
-    if progress < warmup:
-        return _rise(progress, warmup)
+    if progress < rise:
+        return _rise(progress, rise)
     return 1.0 if progress < 0.5 else 0.1 if progress < 0.75 else 0.01
 
 
-def _rise(progress, warmup):
+def _rise(progress, rise):
     """Return the factor during the warm-up, at least 0.01."""
-    return max(progress / warmup, 0.01)
+    return max(progress / rise, 0.01)
 
 
 SCHEDULES = {"constant": constant, "cosine": cosine, "steps": steps}

@@ -31,7 +31,7 @@ class Phase:
         Its epochs, counted from 0; the last phase has no end.
     head_only : bool
         Whether the encoder stays as it is.
-    warmup : bool
+    before_all : bool
         Whether it is of the head before all else: callbacks are not called.
     anew : bool
         Whether the network starts again from its first weights.
@@ -41,7 +41,7 @@ class Phase:
     begin: int
     end: int
     head_only: bool = False
-    warmup: bool = False
+    before_all: bool = False
     anew: bool = False
 
 
@@ -256,7 +256,7 @@ class ClassifierTraining:
         end = self.planned_epochs
         restart = max(head_epochs, self.loss.restart(end))
         phases = [
-            Phase("head", 0, head_epochs, head_only=True, warmup=True),
+            Phase("head", 0, head_epochs, head_only=True, before_all=True),
             Phase("head" if freeze else "all", head_epochs, restart, head_only=freeze),
             Phase("anew", restart, end, head_only=freeze, anew=True),
         ]
@@ -269,7 +269,9 @@ class ClassifierTraining:
             if self.first_weights is not None:
                 load_numpy_state(self.network, self.first_weights)
                 self.first_weights = None
-        elif self.phases[-1].anew and self.epochs == phase.begin and not phase.warmup:
+        elif (
+            self.phases[-1].anew and self.epochs == phase.begin and not phase.before_all
+        ):
             self.first_weights = numpy_state(self.network)
 
     def _net(self, phase, data):
@@ -280,7 +282,7 @@ class ClassifierTraining:
         settings = replace(self.settings, max_epochs=phase.end - phase.begin)
         if phase.head_only:
             settings = replace(settings, precision=settings.head_precision)
-        if phase.warmup:
+        if phase.before_all:
             settings = replace(
                 settings,
                 lr=self.head_lr,

@@ -376,7 +376,7 @@ def test_a_matrix_that_changes_between_epochs():
 
 
 def test_the_given_matrix_must_fit_the_classes(digits):
-    with pytest.raises(ValueError, match="shape .3, 3. is not valid: y holds 10"):
+    with pytest.raises(ValueError, match="shape .3, 3. is not valid.*10 classes"):
         NoisyRobustClassifier(Forward(T3), max_epochs=1).fit(*digits)
 
 
@@ -489,7 +489,7 @@ def test_messages_name_auto_where_it_is_allowed():
 
 
 def test_a_matrix_that_is_none_is_refused():
-    with pytest.raises(ValueError, match="transition_matrix is not valid"):
+    with pytest.raises(ValueError, match="transition_matrix .*is not valid"):
         Forward([[0.5, 0.5], [1.0]]).check()
 
 
