@@ -13,9 +13,6 @@ show memorisation, and never used.
 import argparse
 import json
 import multiprocessing
-import os
-import platform
-import subprocess
 import time
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import partial
@@ -23,11 +20,10 @@ from itertools import product
 from pathlib import Path
 
 import numpy as np
-import sklearn
-import torch
 import vectors
 from pipelines import PIPELINES, classifier_of, label_accuracy
 from protocols import PROTOCOLS, load, noisy_labels
+from rows import add_rows, environment, read_rows
 from sklearn.metrics import roc_auc_score
 from skorch.callbacks import Callback
 
@@ -37,8 +33,8 @@ from sknoisy import (
     NoisyRobustClassifier,
     SSLPretrainer,
 )
+from sknoisy.cotraining import COTRAINING_METHODS
 from sknoisy.cotraining.ensembles import mean_log_proba
-from sknoisy.data.devices import resolve_device
 from sknoisy.data.inputs import as_inputs
 from sknoisy.data.spec import InputSpec
 from sknoisy.encoders.inference import forward_all
@@ -48,19 +44,11 @@ from sknoisy.regularizers import REGULARIZERS
 HERE = Path(__file__).parent
 
 
-# Methods that are no losses.
+# Methods that are no losses; these two are for features that stay as they are.
 CLASSIFIERS = {
-    "coteaching": partial(CoTrainingClassifier, "coteaching"),
-    "coteaching_plus": partial(CoTrainingClassifier, "coteaching_plus"),
-    "dividemix": partial(CoTrainingClassifier, "dividemix"),
-    "dynamic_bootstrap": partial(CoTrainingClassifier, "dynamic_bootstrap"),
-    "elr_plus": partial(CoTrainingClassifier, "elr_plus"),
-    "jocor": partial(CoTrainingClassifier, "jocor"),
-    "mentornet": partial(CoTrainingClassifier, "mentornet"),
-    "moit": partial(CoTrainingClassifier, "moit"),
-    "self": partial(CoTrainingClassifier, "self"),
-    "ssr": partial(CoTrainingClassifier, "ssr"),
-    "taks": partial(CoTrainingClassifier, "taks"),
+    name: partial(CoTrainingClassifier, name)
+    for name in COTRAINING_METHODS
+    if name not in ("cufit", "kernel_posterior")
 }
 PRETRAINERS = {"simclr": "simclr", "barlow": "barlow_twins"}
 
@@ -175,40 +163,6 @@ def run_frozen(row, data, protocol, args):
     }
 
 
-def environment(device):
-    def git(*args):
-        command = subprocess.run(
-            ["git", *args], cwd=HERE, capture_output=True, text=True, check=False
-        )
-        return command.stdout.strip()
-
-    device = resolve_device(device)
-    on_gpu = (
-        {"gpu": torch.cuda.get_device_name(device)} if device.type == "cuda" else {}
-    )
-    return {
-        "device": str(device),
-        **on_gpu,
-        "versions": {
-            "sknoisy": sknoisy.__version__,
-            "torch": torch.__version__,
-            "scikit-learn": sklearn.__version__,
-            "python": platform.python_version(),
-        },
-        # A copy without its history is told what it is a copy of.
-        "revision": os.environ.get("REVISION")
-        or git("rev-parse", "--short", "HEAD") + "+" * bool(git("diff", "HEAD")),
-    }
-
-
-def read_rows(path):
-    return (
-        [json.loads(line) for line in path.read_text().splitlines()]
-        if path.exists()
-        else []
-    )
-
-
 def key(row):
     names = ("protocol", "method", "noise", "rate", "seed", "tag")
     return *(row.get(name) for name in names), json.dumps(row.get("overrides"))
@@ -277,8 +231,7 @@ def train(row, args):
 
 
 def write(row, path):
-    with path.open("a") as file:
-        file.write(json.dumps(row) + "\n")
+    add_rows(path, row)
     shown = [row[k] for k in ("method", "noise", "rate", "seed", "tag")]
     print(*shown, "last", row["last"], "best", row["best"], flush=True)
 

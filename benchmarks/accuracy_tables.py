@@ -4,6 +4,7 @@ from collections import defaultdict
 
 import numpy as np
 from accuracy import CLASSIFIERS
+from rows import table
 from verified import how
 
 from sknoisy.losses import LOSSES
@@ -113,12 +114,6 @@ def of_method(groups, method, noises=None):
         for row in rows
         if name == method and (noises is None or tuple(noise) in noises)
     ]
-
-
-def table(header, lines):
-    """Return a Markdown table."""
-    rule = ["---"] * len(header)
-    return "\n".join(f"| {' | '.join(line)} |" for line in [header, rule, *lines])
 
 
 def losses_table(rows):

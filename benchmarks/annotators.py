@@ -10,20 +10,19 @@ already are skipped.
 """
 
 import argparse
-import json
 import time
 import warnings
 from functools import cache
 from pathlib import Path
 
 import numpy as np
+from rows import add_rows, environment, percent, read_rows, table
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from vector_data import load
-from vectors import environment, percent, read_rows
 
 from sknoisy import NoisyRobustClassifier
 from sknoisy.annotators import AnnotatorConsensus
@@ -105,7 +104,6 @@ def annotators_table(rows):
     names = [name for name in CLASSIFIERS if name in {r["classifier"] for r in rows}]
     head = [[f"`{name}`: labels right", "accuracy"] for name in names]
     lines = [["trained on", *sum(head, []), "seconds"]]
-    lines.append(["---"] * len(lines[0]))
     for training, title in TRAININGS.items():
         lines.append([title])
         for name in names:
@@ -115,7 +113,7 @@ def annotators_table(rows):
                 lines[-1].append(mean([row[score] for row in of]))
         seconds = [row["seconds"] for row in rows if row["training"] == training]
         lines[-1].append(f"{np.median(seconds):.0f}" if seconds else "")
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return table(lines[0], lines[1:])
 
 
 def mean(values):
@@ -141,8 +139,7 @@ def main():
                 if key(row) in done:
                     continue
                 row = run_row(row, args.data)
-                with args.rows.open("a") as file:
-                    file.write(json.dumps(row) + "\n")
+                add_rows(args.rows, row)
                 shown = ("accuracy", "labels_right", "annotator_quality", "seconds")
                 print(*key(row), *(row[name] for name in shown), flush=True)
     print(annotators_table(read_rows(args.rows)))

@@ -12,8 +12,9 @@ import json
 from pathlib import Path
 
 import numpy as np
-from accuracy import PRETRAINERS, environment, read_rows
+from accuracy import PRETRAINERS
 from protocols import PROTOCOLS, load
+from rows import add_rows, environment, read_rows, table
 from sklearn.pipeline import Pipeline
 from verified import how
 
@@ -106,8 +107,7 @@ def accuracy(args):
                         features, X, noisy, protocol, args, seed
                     )
                 ]
-                with args.rows.open("a") as file:  # all of them, or none
-                    file.write("".join(json.dumps(row) + "\n" for row in rows))
+                add_rows(args.rows, *rows)
                 for row in rows:
                     print(*settings[1:5], row["source"], row["method"], end=" ")
                     print("F1", row["f1"], "AP", row["average_precision"], flush=True)
@@ -134,12 +134,12 @@ def detection_table(rows):
             cells = groups.setdefault((noise, row["source"], row["method"]), {})
             cells.setdefault(row["features"], []).append([row[s] for s in SCORES])
     header = ["noise", "evidence", "method", *FEATURES, "verified"]
-    lines = [header, ["---"] * len(header)]
+    lines = []
     for names, cells in groups.items():
         means = [np.mean(cells[f], axis=0) if f in cells else [] for f in FEATURES]
         shown = [" / ".join(f"{v:.2f}" for v in each) or "open" for each in means]
         lines.append([*names, *shown, how(names[-1])])
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return table(header, lines)
 
 
 def main():

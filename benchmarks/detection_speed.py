@@ -28,7 +28,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
-from accuracy import environment, read_rows
+from rows import environment, read_rows, table
 
 from sknoisy import scores
 from sknoisy.scores.confident import RULES
@@ -152,7 +152,7 @@ def speed_table(rows, kind):
     sizes = {(row["size"], row["dtype"]): shown_size(row) for row in rows}
     by_cell = {(row["size"], row["dtype"], row["task"]): row for row in rows}
     header = ["task", *(f"{name}, {dtype}" for (_, dtype), name in sizes.items())]
-    lines = [header, ["---"] * len(header)]
+    lines = []
     for task in TASKS:
         cells = []
         for key in sizes:
@@ -160,19 +160,19 @@ def speed_table(rows, kind):
             digits = 2 if ours < unit else 1 if ours < 10 * unit else 0
             cells.append(f"{ours / unit:.{digits}f} ({theirs / ours:.1f})")
         lines.append([f"`{task}`", *cells])
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return table(header, lines)
 
 
 def file_table(rows):
     """Return the table of probabilities in files."""
     header = ["samples x classes", "dtype", "task", "seconds", "process, MiB"]
-    lines = [header, ["---"] * len(header)]
+    lines = []
     for row in rows:
         if "file" in row:
             cells = [shown_size(row), row["dtype"], row["task"]]
             cells += [f"{row['sknoisy_seconds']:.1f}", f"{row['rss_mib']:,}"]
             lines.append(cells)
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return table(header, lines)
 
 
 def shown_size(row):

@@ -12,18 +12,16 @@ accuracy. Rows that are there already are skipped.
 """
 
 import argparse
-import json
 from pathlib import Path
 
 import numpy as np
+from rows import add_rows, environment, percent, read_rows, table
 from scipy.stats import spearmanr
 from selection import samples
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from vector_data import Absent, noisy_labels
-from vector_tables import markdown
-from vectors import environment, percent, read_rows
 
 from sknoisy import SimCLR, SSLPretrainer, VICReg
 from sknoisy.metrics import NoiseCorrectedScorer, neighbor_accuracy
@@ -88,7 +86,7 @@ def correlation(rows, score):
 def encoders_table(rows):
     """Return probe and scores of each encoder, and rank correlations, over seeds."""
     if not rows:
-        return markdown([["data", "encoder", "linear probe"]])
+        return table(["data", "encoder", "linear probe"], [])
     scores = [*rows[0]["scores"]]
     lines = [["data", "encoder", "linear probe", *scores]]
     for data in dict.fromkeys(row["data"] for row in rows):
@@ -100,7 +98,7 @@ def encoders_table(rows):
             lines.append([data, name, *shown])
         correlations = [f"{correlation(of_data, score):.2f}" for score in scores]
         lines.append([data, "rank correlation with the probe", "", *correlations])
-    return markdown(lines)
+    return table(lines[0], lines[1:])
 
 
 def main():
@@ -126,8 +124,7 @@ def main():
         except Absent as absent:
             print(f"{settings[0]} is skipped: {absent}", flush=True)
             continue
-        with args.rows.open("a") as file:
-            file.write(json.dumps(row) + "\n")
+        add_rows(args.rows, row)
         print(*settings, row["probe"], row["scores"], flush=True)
     print(encoders_table(read_rows(args.rows)))
 

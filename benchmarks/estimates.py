@@ -8,11 +8,10 @@ pre-trained, of the protocol `small`.
 """
 
 import argparse
-import json
 from pathlib import Path
 
-from accuracy import environment, read_rows
 from protocols import PROTOCOLS, load
+from rows import add_rows, environment, read_rows
 
 from sknoisy import CoTeaching, CoTrainingClassifier, SSLPretrainer
 from sknoisy.noise import add_noise
@@ -77,8 +76,7 @@ def main():
             row = {"noise": name, "rate": float(rate), "features": kind}
             row |= {"realised": noisy.rate, "estimated": round(found[0], 4)}
             row |= {"concentration": round(found[1], 4), **environment(args.device)}
-            with args.rows.open("a") as file:
-                file.write(json.dumps(row) + "\n")
+            add_rows(args.rows, row)
             print(noise, kind, row["estimated"], row["concentration"], flush=True)
 
 

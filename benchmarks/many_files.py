@@ -29,6 +29,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from rows import add_rows
 from torch import nn
 
 from sknoisy import NoisyRobustClassifier
@@ -248,8 +249,7 @@ def run(args):
             row = json.loads(done.stdout.splitlines()[-1])
             row = {"what": args.what, **row, "date": str(date.today())}
             row["load_at_end"] = os.getloadavg()[0]
-            with ROWS.open("a") as file:
-                file.write(json.dumps(row) + "\n")
+            add_rows(ROWS, row)
             print(json.dumps(row, indent=1), flush=True)
     finally:
         if not args.keep:

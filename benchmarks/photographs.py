@@ -11,19 +11,18 @@ it, but for features that ``--memory`` kept; rows that are there already are ski
 """
 
 import argparse
-import json
 import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
 import torch
+from rows import add_rows, environment, percent, read_rows, table
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import precision_score, recall_score
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline
-from vector_tables import label, markdown
-from vectors import environment, percent, read_rows
+from vector_tables import label
 
 from sknoisy import (
     LabelErrorDetector,
@@ -163,7 +162,7 @@ def photographs_table(rows):
             line = [str(images), label(noise, rate), f"`{method}`", *cells]
             lines.append([*line, str(len(found))])
     header = ["images", "noise", "method", "accuracy", "precision", "recall"]
-    return markdown([[*header, "seconds", "seeds"], *lines])
+    return table([*header, "seconds", "seeds"], lines)
 
 
 def main():
@@ -188,8 +187,7 @@ def main():
         if key(row) in done:
             continue
         row = run_row(row, files, args.memory)
-        with args.rows.open("a") as file:
-            file.write(json.dumps(row) + "\n")
+        add_rows(args.rows, row)
         print(row, flush=True)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import matplotlib
 import numpy as np
-from accuracy import CLASSIFIERS, read_rows
+from accuracy import CLASSIFIERS
 from accuracy_tables import (
     NETWORK_NOISES,
     PUBLISHED,
@@ -21,6 +21,7 @@ from accuracy_tables import (
 )
 from annotators import TRAININGS as CONSENSUS
 from relabelling import ORDERS
+from rows import read_rows
 from selection import cells, regret
 from trusted import NOISES as TRUST_NOISES
 from trusted import TRAININGS as TRUST

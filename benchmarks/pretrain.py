@@ -17,8 +17,8 @@ import time
 from pathlib import Path
 
 import numpy as np
-from accuracy import environment
 from protocols import PROTOCOLS, load, small_convnet
+from rows import environment
 from skorch.callbacks import Callback
 
 import sknoisy

@@ -10,6 +10,7 @@ import numpy as np
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
+from sknoisy.datasets.pickles import read_torch
 from sknoisy.encoders.networks import ConvNet
 from sknoisy.noise import add_noise
 
@@ -126,20 +127,11 @@ def noisy_labels(y, X, noise, rate, seed, labels=None):
     if labels is None:
         noisy = add_noise(y, noise, rate, X=X, random_state=seed)
         return noisy.y, noisy.is_wrong
-    given = read_labels(labels)
+    given = read_torch(labels)
     if noise not in given:
         raise SystemExit(f"{labels} holds {sorted(given)}, not {noise!r}")
     noisy = np.asarray(given[noise])
     return noisy, noisy != y
-
-
-def read_labels(path):
-    """Return the sets of labels in a file of CIFAR-N, .npy or .pt."""
-    if str(path).endswith(".pt"):
-        import torch
-
-        return torch.load(path, weights_only=False)
-    return np.load(path, allow_pickle=True).item()
 
 
 def first_of_each_class(labels, per_class):

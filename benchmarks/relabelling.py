@@ -13,18 +13,17 @@ embeddings of CIFAR-10 of ``vector_data.py``.
 """
 
 import argparse
-import json
 import warnings
 from collections import defaultdict
 from functools import cache
 from pathlib import Path
 
 import numpy as np
+from rows import add_rows, environment, percent, read_rows, table
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from vector_data import load
-from vectors import environment, percent, read_rows
 
 from sknoisy import LabelErrorDetector
 from sknoisy.annotators import AnnotatorConsensus
@@ -115,7 +114,6 @@ def relabelling_table(rows):
             cases[data, noise].append([orders[order] for order in ORDERS])
     head = ["data", "wrong labels", "seeds", "order", "before"]
     lines = [head + [f"after {k} rounds" for k in SHOWN]]
-    lines.append(["---"] * len(lines[0]))
     for (data, noise), shares in sorted(cases.items()):
         means = np.mean(shares, axis=0).round(1)  # of orders and rounds
         for order, mean in zip(ORDERS, means, strict=True):
@@ -125,7 +123,7 @@ def relabelling_table(rows):
                 mark = "**" if mean[k] == means[:, k].max() else ""
                 cells.append(f"{mark}{mean[k]:.1f}{mark}")
             lines.append(cells)
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return table(lines[0], lines[1:])
 
 
 def main():
@@ -156,8 +154,7 @@ def main():
             shares = with_expert(order, X, y, classifier, noise, seed)
         row = dict(zip(names, case, strict=True))
         row |= {"labels_right": [percent(share) for share in shares], **environment()}
-        with args.rows.open("a") as file:
-            file.write(json.dumps(row) + "\n")
+        add_rows(args.rows, row)
         print(*case, row["labels_right"], flush=True)
     print(relabelling_table(read_rows(args.rows)))
 

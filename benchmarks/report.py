@@ -15,7 +15,6 @@ from pathlib import Path
 
 import accuracy_tables as of_accuracy
 import numpy as np
-from accuracy import read_rows
 from annotators import annotators_table
 from detection import detection_table
 from detection_speed import file_table
@@ -24,9 +23,11 @@ from encoders import encoders_table
 from photographs import photographs_table
 from pictures import draw_all
 from relabelling import relabelling_table
+from rows import read_rows, table
 from selection import selection_table
 from stopping import known, stopping_table
 from trusted import trusted_table
+from unseen import unseen_table
 from vector_speed import vector_speed_table
 from vector_tables import cells_table, networks_table, published, summary_table
 
@@ -38,6 +39,7 @@ FILES = {
     "accuracy": "images, losses, networks, recipes",
     "estimates": "networks",
     "vectors": "embeddings and tables",
+    "unseen": "embeddings and tables",
     "photographs": "a few photographs",
     "detection": "wrong labels",
     "detection_speed": "wrong labels",
@@ -73,7 +75,7 @@ def speed_table(path):
         "time / limit",
         "range over rounds",
     ]
-    return of_accuracy.table([*header, "times as fast as"], lines)
+    return table([*header, "times as fast as"], lines)
 
 
 def waits_table(path):
@@ -87,7 +89,7 @@ def waits_table(path):
         ]
         for row in rows
     ]
-    return of_accuracy.table(["what", "seconds", "limit", "time / limit"], lines)
+    return table(["what", "seconds", "limit", "time / limit"], lines)
 
 
 def encoder_minutes_table(path):
@@ -113,7 +115,7 @@ def encoder_minutes_table(path):
             ]
             lines.append([name, str(epoch), f"{accuracy:.1f}", *minutes])
     header = ["network", "epochs", "linear probe", "minutes in float32"]
-    return of_accuracy.table([*header, "in bfloat16"], lines)
+    return table([*header, "in bfloat16"], lines)
 
 
 def rows_table():
@@ -130,7 +132,7 @@ def rows_table():
         cells = [str(len(rows)), ", ".join(devices), ", ".join(torch)]
         lines.append([f"`{name}.jsonl`", pages, *cells, ", ".join(shown)])
     header = ["file", "page", "rows", "device", "torch", "revisions (rows)"]
-    return of_accuracy.table(header, lines)
+    return table(header, lines)
 
 
 def seconds_table(rows):
@@ -144,7 +146,7 @@ def seconds_table(rows):
             for each in (of, on_cifar10)
         ]
         lines.append([f"`{method}`", *medians])
-    return of_accuracy.table(["method", "all", "CIFAR-10"], sorted(lines))
+    return table(["method", "all", "CIFAR-10"], sorted(lines))
 
 
 def tables():
@@ -169,6 +171,7 @@ def tables():
         "selection": selection_table(rows["selection"]),
         "encoders": encoders_table(rows["encoders"]),
         "vectors": summary_table(vectors),
+        "unseen": unseen_table(rows["unseen"]),
         "vectors by cell": cells_table(vectors),
         "vector networks": networks_table(rows["vectors"]),
         "vector seconds": seconds_table(vectors),

@@ -21,7 +21,6 @@ Every row is one loss in one cell; rows that are there already are skipped. With
 """
 
 import argparse
-import json
 import warnings
 from collections import defaultdict
 from functools import cache
@@ -32,12 +31,12 @@ import vector_data
 from joblib import Memory
 from protocols import PROTOCOLS
 from protocols import load as load_images
+from rows import add_rows, environment, percent, read_rows, table
 from sklearn.base import clone
 from sklearn.metrics import accuracy_score
 from sklearn.model_selection import StratifiedKFold
 from vector_data import Absent, noises_of, noisy_labels, split
-from vector_tables import label, markdown
-from vectors import environment, percent, read_rows
+from vector_tables import label
 
 import sknoisy
 from sknoisy import NoisyRobustClassifier
@@ -158,8 +157,7 @@ def run(args):
         if tuple(row[key] for key in KEYS) in done:
             continue
         row = run_row(row, args.data, compute)
-        with args.rows.open("a") as file:
-            file.write(json.dumps(row) + "\n")
+        add_rows(args.rows, row)
         print(*(row[key] for key in KEYS), row["accuracy"], row["scores"], flush=True)
 
 
@@ -196,7 +194,7 @@ def selection_table(rows):
         shown = noise if rate is None else label(noise, rate)
         figures = [f"{value:.1f}" for value in (worst, *means)]
         lines.append([data, shown, str(len(of)), *figures])
-    return markdown(lines)
+    return table(lines[0], lines[1:])
 
 
 def main():

@@ -11,12 +11,12 @@ the one that stopping went back to, and "epochs" how many were trained.
 """
 
 import argparse
-import json
 from pathlib import Path
 
 import numpy as np
-from accuracy import HERE, read_rows, run_row
+from accuracy import HERE, run_row
 from protocols import PROTOCOLS, load
+from rows import add_rows, read_rows, table
 
 from sknoisy import LabelWave
 
@@ -69,8 +69,7 @@ def finish(row, stopping, data, protocol, args):
     found = run_row(row | {"overrides": {"ssl": {}, "clf": clf}}, data, protocol, args)
     del found["overrides"]
     found |= {"stopping": stopping, "epochs": len(found["curve"])}
-    with args.rows.open("a") as file:
-        file.write(json.dumps(found) + "\n")
+    add_rows(args.rows, found)
     shown = {k: found[k] for k in (*NAMES, "stopping", "epoch", "epochs")}
     print(*shown.values(), "last", found["last"], "best", found["best"], flush=True)
 
@@ -86,7 +85,7 @@ def stopping_table(rows):
     have = {stopping for _, stopping in rows}
     kinds = [kind for kind in STOPPING if kind in have - {"none"}]
     header = ["protocol", "noise", "loss", "best", "last", *kinds, "epochs", "seeds"]
-    lines = [header, ["---"] * len(header)]
+    lines = []
     for (protocol, noise, rate, method), seeds in sorted(groups.items()):
         whole = [s for s in seeds.values() if {"none", "label_wave"} <= {*s}]
         if not whole:
@@ -99,7 +98,7 @@ def stopping_table(rows):
         lines.append(
             [protocol, name, method, *cells, ", ".join(epochs), str(len(whole))]
         )
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return table(header, lines)
 
 
 def unstopped(rows):

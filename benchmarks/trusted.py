@@ -13,16 +13,15 @@ to a JSON lines file; those that are there already are skipped.
 """
 
 import argparse
-import json
 import time
 from functools import cache
 from itertools import product
 from pathlib import Path
 
 import numpy as np
+from rows import add_rows, environment, percent, read_rows, table
 from sklearn.metrics import log_loss
 from vector_data import load, noisy_labels
-from vectors import environment, percent, read_rows
 
 from sknoisy import CoTrainingClassifier, NoisyRobustClassifier
 from sknoisy.scores import neighbor_index
@@ -108,7 +107,6 @@ def trusted_table(rows, size):
     columns = sorted({(r["classifier"], r["noise"]) for r in rows})
     head = ("`{}`, {} {:.0%}".format(name, *NOISES[noise]) for name, noise in columns)
     lines = [["trained on", *head, "seconds"]]
-    lines.append(["---"] * len(lines[0]))
     for training, title in TRAININGS.items():
         lines.append([title])
         for name, noise in columns:
@@ -116,7 +114,7 @@ def trusted_table(rows, size):
             lines[-1].append(_cell(of) if of else "open")
         seconds = [row["seconds"] for row in rows if row["training"] == training]
         lines[-1].append(f"{np.median(seconds):.0f}" if seconds else "")
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return table(lines[0], lines[1:])
 
 
 def _cell(rows):
@@ -148,8 +146,7 @@ def main():
         if key(row) in done:
             continue
         row = run_row(row, args.data)
-        with args.rows.open("a") as file:
-            file.write(json.dumps(row) + "\n")
+        add_rows(args.rows, row)
         print(*key(row), row["accuracy"], row["seconds"], flush=True)
     print(trusted_table(read_rows(args.rows), args.size))
 

@@ -10,7 +10,7 @@ from functools import partial
 
 import numpy as np
 import torch
-from accuracy_tables import table
+from rows import table
 from sklearn.linear_model import LogisticRegression
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline

@@ -11,8 +11,9 @@ from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
+from rows import read_rows, table
 from vector_data import DATA, NOISES
-from vectors import METHODS, ON_EMBEDDINGS, PEERS, expand, read_rows
+from vectors import METHODS, ON_EMBEDDINGS, PEERS, expand
 
 HERE = Path(__file__).parent
 
@@ -71,7 +72,7 @@ def cells_table(rows):
             is_best = method in PEERS and score == best.get((data, noise, rate))
             mark = "**" if is_best else ""
             lines[-1].append(f"{mark}{shown(score)}{mark}")
-    return markdown([["data", "noise", *(f"`{m}`" for m in methods)], *lines])
+    return table(["data", "noise", *(f"`{m}`" for m in methods)], lines)
 
 
 def summary_table(rows):
@@ -101,7 +102,7 @@ def summary_table(rows):
             lines.append([*line, shown(gaps[worst]), where])
     header = ["method", *(label(*kind) for kind in noises), "mean", "balanced"]
     header += ["mean gap to the best peer", "worst gap", "where"]
-    return markdown([header, *lines])
+    return table(header, lines)
 
 
 def networks_table(rows):
@@ -125,7 +126,7 @@ def networks_table(rows):
     for name, scores in means.items():
         cells = [scores.get(("cifar10_features", *kind)) for kind in noises]
         lines.append([f"`{name.removeprefix('sknoisy:')}`", *map(shown, cells)])
-    return markdown(lines)
+    return table(lines[0], lines[1:])
 
 
 def best_peer(means, cells):
@@ -150,11 +151,6 @@ def average(scores):
 
 def shown(score):
     return "open" if score is None else f"{score:.1f}"
-
-
-def markdown(lines):
-    lines = [lines[0], ["---"] * len(lines[0]), *lines[1:]]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def main():

@@ -12,15 +12,13 @@ time of ``fit``. The data sets are listed in ``vector_data.py``.
 
 import argparse
 import json
-import platform
-import subprocess
 import time
 import warnings
-from functools import cache, partial
-from importlib.metadata import version
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+from rows import add_rows, environment, percent, read_rows
 from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin, clone
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.exceptions import ConvergenceWarning
@@ -164,27 +162,6 @@ def run_row(row, parts):
     }
 
 
-def percent(share):
-    return round(100 * float(share), 2)
-
-
-@cache
-def environment():
-    names = ["sknoisy", "torch", "scikit-learn", "cleanlab"]
-    describe = ["git", "describe", "--always", "--dirty=+", "--exclude=*"]
-    git = subprocess.run(describe, cwd=HERE, capture_output=True, text=True)
-    return {
-        "versions": {n: version(n) for n in names}
-        | {"python": platform.python_version()},
-        "revision": git.stdout.strip(),
-    }
-
-
-def read_rows(path):
-    lines = path.read_text().splitlines() if path.exists() else []
-    return [json.loads(line) for line in lines]
-
-
 def key(row):
     names = ("data", "noise", "rate", "seed", "method", "tag")
     return *(row[name] for name in names), json.dumps(row["settings"])
@@ -219,8 +196,7 @@ def run(args):
     rows = [row for row in plan(args, parts_of) if key(row) not in done]
     for i, row in enumerate(rows):
         row = run_row(row, parts_of[row["data"]])
-        with args.rows.open("a") as file:
-            file.write(json.dumps(row) + "\n")
+        add_rows(args.rows, row)
         shown = ("data", "noise", "rate", "seed", "method", "tag", "accuracy")
         done_now = f"{i + 1}/{len(rows)}", *(row[k] for k in shown)
         print(*done_now, row["seconds"], "s", flush=True)

@@ -14,8 +14,8 @@ from sknoisy.training.run import TrainingData
 class HoldingOut:
     """The part of classifiers that gives a training its samples.
 
-    These are all that have a weight and, unless those without a label are of use, a
-    label, but for what `validation` holds out.
+    Left out are samples of weight 0, those that `validation` holds out, and, where the
+    loss or method has no use for them, those without a label.
     """
 
     def _attach(self, training, inputs, labels, classes, architecture, features=None):

@@ -58,8 +58,8 @@ def check_labels_of(estimator, y):
 def finding_classes(estimator, classes):
     """Return an estimator whose classes are those of the labels that it is given.
 
-    A meta-estimator has the classes of its y. Its classifier may not have more of them,
-    by its parameter `classes`, nor need the labels themselves where it gets codes.
+    What trains it has read the labels, and passes on codes, or some of the classes: the
+    parameter `classes` of its classifier would not fit these.
 
     Parameters
     ----------

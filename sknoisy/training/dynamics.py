@@ -24,8 +24,9 @@ class Dynamics:
         # Of each sample: loss, margin, predictions, wrong ones, changes of prediction.
         self._sums = torch.zeros(n_samples, 5, dtype=torch.float32, device=device)
         self._predicted = torch.full((n_samples,), -1, device=device)  # -1: not yet
-        # Of this epoch: predictions, wrong ones; those that were made before, and how
-        # many of them changed; of these, those that were wrong before; and likewise.
+        # Of this epoch the numbers of predictions, and of wrong ones; of samples that
+        # were predicted before, and of those whose prediction changed; of samples whose
+        # prediction was wrong before, and of those of them whose prediction changed.
         self._counts = torch.zeros(6, dtype=torch.int64, device=device)
         self._waiting = []
         self._size = 0

@@ -144,8 +144,8 @@ class ObservedNet(NeuralNet):
         Parameters
         ----------
         X : TrainingData, store, tensor or array-like of shape (n, ...)
-            What callbacks are given: all samples, or a batch of them as the network
-            takes it; or samples like those that the net is trained on.
+            What callbacks pass on: all samples of the training; a batch, as the
+            network takes it; or other samples, as ``fit`` takes them.
         """
         if isinstance(X, torch.Tensor):
             yield self.evaluation_step((X.to(self.device), None)).to(device)

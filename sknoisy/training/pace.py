@@ -18,7 +18,7 @@ class TimeLimit:
         self.begin_phase()
 
     def begin_phase(self):
-        """Called when an epoch begins that is the first with a schedule of its own."""
+        """Called when the last phase begins, or goes on: its share starts at 0."""
         self._begin = self._now()
 
     def share(self):
