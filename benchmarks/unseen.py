@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import vectors
-from rows import add_rows, read_rows
+from rows import add_rows, read_rows, table
 from sklearn.datasets import (
     make_blobs,
     make_circles,
@@ -220,31 +220,31 @@ def run(args):
 
 def unseen_table(rows):
     """Return mean accuracies by noise, and how the default compares, as Markdown."""
-    table = pd.DataFrame(rows).pivot_table(
+    cells = pd.DataFrame(rows).pivot_table(
         "accuracy", ["data", "noise", "rate"], "method"
     )
-    table = table[METHODS].dropna().reset_index()
-    kinds = table["noise"].where(
-        table["noise"] != "symmetric_exclusive",
-        "symmetric " + (100 * table["rate"]).round().astype(int).astype(str) + "%",
+    cells = cells[METHODS].dropna().reset_index()
+    kinds = cells["noise"].where(
+        cells["noise"] != "symmetric_exclusive",
+        "symmetric " + (100 * cells["rate"]).round().astype(int).astype(str) + "%",
     )
-    means = table[METHODS].groupby(kinds).mean()
+    means = cells[METHODS].groupby(kinds).mean()
     order = sorted(means.index, key=lambda name: (name != "none", name))
-    best = table[METHODS[1:]].max(axis=1)
-    header = ["method", *order, "mean", f"best of {len(table)} cells"]
-    winner = table[METHODS].idxmax(axis=1).value_counts()
+    best = cells[METHODS[1:]].max(axis=1)
+    header = ["method", *order, "mean", f"best of {len(cells)} cells"]
+    winner = cells[METHODS].idxmax(axis=1).value_counts()
     lines = [
         [
             f"`{m}`",
             *(f"{means.loc[k, m]:.1f}" for k in order),
-            f"{table[m].mean():.1f}",
+            f"{cells[m].mean():.1f}",
             str(winner.get(m, 0)),
         ]
         for m in METHODS
     ]
-    gap = table["default"] - best
+    gap = cells["default"] - best
     note = (
-        f"Of {len(table)} cells of {table['data'].nunique()} data sets, the default is "
+        f"Of {len(cells)} cells of {cells['data'].nunique()} data sets, the default is "
         f"level with the best of the four peers or above in {(gap >= 0).sum()}, and "
         f"more than 3 points below in {(gap < -3).sum()}."
     )

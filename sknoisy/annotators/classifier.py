@@ -15,9 +15,10 @@ from sknoisy.annotators.agreement import active_scores, crowdlab
 from sknoisy.annotators.crowds import dawid_skene, majority_vote
 from sknoisy.annotators.table import is_long, read_annotations
 from sknoisy.annotators.training import fit_soft, in_columns, out_of_sample
-from sknoisy.data.given import Labels, check_groups, check_sample_weight
+from sknoisy.data.given import Labels, check_groups
 from sknoisy.data.inputs import check_container
 from sknoisy.data.labels import check_given, check_several
+from sknoisy.data.weights import check_sample_weight
 from sknoisy.estimators.base import fitting
 from sknoisy.estimators.pipelines import (
     check_steps,

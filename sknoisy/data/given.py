@@ -8,6 +8,7 @@ from sklearn.utils.validation import has_fit_parameter
 
 from sknoisy.data.labels import encode_labels
 from sknoisy.data.soft_labels import as_table, check_classes, read_table
+from sknoisy.data.weights import check_sample_weight
 
 
 @dataclass(frozen=True)
@@ -187,46 +188,6 @@ def check_groups(groups, n_samples):
             f"groups of shape {shape} is not valid: it must be of shape "
             f"({n_samples},), the group of each sample."
         )
-
-
-def check_sample_weight(sample_weight, n_samples):
-    """Return weights that are 1 on average, but for zeros; None if all are equal.
-
-    Parameters
-    ----------
-    sample_weight : array-like of shape (n_samples,), float or None
-        Weights, not negative.
-    n_samples : int
-        Number of samples.
-    """
-    if sample_weight is None:
-        return None
-    try:
-        weights = np.asarray(sample_weight, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise ValueError(
-            f"sample_weight is not valid: it must hold numbers ({error})."
-        ) from error
-    if weights.ndim == 0:
-        weights = np.full(n_samples, weights)
-    if weights.shape != (n_samples,):
-        raise ValueError(
-            f"sample_weight of shape {weights.shape} is not valid: it must be of shape "
-            f"({n_samples},), one weight a sample."
-        )
-    wrong = ~((weights >= 0) & np.isfinite(weights))
-    if wrong.any():
-        at = wrong.argmax()
-        raise ValueError(
-            f"sample_weight holds {weights[at]} at index {at}: weights must be finite "
-            "and not negative."
-        )
-    if not weights.any():
-        raise ValueError("sample_weight is not valid: all weights are zero.")
-    if (weights == weights[0]).all():
-        return None
-    weights = weights / weights.max()  # sums of huge ones would overflow
-    return (weights / weights[weights > 0].mean()).astype(np.float32)
 
 
 def check_trusted(trusted, n_samples, labelled=None):

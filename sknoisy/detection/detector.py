@@ -12,14 +12,10 @@ from sklearn.utils.validation import (
 )
 
 from sknoisy._compat import CallbackSupportMixin, with_callbacks
-from sknoisy.data.given import (
-    Labels,
-    check_groups,
-    check_sample_weight,
-    check_trusted,
-)
+from sknoisy.data.given import Labels, check_groups, check_trusted
 from sknoisy.data.inputs import check_container, index_of, paths_of
 from sknoisy.data.labels import check_given, check_several, encode_labels, some
+from sknoisy.data.weights import check_sample_weight
 from sknoisy.detection.checks import check_detector, checked_judgement, source_of
 from sknoisy.detection.evidence import (
     fit_arguments,

@@ -1,7 +1,7 @@
 """NoisyRobustClassifier: trains a network on labels that are partly wrong."""
 
 from sknoisy.cotraining import COTRAINING_METHODS, CoTraining, KernelPosterior
-from sknoisy.data.labels import check_class_weight, class_weights
+from sknoisy.data.weights import check_class_weight, class_weights
 from sknoisy.estimators.base_classifier import TorchClassifier
 from sknoisy.losses import ELR, LOSSES, Loss
 from sknoisy.parameters import resolve

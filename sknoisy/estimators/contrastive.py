@@ -6,8 +6,9 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from sknoisy._compat import CallbackSupportMixin, safe_indexing, with_callbacks
-from sknoisy.data.given import Labels, check_sample_weight, check_trusted
+from sknoisy.data.given import Labels, check_trusted
 from sknoisy.data.labels import check_given, check_several, encode_labels
+from sknoisy.data.weights import check_sample_weight
 from sknoisy.encoders.features import LazyFeatures
 from sknoisy.estimators.base import TorchEstimator, fitting
 from sknoisy.estimators.classifier import NoisyRobustClassifier

@@ -15,7 +15,8 @@ from sknoisy._version import __version__
 from sknoisy.data.devices import generator, resolve_device, resolve_precision
 from sknoisy.data.given import read_labels
 from sknoisy.data.inputs import by_value, file_stamps, is_paths
-from sknoisy.data.labels import check_given, check_weights, encode_labels
+from sknoisy.data.labels import check_given, encode_labels
+from sknoisy.data.weights import check_label_weights
 from sknoisy.encoders.blueprint import load_numpy_state, numpy_state
 from sknoisy.encoders.features import TrainedEncoder
 from sknoisy.encoders.initialization import build_heads
@@ -281,7 +282,7 @@ class SSLPretrainer(LazyTransformer, TorchEstimator):
         check_given(self, y)
         _, codes = encode_labels(y)
         check_consistent_length(inputs, codes)
-        return codes, check_weights(sample_weight, len(codes))
+        return codes, check_label_weights(sample_weight, len(codes))
 
     def _monitored(self, y):
         """Return codes of labels that only the monitor looks at, or None."""

@@ -5,7 +5,8 @@ from inspect import signature
 import numpy as np
 
 from sknoisy.data.devices import generator, resolve_device
-from sknoisy.data.given import check_sample_weight, check_trusted
+from sknoisy.data.given import check_trusted
+from sknoisy.data.weights import check_sample_weight
 from sknoisy.estimators.base import drawn_seeds
 from sknoisy.estimators.copies import AugmentedCopies
 from sknoisy.scores.probabilities import losses_of

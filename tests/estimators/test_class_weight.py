@@ -10,7 +10,7 @@ from sknoisy import (
     NoisyRobustClassifier,
     SSLPretrainer,
 )
-from sknoisy.data.labels import class_weights
+from sknoisy.data.weights import class_weights
 
 RNG = np.random.default_rng(0)
 Y = np.repeat(["common", "rare"], [190, 10])
