@@ -93,7 +93,7 @@ class _Packer:
                 parts = {k: self.pack(v, _at(where, k)) for k, v in value.items()}
                 return {"dict": parts}
             return {"items": [self._several(pair, where) for pair in value.items()]}
-        if type(value) is tuple:
+        if isinstance(value, tuple):
             return {"tuple": self._several(value, where)}
         if isinstance(value, list):
             return self._several(value, where)

@@ -289,12 +289,12 @@ def check_transition_matrix(value, n_classes=None):
     ValueError
         If it is none, or one of another number of classes.
     """
-    T = as_floats(value.cpu() if isinstance(value, torch.Tensor) else value)
+    T = as_floats(value.detach().cpu() if isinstance(value, torch.Tensor) else value)
     if T.ndim != 2 or T.shape != (n_classes or len(T),) * 2:
-        lacking = " of {} classes. If the labels lack some, pass all as classes"
+        of_classes = f" of {n_classes} classes, as y holds" if n_classes else ""
         raise ValueError(
             f"transition_matrix of shape {T.shape} is not valid: it must be a square "
-            f"matrix{lacking.format(n_classes) if n_classes else ''}."
+            f"matrix{of_classes}."
         )
     sums = T.sum(axis=1, keepdims=True)
     if not ((T >= 0).all() and np.allclose(sums, 1, atol=1e-2)):  # not of NaN either

@@ -176,21 +176,28 @@ def read_annotations(y, classes=None, samples=None):
     classes, codes = _encode(table[rows, columns], classes, len(rows) < table.size)
     names = np.arange(table.shape[1]) if annotators is None else np.array(annotators)
     samples = np.arange(len(table)) if index is None or callable(index) else index
-    _warn_of_names(columns, codes, names)
+    _warn_of_names(table, names)
     return Annotations(rows, columns, codes, classes, names, np.array(samples))
 
 
-def _warn_of_names(columns, codes, annotators):
-    """Warn of a column whose values are all different: it names samples."""
-    for j in range(len(annotators)):
-        own = codes[columns == j]
-        if len(annotators) > 1 and FEW < len(own) == len(np.unique(own)):
+def _warn_of_names(table, annotators):
+    """Warn of a column of different values without gaps: it names samples."""
+    n_samples, n_annotators = table.shape
+    if n_samples <= FEW or n_annotators == 1:
+        return
+    for name, column in zip(annotators.tolist(), table.T, strict=True):
+        if (
+            len(set(column[: FEW + 1].tolist())) > FEW
+            and len(set(column.tolist())) == n_samples
+            and not _gaps(column).any()
+        ):
             warnings.warn(
-                f"annotator {some(annotators[[j]])} gives each sample a class of its "
-                "own: is the column the name of the samples? Make it the index of y.",
+                f"annotator {name!r} gives each sample a class of its own: is the "
+                "column the name of the samples? Make it the index of y.",
                 UserWarning,
-                stacklevel=3,
+                stacklevel=4,
             )
+            return
 
 
 def is_long(y):

@@ -42,15 +42,25 @@ class Columns(TransformerMixin, Saved):
         self.moments_ = np.array(
             [medians, filled.mean(), deviations.where(deviations > 0, 1)]
         ).reshape(3, len(self.numbers_))
-        others = {name: X[name].astype(str).value_counts() for name in self.columns_}
-        others = {k: v for k, v in others.items() if k not in self.numbers_}
+        others = [name for name in self.columns_ if name not in self.numbers_]
+        others = {name: X[name].astype(str).value_counts() for name in others}
         self.ignored_ = [k for k, v in others.items() if len(v) == len(X) > FEW]
         self.categories_ = {
             name: counts.index[:MOST].tolist()
             for name, counts in others.items()
             if name not in self.ignored_
         }
+        if not self.numbers_ and not self.categories_:
+            raise ValueError(
+                f"the table has no column to learn from: {some(self.ignored_)} hold "
+                "another text in every row. Compute embeddings of texts before"
+            )
         return self
+
+    @property
+    def needed_(self):
+        """Names of the columns that are used."""
+        return [*self.numbers_, *self.categories_]
 
     def describe(self):
         """Return what is made of the columns, a sentence."""
@@ -68,8 +78,7 @@ class Columns(TransformerMixin, Saved):
         """Return an array (n_samples, n_features), float64, of a DataFrame."""
         check_is_fitted(self)
         X = X.set_axis([str(name) for name in X.columns], axis="columns")
-        needed = [*self.numbers_, *self.categories_]
-        missing = [name for name in needed if name not in X.columns]
+        missing = [name for name in self.needed_ if name not in X.columns]
         if missing:
             raise ValueError(
                 f"the table lacks the columns {missing}, which the model was trained on"

@@ -49,7 +49,7 @@ def _check_kind(path, model, X):
     front = model[0] if isinstance(model, Pipeline) else model
     if isinstance(front, Columns) and isinstance(X, np.ndarray):
         raise ValueError(
-            f"{path!r} was trained on a table with the columns {front.columns_}: pass "
+            f"{path!r} was trained on a table with the columns {front.needed_}: pass "
             "a CSV file with these"
         )
     spec = front._known_spec() if isinstance(front, TorchEstimator) else None

@@ -70,7 +70,8 @@ def compare(
         Their labels.
     path : str or path, default=None
         File of JSON lines to which each result is added at once. What it holds already
-        for the same data, parameters, folds and version is not trained again.
+        for the same data, parameters, folds, version and code of yours is not trained
+        again.
     verbose : bool, default=None
         True: a progress bar. None: one once ten seconds have passed, in a terminal.
 
@@ -122,10 +123,12 @@ def compare(
     for method in methods.values():
         check_steps(method)
     file = Rows(path, X, y, test, scorers)
+    keys = [
+        file.key(_seeded(methods[name], seed), rows) for name, seed, _, rows in plan
+    ]
     found = []
-    for name, seed, fold, rows in _bar(plan, verbose):
+    for key, (name, seed, fold, rows) in zip(keys, _bar(plan, verbose), strict=True):
         method = _seeded(methods[name], seed)
-        key = file.key(method, rows)
         row = file.done.get(key)
         if row is None:
             row = _row(method, X, y, rows, scorers, test)

@@ -227,6 +227,7 @@ class JoCoR(CoTeaching):
     def check(self):  # noqa: D102
         super().check()
         check_real("lam", self.lam, "[0, 1]", other="auto")
+        self.check_estimated("lam")
 
     def resolved(self):  # noqa: D102
         lam = self.lam

@@ -186,6 +186,8 @@ class DivideMix(CoTraining):
     def check(self):  # noqa: D102
         super().check()
         check_real("lambda_u", self.lambda_u, "[0, inf)", other="auto")
+        for name in ("lambda_u", "p_threshold", "loss_history", "confidence_penalty"):
+            self.check_estimated(name)
         check_real("p_threshold", self.p_threshold, "[0, 1)", other="auto")
         check_integer("loss_history", self.loss_history, other="auto")
         check_choice(

@@ -110,6 +110,8 @@ class ELRPlus(CoTraining):
     def check(self):  # noqa: D102
         super().check()
         check_real("lam", self.lam, "[0, inf)", other="auto")
+        for name in ("lam", "beta"):
+            self.check_estimated(name)
         check_real("beta", self.beta, "[0, 1)", other="auto")
         check_real("alpha", self.alpha, "[0, inf)")
         check_real("decay", self.decay, "[0, 1)")

@@ -178,7 +178,8 @@ def check_images(X, low, high):
         )
     values, width = sample_values(X, CHECK_VALUES), high - low
     is_unit = not is_uint8 and 0 <= values.min() and 0 < values.max() <= 1
-    if is_unit and (low, high) == (0.0, 255.0) and (values % 1).any():
+    several = len(X) >= SEVERAL  # a single image may be dark
+    if several and is_unit and (low, high) == (0.0, 255.0) and (values % 1).any():
         raise ValueError(
             "X holds images from 0 to 1, but the training X held values from 0 to 255: "
             "pass 255 * X."

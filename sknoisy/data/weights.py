@@ -15,9 +15,7 @@ def check_sample_weight(sample_weight, n_samples):
     """
     if sample_weight is None:
         return None
-    if np.ndim(sample_weight) == 0:
-        sample_weight = np.full(n_samples, sample_weight)
-    weights = _numbers(sample_weight, n_samples)
+    weights = _numbers(sample_weight, n_samples, one=True)
     wrong = ~((weights >= 0) & np.isfinite(weights))
     if wrong.any():
         at = wrong.argmax()
@@ -107,14 +105,16 @@ def class_weights(class_weight, classes, counts):
     return (mean / np.where(counts > 0, counts, 1)).astype(np.float32)
 
 
-def _numbers(sample_weight, n_samples):
-    """Return weights as float64, one for each sample, or raise ``ValueError``."""
+def _numbers(sample_weight, n_samples, one=False):
+    """Return weights as float64, or raise ``ValueError``; maybe one is that of all."""
     try:
         weights = np.asarray(sample_weight, dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise ValueError(
             f"sample_weight is not valid: it must hold numbers ({error})."
         ) from error
+    if one and weights.ndim == 0:
+        weights = np.full(n_samples, weights)
     if weights.shape != (n_samples,):
         raise ValueError(
             f"sample_weight of shape {weights.shape} is not valid: it must be of shape "

@@ -44,6 +44,7 @@ class TorchEstimator(NamedMethods, CallbackSupportMixin, Saved):
 
     _min_samples = 1
     _auto = None  # "auto" where max_epochs, lr, weight_decay, optimizer may be that
+    validation = max_time = None  # of those that lack these parameters
 
     def _check_parameters(self):
         """Check what all estimators have; before any array or device is touched."""
@@ -64,7 +65,7 @@ class TorchEstimator(NamedMethods, CallbackSupportMixin, Saved):
             self.callbacks,
             self.schedule,
             self._rising_epochs(),
-            getattr(self, "validation", None) is not None,
+            self.validation is not None,
             knows_labels=is_classifier(self),
         )
         for callback in filter(_is_checkpoint, self.callbacks or ()):
@@ -76,11 +77,10 @@ class TorchEstimator(NamedMethods, CallbackSupportMixin, Saved):
 
     def _time_limit(self):
         """Return the limit that begins now, or None."""
-        seconds = getattr(self, "max_time", None)
-        if seconds is None:
+        if self.max_time is None:
             return None
-        check_real("max_time", seconds, "(0, inf)")
-        return TimeLimit(seconds)
+        check_real("max_time", self.max_time, "(0, inf)")
+        return TimeLimit(self.max_time)
 
     def _rising_epochs(self):
         """Return in how many epochs the rate rises at first."""

@@ -87,8 +87,11 @@ def load(path, allow=()):
     return estimator
 
 
-# NumPy's numbers, such as the dtype of scikit-learn's transformers.
-NUMBERS = {import_path(kind): kind for kind in set(np.sctypeDict.values())}
+# Kinds of numbers, such as the dtype of scikit-learn's transformers.
+NUMBERS = {
+    import_path(kind): kind
+    for kind in (*set(np.sctypeDict.values()), bool, int, float, complex, str, object)
+}
 
 
 class _Builder:
@@ -188,7 +191,10 @@ class _Builder:
         if dotted in self.allowed:
             return self.allowed[dotted]
         if dotted.startswith(self.packages):
-            return _found(path)
+            found = _found(path)
+            # Not what a module of the package has imported.
+            if import_path(found) == path and _room_of(found).startswith(self.packages):
+                return found
         layer = kind is nn.Module and path.startswith(TRUSTED_LAYERS)
         if kind is not None and (layer or path.startswith("sknoisy.")):
             found = _found(path)
@@ -248,6 +254,10 @@ PLAIN = {
     "set": set,
     "ufunc": _ufunc,
 }
+
+
+def _room_of(found):
+    return f"{found.__module__}."
 
 
 def _found(path):

@@ -69,13 +69,17 @@ def taken_by(classifier):
 
 
 class Refinement:
-    """The labels of one training set, and the classifier that refines them."""
+    """The labels of one training set, and the classifier that refines them.
 
-    def __init__(self, refiner, classifier, X, classes, codes, given):
+    `epoch` makes the context of each epoch, which shows how far it is.
+    """
+
+    def __init__(self, refiner, classifier, X, classes, codes, given, epoch):
         self.refiner = refiner
         self.classifier = classifier
         self.X = X
         self.classes = classes
+        self.epoch = epoch
         self.given = codes
         trusted = given.get("trusted")
         self.open = np.ones(len(codes), bool) if trusted is None else ~trusted

@@ -212,12 +212,9 @@ class PseudoLabelRefiner(
             with tasks.part("fit-front", front):
                 X = front.fit_transform(X, y)
             estimator.steps = [*front.steps, estimator.steps[-1]]
-        run = Refinement(self, classifier, X, classes, codes, given)
-        run.epoch = partial(
-            tasks.part,
-            "epoch",
-            learned=lambda: {"estimator_": estimator, "classes_": classes},
-        )
+        learned = {"estimator_": estimator, "classes_": classes}
+        epoch = partial(tasks.part, "epoch", learned=lambda: learned)
+        run = Refinement(self, classifier, X, classes, codes, given, epoch)
         interrupt = None
         try:
             run.train(self.warmup_epochs)

@@ -110,7 +110,7 @@ def noise_corrected_accuracy(
             ) from error
     check_sorted(classes)
     counts = confusion_counts(y, y_pred, np.asarray(classes))
-    T = check_transition_matrix(transition_matrix, len(classes))
+    T = _checked(transition_matrix, classes)
     if not np.isfinite(np.linalg.cond(T)):
         raise ValueError(
             "transition_matrix is singular: true classes cannot be told apart by their "
@@ -329,7 +329,7 @@ class NoiseCorrectedScorer(BaseEstimator):
         if by_name:
             T = self._estimated(estimator, X, y, classes)
         else:
-            T = check_transition_matrix(self.transition_matrix, len(classes))
+            T = _checked(self.transition_matrix, classes)
         condition = np.linalg.cond(T)
         is_corrected = bool(condition <= self.max_condition)
         if not is_corrected:
@@ -368,3 +368,14 @@ class NoiseCorrectedScorer(BaseEstimator):
         pred_probs = np.zeros((len(predicted), len(classes)), dtype=predicted.dtype)
         pred_probs[:, np.searchsorted(classes, estimator.classes_)] = predicted
         return pred_probs
+
+
+def _checked(transition_matrix, classes):
+    """Return a transition matrix of these classes, or raise ``ValueError``."""
+    shape, n = np.shape(transition_matrix), len(classes)
+    if shape != (n, n):
+        raise ValueError(
+            f"transition_matrix of shape {shape} is not valid: there are {n} classes, "
+            f"{some(classes)}. If these labels lack some, pass all as classes."
+        )
+    return check_transition_matrix(transition_matrix, n)

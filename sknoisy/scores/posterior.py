@@ -121,10 +121,10 @@ def label_posterior(y, pred_probs, classes=None, trusted=None):
     chosen so that on embeddings of CIFAR-10, and in simulations where classes overlap,
     no label is called wrong where all are right; with a classifier whose surest
     predictions are hardly ever wrong, it is too high, and less is found. The interval
-    is Wilson's of the votes, and goes down by twice what was subtracted. Where it
-    cannot be told that anything is wrong, its lower end is 0, and T that of one wrong
-    vote: so a label that is clearly wrong is found among thousands. The noise rate then
-    is the mean probability of an error.
+    is Wilson's of as many votes as count, and goes down by twice what was subtracted.
+    Where it cannot be told that anything is wrong, its lower end is 0, and T that of
+    one wrong vote: so a label that is clearly wrong is found among thousands. The noise
+    rate then is the mean probability of an error.
 
     Probabilities p are calibrated on the noisy labels in two ways whose mean is used: a
     power of p, chosen by the likelihood of the labels under T, and an isotonic
@@ -160,9 +160,7 @@ def label_posterior(y, pred_probs, classes=None, trusted=None):
     votes = label_votes(codes, pred_probs, codes_of, share).astype(np.float64)
     predicted = pred_probs.argmax(axis=1)
     disagree = float(np.mean(predicted != codes))
-    # As many vote for a rare class, most of whom are not of it: it counts by its size.
-    shares = np.bincount(predicted, minlength=n_classes) / n_samples
-    rate = float(shares @ (1 - votes.diagonal() / votes.sum(axis=1)))
+    rate, n_votes = _rate_of_votes(votes, codes, predicted)
     own_error = _own_error(disagree, rate, n_classes)
     blind = own_error / (1 - 1 / n_classes)  # 1 if predictions are chance
     limit = min(OWN_SHARE + STEEP * max(blind - SEEING, 0), 1) * own_error
@@ -192,7 +190,7 @@ def label_posterior(y, pred_probs, classes=None, trusted=None):
     noise_rate = float(1 - prior @ voted.diagonal())
     if noise_rate < 1 / votes.sum():  # what the labels themselves show
         noise_rate = max(noise_rate, float(min(1 / votes.sum(), 1 - given.mean())))
-    low, high = _wilson(rate, votes.sum())
+    low, high = _wilson(rate, n_votes)
     low = float(np.clip(min(low - 2 * own_votes, least), 0, noise_rate))
     ends = low, max(high, noise_rate)
     return LabelPosterior(given, others, other, T, noise_rate, ends, own_error)
@@ -242,6 +240,23 @@ def limit_false_alarms(error_probability, max_false_alarms=0.2):
     is_error = np.zeros(len(right), dtype=bool)
     is_error[order[:n_errors]] = True
     return is_error
+
+
+def _rate_of_votes(votes, codes, predicted):
+    """Return the noise rate by votes, and how many votes that is worth.
+
+    Each class counts by how often it is predicted. Where that is more rarely than there
+    are votes, most of these are of other classes: the predictions vote in their place.
+    """
+    voters = votes.sum(axis=1)
+    counts = np.bincount(predicted, minlength=len(votes))
+    wrong = 1 - votes.diagonal() / voters
+    for k in np.flatnonzero(counts < voters):
+        own = predicted == k
+        wrong[k] = np.mean(codes[own] != k) if counts[k] else 0
+    shares = counts / len(codes)
+    n_votes = 1 / np.sum(shares**2 / np.minimum(voters, counts).clip(min=1))
+    return float(shares @ wrong), float(n_votes)
 
 
 def _with_trusted(codes, pred_probs, trusted):

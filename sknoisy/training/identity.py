@@ -157,9 +157,13 @@ def _source(code):
 
 def _compiled(code):
     """Return what a function does, without where it was written."""
-    consts = [
-        _compiled(one) if inspect.iscode(one) else repr(one) for one in code.co_consts
-    ]
+    consts = []
+    for one in code.co_consts:
+        if inspect.iscode(one):
+            consts.append(_compiled(one))
+        else:  # of a set, the order is another in each process
+            is_set = isinstance(one, frozenset)
+            consts.append(sorted(map(repr, one)) if is_set else repr(one))
     return code.co_code, code.co_names, consts
 
 

@@ -1,5 +1,7 @@
 """Base class of random views."""
 
+import numpy as np
+
 from sknoisy.parameters import Method, check_real
 
 
@@ -48,7 +50,7 @@ class NoViews(Views):
 
 def check_numbers(name, values, n, interval):
     """Raise ``ValueError`` unless a parameter is n numbers in an interval."""
-    if not isinstance(values, (tuple, list)) or len(values) != n:
+    if not isinstance(values, (tuple, list, np.ndarray)) or len(values) != n:
         raise ValueError(
             f"{name}={values!r} is not valid: it must be {n} numbers in {interval}."
         )

@@ -747,12 +747,16 @@ def test_each_of_three_networks_learns_in_the_warm_up(digits):
     assert (accuracies > 0.8).all(), accuracies
 
 
-@pytest.mark.parametrize("name", ["coteaching", "cufit", "dividemix", "elr_plus"])
-def test_without_a_warm_up_no_noise_is_estimated(name, digits):
+@pytest.mark.parametrize(
+    "method",
+    [
+        CoTeaching(forget_rate=0.2, warmup_epochs=0),
+        CUFIT(),
+        ELRPlus(lam=3.0, beta=0.7, warmup_epochs=0),
+    ],
+)
+def test_without_a_warm_up_no_noise_is_estimated(method, digits):
     X, y = digits[0].reshape(300, -1), digits[1]
-    method = COTRAINING_METHODS[name](warmup_epochs=0)
-    if name == "coteaching":
-        method.forget_rate = 0.2
     clf = CoTrainingClassifier(method, max_epochs=2, random_state=0).fit(X, y)
     assert np.isnan(clf.loss_state_["noise"]).all()
     assert clf.noise_rate_ == pytest.approx(1 - clf.clean_proba_.mean())
@@ -762,7 +766,7 @@ def test_without_a_warm_up_no_noise_is_estimated(name, digits):
     "method",
     [CoTeaching(warmup_epochs=0), TAkS(warmup_epochs=0), MentorNet(warmup_epochs=0)],
 )
-def test_a_share_of_the_noise_needs_a_warm_up(method, digits):
+def test_what_follows_the_noise_needs_a_warm_up(method, digits):
     with pytest.raises(ValueError, match="='auto' is not valid with warmup_epochs=0"):
         CoTrainingClassifier(method).fit(digits[0], digits[1])
 

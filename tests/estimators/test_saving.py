@@ -623,3 +623,29 @@ def test_what_allow_may_not_be(tmp_path):
     for bad in (True, "sklearn"):
         with pytest.raises(ValueError, match="allow=.* is not valid: pass a list"):
             sknoisy.load(tmp_path / "model", allow=bad)
+
+
+def test_a_package_is_allowed_and_not_what_it_imports(tmp_path):
+    """A file could name anything through the modules that a package has imported."""
+    path = tmp_path / "model"
+    for name in ("sklearn:os.system", "sklearn.os:system", "sklearn.base:np.load"):
+        sknoisy.save(NoisyRobustClassifier(encoder=nn.Linear), path)
+        edit(path, lambda described, name=name: _with_encoder(described, name))
+        with pytest.raises(
+            ValueError, match="code of other packages|there is no"
+        ):
+            sknoisy.load(path, allow=["sklearn.*"])
+    edit(path, lambda described: _with_encoder(described, "sklearn.base:clone"))
+    assert sknoisy.load(path, allow=["sklearn.*"]).encoder is clone
+
+
+def _with_encoder(described, path):
+    described.state["params"]["encoder"] = Raw("import", path)
+
+
+def test_shapes_are_saved_as_tuples(tmp_path):
+    module = nn.Linear(4, 3)
+    module.size = module.weight.shape
+    encoder = PretrainedEncoder(module).fit(X)
+    sknoisy.save(encoder, tmp_path / "model")
+    assert sknoisy.load(tmp_path / "model").transform(X).shape == (len(X), 3)

@@ -574,3 +574,5 @@ def test_code_without_a_file_is_told_apart():
 
     one, same, other = map(made, ["z.sum(1)", "z.sum(1)", "z.sum(2)"])
     assert sources(one()) == sources(same()) != sources(other())
+    in_a_set = made('z.sum(1) if i in {"a", "b", "c"} else z.sum(2)')
+    assert "[''a'', ''b'', ''c'']" in repr(sources(in_a_set())).replace('"', "'")
