@@ -631,9 +631,7 @@ def test_a_package_is_allowed_and_not_what_it_imports(tmp_path):
     for name in ("sklearn:os.system", "sklearn.os:system", "sklearn.base:np.load"):
         sknoisy.save(NoisyRobustClassifier(encoder=nn.Linear), path)
         edit(path, lambda described, name=name: _with_encoder(described, name))
-        with pytest.raises(
-            ValueError, match="code of other packages|there is no"
-        ):
+        with pytest.raises(ValueError, match="code of other packages|there is no"):
             sknoisy.load(path, allow=["sklearn.*"])
     edit(path, lambda described: _with_encoder(described, "sklearn.base:clone"))
     assert sknoisy.load(path, allow=["sklearn.*"]).encoder is clone
