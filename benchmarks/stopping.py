@@ -30,7 +30,7 @@ NOISES = [
 STOPPING = {
     "none": lambda: None,
     "label_wave": LabelWave,
-    "first minimum": lambda: LabelWave("all", rise=0.0, average=False),
+    "first minimum": lambda: LabelWave("all", rise=0.0, patience=1, average=False),
 }
 NAMES = ("protocol", "method", "noise", "rate", "seed")
 

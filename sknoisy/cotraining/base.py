@@ -113,7 +113,7 @@ class CoTraining(Learner):
         if self.warmup_epochs == 0 and getattr(self, name) == "auto":
             raise ValueError(
                 f"{name}='auto' is not valid with warmup_epochs=0: it is estimated in "
-                "the warm-up. Pass a number, or one epoch or more."
+                "the warm-up. Set it, or pass one epoch or more."
             )
 
     def plan(self, n_epochs, head_epochs):

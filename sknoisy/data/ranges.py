@@ -113,7 +113,7 @@ def column_ranges(X):
 
 
 def later_fences(X, limits, bounds, quiet=False):
-    """Return beyond which values those of a later table are outliers.
+    """Return the range of each column beyond which a later table has outliers.
 
     Parameters
     ----------

@@ -175,7 +175,9 @@ class InputSpec:
             Images have values in [0, 1].
         """
         if self.kind == "vector":
-            return self.unshifted()._clipped(batch.float())
+            batch = batch.float()
+            plain = self.bounds is None and self.fences is None
+            return batch if plain else self.unshifted()._clipped(batch)
         is_uint8 = batch.dtype == torch.uint8
         if self.layout == "HW":
             batch = batch.unsqueeze(1)

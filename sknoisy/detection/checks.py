@@ -1,4 +1,4 @@
-"""Checks of a detector's parameters, before anything is trained."""
+"""Checks of a detector's parameters, and of what a method says."""
 
 from inspect import signature
 from numbers import Real

@@ -269,7 +269,9 @@ def _caveats(detector):
     doubt = getattr(detector, "_doubt", None)  # of an earlier version, it is not known
     if doubt is None:
         return []
-    return [f"{doubt[0].upper()}{doubt[1:]}. Trust no suggestion that you did not see."]
+    return [
+        f"{doubt[0].upper()}{doubt[1:]}. Look at each suggestion before you take it."
+    ]
 
 
 def _class_rows(detector, classes):

@@ -8,7 +8,7 @@ from sknoisy.scores.confident import confident_joint
 from sknoisy.scores.estimates import count_pairs
 
 WIDE = 0.2  # intervals of the noise rate that tell little
-MANY = 0.45  # wrong labels, of which classes that overlap are the likelier cause
+MANY = 0.45  # share of wrong labels that may as well be classes that overlap
 OFTEN = 0.1  # share of wrong predictions from which on they may look like noise
 
 
@@ -63,8 +63,8 @@ def agreement_of(codes, pred_probs):
 def doubt_of_rate(posterior):
     """Return why nobody knows how many labels are wrong, a sentence, or None.
 
-    A classifier whose surest predictions are as often wrong as the others is what
-    labels that are wrong at random make of it, and what classes that overlap do.
+    Labels that are wrong at random and classes that overlap look alike: labels disagree
+    with the surest predictions as often as with the others.
     """
     low, high = posterior.noise_rate_interval
     if high - low > WIDE:

@@ -234,8 +234,8 @@ def _ufunc(name):
     return found
 
 
-# By the names under which saving.py describes them: what a class must be allowed for,
-# and the rest.
+# Builders by the names that saving.py gives: of what may need code, which must be
+# allowed, and of what does not.
 BUILT = {
     "Pipeline": _Builder._pipeline,
     "estimator": _Builder._estimator,

@@ -58,8 +58,8 @@ def check_labels_of(estimator, y):
 def finding_classes(estimator, classes):
     """Return an estimator whose classes are those of the labels that it is given.
 
-    What trains it has read the labels, and passes on codes, or some of the classes: the
-    parameter `classes` of its classifier would not fit these.
+    A meta-estimator reads y itself and trains its classifier on codes, or on folds that
+    lack some classes: the classifier's parameter `classes` would not fit them.
 
     Parameters
     ----------

@@ -92,8 +92,7 @@ class _LearnedTransition(Loss):
     def __call__(self, logits, target, index):  # noqa: D102
         log_p = logits.log_softmax(dim=1)
         log_T = self.log_transition(self.state_["weights"]).to(log_p.dtype)
-        # Which takes the softmax again, of what is normalised already.
-        loss = forward_correction(log_p, target, log_T)
+        loss = forward_correction(logits, target, log_T)
         self._descend(log_p.detach(), target, self._counting(index))
         return loss
 
