@@ -46,16 +46,19 @@ def run(args):
     detector = LabelErrorDetector(
         clf,
         method=args.method,
-        cv=args.folds,
+        cv="auto" if args.folds is None else args.folds,
         max_false_alarms=args.max_false_alarms,
         random_state=args.seed,
     )
-    say(args, f"Checking the labels, in {args.folds} folds.")
+    in_folds = "" if args.folds is None else f", in {args.folds} folds"
+    say(args, f"Checking the labels{in_folds}.")
     copies = _copies(found.X) if is_images else None
     together = copies if args.method != "knn_agreement" else None
     detector.fit(features, found.y, groups=together)
-    say(args, "Training a model on all samples.")
-    model = clone(clf).fit(features, found.y)
+    model = detector.estimator_
+    if model is None:
+        say(args, "Training a model on all samples.")
+        model = clone(clf).fit(features, found.y)
     if not is_images:  # a classifier of images has the encoder in itself
         model = Pipeline([("columns", encoder), ("clf", model)])
     written = write_all(out, detector, model, found, args)

@@ -153,9 +153,11 @@ class KernelPosterior(CoTraining):
 
     ``training_loss_`` and ``label_quality_`` of the classifier are of the leave-one-out
     predictions, which is what detection of wrong labels wants; their probabilities are
-    ``loss_state_["left_out"]``. ``clean_proba_`` is the posterior of the given label,
-    and ``loss_state_["posterior"]`` that of all classes. ``train_loss`` in ``history_``
-    is the cross-entropy of the last leave-one-out predictions with the posteriors.
+    ``loss_state_["left_out"]``, the mean of the first, which learned the given labels,
+    and the last, which learned posteriors: it ranks wrong labels better than either.
+    ``clean_proba_`` is the posterior of the given label, and
+    ``loss_state_["posterior"]`` that of all classes. ``train_loss`` in ``history_`` is
+    the cross-entropy of the last leave-one-out predictions with the posteriors.
 
     References
     ----------
@@ -174,6 +176,7 @@ class KernelPosterior(CoTraining):
     soft_labels = True
     unlabelled = True
     heads = ("kernel",)
+    leaves_out = True
     vector_encoder = "identity"
     transient = (*CoTraining.transient, "_generator", "_kernel")
 
@@ -245,8 +248,7 @@ class KernelPosterior(CoTraining):
         given = data.labels.distributions(self.n_classes)
         probs = ridge.fit(given)
         least = SMOOTHEST * ridge.penalty
-        self.state_["left_out"].copy_(simplex(probs))
-        self._observe(net, probs)
+        left_out = simplex(probs)
         shares = given if weights is None else given * weights[:, None]
         trusted = data.labels.trusted
         T = confusion(probs, shares, trusted)
@@ -271,6 +273,9 @@ class KernelPosterior(CoTraining):
             probs = ridge.fit(labels, least)
             labels = corrected(probs)
         self.state_["posterior"].copy_(labels)
+        left_out = (left_out + simplex(probs)) / 2
+        self.state_["left_out"].copy_(left_out)
+        self._observe(net, left_out)
         self._loss = -(labels * simplex(probs).log()).sum(dim=1).mean()
         if data.class_weights is not None:
             labels = labels * data.class_weights
@@ -298,10 +303,10 @@ class KernelPosterior(CoTraining):
         return {"n_landmarks": n_landmarks}
 
     def _observe(self, net, probs):
-        """Let the dynamics record the predictions for what has a label."""
+        """Let the dynamics record the probabilities of what has a label."""
         codes = net.data_.codes
         known = (codes >= 0).nonzero()[:, 0]
-        net.observe(simplex(probs[known]).log()[:, None], codes[known], known)
+        net.observe(probs[known].log()[:, None], codes[known], known)
 
     def clean_probability(self, dynamics):  # noqa: D102
         posteriors = self.state_["posterior"]

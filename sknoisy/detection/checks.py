@@ -7,16 +7,27 @@ import numpy as np
 from sklearn.base import is_classifier
 from sklearn.utils.validation import check_is_fitted
 
-from sknoisy.detection.methods import DETECTION_METHODS, DetectionMethod
+from sknoisy.detection.methods import (
+    DETECTION_METHODS,
+    ConfidentLearning,
+    DetectionMethod,
+)
 from sknoisy.estimators.base import TorchEstimator
 from sknoisy.estimators.pipelines import check_steps, split_pipeline
 from sknoisy.parameters import check_choice, check_real, random_numbers, resolve
 
+FOLDS = 5  # of cv="auto", unless one training does
+SOURCES = ["auto", "dynamics", "prefit"]
 NEEDS = ["probabilities", "margins", "losses", "wrong_events", "features"]
 
 
-def source_of(cv):
-    """Return where evidence comes from: "folds", "dynamics" or "prefit"."""
+def source_of(cv, method):
+    """Return where evidence comes from: "folds", "dynamics" or "prefit".
+
+    With ``cv="auto"``, "folds" may still become one training that leaves out samples.
+    """
+    if isinstance(cv, str) and cv == "auto":
+        return "dynamics" if method.needs in ("margins", "wrong_events") else "folds"
     return cv if isinstance(cv, str) else "folds"
 
 
@@ -36,12 +47,14 @@ def check_detector(detector):
     _check_estimator(detector.estimator)
     _check_source(detector.cv)
     random_numbers(detector.random_state)
-    source = source_of(detector.cv)
     name = detector.method
     if isinstance(name, str) and name == "auto":
-        name = "loss_gmm" if source == "dynamics" else "confident_learning"
+        dynamics = isinstance(detector.cv, str) and detector.cv == "dynamics"
+        best = ConfidentLearning(quality="pairwise_confidence")
+        name = "loss_gmm" if dynamics else best
     allowed = {"auto": None, **DETECTION_METHODS}
     method = resolve("method", name, allowed, DetectionMethod)
+    source = source_of(detector.cv, method)
     check_choice(f"needs of {type(method).__name__}", method.needs, NEEDS)
     _check_control(detector.max_false_alarms, method)
     if source == "prefit":
@@ -83,17 +96,19 @@ def _check_together(detector, source, method):
             "cv='dynamics'."
         )
     _, last = split_pipeline(detector.estimator)
+    by_cv = isinstance(detector.cv, str) and detector.cv == "dynamics"
+    asked = "cv='dynamics'" if by_cv else f"method={detector.method!r}"
     trains = isinstance(last, TorchEstimator) and is_classifier(last)
     if source == "dynamics" and method.needs != "features" and not trains:
         raise ValueError(
-            f"cv='dynamics' is not valid with estimator={last!r}: it must be, or "
+            f"{asked} is not valid with estimator={last!r}: it must be, or "
             "end in, a classifier of this package, which keeps the losses of a "
             "training."
         )
     held_out = getattr(last, "validation", None)
     if source == "dynamics" and isinstance(held_out, Real):
         raise ValueError(
-            f"validation={held_out!r} is not valid with cv='dynamics': nothing "
+            f"validation={held_out!r} is not valid with {asked}: nothing "
             "would be known of the samples that are held out. Pass other samples, "
             "validation=(X, y), or None."
         )
@@ -115,12 +130,12 @@ def _check_estimator(estimator):
 
 def _check_source(cv):
     is_folds = isinstance(cv, (int, np.integer)) and not isinstance(cv, bool)
-    if is_folds and cv >= 2 or (isinstance(cv, str) and cv in ("dynamics", "prefit")):
+    if is_folds and cv >= 2 or (isinstance(cv, str) and cv in SOURCES):
         return
     if is_folds or isinstance(cv, (str, bool, float)) or cv is None:
         raise ValueError(
-            f"cv={cv!r} is not valid: it must be an integer >= 2, 'dynamics', "
-            "'prefit', a splitter or an iterable of splits."
+            f"cv={cv!r} is not valid: it must be 'auto', an integer >= 2, "
+            "'dynamics', 'prefit', a splitter or an iterable of splits."
         )
 
 

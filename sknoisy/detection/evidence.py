@@ -1,6 +1,7 @@
 """What is known of the labels, and the four places where it comes from."""
 
 from dataclasses import dataclass, replace
+from numbers import Real
 
 import numpy as np
 from scipy.sparse import issparse
@@ -14,14 +15,18 @@ from sklearn.model_selection import (
 )
 from sklearn.pipeline import Pipeline
 
+from sknoisy.data.inputs import as_inputs, is_paths
 from sknoisy.data.labels import some
 from sknoisy.detection.features import (
     comparable_features,
     fit_features,
     fit_label_free,
+    label_free_steps,
     transform_label_free,
 )
 from sknoisy.encoders.features import LazyFeatures
+from sknoisy.estimators.base_classifier import TorchClassifier
+from sknoisy.estimators.lazy import LazyTransformer
 from sknoisy.estimators.pipelines import finding_classes, split_pipeline
 from sknoisy.parameters import random_numbers
 from sknoisy.scores.distances import neighbor_distances
@@ -167,14 +172,7 @@ def from_folds(
     evidence : Evidence
         Out-of-sample probabilities and losses.
     """
-    single = classes[np.bincount(codes) == 1]
-    if len(single):
-        raise ValueError(
-            f"y has 1 sample of each of the classes {some(single)}: out-of-sample "
-            "probabilities need at least 2 of each class. Leave those samples out, "
-            "merge their classes with others, or pass cv='dynamics' or "
-            "method='knn_agreement'."
-        )
+    check_two_of_each(codes, classes)
     folds = _make_folds(cv, X, codes, random_state, groups)
     estimator = _weighted_by_code(finding_classes(estimator, classes), classes)
     rest, X = fit_label_free(estimator, X)
@@ -189,6 +187,44 @@ def from_folds(
     )
     evidence = _of_probabilities(codes, pred_probs, len(classes), inputs=X)
     return replace(evidence, rest=rest)
+
+
+def check_two_of_each(codes, classes):
+    """Raise ``ValueError`` if a class has one sample, which no other can vouch for."""
+    single = classes[np.bincount(codes) == 1]
+    if len(single):
+        raise ValueError(
+            f"y has 1 sample of each of the classes {some(single)}: out-of-sample "
+            "probabilities need at least 2 of each class. Leave those samples out, "
+            "merge their classes with others, or pass cv='dynamics' or "
+            "method='knn_agreement'."
+        )
+
+
+def leaves_out(estimator, X):
+    """Whether one training of a classifier also predicts each sample without its label.
+
+    Parameters
+    ----------
+    estimator : classifier or Pipeline
+        What would be trained, with its last step on X; steps before that must not learn
+        from labels.
+    X : array-like of shape (n_samples, ...)
+        Whatever it takes.
+    """
+    _, last = split_pipeline(estimator)
+    steps = label_free_steps(estimator)
+    n_before = len(estimator.steps) - 1 if isinstance(estimator, Pipeline) else 0
+    if not isinstance(last, TorchClassifier) or len(steps) < n_before:
+        return False
+    if isinstance(last.validation, Real):
+        return False
+    is_lazy = isinstance(X, LazyFeatures)
+    is_lazy = is_lazy or any(isinstance(step, LazyTransformer) for step in steps)
+    inputs = None if steps or is_lazy else as_inputs(X)
+    is_table = inputs is None or (inputs.ndim == 2 and not is_paths(inputs))
+    pretrained = is_lazy or last.weights is not None
+    return last._method("vector" if is_table else "image", pretrained).leaves_out
 
 
 def fit_arguments(estimator, labels):

@@ -201,12 +201,12 @@ class TorchClassifier(Learning, ClassifierMixin, HoldingOut, Predicting):
         else:
             check_real("validation", self.validation, "(0, 1)")
 
-    def _method(self, spec, is_pretrained):
+    def _method(self, kind, is_pretrained):
         """Return what trains the network, a checked Loss or CoTraining.
 
         Parameters
         ----------
-        spec : InputSpec
+        kind : {"image", "vector"}
             What the samples are.
         is_pretrained : bool
             Whether the encoder was pre-trained.
@@ -306,7 +306,7 @@ class TorchClassifier(Learning, ClassifierMixin, HoldingOut, Predicting):
         """Return the rows to train on, the blueprint, and what trains the network."""
         rows, _ = self._split(labels, with_unlabelled=True)
         blueprint = self._blueprint(_looked_at(inputs, rows), trained)
-        method = self._method(blueprint.spec, pretrained)
+        method = self._method(blueprint.spec.kind, pretrained)
         if labels.labelled is not None and not self._uses_unlabelled(method):
             rows, _ = self._split(labels, with_unlabelled=False)
             blueprint = self._blueprint(_looked_at(inputs, rows), trained)
@@ -374,7 +374,8 @@ class TorchClassifier(Learning, ClassifierMixin, HoldingOut, Predicting):
         # Loaded from a file, or with other parameters: the optimiser starts anew, and
         # so does the network, of which a callback may have frozen a part.
         self._network = None
-        method = self._method(self._known_spec(), self._architecture.pretrained)
+        kind = self._known_spec().kind
+        method = self._method(kind, self._architecture.pretrained)
         check_takes(method, labels)
         rows, _ = self._split(labels, self._uses_unlabelled(method))
         training = self._training_of(

@@ -278,11 +278,11 @@ class NoisyRobustClassifier(TorchClassifier):
             )
         return resolve("loss", self.loss, LOSSES | {"auto": ELR}, Loss)
 
-    def _method(self, spec, is_pretrained):
+    def _method(self, kind, is_pretrained):
         loss = self._asked()
         if loss is not None:
             return loss
-        vectors = spec.kind == "vector" and not is_pretrained and self.encoder == "auto"
+        vectors = kind == "vector" and not is_pretrained and self.encoder == "auto"
         fixed = vectors or (is_pretrained and self.freeze_encoder)
         plain = self.head == "linear" and not self._regularizers()
         no_views = isinstance(self.views, str)  # "auto" and "none" leave vectors alone

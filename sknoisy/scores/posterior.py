@@ -196,25 +196,27 @@ def label_posterior(y, pred_probs, classes=None, trusted=None):
     return LabelPosterior(given, others, other, T, noise_rate, ends, own_error)
 
 
-def limit_false_alarms(error_probability, max_false_alarms=0.2):
-    """Return the largest set of labels of which few are expected to be right.
+def limit_false_alarms(error_probability, max_false_alarms=0.3):
+    """Return the labels that are probably wrong, as far as few of them may be right.
 
     Parameters
     ----------
     error_probability : array-like of shape (n_samples,)
         Probability that each label is wrong, in [0, 1].
-    max_false_alarms : float, default=0.2
+    max_false_alarms : float, default=0.3
         Largest expected share of right labels in the set, in [0, 1).
 
     Returns
     -------
     is_error : ndarray of shape (n_samples,), dtype bool
-        The most probable errors; none of lower probability than those left out.
+        The most probable errors; none of lower probability than those left out, and
+        none that is more probably right than wrong.
 
     Notes
     -----
     This is the Bayesian control of the false discovery rate: its expectation is that of
-    the probabilities, as right or wrong as they are.
+    the probabilities, as right or wrong as they are. Where most errors are sure, labels
+    that are probably right would fit into the share, too, and are left out.
 
     References
     ----------
@@ -224,7 +226,7 @@ def limit_false_alarms(error_probability, max_false_alarms=0.2):
     Examples
     --------
     >>> from sknoisy.scores import limit_false_alarms
-    >>> limit_false_alarms([0.9, 0.1, 0.8, 0.4], max_false_alarms=0.2)
+    >>> limit_false_alarms([0.9, 0.1, 0.8, 0.6], max_false_alarms=0.2)
     array([ True, False,  True, False])
     """
     check_real("max_false_alarms", max_false_alarms, "[0, 1)")
@@ -239,7 +241,7 @@ def limit_false_alarms(error_probability, max_false_alarms=0.2):
     n_errors = np.count_nonzero(means <= max_false_alarms + 1e-12)
     is_error = np.zeros(len(right), dtype=bool)
     is_error[order[:n_errors]] = True
-    return is_error
+    return is_error & (right <= 0.5)
 
 
 def _rate_of_votes(votes, codes, predicted):
