@@ -6,6 +6,7 @@ from collections import deque
 import numpy as np
 import torch
 
+from sknoisy.checks import check_choice, check_integer, check_real
 from sknoisy.cotraining.base import CONCENTRATED, CoTraining
 from sknoisy.cotraining.mixing import (
     mixup,
@@ -17,7 +18,6 @@ from sknoisy.cotraining.mixing import (
 )
 from sknoisy.cotraining.split_batches import SplitBatches
 from sknoisy.losses.expected import weighted_mean
-from sknoisy.parameters import check_choice, check_integer, check_real
 from sknoisy.ranks import in_parts
 from sknoisy.scores import gmm_clean_probability
 

@@ -7,10 +7,11 @@ import numpy as np
 from sklearn.base import is_classifier
 from sklearn.utils.validation import check_is_fitted
 
+from sknoisy.checks import check_choice, check_real, random_numbers
 from sknoisy.detection.methods import DETECTION_METHODS, DetectionMethod
 from sknoisy.estimators.base import TorchEstimator
 from sknoisy.estimators.pipelines import check_steps, split_pipeline
-from sknoisy.parameters import check_choice, check_real, random_numbers, resolve
+from sknoisy.parameters import resolve
 
 NEEDS = ["probabilities", "margins", "losses", "wrong_events", "features"]
 

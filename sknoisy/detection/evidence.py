@@ -14,6 +14,7 @@ from sklearn.model_selection import (
 )
 from sklearn.pipeline import Pipeline
 
+from sknoisy.checks import random_numbers
 from sknoisy.data.labels import some
 from sknoisy.detection.features import (
     comparable_features,
@@ -23,7 +24,6 @@ from sknoisy.detection.features import (
 )
 from sknoisy.encoders.features import LazyFeatures
 from sknoisy.estimators.pipelines import finding_classes, split_pipeline
-from sknoisy.parameters import random_numbers
 from sknoisy.scores.distances import neighbor_distances
 from sknoisy.scores.neighbors import neighbor_index
 from sknoisy.scores.posterior import label_posterior

@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_array, validate_data
 
 from sknoisy import ranks
 from sknoisy._compat import CALLBACK_STATE, CallbackSupportMixin
+from sknoisy.checks import check_choice, check_integer, check_real, random_numbers
 from sknoisy.data.devices import (
     check_memory,
     own_modes,
@@ -23,13 +24,7 @@ from sknoisy.encoders.blueprint import Blueprint
 from sknoisy.encoders.features import LazyFeatures
 from sknoisy.encoders.named import check_encoder
 from sknoisy.estimators.saving import Saved
-from sknoisy.parameters import (
-    NamedMethods,
-    check_choice,
-    check_integer,
-    check_real,
-    random_numbers,
-)
+from sknoisy.parameters import NamedMethods
 from sknoisy.training.callbacks import check_callbacks, only_reports, unnamed
 from sknoisy.training.checkpoint import Checkpoint
 from sknoisy.training.distributed import together

@@ -9,6 +9,7 @@ from sklearn.utils.validation import check_consistent_length
 from torch import nn
 
 from sknoisy._compat import with_callbacks
+from sknoisy.checks import check_choice, check_integer, check_real
 from sknoisy.cotraining import CoTraining
 from sknoisy.data.devices import generator
 from sknoisy.data.given import read_labels
@@ -21,7 +22,7 @@ from sknoisy.estimators.base import fitting
 from sknoisy.estimators.holding_out import HoldingOut, check_takes, check_two
 from sknoisy.estimators.learning import Learning
 from sknoisy.estimators.predicting import Predicting
-from sknoisy.parameters import check_choice, check_integer, check_real, comparable
+from sknoisy.parameters import comparable
 from sknoisy.training.callbacks import check_patterns
 from sknoisy.training.checkpoint import resumable
 from sknoisy.training.cotraining import CoTrainingNet

@@ -12,6 +12,7 @@ from torch import nn
 from sknoisy import ranks
 from sknoisy._compat import with_callbacks, without_callbacks
 from sknoisy._version import __version__
+from sknoisy.checks import check_choice, check_integer
 from sknoisy.data.devices import generator, resolve_device, resolve_precision
 from sknoisy.data.given import read_labels
 from sknoisy.data.inputs import by_value, file_stamps, is_paths
@@ -23,7 +24,7 @@ from sknoisy.encoders.initialization import build_heads
 from sknoisy.estimators.base import TorchEstimator, fitting
 from sknoisy.estimators.lazy import LazyTransformer, open_memory
 from sknoisy.estimators.pipelines import check_what_follows
-from sknoisy.parameters import check_choice, check_integer, resolve
+from sknoisy.parameters import resolve
 from sknoisy.selfsup import METHODS, SelfSupervised
 from sknoisy.training.callbacks import changing, check_patterns
 from sknoisy.training.checkpoint import resumable

@@ -8,6 +8,7 @@ from sklearn.base import ClassifierMixin, MetaEstimatorMixin, clone
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from sknoisy._compat import CallbackSupportMixin, with_callbacks
+from sknoisy.checks import check_choice, check_integer, check_real, random_numbers
 from sknoisy.data.labels import check_given, check_several, encode_labels
 from sknoisy.estimators.base import fitting
 from sknoisy.estimators.findings import Findings, percent
@@ -19,7 +20,6 @@ from sknoisy.estimators.pipelines import (
 )
 from sknoisy.estimators.refinement import Refinement, given_for
 from sknoisy.estimators.saving import Saved
-from sknoisy.parameters import check_choice, check_integer, check_real, random_numbers
 from sknoisy.training.callbacks import unnamed
 from sknoisy.training.checkpoint import Checkpoint
 from sknoisy.training.progress import Tasks

@@ -2,9 +2,9 @@
 
 import torch
 
+from sknoisy.checks import check_real
 from sknoisy.losses.base import Loss
 from sknoisy.losses.table import Table, check_storage
-from sknoisy.parameters import check_real
 
 CLAMP = 1e-4  # distance of probabilities from 0 and 1, as in the official code
 

@@ -1,8 +1,8 @@
 """IMAE: cross-entropy with a weight for each sample."""
 
+from sknoisy.checks import check_real
 from sknoisy.losses.base import Loss
 from sknoisy.losses.expected import class_losses, expected
-from sknoisy.parameters import check_real
 
 FLOOR = 1e-6  # smallest 1 - p_y; weights are divided by it
 

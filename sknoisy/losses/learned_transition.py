@@ -4,6 +4,7 @@ import math
 
 import torch
 
+from sknoisy.checks import check_real
 from sknoisy.losses.base import Loss
 from sknoisy.losses.cross_entropy import cross_entropy
 from sknoisy.losses.expected import as_distributions, weighted_mean
@@ -12,7 +13,6 @@ from sknoisy.losses.transition import (
     forward_correction,
     given_matrix,
 )
-from sknoisy.parameters import check_real
 
 BETAS, EPSILON = (0.9, 0.999), 1e-8  # Adam's
 LEAST = math.log(torch.finfo(torch.float32).tiny)  # of log T, so that T is never 0

@@ -5,10 +5,10 @@ import math
 import numpy as np
 import torch
 
+from sknoisy.checks import check_choice, check_real, check_transition_matrix
 from sknoisy.losses.base import Loss
 from sknoisy.losses.expected import expected
 from sknoisy.losses.table import Table, check_storage
-from sknoisy.parameters import check_choice, check_real, check_transition_matrix
 from sknoisy.scores import estimate_transition_matrix
 from sknoisy.scores.estimates import METHODS
 from sknoisy.scores.reading import chunks

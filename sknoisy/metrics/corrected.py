@@ -7,6 +7,13 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.model_selection import cross_val_predict
 
+from sknoisy.checks import (
+    check_choice,
+    check_integer,
+    check_real,
+    check_transition_matrix,
+    random_numbers,
+)
 from sknoisy.data.labels import encode_labels, some
 from sknoisy.metrics.counts import (
     confusion_counts,
@@ -16,13 +23,6 @@ from sknoisy.metrics.counts import (
     true_counts,
 )
 from sknoisy.metrics.matrices import NAMES, OF_FEATURES, transition_matrix_of
-from sknoisy.parameters import (
-    check_choice,
-    check_integer,
-    check_real,
-    check_transition_matrix,
-    random_numbers,
-)
 from sknoisy.scores.probabilities import check_sorted
 
 

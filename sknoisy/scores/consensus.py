@@ -5,8 +5,8 @@ from scipy.optimize import nnls
 from scipy.sparse import csr_array
 from sklearn.utils import check_consistent_length
 
+from sknoisy.checks import check_integer, check_real
 from sknoisy.data.labels import encode_labels
-from sknoisy.parameters import check_integer, check_real
 from sknoisy.scores.estimates import transition_of
 from sknoisy.scores.neighbors import neighbor_index
 from sknoisy.scores.probabilities import check_sorted

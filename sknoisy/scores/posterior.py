@@ -6,8 +6,8 @@ import numpy as np
 from scipy.special import softmax
 from sklearn.isotonic import IsotonicRegression
 
+from sknoisy.checks import as_numbers, check_real
 from sknoisy.data.labels import check_several
-from sknoisy.parameters import as_numbers, check_real
 from sknoisy.scores.consensus import true_shares
 from sknoisy.scores.estimates import (
     count_pairs,

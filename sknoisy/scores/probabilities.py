@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from sknoisy.checks import as_numbers
 from sknoisy.data.labels import encode_labels
-from sknoisy.parameters import as_numbers
 from sknoisy.scores.reading import Probabilities, chunks, of_labels
 
 SMALLEST = np.finfo(np.float32).tiny  # so that a probability of 0 has a finite loss

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sknoisy.parameters import check_real
+from sknoisy.checks import check_real
 from sknoisy.scores.reading import check_features
 
 TINY = 1e-7  # added to shares of singular values

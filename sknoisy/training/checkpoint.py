@@ -9,9 +9,9 @@ from pathlib import Path
 from skorch.callbacks import Callback
 
 from sknoisy import files, ranks
+from sknoisy.checks import check_integer
 from sknoisy.data.inputs import as_inputs
 from sknoisy.encoders.features import LazyFeatures
-from sknoisy.parameters import check_integer
 from sknoisy.training.callbacks import unnamed
 from sknoisy.training.identity import training_name
 from sknoisy.training.run import DivergenceError
