@@ -35,7 +35,7 @@ from sknoisy.scores.probabilities import (
 from sknoisy.scores.reading import of_labels
 from sknoisy.scores.votes import votes_from
 
-TINY = 1e-6  # probability
+LEAST_PROBABILITY = 1e-6  # of a class, where margins and losses tell it
 
 
 @dataclass(frozen=True)
@@ -118,13 +118,13 @@ def _of_dynamics(evidence):
     codes, n_classes = evidence.codes, evidence.n_classes
     rows = np.arange(len(codes))
     own = np.exp(-evidence.losses)
-    other = np.clip(own - (2 * evidence.margins - 1), TINY, 1)
+    other = np.clip(own - (2 * evidence.margins - 1), LEAST_PROBABILITY, 1)
     # The other classes share the rest, but none has more than the best other one.
     rest = np.clip(1 - own - other, 0, None) / max(n_classes - 2, 1)
-    rest = np.minimum(rest, other).clip(min=TINY)
+    rest = np.minimum(rest, other).clip(min=LEAST_PROBABILITY)
     probs = np.repeat(rest[:, None], n_classes, axis=1)
     probs[rows, evidence.others] = other
-    probs[rows, codes] = own.clip(min=TINY)
+    probs[rows, codes] = own.clip(min=LEAST_PROBABILITY)
     return probs / probs.sum(axis=1, keepdims=True)
 
 

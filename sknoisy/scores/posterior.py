@@ -15,7 +15,7 @@ from sknoisy.scores.estimates import (
     transition_of,
 )
 from sknoisy.scores.probabilities import (
-    SMALLEST,
+    LEAST_PROBABILITY,
     best_others,
     check_probabilities,
 )
@@ -183,7 +183,7 @@ def label_posterior(y, pred_probs, classes=None, trusted=None):
     for part in chunks(n_samples, n_classes):
         true = _calibrated(pred_probs[part], T, sure, power, agreement)
         true *= T.T[codes[part]]
-        true /= true.sum(axis=1, keepdims=True).clip(min=SMALLEST)
+        true /= true.sum(axis=1, keepdims=True).clip(min=LEAST_PROBABILITY)
         given[part] = of_labels(codes[part], true)
         others[part], other[part] = best_others(codes[part], true)
     prior = true_shares(T, np.bincount(codes, minlength=n_classes))
@@ -332,7 +332,7 @@ def _fit_power(codes, pred_probs, T, sure):
     for power in POWERS:
         true = _raised(pred_probs, power, sure)
         given = np.einsum("ij,ij->i", true, T.T[codes])
-        likelihoods.append(np.log(given.clip(min=SMALLEST)).sum())
+        likelihoods.append(np.log(given.clip(min=LEAST_PROBABILITY)).sum())
     return POWERS[int(np.argmax(likelihoods))]
 
 
@@ -369,7 +369,8 @@ def _with_top(probs, best, top, sure):
     probs[rows, best] = 0
     total = probs.sum(axis=1, keepdims=True)
     even = np.full(n_classes, 1 / max(n_classes - 1, 1))
-    probs = np.where(total > SMALLEST, probs / total.clip(min=SMALLEST), even)
+    shares = probs / total.clip(min=LEAST_PROBABILITY)
+    probs = np.where(total > LEAST_PROBABILITY, shares, even)
     probs *= (1 - top)[:, None]
     probs[rows, best] = top
     return probs
