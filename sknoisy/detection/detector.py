@@ -17,13 +17,6 @@ from sknoisy.data.inputs import check_container, index_of, paths_of
 from sknoisy.data.labels import check_given, check_several, encode_labels, some
 from sknoisy.data.weights import check_sample_weight
 from sknoisy.detection.checks import check_detector, checked_judgement, source_of
-from sknoisy.detection.evidence import (
-    fit_arguments,
-    from_dynamics,
-    from_folds,
-    from_neighbors,
-    from_prefit,
-)
 from sknoisy.detection.issues import ListingIssues
 from sknoisy.detection.methods import DETECTION_METHODS
 from sknoisy.detection.report import (
@@ -34,6 +27,13 @@ from sknoisy.detection.report import (
     warn_of_doubt,
 )
 from sknoisy.detection.reviewing import Reviewing
+from sknoisy.detection.sources import (
+    fit_arguments,
+    from_dynamics,
+    from_folds,
+    from_neighbors,
+    from_prefit,
+)
 from sknoisy.estimators.base import fitting
 from sknoisy.estimators.pipelines import finding_classes
 from sknoisy.estimators.saving import Saved
