@@ -1,7 +1,5 @@
 """LabelErrorDetector: which labels are wrong, how sure, and what they should be."""
 
-import warnings
-
 import numpy as np
 from sklearn.base import MetaEstimatorMixin, clone
 from sklearn.utils import get_tags
@@ -42,6 +40,7 @@ from sknoisy.scores.estimates import count_pairs
 from sknoisy.scores.posterior import limit_false_alarms
 from sknoisy.scores.relabeling import relabel_priority
 from sknoisy.training.progress import Tasks
+from sknoisy.warning import warn
 
 
 class LabelErrorDetector(
@@ -385,10 +384,8 @@ def _warn_lost(classes, codes, suggested):
     """Warn if a class has no label left among those suggested."""
     lost = classes[np.setdiff1d(codes, suggested)]
     if len(lost):
-        warnings.warn(
+        warn(
             f"the suggested labels have none of the classes {some(lost)}: labels that "
             "few samples have are hard to tell from wrong ones. Look at them before "
             "you take what is suggested.",
-            UserWarning,
-            stacklevel=5,
         )

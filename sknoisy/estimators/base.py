@@ -1,7 +1,6 @@
 """What the estimators share: parameters of training and inputs."""
 
 import os
-import warnings
 from contextlib import contextmanager
 
 import numpy as np
@@ -32,6 +31,7 @@ from sknoisy.training.interrupts import heeding_interrupts, raise_lost_interrupt
 from sknoisy.training.optim import OPTIMIZERS, SCHEDULES
 from sknoisy.training.pace import TimeLimit
 from sknoisy.training.run import Settings
+from sknoisy.warning import warn
 
 
 class TorchEstimator(NamedMethods, CallbackSupportMixin, Saved):
@@ -179,11 +179,9 @@ class TorchEstimator(NamedMethods, CallbackSupportMixin, Saved):
         given = {k: defaults[k] if v == "auto" else v for k, v in given.items()}
         batch_size = given["batch_size"]
         if batch_size > n_samples:
-            warnings.warn(
+            warn(
                 f"batch_size={batch_size} is more than the {n_samples} samples and is "
                 f"clipped to {n_samples}.",
-                UserWarning,
-                stacklevel=4,
             )
             batch_size = n_samples
         check_memory(spec.shape, batch_size, device)

@@ -1,6 +1,5 @@
 """How the training of a classifier begins, and how it goes on after a break."""
 
-import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -18,6 +17,7 @@ from sknoisy.training.cotraining import CoTrainingNet
 from sknoisy.training.phases import ClassifierTraining
 from sknoisy.training.supervised import ClassifierNet
 from sknoisy.views.automatic import resolve_views
+from sknoisy.warning import warn
 
 FINE_TUNING_LR = 1e-3  # of published encoders: 0.02, which heads learn at, ruins them
 # Views that a head has not seen, and labels that it has memorised, give gradients of
@@ -162,12 +162,10 @@ def _warn_of_random(network):
     """Warn if the encoder that stays as it is has weights that nothing was taught."""
     one = getattr(network, "networks", [network])[0]
     if any(True for _ in getattr(one, "encoder", nn.Identity()).parameters()):
-        warnings.warn(
+        warn(
             "freeze_encoder=True keeps random weights: X holds no features of a "
             "pre-trained encoder, and there are no weights. Put an SSLPretrainer or a "
             "PretrainedEncoder in front, or train the encoder, too.",
-            UserWarning,
-            stacklevel=5,
         )
 
 

@@ -1,6 +1,5 @@
 """PseudoLabelRefiner: replaces labels by predictions that stay confident."""
 
-import warnings
 from functools import partial
 
 import numpy as np
@@ -24,6 +23,7 @@ from sknoisy.training.callbacks import unnamed
 from sknoisy.training.checkpoint import Checkpoint
 from sknoisy.training.progress import Tasks
 from sknoisy.views.base import Views
+from sknoisy.warning import warn
 
 
 class PseudoLabelRefiner(
@@ -305,12 +305,10 @@ class PseudoLabelRefiner(
         _, classifier = split_pipeline(self.estimator)
         callbacks = unnamed(getattr(classifier, "callbacks", None))
         if any(isinstance(callback, Checkpoint) for callback in callbacks):
-            warnings.warn(
+            warn(
                 "a Checkpoint in the classifier of a PseudoLabelRefiner saves nothing: "
                 "labels change from epoch to epoch. In a pre-trainer before it, it "
                 "does.",
-                UserWarning,
-                stacklevel=5,
             )
         for name in ("partial_fit", "predict_proba"):
             if not hasattr(classifier, name):

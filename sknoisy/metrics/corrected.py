@@ -1,6 +1,5 @@
 """Scores of predictions on noisy labels, corrected for the noise."""
 
-import warnings
 from typing import NamedTuple
 
 import numpy as np
@@ -24,6 +23,7 @@ from sknoisy.metrics.counts import (
 )
 from sknoisy.metrics.matrices import NAMES, OF_FEATURES, transition_matrix_of
 from sknoisy.scores.probabilities import check_sorted
+from sknoisy.warning import warn
 
 
 class CorrectedScore(NamedTuple):
@@ -333,11 +333,10 @@ class NoiseCorrectedScorer(BaseEstimator):
         condition = np.linalg.cond(T)
         is_corrected = bool(condition <= self.max_condition)
         if not is_corrected:
-            warnings.warn(
+            warn(
                 f"The transition matrix has condition number {condition:.3g}, above "
                 f"max_condition={self.max_condition!r}: returning the score on the "
                 "noisy labels, not corrected.",
-                stacklevel=3,
             )
         return counts, T, is_corrected
 
