@@ -12,6 +12,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_consistent_length
 
 from sknoisy._compat import safe_indexing
+from sknoisy.checks import check_integer
 from sknoisy.comparison.results import Comparison
 from sknoisy.comparison.rows import Rows
 from sknoisy.data.labels import encode_labels
@@ -19,7 +20,7 @@ from sknoisy.estimators.classifier import NoisyRobustClassifier
 from sknoisy.estimators.pipelines import check_steps, split_pipeline
 from sknoisy.metrics.corrected import NoiseCorrectedScorer
 from sknoisy.metrics.counts import is_finite, is_table
-from sknoisy.parameters import Method, check_integer
+from sknoisy.parameters import Method
 
 TEST = "test_accuracy"
 OTHERS = {"method", "seed", "fold", "n_train", "n_test", "seconds", TEST}  # columns

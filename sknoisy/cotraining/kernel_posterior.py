@@ -3,6 +3,7 @@
 import torch
 from torch import nn
 
+from sknoisy.checks import check_integer
 from sknoisy.cotraining.base import CoTraining
 from sknoisy.cotraining.confusion import (
     best_stretch,
@@ -16,7 +17,6 @@ from sknoisy.data.batches import Batches
 from sknoisy.encoders.architecture import trains_encoder
 from sknoisy.encoders.heads import simplex
 from sknoisy.encoders.inference import forward_all
-from sknoisy.parameters import check_integer
 
 LANDMARKS = 1000, 2000  # by default at least and at most
 # Least penalty for posteriors, over that of the given labels: of those that are tried,

@@ -9,7 +9,7 @@ from sknoisy.encoders.heads import kernel
 
 PENALTIES = [10 ** (e / 2) for e in range(-4, 7)]  # 0.01 to 1,000
 JITTER = 1e-5  # on the kernel's diagonal, times the root of the landmarks' number
-TINY = 1e-12  # below it, eigenvectors in float32 may be NaN
+LEAST_SCALE = 1e-12  # below it, eigenvectors in float32 may be NaN
 PART = 2**11  # rows that are computed at once
 CENTRE_ROUNDS = 3
 CENTRE_SAMPLES = 25  # for each centre, at most
@@ -102,7 +102,8 @@ class KernelRidge:
         centre = self._mean(features)
         features -= centre
         gram = _lower_product(features, self._weights)
-        scale = gram.diagonal().max().clamp(min=TINY)  # of equal samples it is near 0
+        scale = gram.diagonal().max()  # of equal samples it is near 0
+        scale = scale.clamp(min=LEAST_SCALE)
         spectrum, basis = torch.linalg.eigh(gram / scale)  # reads the lower triangle
         self._spectrum = spectrum.clamp(min=0) * scale
         for part in features.split(PART):

@@ -4,6 +4,7 @@ import numpy as np
 import torch
 from torch.nn.functional import one_hot
 
+from sknoisy.checks import check_integer, check_real
 from sknoisy.cotraining.base import CoTraining
 from sknoisy.cotraining.interpolated_ensemble import (
     NOTHING,
@@ -13,7 +14,6 @@ from sknoisy.cotraining.interpolated_ensemble import (
 from sknoisy.cotraining.mixing import mixed_loss, mixup, weigh
 from sknoisy.data.devices import full_precision
 from sknoisy.losses.expected import weighted_mean
-from sknoisy.parameters import check_integer, check_real
 from sknoisy.ranks import in_parts
 from sknoisy.scores import neighbor_index, votes_from
 from sknoisy.views.automatic import resolve_views

@@ -2,13 +2,13 @@
 
 import math
 import os
-import warnings
 from contextlib import ExitStack, contextmanager, nullcontext
 
 import numpy as np
 import torch
 
 from sknoisy import ranks
+from sknoisy.warning import warn
 
 _used_threads = None  # id of the last process in which PyTorch had several threads
 
@@ -80,10 +80,8 @@ def resolve_device(device, fallback=False):
             return resolved if own is None else torch.device("cuda", own)
         return resolved
     if fallback:
-        warnings.warn(
+        warn(
             f"device={device!r} is not on this machine: the CPU is used.",
-            UserWarning,
-            stacklevel=3,
         )
         return torch.device("cpu")
     raise ValueError(

@@ -6,9 +6,9 @@ import re
 import numpy as np
 from sklearn.utils import Bunch
 
+from sknoisy.checks import check_choice
 from sknoisy.datasets.found import check_on_error, keep_readable
 from sknoisy.datasets.sources import Source, wrong_layout
-from sknoisy.parameters import check_choice
 
 ANIMAL10N = Source(
     "ANIMAL-10N",

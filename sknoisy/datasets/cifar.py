@@ -5,9 +5,9 @@ import os
 import numpy as np
 from sklearn.utils import Bunch
 
+from sknoisy.checks import check_choice
 from sknoisy.datasets.pickles import read_arrays, read_torch
 from sknoisy.datasets.sources import Source, read_lines, wrong_layout
-from sknoisy.parameters import check_choice
 
 _PAPER = (
     "Wei et al., Learning with Noisy Labels Revisited: A Study Using Real-World Human "

@@ -6,6 +6,7 @@ import os
 import numpy as np
 from sklearn.utils import Bunch
 
+from sknoisy.checks import check_choice, check_integer
 from sknoisy.datasets.found import check_on_error, keep_readable
 from sknoisy.datasets.sources import (
     Source,
@@ -14,7 +15,6 @@ from sknoisy.datasets.sources import (
     read_pairs,
     wrong_layout,
 )
-from sknoisy.parameters import check_choice, check_integer
 
 _SURVEY = "Song et al., Learning from Noisy Labels with Deep Neural Networks: A Survey"
 CLOTHING1M = Source(

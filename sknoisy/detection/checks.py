@@ -7,6 +7,7 @@ import numpy as np
 from sklearn.base import is_classifier
 from sklearn.utils.validation import check_is_fitted
 
+from sknoisy.checks import check_choice, check_real, random_numbers
 from sknoisy.detection.methods import (
     DETECTION_METHODS,
     ConfidentLearning,
@@ -14,7 +15,7 @@ from sknoisy.detection.methods import (
 )
 from sknoisy.estimators.base import TorchEstimator
 from sknoisy.estimators.pipelines import check_steps, split_pipeline
-from sknoisy.parameters import check_choice, check_real, random_numbers, resolve
+from sknoisy.parameters import resolve
 
 FOLDS = 5  # of cv="auto", unless one training does
 SOURCES = ["auto", "dynamics", "prefit"]

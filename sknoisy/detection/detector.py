@@ -1,7 +1,5 @@
 """LabelErrorDetector: which labels are wrong, how sure, and what they should be."""
 
-import warnings
-
 import numpy as np
 from sklearn.base import MetaEstimatorMixin, clone
 from sklearn.utils import get_tags
@@ -17,15 +15,6 @@ from sknoisy.data.inputs import check_container, index_of, paths_of
 from sknoisy.data.labels import check_given, check_several, encode_labels, some
 from sknoisy.data.weights import check_sample_weight
 from sknoisy.detection.checks import FOLDS, check_detector, checked_judgement, source_of
-from sknoisy.detection.evidence import (
-    check_two_of_each,
-    fit_arguments,
-    from_dynamics,
-    from_folds,
-    from_neighbors,
-    from_prefit,
-    leaves_out,
-)
 from sknoisy.detection.issues import ListingIssues
 from sknoisy.detection.methods import DETECTION_METHODS
 from sknoisy.detection.report import (
@@ -36,6 +25,15 @@ from sknoisy.detection.report import (
     warn_of_doubt,
 )
 from sknoisy.detection.reviewing import Reviewing
+from sknoisy.detection.sources import (
+    check_two_of_each,
+    fit_arguments,
+    from_dynamics,
+    from_folds,
+    from_neighbors,
+    from_prefit,
+    leaves_out,
+)
 from sknoisy.estimators.base import fitting
 from sknoisy.estimators.pipelines import finding_classes
 from sknoisy.estimators.saving import Saved
@@ -44,6 +42,7 @@ from sknoisy.scores.estimates import count_pairs
 from sknoisy.scores.posterior import limit_false_alarms
 from sknoisy.scores.relabeling import relabel_priority
 from sknoisy.training.progress import Tasks
+from sknoisy.warning import warn
 
 
 class LabelErrorDetector(
@@ -395,10 +394,8 @@ def _warn_lost(classes, codes, suggested):
     """Warn if a class has no label left among those suggested."""
     lost = classes[np.setdiff1d(codes, suggested)]
     if len(lost):
-        warnings.warn(
+        warn(
             f"the suggested labels have none of the classes {some(lost)}: labels that "
             "few samples have are hard to tell from wrong ones. Look at them before "
             "you take what is suggested.",
-            UserWarning,
-            stacklevel=5,
         )

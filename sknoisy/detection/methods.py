@@ -2,7 +2,8 @@
 
 from scipy.stats import rankdata
 
-from sknoisy.parameters import Method, check_choice, check_integer, check_real
+from sknoisy.checks import check_choice, check_integer, check_real
+from sknoisy.parameters import Method
 from sknoisy.scores.betas import wrong_event_clean_probability
 from sknoisy.scores.confident import PRUNE_RULES, find_label_errors
 from sknoisy.scores.mixture import gmm_clean_probability

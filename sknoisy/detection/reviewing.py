@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from sknoisy.checks import check_integer
 from sknoisy.detection.page import render
 from sknoisy.estimators.findings import Findings, percent
-from sknoisy.parameters import check_integer
 
 DECISIONS = ("keep", "take", "other", "skip")
 NEEDED = ("sample", "given", "decision", "label")

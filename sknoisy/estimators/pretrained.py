@@ -2,6 +2,7 @@
 
 from sklearn.utils.validation import check_consistent_length
 
+from sknoisy.checks import check_choice
 from sknoisy.data.devices import generator, resolve_device
 from sknoisy.data.inputs import check_image_size, is_paths
 from sknoisy.data.spec import InputSpec
@@ -31,7 +32,6 @@ from sknoisy.estimators.pretrained_checks import (
     check_weights,
     is_text,
 )
-from sknoisy.parameters import check_choice
 
 
 class PretrainedEncoder(LazyTransformer, TorchEstimator):

@@ -7,6 +7,7 @@ from difflib import get_close_matches
 import numpy as np
 from torch import nn
 
+from sknoisy.checks import as_floats
 from sknoisy.encoders.named import (
     ENCODERS,
     check_published,
@@ -18,7 +19,6 @@ from sknoisy.encoders.published import (
     torchvision_names,
 )
 from sknoisy.encoders.weights import check_file
-from sknoisy.parameters import as_floats
 
 PUBLISHED = ("auto", "imagenet")  # weights that are no file
 

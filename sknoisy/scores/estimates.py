@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.special import gammaln
 
-from sknoisy.parameters import as_numbers, check_choice, check_real
+from sknoisy.checks import as_numbers, check_choice, check_real
 from sknoisy.scores.confident import confident_joint
 from sknoisy.scores.probabilities import check_probabilities
 from sknoisy.scores.trusted import trusted_transition_matrix

@@ -6,7 +6,7 @@ import math
 import numpy as np
 from sklearn.preprocessing import normalize
 
-from sknoisy.parameters import check_integer
+from sknoisy.checks import check_integer
 from sknoisy.scores.reading import check_features
 
 TREE_FEATURES = 15  # with at most so many features, a tree is faster

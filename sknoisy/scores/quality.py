@@ -13,7 +13,7 @@ from sknoisy.scores.probabilities import (
 )
 from sknoisy.scores.reading import chunks, of_labels, row_maxima
 
-SMALLEST = 1e-6  # lower limit of what scores divide by
+LEAST_DIVISOR = 1e-6  # what scores are divided by, at least
 
 
 def self_confidence(y, pred_probs, classes=None):
@@ -264,6 +264,6 @@ def _weighted_entropies(codes, pred_probs):
     logs = np.maximum(pred_probs, np.finfo(pred_probs.dtype).tiny)
     np.log(logs, out=logs)
     entropy = -np.einsum("ij,ij->i", pred_probs, logs).astype(np.float64)
-    own = of_labels(codes, pred_probs).clip(min=SMALLEST)
+    own = of_labels(codes, pred_probs).clip(min=LEAST_DIVISOR)
     s = entropy / np.log(pred_probs.shape[1]) / own
-    return np.log(s + 1) / s.clip(min=SMALLEST)
+    return np.log(s + 1) / s.clip(min=LEAST_DIVISOR)

@@ -4,8 +4,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from sknoisy.checks import check_choice, check_integer, check_real
 from sknoisy.data.devices import full_precision
-from sknoisy.parameters import check_choice, check_integer, check_real
 from sknoisy.ranks import gathered
 from sknoisy.selfsup.base import SelfSupervised, check_widths
 from sknoisy.selfsup.momentum import follow, follower, rising_momentum

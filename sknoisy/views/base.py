@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from sknoisy.parameters import Method, check_real
+from sknoisy.checks import check_real
+from sknoisy.parameters import Method
 
 
 class Views(Method):
@@ -68,7 +69,7 @@ def check_range(name, ends, interval):
     ends : (float, float)
         Its value.
     interval : str
-        Interval of both bounds; see :func:`sknoisy.parameters.check_real`.
+        Interval of both bounds; see :func:`sknoisy.checks.check_real`.
     """
     check_numbers(name, ends, 2, interval)
     if ends[0] > ends[1]:

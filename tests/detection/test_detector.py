@@ -22,7 +22,7 @@ from sklearn.model_selection import (
     ShuffleSplit,
     cross_val_predict,
 )
-from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler, TargetEncoder
 from sklearn.svm import LinearSVC
 from sklearn.utils.estimator_checks import parametrize_with_checks
@@ -34,7 +34,7 @@ from sknoisy import (
     PseudoLabelRefiner,
     SSLPretrainer,
 )
-from sknoisy.detection.evidence import Evidence, leaves_out
+from sknoisy.detection.evidence import Evidence
 from sknoisy.detection.features import label_free_steps
 from sknoisy.detection.methods import (
     DETECTION_METHODS,
@@ -44,6 +44,7 @@ from sknoisy.detection.methods import (
     LossGMM,
     WrongEvents,
 )
+from sknoisy.detection.sources import leaves_out
 from sknoisy.metrics import detection_average_precision, detection_f1
 from sknoisy.noise import pair_flip, symmetric_exclusive
 from sknoisy.scores import (
@@ -160,45 +161,27 @@ def test_few_of_a_class_are_no_chance(seed):
     LabelErrorDetector(prefit, cv="prefit").fit(X, noisy)
 
 
-def test_pretrainer_is_fitted_once(digits, monkeypatch):
+def test_pretrainer_is_fitted_once(digits, counting):
     X, y = digits[0].reshape(300, -1), digits[1]
-    sizes = []
-    pretrain = SSLPretrainer._pretrain
-
-    def counting(self, inputs, *args, **kwargs):
-        sizes.append(len(inputs))
-        return pretrain(self, inputs, *args, **kwargs)
-
-    monkeypatch.setattr(SSLPretrainer, "_pretrain", counting)
-    pipe = Pipeline(
-        [
-            ("ssl", SSLPretrainer(max_epochs=1, random_state=0)),
-            ("clf", NoisyRobustClassifier(max_epochs=1, random_state=0)),
-        ]
-    )
+    clf = NoisyRobustClassifier(max_epochs=1, random_state=0)
+    pipe = make_pipeline(counting, clf)
     detector = LabelErrorDetector(pipe, cv=3, random_state=0).fit(X, y)
-    assert sizes == [300]
-    assert not hasattr(pipe["ssl"], "encoder_")  # the user's own is not fitted
-    features = clone(pipe["ssl"]).fit_transform(X)
-    same = LabelErrorDetector(pipe["clf"], cv=3, random_state=0).fit(features, y)
-    np.testing.assert_array_equal(detector.label_quality_, same.label_quality_)
-    sizes.clear()
+    assert counting.log == [300]
+    assert not hasattr(counting, "encoder_")  # the user's own is not fitted
     LabelErrorDetector(pipe, method="knn_agreement").fit(X, y)
     LabelErrorDetector(pipe, cv="dynamics").fit(X, y)
-    assert sizes == [300, 300]
+    assert counting.log == [300, 300, 300]
+    features = clone(counting).fit_transform(X)
+    same = LabelErrorDetector(clf, cv=3, random_state=0).fit(features, y)
+    np.testing.assert_array_equal(detector.label_quality_, same.label_quality_)
 
 
-def test_pipeline_memory_serves_the_pretrainer(digits, tmp_path, monkeypatch):
+def test_pipeline_memory_serves_the_pretrainer(digits, counting, tmp_path):
     X, y = digits[0].reshape(300, -1), digits[1]
-    steps = [("ssl", SSLPretrainer(max_epochs=1, random_state=0)), ("clf", LOGISTIC)]
-    pipe = Pipeline(steps, memory=str(tmp_path))
+    pipe = make_pipeline(counting, LOGISTIC, memory=str(tmp_path))
     first = LabelErrorDetector(pipe, cv=2, random_state=0).fit(X, y)
-
-    def fail(*args, **kwargs):
-        raise AssertionError("pre-trained again")
-
-    monkeypatch.setattr(SSLPretrainer, "_pretrain", fail)
     again = LabelErrorDetector(pipe, cv=2, random_state=0).fit(X, y[::-1])
+    assert counting.log == [300]
     assert (first.label_quality_ != again.label_quality_).any()
 
 
