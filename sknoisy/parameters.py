@@ -223,7 +223,9 @@ def unknown(name, value, choices, optional=False):
 
 def check_choice(name, value, choices):
     """Raise ``ValueError`` unless `value` is one of the `choices`."""
-    if not any(value is choice or value == choice for choice in choices):
+    # An array compares to many values.
+    is_one = isinstance(value, str) or not hasattr(value, "__len__")
+    if not (is_one and any(value is one or value == one for one in choices)):
         allowed = ", ".join(map(repr, choices))
         raise ValueError(f"{name}={value!r} is not valid: it must be one of {allowed}.")
 

@@ -2,6 +2,7 @@ import pickle
 
 import numpy as np
 import pytest
+import torch
 from sklearn.base import clone
 from sklearn.datasets import load_iris
 from sklearn.model_selection import GridSearchCV
@@ -9,7 +10,7 @@ from sklearn.model_selection import GridSearchCV
 from sknoisy import APL, ELR, GCE, Forward, NoisyRobustClassifier, SimCLR
 from sknoisy.cotraining import COTRAINING_METHODS
 from sknoisy.losses import LOSSES
-from sknoisy.parameters import check_transition_matrix
+from sknoisy.parameters import check_choice, check_transition_matrix
 from sknoisy.views import ImageViews
 
 
@@ -91,3 +92,16 @@ def test_what_is_no_transition_matrix(value, message):
 def test_a_rounded_transition_matrix():
     T = check_transition_matrix([[0.33, 0.33, 0.33], [0, 1, 0], [0, 0, 1]])
     np.testing.assert_allclose(T.sum(axis=1), 1)
+
+
+@pytest.mark.parametrize(
+    "value", [np.array(["mlp", "x"]), np.array("mlp"), torch.ones(3), ["mlp"], {}, 1.5]
+)
+def test_what_is_no_choice(value):
+    with pytest.raises(ValueError, match="^head=.* is not valid: it must be one of"):
+        check_choice("head", value, ["mlp", True])
+
+
+def test_choices():
+    for value in ("mlp", np.str_("mlp"), True, np.True_, None):
+        check_choice("head", value, ["mlp", True, None])

@@ -133,7 +133,13 @@ def _files_below(root, skipped):
         for entry in entries:
             if entry.name.startswith("."):
                 continue
-            if entry.is_dir():
+            try:
+                is_folder = entry.is_dir()
+            except OSError as error:  # a link to itself, say
+                why = f"cannot be opened ({error.strerror})"
+                skipped.append(Skipped(entry.path, why))
+                continue
+            if is_folder:
                 inner = f"{prefix}{entry.name}/"
                 yield from walk(entry.path, inner, above | {identity})
             elif not entry.name.lower().endswith(tuple(IMAGES)):

@@ -142,6 +142,7 @@ def read_rows(path):
 def find_column(path, columns, parameter, wanted, usual):
     """Return a column by its name, or the first with a usual one, or None."""
     if wanted != "auto":
+        _refuse_several(path, columns, wanted)
         if wanted not in columns:
             close = get_close_matches(str(wanted), columns, n=1)
             hint = f" Did you mean {close[0]!r}?" if close else ""
@@ -151,7 +152,18 @@ def find_column(path, columns, parameter, wanted, usual):
             )
         return wanted
     by_name = {column.strip().lower(): column for column in reversed(columns)}
-    return next((by_name[name] for name in usual if name in by_name), None)
+    found = next((by_name[name] for name in usual if name in by_name), None)
+    _refuse_several(path, columns, found)
+    return found
+
+
+def _refuse_several(path, columns, name):
+    """Raise ``ValueError`` if several columns have the name that is meant."""
+    if columns.count(name) > 1:
+        raise ValueError(
+            f"path={path!r} is not valid: {columns.count(name)} of its columns are "
+            f"called {name!r}."
+        )
 
 
 def read_features(path, separator=None, label=None):

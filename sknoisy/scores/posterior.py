@@ -6,6 +6,7 @@ import numpy as np
 from scipy.special import softmax
 from sklearn.isotonic import IsotonicRegression
 
+from sknoisy.data.given import check_trusted
 from sknoisy.data.labels import check_several
 from sknoisy.parameters import as_numbers, check_real
 from sknoisy.scores.consensus import true_shares
@@ -152,8 +153,9 @@ def label_posterior(y, pred_probs, classes=None, trusted=None):
     """
     classes, codes, pred_probs = check_probabilities(y, pred_probs, classes)
     check_several(classes)
+    trusted = check_trusted(trusted, len(codes))
     if trusted is not None:
-        return _with_trusted(codes, pred_probs, np.asarray(trusted, dtype=bool))
+        return _with_trusted(codes, pred_probs, trusted)
     n_samples, n_classes = pred_probs.shape
     codes_of = np.arange(n_classes)
     share = min(max(SHARE, LEAST * n_classes / n_samples), MOST)

@@ -87,6 +87,21 @@ def test_what_cannot_be_read_is_left_out_and_named(folder, monkeypatch):
     assert listed["deep.png"].startswith("has more than 8 bits per channel")
 
 
+def test_a_link_to_itself_is_left_out(folder):
+    (folder / "cat" / "self").symlink_to("self")
+    found = load_image_folder(folder)
+    assert len(found.y) == 3
+    assert reasons(found)["self"].startswith("cannot be opened")
+
+
+@pytest.mark.parametrize("label", ["auto", "label"])
+def test_two_columns_of_labels(tmp_path, label):
+    """Otherwise one of them would be a feature, which tells the label."""
+    (tmp_path / "table.csv").write_text("x,label,label\n1,a,a\n2,b,b\n")
+    with pytest.raises(ValueError, match="2 of its columns are called 'label'"):
+        load_table(tmp_path / "table.csv", label=label)
+
+
 def test_no_program_is_run_that_draws_an_image(folder, tmp_path_factory, monkeypatch):
     """EPS is PostScript, which Pillow has Ghostscript run, whatever the file's name."""
     ghostscript = tmp_path_factory.mktemp("bin") / "gs"
