@@ -7,6 +7,7 @@ string is short for the object with its defaults.
 """
 
 import inspect
+import os
 from difflib import get_close_matches
 from functools import total_ordering
 from inspect import signature
@@ -219,6 +220,19 @@ def unknown(name, value, choices, optional=False):
         f"{name}={value!r} is not valid: it must be {none}one of {sorted(choices)}."
         f"{hint}"
     )
+
+
+def as_path(name, value):
+    """Return a path as a string, or raise ``ValueError`` if a value is none."""
+    try:
+        path = os.fsdecode(value)
+    except TypeError as error:
+        raise ValueError(
+            f"{name}={value!r} is not valid: it must be a path, a string or path-like."
+        ) from error
+    if "\0" in path:
+        raise ValueError(f"{name}={value!r} is not valid: no path holds a null byte.")
+    return path
 
 
 def check_choice(name, value, choices):

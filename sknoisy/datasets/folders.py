@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.utils import Bunch
 
 from sknoisy.datasets.found import Skipped, check_on_error, keep_readable
+from sknoisy.parameters import as_path
 
 SPLITS = {"train", "training", "val", "valid", "validation", "test", "testing"}
 IMAGES = (
@@ -63,7 +64,7 @@ def load_image_folder(path, *, on_error="raise", verify=True):
     array(['cat', 'dog', 'dog'], dtype='<U3')
     """
     check_on_error(on_error)
-    root = os.fspath(path)
+    root = as_path("path", path)
     if not os.path.isdir(root):
         raise ValueError(f"path={root!r} is not valid: there is no such folder.")
     skipped, names = [], []

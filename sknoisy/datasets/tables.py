@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.utils import Bunch
 
 from sknoisy.datasets.found import Skipped, check_on_error, keep_readable, report
+from sknoisy.parameters import as_path
 
 PATHS = "path file filename file_name filepath file_path image image_path".split()
 LABELS = "label labels class target y category".split()
@@ -71,7 +72,7 @@ def load_table(
     ((2, 2), array(['rose', 'fern'], dtype='<U4'))
     """
     check_on_error(on_error)
-    path = os.fspath(path)
+    path = as_path("path", path)
     columns, rows, separator = read_rows(path)
     label = find_column(path, columns, "label", label, LABELS)
     file = None if file is None else find_column(path, columns, "file", file, PATHS)
@@ -92,7 +93,7 @@ def load_table(
     kept = np.flatnonzero(y != "")
     skipped, paths = [], None
     if file:
-        root = os.path.dirname(path) if root is None else os.fspath(root)
+        root = os.path.dirname(path) if root is None else as_path("root", root)
         paths = np.array([os.path.join(root, name) for name in names])
         keep, skipped = keep_readable(paths[kept], on_error, verify)
         kept = kept[keep]
