@@ -1,5 +1,6 @@
 """Checks of values, with errors that name the parameter and what is allowed."""
 
+import os
 from difflib import get_close_matches
 from numbers import Integral, Real
 
@@ -20,9 +21,24 @@ def unknown(name, value, choices, optional=False):
     )
 
 
+def as_path(name, value):
+    """Return a path as a string, or raise ``ValueError`` if a value is none."""
+    try:
+        path = os.fsdecode(value)
+    except TypeError as error:
+        raise ValueError(
+            f"{name}={value!r} is not valid: it must be a path, a string or path-like."
+        ) from error
+    if "\0" in path:
+        raise ValueError(f"{name}={value!r} is not valid: no path holds a null byte.")
+    return path
+
+
 def check_choice(name, value, choices):
     """Raise ``ValueError`` unless `value` is one of the `choices`."""
-    if not any(value is choice or value == choice for choice in choices):
+    # An array compares to many values.
+    is_one = isinstance(value, str) or not hasattr(value, "__len__")
+    if not (is_one and any(value is one or value == one for one in choices)):
         allowed = ", ".join(map(repr, choices))
         raise ValueError(f"{name}={value!r} is not valid: it must be one of {allowed}.")
 

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
+import torch
 
-from sknoisy.checks import check_transition_matrix
+from sknoisy.checks import check_choice, check_transition_matrix
 
 
 @pytest.mark.parametrize(
@@ -23,3 +24,16 @@ def test_what_is_no_transition_matrix(value, message):
 def test_a_rounded_transition_matrix():
     T = check_transition_matrix([[0.33, 0.33, 0.33], [0, 1, 0], [0, 0, 1]])
     np.testing.assert_allclose(T.sum(axis=1), 1)
+
+
+@pytest.mark.parametrize(
+    "value", [np.array(["mlp", "x"]), np.array("mlp"), torch.ones(3), ["mlp"], {}, 1.5]
+)
+def test_what_is_no_choice(value):
+    with pytest.raises(ValueError, match="^head=.* is not valid: it must be one of"):
+        check_choice("head", value, ["mlp", True])
+
+
+def test_choices():
+    for value in ("mlp", np.str_("mlp"), True, np.True_, None):
+        check_choice("head", value, ["mlp", True, None])

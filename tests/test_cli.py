@@ -1,6 +1,8 @@
 """The command line, from a folder of images to labels that people reviewed."""
 
 import csv
+import os
+import shutil
 import subprocess
 import sys
 
@@ -12,6 +14,7 @@ from torch import nn
 import sknoisy
 from sknoisy.cli import main
 from sknoisy.cli.columns import Columns
+from sknoisy.cli.results import write_rows
 from sknoisy.datasets import load_image_folder, load_table
 
 N = 30  # images of each class
@@ -122,6 +125,61 @@ def test_what_a_check_tells(photos, tmp_path, capsys):
     assert "Traceback" not in err
 
 
+def test_names_that_are_no_text(photos, tmp_path, capsys):
+    """Files may have any bytes in their names: none are lost, none reach a terminal."""
+    folder = tmp_path / "photos"
+    for name in ("bright", "dark"):
+        shutil.copytree(photos / name, folder / name)
+    strange = os.fsdecode(b"dark/caf\xe9 \x1b[31m.png")
+    try:
+        shutil.copy(folder / "bright" / "00.png", folder / strange)
+    except OSError:
+        pytest.skip("a file system that has no such names")
+    (folder / "dark" / "\x1b[2J.png").write_bytes(b"broken")
+    out = tmp_path / "out"
+    assert main(["check", str(folder), "--out", str(out), "--folds=3", *ENCODER]) == 0
+    told = "".join(capsys.readouterr())
+    assert "dark/caf\\udce9 \\x1b[31m.png: dark -> bright" in told
+    assert "\x1b" not in told
+    name = "dark/caf\\udce9 \x1b[31m.png"
+    table = rows(out / "samples.csv")
+    (row,) = (row for row in table if row["name"] == name)
+    assert row["given"] == "dark"
+    assert name in {row["file"] for row in rows(out / "labels.csv")}
+    page = (out / "report.html").read_text(encoding="utf-8")
+    assert "dark/caf\\\\udce9 \\u001b[31m.png" in page
+    assert 'caf%E9%20%1B%5B31m.png"' in page
+    row["decision"] = "take"
+    write(out / "reviewed.csv", table)
+    labels = [str(out / "labels.csv"), str(out / "reviewed.csv")]
+    assert main(["apply", *labels, "--out", str(tmp_path / "labels.csv")]) == 0
+    applied = {row["file"]: row["label"] for row in rows(tmp_path / "labels.csv")}
+    assert applied[name] == "bright"
+    model = [str(out / "model.safetensors"), "--allow", f"{__name__}.Mean"]
+    assert main(["predict", *model, str(folder / "dark")]) == 0
+    assert "caf\\udce9" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("where", ["", "inner"])
+def test_a_folder_that_cannot_be_made_is_noticed_first(where, photos, tmp_path, capsys):
+    (tmp_path / "file").touch()
+    out = str(tmp_path / "file" / where)
+    assert main(["check", str(photos), "--out", out, *FAST]) == 2
+    error = capsys.readouterr().err
+    assert "--out" in error and "is not valid: the folder cannot be made" in error
+    assert "Training" not in error
+
+
+def test_a_table_is_written_at_once_or_not_at_all(tmp_path):
+    def broken():
+        yield ["a"]
+        raise OSError("the disk is full")
+
+    with pytest.raises(OSError, match="full"):
+        write_rows(tmp_path / "table.csv", ["name"], broken())
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_folder_without_options_is_named_after_the_data(photos, monkeypatch):
     monkeypatch.chdir(photos.parent)
     assert main(["check", "photos/", "--quiet", *FAST]) == 0
@@ -221,6 +279,16 @@ def test_from_a_check_to_reviewed_labels_to_another_training(
     assert all(row["flagged"] == "0" for row in rows(out / "samples.csv"))
     model = sknoisy.load(out / "model.safetensors", allow=[Mean])
     assert model.score(found.X, found.y) == 1
+
+
+def test_columns_of_the_same_name_are_not_merged(tmp_path, capsys):
+    labels, reviewed = tmp_path / "labels.csv", tmp_path / "reviewed.csv"
+    labels.write_text("file,label,note,note\nx.png,a,old,new\n")
+    reviewed.write_text(
+        "sample,name,given,suggested,decision,label\n0,x.png,a,b,keep,a\n"
+    )
+    assert main(["apply", str(labels), str(reviewed)]) == 2
+    assert "several columns called ['note']" in capsys.readouterr().err
 
 
 def test_the_table_of_labels_keeps_its_other_columns(tmp_path):

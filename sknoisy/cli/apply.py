@@ -21,6 +21,9 @@ def run(args):
             f"{args.labels!r} has no column of labels among {columns}: pass --label"
         )
     file = find_column(args.labels, columns, "file", args.file, PATHS)
+    several = [name for name, count in Counter(columns).items() if count > 1]
+    if several:  # they would be written as if they were one
+        raise ValueError(f"{args.labels!r} has several columns called {several}")
     names = [row[file] if file else str(i) for i, row in enumerate(rows)]
     twice = [name for name, count in Counter(names).items() if count > 1]
     at = {name: i for i, name in enumerate(names)}

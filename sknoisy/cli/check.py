@@ -28,6 +28,7 @@ def run(args):
     start = time.monotonic()
     out = args.out or f"{_name_of(args.data)}-check"
     found = _without_singles(_read(args))
+    _make_folder(out)
     n, k = len(found.y), len(found.classes)
     say(
         args,
@@ -70,6 +71,19 @@ def run(args):
     if failed:
         print(f"Failed: {right:.1%} are right, which is under {args.fail_under:.1%}.")
     return failed
+
+
+def _make_folder(out):
+    """Make the folder for the results, or raise ``ValueError`` before the work."""
+    try:
+        os.makedirs(out, exist_ok=True)
+        writable = os.access(out, os.W_OK | os.X_OK)
+    except OSError as error:
+        raise ValueError(
+            f"--out {out!r} is not valid: the folder cannot be made ({error.strerror})"
+        ) from error
+    if not writable:
+        raise ValueError(f"--out {out!r} is not valid: nothing can be written there")
 
 
 def _is_number(label):

@@ -70,7 +70,7 @@ def resolve_device(device, fallback=False):
         device = "cuda" if "cuda:0" in available else available[-1]
     try:
         resolved = torch.device(device)
-    except (RuntimeError, TypeError):
+    except (OverflowError, RuntimeError, TypeError, ValueError):
         resolved = None
     index = getattr(resolved, "index", None)
     name = f"{resolved.type}:{index or 0}" if resolved else ""

@@ -6,6 +6,8 @@ import numpy as np
 import torch
 from sklearn.utils import Bunch
 
+from sknoisy.checks import as_path
+
 SUFFIXES = {b"\xff\xd8": ".jpg", b"\x89P": ".png", b"GI": ".gif", b"BM": ".bmp"}
 LABELS = ("label", "labels", "fine_label", "class", "target", "y")
 
@@ -265,7 +267,7 @@ def _new_folder(folder, n_samples):
             f"folder=None is not valid: {n_samples} samples of the data set are in no "
             "files, and have to be written to one. Pass a new or empty folder."
         )
-    folder = os.fspath(folder)
+    folder = as_path("folder", folder)
     os.makedirs(folder, exist_ok=True)
     if os.listdir(folder):
         raise ValueError(f"folder={folder!r} is not valid: it holds files already.")

@@ -7,6 +7,7 @@ from difflib import get_close_matches
 import numpy as np
 from sklearn.utils import Bunch
 
+from sknoisy.checks import as_path
 from sknoisy.datasets.found import Skipped, check_on_error, keep_readable, report
 
 PATHS = "path file filename file_name filepath file_path image image_path".split()
@@ -71,7 +72,7 @@ def load_table(
     ((2, 2), array(['rose', 'fern'], dtype='<U4'))
     """
     check_on_error(on_error)
-    path = os.fspath(path)
+    path = as_path("path", path)
     columns, rows, separator = read_rows(path)
     label = find_column(path, columns, "label", label, LABELS)
     file = None if file is None else find_column(path, columns, "file", file, PATHS)
@@ -92,7 +93,7 @@ def load_table(
     kept = np.flatnonzero(y != "")
     skipped, paths = [], None
     if file:
-        root = os.path.dirname(path) if root is None else os.fspath(root)
+        root = os.path.dirname(path) if root is None else as_path("root", root)
         paths = np.array([os.path.join(root, name) for name in names])
         keep, skipped = keep_readable(paths[kept], on_error, verify)
         kept = kept[keep]
@@ -142,6 +143,7 @@ def read_rows(path):
 def find_column(path, columns, parameter, wanted, usual):
     """Return a column by its name, or the first with a usual one, or None."""
     if wanted != "auto":
+        _refuse_several(path, columns, wanted)
         if wanted not in columns:
             close = get_close_matches(str(wanted), columns, n=1)
             hint = f" Did you mean {close[0]!r}?" if close else ""
@@ -151,7 +153,18 @@ def find_column(path, columns, parameter, wanted, usual):
             )
         return wanted
     by_name = {column.strip().lower(): column for column in reversed(columns)}
-    return next((by_name[name] for name in usual if name in by_name), None)
+    found = next((by_name[name] for name in usual if name in by_name), None)
+    _refuse_several(path, columns, found)
+    return found
+
+
+def _refuse_several(path, columns, name):
+    """Raise ``ValueError`` if several columns have the name that is meant."""
+    if columns.count(name) > 1:
+        raise ValueError(
+            f"path={path!r} is not valid: {columns.count(name)} of its columns are "
+            f"called {name!r}."
+        )
 
 
 def read_features(path, separator=None, label=None):

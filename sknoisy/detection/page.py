@@ -147,6 +147,8 @@ def _cards(detector, rows, findings):
 def _looks(X, names, rows, folder):
     """Return name, picture or values of each of some samples."""
     names = [f"#{i}" for i in rows] if names is None else [str(names[i]) for i in rows]
+    # Bytes in names of files that are no UTF-8: a browser would replace them.
+    names = [name.encode("utf-8", "backslashreplace").decode() for name in names]
     looks = [{"name": name} for name in names]
     if X is None or len(rows) == 0:
         return looks
@@ -174,7 +176,7 @@ def _of_file(path, folder):
     except ValueError:  # on another drive
         link = Path(path).absolute().as_uri()
     else:
-        link = quote(link)
+        link = quote(os.fsencode(link))
     try:
         return {"link": link, "picture": _encoded(thumbnail(path, SIDE))}
     except Exception as error:  # decoders raise anything on damaged files

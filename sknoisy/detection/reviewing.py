@@ -2,6 +2,7 @@
 
 import csv
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -104,8 +105,13 @@ class Reviewing(Findings):
         unreadable = [(str(file), str(why)) for file, why in unreadable]
         page = render(self, X, names, n_shown, title, unreadable, path.parent)
         part = path.with_name(path.name + ".part")
-        part.write_text(page, encoding="utf-8")
-        os.replace(part, path)
+        try:
+            part.write_text(page, encoding="utf-8", errors="backslashreplace")
+            os.replace(part, path)
+        except BaseException:
+            with suppress(OSError):
+                part.unlink()
+            raise
 
     def review(self, path):
         r"""Return the labels after people reviewed them.
@@ -152,23 +158,37 @@ class Reviewing(Findings):
         codes = self._codes.copy()
         reviewed = np.zeros(len(codes), dtype=bool)
         names = {str(name): code for code, name in enumerate(self.classes_)}
+        for line, row in _rows(path):
+            place = f"{str(path)!r}, line {line}"
+            try:
+                i, code = _decided(row, self._codes, self._suggested, names)
+            except ValueError as error:
+                raise ValueError(f"{place}: {error}") from None
+            if code is None:
+                continue
+            if reviewed[i] and codes[i] != code:
+                raise ValueError(
+                    f"{place}: sample {i} is there twice, with different labels."
+                )
+            codes[i], reviewed[i] = code, True
+        return self.classes_[codes], reviewed
+
+
+def _rows(path):
+    """Return the rows of a table of reviewed labels, with their lines."""
+    try:
         with open(path, newline="", encoding="utf-8-sig") as file:
             rows = csv.DictReader(file)
-            lacking = [name for name in NEEDED if name not in (rows.fieldnames or ())]
-            if lacking:
-                raise ValueError(
-                    f"{str(path)!r} is no table of reviewed labels: it lacks the "
-                    f"columns {lacking}."
-                )
-            for row in rows:
-                try:
-                    i, code = _decided(row, self._codes, self._suggested, names)
-                except ValueError as error:
-                    place = f"{str(path)!r}, line {rows.line_num}"
-                    raise ValueError(f"{place}: {error}") from None
-                if code is not None:
-                    codes[i], reviewed[i] = code, True
-        return self.classes_[codes], reviewed
+            found = [(rows.line_num, row) for row in rows]
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise ValueError(f"{str(path)!r} is no CSV file in UTF-8: {error}.") from error
+    lacking = [name for name in NEEDED if name not in (rows.fieldnames or ())]
+    if lacking:
+        raise ValueError(
+            f"{str(path)!r} is no table of reviewed labels: it lacks the columns "
+            f"{lacking}."
+        )
+    return found
 
 
 def _decided(row, given, suggested, names):

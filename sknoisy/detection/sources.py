@@ -10,7 +10,6 @@ from sklearn.base import clone
 from sklearn.model_selection import (
     StratifiedGroupKFold,
     StratifiedKFold,
-    check_cv,
     cross_val_predict,
 )
 from sklearn.pipeline import Pipeline
@@ -18,6 +17,7 @@ from sklearn.pipeline import Pipeline
 from sknoisy.checks import random_numbers
 from sknoisy.data.inputs import as_inputs, is_paths
 from sknoisy.data.labels import some
+from sknoisy.detection.checks import folds_of
 from sknoisy.detection.evidence import Evidence
 from sknoisy.detection.features import (
     comparable_features,
@@ -160,15 +160,13 @@ def _make_folds(cv, X, codes, random_state, groups):
         seed = random_numbers(random_state).randint(2**31 - 1)
         kind = StratifiedKFold if groups is None else StratifiedGroupKFold
         cv = kind(cv, shuffle=True, random_state=seed)
-    try:
-        folds = list(check_cv(cv, codes, classifier=True).split(X, codes, groups))
-    except ValueError as error:
-        if groups is None and "groups" in str(error):
-            raise ValueError(
-                f"cv={cv!r} is not valid without groups: pass fit(X, y, groups=...)."
-            ) from error
-        raise
-    tested = np.concatenate([np.arange(len(codes))[test] for _, test in folds])
+    folds = folds_of(cv, X, codes, groups)
+    if any(np.isin(test, train).any() for train, test in folds):
+        raise ValueError(
+            f"cv={cv!r} is not valid: it trains on samples that it tests, which says "
+            "nothing about their labels."
+        )
+    tested = np.concatenate([test for _, test in folds])
     times = np.bincount(tested, minlength=len(codes))
     if (times != 1).any():
         raise ValueError(

@@ -273,6 +273,14 @@ class ContrastiveFineTuner(
         check_choice("final_labels", self.final_labels, ["pseudo", "given"])
         check_choice("loss_of", self.loss_of, ["prediction", "label"])
         default = NoisyRobustClassifier()
+        for name in ("estimator", "final_estimator"):
+            part = getattr(self, name)
+            is_one = hasattr(part, "get_params") and not isinstance(part, type)
+            if part is not None and not is_one:
+                raise ValueError(
+                    f"{name}={part!r} is not valid: it must be None, a classifier with "
+                    "predict_proba or a Pipeline."
+                )
         estimator = clone(default if self.estimator is None else self.estimator)
         estimator = finding_classes(estimator, classes)
         front, first = split_pipeline(estimator)

@@ -62,6 +62,17 @@ class LazyTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         return tags
 
 
+def check_cache(memory):
+    """Raise ``ValueError`` unless the parameter `memory` names a cache, or is None."""
+    is_path = isinstance(memory, (str, os.PathLike))
+    is_cache = hasattr(memory, "cache") and not isinstance(memory, type)
+    if not (memory is None or is_path or is_cache):
+        raise ValueError(
+            f"memory={memory!r} is not valid: it must be None, a path or a "
+            "joblib.Memory."
+        )
+
+
 def open_memory(memory):
     """Return the cache of the parameter `memory`, or None if there is none.
 

@@ -99,7 +99,8 @@ def check_normalization(value):
     """Raise ``ValueError`` unless a value says how images are normalised."""
     if value is None or isinstance(value, str) and value in NORMALIZATIONS:
         return
-    pair = [*value] if isinstance(value, (tuple, list, np.ndarray)) else []
+    is_listed = isinstance(value, (tuple, list, np.ndarray))
+    pair = [*value] if is_listed and getattr(value, "ndim", 1) else []
     parts = [as_floats(part) for part in pair]
     if (
         len(parts) != 2

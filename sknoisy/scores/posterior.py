@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sknoisy.checks import as_numbers, check_real
+from sknoisy.data.given import check_trusted
 from sknoisy.data.labels import check_several
 from sknoisy.scores.calibration import SURE, calibrated, fit_agreement, fit_power
 from sknoisy.scores.consensus import true_shares
@@ -145,8 +146,9 @@ def label_posterior(y, pred_probs, classes=None, trusted=None):
     """
     classes, codes, pred_probs = check_probabilities(y, pred_probs, classes)
     check_several(classes)
+    trusted = check_trusted(trusted, len(codes))
     if trusted is not None:
-        return _with_trusted(codes, pred_probs, np.asarray(trusted, dtype=bool))
+        return _with_trusted(codes, pred_probs, trusted)
     n_samples, n_classes = pred_probs.shape
     codes_of = np.arange(n_classes)
     share = min(max(SHARE, LEAST * n_classes / n_samples), MOST)

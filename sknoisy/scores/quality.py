@@ -217,7 +217,7 @@ def area_under_margin(y, logits, classes=None):
     classes, codes = encode_labels(y, classes)
     check_several(classes)
     total, n_epochs = np.zeros(len(codes)), 0
-    if not isinstance(logits, Iterable):
+    if not isinstance(logits, Iterable) or getattr(logits, "ndim", 1) == 0:
         raise ValueError(
             f"logits={logits!r} is not valid: it must hold an array for each epoch."
         )

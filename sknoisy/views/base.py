@@ -51,7 +51,8 @@ class NoViews(Views):
 
 def check_numbers(name, values, n, interval):
     """Raise ``ValueError`` unless a parameter is n numbers in an interval."""
-    if not isinstance(values, (tuple, list, np.ndarray)) or len(values) != n:
+    is_list = isinstance(values, (tuple, list, np.ndarray))
+    if not is_list or getattr(values, "ndim", 1) == 0 or len(values) != n:
         raise ValueError(
             f"{name}={values!r} is not valid: it must be {n} numbers in {interval}."
         )

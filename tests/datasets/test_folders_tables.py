@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from sknoisy.data.pictures import thumbnail
 from sknoisy.datasets import load_image_folder, load_table
 
 
@@ -84,6 +85,57 @@ def test_what_cannot_be_read_is_left_out_and_named(folder, monkeypatch):
     assert listed["broken.png"].startswith("is not an image, or is damaged")
     assert listed["huge.png"].startswith("has too many pixels")
     assert listed["deep.png"].startswith("has more than 8 bits per channel")
+
+
+def test_a_link_to_itself_is_left_out(folder):
+    (folder / "cat" / "self").symlink_to("self")
+    found = load_image_folder(folder)
+    assert len(found.y) == 3
+    assert reasons(found)["self"].startswith("cannot be opened")
+
+
+@pytest.mark.parametrize("label", ["auto", "label"])
+def test_two_columns_of_labels(tmp_path, label):
+    """Otherwise one of them would be a feature, which tells the label."""
+    (tmp_path / "table.csv").write_text("x,label,label\n1,a,a\n2,b,b\n")
+    with pytest.raises(ValueError, match="2 of its columns are called 'label'"):
+        load_table(tmp_path / "table.csv", label=label)
+
+
+def test_no_program_is_run_that_draws_an_image(folder, tmp_path_factory, monkeypatch):
+    """EPS is PostScript, which Pillow has Ghostscript run, whatever the file's name."""
+    ghostscript = tmp_path_factory.mktemp("bin") / "gs"
+    ran = ghostscript.with_name("ran")
+    ghostscript.write_text(f"#!/bin/sh\ntouch {ran}\n")
+    ghostscript.chmod(0o755)
+    monkeypatch.setenv("PATH", str(ghostscript.parent), prepend=os.pathsep)
+    monkeypatch.setattr("PIL.EpsImagePlugin.gs_binary", "gs")
+    program = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n"
+    for name, content in (("eps.png", program), ("iptc.png", iptc(program))):
+        path = folder / "cat" / name
+        path.write_bytes(content)
+        with pytest.raises(Exception, match="cannot identify"):
+            thumbnail(path, 8)
+    listed = reasons(load_image_folder(folder, on_error="skip"))
+    assert listed.keys() == {"eps.png", "iptc.png"}
+    assert not ran.exists()
+
+
+def iptc(content):
+    """Return an IPTC file with an image of any format in it."""
+
+    def field(record, kind, value):
+        return bytes([0x1C, record, kind]) + len(value).to_bytes(2, "big") + value
+
+    return b"".join(
+        [
+            field(3, 20, b"\0\x09"),  # width
+            field(3, 30, b"\0\x09"),  # height
+            field(3, 60, b"\1\0"),  # layers, and what they are
+            field(3, 120, b"\5"),  # as JPEG
+            field(8, 10, content),
+        ]
+    )
 
 
 def test_what_cannot_be_read_is_an_error_that_names_it(folder, monkeypatch):

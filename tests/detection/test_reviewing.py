@@ -223,6 +223,28 @@ def test_review_wants_its_columns(detector, tmp_path):
         detector.review(tmp_path / "labels.csv")
 
 
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"sample,given,decision,label\n1,caf\xe9,keep,\n", "no CSV file in UTF-8"),
+        (b"sample,given,decision,label\n1," + 2**18 * b"x", "no CSV file in UTF-8"),
+    ],
+    ids=["latin", "long"],
+)
+def test_files_that_are_no_tables(detector, tmp_path, content, message):
+    (tmp_path / "reviewed.csv").write_bytes(content)
+    with pytest.raises(ValueError, match=f"reviewed.csv' is {message}"):
+        detector.review(tmp_path / "reviewed.csv")
+
+
+def test_a_sample_is_decided_on_once(detector, tmp_path):
+    again = write(tmp_path / "reviewed.csv", *2 * ["6,a,6,6,keep,6"])
+    assert detector.review(again)[1].sum() == 1
+    twice = "6,a,6,6,keep,6", "6,a,6,6,other,four"
+    with pytest.raises(ValueError, match="line 3: sample 6 is there twice"):
+        detector.review(write(tmp_path / "reviewed.csv", *twice))
+
+
 def test_a_saved_detector_has_its_page(detector, digits, tmp_path):
     detector.save(tmp_path / "detector.safetensors")
     loaded = sknoisy.load(
