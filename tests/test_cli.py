@@ -1,6 +1,7 @@
 """The command line, from a folder of images to labels that people reviewed."""
 
 import csv
+import os
 import subprocess
 import sys
 
@@ -105,6 +106,7 @@ def test_a_check_writes_a_report_for_people(checked):
 
 def test_a_check_lists_what_it_left_out(checked):
     left_out = {row["file"]: row["why"] for row in rows(checked / "skipped.csv")}
+    assert all(os.path.exists(path) for path in left_out)
     left_out = {name.rpartition("/")[2]: why for name, why in left_out.items()}
     assert left_out.keys() == {"broken.png", "deep.png", "1.png"}
     assert left_out["1.png"].startswith("is the only sample of its class, '")
@@ -320,6 +322,16 @@ def test_columns_that_name_rows_are_ignored(tmp_path, capsys):
     assert main(["check", str(path), *settings]) == 0
     err = capsys.readouterr().err
     assert "Columns: numbers 'size'; ignored, another text in every row, 'name'." in err
+
+
+def test_rows_that_are_left_out_have_one_kind_of_name(tmp_path):
+    pytest.importorskip("pandas")
+    path, out = tmp_path / "plants.csv", tmp_path / "out"
+    lines = [f"{i},{'ab'[i % 2]}" for i in range(40)]
+    path.write_text("\n".join(["size,kind", *lines, "3,", "4,single"]))
+    main(["check", str(path), "--label=kind", "--folds=2", "--out", str(out)])
+    left_out = rows(out / "skipped.csv")
+    assert [row["file"] for row in left_out] == ["row 40", "row 41"]
 
 
 def test_labels_that_are_a_quantity_are_doubted(tmp_path, capsys):
