@@ -29,7 +29,7 @@ from sknoisy.cotraining.confusion import (
     sharpened,
     unmixed,
 )
-from sknoisy.cotraining.kernel_posterior import balanced, evenness
+from sknoisy.cotraining.kernel_posterior import alone, balanced, evenness
 from sknoisy.cotraining.kernel_ridge import (
     PENALTIES,
     KernelRidge,
@@ -352,6 +352,25 @@ def test_few_samples(n):
     X, y = RNG.normal(size=(n, 3)), np.arange(n) % 2
     clf = NoisyRobustClassifier(random_state=0).fit(X, y)
     assert clf.predict_proba(X).shape == (n, 2)
+
+
+@pytest.mark.parametrize("sizes", [[1, 1], [1, 1, 1, 1], [20, 20, 1], [5, 1, 1]])
+def test_a_label_that_no_other_sample_has_is_kept(sizes):
+    """The others never predict it, which says nothing against it."""
+    rng = np.random.default_rng(0)
+    y = np.repeat(np.arange(len(sizes)), sizes)
+    X = 5 * np.eye(len(sizes))[y] + 0.3 * rng.normal(size=(len(y), len(sizes)))
+    clf = NoisyRobustClassifier(random_state=0).fit(X, y)
+    np.testing.assert_array_equal(clf.predict(X), y)
+    single = np.bincount(y)[y] == 1
+    np.testing.assert_array_equal(clf.clean_proba_[single], 1)
+
+
+def test_alone_by_hand():
+    hard = torch.tensor([[1.0, 0, 0], [1, 0, 0], [0, 1, 0]])
+    assert alone(hard).tolist() == [False, False, True]
+    soft = torch.tensor([[1.0, 0, 0], [0.2, 0.8, 0], [0, 0, 1]])
+    assert alone(soft).tolist() == [False, False, True]
 
 
 def test_constant_and_equal_samples():
