@@ -29,6 +29,7 @@ from sknoisy.cotraining.confusion import (
     sharpened,
     unmixed,
 )
+from sknoisy.cotraining.kernel_choice import mean_square_slopes
 from sknoisy.cotraining.kernel_posterior import alone, balanced, evenness
 from sknoisy.cotraining.kernel_ridge import (
     PENALTIES,
@@ -371,6 +372,26 @@ def test_alone_by_hand():
     assert alone(hard).tolist() == [False, False, True]
     soft = torch.tensor([[1.0, 0, 0], [0.2, 0.8, 0], [0, 0, 1]])
     assert alone(soft).tolist() == [False, False, True]
+
+
+def test_many_classes_take_the_penalty_that_all_of_them_would(monkeypatch):
+    generator = torch.Generator()
+    centres = 2 * torch.randn(150, 8, generator=generator.manual_seed(0))
+    y = torch.arange(600) % 150
+    X = centres[y] + torch.randn(600, 8, generator=generator)
+    targets, fits = torch.nn.functional.one_hot(y).float(), []
+    for many in (kernel_ridge.MANY, 1000):
+        monkeypatch.setattr(kernel_ridge, "MANY", many)
+        ridge = KernelRidge(X, 2, 1.0, 300, generator.manual_seed(0))
+        left_out = ridge.fit(targets)
+        slopes = mean_square_slopes(ridge, X[:50])
+        fits.append((left_out, ridge.penalty, ridge.error, slopes))
+    (left_out, penalty, error, slopes), exact = fits
+    assert penalty == exact[1]
+    torch.testing.assert_close(left_out, exact[0])
+    assert error == pytest.approx(exact[2], rel=0.05)
+    assert error != exact[2]
+    torch.testing.assert_close(slopes, exact[3], rtol=0.1, atol=0)
 
 
 def test_constant_and_equal_samples():
