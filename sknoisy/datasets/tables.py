@@ -23,7 +23,8 @@ def load_table(
     ----------
     path : str or path-like
         Table with a header, in UTF-8. Columns are separated by commas, semicolons or
-        tabs, whichever the header has most of.
+        tabs, whichever the header has most of. Between semicolons, features may have
+        decimal commas.
     root : str or path-like, default=None
         Folder that the image files are in; by default that of the table.
     label : str, default="auto"
@@ -170,4 +171,19 @@ def read_features(path, separator=None, label=None):
             f"{path!r} holds features, not files: install pandas to read them."
         ) from error
     frame = pd.read_csv(path, sep=separator, encoding=ENCODING)
-    return frame if label is None else frame.drop(columns=label)
+    if label is not None:
+        frame = frame.drop(columns=label)
+    return _with_decimal_commas(frame) if separator == ";" else frame
+
+
+def _with_decimal_commas(frame):
+    """Return a table in which columns of numbers such as "1,5" hold numbers."""
+    import pandas as pd
+
+    numbers = {}
+    for name in frame.columns[~frame.dtypes.map(pd.api.types.is_numeric_dtype)]:
+        texts = frame[name].astype("string")
+        values = pd.to_numeric(texts.str.replace(",", "."), errors="coerce")
+        if (values.notna() == texts.notna()).all():
+            numbers[name] = values.astype(float)
+    return frame.assign(**numbers)

@@ -198,6 +198,18 @@ def test_a_table_of_features(tmp_path):
     assert reasons(found) == {"row 2": "has no label"}
 
 
+def test_decimal_commas_between_semicolons(tmp_path):
+    pytest.importorskip("pandas")
+    text = 'size;age;shade;y\n1,5;3;"1,2,3";a\n;4;2,5;b\n-2,25;5;1,0;a\n4;6;1,0;b\n'
+    X = load_table(write(tmp_path / "t.csv", text)).X
+    np.testing.assert_array_equal(X["size"], [1.5, np.nan, -2.25, 4])
+    assert X["age"].tolist() == [3, 4, 5, 6]
+    assert X["shade"].tolist() == ["1,2,3", "2,5", "1,0", "1,0"]
+    text = text.replace(";", "\t")  # commas may as well separate thousands
+    X = load_table(write(tmp_path / "t.tsv", text)).X
+    assert X["size"].tolist()[2] == "-2,25"
+
+
 def test_a_column_of_files_that_is_a_feature(tmp_path):
     pytest.importorskip("pandas")
     table = write(tmp_path / "t.csv", "image,y\n3,a\n4,b\n")
