@@ -108,6 +108,7 @@ def test_a_check_writes_a_report_for_people(checked):
 
 def test_a_check_lists_what_it_left_out(checked):
     left_out = {row["file"]: row["why"] for row in rows(checked / "skipped.csv")}
+    assert all(os.path.exists(path) for path in left_out)
     left_out = {name.rpartition("/")[2]: why for name, why in left_out.items()}
     assert left_out.keys() == {"broken.png", "deep.png", "1.png"}
     assert left_out["1.png"].startswith("is the only sample of its class, '")
@@ -387,7 +388,54 @@ def test_columns_that_name_rows_are_ignored(tmp_path, capsys):
     settings = ["--label=kind", "--folds=2", "--out", str(tmp_path / "out")]
     assert main(["check", str(path), *settings]) == 0
     err = capsys.readouterr().err
-    assert "Columns: numbers 'size'; ignored, another text in every row, 'name'." in err
+    assert (
+        "Columns: numbers 'size'; ignored, as they only name the rows, 'name'." in err
+    )
+
+
+@pytest.mark.parametrize("separator", [",", ";"])
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"])
+def test_apply_changes_nothing_but_labels(tmp_path, separator, line_end):
+    table, reviewed = tmp_path / "t.csv", tmp_path / "reviewed.csv"
+    lines = ["size,height,kind", '"1,5",3,a', '"2,5",4,b']
+    if separator == ";":
+        lines = ["size;height;kind", "1,5;3;a", "2,5;4;b"]
+    table.write_bytes(line_end.join([*lines, ""]).encode())
+    reviewed.write_text("name,given,suggested,decision,label\n1,b,a,take,\n")
+    assert main(["apply", str(table), str(reviewed), "--label=kind"]) == 0
+    lines[2] = lines[2][:-1] + "a"
+    written = (tmp_path / "t-reviewed.csv").read_bytes()
+    assert written == line_end.join([*lines, ""]).encode()
+
+
+def test_an_index_is_no_feature(tmp_path, capsys):
+    """That of pandas has no name; rows without a label are left out of the count."""
+    pytest.importorskip("pandas")
+    path, out = tmp_path / "plants.csv", tmp_path / "out"
+    lines = [f"{i},{i + 7},{i % 3},{'ab'[i % 2]}" for i in range(40)]
+    lines[5] = "5,12,2,"
+    path.write_text("\n".join([",number,size,kind", *lines]))
+    settings = ["--label=kind", "--folds=2", "--out", str(out)]
+    assert main(["check", str(path), *settings]) == 0
+    err = capsys.readouterr().err
+    assert (
+        "numbers 'size'; ignored, as they only name the rows, 'Unnamed: 0', 'n" in err
+    )
+    (tmp_path / "new.csv").write_text("size\n1\n2\n")
+    assert (
+        main(["predict", str(out / "model.safetensors"), str(tmp_path / "new.csv")])
+        == 0
+    )
+
+
+def test_rows_that_are_left_out_have_one_kind_of_name(tmp_path):
+    pytest.importorskip("pandas")
+    path, out = tmp_path / "plants.csv", tmp_path / "out"
+    lines = [f"{i % 7},{'ab'[i % 2]}" for i in range(40)]
+    path.write_text("\n".join(["size,kind", *lines, "3,", "4,single"]))
+    main(["check", str(path), "--label=kind", "--folds=2", "--out", str(out)])
+    left_out = rows(out / "skipped.csv")
+    assert [row["file"] for row in left_out] == ["row 40", "row 41"]
 
 
 def test_labels_that_are_a_quantity_are_doubted(tmp_path, capsys):

@@ -14,7 +14,7 @@ DECISIONS = ("", "skip", "keep", "take", "other")
 
 def run(args):
     """Merge decisions into labels, and write them."""
-    columns, rows, _ = read_rows(args.labels)
+    columns, rows, separator = read_rows(args.labels)
     label = find_column(args.labels, columns, "label", args.label, LABELS)
     if label is None:
         raise ValueError(
@@ -45,13 +45,20 @@ def run(args):
         confirmed += decided == given
         row[label] = decided
     out = args.out or "{}-reviewed{}".format(*os.path.splitext(args.labels))
-    write_rows(out, columns, ([row[column] for column in columns] for row in rows))
+    values = ([row[column] for column in columns] for row in rows)
+    write_rows(out, columns, values, separator, _line_end(args.labels))
     say(
         args,
         f"{changed:,} labels changed, {confirmed:,} confirmed, "
         f"{len(rows) - changed - confirmed:,} not reviewed. Wrote {out!r}.",
     )
     return False
+
+
+def _line_end(path):
+    """Return what ends the lines of a file, so that only lines that change differ."""
+    with open(path, "rb") as file:
+        return "\r\n" if file.readline().endswith(b"\r\n") else "\n"
 
 
 def _refuse_new(name, decided, known):

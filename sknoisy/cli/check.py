@@ -113,9 +113,13 @@ def _without_singles(found):
     keep = np.array([counts[label] > 1 for label in found.y.tolist()])
     if keep.all():
         return found
+    if isinstance(found.X, np.ndarray):  # of paths
+        places = found.X[~keep].tolist()
+    else:
+        places = [f"row {name}" for name in found.names[~keep]]
     found.skipped += [
-        Skipped(name, f"is the only sample of its class, {label!r}")
-        for name, label in zip(found.names[~keep], found.y[~keep].tolist(), strict=True)
+        Skipped(place, f"is the only sample of its class, {label!r}")
+        for place, label in zip(places, found.y[~keep].tolist(), strict=True)
     ]
     for key in ("y", "names", "rows"):
         if key in found:

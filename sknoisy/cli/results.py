@@ -58,7 +58,7 @@ def write_all(out, detector, model, found, args):
     return ["report.html", *written]
 
 
-def write_rows(path, columns, rows):
+def write_rows(path, columns, rows, separator=",", line_end="\r\n"):
     """Write a CSV file, at once or not at all.
 
     Bytes in names of files that are no UTF-8 are escaped.
@@ -68,7 +68,7 @@ def write_rows(path, columns, rows):
         with open(
             part, "w", newline="", encoding="utf-8", errors="backslashreplace"
         ) as file:
-            writer = csv.writer(file)
+            writer = csv.writer(file, delimiter=separator, lineterminator=line_end)
             writer.writerow(columns)
             writer.writerows(rows)
         os.replace(part, path)

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import torch
 
-from sknoisy.cotraining.kernel_ridge import KernelRidge
+from sknoisy.cotraining.kernel_ridge import KernelRidge, combined
 from sknoisy.encoders.heads import UNLIMITED, Rescale, kernel
 from sknoisy.encoders.initialization import build
 
@@ -188,15 +188,16 @@ def mean_square_slopes(ridge, X):
         Where the derivatives are taken. Targets are summed over.
     """
     values = kernel(X, ridge.landmarks, ridge.gamma, ridge.power)
+    coefficients = combined(ridge.coefficients)
     if ridge.power == 2:  # products of matrices take a fraction of the time
         total = X.new_zeros(X.shape[1])
-        for c in ridge.coefficients.T:
+        for c in coefficients.T:
             fitted = values @ c
             slopes = X * fitted[:, None] - values @ (c[:, None] * ridge.landmarks)
             total += slopes.square().mean(dim=0)
         return (2 * ridge.gamma) ** 2 * total
     slopes = []
     for x, z in zip(X.T, ridge.landmarks.T, strict=True):
-        slopes.append((values * (x[:, None] - z).sign()) @ ridge.coefficients)
+        slopes.append((values * (x[:, None] - z).sign()) @ coefficients)
     slopes = ridge.gamma * torch.stack(slopes)  # the sign is lost in the square
     return slopes.square().sum(dim=2).mean(dim=1)

@@ -92,6 +92,18 @@ def balanced(labels, strength):
     return labels / labels.sum(dim=1, keepdim=True)
 
 
+def alone(given):
+    """Return which labels no other sample has, even in part, tensor of bool, (n,).
+
+    Parameters
+    ----------
+    given : tensor of shape (n, n_classes)
+        Probabilities of classes.
+    """
+    single = (given > 0).sum(dim=0) == 1
+    return (given[:, single] == 1).any(dim=1)
+
+
 class KernelPosterior(CoTraining):
     """A kernel machine that corrects the labels that it learns, on vectors.
 
@@ -143,8 +155,11 @@ class KernelPosterior(CoTraining):
     Samples without a label have the posterior of the prediction, and take part in all
     rounds.
 
-    Trusted labels have certain posteriors. They tell how the classifier errs, and so
-    the confusion, see :func:`sknoisy.scores.trusted_transition_matrix`. The first
+    A label that no other sample has is kept: the others could never predict it, which
+    says nothing against it. Its posterior is certain.
+
+    Trusted labels have certain posteriors, too. They tell how the classifier errs, and
+    so the confusion, see :func:`sknoisy.scores.trusted_transition_matrix`. The first
     probabilities of true classes are then those that explain the probabilities of
     labels by it, if this is right more often: more than half of a class may have wrong
     labels. And they tell how sure predictions should be: these are stretched away from
@@ -261,9 +276,13 @@ class KernelPosterior(CoTraining):
         if data.labels.soft is not None or data.labels.labelled is not None:
             target = torch.where(given.sum(dim=1, keepdim=True) > 0, given, 1.0)
 
+        kept = alone(given)
+        if trusted is not None:
+            kept |= trusted
+
         def corrected(probs):
             labels = balanced(posterior(simplex(probs), T, target), strength)
-            return labels if trusted is None else labels.where(~trusted[:, None], given)
+            return labels.where(~kept[:, None], given)
 
         labels = corrected(first_guess(probs, T, given, trusted))
         if data.labels.labelled is not None:  # from here on, all have a posterior

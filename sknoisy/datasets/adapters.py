@@ -44,8 +44,8 @@ def from_torch(dataset, *, folder=None, batch_size=64):
     Raises
     ------
     ValueError
-        If the data set is empty or an iterable one, has items of other kinds, or has to
-        be read while `folder` is None or holds files.
+        If the data set is empty or an iterable one, lacks labels, has items of other
+        kinds, or has to be read while `folder` is None or holds files.
 
     See Also
     --------
@@ -111,8 +111,8 @@ def from_huggingface(
     Raises
     ------
     ValueError
-        If the data set has several splits, lacks a column, or has images that have to
-        be written while `folder` is None or holds files.
+        If the data set has several splits, lacks a column or labels, or has images that
+        have to be written while `folder` is None or holds files.
 
     See Also
     --------
@@ -285,6 +285,18 @@ def _column(parameter, wanted, usual, features):
 
 
 def _bunch(X, y, names):
-    if names is not None and y.dtype.kind in "iu" and len(y) and y.max() < len(names):
+    codes = names is not None and y.dtype.kind in "iu" and len(y) > 0
+    named = codes and y.max() < len(names)
+    if named:
+        missing = y < 0  # Hugging Face has -1 where there is no label
+    else:
+        missing = np.array([label is None or label != label for label in y.tolist()])
+    if missing.any():
+        first = int(missing.argmax())
+        raise ValueError(
+            f"dataset has {missing.sum():,} samples without a label, the first at "
+            f"index {first} ({y[first]}): leave them out, by its filter or a Subset."
+        )
+    if named:
         y = np.array(names)[y]
     return Bunch(X=X, y=y, classes=np.unique(y).tolist())

@@ -24,7 +24,8 @@ def load_table(
     ----------
     path : str or path-like
         Table with a header, in UTF-8. Columns are separated by commas, semicolons or
-        tabs, whichever the header has most of.
+        tabs, whichever the header has most of. Between semicolons, features may have
+        decimal commas.
     root : str or path-like, default=None
         Folder that the image files are in; by default that of the table.
     label : str, default="auto"
@@ -36,8 +37,8 @@ def load_table(
         without any, all columns but the labels are features. None: they are features in
         any case.
     on_error : {"raise", "skip"}, default="raise"
-        Whether rows without a label, and files that cannot be read, are an error, which
-        lists them, or are left out.
+        Whether rows without a label or a file name, and files that cannot be read, are
+        an error, which lists them, or are left out.
     verify : bool, default=True
         Whether each image file is decoded once to see that it can be.
 
@@ -55,8 +56,8 @@ def load_table(
     Raises
     ------
     ValueError
-        If the table lacks a column, is empty or damaged; or if a row has no label, or a
-        file cannot be read.
+        If the table lacks a column, is empty or damaged; or if a row has no label or no
+        file name, or a file cannot be read.
     ImportError
         If the columns are features, and pandas is not installed.
 
@@ -85,23 +86,28 @@ def load_table(
         raise ValueError(f"path={path!r} is not valid: the table has no rows.")
     y = np.array([row[label].strip() for row in rows])
     names = np.array([row[file] if file else str(i) for i, row in enumerate(rows)])
-    unlabelled = [
-        Skipped(name if file else f"row {name}", "has no label")
-        for name in names[y == ""].tolist()
-    ]
-    report(unlabelled, on_error)
-    kept = np.flatnonzero(y != "")
-    skipped, paths = [], None
+    paths, places = None, np.array([f"row {i}" for i in range(len(rows))])
+    nameless = np.zeros(len(rows), dtype=bool)
     if file:
         root = os.path.dirname(path) if root is None else as_path("root", root)
         paths = np.array([os.path.join(root, name) for name in names])
-        keep, skipped = keep_readable(paths[kept], on_error, verify)
-        kept = kept[keep]
+        nameless = np.char.strip(names) == ""
+        places = np.where(nameless, places, paths)
+    incomplete = (y == "") | nameless
+    skipped = [
+        Skipped(str(places[i]), "has no label" if y[i] == "" else "has no file name")
+        for i in np.flatnonzero(incomplete)
+    ]
+    report(skipped, on_error)
+    kept = np.flatnonzero(~incomplete)
+    if file:
+        keep, unreadable = keep_readable(paths[kept], on_error, verify)
+        kept, skipped = kept[keep], skipped + unreadable
     if not len(kept):
         where = " If files are elsewhere, pass root (--root): the folder they begin in."
         raise ValueError(
             f"path={path!r} is not valid: no row can be used. The first one: "
-            f"{' '.join((unlabelled + skipped)[0])}." + (where if file else "")
+            f"{' '.join(skipped[0])}." + (where if file else "")
         )
     return Bunch(
         X=paths[kept] if file else read_features(path, separator, label).iloc[kept],
@@ -111,7 +117,7 @@ def load_table(
         classes=np.unique(y[kept]).tolist(),
         label=label,
         file=file,
-        skipped=unlabelled + skipped,
+        skipped=skipped,
     )
 
 
@@ -178,4 +184,19 @@ def read_features(path, separator=None, label=None):
             f"{path!r} holds features, not files: install pandas to read them."
         ) from error
     frame = pd.read_csv(path, sep=separator, encoding=ENCODING)
-    return frame if label is None else frame.drop(columns=label)
+    if label is not None:
+        frame = frame.drop(columns=label)
+    return _with_decimal_commas(frame) if separator == ";" else frame
+
+
+def _with_decimal_commas(frame):
+    """Return a table in which columns of numbers such as "1,5" hold numbers."""
+    import pandas as pd
+
+    numbers = {}
+    for name in frame.columns[~frame.dtypes.map(pd.api.types.is_numeric_dtype)]:
+        texts = frame[name].astype("string")
+        values = pd.to_numeric(texts.str.replace(",", "."), errors="coerce")
+        if (values.notna() == texts.notna()).all():
+            numbers[name] = values.astype(float)
+    return frame.assign(**numbers)

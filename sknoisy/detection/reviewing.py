@@ -121,7 +121,8 @@ class Reviewing(Findings):
         path : str or path-like
             The CSV file that the page of :meth:`to_html` gives, perhaps edited. Of its
             columns, "sample" (position in X), "given", "decision" ("keep", "take",
-            "other" or "skip") and "label" are read.
+            "other" or "skip") and "label" are read; the label may be empty for "keep"
+            and "take".
 
         Returns
         -------
@@ -208,7 +209,7 @@ def _decided(row, given, suggested, names):
             f"sample {i} has the label {label!r}, but the file says {row['given']!r}: "
             "it was made of other labels."
         )
-    decision, code = (row["decision"] or "").strip().lower(), names.get(row["label"])
+    decision = (row["decision"] or "").strip().lower()
     if decision == "skip" or not (decision or row["label"]):
         return i, None
     decision = decision or "other"
@@ -217,7 +218,9 @@ def _decided(row, given, suggested, names):
             f"decision={decision!r} is not valid: it must be one of {DECISIONS}, or "
             "nothing where nobody decided."
         )
-    fixed = {"keep": given[i], "take": suggested[i]}.get(decision, code)
+    fixed = {"keep": given[i], "take": suggested[i]}.get(decision)
+    code = names.get(row["label"]) if row["label"] or fixed is None else fixed
+    fixed = code if fixed is None else fixed
     if code is None or code != fixed:
         allowed = list(names) if decision == "other" else [list(names)[fixed]]
         raise ValueError(

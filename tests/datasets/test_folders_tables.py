@@ -208,12 +208,34 @@ def test_files_elsewhere_and_columns_of_other_names(folder, tmp_path_factory):
 def test_rows_that_cannot_be_used(folder):
     text = "file,label\ncat/1.png,cat\ncat/gone.png,cat\ndog/1.JPG,\ndog/1.JPG,dog\n"
     table = write(folder / "t.csv", text)
-    with pytest.raises(ValueError, match="1 samples.*'dog/1.JPG' has no label"):
+    with pytest.raises(ValueError, match="1 samples.*dog/1.JPG' has no label"):
         load_table(table)
     found = load_table(table, on_error="skip")
     assert found.rows.tolist() == [0, 3]
     assert found.names.tolist() == ["cat/1.png", "dog/1.JPG"]
     assert reasons(found) == {"1.JPG": "has no label", "gone.png": "does not exist"}
+
+
+def test_rows_without_a_file_name(folder):
+    text = "file,label\ncat/1.png,cat\n,cat\ndog/1.JPG,dog\n ,\n"
+    table = write(folder / "t.csv", text)
+    with pytest.raises(ValueError, match="2 samples.*'row 1' has no file name"):
+        load_table(table)
+    found = load_table(table, on_error="skip")
+    assert found.rows.tolist() == [0, 2]
+    assert found.skipped == [
+        ("row 1", "has no file name"),
+        ("row 3", "has no label"),
+    ]
+
+
+def test_what_is_left_out_has_the_paths_of_its_files(folder):
+    text = "file,label\ncat/1.png,cat\ncat/gone.png,cat\ndog/1.JPG,\n"
+    found = load_table(write(folder / "t.csv", text), on_error="skip")
+    assert [path for path, _ in found.skipped] == [
+        str(folder / "dog/1.JPG"),
+        str(folder / "cat/gone.png"),
+    ]
 
 
 def test_a_table_of_features(tmp_path):
@@ -226,6 +248,18 @@ def test_a_table_of_features(tmp_path):
     assert found.rows.tolist() == [0, 1]
     assert found.file is None
     assert reasons(found) == {"row 2": "has no label"}
+
+
+def test_decimal_commas_between_semicolons(tmp_path):
+    pytest.importorskip("pandas")
+    text = 'size;age;shade;y\n1,5;3;"1,2,3";a\n;4;2,5;b\n-2,25;5;1,0;a\n4;6;1,0;b\n'
+    X = load_table(write(tmp_path / "t.csv", text)).X
+    np.testing.assert_array_equal(X["size"], [1.5, np.nan, -2.25, 4])
+    assert X["age"].tolist() == [3, 4, 5, 6]
+    assert X["shade"].tolist() == ["1,2,3", "2,5", "1,0", "1,0"]
+    text = text.replace(";", "\t")  # commas may as well separate thousands
+    X = load_table(write(tmp_path / "t.tsv", text)).X
+    assert X["size"].tolist()[2] == "-2,25"
 
 
 def test_a_column_of_files_that_is_a_feature(tmp_path):

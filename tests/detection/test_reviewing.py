@@ -200,9 +200,25 @@ def test_review_takes_what_was_decided(detector, noisy, tmp_path):
     assert labels.dtype == detector.classes_.dtype
 
 
+def test_review_needs_no_label_for_what_says_it(detector, noisy, tmp_path):
+    first = detector.ranked()[0]
+    suggested = str(detector.suggested_labels_[first]).replace('"', '""')
+    given = str(noisy.y[first]).replace('"', '""')
+    path = write(
+        tmp_path / "reviewed.csv",
+        f'{first},a,"{given}","{suggested}",take,',
+        f"6,b,{noisy.y[6]},,keep,",
+    )
+    labels, reviewed = detector.review(path)
+    assert labels[first] == detector.suggested_labels_[first]
+    assert labels[6] == noisy.y[6]
+    assert np.flatnonzero(reviewed).tolist() == sorted([first, 6])
+
+
 @pytest.mark.parametrize(
     ("row", "message"),
     [
+        ("6,a,6,6,other,", "label='' is not valid for the decision 'other'"),
         ("600,a,6,6,keep,6", "line 2: sample='600' is not valid"),
         ("x,a,6,6,keep,6", "sample='x' is not valid"),
         ("6,a,four,6,keep,6", "sample 6 has the label '6', but the file says 'four'"),
