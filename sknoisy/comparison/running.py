@@ -12,6 +12,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_consistent_length
 
 from sknoisy._compat import safe_indexing
+from sknoisy.bars import bar
 from sknoisy.checks import check_integer
 from sknoisy.comparison.results import Comparison
 from sknoisy.comparison.rows import Rows
@@ -255,10 +256,8 @@ def _row(method, X, y, rows, scorers, test):
 
 
 def _bar(plan, verbose):
-    from tqdm.auto import tqdm
-
     hidden = False if verbose else None  # None: unless in a terminal
-    return tqdm(
+    return bar(
         plan,
         desc="compare",
         unit=" fits",

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from sknoisy.bars import bar
 from sknoisy.checks import check_choice
 from sknoisy.data.stores import missing_files, read_image
 
@@ -77,7 +78,6 @@ def report(skipped, on_error):
 
 def _undecodable(paths, positions):
     """Return why image files cannot be decoded, by their positions."""
-    from tqdm.auto import tqdm
 
     def error_of(i):
         try:
@@ -90,7 +90,7 @@ def _undecodable(paths, positions):
     # Pillow decodes without the interpreter lock, so threads run in parallel.
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
         found = pool.map(error_of, positions)
-        bar = tqdm(
+        shown = bar(
             found,
             desc="Reading files",
             total=len(positions),
@@ -99,4 +99,4 @@ def _undecodable(paths, positions):
             leave=False,
             disable=None,
         )
-        return {i: e for i, e in zip(positions, bar, strict=True) if e is not None}
+        return {i: e for i, e in zip(positions, shown, strict=True) if e is not None}

@@ -12,6 +12,7 @@ from sknoisy._compat import (
     search_position,
     within_search,
 )
+from sknoisy.bars import bar
 
 LOGGER = logging.getLogger("sknoisy")
 LONG = 120  # seconds from which on a user is told how long a training will take
@@ -54,8 +55,6 @@ class Progress:
         limit=None,
         spec=None,
     ):
-        from tqdm.auto import tqdm
-
         self._context, self._data = None, {"estimator": estimator, "X": X, "y": y}
         self._learned = learned
         is_heard = has_callbacks(estimator)
@@ -64,7 +63,7 @@ class Progress:
             self._context.call_on_fit_task_begin(**self._data)
         verbose = estimator.verbose if ranks.rank() == 0 else False
         quiet = verbose is None and (is_heard or within_search())
-        bar = tqdm(
+        shown = bar(
             desc=type(estimator).__name__,
             total=n_samples * n_epochs,
             initial=n_samples * n_done,
@@ -76,7 +75,7 @@ class Progress:
         )
         # Python swallows a Ctrl-C that comes while a bar is collected as garbage, which
         # a bar that is not shown would be at any time.
-        self._bar = None if bar.disable else bar
+        self._bar = None if shown.disable else shown
         self._prints = bool(verbose) and self._bar is None
         self._name = type(estimator).__name__ + search_position()
         self._advice = advice(estimator, spec)
