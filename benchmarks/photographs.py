@@ -30,6 +30,7 @@ from sknoisy import (
     PretrainedEncoder,
     SSLPretrainer,
 )
+from sknoisy.metrics import detection_average_precision
 from sknoisy.noise import add_noise
 
 HERE = Path(__file__).parent
@@ -110,18 +111,19 @@ def run_row(row, files, memory):
     noisy = add_noise(y, row["noise"], row["rate"], random_state=row["seed"])
     encoder, clf = METHODS[row["method"]](row["seed"], memory)
     pipe = Pipeline([("encode", encoder), ("clf", clf)])
-    cv = "dynamics" if row["method"] in TRAINED else 5
+    cv = "dynamics" if row["method"] in TRAINED else "auto"
     started = time.perf_counter()
     detector = LabelErrorDetector(pipe, cv=cv, random_state=0).fit(paths, noisy.y)
-    if cv != "dynamics":
-        pipe.fit(paths, noisy.y)
-    model = pipe if cv != "dynamics" else detector.estimator_
+    model = detector.estimator_ or pipe.fit(paths, noisy.y)
     seconds = time.perf_counter() - started
     found = detector.label_errors_
     return row | {
         "accuracy": percent(np.mean(model.predict(new_paths) == new_y)),
         "precision": percent(precision_score(noisy.is_wrong, found, zero_division=0)),
         "recall": percent(recall_score(noisy.is_wrong, found)),
+        "average_precision": percent(
+            detection_average_precision(noisy.is_wrong, detector.label_quality_)
+        ),
         "seconds": round(seconds, 1),
         "seconds_with_prediction": round(time.perf_counter() - started, 1),
         **environment(),

@@ -19,6 +19,7 @@ from annotators import annotators_table
 from detection import detection_table
 from detection_speed import file_table
 from detection_speed import speed_table as detection_speed_table
+from detectors import detectors_table
 from encoders import encoders_table
 from photographs import photographs_table
 from pictures import draw_all
@@ -42,6 +43,7 @@ FILES = {
     "unseen": "embeddings and tables",
     "photographs": "a few photographs",
     "detection": "wrong labels",
+    "detectors": "wrong labels",
     "detection_speed": "wrong labels",
     "relabelling": "wrong labels",
     "selection": "choosing and stopping",
@@ -165,6 +167,7 @@ def tables():
         "stopping": stopping_table(known(HERE / "stopping.jsonl")),
         "estimates": of_accuracy.estimates_table(rows["estimates"]),
         "detection": detection_table(rows["detection"]),
+        "detectors": detectors_table(rows["detectors"]),
         "detection speed": detection_speed_table(rows["detection_speed"], "seconds"),
         "detection memory": detection_speed_table(rows["detection_speed"], "bytes"),
         "detection from files": file_table(rows["detection_speed"]),
