@@ -235,7 +235,7 @@ class CoTraining(Learner):
         return rate, noise_concentration(label_votes(*labels, share=MANY))
 
     def batches(self, net, store):
-        """Return an iterator over the steps of an epoch.
+        """Return the batches of an epoch; called after ``before_epoch``.
 
         Parameters
         ----------

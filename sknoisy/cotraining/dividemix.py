@@ -236,7 +236,9 @@ class DivideMix(CoTraining):
 
     def batches(self, net, store):  # noqa: D102
         whole = super().batches(net, store)
-        return SplitBatches(self, net.module_.networks, whole, net.batch_size)
+        if self.is_warmup:
+            return whole
+        return SplitBatches(self.splits, net.module_.networks, whole, net.batch_size)
 
     def warmup_losses(self, logits, target):  # noqa: D102
         losses = super().warmup_losses(logits, target)

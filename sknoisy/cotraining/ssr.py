@@ -263,7 +263,10 @@ class SSR(CoTraining):
 
     def batches(self, net, store):  # noqa: D102
         whole = super().batches(net, store)
-        return SelectedBatches(self, whole, net.batch_size, net.consistency_weight > 0)
+        if self.is_warmup:
+            return whole
+        with_others = net.consistency_weight > 0
+        return SelectedBatches(self.order, whole, net.batch_size, with_others)
 
     def loss(self, net, index, batch, others=None):
         """Return the loss of a batch of selected samples.

@@ -146,7 +146,9 @@ class TAkS(CoTraining):
 
     def batches(self, net, store):  # noqa: D102
         whole = super().batches(net, store)
-        return SelectedBatches(self, whole, net.batch_size, with_others=False)
+        if self.is_warmup:
+            return whole
+        return SelectedBatches(self.order, whole, net.batch_size, with_others=False)
 
     def loss(self, net, index, batch):  # noqa: D102
         losses = given_losses(net.logits(batch), net.targets(index))[:, 0]

@@ -27,10 +27,8 @@ class CoTrainingNet(ClassifierNet):
         super().on_epoch_begin(net, **kwargs)
         self.criterion_.before_epoch(self)
 
-    def get_iterator(self, dataset, training=False):  # noqa: D102
-        if not training:
-            return dataset
-        return self.criterion_.batches(self, dataset.store)
+    def epoch_batches(self, store):  # noqa: D102
+        return self.criterion_.batches(self, store)
 
     def batch_loss(self, index, batch, *others):  # noqa: D102
         return self.criterion_.batch_loss(self, index, batch, *others)

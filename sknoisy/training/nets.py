@@ -53,9 +53,22 @@ class Net(ObservedNet):
         """Called after each step; `progress` is the share of all steps done."""
 
     def get_iterator(self, dataset, training=False):  # noqa: D102
-        if not training:
-            return dataset
-        return Batches(dataset.store, self.batch_size, self.generator, self.device)
+        return dataset
+
+    def epoch_batches(self, store):
+        """Return the batches of the epoch that begins.
+
+        Parameters
+        ----------
+        store : ArrayStore, PathStore or Subset
+            The samples.
+
+        Returns
+        -------
+        batches : iterable of tuple
+            What ``batch_loss`` takes; with ``len``, ``store`` and ``n_samples``.
+        """
+        return Batches(store, self.batch_size, self.generator, self.device)
 
     def train_step(self, index, batch, *others):
         """Take one step; return the loss, on the device."""
@@ -87,7 +100,7 @@ class Net(ObservedNet):
     def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
         """Run one epoch; skorch's, but for the loss, which is read back once."""
         if training:
-            self._train_epoch(iterator, step_fn)
+            self._train_epoch(self.epoch_batches(iterator.store), step_fn)
         elif iterator is not None:
             self._validate(iterator)
 
