@@ -98,7 +98,7 @@ class CoTraining(Learner):
 
     n_networks = 2
     estimates_noise = True
-    lasting = ("noise",)
+    lasting = ("noise",)  # networks that memorised some samples cannot judge others
     transient = ("rng",)
 
     def __init__(self, warmup_epochs="auto"):
@@ -164,11 +164,8 @@ class CoTraining(Learner):
             Where the logits will be.
         """
         self.n_classes = n_classes
-        if not hasattr(self, "state_"):
-            noise = torch.full((2,), torch.nan, dtype=torch.float32, device=device)
-            self.noise_rate = self.noise_concentration = math.nan
-        else:  # networks that memorised the earlier samples cannot judge these
-            noise = self.state_["noise"]
+        self.noise_rate = self.noise_concentration = math.nan
+        noise = torch.full((2,), torch.nan, dtype=torch.float32, device=device)
         half = torch.zeros(n_samples, dtype=torch.int64, device=device)
         self.state_ = {"noise": noise, "half": half}
 

@@ -90,6 +90,7 @@ class ELRPlus(CoTraining):
 
     soft_labels = True
     transient = (*CoTraining.transient, "_targets", "_averages")
+    _averages = _averages_then = None  # other samples do not change them
 
     def __init__(
         self,
@@ -119,8 +120,6 @@ class ELRPlus(CoTraining):
 
     def start(self, n_samples, n_classes, device):  # noqa: D102
         super().start(n_samples, n_classes, device)
-        if not hasattr(self, "_averages"):
-            self._averages = self._averages_then = None
         shape = n_samples, n_classes
         self._targets = [
             Table(self.state_, f"target_{k}", shape, self.storage, device)

@@ -108,7 +108,7 @@ class SELF(CoTraining):
     soft_labels = True
     unlabelled = True
     predicting = (1,)
-    lasting = (*CoTraining.lasting, "steps")
+    lasting = (*CoTraining.lasting, "steps")  # the average of weights goes on
     transient = (*CoTraining.transient, "_predictions")
 
     def __init__(
@@ -139,11 +139,8 @@ class SELF(CoTraining):
             self.warmup_epochs_ = head_epochs + fifth
 
     def start(self, n_samples, n_classes, device):  # noqa: D102
-        steps = torch.zeros(1, dtype=torch.int64, device=device)
-        if hasattr(self, "state_"):  # the average of weights goes on
-            steps = self.state_["steps"]
         super().start(n_samples, n_classes, device)
-        self.state_["steps"] = steps
+        self.state_["steps"] = torch.zeros(1, dtype=torch.int64, device=device)
         shape = n_samples, n_classes
         self._predictions = Table(
             self.state_, "predictions", shape, self.storage, device

@@ -22,6 +22,7 @@ from sknoisy._compat import within_search
 from sknoisy.data.batches import Batches
 from sknoisy.data.spec import InputSpec
 from sknoisy.losses import LOSSES
+from sknoisy.losses.cross_entropy import cross_entropy
 from sknoisy.training.optim import LARS, cosine
 from sknoisy.views.images import ImageViews
 
@@ -143,6 +144,44 @@ class Explode(Loss):
 
     def __call__(self, logits, target, index):
         return logits.sum(dim=1) * (torch.inf if self.epoch_ == 1 else 1.0)
+
+
+def test_a_loss_may_keep_tensors_of_its_own():
+    class Weighing(Loss):
+        def start(self, n_samples, n_classes, device):
+            self.weights = torch.full((n_samples,), 0.5, device=device)
+
+        def __call__(self, logits, target, index):
+            return self.weights[index] * cross_entropy(logits, target)
+
+    clf = NoisyRobustClassifier(Weighing(), max_epochs=2, random_state=0).fit(X, Y)
+    assert clf.loss_state_ == {}
+    assert len(clf.partial_fit(X[:30], Y[:30]).history_) == 3
+
+
+class Counting(Loss):
+    lasting = ("steps",)
+
+    def start(self, n_samples, n_classes, device):
+        self.state_ = {
+            "steps": torch.zeros(1, device=device),
+            "seen": torch.zeros(n_samples, device=device),
+        }
+
+    def __call__(self, logits, target, index):
+        self.state_["steps"] += 1
+        self.state_["seen"][index] += 1
+        return cross_entropy(logits, target)
+
+
+def test_what_a_loss_declares_lasting_outlives_its_samples():
+    clf = NoisyRobustClassifier(Counting(), max_epochs=5, batch_size=10)
+    clf.partial_fit(X[:20], Y[:20]).partial_fit(X[:30], Y[:30])
+    assert clf.loss_state_["steps"].tolist() == [2 + 3]
+    assert clf.loss_state_["seen"].tolist() == [1] * 30
+    again = pickle.loads(pickle.dumps(clf)).partial_fit(X[:20], Y[:20])
+    assert again.loss_state_["steps"].tolist() == [2 + 3 + 2]
+    assert again.loss_state_["seen"].tolist() == [1] * 20
 
 
 def test_divergence_names_epoch_and_rate():
