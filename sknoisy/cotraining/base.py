@@ -97,6 +97,7 @@ class CoTraining(Learner):
     """
 
     n_networks = 2
+    warmup_epochs = "auto"  # of a subclass whose __init__ does not take it
     estimates_noise = True
     lasting = ("noise",)  # networks that memorised some samples cannot judge others
     transient = ("rng",)

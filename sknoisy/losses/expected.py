@@ -79,3 +79,21 @@ def weighted_mean(values, weights=None):
     if weights is None:
         return values.mean()
     return (weights * values).sum() / weights.sum().clamp(min=TINY)
+
+
+def check_scalar(loss, method):
+    """Raise ``ValueError`` unless the loss of a batch is one number.
+
+    Parameters
+    ----------
+    loss : tensor
+        What is to be minimised.
+    method : Method
+        What returned it, for the error message.
+    """
+    if loss.shape != ():
+        raise ValueError(
+            f"{type(method).__name__} returned a loss of shape {tuple(loss.shape)} for "
+            "a batch: it must return one number for all of its samples, such as their "
+            "mean, of shape ()."
+        )

@@ -18,6 +18,7 @@ from sknoisy.data.batches import Batches
 from sknoisy.data.devices import lower_precision
 from sknoisy.encoders.inference import in_order, inference_batch
 from sknoisy.encoders.weights import load_tensors
+from sknoisy.losses.expected import check_scalar
 from sknoisy.training import distributed
 from sknoisy.training.callbacks import StopTraining, listens
 from sknoisy.training.interrupts import raise_lost_interrupt
@@ -78,6 +79,7 @@ class Net(ObservedNet):
             lower_precision(self.settings.device, self.settings.precision),
         ):
             loss = self.batch_loss(index, batch, *others)
+        check_scalar(loss, self.criterion_)
         if not loss.requires_grad:
             raise ValueError(
                 "callbacks have frozen all of the network's weights: nothing is left "

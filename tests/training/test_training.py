@@ -19,10 +19,12 @@ from sknoisy import (
     SSLPretrainer,
 )
 from sknoisy._compat import within_search
+from sknoisy.cotraining import CoTraining, given_losses
 from sknoisy.data.batches import Batches
 from sknoisy.data.spec import InputSpec
 from sknoisy.losses import LOSSES
 from sknoisy.losses.cross_entropy import cross_entropy
+from sknoisy.regularizers import Regularizer
 from sknoisy.training.optim import LARS, cosine
 from sknoisy.views.images import ImageViews
 
@@ -136,6 +138,53 @@ def test_a_loss_of_another_shape(reduction, shape):
     clf = NoisyRobustClassifier(Reduced(reduction), max_epochs=1)
     with pytest.raises(ValueError, match=rf"Reduced returned.*{shape}.*\(30,\)"):
         clf.fit(X, y)
+
+
+class Unreduced(CoTraining):
+    """Cross-entropy, in a shape of its own; (-1,): of each sample."""
+
+    def __init__(self, shape=(-1,)):  # no warmup_epochs
+        self.shape = shape
+
+    def loss(self, net, index, batch):
+        losses = given_losses(net.logits(batch), net.targets(index)).sum(dim=1)
+        return (losses if self.shape == (-1,) else losses.mean()).reshape(self.shape)
+
+
+@pytest.mark.parametrize("shape", [(-1,), (1,)])
+def test_a_method_that_does_not_return_one_number(shape):
+    seen = 30 if shape == (-1,) else 1
+    clf = CoTrainingClassifier(Unreduced(shape), max_epochs=4, batch_size=30)
+    with pytest.raises(ValueError, match=rf"Unreduced returned.*\({seen},\).*\(\)"):
+        clf.fit(X, Y)
+
+
+def test_a_method_without_a_parameter_for_its_warm_up():
+    clf = CoTrainingClassifier(Unreduced(()), max_epochs=40, batch_size=30)
+    assert clf.fit(X, Y).score(X, Y) > 0.8
+    assert "method__warmup_epochs" not in clf.get_params()
+
+
+def test_a_pre_training_that_does_not_return_one_number():
+    class Pairs(SimCLR):
+        def loss(self, networks, first, second):
+            return super().loss(networks, first, second)[None]
+
+    with pytest.raises(ValueError, match=r"Pairs returned.*\(1,\).*one number"):
+        SSLPretrainer(Pairs(), max_epochs=1).fit(X)
+
+
+def test_a_regulariser_that_does_not_return_one_number():
+    class Spread(Regularizer):
+        def build(self, example, n_classes):
+            return {}
+
+        def loss(self, heads, original, augmented):
+            return original.features.square().mean(dim=1)
+
+    model = clf(regularizers=[Spread()], encoder="mlp")
+    with pytest.raises(ValueError, match=r"Spread returned.*\(60,\).*one number"):
+        model.fit(X, Y)
 
 
 class Explode(Loss):
