@@ -215,9 +215,8 @@ class KernelPosterior(CoTraining):
         """Choose the scaling and the kernel."""
         if trains_encoder(module.networks[0]):
             raise ValueError(
-                "method='kernel_posterior' is not valid with an encoder that is "
-                "trained: pass vectors and encoder='auto', or freeze_encoder=True with "
-                "a pre-trained encoder."
+                f"{self} is not valid with an encoder that is trained: pass vectors "
+                "and encoder='auto', or freeze_encoder=True with a pre-trained encoder."
             )
         self._generator = generator
         features = _features(module, data.store)

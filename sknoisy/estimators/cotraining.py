@@ -2,7 +2,7 @@
 
 from sknoisy.cotraining import COTRAINING_METHODS, CoTraining
 from sknoisy.estimators.base_classifier import TorchClassifier
-from sknoisy.losses import LOSSES
+from sknoisy.losses import LOSSES, Loss
 from sknoisy.parameters import resolve
 
 # In five of these each network learns one half of the samples; then it needs them all.
@@ -222,12 +222,13 @@ class CoTrainingClassifier(TorchClassifier):
         return self._asked()
 
     def _asked(self):
-        if isinstance(self.method, str) and self.method in LOSSES:
+        method, is_name = self.method, isinstance(self.method, str)
+        if isinstance(method, Loss) or (is_name and method in LOSSES):
             raise ValueError(
-                f"method={self.method!r} is not valid: it is no method, but a loss of "
-                f"NoisyRobustClassifier({self.method!r})."
+                f"method={method!r} is not valid: it is no method, but a loss of "
+                f"NoisyRobustClassifier({method!r})."
             )
-        return resolve("method", self.method, COTRAINING_METHODS, CoTraining)
+        return resolve("method", method, COTRAINING_METHODS, CoTraining)
 
     def _defaults(self, method, n_samples, spec, is_pretrained):
         defaults = super()._defaults(method, n_samples, spec, is_pretrained)

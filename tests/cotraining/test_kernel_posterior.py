@@ -373,7 +373,7 @@ def test_parameters_are_searched_and_checked(digits_of_vectors):
 
 def test_it_needs_an_encoder_that_stays(digits):
     clf = CoTrainingClassifier("kernel_posterior", max_epochs=1)
-    with pytest.raises(ValueError, match="kernel_posterior.*freeze_encoder=True"):
+    with pytest.raises(ValueError, match="KernelPosterior.*freeze_encoder=True"):
         clf.fit(*digits)
 
 
