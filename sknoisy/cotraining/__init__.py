@@ -23,7 +23,7 @@ from sknoisy.cotraining.moit import (
     corrected_votes,
     interpolated_contrastive,
 )
-from sknoisy.cotraining.self_ensemble import SELF, consistency, rising_weight
+from sknoisy.cotraining.self_ensemble import SELF, consistency
 from sknoisy.cotraining.ssr import SSR, balanced_order, relabel
 from sknoisy.cotraining.taks import TAkS, perturbed_leaders
 
@@ -77,7 +77,6 @@ __all__ = [
     "posterior",
     "refine",
     "relabel",
-    "rising_weight",
     "sharpen",
     "small_losses",
     "uniform_penalty",

@@ -1,11 +1,11 @@
 """SELF: labels that a network's averages contradict are left out."""
 
-import math
-
 import torch
 
 from sknoisy.cotraining.base import CoTraining
 from sknoisy.cotraining.ensembles import chosen_mean, given_losses
+from sknoisy.cotraining.rampup import sigmoid_rampup
+from sknoisy.encoders.ema import ema_update
 from sknoisy.losses.expected import as_distributions, weighted_mean
 from sknoisy.losses.table import Table, check_storage
 from sknoisy.parameters import check_real
@@ -39,24 +39,6 @@ def consistency(logits, ensemble):
     """
     target = ensemble.detach().softmax(dim=1)
     return (logits.softmax(dim=1) - target).square().mean(dim=1)
-
-
-def rising_weight(weight, epoch):
-    """Return the weight of the consistency, which rises in the first epochs.
-
-    Parameters
-    ----------
-    weight : float
-        After five epochs.
-    epoch : int
-        Epochs done.
-
-    Returns
-    -------
-    weight : float
-        Times exp(-5 (1 - epoch / 5)^2) until then.
-    """
-    return weight * math.exp(-5 * (1 - min(1.0, epoch / RAMP)) ** 2)
 
 
 class SELF(CoTraining):
@@ -166,14 +148,13 @@ class SELF(CoTraining):
             kept = torch.ones_like(kept)
         labels = chosen_mean(losses, kept, net.weights(index))
         distances = consistency(logits, ensemble)
-        weight = rising_weight(self.consistency, self.epoch)
+        weight = self.consistency * sigmoid_rampup(self.epoch / RAMP)
         return labels + weight * weighted_mean(distances, net.sample_weights(index))
 
-    @torch.no_grad()
     def after_step(self, net, progress):  # noqa: D102
-        student, average = (list(part.parameters()) for part in net.module_.networks)
+        student, average = net.module_.networks
         decay = min(self.decay, 1 - 1 / (self.steps + 1))  # the first step copies
-        torch._foreach_lerp_(average, student, 1 - decay)
+        ema_update(average, student, decay)
         self.steps += 1
         self.state_["steps"] += 1
 

@@ -265,7 +265,7 @@ class SSR(CoTraining):
         whole = super().batches(net, store)
         if self.is_warmup:
             return whole
-        with_others = net.consistency_weight > 0
+        with_others = isinstance(net.module_, ConsistentEnsemble)
         return SelectedBatches(self.order, whole, net.batch_size, with_others)
 
     def loss(self, net, index, batch, others=None):

@@ -123,11 +123,6 @@ class CoTrainingNet(ClassifierNet):
             target = target.argmax(dim=1)
         self.run.dynamics.update(mean, target, index)
 
-    @property
-    def consistency_weight(self):
-        """Weight of the module's consistency loss; 0 if it has none."""
-        return getattr(self.module_, "weight", 0.0)
-
     def predict_features(self):
         """Return features and logits of all training samples, by the first network.
 
