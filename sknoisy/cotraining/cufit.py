@@ -29,7 +29,7 @@ def cascade_loss(logits, target, weights=None, trusted=None):
     Examples
     --------
     >>> import torch
-    >>> from sknoisy.cotraining import cascade_loss
+    >>> from sknoisy.cotraining.cufit import cascade_loss
     >>> logits = torch.tensor([[[2.0, 0.0], [0.0, 0.0]], [[0.0, 2.0], [0.0, 0.0]]])
     >>> target = torch.tensor([0, 0])
     >>> given = torch.nn.functional.cross_entropy(logits[:, 0], target)

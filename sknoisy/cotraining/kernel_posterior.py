@@ -45,7 +45,7 @@ def posterior(probs, transition_matrix, codes):
     Examples
     --------
     >>> import torch
-    >>> from sknoisy.cotraining import posterior
+    >>> from sknoisy.cotraining.kernel_posterior import posterior
     >>> T = torch.tensor([[0.6, 0.4], [0.0, 1.0]])
     >>> posterior(torch.tensor([[0.5, 0.5]]), T, torch.tensor([1]))
     tensor([[0.2857, 0.7143]])

@@ -45,7 +45,7 @@ def corrected_votes(index, labels, n_classes):
     Examples
     --------
     >>> import numpy as np
-    >>> from sknoisy.cotraining import corrected_votes
+    >>> from sknoisy.cotraining.moit import corrected_votes
     >>> index = np.array([[1, 2], [0, 2], [0, 1], [4, 5], [3, 5], [3, 4]])
     >>> corrected_votes(index, np.array([0, 0, 0, 1, 1, 1]), 2)[3]
     array([0., 1.], dtype=float32)
@@ -73,7 +73,7 @@ def balanced_clean(votes, labels):
     Examples
     --------
     >>> import numpy as np
-    >>> from sknoisy.cotraining import balanced_clean
+    >>> from sknoisy.cotraining.moit import balanced_clean
     >>> votes = np.array([[0.9, 0.1], [0.8, 0.2], [0.6, 0.4], [0.4, 0.6], [0.7, 0.3]])
     >>> balanced_clean(votes, np.array([0, 0, 0, 1, 1]))
     array([ True, False, False,  True, False])

@@ -33,7 +33,7 @@ def consistency(logits, ensemble):
     Examples
     --------
     >>> import torch
-    >>> from sknoisy.cotraining import consistency
+    >>> from sknoisy.cotraining.self_ensemble import consistency
     >>> consistency(torch.zeros(1, 2), torch.tensor([[3.0, 1.0]]).log())
     tensor([0.0625])
     """

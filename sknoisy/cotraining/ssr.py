@@ -41,7 +41,7 @@ def relabel(probs, target, threshold):
     Examples
     --------
     >>> import numpy as np
-    >>> from sknoisy.cotraining import relabel
+    >>> from sknoisy.cotraining.ssr import relabel
     >>> relabel(np.array([[0.95, 0.05], [0.8, 0.2]]), np.array([1, 1]), threshold=0.9)
     array([0, 1])
     """

@@ -35,7 +35,7 @@ def perturbed_leaders(total, n, scale, generator=None):
     Examples
     --------
     >>> import torch
-    >>> from sknoisy.cotraining import perturbed_leaders
+    >>> from sknoisy.cotraining.taks import perturbed_leaders
     >>> perturbed_leaders(torch.tensor([0.3, 2.0, 0.1, 0.9]), n=2, scale=0.0)
     tensor([ True, False,  True, False])
     """

@@ -33,22 +33,23 @@ from sknoisy import (
 from sknoisy.cotraining import (
     COTRAINING_METHODS,
     CoTraining,
-    averaging_decay,
     chosen_mean,
-    curriculum_weights,
-    exchange_loss,
     given_losses,
-    joint_loss,
-    lambda_u_for,
     mixup,
-    refine,
     sharpen,
     small_losses,
+)
+from sknoisy.cotraining.coteaching import exchange_loss, joint_loss
+from sknoisy.cotraining.dividemix import lambda_u_for, scaled
+from sknoisy.cotraining.elr_plus import averaging_decay
+from sknoisy.cotraining.ensembles import held_out, own_half_loss
+from sknoisy.cotraining.mentornet import curriculum_weights
+from sknoisy.cotraining.mixing import (
+    predicted,
+    refine,
+    refined_and_guessed,
     uniform_penalty,
 )
-from sknoisy.cotraining.dividemix import scaled
-from sknoisy.cotraining.ensembles import held_out, own_half_loss
-from sknoisy.cotraining.mixing import predicted, refined_and_guessed
 from sknoisy.cotraining.selected_batches import SelectedBatches
 from sknoisy.cotraining.split_batches import SplitBatches
 from sknoisy.data.batches import Batches

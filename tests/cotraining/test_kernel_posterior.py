@@ -22,14 +22,14 @@ from sknoisy import (
     NoisyRobustClassifier,
     SSLPretrainer,
 )
-from sknoisy.cotraining import kernel_ridge, posterior
+from sknoisy.cotraining import kernel_ridge
 from sknoisy.cotraining.confusion import (
     best_stretch,
     first_guess,
     sharpened,
     unmixed,
 )
-from sknoisy.cotraining.kernel_posterior import balanced, evenness
+from sknoisy.cotraining.kernel_posterior import balanced, evenness, posterior
 from sknoisy.cotraining.kernel_ridge import (
     PENALTIES,
     KernelRidge,

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from sknoisy import SELF, CoTrainingClassifier
-from sknoisy.cotraining import consistency
 from sknoisy.cotraining.rampup import sigmoid_rampup
+from sknoisy.cotraining.self_ensemble import consistency
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(60, 4)).astype(np.float32)

@@ -19,7 +19,9 @@ from sknoisy import (
     PseudoLabelRefiner,
     SSLPretrainer,
 )
-from sknoisy.cotraining import COTRAINING_METHODS, cascade_loss, exchange_loss
+from sknoisy.cotraining import COTRAINING_METHODS
+from sknoisy.cotraining.coteaching import exchange_loss
+from sknoisy.cotraining.cufit import cascade_loss
 from sknoisy.cotraining.kernel_ridge import KernelRidge
 from sknoisy.encoders.heads import kernel
 from sknoisy.losses.expected import weighted_mean
