@@ -271,14 +271,14 @@ class CoTraining(Learner):
         Parameters
         ----------
         logits : tensor of shape (n, n_networks, n_classes), float32
-            Of all networks.
+            Logits of all networks.
         target : tensor of shape (n,), int64, or (n, n_classes)
             Codes of the given labels, or soft labels.
 
         Returns
         -------
         losses : tensor of shape (n, n_networks)
-            Of each network.
+            Losses of each network.
         """
         return given_losses(logits, target)
 

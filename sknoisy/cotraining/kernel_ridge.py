@@ -165,7 +165,7 @@ class KernelRidge:
         rest : tensor of shape (n_samples, n_classes)
             Centred targets.
         products : tensor of shape (n_landmarks, n_classes)
-            Of the features and these.
+            Products of the features and these.
         tried : slice
             Which penalties.
 

@@ -97,7 +97,7 @@ def interpolated_contrastive(similarity, own, major, minor, lam):
     Parameters
     ----------
     similarity : tensor of shape (n, m), float32
-        Of n mixed samples to m others, divided by the temperature.
+        Similarity of n mixed samples to m others, divided by the temperature.
     own : tensor of shape (n, m), bool
         What does not count: the sample itself, and empty places.
     major, minor : tensors of shape (n, m), float32
@@ -108,7 +108,7 @@ def interpolated_contrastive(similarity, own, major, minor, lam):
     Returns
     -------
     losses : tensor of shape (n,)
-        Of the two parts' mean negative log-likelihood of their positives, weighted.
+        Weighted sum of the mean negative log-likelihoods of both parts' positives.
     """
     others = similarity.masked_fill(own, -torch.inf)
     log_p = similarity - others.logsumexp(dim=1, keepdim=True)

@@ -15,7 +15,7 @@ class SelectedBatches:
     order : tensor of shape (n_selected,), int64
         Positions of the selected samples, in the order of their batches.
     whole : Batches
-        Of all samples.
+        Batches of all samples.
     batch_size : int
         Selected samples in a batch, at most.
     with_others : bool

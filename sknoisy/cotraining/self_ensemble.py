@@ -21,7 +21,7 @@ def consistency(logits, ensemble):
     Parameters
     ----------
     logits : tensor of shape (n, n_classes)
-        Of the network.
+        Logits of the network.
     ensemble : tensor of shape (n, n_classes)
         Logits of the average, which get no gradient.
 

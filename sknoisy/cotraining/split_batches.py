@@ -36,7 +36,7 @@ class SplitBatches:
     networks : list of torch.nn.Module
         The networks, which take turns.
     whole : Batches
-        Of all samples.
+        Batches of all samples.
     batch_size : int
         Labelled and unlabelled samples together, at most.
     """

@@ -31,10 +31,10 @@ def ema_update(average, network, decay):
     Parameters
     ----------
     average, network : torch.nn.Module
-        Of the same architecture. `average` becomes
+        Networks of the same architecture. `average` becomes
         ``decay * average + (1 - decay) * network``.
     decay : float
-        In [0, 1].
+        Share of the average that stays, in [0, 1].
     """
     averages = list(average.parameters())
     if averages:

@@ -111,8 +111,9 @@ class NoisyRobustClassifier(TorchClassifier):
     device : str, default="auto"
         "auto" (a GPU if there is one), "cpu", "cuda", "cuda:1", "mps".
     precision : {"auto", "float32", "bfloat16"}, default="auto"
-        That networks are trained in. "auto" is bfloat16 on GPUs that have it and, for
-        images, on CPUs that do, else float32. Predictions are computed in float32.
+        Number format in which networks are trained. "auto" is bfloat16 on GPUs that
+        have it and, for images, on CPUs that do, else float32. Predictions are computed
+        in float32.
     compile : bool, default=False
         Whether to compile the network, which pays for itself on long fits; training
         with regularisers is not compiled.
@@ -164,9 +165,9 @@ class NoisyRobustClassifier(TorchClassifier):
         label then), both from the second epoch on, "lr" (of its last step), "dur"
         (seconds), and what callbacks record.
     clean_proba_ : ndarray of shape (n_samples,)
-        Of the kernel machine only, as the next two: for each training sample, the
-        probability that its label is right. NaN for samples that are held out by
-        `validation`.
+        For each training sample, the probability that its label is right; NaN for
+        samples that are held out by `validation`. Only the kernel machine has this and
+        the next two attributes.
     noise_rate_ : float
         Estimated share of wrong labels.
     method_params_ : dict of str to object

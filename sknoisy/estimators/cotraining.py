@@ -81,8 +81,9 @@ class CoTrainingClassifier(TorchClassifier):
     device : str, default="auto"
         "auto" (a GPU if there is one), "cpu", "cuda", "cuda:1", "mps".
     precision : {"auto", "float32", "bfloat16"}, default="auto"
-        That networks are trained in. "auto" is bfloat16 on GPUs that have it and, for
-        images, on CPUs that do, else float32. Predictions are computed in float32.
+        Number format in which networks are trained. "auto" is bfloat16 on GPUs that
+        have it and, for images, on CPUs that do, else float32. Predictions are computed
+        in float32.
     compile : bool, default=False
         Whether to compile the networks. Methods that call them one by one, "dividemix",
         "elr_plus" and "dynamic_bootstrap", gain nothing after the warm-up.

@@ -32,14 +32,14 @@ def expected(values, target):
     Parameters
     ----------
     values : tensor of shape (n,) or (n, n_classes)
-        Of the label, or of all classes, as :func:`class_losses` returns them.
+        Value of the label, or of all classes, as :func:`class_losses` returns them.
     target : tensor of shape (n,), int64, or (n, n_classes)
         Codes of the labels, or probabilities of the classes.
 
     Returns
     -------
     mean : tensor of shape (n,)
-        Of hard labels the values themselves.
+        Means; for hard labels the values themselves.
 
     Examples
     --------
@@ -62,7 +62,7 @@ def as_distributions(target, n_classes, dtype=torch.float32):
     n_classes : int
         Number of classes.
     dtype : torch.dtype, default=torch.float32
-        Of what is returned.
+        Number format of the result.
 
     Returns
     -------

@@ -52,7 +52,7 @@ def adam_step(state, gradient, lr):
     state : dict of str to tensor
         ``"weights"``, ``"mean"`` and ``"square"``, of one shape, and ``"steps"``.
     gradient : tensor
-        Of the shape of the weights.
+        Gradient, of the shape of the weights.
     lr : float
         Learning rate.
     """

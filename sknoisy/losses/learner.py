@@ -72,7 +72,7 @@ class Learner(Method):
         Parameters
         ----------
         trusted : tensor of shape (n_samples,), bool, or None
-            Which labels are known to be right; None: no one is.
+            Which labels are known to be right; None: none is.
         """
 
     def extend(self, module, data, generator):

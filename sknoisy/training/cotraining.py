@@ -62,7 +62,7 @@ class CoTrainingNet(ClassifierNet):
         return known if weights is None else known * weights
 
     def trusted(self, index):
-        """Return which samples' labels are known to be right; None: no one's."""
+        """Return which samples' labels are known to be right; None: none is."""
         trusted = self.data_.labels.trusted
         return None if trusted is None else trusted[index]
 
@@ -93,7 +93,7 @@ class CoTrainingNet(ClassifierNet):
         Returns
         -------
         logits : tensor of shape (n, n_networks, n_classes), float32
-            Of all networks, and of all ranks' samples.
+            Logits of all networks, and of all ranks' samples.
         """
         return ranks.gathered(self.module_(self.own_view(batch)).float())
 
@@ -110,7 +110,7 @@ class CoTrainingNet(ClassifierNet):
         Returns
         -------
         logits : tensor of shape (n, n_networks, n_classes), float32
-            Of all networks.
+            Logits of all networks.
         """
         logits = self.logits(batch)
         self.observe(logits, self.targets(index), index)

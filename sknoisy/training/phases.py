@@ -62,7 +62,8 @@ class ClassifierTraining:
     views : Views
         Augmentation where the encoder is trained.
     settings : Settings
-        Of the phases after the first, which has the same, but for its learning rate.
+        Settings of the phases after the first, which has the same, but for its
+        learning rate.
     head_epochs : int
         Epochs of the first phase, in which the head alone is trained.
     freeze : bool
