@@ -714,7 +714,7 @@ def test_a_warmup_within_the_heads_epochs_and_after_them(digits):
 
 def test_a_method_of_ones_own(digits):
     class Agreement(CoTraining):
-        """Each network learns where the other agrees with the label."""
+        """Each network learns where the one before it agrees with the label."""
 
         n_networks = 3
 
