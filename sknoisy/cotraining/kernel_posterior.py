@@ -4,18 +4,18 @@ import torch
 from torch import nn
 
 from sknoisy.cotraining.base import CoTraining
-from sknoisy.cotraining.confusion import (
+from sknoisy.data.batches import Batches
+from sknoisy.encoders.architecture import trains_encoder
+from sknoisy.encoders.heads import simplex
+from sknoisy.encoders.inference import forward_all
+from sknoisy.kernels.choice import choose_kernel, set_scale
+from sknoisy.kernels.confusion import (
     best_stretch,
     confusion,
     first_guess,
     stretched,
 )
-from sknoisy.cotraining.kernel_choice import choose_kernel, set_scale
-from sknoisy.cotraining.kernel_ridge import KernelRidge
-from sknoisy.data.batches import Batches
-from sknoisy.encoders.architecture import trains_encoder
-from sknoisy.encoders.heads import simplex
-from sknoisy.encoders.inference import forward_all
+from sknoisy.kernels.ridge import KernelRidge
 from sknoisy.parameters import check_integer
 
 LANDMARKS = 1000, 2000  # by default at least and at most

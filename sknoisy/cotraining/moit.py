@@ -5,12 +5,12 @@ import torch
 from torch.nn.functional import one_hot
 
 from sknoisy.cotraining.base import CoTraining
-from sknoisy.cotraining.interpolated_ensemble import (
+from sknoisy.cotraining.mixing import mixed_loss, mixup, weigh
+from sknoisy.cotraining.moit_heads import (
     NOTHING,
     InterpolatedEnsemble,
     Projecting,
 )
-from sknoisy.cotraining.mixing import mixed_loss, mixup, weigh
 from sknoisy.data.devices import full_precision
 from sknoisy.losses.expected import weighted_mean
 from sknoisy.parameters import check_integer, check_real

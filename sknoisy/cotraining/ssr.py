@@ -8,9 +8,9 @@ from scipy.special import softmax
 from torch.nn.functional import one_hot
 
 from sknoisy.cotraining.base import CoTraining
-from sknoisy.cotraining.consistent_ensemble import ConsistentEnsemble
 from sknoisy.cotraining.mixing import mixed_loss, mixup, weigh
 from sknoisy.cotraining.selected_batches import SelectedBatches
+from sknoisy.cotraining.ssr_heads import ConsistentEnsemble
 from sknoisy.encoders.architecture import trains_encoder
 from sknoisy.parameters import check_choice, check_integer, check_real
 from sknoisy.ranks import gathered, in_parts, of_part

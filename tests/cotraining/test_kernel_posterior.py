@@ -22,20 +22,20 @@ from sknoisy import (
     NoisyRobustClassifier,
     SSLPretrainer,
 )
-from sknoisy.cotraining import kernel_ridge
-from sknoisy.cotraining.confusion import (
+from sknoisy.cotraining.kernel_posterior import balanced, evenness, posterior
+from sknoisy.encoders.heads import kernel, simplex
+from sknoisy.kernels import ridge as kernel_ridge
+from sknoisy.kernels.confusion import (
     best_stretch,
     first_guess,
     sharpened,
     unmixed,
 )
-from sknoisy.cotraining.kernel_posterior import balanced, evenness, posterior
-from sknoisy.cotraining.kernel_ridge import (
+from sknoisy.kernels.ridge import (
     PENALTIES,
     KernelRidge,
     centres_of_clusters,
 )
-from sknoisy.encoders.heads import kernel, simplex
 from sknoisy.noise import pair_flip, symmetric_exclusive
 
 RNG = np.random.default_rng(0)

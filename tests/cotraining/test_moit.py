@@ -9,12 +9,12 @@ from sklearn.metrics import roc_auc_score
 from torch import nn
 
 from sknoisy import MOIT, CoTrainingClassifier, NoisyRobustClassifier
-from sknoisy.cotraining.interpolated_ensemble import InterpolatedEnsemble
 from sknoisy.cotraining.moit import (
     balanced_clean,
     corrected_votes,
     interpolated_contrastive,
 )
+from sknoisy.cotraining.moit_heads import InterpolatedEnsemble
 from sknoisy.noise import symmetric_exclusive
 
 

@@ -9,10 +9,10 @@ from torch import nn
 from torch.nn import functional as F
 
 from sknoisy import CUFIT, SSR, CoTrainingClassifier, NoisyRobustClassifier
-from sknoisy.cotraining.consistent_ensemble import ConsistentEnsemble
 from sknoisy.cotraining.cufit import cascade_loss
 from sknoisy.cotraining.selected_batches import SelectedBatches
 from sknoisy.cotraining.ssr import balanced_order, relabel
+from sknoisy.cotraining.ssr_heads import ConsistentEnsemble
 from sknoisy.data.batches import Batches
 from sknoisy.data.spec import InputSpec
 from sknoisy.encoders.networks import Identity
