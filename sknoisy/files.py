@@ -27,6 +27,15 @@ NAME = "sknoisy"
 FORMAT = 1  # raise it, and add a step to MIGRATIONS, when files change
 MIGRATIONS = {}  # by format: from its JSON, and the kind of file, to the next JSON
 ZEROS = 64 * "0"
+# What is raised where values are not what their places need.
+DAMAGED = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    MemoryError,
+    RecursionError,
+    TypeError,
+)
 
 
 def write(path, content, kind, describe=None, part=None, keep=None):
@@ -137,7 +146,7 @@ def parse(raw, path, kind, build=None, device="cpu"):
             described = MIGRATIONS[older](described, kind)
         tensors = [Stored(header[str(i)], raw, start) for i in range(len(header))]
         return unpack(described, tensors, build, device)
-    except (KeyError, TypeError, IndexError, AttributeError, RecursionError) as error:
+    except DAMAGED as error:
         raise ValueError(
             f"{name}: its content is not as sknoisy writes it "
             f"({type(error).__name__}: {error})."

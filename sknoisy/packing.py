@@ -179,11 +179,11 @@ def unpack(described, tensors, build=None, device="cpu"):
         if "dict" in d:
             return {key: value_of(part) for key, part in d["dict"].items()}
         if "items" in d:
-            return dict(value_of(pair) for pair in d["items"])
+            return dict(value_of(pair) for pair in _listed(d["items"]))
         if "tuple" in d:
-            return tuple(value_of(d["tuple"]))
+            return tuple(value_of(_listed(d["tuple"])))
         if "deque" in d:
-            return deque(value_of(d["deque"]), d["maxlen"])
+            return deque(value_of(_listed(d["deque"])), d["maxlen"])
         if "float" in d:
             return float(d["float"])
         if "scalar" in d:
@@ -201,11 +201,12 @@ def unpack(described, tensors, build=None, device="cpu"):
             data = tensors[d["bytes"]].array().tobytes()
             return np.frombuffer(data, dtype).reshape(d["shape"]).copy()
         if "objects" in d:
-            return _of_objects(value_of(d["objects"]), d["shape"], d["dtype"])
+            parts = value_of(_listed(d["objects"]))
+            return _of_objects(parts, d["shape"], d["dtype"])
         if "slice" in d:
-            return slice(*value_of(d["slice"]))
+            return slice(*value_of(_listed(d["slice"])))
         if "range" in d:
-            return range(*value_of(d["range"]))
+            return range(*value_of(_listed(d["range"])))
         if "binary" in d:
             return tensors[d["binary"]].array().tobytes()
         if [*d] == ["dtype"]:
@@ -222,6 +223,13 @@ def unpack(described, tensors, build=None, device="cpu"):
         raise ValueError(f"it holds values of a kind that is not known: {[*d]}")
 
     return value_of(described)
+
+
+def _listed(parts):
+    """Return a list of JSON; what is none, a range, say, may be far larger than it."""
+    if not isinstance(parts, list):
+        raise TypeError("a container has no list of parts")
+    return parts
 
 
 def _of_objects(values, shape, dtype):
@@ -242,7 +250,8 @@ class Stored:
         begin, end = entry["data_offsets"]
         name = "int16" if self.code == "BF16" else DTYPES[self.code]
         self.dtype = np.dtype(name)
-        if end - begin != math.prod(self.shape) * self.dtype.itemsize:
+        size = math.prod(self.shape) * self.dtype.itemsize
+        if end - begin != size or min(begin, *self.shape, 0) < 0:
             raise ValueError("a tensor has another size than its shape says")
         self.data = memoryview(raw)[start + begin : start + end]
 

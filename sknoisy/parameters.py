@@ -1,4 +1,4 @@
-"""Method parameters as objects, and the checks that every parameter passes.
+"""Methods as the parameters of estimators.
 
 A method (a loss, a self-supervised method, a set of views) is a small object
 with ``get_params``, as Gaussian-process kernels are in scikit-learn: it clones,
@@ -7,15 +7,15 @@ string is short for the object with its defaults.
 """
 
 import inspect
-from difflib import get_close_matches
 from functools import total_ordering
 from inspect import signature
-from numbers import Integral, Real
+from numbers import Real
 
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator, clone
-from sklearn.utils import check_random_state
+
+from sknoisy.checks import unknown
 
 
 @total_ordering
@@ -209,103 +209,6 @@ class NamedMethods:
         return super().set_params(**params)
 
 
-def unknown(name, value, choices, optional=False):
-    """Return the message for a name that is none of the `choices`, nor None."""
-    lower = {choice.lower(): choice for choice in choices}
-    close = get_close_matches(str(value).lower(), lower, n=1)
-    hint = f" Did you mean {lower[close[0]]!r}?" if close else ""
-    none = "None or " if optional else ""
-    return (
-        f"{name}={value!r} is not valid: it must be {none}one of {sorted(choices)}."
-        f"{hint}"
-    )
-
-
-def check_choice(name, value, choices):
-    """Raise ``ValueError`` unless `value` is one of the `choices`."""
-    if not any(value is choice or value == choice for choice in choices):
-        allowed = ", ".join(map(repr, choices))
-        raise ValueError(f"{name}={value!r} is not valid: it must be one of {allowed}.")
-
-
-def check_integer(name, value, low=1, other=None):
-    """Raise ``ValueError`` unless `value` is an integer of at least `low`, or `other`.
-
-    `other` is a string, such as "auto", that is allowed, too.
-    """
-    if other is not None and isinstance(value, str) and value == other:
-        return
-    if isinstance(value, bool) or not isinstance(value, Integral) or value < low:
-        also = "" if other is None else f", or {other!r}"
-        raise ValueError(
-            f"{name}={value!r} is not valid: it must be an integer >= {low}{also}."
-        )
-
-
-def check_real(name, value, interval, other=None):
-    """Raise ``ValueError`` unless `value` lies in an interval.
-
-    Parameters
-    ----------
-    name : str
-        Name of the parameter.
-    value : float
-        Its value.
-    interval : str
-        Such as ``"(0, inf)"`` or ``"[0, 1)"``: round brackets exclude the end.
-    other : str, default=None
-        A string, such as "auto", that is allowed, too.
-    """
-    if other is not None and isinstance(value, str) and value == other:
-        return
-    low, high = (float(end) for end in interval[1:-1].split(","))
-    valid = isinstance(value, Real) and not isinstance(value, bool)
-    valid = valid and (low < value if interval[0] == "(" else low <= value)
-    valid = valid and (value < high if interval[-1] == ")" else value <= high)
-    if not valid:  # also for NaN, which compares as false
-        also = "" if other is None else f", or {other!r}"
-        raise ValueError(
-            f"{name}={value!r} is not valid: it must be a number in {interval}{also}."
-        )
-
-
-def check_transition_matrix(value, n_classes=None):
-    """Return a transition matrix, of which rows are true classes.
-
-    Parameters
-    ----------
-    value : array-like of shape (n_classes, n_classes)
-        The matrix. Rows may be off the sum of 1 by a hundredth, as printed ones are.
-    n_classes : int, default=None
-        How many classes there are; by default any number.
-
-    Returns
-    -------
-    T : ndarray of shape (n_classes, n_classes), float64
-        Its rows sum to 1.
-
-    Raises
-    ------
-    ValueError
-        If it is none, or one of another number of classes.
-    """
-    T = as_floats(value.detach().cpu() if isinstance(value, torch.Tensor) else value)
-    if T.ndim != 2 or T.shape != (n_classes or len(T),) * 2:
-        of_classes = f" of {n_classes} classes, as y holds" if n_classes else ""
-        raise ValueError(
-            f"transition_matrix of shape {T.shape} is not valid: it must be a square "
-            f"matrix{of_classes}."
-        )
-    sums = T.sum(axis=1, keepdims=True)
-    if not ((T >= 0).all() and np.allclose(sums, 1, atol=1e-2)):  # not of NaN either
-        raise ValueError(
-            "transition_matrix is not valid: its rows must be probabilities that sum "
-            f"to 1, but it holds {T.min():.6g} to {T.max():.6g}, and its rows sum to "
-            f"{sums.min():.6g} to {sums.max():.6g}."
-        )
-    return T / sums
-
-
 def seed_parts(estimator, rng):
     """Seed an estimator and its parts where they have no seed of their own.
 
@@ -345,56 +248,6 @@ def _plain(value):
     return repr(value)
 
 
-def random_numbers(random_state):
-    """Return the RandomState that the parameter `random_state` stands for.
-
-    Parameters
-    ----------
-    random_state : int, RandomState or None
-        Value of the parameter.
-
-    Raises
-    ------
-    ValueError
-        If it is anything else; names the parameter.
-    """
-    try:
-        return check_random_state(random_state)
-    except (TypeError, ValueError) as error:
-        raise ValueError(
-            f"random_state={random_state!r} is not valid: it must be None, an integer "
-            "from 0 to 2**32 - 1, or a numpy.random.RandomState."
-        ) from error
-
-
-def as_numbers(name, value):
-    """Return a value as an ndarray of numbers, or raise ``ValueError``.
-
-    Parameters
-    ----------
-    name : str
-        Name of the argument, for the error message.
-    value : array-like
-        Its value.
-
-    Returns
-    -------
-    values : ndarray
-        In its own dtype if that is real; booleans and objects as float64.
-    """
-    try:
-        values = np.asarray(value)
-        if values.dtype.kind not in "iuf":
-            if values.dtype.kind not in "bO":
-                raise TypeError(f"it holds {values.dtype}")
-            values = values.astype(np.float64)
-    except (TypeError, ValueError, OverflowError) as error:
-        raise ValueError(
-            f"{name} is not valid: it must be an array of numbers ({error})."
-        ) from error
-    return values
-
-
 def _sort_key(value):
     """Return what a method or a short name is sorted by."""
     if isinstance(value, str):
@@ -417,11 +270,3 @@ def _short(value):
     if isinstance(value, (np.ndarray, torch.Tensor)):
         return f"array of shape {tuple(value.shape)}"
     return str(value) if isinstance(value, Method) else " ".join(repr(value).split())
-
-
-def as_floats(value):
-    """Return a value as an ndarray of floats; a single NaN if it is none."""
-    try:
-        return np.asarray(value, dtype=np.float64)
-    except (TypeError, ValueError):
-        return np.array(np.nan)

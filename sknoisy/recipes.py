@@ -13,6 +13,7 @@ the benchmarks; none was run with its own network and epochs yet.
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 
+from sknoisy.checks import random_numbers
 from sknoisy.cotraining import DivideMix
 from sknoisy.estimators.classifier import NoisyRobustClassifier
 from sknoisy.estimators.contrastive import ContrastiveFineTuner
@@ -20,7 +21,7 @@ from sknoisy.estimators.cotraining import CoTrainingClassifier
 from sknoisy.estimators.pretrainer import SSLPretrainer
 from sknoisy.estimators.refiner import PseudoLabelRefiner
 from sknoisy.losses import ELR, ProgressiveBootstrap
-from sknoisy.parameters import random_numbers, seed_parts
+from sknoisy.parameters import seed_parts
 from sknoisy.regularizers import ClusteringRegularizer, RestorationRegularizer
 from sknoisy.selfsup import SimCLR, SupCon
 

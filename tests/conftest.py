@@ -3,6 +3,7 @@ import os
 import numpy as np
 import pytest
 import torch
+from counting import CountingPretrainer
 from sklearn.datasets import load_digits
 
 if "PYTEST_XDIST_WORKER" in os.environ:
@@ -35,6 +36,13 @@ def image_files(colour, tmp_path):
         paths.append(str(tmp_path / f"{i}.png"))
         Image.fromarray(image).save(paths[-1])
     return np.array(paths), colour[1]
+
+
+@pytest.fixture
+def counting():
+    """A pre-trainer whose trainings are counted in its `log`, of their samples."""
+    CountingPretrainer.log.clear()
+    return CountingPretrainer(max_epochs=1, random_state=0)
 
 
 def pytest_addoption(parser):

@@ -1,6 +1,8 @@
 """The command line, from a folder of images to labels that people reviewed."""
 
 import csv
+import os
+import shutil
 import subprocess
 import sys
 
@@ -12,6 +14,7 @@ from torch import nn
 import sknoisy
 from sknoisy.cli import main
 from sknoisy.cli.columns import Columns
+from sknoisy.cli.results import write_rows
 from sknoisy.datasets import load_image_folder, load_table
 
 N = 30  # images of each class
@@ -105,6 +108,7 @@ def test_a_check_writes_a_report_for_people(checked):
 
 def test_a_check_lists_what_it_left_out(checked):
     left_out = {row["file"]: row["why"] for row in rows(checked / "skipped.csv")}
+    assert all(os.path.exists(path) for path in left_out)
     left_out = {name.rpartition("/")[2]: why for name, why in left_out.items()}
     assert left_out.keys() == {"broken.png", "deep.png", "1.png"}
     assert left_out["1.png"].startswith("is the only sample of its class, '")
@@ -120,6 +124,61 @@ def test_what_a_check_tells(photos, tmp_path, capsys):
     assert "Left out 3:" in out
     assert err.startswith("Read 63 samples of 2 classes ('bright', 'dark'), left out 3")
     assert "Traceback" not in err
+
+
+def test_names_that_are_no_text(photos, tmp_path, capsys):
+    """Files may have any bytes in their names: none are lost, none reach a terminal."""
+    folder = tmp_path / "photos"
+    for name in ("bright", "dark"):
+        shutil.copytree(photos / name, folder / name)
+    strange = os.fsdecode(b"dark/caf\xe9 \x1b[31m.png")
+    try:
+        shutil.copy(folder / "bright" / "00.png", folder / strange)
+    except OSError:
+        pytest.skip("a file system that has no such names")
+    (folder / "dark" / "\x1b[2J.png").write_bytes(b"broken")
+    out = tmp_path / "out"
+    assert main(["check", str(folder), "--out", str(out), "--folds=3", *ENCODER]) == 0
+    told = "".join(capsys.readouterr())
+    assert "dark/caf\\udce9 \\x1b[31m.png: dark -> bright" in told
+    assert "\x1b" not in told
+    name = "dark/caf\\udce9 \x1b[31m.png"
+    table = rows(out / "samples.csv")
+    (row,) = (row for row in table if row["name"] == name)
+    assert row["given"] == "dark"
+    assert name in {row["file"] for row in rows(out / "labels.csv")}
+    page = (out / "report.html").read_text(encoding="utf-8")
+    assert "dark/caf\\\\udce9 \\u001b[31m.png" in page
+    assert 'caf%E9%20%1B%5B31m.png"' in page
+    row["decision"] = "take"
+    write(out / "reviewed.csv", table)
+    labels = [str(out / "labels.csv"), str(out / "reviewed.csv")]
+    assert main(["apply", *labels, "--out", str(tmp_path / "labels.csv")]) == 0
+    applied = {row["file"]: row["label"] for row in rows(tmp_path / "labels.csv")}
+    assert applied[name] == "bright"
+    model = [str(out / "model.safetensors"), "--allow", f"{__name__}.Mean"]
+    assert main(["predict", *model, str(folder / "dark")]) == 0
+    assert "caf\\udce9" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("where", ["", "inner"])
+def test_a_folder_that_cannot_be_made_is_noticed_first(where, photos, tmp_path, capsys):
+    (tmp_path / "file").touch()
+    out = str(tmp_path / "file" / where)
+    assert main(["check", str(photos), "--out", out, *FAST]) == 2
+    error = capsys.readouterr().err
+    assert "--out" in error and "is not valid: the folder cannot be made" in error
+    assert "Training" not in error
+
+
+def test_a_table_is_written_at_once_or_not_at_all(tmp_path):
+    def broken():
+        yield ["a"]
+        raise OSError("the disk is full")
+
+    with pytest.raises(OSError, match="full"):
+        write_rows(tmp_path / "table.csv", ["name"], broken())
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_folder_without_options_is_named_after_the_data(photos, monkeypatch):
@@ -223,6 +282,16 @@ def test_from_a_check_to_reviewed_labels_to_another_training(
     assert model.score(found.X, found.y) == 1
 
 
+def test_columns_of_the_same_name_are_not_merged(tmp_path, capsys):
+    labels, reviewed = tmp_path / "labels.csv", tmp_path / "reviewed.csv"
+    labels.write_text("file,label,note,note\nx.png,a,old,new\n")
+    reviewed.write_text(
+        "sample,name,given,suggested,decision,label\n0,x.png,a,b,keep,a\n"
+    )
+    assert main(["apply", str(labels), str(reviewed)]) == 2
+    assert "several columns called ['note']" in capsys.readouterr().err
+
+
 def test_the_table_of_labels_keeps_its_other_columns(tmp_path):
     labels = tmp_path / "labels.csv"
     labels.write_text("id,label,note\n1,a,old\n2,b,new\n")
@@ -319,7 +388,54 @@ def test_columns_that_name_rows_are_ignored(tmp_path, capsys):
     settings = ["--label=kind", "--folds=2", "--out", str(tmp_path / "out")]
     assert main(["check", str(path), *settings]) == 0
     err = capsys.readouterr().err
-    assert "Columns: numbers 'size'; ignored, another text in every row, 'name'." in err
+    assert (
+        "Columns: numbers 'size'; ignored, as they only name the rows, 'name'." in err
+    )
+
+
+@pytest.mark.parametrize("separator", [",", ";"])
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"])
+def test_apply_changes_nothing_but_labels(tmp_path, separator, line_end):
+    table, reviewed = tmp_path / "t.csv", tmp_path / "reviewed.csv"
+    lines = ["size,height,kind", '"1,5",3,a', '"2,5",4,b']
+    if separator == ";":
+        lines = ["size;height;kind", "1,5;3;a", "2,5;4;b"]
+    table.write_bytes(line_end.join([*lines, ""]).encode())
+    reviewed.write_text("name,given,suggested,decision,label\n1,b,a,take,\n")
+    assert main(["apply", str(table), str(reviewed), "--label=kind"]) == 0
+    lines[2] = lines[2][:-1] + "a"
+    written = (tmp_path / "t-reviewed.csv").read_bytes()
+    assert written == line_end.join([*lines, ""]).encode()
+
+
+def test_an_index_is_no_feature(tmp_path, capsys):
+    """That of pandas has no name; rows without a label are left out of the count."""
+    pytest.importorskip("pandas")
+    path, out = tmp_path / "plants.csv", tmp_path / "out"
+    lines = [f"{i},{i + 7},{i % 3},{'ab'[i % 2]}" for i in range(40)]
+    lines[5] = "5,12,2,"
+    path.write_text("\n".join([",number,size,kind", *lines]))
+    settings = ["--label=kind", "--folds=2", "--out", str(out)]
+    assert main(["check", str(path), *settings]) == 0
+    err = capsys.readouterr().err
+    assert (
+        "numbers 'size'; ignored, as they only name the rows, 'Unnamed: 0', 'n" in err
+    )
+    (tmp_path / "new.csv").write_text("size\n1\n2\n")
+    assert (
+        main(["predict", str(out / "model.safetensors"), str(tmp_path / "new.csv")])
+        == 0
+    )
+
+
+def test_rows_that_are_left_out_have_one_kind_of_name(tmp_path):
+    pytest.importorskip("pandas")
+    path, out = tmp_path / "plants.csv", tmp_path / "out"
+    lines = [f"{i % 7},{'ab'[i % 2]}" for i in range(40)]
+    path.write_text("\n".join(["size,kind", *lines, "3,", "4,single"]))
+    main(["check", str(path), "--label=kind", "--folds=2", "--out", str(out)])
+    left_out = rows(out / "skipped.csv")
+    assert [row["file"] for row in left_out] == ["row 40", "row 41"]
 
 
 def test_labels_that_are_a_quantity_are_doubted(tmp_path, capsys):

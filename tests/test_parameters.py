@@ -9,7 +9,6 @@ from sklearn.model_selection import GridSearchCV
 from sknoisy import APL, ELR, GCE, Forward, NoisyRobustClassifier, SimCLR
 from sknoisy.cotraining import COTRAINING_METHODS
 from sknoisy.losses import LOSSES
-from sknoisy.parameters import check_transition_matrix
 from sknoisy.views import ImageViews
 
 
@@ -70,24 +69,3 @@ def test_results_of_a_search_are_grouped_and_pivoted():
     row = (table["param_loss"] == ELR(lam=2.0)) & (table["param_max_epochs"] == 1)
     assert pivot[1].iloc[1] == table.loc[row, "mean_test_score"].item()
     assert table.sort_values("param_loss")["param_loss"].tolist()[-1] == ELR(lam=10.0)
-
-
-@pytest.mark.parametrize(
-    "value, message",
-    [
-        (np.eye(2), r"shape \(2, 2\) .*matrix of 3 classes"),
-        (np.ones(3), r"shape \(3,\) is not valid"),
-        ("auto", r"shape \(\) is not valid"),
-        (np.eye(3) * 1.1, "its rows sum to 1.1 to 1.1"),
-        ([[1.5, -0.5, 0], [0, 1, 0], [0, 0, 1]], "it holds -0.5 to 1.5"),
-        (np.full((3, 3), np.nan), "it holds nan to nan"),
-    ],
-)
-def test_what_is_no_transition_matrix(value, message):
-    with pytest.raises(ValueError, match=f"transition_matrix.*{message}"):
-        check_transition_matrix(value, 3)
-
-
-def test_a_rounded_transition_matrix():
-    T = check_transition_matrix([[0.33, 0.33, 0.33], [0, 1, 0], [0, 0, 1]])
-    np.testing.assert_allclose(T.sum(axis=1), 1)

@@ -7,7 +7,7 @@ from sknoisy.annotators.table import read_annotations
 from sknoisy.data.labels import check_several
 from sknoisy.scores.probabilities import check_probabilities
 
-SMALLEST = 1e-6  # lower limit of weights, and of what errors are divided by
+LEAST_WEIGHT = 1e-6  # lower limit of weights, and of what errors are divided by
 
 
 def crowdlab(y, pred_probs, classes=None):
@@ -204,10 +204,10 @@ def _posterior(annotations, votes, pred_probs, codes):
         likelihood = np.mean(own[several] / n_labels[several])
         error = np.mean(predicted[several] != codes[several])
     counts = np.bincount(codes[several], minlength=n_classes)
-    most = max(1 - counts.max() / counts.sum(), SMALLEST)  # of one constant label
-    weights = np.maximum(1 - (1 - agreement) / most, SMALLEST)
+    most = max(1 - counts.max() / counts.sum(), LEAST_WEIGHT)  # of one constant label
+    weights = np.maximum(1 - (1 - agreement) / most, LEAST_WEIGHT)
     mean_labels = n_labels[n_labels > 0].mean()
-    model_weight = max(1 - error / most, SMALLEST) * np.sqrt(mean_labels)
+    model_weight = max(1 - error / most, LEAST_WEIGHT) * np.sqrt(mean_labels)
     cells = annotations.rows * n_classes + annotations.codes
     given = weights[annotations.columns]
     of_class = np.bincount(cells, given, minlength=votes.size).reshape(votes.shape)

@@ -15,6 +15,7 @@ from sknoisy.annotators.agreement import active_scores, crowdlab
 from sknoisy.annotators.crowds import dawid_skene, majority_vote
 from sknoisy.annotators.table import is_long, read_annotations
 from sknoisy.annotators.training import fit_soft, in_columns, out_of_sample
+from sknoisy.checks import check_choice
 from sknoisy.data.given import Labels, check_groups
 from sknoisy.data.inputs import check_container
 from sknoisy.data.labels import check_given, check_several
@@ -26,7 +27,6 @@ from sknoisy.estimators.pipelines import (
     split_pipeline,
 )
 from sknoisy.estimators.saving import Saved
-from sknoisy.parameters import check_choice
 from sknoisy.training.progress import Tasks
 
 FROM_LABELS = {"dawid_skene": dawid_skene, "majority_vote": majority_vote}

@@ -7,8 +7,8 @@ import numpy as np
 
 from sknoisy.annotators.consensus import Consensus
 from sknoisy.annotators.table import read_annotations
+from sknoisy.checks import check_integer, check_real
 from sknoisy.data.labels import some
-from sknoisy.parameters import check_integer, check_real
 
 
 def majority_vote(y, classes=None):

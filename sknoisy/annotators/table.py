@@ -1,12 +1,12 @@
 """Labels of several annotators: what a table of them may be, and its codes."""
 
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
 from sklearn.utils.validation import column_or_1d
 
 from sknoisy.data.labels import encode_labels, is_missing, some
+from sknoisy.warning import warn
 
 LONG = ("sample", "annotator", "label")  # columns of a long table
 FEW = 10  # labels, which may all be different by chance
@@ -191,11 +191,9 @@ def _warn_of_names(table, annotators):
             and len(set(column.tolist())) == n_samples
             and not _gaps(column).any()
         ):
-            warnings.warn(
+            warn(
                 f"annotator {name!r} gives each sample a class of its own: is the "
                 "column the name of the samples? Make it the index of y.",
-                UserWarning,
-                stacklevel=4,
             )
             return
 

@@ -8,8 +8,8 @@ from sklearn.utils.validation import has_fit_parameter
 from sknoisy._compat import safe_indexing
 from sknoisy.annotators.agreement import agreement_with_others
 from sknoisy.data.given import Labels
-from sknoisy.detection.evidence import fit_arguments, from_folds
 from sknoisy.detection.features import fit_label_free
+from sknoisy.detection.sources import fit_arguments, from_folds
 from sknoisy.estimators.base_classifier import TorchClassifier
 from sknoisy.estimators.pipelines import finding_classes, split_pipeline
 
@@ -40,7 +40,7 @@ def out_of_sample(
     annotations : Annotations
         The labels.
     cv, n_jobs, random_state, groups : int or splitter, int, int, array-like
-        See :func:`sknoisy.detection.evidence.from_folds`.
+        See :func:`sknoisy.detection.sources.from_folds`.
     sample_weight : ndarray of shape (n_samples,), float64, default=None
         Weights of the samples in each training.
 

@@ -14,13 +14,16 @@ DECISIONS = ("", "skip", "keep", "take", "other")
 
 def run(args):
     """Merge decisions into labels, and write them."""
-    columns, rows, _ = read_rows(args.labels)
+    columns, rows, separator = read_rows(args.labels)
     label = find_column(args.labels, columns, "label", args.label, LABELS)
     if label is None:
         raise ValueError(
             f"{args.labels!r} has no column of labels among {columns}: pass --label"
         )
     file = find_column(args.labels, columns, "file", args.file, PATHS)
+    several = [name for name, count in Counter(columns).items() if count > 1]
+    if several:  # they would be written as if they were one
+        raise ValueError(f"{args.labels!r} has several columns called {several}")
     names = [row[file] if file else str(i) for i, row in enumerate(rows)]
     twice = [name for name, count in Counter(names).items() if count > 1]
     at = {name: i for i, name in enumerate(names)}
@@ -42,13 +45,20 @@ def run(args):
         confirmed += decided == given
         row[label] = decided
     out = args.out or "{}-reviewed{}".format(*os.path.splitext(args.labels))
-    write_rows(out, columns, ([row[column] for column in columns] for row in rows))
+    values = ([row[column] for column in columns] for row in rows)
+    write_rows(out, columns, values, separator, _line_end(args.labels))
     say(
         args,
         f"{changed:,} labels changed, {confirmed:,} confirmed, "
         f"{len(rows) - changed - confirmed:,} not reviewed. Wrote {out!r}.",
     )
     return False
+
+
+def _line_end(path):
+    """Return what ends the lines of a file, so that only lines that change differ."""
+    with open(path, "rb") as file:
+        return "\r\n" if file.readline().endswith(b"\r\n") else "\n"
 
 
 def _refuse_new(name, decided, known):

@@ -28,6 +28,7 @@ def run(args):
     start = time.monotonic()
     out = args.out or f"{_name_of(args.data)}-check"
     found = _without_singles(_read(args))
+    _make_folder(out)
     n, k = len(found.y), len(found.classes)
     say(
         args,
@@ -46,16 +47,19 @@ def run(args):
     detector = LabelErrorDetector(
         clf,
         method=args.method,
-        cv=args.folds,
+        cv="auto" if args.folds is None else args.folds,
         max_false_alarms=args.max_false_alarms,
         random_state=args.seed,
     )
-    say(args, f"Checking the labels, in {args.folds} folds.")
+    in_folds = "" if args.folds is None else f", in {args.folds} folds"
+    say(args, f"Checking the labels{in_folds}.")
     copies = _copies(found.X) if is_images else None
     together = copies if args.method != "knn_agreement" else None
     detector.fit(features, found.y, groups=together)
-    say(args, "Training a model on all samples.")
-    model = clone(clf).fit(features, found.y)
+    model = detector.estimator_
+    if model is None:
+        say(args, "Training a model on all samples.")
+        model = clone(clf).fit(features, found.y)
     if not is_images:  # a classifier of images has the encoder in itself
         model = Pipeline([("columns", encoder), ("clf", model)])
     written = write_all(out, detector, model, found, args)
@@ -67,6 +71,19 @@ def run(args):
     if failed:
         print(f"Failed: {right:.1%} are right, which is under {args.fail_under:.1%}.")
     return failed
+
+
+def _make_folder(out):
+    """Make the folder for the results, or raise ``ValueError`` before the work."""
+    try:
+        os.makedirs(out, exist_ok=True)
+        writable = os.access(out, os.W_OK | os.X_OK)
+    except OSError as error:
+        raise ValueError(
+            f"--out {out!r} is not valid: the folder cannot be made ({error.strerror})"
+        ) from error
+    if not writable:
+        raise ValueError(f"--out {out!r} is not valid: nothing can be written there")
 
 
 def _is_number(label):
@@ -96,9 +113,13 @@ def _without_singles(found):
     keep = np.array([counts[label] > 1 for label in found.y.tolist()])
     if keep.all():
         return found
+    if isinstance(found.X, np.ndarray):  # of paths
+        places = found.X[~keep].tolist()
+    else:
+        places = [f"row {name}" for name in found.names[~keep]]
     found.skipped += [
-        Skipped(name, f"is the only sample of its class, {label!r}")
-        for name, label in zip(found.names[~keep], found.y[~keep].tolist(), strict=True)
+        Skipped(place, f"is the only sample of its class, {label!r}")
+        for place, label in zip(places, found.y[~keep].tolist(), strict=True)
     ]
     for key in ("y", "names", "rows"):
         if key in found:

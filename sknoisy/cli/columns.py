@@ -27,24 +27,28 @@ class Columns(TransformerMixin, Saved):
     categories_ : dict of str to list of str
         The most frequent values of the other columns.
     ignored_ : list of str
-        Columns that tell nothing: text that is another in every row, such as a name.
+        Columns that only name the rows: text that is another in every row, and numbers
+        that count them, as the index does that pandas writes.
     """
 
     def fit(self, X, y=None):
         """Learn from a pandas.DataFrame."""
         self.columns_ = [str(name) for name in X.columns]
         X = X.set_axis(self.columns_, axis="columns")
-        self.numbers_ = [*X.select_dtypes(["number", "bool"]).columns]
-        numbers = X[self.numbers_].astype(float).replace([np.inf, -np.inf], np.nan)
-        medians = numbers.median().fillna(0)
-        filled = numbers.fillna(medians)
+        numbers = [*X.select_dtypes(["number", "bool"]).columns]
+        counts = [name for name in numbers if _counts_rows(X[name])]
+        self.numbers_ = [name for name in numbers if name not in counts]
+        values = X[self.numbers_].astype(float).replace([np.inf, -np.inf], np.nan)
+        medians = values.median().fillna(0)
+        filled = values.fillna(medians)
         deviations = filled.std(ddof=0)
         self.moments_ = np.array(
             [medians, filled.mean(), deviations.where(deviations > 0, 1)]
         ).reshape(3, len(self.numbers_))
-        others = [name for name in self.columns_ if name not in self.numbers_]
+        others = [name for name in self.columns_ if name not in numbers]
         others = {name: X[name].astype(str).value_counts() for name in others}
-        self.ignored_ = [k for k, v in others.items() if len(v) == len(X) > FEW]
+        names = [k for k, v in others.items() if len(v) == len(X) > FEW]
+        self.ignored_ = counts + names
         self.categories_ = {
             name: counts.index[:MOST].tolist()
             for name, counts in others.items()
@@ -52,8 +56,8 @@ class Columns(TransformerMixin, Saved):
         }
         if not self.numbers_ and not self.categories_:
             raise ValueError(
-                f"the table has no column to learn from: {some(self.ignored_)} hold "
-                "another text in every row. Compute embeddings of texts before"
+                f"the table has no column to learn from: {some(self.ignored_)} only "
+                "name the rows. Compute embeddings of texts before"
             )
         return self
 
@@ -68,7 +72,7 @@ class Columns(TransformerMixin, Saved):
         told = [
             f"numbers {some(self.numbers_)}" if self.numbers_ else "",
             f"categories {', '.join(texts)}" if texts else "",
-            f"ignored, another text in every row, {some(self.ignored_)}"
+            f"ignored, as they only name the rows, {some(self.ignored_)}"
             if self.ignored_
             else "",
         ]
@@ -91,3 +95,10 @@ class Columns(TransformerMixin, Saved):
             given = np.array(X[name].astype(str), dtype=object)
             parts.append(given[:, None] == np.array(values, dtype=object))
         return np.hstack(parts).astype(float)
+
+
+def _counts_rows(column):
+    """Whether numbers are those of the rows, up to where the count begins."""
+    if len(column) <= FEW or column.dtype.kind not in "iu":
+        return False
+    return len(np.unique(column.to_numpy() - column.index.to_numpy())) == 1

@@ -11,6 +11,7 @@ from torch import nn
 
 from sknoisy.cli.columns import Columns
 from sknoisy.cli.messages import say
+from sknoisy.data.stores import open_image
 from sknoisy.estimators.pretrained import PretrainedEncoder
 from sknoisy.estimators.pretrainer import SSLPretrainer
 
@@ -123,11 +124,9 @@ def _trained_here(paths, args, why):
 
 def _usual_size(paths):
     """Return the size for a training: of images of usual size, a small one."""
-    from PIL import Image
-
     sides = []
     for path in paths[:: max(1, len(paths) // 100)]:
-        with Image.open(path) as image:
+        with open_image(path) as image:
             sides.append(min(image.size))
     return SMALL if np.median(sides) < 1.5 * SMALL else LARGE
 
@@ -135,6 +134,7 @@ def _usual_size(paths):
 def _of_user(name, args):
     """Return what a function of the user's makes."""
     module, _, function = name.partition(":")
+    before = [*sys.path]
     sys.path.append(os.getcwd())
     try:
         made = getattr(import_module(module), function)()
@@ -144,7 +144,7 @@ def _of_user(name, args):
             f"--encoder {name} cannot be imported: {error}{hint}"
         ) from error
     finally:
-        sys.path.remove(os.getcwd())
+        sys.path[:] = before
     about = f"{name}, of yours"
     if isinstance(made, PretrainedEncoder):
         return made, about

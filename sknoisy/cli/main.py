@@ -8,6 +8,7 @@ import warnings
 from contextlib import contextmanager, suppress
 from importlib import import_module
 
+from sknoisy.cli.messages import printable
 from sknoisy.cli.parser import make_parser
 
 FAILED, BROKEN, INTERRUPTED = 1, 2, 130
@@ -47,13 +48,14 @@ def main(argv=None):
             if args.debug:
                 raise
             text = " ".join(str(error).split()) or type(error).__name__
-            print(f"sknoisy: error: {text}", file=sys.stderr)
+            print(f"sknoisy: error: {printable(text)}", file=sys.stderr)
             return BROKEN
 
 
 def _show(message, category, filename, lineno, file=None, line=None):
     """Show a warning in one line, without the place in the code."""
-    print(f"Warning: {' '.join(str(message).split())}", file=sys.stderr)
+    text = printable(" ".join(str(message).split()))
+    print(f"Warning: {text}", file=sys.stderr)
 
 
 @contextmanager

@@ -100,14 +100,18 @@ def _add_check(commands):
     how.add_argument("--offline", action="store_true", help="download no weights")
     how.add_argument("--method", default="auto", choices=METHODS)
     how.add_argument(
-        "--folds", type=_integer(2), default=5, metavar="N", help="default: 5"
+        "--folds",
+        type=_integer(2),
+        metavar="N",
+        help="default: one training that leaves each sample out; 5 where there are "
+        "copies of files",
     )
     how.add_argument(
         "--max-false-alarms",
         type=_share_below_one,
-        default=0.2,
+        default=0.3,
         metavar="SHARE",
-        help="of right labels among those that are called wrong; default: 0.2",
+        help="of right labels among those that are called wrong; default: 0.3",
     )
     how.add_argument("--device", default="auto", help="cpu, cuda, ...; default: auto")
     how.add_argument("--seed", type=int, default=0, metavar="N", help="default: 0")

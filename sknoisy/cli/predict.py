@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.pipeline import Pipeline
 
 from sknoisy.cli.columns import Columns
-from sknoisy.cli.messages import say
+from sknoisy.cli.messages import printable, say
 from sknoisy.cli.results import write_rows
 from sknoisy.datasets.folders import images_below
 from sknoisy.datasets.found import keep_readable
@@ -35,6 +35,7 @@ def run(args):
     probabilities = model.predict_proba(X)
     best = probabilities.argmax(axis=1)
     sure = [f"{share:.4f}" for share in probabilities.max(axis=1)]
+    names = [name.encode("utf-8", "backslashreplace").decode() for name in names]
     rows = [*zip(names, model.classes_[best], sure, strict=True)]
     if args.csv:
         write_rows(args.csv, COLUMNS, rows)
@@ -69,7 +70,7 @@ def _samples(args):
         paths += images_below(file) if os.path.isdir(file) else [file]
     keep, skipped = keep_readable(paths, "skip", verify=True)
     for path, reason in skipped:
-        print(f"Left out {path}: {reason}", file=sys.stderr)
+        print(printable(f"Left out {path}: {reason}"), file=sys.stderr)
     if not keep.any():
         raise ValueError(f"none of the {len(paths)} files can be read")
     paths = np.array(paths)[keep]

@@ -2,9 +2,11 @@
 
 import csv
 import os
+from contextlib import suppress
 
 import numpy as np
 
+from sknoisy.cli.messages import printable
 from sknoisy.estimators.saving import save
 
 SHOWN = 5  # samples in the summary
@@ -56,14 +58,24 @@ def write_all(out, detector, model, found, args):
     return ["report.html", *written]
 
 
-def write_rows(path, columns, rows):
-    """Write a CSV file, at once or not at all."""
+def write_rows(path, columns, rows, separator=",", line_end="\r\n"):
+    """Write a CSV file, at once or not at all.
+
+    Bytes in names of files that are no UTF-8 are escaped.
+    """
     part = f"{path}.part"
-    with open(part, "w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(columns)
-        writer.writerows(rows)
-    os.replace(part, path)
+    try:
+        with open(
+            part, "w", newline="", encoding="utf-8", errors="backslashreplace"
+        ) as file:
+            writer = csv.writer(file, delimiter=separator, lineterminator=line_end)
+            writer.writerow(columns)
+            writer.writerows(rows)
+        os.replace(part, path)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(part)
+        raise
 
 
 def _rows(detector, found):
@@ -106,7 +118,7 @@ def summarize(detector, found, copies):
         lines += [f"  {path} {reason}" for path, reason in found.skipped[:SHOWN]]
         if len(found.skipped) > SHOWN:
             lines.append(f"  and {len(found.skipped) - SHOWN:,} more")
-    return "\n".join(lines)
+    return "\n".join(map(printable, lines))
 
 
 def _of_copies(y, copies):

@@ -9,19 +9,25 @@ from sknoisy.training.identity import data_of, estimator_name, hash_of
 
 
 class Rows:
-    """The file of finished rows, by what they depend on."""
+    """The file of finished rows, by what they depend on.
 
-    def __init__(self, path, X, y, test, scorers):
+    Lines that are no rows with numbers in all columns are passed over: the end of a
+    run that was killed while it wrote, or what something else has written.
+    """
+
+    def __init__(self, path, X, y, test, scorers, columns):
         self.path, self.done = None if path is None else Path(path), {}
         if path is None:
             return
-        lines = self.path.read_text().splitlines() if self.path.exists() else []
+        lines = self.path.read_bytes().splitlines() if self.path.exists() else []
         for line in lines:
             try:
                 row = json.loads(line)
-                self.done[row.pop("key")] = row
-            except (ValueError, KeyError, AttributeError):
-                continue  # the end of a run that was killed while it wrote
+                key = row.pop("key")
+                if all(isinstance(row[column], (int, float)) for column in columns):
+                    self.done[key] = row
+            except (ValueError, LookupError, AttributeError, TypeError, RecursionError):
+                continue
         self.path.parent.mkdir(parents=True, exist_ok=True)
         data = hash_of([data_of(part) for part in (X, y, *(test or ()))])
         named = {name: _named(scorer) for name, scorer in scorers.items()}

@@ -7,22 +7,25 @@ from numbers import Integral
 import numpy as np
 from sklearn.base import clone
 from sklearn.metrics import accuracy_score, check_scoring
-from sklearn.model_selection import StratifiedKFold, check_cv
+from sklearn.model_selection import StratifiedKFold
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_consistent_length
 
 from sknoisy._compat import safe_indexing
+from sknoisy.checks import check_integer
 from sknoisy.comparison.results import Comparison
 from sknoisy.comparison.rows import Rows
 from sknoisy.data.labels import encode_labels
+from sknoisy.detection.checks import folds_of
 from sknoisy.estimators.classifier import NoisyRobustClassifier
 from sknoisy.estimators.pipelines import check_steps, split_pipeline
 from sknoisy.metrics.corrected import NoiseCorrectedScorer
 from sknoisy.metrics.counts import is_finite, is_table
-from sknoisy.parameters import Method, check_integer
+from sknoisy.parameters import Method
 
 TEST = "test_accuracy"
-OTHERS = {"method", "seed", "fold", "n_train", "n_test", "seconds", TEST}  # columns
+SIZES = ("seconds", "n_train", "n_test")
+OTHERS = {"method", "seed", "fold", *SIZES, TEST}  # columns
 
 
 def compare(
@@ -113,7 +116,8 @@ def compare(
     test = None if X_test is None else (X_test, y_test)
     scores = [*scorers, *([TEST] if test else [])]
     if cv is not None and not isinstance(cv, Integral):
-        cv = check_cv(cv, y, classifier=True)  # keeps the folds of an iterator
+        if not hasattr(cv, "split"):
+            cv = folds_of(cv, np.zeros(len(y)), y)  # keeps those of an iterator
     plan = [
         (name, seed, fold, rows)
         for seed in seeds
@@ -122,7 +126,7 @@ def compare(
     ]
     for method in methods.values():
         check_steps(method)
-    file = Rows(path, X, y, test, scorers)
+    file = Rows(path, X, y, test, scorers, [*SIZES, *scores])
     keys = [
         file.key(_seeded(methods[name], seed), rows) for name, seed, _, rows in plan
     ]
@@ -178,11 +182,16 @@ def _estimators(methods, estimator):
 
 
 def _check_seeds(seeds):
-    seeds = [seeds] if isinstance(seeds, Integral) or seeds is None else list(seeds)
+    try:
+        seeds = [*seeds]
+    except TypeError:  # a single one
+        seeds = [seeds]
     for seed in seeds:
         check_integer("seeds", seed, low=0)
     if not seeds or len(set(seeds)) < len(seeds):
         raise ValueError(f"seeds={seeds!r} is not valid: they must be distinct.")
+    if max(seeds) >= 2**32:
+        raise ValueError(f"seeds={seeds!r} is not valid: they must be below 2**32.")
     return [int(seed) for seed in seeds]
 
 
@@ -204,6 +213,8 @@ def _scorers(scoring, X, y):
             scoring = {"corrected": corrected, **scoring}
     elif not isinstance(scoring, Mapping):
         scoring = {scoring if isinstance(scoring, str) else "score": scoring}
+    if not scoring:
+        raise ValueError("scoring is empty: name at least one score.")
     known = OTHERS & scoring.keys()
     if known:
         raise ValueError(f"scoring is not valid: {known} are names of other columns.")
@@ -217,7 +228,7 @@ def _splits(cv, X, y, seed):
     if isinstance(cv, Integral):
         check_integer("cv", cv, low=2)
         cv = StratifiedKFold(cv, shuffle=True, random_state=seed)
-    return [*cv.split(np.zeros(len(y)), y)]
+    return folds_of(cv, np.zeros(len(y)), y)
 
 
 def _seeded(method, seed):

@@ -6,11 +6,11 @@ import numpy as np
 import torch
 from scipy.special import softmax
 
+from sknoisy.checks import check_integer
 from sknoisy.cotraining.ensembles import given_losses, held_out, own_half_loss
 from sknoisy.data.batches import Batches
 from sknoisy.losses.expected import weighted_mean
 from sknoisy.losses.learner import Learner
-from sknoisy.parameters import check_integer
 from sknoisy.scores import gmm_clean_probability, label_votes, noise_concentration
 from sknoisy.scores.estimates import transition_of
 

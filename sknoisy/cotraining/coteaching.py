@@ -2,9 +2,9 @@
 
 import torch
 
+from sknoisy.checks import check_integer, check_real
 from sknoisy.cotraining.base import CoTraining
 from sknoisy.cotraining.ensembles import chosen_mean, given_losses
-from sknoisy.parameters import check_integer, check_real
 
 
 def small_losses(losses, share, among=None, trusted=None):

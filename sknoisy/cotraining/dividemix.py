@@ -6,6 +6,7 @@ from collections import deque
 import numpy as np
 import torch
 
+from sknoisy.checks import check_choice, check_integer, check_real
 from sknoisy.cotraining.base import CONCENTRATED, CoTraining
 from sknoisy.cotraining.mixing import (
     mixup,
@@ -17,13 +18,12 @@ from sknoisy.cotraining.mixing import (
 )
 from sknoisy.cotraining.split_batches import SplitBatches
 from sknoisy.losses.expected import weighted_mean
-from sknoisy.parameters import check_choice, check_integer, check_real
 from sknoisy.ranks import in_parts
 from sknoisy.scores import gmm_clean_probability
 
 EXTREME = 0.77  # noise rates above this have settings of their own: between 72 and 81%
 LONGEST = 5  # epochs whose losses are averaged then
-LEAST = 0.1  # share of the samples that is labelled whatever the threshold
+LEAST_SHARE = 0.1  # share of the samples that is labelled whatever the threshold
 
 
 def lambda_u_for(noise_rate, concentration, n_classes):
@@ -328,7 +328,7 @@ class DivideMix(CoTraining):
         What has no label has the probability -1 that it is right.
         """
         order = torch.randperm(len(clean), generator=generator, device="cpu")
-        least = max(1, int(LEAST * np.count_nonzero(clean >= 0)))
+        least = max(1, int(LEAST_SHARE * np.count_nonzero(clean >= 0)))
         clean = torch.from_numpy(clean.copy())[order]
         threshold = self.settings["p_threshold"]
         threshold = min(threshold, clean.topk(least).values[-1].item())

@@ -3,6 +3,7 @@
 import torch
 from torch.nn.functional import one_hot
 
+from sknoisy.checks import check_choice, check_real
 from sknoisy.cotraining.base import CoTraining
 from sknoisy.cotraining.mixing import (
     mixed_loss,
@@ -12,7 +13,6 @@ from sknoisy.cotraining.mixing import (
     weigh,
 )
 from sknoisy.losses.expected import as_distributions
-from sknoisy.parameters import check_choice, check_real
 from sknoisy.ranks import in_parts
 from sknoisy.scores import bmm_clean_probability, gmm_clean_probability
 

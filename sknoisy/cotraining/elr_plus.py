@@ -2,6 +2,7 @@
 
 import torch
 
+from sknoisy.checks import check_real
 from sknoisy.cotraining.base import CONCENTRATED, CoTraining
 from sknoisy.cotraining.mixing import mixed_loss, mixup, weigh
 from sknoisy.cotraining.rampup import sigmoid_rampup
@@ -10,7 +11,6 @@ from sknoisy.encoders.weights import load_tensors
 from sknoisy.losses.elr import CLAMP, early_learning_regularizer
 from sknoisy.losses.expected import as_distributions, weighted_mean
 from sknoisy.losses.table import Table, check_storage
-from sknoisy.parameters import check_real
 from sknoisy.ranks import in_parts
 
 RISE = 0.5  # share of the training in which the averages' decay rises

@@ -3,6 +3,7 @@
 import torch
 from torch import nn
 
+from sknoisy.checks import check_integer
 from sknoisy.cotraining.base import CoTraining
 from sknoisy.data.batches import Batches
 from sknoisy.encoders.architecture import trains_encoder
@@ -16,7 +17,6 @@ from sknoisy.kernels.confusion import (
     stretched,
 )
 from sknoisy.kernels.ridge import KernelRidge
-from sknoisy.parameters import check_integer
 
 LANDMARKS = 1000, 2000  # by default at least and at most
 # Least penalty for posteriors, over that of the given labels: of those that are tried,
@@ -92,6 +92,18 @@ def balanced(labels, strength):
     return labels / labels.sum(dim=1, keepdim=True)
 
 
+def alone(given):
+    """Return which labels no other sample has, even in part, tensor of bool, (n,).
+
+    Parameters
+    ----------
+    given : tensor of shape (n, n_classes)
+        Probabilities of classes.
+    """
+    single = (given > 0).sum(dim=0) == 1
+    return (given[:, single] == 1).any(dim=1)
+
+
 class KernelPosterior(CoTraining):
     """A kernel machine that corrects the labels that it learns, on vectors.
 
@@ -143,8 +155,11 @@ class KernelPosterior(CoTraining):
     Samples without a label have the posterior of the prediction, and take part in all
     rounds.
 
-    Trusted labels have certain posteriors. They tell how the classifier errs, and so
-    the confusion, see :func:`sknoisy.scores.trusted_transition_matrix`. The first
+    A label that no other sample has is kept: the others could never predict it, which
+    says nothing against it. Its posterior is certain.
+
+    Trusted labels have certain posteriors, too. They tell how the classifier errs, and
+    so the confusion, see :func:`sknoisy.scores.trusted_transition_matrix`. The first
     probabilities of true classes are then those that explain the probabilities of
     labels by it, if this is right more often: more than half of a class may have wrong
     labels. And they tell how sure predictions should be: these are stretched away from
@@ -153,9 +168,11 @@ class KernelPosterior(CoTraining):
 
     ``training_loss_`` and ``label_quality_`` of the classifier are of the leave-one-out
     predictions, which is what detection of wrong labels wants; their probabilities are
-    ``loss_state_["left_out"]``. ``clean_proba_`` is the posterior of the given label,
-    and ``loss_state_["posterior"]`` that of all classes. ``train_loss`` in ``history_``
-    is the cross-entropy of the last leave-one-out predictions with the posteriors.
+    ``loss_state_["left_out"]``, the mean of the first, which learned the given labels,
+    and the last, which learned posteriors: it ranks wrong labels better than either.
+    ``clean_proba_`` is the posterior of the given label, and
+    ``loss_state_["posterior"]`` that of all classes. ``train_loss`` in ``history_`` is
+    the cross-entropy of the last leave-one-out predictions with the posteriors.
 
     References
     ----------
@@ -174,6 +191,7 @@ class KernelPosterior(CoTraining):
     soft_labels = True
     unlabelled = True
     heads = ("kernel",)
+    leaves_out = True
     vector_encoder = "identity"
     transient = (*CoTraining.transient, "_generator", "_kernel")
 
@@ -244,8 +262,7 @@ class KernelPosterior(CoTraining):
         given = data.labels.distributions(self.n_classes)
         probs = ridge.fit(given)
         least = SMOOTHEST * ridge.penalty
-        self.state_["left_out"].copy_(simplex(probs))
-        self._observe(net, probs)
+        left_out = simplex(probs)
         shares = given if weights is None else given * weights[:, None]
         trusted = data.labels.trusted
         T = confusion(probs, shares, trusted)
@@ -258,9 +275,13 @@ class KernelPosterior(CoTraining):
         if data.labels.soft is not None or data.labels.labelled is not None:
             target = torch.where(given.sum(dim=1, keepdim=True) > 0, given, 1.0)
 
+        kept = alone(given)
+        if trusted is not None:
+            kept |= trusted
+
         def corrected(probs):
             labels = balanced(posterior(simplex(probs), T, target), strength)
-            return labels if trusted is None else labels.where(~trusted[:, None], given)
+            return labels.where(~kept[:, None], given)
 
         labels = corrected(first_guess(probs, T, given, trusted))
         if data.labels.labelled is not None:  # from here on, all have a posterior
@@ -270,6 +291,9 @@ class KernelPosterior(CoTraining):
             probs = ridge.fit(labels, least)
             labels = corrected(probs)
         self.state_["posterior"].copy_(labels)
+        left_out = (left_out + simplex(probs)) / 2
+        self.state_["left_out"].copy_(left_out)
+        self._observe(net, left_out)
         self._loss = -(labels * simplex(probs).log()).sum(dim=1).mean()
         if data.class_weights is not None:
             labels = labels * data.class_weights
@@ -297,10 +321,10 @@ class KernelPosterior(CoTraining):
         return {"n_landmarks": n_landmarks}
 
     def _observe(self, net, probs):
-        """Let the dynamics record the predictions for what has a label."""
+        """Let the dynamics record the probabilities of what has a label."""
         codes = net.data_.codes
         known = (codes >= 0).nonzero()[:, 0]
-        net.observe(simplex(probs[known]).log()[:, None], codes[known], known)
+        net.observe(probs[known].log()[:, None], codes[known], known)
 
     def clean_probability(self, dynamics):  # noqa: D102
         posteriors = self.state_["posterior"]

@@ -2,10 +2,10 @@
 
 import torch
 
+from sknoisy.checks import check_real
 from sknoisy.cotraining.base import CoTraining
 from sknoisy.cotraining.ensembles import given_losses
 from sknoisy.losses.expected import weighted_mean
-from sknoisy.parameters import check_real
 
 BURN_IN = 0.18  # share of the training in which all weights are 1
 FADE = 0.90  # and after which a weight falls with the loss, no longer at once

@@ -2,7 +2,7 @@
 
 import torch
 
-from sknoisy.losses.expected import TINY, as_distributions
+from sknoisy.losses.expected import LEAST_WEIGHT, as_distributions
 from sknoisy.ranks import in_parts
 
 
@@ -127,7 +127,7 @@ def mixed_loss(log_p, targets):
         The mean.
     """
     losses = -(targets * log_p).sum(dim=1)
-    return losses.sum() / targets.sum().clamp(min=TINY)
+    return losses.sum() / targets.sum().clamp(min=LEAST_WEIGHT)
 
 
 def weigh(targets, weights):

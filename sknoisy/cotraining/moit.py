@@ -4,6 +4,7 @@ import numpy as np
 import torch
 from torch.nn.functional import one_hot
 
+from sknoisy.checks import check_integer, check_real
 from sknoisy.cotraining.base import CoTraining
 from sknoisy.cotraining.mixing import mixed_loss, mixup, weigh
 from sknoisy.cotraining.moit_heads import (
@@ -13,10 +14,9 @@ from sknoisy.cotraining.moit_heads import (
 )
 from sknoisy.data.devices import full_precision
 from sknoisy.losses.expected import weighted_mean
-from sknoisy.parameters import check_integer, check_real
 from sknoisy.ranks import in_parts
 from sknoisy.scores import neighbor_index, votes_from
-from sknoisy.views.automatic import resolve_views
+from sknoisy.views.automatic import check_views, resolve_views
 from sknoisy.views.base import NoViews
 
 N_NEIGHBORS = 250
@@ -197,6 +197,7 @@ class MOIT(CoTraining):
         check_real("temperature", self.temperature, "(0, inf)")
         check_real("alpha", self.alpha, "(0, inf)")
         check_integer("memory", self.memory, low=0)
+        check_views(self.views)
 
     def start(self, n_samples, n_classes, device):  # noqa: D102
         super().start(n_samples, n_classes, device)
@@ -205,6 +206,7 @@ class MOIT(CoTraining):
 
     def extend(self, module, data, generator):
         """Return the module with a projection and a memory."""
+        self._views(data.store.spec)  # an error now, not after the warm-up
         network = module.networks[0]
         encoder = getattr(network, "encoder", None)
         width = data.store.spec.shape[0] if encoder is None else encoder.n_features

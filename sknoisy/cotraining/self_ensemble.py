@@ -2,13 +2,13 @@
 
 import torch
 
+from sknoisy.checks import check_real
 from sknoisy.cotraining.base import CoTraining
 from sknoisy.cotraining.ensembles import chosen_mean, given_losses
 from sknoisy.cotraining.rampup import sigmoid_rampup
 from sknoisy.encoders.ema import ema_update
 from sknoisy.losses.expected import as_distributions, weighted_mean
 from sknoisy.losses.table import Table, check_storage
-from sknoisy.parameters import check_real
 from sknoisy.ranks import in_parts
 
 RAMP = 5  # epochs in which the weight of the consistency rises, as in Mean Teacher

@@ -7,15 +7,15 @@ import torch
 from scipy.special import softmax
 from torch.nn.functional import one_hot
 
+from sknoisy.checks import check_choice, check_integer, check_real
 from sknoisy.cotraining.base import CoTraining
 from sknoisy.cotraining.mixing import mixed_loss, mixup, weigh
 from sknoisy.cotraining.selected_batches import SelectedBatches
 from sknoisy.cotraining.ssr_heads import ConsistentEnsemble
 from sknoisy.encoders.architecture import trains_encoder
-from sknoisy.parameters import check_choice, check_integer, check_real
 from sknoisy.ranks import gathered, in_parts, of_part
 from sknoisy.scores import neighbor_index, relative_votes, votes_from
-from sknoisy.views.automatic import resolve_views
+from sknoisy.views.automatic import check_views, resolve_views
 from sknoisy.views.randaugment import RandAugment
 
 SMALL = 16  # pixels from which on RandAugment's operations leave enough of an image
@@ -205,6 +205,7 @@ class SSR(CoTraining):
         check_real("consistency", self.consistency, "[0, inf)", other="auto")
         check_real("alpha", self.alpha, "(0, inf)")
         check_choice("epoch_size", self.epoch_size, ["all", "selected"])
+        check_views(self.views)
 
     def start(self, n_samples, n_classes, device):  # noqa: D102
         super().start(n_samples, n_classes, device)
@@ -216,6 +217,7 @@ class SSR(CoTraining):
 
     def extend(self, module, data, generator):
         """Return the module with the heads of feature consistency, if there is any."""
+        self._views(data.store.spec)  # an error now, not after the warm-up
         weight, is_trained = self.consistency, trains_encoder(module.networks[0])
         if weight == "auto":
             is_image = data.store.spec.kind == "image"

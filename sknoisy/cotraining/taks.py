@@ -4,11 +4,11 @@ import math
 
 import torch
 
+from sknoisy.checks import check_choice, check_real
 from sknoisy.cotraining.base import CoTraining
 from sknoisy.cotraining.ensembles import given_losses
 from sknoisy.cotraining.selected_batches import SelectedBatches
 from sknoisy.losses.expected import weighted_mean
-from sknoisy.parameters import check_choice, check_real
 
 
 def perturbed_leaders(total, n, scale, generator=None):

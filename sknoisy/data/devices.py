@@ -2,13 +2,13 @@
 
 import math
 import os
-import warnings
 from contextlib import ExitStack, contextmanager, nullcontext
 
 import numpy as np
 import torch
 
 from sknoisy import ranks
+from sknoisy.warning import warn
 
 _used_threads = None  # id of the last process in which PyTorch had several threads
 
@@ -70,7 +70,7 @@ def resolve_device(device, fallback=False):
         device = "cuda" if "cuda:0" in available else available[-1]
     try:
         resolved = torch.device(device)
-    except (RuntimeError, TypeError):
+    except (OverflowError, RuntimeError, TypeError, ValueError):
         resolved = None
     index = getattr(resolved, "index", None)
     name = f"{resolved.type}:{index or 0}" if resolved else ""
@@ -80,10 +80,8 @@ def resolve_device(device, fallback=False):
             return resolved if own is None else torch.device("cuda", own)
         return resolved
     if fallback:
-        warnings.warn(
+        warn(
             f"device={device!r} is not on this machine: the CPU is used.",
-            UserWarning,
-            stacklevel=3,
         )
         return torch.device("cpu")
     raise ValueError(

@@ -354,8 +354,10 @@ def check_image_size(image_size):
             isinstance(side, (int, np.integer)) and side >= MIN_SIDE for side in size
         )
     ):
+        texts = " Compute embeddings of texts before." if image_size is None else ""
         raise ValueError(
-            f"image_size={image_size!r} is not valid: where X holds paths, it must be "
-            f"an integer >= {MIN_SIDE}, or two of them (height, width)."
+            f"image_size={image_size!r} is not valid: where X holds strings, which are "
+            f"taken for paths of images, it must be an integer >= {MIN_SIDE}, or two "
+            f"of them (height, width).{texts}"
         )
     return tuple(int(side) for side in size)

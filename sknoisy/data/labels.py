@@ -48,7 +48,12 @@ def encode_labels(y, classes=None, dtype=np.int64):
     if classes is None:
         return found, _as_codes(codes, len(found), dtype)
     check_listed(classes)
-    classes = np.unique(np.asarray(classes))
+    try:
+        classes = np.unique(np.asarray(classes))
+    except TypeError as error:
+        raise ValueError(
+            f"classes={classes!r} is not valid: they cannot be sorted ({error})."
+        ) from error
     try:
         position = np.searchsorted(classes, found).clip(max=len(classes) - 1)
         strange = found[classes[position] != found] if len(classes) else found

@@ -5,7 +5,7 @@ import torch
 
 from sknoisy.data.inputs import as_inputs, is_paths
 from sknoisy.data.spec import InputSpec
-from sknoisy.data.stores import upright
+from sknoisy.data.stores import open_image, upright
 
 
 def as_samples(X):
@@ -65,9 +65,7 @@ def thumbnail(path, side):
     Exception
         Whatever Pillow raises where the file cannot be read.
     """
-    from PIL import Image
-
-    with Image.open(path) as file:
+    with open_image(path) as file:
         file.draft("RGB", (2 * side, 2 * side))
         file.load()
         image = upright(file)

@@ -1,9 +1,9 @@
 """Ranges of values: of the training X without its outliers, and of a later X."""
 
-import warnings
-
 import numpy as np
 import torch
+
+from sknoisy.warning import warn
 
 # Largest share of the values that may be outliers on one side, and their least distance
 # from all others, in widths of the range without that share on both sides.
@@ -51,14 +51,12 @@ def image_range(X):
         farthest = low if floor - low > high - ceiling else high
         low, high, count = _inner_range(X, floor, ceiling)
         values = "value" if count == 1 else "values"
-        warnings.warn(
+        warn(
             f"X holds {count} {values} far outside the range of all others, from "
             f"{low:.6g} to {high:.6g}; the farthest is {farthest:.6g}. Outliers are "
             "clipped to that range. If they are signal, rather than hot or saturated "
             "pixels or nodata values, pass X on another scale, for example "
             "np.log1p(X).",
-            UserWarning,
-            stacklevel=5,
         )
     if 0.0 <= low and high <= 1.0:
         return 0.0, 1.0
@@ -99,13 +97,11 @@ def column_ranges(X):
             *bounds[:, j], counts[j] = _inner_range(X[:, j], floor, ceiling)
     if not counts:
         return limits, None
-    warnings.warn(
+    warn(
         f"X holds values far outside the range of all others in their column "
         f"({_listed(counts)}). Outliers are clipped to the range of the others. If "
         "they stand for missing values, impute them before; if they are signal, pass "
         "logarithms or ranks.",
-        UserWarning,
-        stacklevel=5,
     )
     columns = [*counts]
     limits[:, columns] = bounds[:, columns]
@@ -142,11 +138,9 @@ def later_fences(X, limits, bounds, quiet=False):
         return None
     if not quiet:
         counts = {j: _inner_range(X[:, j], *fences[:, j])[2] for j in columns}
-        warnings.warn(
+        warn(
             f"X holds values far outside the range of the training X in their column "
             f"({_listed(counts)}). They are clipped to that range.",
-            UserWarning,
-            stacklevel=5,
         )
     return fences
 
@@ -204,10 +198,8 @@ def check_images(X, low, high):
         problem = "none of X is negative"
     else:
         return
-    warnings.warn(
+    warn(
         f"{ranges}: {problem}. Bring X to the same scale if it is on another one.",
-        UserWarning,
-        stacklevel=5,
     )
 
 
@@ -240,13 +232,11 @@ def check_columns(X, mean, std):
     if len(columns) == 0:
         return False
     j = columns[0]
-    warnings.warn(
+    warn(
         f"X has {len(columns)} columns on another scale than the training X: the "
         f"values of column {j} are about {np.median(rows[:, j]):.6g}, those of the "
         f"training X had mean {mean[j]:.6g} and standard deviation {std[j]:.6g}. "
         "Scale X as the training X was.",
-        UserWarning,
-        stacklevel=5,
     )
     return True
 

@@ -15,6 +15,9 @@ LISTED = 64  # least number of paths in one folder for which it is listed
 LOOKED_FOR = 2**17  # paths that are looked for before any is read; of more, a sample
 TRIED = 10_000  # images that are tried once one is damaged; of more, those of its batch
 CHUNK_BYTES = 64 * 2**20  # that are copied to a device at a time
+# Of Pillow's formats: EPS is PostScript, a program that Ghostscript runs, IPTC may hold
+# it, and the system draws WMF. Pillow goes by the content, whatever a file is called.
+PROGRAMS = ("EPS", "IPTC", "WMF")
 
 
 class ArrayStore:
@@ -246,6 +249,26 @@ def _files_in(folder, limit):
         return set()
 
 
+def open_image(path):
+    """Return an image file, opened by Pillow, unless it is a program that draws one.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file.
+
+    Raises
+    ------
+    Exception
+        Whatever Pillow raises where the file cannot be read.
+    """
+    from PIL import Image
+
+    Image.init()  # all formats, not the usual ones only
+    formats = [name for name in Image.ID if name not in PROGRAMS]
+    return Image.open(path, formats=formats)
+
+
 def read_image(path, size):
     """Decode an image file, resize its shorter side and crop its centre.
 
@@ -270,7 +293,7 @@ def read_image(path, size):
 
     height, width = size
     try:
-        with Image.open(str(path)) as file:
+        with open_image(str(path)) as file:
             mode = file.mode
             if not mode.startswith(("I", "F")):
                 # JPEG decodes at a half, quarter or eighth at the cost of that size.

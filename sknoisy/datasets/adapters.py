@@ -6,6 +6,8 @@ import numpy as np
 import torch
 from sklearn.utils import Bunch
 
+from sknoisy.checks import as_path
+
 SUFFIXES = {b"\xff\xd8": ".jpg", b"\x89P": ".png", b"GI": ".gif", b"BM": ".bmp"}
 LABELS = ("label", "labels", "fine_label", "class", "target", "y")
 
@@ -42,8 +44,8 @@ def from_torch(dataset, *, folder=None, batch_size=64):
     Raises
     ------
     ValueError
-        If the data set is empty or an iterable one, has items of other kinds, or has to
-        be read while `folder` is None or holds files.
+        If the data set is empty or an iterable one, lacks labels, has items of other
+        kinds, or has to be read while `folder` is None or holds files.
 
     See Also
     --------
@@ -109,8 +111,8 @@ def from_huggingface(
     Raises
     ------
     ValueError
-        If the data set has several splits, lacks a column, or has images that have to
-        be written while `folder` is None or holds files.
+        If the data set has several splits, lacks a column or labels, or has images that
+        have to be written while `folder` is None or holds files.
 
     See Also
     --------
@@ -265,7 +267,7 @@ def _new_folder(folder, n_samples):
             f"folder=None is not valid: {n_samples} samples of the data set are in no "
             "files, and have to be written to one. Pass a new or empty folder."
         )
-    folder = os.fspath(folder)
+    folder = as_path("folder", folder)
     os.makedirs(folder, exist_ok=True)
     if os.listdir(folder):
         raise ValueError(f"folder={folder!r} is not valid: it holds files already.")
@@ -283,6 +285,18 @@ def _column(parameter, wanted, usual, features):
 
 
 def _bunch(X, y, names):
-    if names is not None and y.dtype.kind in "iu" and len(y) and y.max() < len(names):
+    codes = names is not None and y.dtype.kind in "iu" and len(y) > 0
+    named = codes and y.max() < len(names)
+    if named:
+        missing = y < 0  # Hugging Face has -1 where there is no label
+    else:
+        missing = np.array([label is None or label != label for label in y.tolist()])
+    if missing.any():
+        first = int(missing.argmax())
+        raise ValueError(
+            f"dataset has {missing.sum():,} samples without a label, the first at "
+            f"index {first} ({y[first]}): leave them out, by its filter or a Subset."
+        )
+    if named:
         y = np.array(names)[y]
     return Bunch(X=X, y=y, classes=np.unique(y).tolist())

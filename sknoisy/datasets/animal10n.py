@@ -6,9 +6,9 @@ import re
 import numpy as np
 from sklearn.utils import Bunch
 
+from sknoisy.checks import as_path, check_choice
 from sknoisy.datasets.found import check_on_error, keep_readable
 from sknoisy.datasets.sources import Source, wrong_layout
-from sknoisy.parameters import check_choice
 
 ANIMAL10N = Source(
     "ANIMAL-10N",
@@ -79,7 +79,7 @@ def load_animal10n(path, split="train", *, on_error="raise", verify=False):
     """
     check_choice("split", split, FOLDERS)
     check_on_error(on_error)
-    path = os.fspath(path)
+    path = as_path("path", path)
     held = sorted(os.listdir(path)) if os.path.isdir(path) else []
     skipped = []
     if FOLDERS[split] in held:

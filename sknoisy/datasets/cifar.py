@@ -5,9 +5,9 @@ import os
 import numpy as np
 from sklearn.utils import Bunch
 
+from sknoisy.checks import as_path, check_choice
 from sknoisy.datasets.pickles import read_arrays, read_torch
 from sknoisy.datasets.sources import Source, read_lines, wrong_layout
-from sknoisy.parameters import check_choice
 
 _PAPER = (
     "Wei et al., Learning with Noisy Labels Revisited: A Study Using Real-World Human "
@@ -90,7 +90,7 @@ def load_cifar10n(path, labels="worst", *, split="train"):
     """
     check_choice("labels", labels, CIFAR10N_LABELS)
     check_choice("split", split, ["train", "test"])
-    path = os.fspath(path)
+    path = as_path("path", path)
     folder, is_binary = _images_folder(path, "cifar-10-batches", "bin", CIFAR10N)
     names = [f"data_batch_{i}" for i in range(1, 6)]
     names = names if split == "train" else ["test_batch"]
@@ -157,7 +157,7 @@ def load_cifar100n(path, labels="noisy", *, split="train"):
     """
     check_choice("labels", labels, CIFAR100N_LABELS)
     check_choice("split", split, ["train", "test"])
-    path = os.fspath(path)
+    path = as_path("path", path)
     folder, is_binary = _images_folder(path, "cifar-100", "binary", CIFAR100N)
     if is_binary:
         parts = [_binary(folder, f"{split}.bin", 2, CIFAR100N)]

@@ -6,6 +6,7 @@ import os
 import numpy as np
 from sklearn.utils import Bunch
 
+from sknoisy.checks import as_path, check_choice, check_integer
 from sknoisy.datasets.found import check_on_error, keep_readable
 from sknoisy.datasets.sources import (
     Source,
@@ -14,7 +15,6 @@ from sknoisy.datasets.sources import (
     read_pairs,
     wrong_layout,
 )
-from sknoisy.parameters import check_choice, check_integer
 
 _SURVEY = "Song et al., Learning from Noisy Labels with Deep Neural Networks: A Survey"
 CLOTHING1M = Source(
@@ -93,7 +93,7 @@ def load_clothing1m(path, split="noisy_train", *, on_error="raise", verify=False
     (1000000, 14)
     """
     check_choice("split", split, CLOTHING1M_SPLITS)
-    path = os.fspath(path)
+    path = as_path("path", path)
     inner = os.path.join(path, "annotations")
     lists = inner if os.path.isdir(inner) else path
     wanted = f"{split}_key_list.txt noisy_label_kv.txt clean_label_kv.txt"
@@ -174,7 +174,7 @@ def load_webvision(
     """
     check_choice("split", split, ["train_google", "train_flickr", "val"])
     check_integer("n_classes", n_classes)
-    path = os.fspath(path)
+    path = as_path("path", path)
     filelist = {
         "train_google": "info/train_filelist_google.txt",
         "train_flickr": "info/train_filelist_flickr.txt",
@@ -250,7 +250,7 @@ def load_food101n(path, split="train", *, on_error="raise", verify=False):
     (310009, 101)
     """
     check_choice("split", split, ["train", "verified_train", "verified_val"])
-    path = os.fspath(path)
+    path = as_path("path", path)
     tables = ["imagelist.tsv", "verified_train.tsv", "verified_val.tsv"]
     wanted = [f"meta/{name}" for name in ["classes.txt", *tables]]
     check_layout(path, [*wanted, "images"], FOOD101N)

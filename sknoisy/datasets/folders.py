@@ -5,6 +5,7 @@ import os
 import numpy as np
 from sklearn.utils import Bunch
 
+from sknoisy.checks import as_path
 from sknoisy.datasets.found import Skipped, check_on_error, keep_readable
 
 SPLITS = {"train", "training", "val", "valid", "validation", "test", "testing"}
@@ -63,7 +64,7 @@ def load_image_folder(path, *, on_error="raise", verify=True):
     array(['cat', 'dog', 'dog'], dtype='<U3')
     """
     check_on_error(on_error)
-    root = os.fspath(path)
+    root = as_path("path", path)
     if not os.path.isdir(root):
         raise ValueError(f"path={root!r} is not valid: there is no such folder.")
     skipped, names = [], []
@@ -133,7 +134,13 @@ def _files_below(root, skipped):
         for entry in entries:
             if entry.name.startswith("."):
                 continue
-            if entry.is_dir():
+            try:
+                is_folder = entry.is_dir()
+            except OSError as error:  # a link to itself, say
+                why = f"cannot be opened ({error.strerror})"
+                skipped.append(Skipped(entry.path, why))
+                continue
+            if is_folder:
                 inner = f"{prefix}{entry.name}/"
                 yield from walk(entry.path, inner, above | {identity})
             elif not entry.name.lower().endswith(tuple(IMAGES)):

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from sknoisy.checks import check_choice
 from sknoisy.data.stores import missing_files, read_image
-from sknoisy.parameters import check_choice
 
 SMALL = (8, 8)  # pixels; a JPEG is decoded at an eighth of its size, but wholly
 SHOWN = 5  # files in a message

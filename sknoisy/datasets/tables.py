@@ -7,6 +7,7 @@ from difflib import get_close_matches
 import numpy as np
 from sklearn.utils import Bunch
 
+from sknoisy.checks import as_path
 from sknoisy.datasets.found import Skipped, check_on_error, keep_readable, report
 
 PATHS = "path file filename file_name filepath file_path image image_path".split()
@@ -23,7 +24,8 @@ def load_table(
     ----------
     path : str or path-like
         Table with a header, in UTF-8. Columns are separated by commas, semicolons or
-        tabs, whichever the header has most of.
+        tabs, whichever the header has most of. Between semicolons, features may have
+        decimal commas.
     root : str or path-like, default=None
         Folder that the image files are in; by default that of the table.
     label : str, default="auto"
@@ -35,8 +37,8 @@ def load_table(
         without any, all columns but the labels are features. None: they are features in
         any case.
     on_error : {"raise", "skip"}, default="raise"
-        Whether rows without a label, and files that cannot be read, are an error, which
-        lists them, or are left out.
+        Whether rows without a label or a file name, and files that cannot be read, are
+        an error, which lists them, or are left out.
     verify : bool, default=True
         Whether each image file is decoded once to see that it can be.
 
@@ -54,8 +56,8 @@ def load_table(
     Raises
     ------
     ValueError
-        If the table lacks a column, is empty or damaged; or if a row has no label, or a
-        file cannot be read.
+        If the table lacks a column, is empty or damaged; or if a row has no label or no
+        file name, or a file cannot be read.
     ImportError
         If the columns are features, and pandas is not installed.
 
@@ -71,7 +73,7 @@ def load_table(
     ((2, 2), array(['rose', 'fern'], dtype='<U4'))
     """
     check_on_error(on_error)
-    path = os.fspath(path)
+    path = as_path("path", path)
     columns, rows, separator = read_rows(path)
     label = find_column(path, columns, "label", label, LABELS)
     file = None if file is None else find_column(path, columns, "file", file, PATHS)
@@ -84,23 +86,28 @@ def load_table(
         raise ValueError(f"path={path!r} is not valid: the table has no rows.")
     y = np.array([row[label].strip() for row in rows])
     names = np.array([row[file] if file else str(i) for i, row in enumerate(rows)])
-    unlabelled = [
-        Skipped(name if file else f"row {name}", "has no label")
-        for name in names[y == ""].tolist()
-    ]
-    report(unlabelled, on_error)
-    kept = np.flatnonzero(y != "")
-    skipped, paths = [], None
+    paths, places = None, np.array([f"row {i}" for i in range(len(rows))])
+    nameless = np.zeros(len(rows), dtype=bool)
     if file:
-        root = os.path.dirname(path) if root is None else os.fspath(root)
+        root = os.path.dirname(path) if root is None else as_path("root", root)
         paths = np.array([os.path.join(root, name) for name in names])
-        keep, skipped = keep_readable(paths[kept], on_error, verify)
-        kept = kept[keep]
+        nameless = np.char.strip(names) == ""
+        places = np.where(nameless, places, paths)
+    incomplete = (y == "") | nameless
+    skipped = [
+        Skipped(str(places[i]), "has no label" if y[i] == "" else "has no file name")
+        for i in np.flatnonzero(incomplete)
+    ]
+    report(skipped, on_error)
+    kept = np.flatnonzero(~incomplete)
+    if file:
+        keep, unreadable = keep_readable(paths[kept], on_error, verify)
+        kept, skipped = kept[keep], skipped + unreadable
     if not len(kept):
         where = " If files are elsewhere, pass root (--root): the folder they begin in."
         raise ValueError(
             f"path={path!r} is not valid: no row can be used. The first one: "
-            f"{' '.join((unlabelled + skipped)[0])}." + (where if file else "")
+            f"{' '.join(skipped[0])}." + (where if file else "")
         )
     return Bunch(
         X=paths[kept] if file else read_features(path, separator, label).iloc[kept],
@@ -110,7 +117,7 @@ def load_table(
         classes=np.unique(y[kept]).tolist(),
         label=label,
         file=file,
-        skipped=unlabelled + skipped,
+        skipped=skipped,
     )
 
 
@@ -142,6 +149,7 @@ def read_rows(path):
 def find_column(path, columns, parameter, wanted, usual):
     """Return a column by its name, or the first with a usual one, or None."""
     if wanted != "auto":
+        _refuse_several(path, columns, wanted)
         if wanted not in columns:
             close = get_close_matches(str(wanted), columns, n=1)
             hint = f" Did you mean {close[0]!r}?" if close else ""
@@ -151,7 +159,18 @@ def find_column(path, columns, parameter, wanted, usual):
             )
         return wanted
     by_name = {column.strip().lower(): column for column in reversed(columns)}
-    return next((by_name[name] for name in usual if name in by_name), None)
+    found = next((by_name[name] for name in usual if name in by_name), None)
+    _refuse_several(path, columns, found)
+    return found
+
+
+def _refuse_several(path, columns, name):
+    """Raise ``ValueError`` if several columns have the name that is meant."""
+    if columns.count(name) > 1:
+        raise ValueError(
+            f"path={path!r} is not valid: {columns.count(name)} of its columns are "
+            f"called {name!r}."
+        )
 
 
 def read_features(path, separator=None, label=None):
@@ -165,4 +184,19 @@ def read_features(path, separator=None, label=None):
             f"{path!r} holds features, not files: install pandas to read them."
         ) from error
     frame = pd.read_csv(path, sep=separator, encoding=ENCODING)
-    return frame if label is None else frame.drop(columns=label)
+    if label is not None:
+        frame = frame.drop(columns=label)
+    return _with_decimal_commas(frame) if separator == ";" else frame
+
+
+def _with_decimal_commas(frame):
+    """Return a table in which columns of numbers such as "1,5" hold numbers."""
+    import pandas as pd
+
+    numbers = {}
+    for name in frame.columns[~frame.dtypes.map(pd.api.types.is_numeric_dtype)]:
+        texts = frame[name].astype("string")
+        values = pd.to_numeric(texts.str.replace(",", "."), errors="coerce")
+        if (values.notna() == texts.notna()).all():
+            numbers[name] = values.astype(float)
+    return frame.assign(**numbers)

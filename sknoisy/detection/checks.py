@@ -5,18 +5,31 @@ from numbers import Real
 
 import numpy as np
 from sklearn.base import is_classifier
+from sklearn.model_selection import check_cv
 from sklearn.utils.validation import check_is_fitted
 
-from sknoisy.detection.methods import DETECTION_METHODS, DetectionMethod
+from sknoisy.checks import check_choice, check_real, random_numbers
+from sknoisy.detection.methods import (
+    DETECTION_METHODS,
+    ConfidentLearning,
+    DetectionMethod,
+)
 from sknoisy.estimators.base import TorchEstimator
 from sknoisy.estimators.pipelines import check_steps, split_pipeline
-from sknoisy.parameters import check_choice, check_real, random_numbers, resolve
+from sknoisy.parameters import resolve
 
+FOLDS = 5  # of cv="auto", unless one training does
+SOURCES = ["auto", "dynamics", "prefit"]
 NEEDS = ["probabilities", "margins", "losses", "wrong_events", "features"]
 
 
-def source_of(cv):
-    """Return where evidence comes from: "folds", "dynamics" or "prefit"."""
+def source_of(cv, method):
+    """Return where evidence comes from: "folds", "dynamics" or "prefit".
+
+    With ``cv="auto"``, "folds" may still become one training that leaves out samples.
+    """
+    if isinstance(cv, str) and cv == "auto":
+        return "dynamics" if method.needs in ("margins", "wrong_events") else "folds"
     return cv if isinstance(cv, str) else "folds"
 
 
@@ -36,12 +49,14 @@ def check_detector(detector):
     _check_estimator(detector.estimator)
     _check_source(detector.cv)
     random_numbers(detector.random_state)
-    source = source_of(detector.cv)
     name = detector.method
     if isinstance(name, str) and name == "auto":
-        name = "loss_gmm" if source == "dynamics" else "confident_learning"
+        dynamics = isinstance(detector.cv, str) and detector.cv == "dynamics"
+        best = ConfidentLearning(quality="pairwise_confidence")
+        name = "loss_gmm" if dynamics else best
     allowed = {"auto": None, **DETECTION_METHODS}
     method = resolve("method", name, allowed, DetectionMethod)
+    source = source_of(detector.cv, method)
     check_choice(f"needs of {type(method).__name__}", method.needs, NEEDS)
     _check_control(detector.max_false_alarms, method)
     if source == "prefit":
@@ -83,17 +98,19 @@ def _check_together(detector, source, method):
             "cv='dynamics'."
         )
     _, last = split_pipeline(detector.estimator)
+    by_cv = isinstance(detector.cv, str) and detector.cv == "dynamics"
+    asked = "cv='dynamics'" if by_cv else f"method={detector.method!r}"
     trains = isinstance(last, TorchEstimator) and is_classifier(last)
     if source == "dynamics" and method.needs != "features" and not trains:
         raise ValueError(
-            f"cv='dynamics' is not valid with estimator={last!r}: it must be, or "
+            f"{asked} is not valid with estimator={last!r}: it must be, or "
             "end in, a classifier of this package, which keeps the losses of a "
             "training."
         )
     held_out = getattr(last, "validation", None)
     if source == "dynamics" and isinstance(held_out, Real):
         raise ValueError(
-            f"validation={held_out!r} is not valid with cv='dynamics': nothing "
+            f"validation={held_out!r} is not valid with {asked}: nothing "
             "would be known of the samples that are held out. Pass other samples, "
             "validation=(X, y), or None."
         )
@@ -115,13 +132,50 @@ def _check_estimator(estimator):
 
 def _check_source(cv):
     is_folds = isinstance(cv, (int, np.integer)) and not isinstance(cv, bool)
-    if is_folds and cv >= 2 or (isinstance(cv, str) and cv in ("dynamics", "prefit")):
+    if is_folds and cv >= 2 or (isinstance(cv, str) and cv in SOURCES):
         return
     if is_folds or isinstance(cv, (str, bool, float)) or cv is None:
         raise ValueError(
-            f"cv={cv!r} is not valid: it must be an integer >= 2, 'dynamics', "
-            "'prefit', a splitter or an iterable of splits."
+            f"cv={cv!r} is not valid: it must be 'auto', an integer >= 2, "
+            "'dynamics', 'prefit', a splitter or an iterable of splits."
         )
+
+
+def folds_of(cv, X, y, groups=None):
+    """Return folds as a list of positions to train on and to test.
+
+    Parameters
+    ----------
+    cv : int, splitter or iterable of splits
+        The parameter `cv`.
+    X : array-like of shape (n_samples, ...)
+        Samples.
+    y : ndarray of shape (n_samples,)
+        Their labels.
+    groups : array-like of shape (n_samples,), default=None
+        Their groups.
+
+    Raises
+    ------
+    ValueError
+        If it has no such folds.
+    """
+    every = np.arange(len(y))
+    try:
+        splits = check_cv(cv, y, classifier=True).split(X, y, groups)
+        folds = [(every[train], every[test]) for train, test in splits]
+    except (IndexError, OverflowError, TypeError, ValueError) as error:
+        if groups is None and "groups" in str(error):
+            raise ValueError(
+                f"cv={cv!r} is not valid without groups: pass fit(X, y, groups=...)."
+            ) from error
+        raise ValueError(
+            f"cv={cv!r} is not valid: it must be a number of folds, a splitter or an "
+            f"iterable of splits ({error})."
+        ) from error
+    if not folds:
+        raise ValueError(f"cv={cv!r} is not valid: it has no folds.")
+    return folds
 
 
 def checked_judgement(method, judgement, n):

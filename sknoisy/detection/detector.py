@@ -1,7 +1,5 @@
 """LabelErrorDetector: which labels are wrong, how sure, and what they should be."""
 
-import warnings
-
 import numpy as np
 from sklearn.base import MetaEstimatorMixin, clone
 from sklearn.utils import get_tags
@@ -16,14 +14,7 @@ from sknoisy.data.given import Labels, check_groups, check_trusted
 from sknoisy.data.inputs import check_container, index_of, paths_of
 from sknoisy.data.labels import check_given, check_several, encode_labels, some
 from sknoisy.data.weights import check_sample_weight
-from sknoisy.detection.checks import check_detector, checked_judgement, source_of
-from sknoisy.detection.evidence import (
-    fit_arguments,
-    from_dynamics,
-    from_folds,
-    from_neighbors,
-    from_prefit,
-)
+from sknoisy.detection.checks import FOLDS, check_detector, checked_judgement, source_of
 from sknoisy.detection.issues import ListingIssues
 from sknoisy.detection.methods import DETECTION_METHODS
 from sknoisy.detection.report import (
@@ -34,6 +25,15 @@ from sknoisy.detection.report import (
     warn_of_doubt,
 )
 from sknoisy.detection.reviewing import Reviewing
+from sknoisy.detection.sources import (
+    check_two_of_each,
+    fit_arguments,
+    from_dynamics,
+    from_folds,
+    from_neighbors,
+    from_prefit,
+    leaves_out,
+)
 from sknoisy.estimators.base import fitting
 from sknoisy.estimators.pipelines import finding_classes
 from sknoisy.estimators.saving import Saved
@@ -42,6 +42,7 @@ from sknoisy.scores.estimates import count_pairs
 from sknoisy.scores.posterior import limit_false_alarms
 from sknoisy.scores.relabeling import relabel_priority
 from sknoisy.training.progress import Tasks
+from sknoisy.warning import warn
 
 
 class LabelErrorDetector(
@@ -67,18 +68,20 @@ class LabelErrorDetector(
         "normalized_margin", "area_under_margin", "loss_gmm", "wrong_events",
         "knn_agreement", or an object of :mod:`sknoisy.detection`; ``method__prune`` and
         the like reach its parameters. "auto": "loss_gmm" with ``cv="dynamics"``, else
-        "confident_learning".
-    cv : int, "dynamics", "prefit" or splitter, default=5
+        "confident_learning" with the quality "pairwise_confidence".
+    cv : int, "auto", "dynamics", "prefit" or splitter, default="auto"
         Where the evidence comes from. int: out-of-sample probabilities by as many
         stratified, shuffled folds; or a splitter or iterable of your own, which must
-        test each sample once. "dynamics": a single training on all samples, whose
-        losses, margins and wrong events over the epochs are kept; for classifiers of
-        this package that memorise late, or never. "prefit": the estimator is fitted
-        already, on other samples.
-    max_false_alarms : float or None, default=0.2
+        test each sample once. "auto": a single training where that predicts each sample
+        without its label, as :class:`NoisyRobustClassifier` does by default on vectors
+        and on frozen features, and no `groups` are given; else 5 folds. "dynamics": a
+        single training on all samples, whose losses, margins and wrong events over the
+        epochs are kept; for classifiers of this package that memorise late, or never.
+        "prefit": the estimator is fitted already, on other samples.
+    max_false_alarms : float or None, default=0.3
         Largest expected share of right labels among those that are called wrong, in
-        [0, 1). None: the method's own, published rule decides. A method of your own
-        always decides itself.
+        [0, 1); none is called wrong that is more probably right. None: the method's
+        own, published rule decides. A method of your own always decides itself.
     n_jobs : int, default=None
         Folds that run at the same time.
     random_state : int, RandomState or None, default=None
@@ -87,8 +90,8 @@ class LabelErrorDetector(
     Attributes
     ----------
     label_errors_ : ndarray of shape (n_samples,), dtype bool
-        Which labels are called wrong: as many as `max_false_alarms` allows, which may
-        be none.
+        Which labels are called wrong: those that are probably wrong, as far as
+        `max_false_alarms` allows; perhaps none.
     error_probability_ : ndarray of shape (n_samples,), float64
         Probability that the label is wrong.
     label_quality_ : ndarray of shape (n_samples,), float
@@ -117,15 +120,14 @@ class LabelErrorDetector(
         The classes, in the order of rows and columns.
     pred_probs_ : ndarray of shape (n_samples, n_classes)
         Out-of-sample probabilities, or the votes of neighbours; None with
-        ``cv="dynamics"``, but for a :class:`~sknoisy.KernelPosterior`, whose
-        predictions leave each sample out.
+        ``cv="dynamics"``, unless the training leaves each sample out.
     relabel_order_ : ndarray of shape (n_samples,), dtype int64
         Positions in X of the labels to look at again, most urgent first, see
         :func:`sknoisy.scores.relabel_priority`: of equally improbable labels, those of
         clear samples come first; trusted ones are last.
     estimator_ : classifier
-        The classifier, fitted on all samples with ``cv="dynamics"``, as given with
-        "prefit"; None with folds.
+        The classifier: fitted on all samples if there was a single training, as given
+        with ``cv="prefit"``; None with folds.
     n_features_in_ : int
         Length of axis 1 of X, where it has one.
 
@@ -175,8 +177,8 @@ class LabelErrorDetector(
         self,
         estimator,
         method="auto",
-        cv=5,
-        max_false_alarms=0.2,
+        cv="auto",
+        max_false_alarms=0.3,
         n_jobs=None,
         random_state=None,
     ):
@@ -274,7 +276,7 @@ class LabelErrorDetector(
     def _read(self, X, y, groups, method, sample_weight, trusted):
         """Return the classes and the checked Labels."""
         check_given(self, y)
-        source = source_of(self.cv)
+        source = source_of(self.cv, method)
         if groups is not None and (source != "folds" or method.needs == "features"):
             raise ValueError(
                 "groups is not valid without folds: pass cv=5 or a splitter, and a "
@@ -342,7 +344,7 @@ class LabelErrorDetector(
 
     def _gather(self, method, X, labels, classes, groups, tasks):
         """Return the evidence that the method needs."""
-        source, codes = source_of(self.cv), labels.codes
+        source, codes = source_of(self.cv, method), labels.codes
         by_neighbors = method.needs == "features"
         if labels.weights is not None and source == "prefit" and not by_neighbors:
             raise ValueError(
@@ -356,11 +358,18 @@ class LabelErrorDetector(
         if source == "prefit":
             return from_prefit(self.estimator, X, codes)
         given = fit_arguments(self.estimator, labels)
-        if source == "dynamics":
+        is_auto = isinstance(self.cv, str) and self.cv == "auto"
+        once = is_auto and groups is None and leaves_out(self.estimator, X)
+        if once:
+            check_two_of_each(codes, classes)
+        if once or source == "dynamics":
             estimator = finding_classes(clone(self.estimator), classes)
             with tasks.part("fit-estimator", estimator):
-                return from_dynamics(estimator, X, codes, classes, given)
-        settings = self.cv, self.n_jobs, self.random_state, groups, given
+                evidence = from_dynamics(estimator, X, codes, classes, given)
+            if source == "dynamics" or evidence.pred_probs is not None:
+                return evidence
+        cv = FOLDS if is_auto else self.cv
+        settings = cv, self.n_jobs, self.random_state, groups, given
         with tasks.part("folds"):
             return from_folds(self.estimator, X, codes, classes, *settings)
 
@@ -385,10 +394,8 @@ def _warn_lost(classes, codes, suggested):
     """Warn if a class has no label left among those suggested."""
     lost = classes[np.setdiff1d(codes, suggested)]
     if len(lost):
-        warnings.warn(
+        warn(
             f"the suggested labels have none of the classes {some(lost)}: labels that "
             "few samples have are hard to tell from wrong ones. Look at them before "
             "you take what is suggested.",
-            UserWarning,
-            stacklevel=5,
         )

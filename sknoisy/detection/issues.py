@@ -1,12 +1,11 @@
 """What to look at: wrong labels, near-duplicates and outliers, as one table."""
 
-import warnings
-
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from sknoisy.detection.features import NEIGHBORS, comparable_features, features_of
 from sknoisy.scores.distances import far_samples, near_duplicates, neighbor_distances
+from sknoisy.warning import warn
 
 KINDS = ("wrong_label", "conflicting_duplicate", "near_duplicate", "outlier")
 
@@ -131,14 +130,12 @@ def _as_table(issues, codes, classes):
 
 def _warn_no_features():
     """Say that only labels are listed."""
-    warnings.warn(
+    warn(
         "issues_ holds wrong labels only: there are no features in which "
         "near-duplicates and outliers could be found. Features are X where it is a "
         "table of finite numbers, what a pipeline's leading steps that learn without "
         "labels make of it, or those of a fitted network. They are "
         "not kept in files: ask for issues_ before saving.",
-        UserWarning,
-        stacklevel=3,
     )
 
 

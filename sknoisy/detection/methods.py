@@ -2,14 +2,20 @@
 
 from scipy.stats import rankdata
 
-from sknoisy.parameters import Method, check_choice, check_integer, check_real
+from sknoisy.checks import check_choice, check_integer, check_real
+from sknoisy.parameters import Method
 from sknoisy.scores.betas import wrong_event_clean_probability
 from sknoisy.scores.confident import PRUNE_RULES, find_label_errors
 from sknoisy.scores.mixture import gmm_clean_probability
-from sknoisy.scores.quality import normalized_margin, self_confidence
+from sknoisy.scores.quality import (
+    normalized_margin,
+    pairwise_confidence,
+    self_confidence,
+)
 
 QUALITIES = {
     "normalized_margin": normalized_margin,
+    "pairwise_confidence": pairwise_confidence,
     "self_confidence": self_confidence,
 }
 
@@ -52,8 +58,9 @@ class ConfidentLearning(_Published):
         "prune_by_noise_rate", "prune_by_class", "both" or "confident_learning"; see
         :func:`sknoisy.scores.find_label_errors`. It decides only with
         ``max_false_alarms=None``.
-    quality : {"self_confidence", "normalized_margin"}, default="self_confidence"
-        What samples are ranked by.
+    quality : str, default="self_confidence"
+        What samples are ranked by: "self_confidence", "normalized_margin" or
+        "pairwise_confidence", see :mod:`sknoisy.scores`.
 
     References
     ----------

@@ -15,6 +15,7 @@ import numpy as np
 from sknoisy import _version
 from sknoisy.data.inputs import as_inputs, is_paths
 from sknoisy.data.pictures import as_images, as_picture, thumbnail
+from sknoisy.detection.checks import FOLDS
 from sknoisy.estimators.findings import percent
 from sknoisy.scores.estimates import count_pairs
 
@@ -146,6 +147,8 @@ def _cards(detector, rows, findings):
 def _looks(X, names, rows, folder):
     """Return name, picture or values of each of some samples."""
     names = [f"#{i}" for i in rows] if names is None else [str(names[i]) for i in rows]
+    # Bytes in names of files that are no UTF-8: a browser would replace them.
+    names = [name.encode("utf-8", "backslashreplace").decode() for name in names]
     looks = [{"name": name} for name in names]
     if X is None or len(rows) == 0:
         return looks
@@ -173,7 +176,7 @@ def _of_file(path, folder):
     except ValueError:  # on another drive
         link = Path(path).absolute().as_uri()
     else:
-        link = quote(link)
+        link = quote(os.fsencode(link))
     try:
         return {"link": link, "picture": _encoded(thumbnail(path, SIDE))}
     except Exception as error:  # decoders raise anything on damaged files
@@ -243,12 +246,19 @@ def _false_alarms(detector):
 
 
 def _facts(detector):
+    cv = detector.cv
+    is_auto = isinstance(cv, str) and cv == "auto"
+    if is_auto and detector.estimator_ is not None:
+        cv = "auto" if detector.pred_probs_ is not None else "dynamics"
+    elif is_auto:
+        cv = FOLDS
     source = {
+        "auto": "one training, whose predictions leave the label of each sample out",
         "dynamics": "one training on all samples, by its dynamics",
         "prefit": "a classifier that was fitted before",
-    }.get(detector.cv if isinstance(detector.cv, str) else "", None)
+    }.get(cv if isinstance(cv, str) else "", None)
     if source is None:
-        folds = detector.cv if isinstance(detector.cv, int) else repr(detector.cv)
+        folds = cv if isinstance(cv, int) else repr(cv)
         source = f"{folds} folds: no label was judged by a classifier trained on it"
     allowed = detector.max_false_alarms
     return [

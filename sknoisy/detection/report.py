@@ -1,11 +1,10 @@
 """What was found in all: of each class, and how predictions agree with labels."""
 
-import warnings
-
 import numpy as np
 
 from sknoisy.scores.confident import confident_joint
 from sknoisy.scores.estimates import count_pairs
+from sknoisy.warning import warn
 
 WIDE = 0.2  # intervals of the noise rate that tell little
 MANY = 0.45  # share of wrong labels that may as well be classes that overlap
@@ -49,13 +48,11 @@ def agreement_of(codes, pred_probs):
     # Variance of the agreement if labels were shuffled: both shares are given.
     variance = max(0.0, chance + chance**2 - float((p * q * (p + q)).sum())) / n
     if agreement <= chance + 2 * np.sqrt(variance) + 1e-9:
-        warnings.warn(
+        warn(
             f"out-of-sample predictions agree with {agreement:.0%} of the labels, "
             f"which may be chance ({chance:.0%}): either there are too few samples, or "
             "nothing was learned that labels could be judged by. Train longer, or pass "
             "another estimator.",
-            UserWarning,
-            stacklevel=5,
         )
     return agreement
 
@@ -89,11 +86,9 @@ def doubt_of_rate(posterior):
 def warn_of_doubt(doubt):
     """Warn of what :func:`doubt_of_rate` returned, unless it is None."""
     if doubt is not None:
-        warnings.warn(
+        warn(
             f"{doubt}. Have the worst of ranked(all_samples=True) checked, and take "
             "nothing that is suggested unseen.",
-            UserWarning,
-            stacklevel=5,
         )
 
 

@@ -2,14 +2,15 @@
 
 import csv
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from sknoisy.checks import check_integer
 from sknoisy.detection.page import render
 from sknoisy.estimators.findings import Findings, percent
-from sknoisy.parameters import check_integer
 
 DECISIONS = ("keep", "take", "other", "skip")
 NEEDED = ("sample", "given", "decision", "label")
@@ -104,8 +105,13 @@ class Reviewing(Findings):
         unreadable = [(str(file), str(why)) for file, why in unreadable]
         page = render(self, X, names, n_shown, title, unreadable, path.parent)
         part = path.with_name(path.name + ".part")
-        part.write_text(page, encoding="utf-8")
-        os.replace(part, path)
+        try:
+            part.write_text(page, encoding="utf-8", errors="backslashreplace")
+            os.replace(part, path)
+        except BaseException:
+            with suppress(OSError):
+                part.unlink()
+            raise
 
     def review(self, path):
         r"""Return the labels after people reviewed them.
@@ -115,7 +121,8 @@ class Reviewing(Findings):
         path : str or path-like
             The CSV file that the page of :meth:`to_html` gives, perhaps edited. Of its
             columns, "sample" (position in X), "given", "decision" ("keep", "take",
-            "other" or "skip") and "label" are read.
+            "other" or "skip") and "label" are read; the label may be empty for "keep"
+            and "take".
 
         Returns
         -------
@@ -152,23 +159,37 @@ class Reviewing(Findings):
         codes = self._codes.copy()
         reviewed = np.zeros(len(codes), dtype=bool)
         names = {str(name): code for code, name in enumerate(self.classes_)}
+        for line, row in _rows(path):
+            place = f"{str(path)!r}, line {line}"
+            try:
+                i, code = _decided(row, self._codes, self._suggested, names)
+            except ValueError as error:
+                raise ValueError(f"{place}: {error}") from None
+            if code is None:
+                continue
+            if reviewed[i] and codes[i] != code:
+                raise ValueError(
+                    f"{place}: sample {i} is there twice, with different labels."
+                )
+            codes[i], reviewed[i] = code, True
+        return self.classes_[codes], reviewed
+
+
+def _rows(path):
+    """Return the rows of a table of reviewed labels, with their lines."""
+    try:
         with open(path, newline="", encoding="utf-8-sig") as file:
             rows = csv.DictReader(file)
-            lacking = [name for name in NEEDED if name not in (rows.fieldnames or ())]
-            if lacking:
-                raise ValueError(
-                    f"{str(path)!r} is no table of reviewed labels: it lacks the "
-                    f"columns {lacking}."
-                )
-            for row in rows:
-                try:
-                    i, code = _decided(row, self._codes, self._suggested, names)
-                except ValueError as error:
-                    place = f"{str(path)!r}, line {rows.line_num}"
-                    raise ValueError(f"{place}: {error}") from None
-                if code is not None:
-                    codes[i], reviewed[i] = code, True
-        return self.classes_[codes], reviewed
+            found = [(rows.line_num, row) for row in rows]
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise ValueError(f"{str(path)!r} is no CSV file in UTF-8: {error}.") from error
+    lacking = [name for name in NEEDED if name not in (rows.fieldnames or ())]
+    if lacking:
+        raise ValueError(
+            f"{str(path)!r} is no table of reviewed labels: it lacks the columns "
+            f"{lacking}."
+        )
+    return found
 
 
 def _decided(row, given, suggested, names):
@@ -188,7 +209,7 @@ def _decided(row, given, suggested, names):
             f"sample {i} has the label {label!r}, but the file says {row['given']!r}: "
             "it was made of other labels."
         )
-    decision, code = (row["decision"] or "").strip().lower(), names.get(row["label"])
+    decision = (row["decision"] or "").strip().lower()
     if decision == "skip" or not (decision or row["label"]):
         return i, None
     decision = decision or "other"
@@ -197,7 +218,9 @@ def _decided(row, given, suggested, names):
             f"decision={decision!r} is not valid: it must be one of {DECISIONS}, or "
             "nothing where nobody decided."
         )
-    fixed = {"keep": given[i], "take": suggested[i]}.get(decision, code)
+    fixed = {"keep": given[i], "take": suggested[i]}.get(decision)
+    code = names.get(row["label"]) if row["label"] or fixed is None else fixed
+    fixed = code if fixed is None else fixed
     if code is None or code != fixed:
         allowed = list(names) if decision == "other" else [list(names)[fixed]]
         raise ValueError(

@@ -1,7 +1,5 @@
 """Trained encoders, and their features, which are computed when they are needed."""
 
-import warnings
-
 import numpy as np
 
 from sknoisy import ranks
@@ -11,6 +9,7 @@ from sknoisy.data.devices import resolve_device, resolve_precision
 from sknoisy.data.inputs import by_value
 from sknoisy.encoders.blueprint import load_numpy_state
 from sknoisy.encoders.inference import forward_all
+from sknoisy.warning import warn
 
 
 class TrainedEncoder:
@@ -215,11 +214,9 @@ def _from_cache(memory, inputs, encoder):
     try:
         return ranks.cached_call(cached, (__version__, *key), inputs, encoder)
     except OSError as error:
-        warnings.warn(
+        warn(
             f"memory={str(memory.location)!r} cannot be used, and features are "
             f"not cached: {error}",
-            UserWarning,
-            stacklevel=4,
         )
         return encoder.transform(inputs)
 

@@ -5,7 +5,7 @@ from torch import nn
 
 from sknoisy.data.devices import full_precision
 
-SMALLEST = 1e-3  # a kernel machine's probability of a class, at least
+LEAST_PROBABILITY = 1e-3  # of a class, by a kernel machine
 UNLIMITED = 1e30  # what scaled features are clipped to, where they are not
 
 
@@ -115,7 +115,7 @@ def kernel(samples, landmarks, gamma, power):
 
 def simplex(values):
     """Return probabilities from regressed ones: none below 0.001, the sum 1."""
-    values = values.clamp(min=SMALLEST)
+    values = values.clamp(min=LEAST_PROBABILITY)
     return values / values.sum(dim=1, keepdim=True)
 
 

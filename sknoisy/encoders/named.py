@@ -8,6 +8,7 @@ import inspect
 import torch
 from torch import nn
 
+from sknoisy.checks import unknown
 from sknoisy.encoders.initialization import build, seeded
 from sknoisy.encoders.modes import evaluating
 from sknoisy.encoders.networks import MLP, ConvNet, Identity, PreActResNet18, conv3x3
@@ -19,7 +20,6 @@ from sknoisy.encoders.published import (
     torchvision_names,
 )
 from sknoisy.encoders.weights import load_weights
-from sknoisy.parameters import unknown
 
 SMALL_SIDE = 64  # pixels; up to here, ResNets get the stem for CIFAR
 

@@ -1,7 +1,6 @@
 """What the estimators share: parameters of training and inputs."""
 
 import os
-import warnings
 from contextlib import contextmanager
 
 import numpy as np
@@ -11,6 +10,7 @@ from sklearn.utils.validation import check_array, validate_data
 
 from sknoisy import ranks
 from sknoisy._compat import CALLBACK_STATE, CallbackSupportMixin
+from sknoisy.checks import check_choice, check_integer, check_real, random_numbers
 from sknoisy.data.devices import (
     check_memory,
     own_modes,
@@ -23,13 +23,7 @@ from sknoisy.encoders.blueprint import Blueprint
 from sknoisy.encoders.features import LazyFeatures
 from sknoisy.encoders.named import check_encoder
 from sknoisy.estimators.saving import Saved
-from sknoisy.parameters import (
-    NamedMethods,
-    check_choice,
-    check_integer,
-    check_real,
-    random_numbers,
-)
+from sknoisy.parameters import NamedMethods
 from sknoisy.training.callbacks import check_callbacks, only_reports, unnamed
 from sknoisy.training.checkpoint import Checkpoint
 from sknoisy.training.distributed import together
@@ -37,6 +31,7 @@ from sknoisy.training.interrupts import heeding_interrupts, raise_lost_interrupt
 from sknoisy.training.optim import OPTIMIZERS, SCHEDULES
 from sknoisy.training.pace import TimeLimit
 from sknoisy.training.run import Settings
+from sknoisy.warning import warn
 
 
 class TorchEstimator(NamedMethods, CallbackSupportMixin, Saved):
@@ -184,11 +179,9 @@ class TorchEstimator(NamedMethods, CallbackSupportMixin, Saved):
         given = {k: defaults[k] if v == "auto" else v for k, v in given.items()}
         batch_size = given["batch_size"]
         if batch_size > n_samples:
-            warnings.warn(
+            warn(
                 f"batch_size={batch_size} is more than the {n_samples} samples and is "
                 f"clipped to {n_samples}.",
-                UserWarning,
-                stacklevel=4,
             )
             batch_size = n_samples
         check_memory(spec.shape, batch_size, device)

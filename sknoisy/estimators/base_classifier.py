@@ -1,41 +1,24 @@
 """What classifiers share: training in one go or by epochs, and prediction."""
 
-import warnings
-from dataclasses import replace
-
 import numpy as np
 from sklearn.base import ClassifierMixin
 from sklearn.utils.validation import check_consistent_length
-from torch import nn
 
 from sknoisy._compat import with_callbacks
-from sknoisy.cotraining import CoTraining
-from sknoisy.data.devices import generator
+from sknoisy.checks import check_choice, check_integer, check_real
 from sknoisy.data.given import read_labels
 from sknoisy.data.labels import check_given, check_listed, check_several
 from sknoisy.data.soft_labels import check_classes
-from sknoisy.encoders.architecture import Architecture
-from sknoisy.encoders.blueprint import Blueprint, load_numpy_state
 from sknoisy.encoders.heads import HEADS
 from sknoisy.estimators.base import fitting
-from sknoisy.estimators.holding_out import HoldingOut, check_takes, check_two
+from sknoisy.estimators.beginning import Beginning
+from sknoisy.estimators.holding_out import HoldingOut, check_takes
 from sknoisy.estimators.learning import Learning
 from sknoisy.estimators.predicting import Predicting
-from sknoisy.parameters import check_choice, check_integer, check_real, comparable
-from sknoisy.training.callbacks import check_patterns
 from sknoisy.training.checkpoint import resumable
-from sknoisy.training.cotraining import CoTrainingNet
-from sknoisy.training.phases import ClassifierTraining
-from sknoisy.training.supervised import ClassifierNet
-from sknoisy.views.automatic import resolve_views
-
-FINE_TUNING_LR = 1e-3  # of published encoders: 0.02, which heads learn at, ruins them
-# Views that a head has not seen, and labels that it has memorised, give gradients of
-# norm 100 and more in the first steps, which would ruin them, too.
-FINE_TUNING_NORM = 1.0
 
 
-class TorchClassifier(Learning, ClassifierMixin, HoldingOut, Predicting):
+class TorchClassifier(Beginning, Learning, ClassifierMixin, HoldingOut, Predicting):
     """Base class of classifiers; a subclass says what trains its network.
 
     It defines ``_method``, which returns a checked Loss or CoTraining, and
@@ -201,12 +184,12 @@ class TorchClassifier(Learning, ClassifierMixin, HoldingOut, Predicting):
         else:
             check_real("validation", self.validation, "(0, 1)")
 
-    def _method(self, spec, is_pretrained):
+    def _method(self, kind, is_pretrained):
         """Return what trains the network, a checked Loss or CoTraining.
 
         Parameters
         ----------
-        spec : InputSpec
+        kind : {"image", "vector"}
             What the samples are.
         is_pretrained : bool
             Whether the encoder was pre-trained.
@@ -260,152 +243,3 @@ class TorchClassifier(Learning, ClassifierMixin, HoldingOut, Predicting):
         classes, labels = read_labels(y, classes, self.classes, *given)
         check_consistent_length(inputs, labels.codes)
         return classes, labels
-
-    def _begin(self, X, y, classes=None, sample_weight=None, trusted=None):
-        """Check everything; return the training, the classes and the architecture."""
-        self._check_parameters()
-        check_given(self, y)
-        inputs, trained = self._read(X, reset=True)
-        given = sample_weight, trusted
-        classes, labels = self._labels(inputs, y, classes, *given)
-        check_several(classes)
-        check_two(labels.codes)
-        self._fitted_on_lazy = trained is not None
-        self._held_rows = None
-        pretrained = (
-            trained is not None and trained.pretrained
-        ) or self.weights is not None
-        rows, blueprint, method = self._plan(inputs, trained, labels, pretrained)
-        check_takes(method, labels)
-        chosen = method.vector_encoder
-        is_open = self.encoder == "auto" and trained is None
-        if chosen is not None and is_open and blueprint.spec.kind == "vector":
-            blueprint = Blueprint(chosen, blueprint.spec)
-        architecture = Architecture(
-            blueprint,
-            self.head,
-            len(classes),
-            pretrained,
-            n_networks=method.n_networks,
-            heads=method.heads,
-            predicting=method.predicting,
-        )
-        seeds = self._seeds(2)
-        network = architecture.build(generator(seeds[0]), load_weights=True)
-        if self.freeze_encoder and not pretrained:
-            _warn_of_random(network)
-        if trained is not None:
-            for one in getattr(network, "networks", [network]):
-                load_numpy_state(one.encoder, trained.state)
-        training = self._training_of(network, method, architecture, len(rows), seeds[1])
-        features = X if trained is not None else None
-        self._attach(training, inputs, labels, classes, architecture, features)
-        return training, classes, architecture
-
-    def _plan(self, inputs, trained, labels, pretrained):
-        """Return the rows to train on, the blueprint, and what trains the network."""
-        rows, _ = self._split(labels, with_unlabelled=True)
-        blueprint = self._blueprint(_looked_at(inputs, rows), trained)
-        method = self._method(blueprint.spec, pretrained)
-        if labels.labelled is not None and not self._uses_unlabelled(method):
-            rows, _ = self._split(labels, with_unlabelled=False)
-            blueprint = self._blueprint(_looked_at(inputs, rows), trained)
-        return rows, blueprint, method
-
-    def _training_of(self, network, method, architecture, n_samples, seed, **before):
-        """Return the training of a network.
-
-        Parameters
-        ----------
-        n_samples : int
-            How many are trained on.
-        **before : dict
-            ``history`` and ``first_weights`` of a training that goes on.
-        """
-        spec = architecture.blueprint.spec
-        known = n_samples, spec, architecture.pretrained
-        defaults = self._defaults(method, *known)
-        defaults["head_lr"] = defaults["lr"]
-        tunes = architecture.blueprint.fixed_statistics and not self.freeze_encoder
-        if tunes:
-            defaults["lr"] = min(defaults["lr"], FINE_TUNING_LR)
-        settings = self._settings(n_samples, spec, defaults)
-        if tunes:
-            settings = replace(settings, max_norm=FINE_TUNING_NORM)
-        head_epochs = self._head_epochs(settings.max_epochs, architecture.pretrained)
-        method.plan(settings.max_epochs, head_epochs)
-        if self.compile:
-            network.compile()
-        regularizers = self._regularizers()
-        if not regularizers:  # which have parameters of their own
-            check_patterns(self.callbacks, dict(network.named_parameters()))
-        training = ClassifierTraining(
-            network.to(settings.device),
-            method,
-            resolve_views(self.views, spec, "weak"),
-            settings,
-            head_epochs,
-            self.freeze_encoder,
-            defaults["head_lr"] if self.lr == "auto" else settings.lr,
-            self._head_schedule,
-            seed,
-            regularizers,
-            CoTrainingNet if isinstance(method, CoTraining) else ClassifierNet,
-            **before,
-        )
-        training.parameters = comparable(self)
-        return training
-
-    def _continue(self, X, y, sample_weight=None, trusted=None):
-        """Check the data of one epoch more; return what :meth:`_begin` returns."""
-        self._check_parameters()
-        check_given(self, y)
-        inputs, _ = self._read(X, reset=False)
-        given = sample_weight, trusted
-        _, labels = self._labels(inputs, y, self.classes_, *given)
-        check_two(labels.codes)
-        known = self.classes_, self._architecture
-        training = getattr(self, "_training", None)
-        if training is not None and training.parameters == comparable(self):
-            training.network.to(training.settings.device)
-            check_takes(training.loss, labels)
-            self._attach(training, inputs, labels, *known)
-            return training, *known
-        # Loaded from a file, or with other parameters: the optimiser starts anew, and
-        # so does the network, of which a callback may have frozen a part.
-        self._network = None
-        method = self._method(self._known_spec(), self._architecture.pretrained)
-        check_takes(method, labels)
-        rows, _ = self._split(labels, self._uses_unlabelled(method))
-        training = self._training_of(
-            self._network_on("cpu"),
-            method,
-            self._architecture,
-            len(rows),
-            seed=self._seeds(2)[1] + len(self.history_),
-            history=self.history_,
-            first_weights=self._first_weights,
-        )
-        self._attach(training, inputs, labels, *known)
-        training.restore(self.loss_state_, self._dynamics)
-        return training, *known
-
-
-def _warn_of_random(network):
-    """Warn if the encoder that stays as it is has weights that nothing was taught."""
-    one = getattr(network, "networks", [network])[0]
-    if any(True for _ in getattr(one, "encoder", nn.Identity()).parameters()):
-        warnings.warn(
-            "freeze_encoder=True keeps random weights: X holds no features of a "
-            "pre-trained encoder, and there are no weights. Put an SSLPretrainer or a "
-            "PretrainedEncoder in front, or train the encoder, too.",
-            UserWarning,
-            stacklevel=5,
-        )
-
-
-def _looked_at(inputs, rows):
-    """Return the samples that set range and moments: not what is left out."""
-    if len(rows) == len(inputs) or isinstance(inputs, np.memmap):
-        return inputs
-    return inputs[rows]

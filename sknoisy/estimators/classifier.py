@@ -1,6 +1,5 @@
 """NoisyRobustClassifier: trains a network on labels that are partly wrong."""
 
-import warnings
 from inspect import signature
 
 from sknoisy.cotraining import COTRAINING_METHODS, CoTraining, KernelPosterior
@@ -10,6 +9,7 @@ from sknoisy.losses import ELR, LOSSES, Loss
 from sknoisy.parameters import resolve
 from sknoisy.regularizers import REGULARIZERS, Regularizer
 from sknoisy.training.stopping import STOPPING, LabelWave
+from sknoisy.warning import warn
 
 KERNEL = "kernel_posterior"
 
@@ -313,11 +313,11 @@ class NoisyRobustClassifier(TorchClassifier):
             )
         return resolve("loss", loss, self._registries["loss"], Loss)
 
-    def _method(self, spec, is_pretrained):
+    def _method(self, kind, is_pretrained):
         loss = self._asked()
         if loss is not None:
             return loss
-        vectors = spec.kind == "vector" and not is_pretrained and self.encoder == "auto"
+        vectors = kind == "vector" and not is_pretrained and self.encoder == "auto"
         fixed = vectors or (is_pretrained and self.freeze_encoder)
         plain = self.head == "linear" and not self._regularizers()
         no_views = isinstance(self.views, str)  # "auto" and "none" leave vectors alone
@@ -346,12 +346,10 @@ class NoisyRobustClassifier(TorchClassifier):
             if value not in ("auto", defaults[name])
         ]
         if ignored:
-            warnings.warn(
+            warn(
                 f"{', '.join(ignored)} changes nothing: the kernel machine that "
                 "vectors get is solved in closed form. Pass a loss that trains a "
-                "network, as in NoisyRobustClassifier('elr'), or leave it at 'auto'.",
-                UserWarning,
-                stacklevel=7,
+                "network, as in NoisyRobustClassifier('elr'), or leave it at 'auto'."
             )
 
     def _stopping(self, method):

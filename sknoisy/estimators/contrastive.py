@@ -6,6 +6,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from sknoisy._compat import CallbackSupportMixin, safe_indexing, with_callbacks
+from sknoisy.checks import check_choice, random_numbers
 from sknoisy.data.given import Labels, check_trusted
 from sknoisy.data.labels import check_given, check_several, encode_labels
 from sknoisy.data.weights import check_sample_weight
@@ -19,7 +20,7 @@ from sknoisy.estimators.pipelines import (
 )
 from sknoisy.estimators.pretrainer import SSLPretrainer
 from sknoisy.estimators.saving import Saved
-from sknoisy.parameters import check_choice, random_numbers, seed_parts
+from sknoisy.parameters import seed_parts
 from sknoisy.scores import gmm_clean_probability
 from sknoisy.scores.probabilities import losses_of
 from sknoisy.training.progress import Tasks
@@ -272,6 +273,14 @@ class ContrastiveFineTuner(
         check_choice("final_labels", self.final_labels, ["pseudo", "given"])
         check_choice("loss_of", self.loss_of, ["prediction", "label"])
         default = NoisyRobustClassifier()
+        for name in ("estimator", "final_estimator"):
+            part = getattr(self, name)
+            is_one = hasattr(part, "get_params") and not isinstance(part, type)
+            if part is not None and not is_one:
+                raise ValueError(
+                    f"{name}={part!r} is not valid: it must be None, a classifier with "
+                    "predict_proba or a Pipeline."
+                )
         estimator = clone(default if self.estimator is None else self.estimator)
         estimator = finding_classes(estimator, classes)
         front, first = split_pipeline(estimator)

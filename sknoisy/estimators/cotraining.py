@@ -219,7 +219,7 @@ class CoTrainingClassifier(TorchClassifier):
         super()._check_parameters()
         self._asked()
 
-    def _method(self, spec, is_pretrained):
+    def _method(self, kind, is_pretrained):
         return self._asked()
 
     def _asked(self):

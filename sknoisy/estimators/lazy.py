@@ -1,7 +1,6 @@
 """What transformers that return lazy features share: output and caches."""
 
 import os
-import warnings
 
 import numpy as np
 from joblib import Memory
@@ -10,6 +9,7 @@ from sklearn.utils.validation import check_is_fitted, check_memory
 
 from sknoisy._compat import is_array_output
 from sknoisy.encoders.features import LazyFeatures
+from sknoisy.warning import warn
 
 
 class LazyTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
@@ -39,13 +39,11 @@ class LazyTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
             self.encoder_.spec.open(inputs)  # checks them now, not when they are used
         features = LazyFeatures(inputs, self.encoder_, memory=self._features_memory())
         if is_array_output(self) and not hasattr(self, "_sklearn_output_config"):
-            warnings.warn(
+            warn(
                 "scikit-learn's global transform_output makes features a data frame: "
                 "classifiers after this cannot fine-tune the encoder. Call "
                 f'set_output(transform="default") on {type(self).__name__} to let '
                 "them.",
-                UserWarning,
-                stacklevel=3,
             )
         if as_array:
             return np.asarray(features)
@@ -64,6 +62,17 @@ class LazyTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         return tags
 
 
+def check_cache(memory):
+    """Raise ``ValueError`` unless the parameter `memory` names a cache, or is None."""
+    is_path = isinstance(memory, (str, os.PathLike))
+    is_cache = hasattr(memory, "cache") and not isinstance(memory, type)
+    if not (memory is None or is_path or is_cache):
+        raise ValueError(
+            f"memory={memory!r} is not valid: it must be None, a path or a "
+            "joblib.Memory."
+        )
+
+
 def open_memory(memory):
     """Return the cache of the parameter `memory`, or None if there is none.
 
@@ -78,10 +87,8 @@ def open_memory(memory):
     try:
         found = check_memory(path)
     except OSError as error:
-        warnings.warn(
+        warn(
             f"memory={path!r} cannot be used, and nothing is cached: {error}",
-            UserWarning,
-            stacklevel=3,
         )
         return None
     is_cache = isinstance(found, Memory) and found.location is not None

@@ -227,6 +227,12 @@ def _trained_encoder(state):
     return TrainedEncoder(**state)
 
 
+def _set(parts):
+    if not isinstance(parts, list):
+        raise TypeError("a set has no list of parts")
+    return set(parts)
+
+
 def _ufunc(name):
     found = getattr(np, name, None)
     if not isinstance(found, np.ufunc):
@@ -251,7 +257,7 @@ PLAIN = {
     "TrainedEncoder": _trained_encoder,
     "partial": _partial,
     "path": Path,
-    "set": set,
+    "set": _set,
     "ufunc": _ufunc,
 }
 

@@ -1,7 +1,5 @@
 """What fitted classifiers do: probabilities, features, and the whole as a module."""
 
-import warnings
-
 import numpy as np
 from scipy.special import log_softmax, softmax
 from sklearn.utils.validation import check_is_fitted
@@ -15,6 +13,7 @@ from sknoisy.encoders.inference import forward_all
 from sknoisy.estimators.base import TorchEstimator
 from sknoisy.estimators.over_views import over_views
 from sknoisy.views.automatic import resolve_views
+from sknoisy.warning import warn
 
 
 class Predicting(TorchEstimator):
@@ -131,13 +130,11 @@ class Predicting(TorchEstimator):
 
     def _read(self, X, reset, spec=None):
         if isinstance(X, LazyFeatures) and not (reset or self._fitted_on_lazy):
-            warnings.warn(
+            warn(
                 "this classifier was fitted on an array of features: it predicts from "
                 "features, and did not fine-tune the encoder that lazy features carry. "
                 "What stands between the encoder and the classifier may have made them "
                 "an array.",
-                UserWarning,
-                stacklevel=3,
             )
             X = np.asarray(X)
         return super()._read(X, reset, spec)

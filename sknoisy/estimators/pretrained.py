@@ -2,6 +2,7 @@
 
 from sklearn.utils.validation import check_consistent_length
 
+from sknoisy.checks import check_choice
 from sknoisy.data.devices import generator, resolve_device
 from sknoisy.data.inputs import check_image_size, is_paths
 from sknoisy.data.spec import InputSpec
@@ -21,7 +22,7 @@ from sknoisy.encoders.published import (
 )
 from sknoisy.encoders.weights import load_weights
 from sknoisy.estimators.base import TorchEstimator, fitting
-from sknoisy.estimators.lazy import LazyTransformer, open_memory
+from sknoisy.estimators.lazy import LazyTransformer, check_cache, open_memory
 from sknoisy.estimators.pipelines import check_what_follows
 from sknoisy.estimators.pretrained_checks import (
     check_encoder,
@@ -31,7 +32,6 @@ from sknoisy.estimators.pretrained_checks import (
     check_weights,
     is_text,
 )
-from sknoisy.parameters import check_choice
 
 
 class PretrainedEncoder(LazyTransformer, TorchEstimator):
@@ -203,6 +203,7 @@ class PretrainedEncoder(LazyTransformer, TorchEstimator):
         check_encoder(self.encoder)
         check_weights(self.weights, self.encoder)
         check_normalization(self.normalization)
+        check_cache(self.memory)
         resolve_device(self.device)
 
     def _load(self, inputs):

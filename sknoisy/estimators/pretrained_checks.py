@@ -7,6 +7,7 @@ from difflib import get_close_matches
 import numpy as np
 from torch import nn
 
+from sknoisy.checks import as_floats
 from sknoisy.encoders.named import (
     ENCODERS,
     check_published,
@@ -18,7 +19,6 @@ from sknoisy.encoders.published import (
     torchvision_names,
 )
 from sknoisy.encoders.weights import check_file
-from sknoisy.parameters import as_floats
 
 PUBLISHED = ("auto", "imagenet")  # weights that are no file
 
@@ -99,7 +99,8 @@ def check_normalization(value):
     """Raise ``ValueError`` unless a value says how images are normalised."""
     if value is None or isinstance(value, str) and value in NORMALIZATIONS:
         return
-    pair = [*value] if isinstance(value, (tuple, list, np.ndarray)) else []
+    is_listed = isinstance(value, (tuple, list, np.ndarray))
+    pair = [*value] if is_listed and getattr(value, "ndim", 1) else []
     parts = [as_floats(part) for part in pair]
     if (
         len(parts) != 2

@@ -5,29 +5,27 @@ from functools import partial
 
 import numpy as np
 import torch
-from sklearn.base import clone
 from sklearn.utils.validation import check_consistent_length
 from torch import nn
 
 from sknoisy import ranks
-from sknoisy._compat import with_callbacks, without_callbacks
-from sknoisy._version import __version__
-from sknoisy.data.devices import generator, resolve_device, resolve_precision
+from sknoisy._compat import with_callbacks
+from sknoisy.checks import check_choice, check_integer
+from sknoisy.data.devices import generator
 from sknoisy.data.given import read_labels
-from sknoisy.data.inputs import by_value, file_stamps, is_paths
 from sknoisy.data.labels import check_given, encode_labels
 from sknoisy.data.weights import check_label_weights
 from sknoisy.encoders.blueprint import load_numpy_state, numpy_state
 from sknoisy.encoders.features import TrainedEncoder
 from sknoisy.encoders.initialization import build_heads
 from sknoisy.estimators.base import TorchEstimator, fitting
+from sknoisy.estimators.caching import cached_pretraining
 from sknoisy.estimators.lazy import LazyTransformer, open_memory
 from sknoisy.estimators.pipelines import check_what_follows
-from sknoisy.parameters import check_choice, check_integer, resolve
+from sknoisy.parameters import resolve
 from sknoisy.selfsup import METHODS, SelfSupervised
-from sknoisy.training.callbacks import changing, check_patterns
+from sknoisy.training.callbacks import check_patterns
 from sknoisy.training.checkpoint import resumable
-from sknoisy.training.identity import checked_hash, sources
 from sknoisy.training.monitor import EncoderMonitor
 from sknoisy.training.progress import Progress
 from sknoisy.training.run import Run, TrainingData
@@ -248,7 +246,7 @@ class SSLPretrainer(LazyTransformer, TorchEstimator):
             inputs, trained = self._read(X, reset=True)
             labels = self._labels(inputs, y, **weights)
             memory = open_memory(self.memory)
-            cached = partial(self._cached, memory)
+            cached = partial(cached_pretraining, self, memory)
             pretrain = self._pretrain if memory is None else cached
             reporting = self, X, y, limit
             try:
@@ -294,29 +292,6 @@ class SSLPretrainer(LazyTransformer, TorchEstimator):
 
     def _method(self):
         return resolve("method", self.method, METHODS, SelfSupervised)
-
-    def _cached(self, memory, inputs, trained, labels, reporting):
-        """Pre-train, or take the result of an equal training from the cache."""
-        kind = "image" if is_paths(inputs) or inputs.ndim > 2 else "vector"
-        lower = resolve_precision(self.precision, resolve_device(self.device), kind)
-        plain = without_callbacks(clone(self)).set_params(
-            method=self._method(),  # with its settings: a name's defaults may change
-            precision="bfloat16" if lower else "float32",  # "auto" is the machine's
-            memory=None,
-            output="lazy",
-            callbacks=None,
-            verbose=None,
-        )
-        files = [] if self.weights in (None, "imagenet") else [self.weights]
-        for name, value in plain.get_params(deep=False).items():
-            checked_hash(name, value, f"memory={str(memory.location)!r}")
-        changes = changing(self.callbacks)
-        checked_hash("callbacks", changes, f"memory={str(memory.location)!r}")
-        data = by_value(inputs), trained, labels, self._monitored(reporting[2])
-        code = __version__, sources(plain), changes, file_stamps(files)
-        given = inputs, trained, labels, reporting
-        cached = memory.cache(_pretrain_cached, ignore=["given"])
-        return ranks.cached_call(cached, plain, (data, code), given)
 
     def _pretrain(self, inputs, trained, labels, reporting):
         """Return the trained encoder, the heads that are kept, and the history.
@@ -414,8 +389,3 @@ def _attributes(device, encoder, heads, history):
         "history_": history,
         "_n_features_out": encoder.n_features,
     }
-
-
-def _pretrain_cached(pretrainer, key, given):
-    """Pre-train; what is learned is cached by the pre-trainer and a key."""
-    return pretrainer._pretrain(*given)

@@ -1,6 +1,5 @@
 """PseudoLabelRefiner: replaces labels by predictions that stay confident."""
 
-import warnings
 from functools import partial
 
 import numpy as np
@@ -8,6 +7,7 @@ from sklearn.base import ClassifierMixin, MetaEstimatorMixin, clone
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from sknoisy._compat import CallbackSupportMixin, with_callbacks
+from sknoisy.checks import check_choice, check_integer, check_real, random_numbers
 from sknoisy.data.labels import check_given, check_several, encode_labels
 from sknoisy.estimators.base import fitting
 from sknoisy.estimators.findings import Findings, percent
@@ -19,11 +19,11 @@ from sknoisy.estimators.pipelines import (
 )
 from sknoisy.estimators.refinement import Refinement, given_for
 from sknoisy.estimators.saving import Saved
-from sknoisy.parameters import check_choice, check_integer, check_real, random_numbers
 from sknoisy.training.callbacks import unnamed
 from sknoisy.training.checkpoint import Checkpoint
 from sknoisy.training.progress import Tasks
 from sknoisy.views.base import Views
+from sknoisy.warning import warn
 
 
 class PseudoLabelRefiner(
@@ -305,12 +305,10 @@ class PseudoLabelRefiner(
         _, classifier = split_pipeline(self.estimator)
         callbacks = unnamed(getattr(classifier, "callbacks", None))
         if any(isinstance(callback, Checkpoint) for callback in callbacks):
-            warnings.warn(
+            warn(
                 "a Checkpoint in the classifier of a PseudoLabelRefiner saves nothing: "
                 "labels change from epoch to epoch. In a pre-trainer before it, it "
                 "does.",
-                UserWarning,
-                stacklevel=5,
             )
         for name in ("partial_fit", "predict_proba"):
             if not hasattr(classifier, name):

@@ -3,7 +3,6 @@
 import inspect
 import os
 import platform
-import warnings
 from functools import partial
 from pkgutil import resolve_name
 
@@ -22,6 +21,7 @@ from sknoisy.encoders.features import TrainedEncoder
 from sknoisy.encoders.modules import Template
 from sknoisy.parameters import Method, with_defaults
 from sknoisy.training.callbacks import without_networks
+from sknoisy.warning import warn
 
 KIND = "model"
 LEFT_OUT = ("callbacks", "memory")  # parameters that only make sense where they are
@@ -60,11 +60,9 @@ class Saved(BaseEstimator):
         if saved is not None:
             files.check_not_newer(saved, f"this {type(self).__name__}")
         if saved != _version.__version__:
-            warnings.warn(
+            warn(
                 f"this {type(self).__name__} was saved by sknoisy {saved} and is "
                 f"loaded by {_version.__version__}: its predictions may differ.",
-                UserWarning,
-                stacklevel=2,
             )
         super().__setstate__(with_defaults(type(self), state))
 

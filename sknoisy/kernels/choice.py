@@ -6,7 +6,7 @@ import torch
 
 from sknoisy.encoders.heads import UNLIMITED, Rescale, kernel
 from sknoisy.encoders.initialization import build
-from sknoisy.kernels.ridge import KernelRidge
+from sknoisy.kernels.ridge import KernelRidge, combined
 
 TRIAL_ROWS, TRIAL_LANDMARKS = 4000, 500  # what the candidates are compared on
 CLIP = 10.0  # deviations that a column is clipped to, where columns have own scales
@@ -188,15 +188,16 @@ def mean_square_slopes(ridge, X):
         Where the derivatives are taken. Targets are summed over.
     """
     values = kernel(X, ridge.landmarks, ridge.gamma, ridge.power)
+    coefficients = combined(ridge.coefficients)
     if ridge.power == 2:  # products of matrices take a fraction of the time
         total = X.new_zeros(X.shape[1])
-        for c in ridge.coefficients.T:
+        for c in coefficients.T:
             fitted = values @ c
             slopes = X * fitted[:, None] - values @ (c[:, None] * ridge.landmarks)
             total += slopes.square().mean(dim=0)
         return (2 * ridge.gamma) ** 2 * total
     slopes = []
     for x, z in zip(X.T, ridge.landmarks.T, strict=True):
-        slopes.append((values * (x[:, None] - z).sign()) @ ridge.coefficients)
+        slopes.append((values * (x[:, None] - z).sign()) @ coefficients)
     slopes = ridge.gamma * torch.stack(slopes)  # the sign is lost in the square
     return slopes.square().sum(dim=2).mean(dim=1)

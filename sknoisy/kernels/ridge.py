@@ -9,12 +9,14 @@ from sknoisy.encoders.heads import kernel
 
 PENALTIES = [10 ** (e / 2) for e in range(-4, 7)]  # 0.01 to 1,000
 JITTER = 1e-5  # on the kernel's diagonal, times the root of the landmarks' number
-TINY = 1e-12  # below it, eigenvectors in float32 may be NaN
+LEAST_SCALE = 1e-12  # below it, eigenvectors in float32 may be NaN
 PART = 2**11  # rows that are computed at once
 CENTRE_ROUNDS = 3
 CENTRE_SAMPLES = 25  # for each centre, at most
 COLUMNS = 256  # columns that are multiplied at once
 CELLS = 2**20  # predictions that are computed at once
+MANY = 128  # classes, above which sums of squares over them are estimated
+COMBINATIONS = 64  # of many classes
 LARGEST = 2**28  # numbers of the samples' kernel features: 1 GiB; fewer landmarks above
 
 
@@ -53,7 +55,8 @@ class KernelRidge:
     gamma : float
         The kernel's decay.
     error, penalty : float
-        Leave-one-out squared error of the last fit, and its penalty.
+        Leave-one-out squared error of the last fit, and its penalty. With more than 128
+        classes the error is that of random combinations of them, an estimate of it.
     coefficients : tensor of shape (n_landmarks, n_classes)
         Weights of the kernel values.
     intercept : tensor of shape (n_classes,)
@@ -102,7 +105,8 @@ class KernelRidge:
         centre = self._mean(features)
         features -= centre
         gram = _lower_product(features, self._weights)
-        scale = gram.diagonal().max().clamp(min=TINY)  # of equal samples it is near 0
+        scale = gram.diagonal().max()  # of equal samples it is near 0
+        scale = scale.clamp(min=LEAST_SCALE)
         spectrum, basis = torch.linalg.eigh(gram / scale)  # reads the lower triangle
         self._spectrum = spectrum.clamp(min=0) * scale
         for part in features.split(PART):
@@ -133,9 +137,10 @@ class KernelRidge:
         products = (self._weighted(rest).T @ self._features).T
         first = bisect_left(PENALTIES[:-1], least_penalty)
         tried = slice(first, None)
-        errors = self._errors(rest, products, tried)
+        errors = self._errors(combined(rest), combined(products), tried)
         best = first + int(np.argmin(errors))
-        self.error, self.penalty = errors[best - first], PENALTIES[best]
+        self.error = errors[best - first] / targets.shape[1]
+        self.penalty = PENALTIES[best]
         tried = slice(best, best + 1)
         solution = self._inverses[:, tried] * products
         self.coefficients = self._projection @ solution
@@ -144,13 +149,13 @@ class KernelRidge:
         return targets + self._residuals(every, rest, products, tried)[:, 0]
 
     def _errors(self, rest, products, tried):
-        """Return the leave-one-out squared errors of some penalties, list of float."""
+        """Return leave-one-out squared errors, summed over targets, by penalty."""
         n_rows = max(1, CELLS // products[0].numel() // len(PENALTIES))
         squares = []
         for start in range(0, len(rest), n_rows):
             rows = slice(start, start + n_rows)
             residuals = self._residuals(rows, rest, products, tried)
-            squares.append(residuals.square_().mean(dim=2))
+            squares.append(residuals.square_().sum(dim=2))
         return self._mean(torch.cat(squares)).tolist()
 
     def _residuals(self, rows, rest, products, tried):
@@ -234,6 +239,32 @@ def centres_of_clusters(X, n_centres, generator, n_rounds):
         means = torch.segment_reduce(X[order], "mean", lengths=sizes, axis=0)
         centres = torch.where(sizes[:, None] > 0, means, centres)
     return centres
+
+
+def combined(columns):
+    """Return columns, or random combinations of many, of the same squares in all.
+
+    Many classes would be most of the work wherever only the sum of squares over them
+    matters. With combinations by random signs (Achlioptas, Database-friendly Random
+    Projections, 2003) the mean of squares over rows hardly changes.
+
+    Parameters
+    ----------
+    columns : tensor of shape (n, n_classes)
+        What is linear in the targets.
+
+    Returns
+    -------
+    combined : tensor of shape (n, n_combinations)
+        The same combinations, whichever the rows are. Up to 128 columns are returned as
+        they are.
+    """
+    n_columns = columns.shape[1]
+    if n_columns <= MANY:
+        return columns
+    shape, generator = (n_columns, COMBINATIONS), torch.Generator("cpu").manual_seed(0)
+    signs = 2 * torch.randint(2, shape, generator=generator, device="cpu") - 1
+    return columns @ (signs.to(columns) / COMBINATIONS**0.5)
 
 
 def _lower_product(X, weights=None):

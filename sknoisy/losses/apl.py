@@ -1,10 +1,10 @@
 """Active passive losses: a normalised loss plus a robust loss."""
 
+from sknoisy.checks import check_choice, check_real
 from sknoisy.losses.base import Loss
 from sknoisy.losses.expected import expected
 from sknoisy.losses.mae import mean_absolute_error
 from sknoisy.losses.sce import reverse_cross_entropy
-from sknoisy.parameters import check_choice, check_real
 
 
 def normalized_focal(logits, target, gamma):

@@ -1,8 +1,8 @@
 """Bootstrapping: labels are mixed with the network's own predictions."""
 
+from sknoisy.checks import check_real
 from sknoisy.losses.base import Loss
 from sknoisy.losses.cross_entropy import cross_entropy
-from sknoisy.parameters import check_real
 
 
 def soft_bootstrap(logits, target, beta):

@@ -2,8 +2,8 @@
 
 from torch.nn import functional as F
 
+from sknoisy.checks import check_real
 from sknoisy.losses.base import Loss
-from sknoisy.parameters import check_real
 
 
 def cross_entropy(logits, target):

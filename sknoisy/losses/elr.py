@@ -2,9 +2,9 @@
 
 import torch
 
+from sknoisy.checks import check_real
 from sknoisy.losses.base import Loss
 from sknoisy.losses.table import Table, check_storage
-from sknoisy.parameters import check_real
 
 CLAMP = 1e-4  # distance of probabilities from 0 and 1, as in the official code
 
@@ -101,9 +101,9 @@ class ELR(Loss):
         normal = probs / probs.sum(dim=1, keepdim=True)
         average = normal.lerp_(self._target[index].to(normal), self.beta)
         self._target[index] = average
+        losses = self.lam * early_learning_regularizer(probs, average)
         overlap = average.mul_(probs)
         rest = 1 - overlap.sum(dim=1, keepdim=True)
-        losses = self.lam * rest.log()[:, 0]
         # Gradient of <p, t>; none flows through clamped probabilities.
         q = overlap.mul_(p == probs)
         q.addcmul_(p, q.sum(dim=1, keepdim=True), value=-1)

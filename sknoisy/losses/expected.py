@@ -3,7 +3,7 @@
 import torch
 from torch.nn import functional as F
 
-TINY = 1e-12  # less than any sum of weights
+LEAST_WEIGHT = 1e-12  # less than any sum of weights other than 0
 
 
 def class_losses(logits, target):
@@ -78,7 +78,7 @@ def weighted_mean(values, weights=None):
     """Return the mean of values by their weights; 0 where all weights are 0."""
     if weights is None:
         return values.mean()
-    return (weights * values).sum() / weights.sum().clamp(min=TINY)
+    return (weights * values).sum() / weights.sum().clamp(min=LEAST_WEIGHT)
 
 
 def check_scalar(loss, method):

@@ -2,9 +2,9 @@
 
 import torch
 
+from sknoisy.checks import check_real
 from sknoisy.losses.base import Loss
 from sknoisy.losses.expected import class_losses, expected
-from sknoisy.parameters import check_real
 
 
 def generalized_cross_entropy(logits, target, q):

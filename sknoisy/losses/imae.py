@@ -1,10 +1,10 @@
 """IMAE: cross-entropy with a weight for each sample."""
 
+from sknoisy.checks import check_real
 from sknoisy.losses.base import Loss
 from sknoisy.losses.expected import class_losses, expected
-from sknoisy.parameters import check_real
 
-FLOOR = 1e-6  # smallest 1 - p_y; weights are divided by it
+LEAST_MISS = 1e-6  # 1 - p_y, at least; weights are divided by it
 
 
 def imae_weights(p, T, target=None):
@@ -26,7 +26,7 @@ def imae_weights(p, T, target=None):
     """
     norms = (T * p * (1 - p)).exp()
     mean = (norms if target is None else expected(norms, target)).mean()
-    return norms / mean / (2 * (1 - p).clamp(min=FLOOR))
+    return norms / mean / (2 * (1 - p).clamp(min=LEAST_MISS))
 
 
 class IMAE(Loss):

@@ -4,10 +4,10 @@ import math
 
 import torch
 
+from sknoisy.checks import as_floats, check_choice, check_integer, check_real
 from sknoisy.losses.base import Loss
 from sknoisy.losses.expected import as_distributions
 from sknoisy.losses.table import Table, check_storage
-from sknoisy.parameters import as_floats, check_choice, check_integer, check_real
 
 
 def soft_cross_entropy(log_p, labels):

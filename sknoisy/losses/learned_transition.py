@@ -4,6 +4,7 @@ import math
 
 import torch
 
+from sknoisy.checks import check_real
 from sknoisy.losses.base import Loss
 from sknoisy.losses.cross_entropy import cross_entropy
 from sknoisy.losses.expected import as_distributions, weighted_mean
@@ -12,10 +13,9 @@ from sknoisy.losses.transition import (
     forward_correction,
     given_matrix,
 )
-from sknoisy.parameters import check_real
 
 BETAS, EPSILON = (0.9, 0.999), 1e-8  # Adam's
-LEAST = math.log(torch.finfo(torch.float32).tiny)  # of log T, so that T is never 0
+LEAST_LOG = math.log(torch.finfo(torch.float32).tiny)  # of log T, so that T is never 0
 SPREAD = 0.01  # share of a noise layer's first rows that is spread over all labels
 
 
@@ -27,7 +27,7 @@ def noise_layer(weights):
     weights : tensor of shape (n_classes, n_classes)
         The softmax of each row holds the probabilities of the labels of a class.
     """
-    return weights.log_softmax(dim=1).clamp(min=LEAST)
+    return weights.log_softmax(dim=1).clamp(min=LEAST_LOG)
 
 
 def dominant_transition(weights):
@@ -41,7 +41,7 @@ def dominant_transition(weights):
     """
     eye = torch.eye(len(weights), dtype=torch.bool, device=weights.device)
     log_rows = torch.nn.functional.logsigmoid(weights).masked_fill(eye, 0.0)
-    return log_rows.log_softmax(dim=1).clamp(min=LEAST)
+    return log_rows.log_softmax(dim=1).clamp(min=LEAST_LOG)
 
 
 def adam_step(state, gradient, lr):

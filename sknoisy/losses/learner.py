@@ -23,6 +23,9 @@ class Learner(Method):
         Head of each network; None: the classifier's `head`; of the class.
     predicting : tuple of int or None
         Networks whose mean probability is the prediction; None: all; of the class.
+    leaves_out : bool
+        Whether what is recorded of each sample was predicted without its label; of the
+        class.
     vector_encoder : str or None
         What the classifier's `encoder` "auto" means for vectors; None: as everywhere;
         of the class.
@@ -36,6 +39,7 @@ class Learner(Method):
     n_networks = None
     heads = None
     predicting = None
+    leaves_out = False
     vector_encoder = None
 
     def plan(self, n_epochs, head_epochs):

@@ -2,11 +2,11 @@
 
 import torch
 
+from sknoisy.checks import check_choice, check_real
 from sknoisy.losses.base import Loss
 from sknoisy.losses.cross_entropy import cross_entropy
 from sknoisy.losses.expected import as_distributions
 from sknoisy.losses.table import Table, check_storage
-from sknoisy.parameters import check_choice, check_real
 
 
 def classification_loss(log_p, log_labels):

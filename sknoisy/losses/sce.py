@@ -1,9 +1,9 @@
 """Symmetric cross-entropy: cross-entropy plus reverse cross-entropy."""
 
+from sknoisy.checks import check_real
 from sknoisy.losses.base import Loss
 from sknoisy.losses.cross_entropy import cross_entropy
 from sknoisy.losses.mae import mean_absolute_error
-from sknoisy.parameters import check_real
 
 
 def reverse_cross_entropy(logits, target, A):

@@ -3,10 +3,10 @@
 import torch
 from torch.nn.functional import one_hot
 
+from sknoisy.checks import check_real
 from sknoisy.losses.base import Loss
 from sknoisy.losses.expected import expected
 from sknoisy.losses.table import Table, check_storage
-from sknoisy.parameters import check_real
 
 CLAMP = 1e-4  # smallest probability, as in the official code
 BEGIN = 1e-8  # initial value of u and v

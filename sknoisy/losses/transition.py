@@ -5,16 +5,16 @@ import math
 import numpy as np
 import torch
 
+from sknoisy.checks import check_choice, check_real, check_transition_matrix
 from sknoisy.losses.base import Loss
 from sknoisy.losses.expected import expected
 from sknoisy.losses.table import Table, check_storage
-from sknoisy.parameters import check_choice, check_real, check_transition_matrix
 from sknoisy.scores import estimate_transition_matrix
 from sknoisy.scores.estimates import METHODS
 from sknoisy.scores.reading import chunks
 
-TINY = 1e-30
-SMALLEST = 1e-7  # smallest probability in backward correction; bounds negative terms
+LEAST_SUM = 1e-30  # of probabilities; those of samples not seen yet are all 0
+LEAST_PROBABILITY = 1e-7  # in backward correction; bounds negative terms
 
 
 def forward_correction(logits, target, log_T):
@@ -49,7 +49,7 @@ def backward_correction(logits, target, inverse_T):
     inverse_T : tensor of shape (n_classes, n_classes)
         Inverse of the transition matrix.
     """
-    log_p = logits.log_softmax(dim=1).clamp(min=math.log(SMALLEST))
+    log_p = logits.log_softmax(dim=1).clamp(min=math.log(LEAST_PROBABILITY))
     soft = target.is_floating_point()
     rows = target @ inverse_T if soft else inverse_T[target]
     return -(rows * log_p).sum(dim=1)
@@ -150,7 +150,8 @@ class _Corrected(Loss):
         for rows in chunks(*shape):
             rows_of = torch.arange(rows.start, rows.stop, device=device)
             part = self._table[rows_of].cpu().numpy()
-            probabilities[rows] = part / part.sum(axis=1, keepdims=True).clip(min=TINY)
+            sums = part.sum(axis=1, keepdims=True)
+            probabilities[rows] = part / sums.clip(min=LEAST_SUM)
         seen = probabilities.any(axis=1)
         if not seen.any():
             return

@@ -2,10 +2,10 @@
 
 import torch
 
+from sknoisy.checks import check_integer, check_real
 from sknoisy.losses.base import Loss
 from sknoisy.losses.expected import class_losses, expected
 from sknoisy.losses.gce import generalized_cross_entropy
-from sknoisy.parameters import check_integer, check_real
 
 
 class TruncatedGCE(Loss):

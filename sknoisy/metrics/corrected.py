@@ -1,12 +1,18 @@
 """Scores of predictions on noisy labels, corrected for the noise."""
 
-import warnings
 from typing import NamedTuple
 
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.model_selection import cross_val_predict
 
+from sknoisy.checks import (
+    check_choice,
+    check_integer,
+    check_real,
+    check_transition_matrix,
+    random_numbers,
+)
 from sknoisy.data.labels import encode_labels, some
 from sknoisy.metrics.counts import (
     confusion_counts,
@@ -16,14 +22,8 @@ from sknoisy.metrics.counts import (
     true_counts,
 )
 from sknoisy.metrics.matrices import NAMES, OF_FEATURES, transition_matrix_of
-from sknoisy.parameters import (
-    check_choice,
-    check_integer,
-    check_real,
-    check_transition_matrix,
-    random_numbers,
-)
 from sknoisy.scores.probabilities import check_sorted
+from sknoisy.warning import warn
 
 
 class CorrectedScore(NamedTuple):
@@ -333,11 +333,10 @@ class NoiseCorrectedScorer(BaseEstimator):
         condition = np.linalg.cond(T)
         is_corrected = bool(condition <= self.max_condition)
         if not is_corrected:
-            warnings.warn(
+            warn(
                 f"The transition matrix has condition number {condition:.3g}, above "
                 f"max_condition={self.max_condition!r}: returning the score on the "
                 "noisy labels, not corrected.",
-                stacklevel=3,
             )
         return counts, T, is_corrected
 

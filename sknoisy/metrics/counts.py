@@ -3,6 +3,7 @@
 import numpy as np
 from scipy.sparse import issparse
 
+from sknoisy.checks import check_choice
 from sknoisy.data.labels import encode_labels
 
 
@@ -39,6 +40,7 @@ def true_counts(counts, transition_matrix):
 
 def mean_score(counts, balanced):
     """Return the accuracy or the mean recall."""
+    check_choice("balanced", balanced, [True, False])
     if not balanced:
         return counts.trace() / counts.sum()
     of_class = counts.sum(axis=1)

@@ -3,6 +3,8 @@
 import numpy as np
 from sklearn.metrics import average_precision_score, balanced_accuracy_score, f1_score
 
+from sknoisy.checks import as_numbers
+
 
 def detection_f1(is_wrong, label_errors):
     """Return the F1 score of detected label errors.
@@ -95,7 +97,7 @@ def detection_average_precision(is_wrong, label_quality):
     0.833...
     """
     is_wrong = _mask("is_wrong", is_wrong)
-    label_quality = np.asarray(label_quality, dtype=np.float64)
+    label_quality = as_numbers("label_quality", label_quality).astype(np.float64)
     _check_lengths(is_wrong, "label_quality", label_quality)
     if not np.isfinite(label_quality).all():
         raise ValueError("label_quality holds NaN or infinity.")

@@ -4,6 +4,7 @@ All functions take clean labels and return :class:`NoisyLabels`: the noisy label
 of them are wrong, the realised noise rate and the realised transition matrix.
 """
 
+from sknoisy.checks import unknown
 from sknoisy.noise.base import NoisyLabels
 from sknoisy.noise.by_class import (
     class_conditional,
@@ -18,7 +19,6 @@ from sknoisy.noise.cifar import (
     asymmetric_cifar100_consecutive,
     asymmetric_cifar100_sibling,
 )
-from sknoisy.parameters import unknown
 
 NOISES = {
     "asymmetric_cifar10": asymmetric_cifar10,

@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from sknoisy.checks import check_real, random_numbers
 from sknoisy.data.labels import encode_labels
-from sknoisy.parameters import check_real, random_numbers
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Noise that depends on the class alone."""
 
+from sknoisy.checks import check_transition_matrix
 from sknoisy.noise.base import choose, draw, noisy_labels, prepare
-from sknoisy.parameters import check_transition_matrix
 
 
 def symmetric_exclusive(y, rate, random_state=None):

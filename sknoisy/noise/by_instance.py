@@ -4,8 +4,8 @@ import numpy as np
 from scipy.special import softmax
 from scipy.stats import truncnorm
 
+from sknoisy.checks import as_numbers
 from sknoisy.noise.base import draw, noisy_labels, prepare
-from sknoisy.parameters import as_numbers
 
 
 @np.errstate(under="ignore")

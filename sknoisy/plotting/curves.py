@@ -5,8 +5,8 @@ from collections.abc import Mapping
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from sknoisy.checks import check_choice
 from sknoisy.estimators.pipelines import split_pipeline
-from sknoisy.parameters import check_choice
 from sknoisy.plotting.base import DASHES, PALETTE, pyplot
 from sknoisy.training.stopping import LabelWave
 

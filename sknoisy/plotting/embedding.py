@@ -7,13 +7,13 @@ from sklearn.manifold import TSNE
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from sknoisy._compat import safe_indexing
+from sknoisy.checks import check_integer, random_numbers
 from sknoisy.data.inputs import as_inputs
 from sknoisy.data.pictures import as_samples
 from sknoisy.encoders.features import LazyFeatures
 from sknoisy.estimators.base_classifier import TorchClassifier
 from sknoisy.estimators.pipelines import split_pipeline
 from sknoisy.estimators.pretrainer import SSLPretrainer
-from sknoisy.parameters import check_integer, random_numbers
 from sknoisy.plotting.base import MARKERS, PALETTE, pyplot
 
 NAMED_CLASSES = 30  # beyond that, markers are hard to tell apart

@@ -5,11 +5,11 @@ import os
 import numpy as np
 from sklearn.utils.validation import check_consistent_length
 
+from sknoisy.checks import check_integer
 from sknoisy.data.inputs import as_inputs, is_paths
 from sknoisy.data.pictures import as_images
 from sknoisy.detection.detector import LabelErrorDetector
 from sknoisy.encoders.features import LazyFeatures
-from sknoisy.parameters import check_integer
 from sknoisy.plotting.base import check_fitted, pyplot, show_image
 
 

@@ -4,8 +4,8 @@ import numpy as np
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_consistent_length
 
+from sknoisy.checks import check_choice
 from sknoisy.estimators.pipelines import split_pipeline
-from sknoisy.parameters import check_choice
 from sknoisy.plotting.base import BLUE, ORANGE, pyplot
 from sknoisy.scores.betas import beta_mixture
 from sknoisy.scores.mixture import gaussian_mixture

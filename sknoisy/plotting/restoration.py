@@ -5,6 +5,7 @@ import torch
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 from torch import nn
 
+from sknoisy.checks import check_integer, random_numbers
 from sknoisy.data.devices import generator
 from sknoisy.data.pictures import as_images, as_samples
 from sknoisy.encoders.blueprint import load_numpy_state
@@ -12,7 +13,6 @@ from sknoisy.encoders.encoding import encode
 from sknoisy.encoders.features import LazyFeatures
 from sknoisy.encoders.initialization import build
 from sknoisy.estimators.pretrainer import SSLPretrainer
-from sknoisy.parameters import check_integer, random_numbers
 from sknoisy.plotting.base import pyplot, show_image
 from sknoisy.selfsup import Restoration
 

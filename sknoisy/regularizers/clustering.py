@@ -2,8 +2,8 @@
 
 from torch import nn
 
+from sknoisy.checks import check_integer, check_real
 from sknoisy.data.devices import full_precision
-from sknoisy.parameters import check_integer, check_real
 from sknoisy.ranks import gathered
 from sknoisy.regularizers.base import Regularizer
 

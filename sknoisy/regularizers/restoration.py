@@ -1,7 +1,7 @@
 """Augmentation restoration: the sample is restored from an augmented view."""
 
+from sknoisy.checks import check_real
 from sknoisy.encoders.decoding import build_decoder, restoration_error
-from sknoisy.parameters import check_real
 from sknoisy.regularizers.base import Regularizer
 
 

@@ -43,6 +43,7 @@ from sknoisy.scores.quality import (
     area_under_margin,
     confidence_weighted_entropy,
     normalized_margin,
+    pairwise_confidence,
     self_confidence,
 )
 from sknoisy.scores.relabeling import relabel_priority
@@ -84,6 +85,7 @@ __all__ = [
     "neighbor_label_votes",
     "noise_concentration",
     "normalized_margin",
+    "pairwise_confidence",
     "rankme",
     "relabel_priority",
     "relative_votes",

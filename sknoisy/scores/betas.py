@@ -4,7 +4,7 @@ import numpy as np
 from scipy import stats
 from scipy.special import betaln, expit
 
-from sknoisy.parameters import check_integer
+from sknoisy.checks import check_integer
 from sknoisy.scores.mixture import LossMixture, all_clean, check_losses
 
 

@@ -7,7 +7,7 @@ the checks and the thresholds, once for what reaches them, and in part for the r
 
 import numpy as np
 
-from sknoisy.parameters import check_choice
+from sknoisy.checks import check_choice
 from sknoisy.scores.lowest import lowest
 from sknoisy.scores.probabilities import open_probabilities
 from sknoisy.scores.pruning import prune_by_class, prune_by_noise_rate, prune_counts

@@ -5,8 +5,8 @@ from scipy.optimize import nnls
 from scipy.sparse import csr_array
 from sklearn.utils import check_consistent_length
 
+from sknoisy.checks import check_integer, check_real
 from sknoisy.data.labels import encode_labels
-from sknoisy.parameters import check_integer, check_real
 from sknoisy.scores.estimates import transition_of
 from sknoisy.scores.neighbors import neighbor_index
 from sknoisy.scores.probabilities import check_sorted
@@ -15,7 +15,7 @@ from sknoisy.scores.votes import votes_from
 
 MAX_ITER = 500
 TOL = 1e-7  # nats per triple
-TINY = 1e-300
+LEAST_PROBABILITY = 1e-300  # of a triple, so that its logarithm is finite
 
 
 def hoc_transition_matrix(
@@ -218,7 +218,7 @@ def _most_likely(triples, counts, n_classes):
             posterior = prior * T.T[of_some[:, 0]]
             posterior *= T.T[of_some[:, 1]]
             posterior *= T.T[of_some[:, 2]]
-            total = posterior.sum(axis=1).clip(min=TINY)
+            total = posterior.sum(axis=1).clip(min=LEAST_PROBABILITY)
             likelihood += share[some] @ np.log(total)
             posterior *= (share[some] / total)[:, None]
             joint += (members[some].T @ posterior).T

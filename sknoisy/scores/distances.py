@@ -4,7 +4,7 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from sknoisy.parameters import as_numbers, check_integer
+from sknoisy.checks import as_numbers, check_integer
 from sknoisy.scores.neighbors import TREE_FEATURES, fill_nearest, safe_scale
 from sknoisy.scores.reading import check_features, check_positions, chunks
 

@@ -3,7 +3,8 @@
 import numpy as np
 from scipy.special import gammaln
 
-from sknoisy.parameters import as_numbers, check_choice, check_real
+from sknoisy.checks import as_numbers, check_choice, check_real
+from sknoisy.data.given import check_trusted
 from sknoisy.scores.confident import confident_joint
 from sknoisy.scores.probabilities import check_probabilities
 from sknoisy.scores.trusted import trusted_transition_matrix
@@ -84,9 +85,11 @@ def estimate_transition_matrix(
     """
     check_choice("method", method, METHODS)
     check_real("percentile", percentile, "[0, 100]")
+    check_real("share", share, "(0, 1]")
     if trusted is not None:
         _, codes, pred_probs = check_probabilities(y, pred_probs, classes)
-        trusted = np.asarray(trusted, dtype=bool)
+        trusted = check_trusted(trusted, len(codes))
+    if trusted is not None:
         return _with_trusted(codes, pred_probs, trusted, (method, percentile, share))
     if method == "confident_joint":
         rows = confident_joint(y, pred_probs, classes).T
@@ -195,7 +198,7 @@ def shrunk_transition_matrix(votes):
            [0. , 0.6, 0.4],
            [0.4, 0. , 0.6]])
     """
-    votes = np.array(votes, dtype=np.float64)
+    votes = _square(votes)
     n_classes, rate = len(votes), noise_rate_of(votes)
     mean = np.full(votes.shape, rate / max(n_classes - 1, 1))
     np.fill_diagonal(mean, 1 - rate)
@@ -271,11 +274,7 @@ def noise_concentration(votes):
     >>> round(noise_concentration([[80, 10, 10], [10, 80, 10], [10, 10, 80]]), 2)
     -0.05
     """
-    votes = as_numbers("votes", votes).astype(np.float64)
-    if votes.ndim != 2 or votes.shape[0] != votes.shape[1]:
-        raise ValueError(
-            f"votes of shape {votes.shape} is not valid: it must be a square matrix."
-        )
+    votes = _square(votes)
     wrong = votes * (1 - np.eye(len(votes)))
     totals = wrong.sum(axis=1)
     pairs = np.sum(totals * (totals - 1))
@@ -318,3 +317,15 @@ def transition_of(rows):
 def noise_rate_of(joint):
     """Return the share of counts that is off the diagonal."""
     return float(1 - joint.trace() / joint.sum())
+
+
+def _square(votes):
+    """Return votes as a matrix of classes, or raise ``ValueError``."""
+    votes = as_numbers("votes", votes).astype(np.float64)
+    if votes.ndim != 2 or votes.shape[0] != votes.shape[1]:
+        raise ValueError(
+            f"votes of shape {votes.shape} is not valid: it must be a square matrix."
+        )
+    if not (np.isfinite(votes).all() and (votes >= 0).all()):
+        raise ValueError("votes is not valid: they must be finite and not negative.")
+    return votes

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
-from sknoisy.parameters import as_numbers, check_integer, check_real
+from sknoisy.checks import as_numbers, check_integer, check_real
 
 PART = 2**15  # losses that are worked on at a time
 EMPTY = 10 * np.finfo(np.float64).eps  # added to sizes, as in scikit-learn

@@ -6,7 +6,7 @@ import math
 import numpy as np
 from sklearn.preprocessing import normalize
 
-from sknoisy.parameters import check_integer
+from sknoisy.checks import check_choice, check_integer
 from sknoisy.scores.reading import check_features
 
 TREE_FEATURES = 15  # with at most so many features, a tree is faster
@@ -56,6 +56,7 @@ def neighbor_index(features, n_neighbors=10, include_self=False):
     array([1, 0], dtype=int32)
     """
     check_integer("n_neighbors", n_neighbors)
+    check_choice("include_self", include_self, [True, False])
     features = check_features(features, accept_sparse="csr")
     n_samples, n_features = features.shape
     n_others = n_neighbors - bool(include_self)

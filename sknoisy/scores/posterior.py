@@ -3,19 +3,15 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import softmax
-from sklearn.isotonic import IsotonicRegression
 
+from sknoisy.checks import as_numbers, check_real
+from sknoisy.data.given import check_trusted
 from sknoisy.data.labels import check_several
-from sknoisy.parameters import as_numbers, check_real
+from sknoisy.scores.calibration import SURE, calibrated, fit_agreement, fit_power
 from sknoisy.scores.consensus import true_shares
-from sknoisy.scores.estimates import (
-    count_pairs,
-    label_votes,
-    transition_of,
-)
+from sknoisy.scores.estimates import count_pairs, label_votes, transition_of
 from sknoisy.scores.probabilities import (
-    SMALLEST,
+    LEAST_PROBABILITY,
     best_others,
     check_probabilities,
 )
@@ -26,8 +22,6 @@ SHARE, LEAST, MOST = 0.1, 150, 0.5  # voters: shares of the mean class size; a n
 PRIOR = 15.0  # votes that each class gets by the mean of all
 OWN_SHARE = 0.15  # errors among a classifier's surest predictions, over those of all
 SEEING, STEEP = 0.35, 3.0  # which rises by this where they are wrong more often
-SURE = 1e-3  # no prediction is surer than 1 minus this
-POWERS = 2.0 ** np.arange(-2, 3.5, 0.5)  # what probabilities may be raised to
 ROWS = 20_000  # samples that the power and the agreement are fitted to
 QUANTILE = 1.96  # of intervals of 95%
 
@@ -152,8 +146,9 @@ def label_posterior(y, pred_probs, classes=None, trusted=None):
     """
     classes, codes, pred_probs = check_probabilities(y, pred_probs, classes)
     check_several(classes)
+    trusted = check_trusted(trusted, len(codes))
     if trusted is not None:
-        return _with_trusted(codes, pred_probs, np.asarray(trusted, dtype=bool))
+        return _with_trusted(codes, pred_probs, trusted)
     n_samples, n_classes = pred_probs.shape
     codes_of = np.arange(n_classes)
     share = min(max(SHARE, LEAST * n_classes / n_samples), MOST)
@@ -176,14 +171,14 @@ def label_posterior(y, pred_probs, classes=None, trusted=None):
     sure = 1 - max(limit, SURE)
     rows = np.linspace(0, n_samples - 1, min(n_samples, ROWS)).astype(int)
     some = codes[rows], pred_probs[rows]
-    power = _fit_power(*some, T, sure)
-    agreement = _fit_agreement(*some)
+    power = fit_power(*some, T, sure)
+    agreement = fit_agreement(*some)
     given, other = np.empty(n_samples), np.empty(n_samples)
     others = np.empty(n_samples, dtype=np.int64)
     for part in chunks(n_samples, n_classes):
-        true = _calibrated(pred_probs[part], T, sure, power, agreement)
+        true = calibrated(pred_probs[part], T, sure, power, agreement)
         true *= T.T[codes[part]]
-        true /= true.sum(axis=1, keepdims=True).clip(min=SMALLEST)
+        true /= true.sum(axis=1, keepdims=True).clip(min=LEAST_PROBABILITY)
         given[part] = of_labels(codes[part], true)
         others[part], other[part] = best_others(codes[part], true)
     prior = true_shares(T, np.bincount(codes, minlength=n_classes))
@@ -196,25 +191,27 @@ def label_posterior(y, pred_probs, classes=None, trusted=None):
     return LabelPosterior(given, others, other, T, noise_rate, ends, own_error)
 
 
-def limit_false_alarms(error_probability, max_false_alarms=0.2):
-    """Return the largest set of labels of which few are expected to be right.
+def limit_false_alarms(error_probability, max_false_alarms=0.3):
+    """Return the labels that are probably wrong, as far as few of them may be right.
 
     Parameters
     ----------
     error_probability : array-like of shape (n_samples,)
         Probability that each label is wrong, in [0, 1].
-    max_false_alarms : float, default=0.2
+    max_false_alarms : float, default=0.3
         Largest expected share of right labels in the set, in [0, 1).
 
     Returns
     -------
     is_error : ndarray of shape (n_samples,), dtype bool
-        The most probable errors; none of lower probability than those left out.
+        The most probable errors; none of lower probability than those left out, and
+        none that is more probably right than wrong.
 
     Notes
     -----
     This is the Bayesian control of the false discovery rate: its expectation is that of
-    the probabilities, as right or wrong as they are.
+    the probabilities, as right or wrong as they are. Where most errors are sure, labels
+    that are probably right would fit into the share, too, and are left out.
 
     References
     ----------
@@ -224,7 +221,7 @@ def limit_false_alarms(error_probability, max_false_alarms=0.2):
     Examples
     --------
     >>> from sknoisy.scores import limit_false_alarms
-    >>> limit_false_alarms([0.9, 0.1, 0.8, 0.4], max_false_alarms=0.2)
+    >>> limit_false_alarms([0.9, 0.1, 0.8, 0.6], max_false_alarms=0.2)
     array([ True, False,  True, False])
     """
     check_real("max_false_alarms", max_false_alarms, "[0, 1)")
@@ -239,7 +236,7 @@ def limit_false_alarms(error_probability, max_false_alarms=0.2):
     n_errors = np.count_nonzero(means <= max_false_alarms + 1e-12)
     is_error = np.zeros(len(right), dtype=bool)
     is_error[order[:n_errors]] = True
-    return is_error
+    return is_error & (right <= 0.5)
 
 
 def _rate_of_votes(votes, codes, predicted):
@@ -324,67 +321,6 @@ def _at_least(T, rate):
     n_classes = len(T)
     missing = np.clip(rate - (1 - T.diagonal()), 0, None)[:, None]
     return T * (1 - missing) + missing * (1 - np.eye(n_classes)) / (n_classes - 1)
-
-
-def _fit_power(codes, pred_probs, T, sure):
-    """Return the power of the probabilities under which labels are most likely."""
-    likelihoods = []
-    for power in POWERS:
-        true = _raised(pred_probs, power, sure)
-        given = np.einsum("ij,ij->i", true, T.T[codes])
-        likelihoods.append(np.log(given.clip(min=SMALLEST)).sum())
-    return POWERS[int(np.argmax(likelihoods))]
-
-
-def _fit_agreement(codes, pred_probs):
-    """Return how often labels are the best class, as a function of its margin."""
-    agree = pred_probs.argmax(axis=1) == codes
-    isotonic = IsotonicRegression(y_min=0, y_max=1, out_of_bounds="clip")
-    return isotonic.fit(_log_margin(pred_probs), agree.astype(np.float64))
-
-
-def _calibrated(pred_probs, T, sure, power, agreement):
-    """Return probabilities of true classes, by the mean of two calibrations."""
-    n_classes = len(T)
-    best = pred_probs.argmax(axis=1)
-    right = T.diagonal()
-    wrong = (T.sum(axis=0) - right) / max(n_classes - 1, 1)
-    agree = agreement.predict(_log_margin(pred_probs))
-    top = (agree - wrong[best]) / (right - wrong)[best].clip(min=SURE)
-    of_margin = _with_top(softmax(_log(pred_probs), axis=1), best, top, sure)
-    return (of_margin + _raised(pred_probs, power, sure)) / 2
-
-
-def _raised(pred_probs, power, sure):
-    """Return a power of the probabilities, normalised, of which none is too sure."""
-    raised = softmax(power * _log(pred_probs), axis=1)
-    best = pred_probs.argmax(axis=1)
-    return _with_top(raised, best, of_labels(best, raised), sure)
-
-
-def _with_top(probs, best, top, sure):
-    """Set the probability of the best class; scale the others to the rest."""
-    n_classes, rows = probs.shape[1], np.arange(len(probs))
-    top = np.clip(top, 1 / n_classes, sure)
-    probs[rows, best] = 0
-    total = probs.sum(axis=1, keepdims=True)
-    even = np.full(n_classes, 1 / max(n_classes - 1, 1))
-    probs = np.where(total > SMALLEST, probs / total.clip(min=SMALLEST), even)
-    probs *= (1 - top)[:, None]
-    probs[rows, best] = top
-    return probs
-
-
-def _log(pred_probs):
-    return np.log(pred_probs.astype(np.float64).clip(min=1e-6))
-
-
-def _log_margin(pred_probs):
-    """Return how much more probable the best class is than the second, in nats."""
-    second, best = np.partition(pred_probs, -2, axis=1)[:, -2:].T
-    return np.log(best.astype(np.float64).clip(min=1e-6)) - np.log(
-        second.astype(np.float64).clip(min=1e-6)
-    )
 
 
 def _wilson(share, n):

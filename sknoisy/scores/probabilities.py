@@ -2,11 +2,11 @@
 
 import numpy as np
 
+from sknoisy.checks import as_numbers
 from sknoisy.data.labels import encode_labels
-from sknoisy.parameters import as_numbers
 from sknoisy.scores.reading import Probabilities, chunks, of_labels
 
-SMALLEST = np.finfo(np.float32).tiny  # so that a probability of 0 has a finite loss
+LEAST_PROBABILITY = np.finfo(np.float32).tiny  # so that no loss is infinite
 
 
 def check_probabilities(y, pred_probs, classes=None):
@@ -143,7 +143,8 @@ def check_sorted(classes):
 
 def losses_of(codes, pred_probs):
     """Return the cross-entropy of each label, in nats, shape (n_samples,), float64."""
-    return -np.log(of_labels(codes, pred_probs).astype(np.float64).clip(min=SMALLEST))
+    own = of_labels(codes, pred_probs).astype(np.float64)
+    return -np.log(own.clip(min=LEAST_PROBABILITY))
 
 
 def best_others(codes, pred_probs):

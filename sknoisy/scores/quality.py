@@ -13,7 +13,7 @@ from sknoisy.scores.probabilities import (
 )
 from sknoisy.scores.reading import chunks, of_labels, row_maxima
 
-SMALLEST = 1e-6  # lower limit of what scores divide by
+LEAST_DIVISOR = 1e-6  # what scores are divided by, at least
 
 
 def self_confidence(y, pred_probs, classes=None):
@@ -90,6 +90,48 @@ def normalized_margin(y, pred_probs, classes=None):
     classes, codes, probs = open_probabilities(y, pred_probs, classes)
     check_several(classes)
     return probs.map(margins, codes)
+
+
+def pairwise_confidence(y, pred_probs, classes=None):
+    """Return each label's probability against that of the best other class.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_samples,)
+        Given labels.
+    pred_probs : array-like of shape (n_samples, n_classes)
+        Probabilities, columns in the order of `classes`.
+    classes : array-like of shape (n_classes,), default=None
+        The classes; by default the sorted distinct labels.
+
+    Returns
+    -------
+    quality : ndarray of shape (n_samples,), dtype of `pred_probs`
+        p / (p + q), where p is the label's probability and q the largest other one,
+        both with half of what chance gives added; in [0, 1]; low is bad. Below 0.5,
+        another class is more probable than the label.
+
+    Raises
+    ------
+    ValueError
+        If labels and probabilities do not match, or there is only one class.
+
+    Notes
+    -----
+    Between :func:`self_confidence`, which does not tell apart labels that are all
+    improbable, and :func:`normalized_margin`, by which a label of probability 0 next to
+    one of 0.6 is as bad as one of 0.2 next to one of 0.8. With two classes, all three
+    give the same order.
+
+    Examples
+    --------
+    >>> from sknoisy.scores import pairwise_confidence
+    >>> pairwise_confidence([0, 1], [[0.7, 0.3], [0.95, 0.05]])
+    array([0.63333333, 0.2       ])
+    """
+    classes, codes, probs = open_probabilities(y, pred_probs, classes)
+    check_several(classes)
+    return probs.map(_pairwise, codes)
 
 
 def confidence_weighted_entropy(y, pred_probs, classes=None):
@@ -175,7 +217,7 @@ def area_under_margin(y, logits, classes=None):
     classes, codes = encode_labels(y, classes)
     check_several(classes)
     total, n_epochs = np.zeros(len(codes)), 0
-    if not isinstance(logits, Iterable):
+    if not isinstance(logits, Iterable) or getattr(logits, "ndim", 1) == 0:
         raise ValueError(
             f"logits={logits!r} is not valid: it must hold an array for each epoch."
         )
@@ -210,10 +252,18 @@ def margins(codes, pred_probs):
     return (of_labels(codes, pred_probs) - row_maxima(others) + 1) / 2
 
 
+def _pairwise(codes, pred_probs):
+    others = pred_probs.copy()
+    others[np.arange(len(codes)), codes] = -np.inf
+    prior = pred_probs.dtype.type(0.5 / pred_probs.shape[1])
+    own, other = of_labels(codes, pred_probs) + prior, row_maxima(others) + prior
+    return own / (own + other)
+
+
 def _weighted_entropies(codes, pred_probs):
     logs = np.maximum(pred_probs, np.finfo(pred_probs.dtype).tiny)
     np.log(logs, out=logs)
     entropy = -np.einsum("ij,ij->i", pred_probs, logs).astype(np.float64)
-    own = of_labels(codes, pred_probs).clip(min=SMALLEST)
+    own = of_labels(codes, pred_probs).clip(min=LEAST_DIVISOR)
     s = entropy / np.log(pred_probs.shape[1]) / own
-    return np.log(s + 1) / s.clip(min=SMALLEST)
+    return np.log(s + 1) / s.clip(min=LEAST_DIVISOR)

@@ -6,7 +6,7 @@ import numpy as np
 from scipy.sparse import issparse
 from sklearn.utils import check_array
 
-from sknoisy.parameters import as_numbers
+from sknoisy.checks import as_numbers
 
 CHUNK = 2**17  # probabilities in a chunk: they stay in the cache
 ROWS = 2**12  # in a chunk, so that what is kept of each takes little memory

@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from sknoisy.parameters import check_real
+from sknoisy.checks import check_real
 from sknoisy.scores.reading import check_features
 
-TINY = 1e-7  # added to shares of singular values
+ADDED_SHARE = 1e-7  # added to shares of singular values, so that none is 0
 
 
 def rankme(features):
@@ -123,5 +123,5 @@ def _effective_number(values):
     """Return the exponential of the entropy of values, as shares of their sum."""
     if values.sum() <= 0:
         raise ValueError("features are not valid: they do not differ, or are zero.")
-    p = values / values.sum() + TINY
+    p = values / values.sum() + ADDED_SHARE
     return float(np.exp(-np.sum(p * np.log(p))))

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sknoisy.parameters import as_numbers, check_integer
+from sknoisy.checks import as_numbers, check_integer
 
 AGREEING = 3.0  # known samples that are added to each class, and predicted right
 UNSEEN = 1e-6  # least probability of what was not seen

@@ -3,9 +3,9 @@
 import numpy as np
 from sklearn.utils import check_consistent_length
 
+from sknoisy.checks import as_numbers, check_integer
 from sknoisy.data.labels import encode_labels
 from sknoisy.data.weights import check_sample_weight
-from sknoisy.parameters import as_numbers, check_integer
 from sknoisy.scores.neighbors import neighbor_index
 from sknoisy.scores.reading import check_positions, chunks, of_labels
 

@@ -2,8 +2,8 @@
 
 from sklearn.base import clone
 
+from sknoisy.checks import check_integer, check_real
 from sknoisy.data.devices import full_precision
-from sknoisy.parameters import check_integer, check_real
 from sknoisy.ranks import gathered
 from sknoisy.selfsup.base import (
     SelfSupervised,

@@ -2,7 +2,8 @@
 
 from torch import nn
 
-from sknoisy.parameters import Method, check_integer
+from sknoisy.checks import check_integer
+from sknoisy.parameters import Method
 from sknoisy.views.automatic import resolve_views
 
 

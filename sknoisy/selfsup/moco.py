@@ -4,9 +4,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from sknoisy.checks import check_choice, check_integer, check_real
 from sknoisy.data.devices import full_precision
 from sknoisy.encoders.ema import ema_copy, ema_update
-from sknoisy.parameters import check_choice, check_integer, check_real
 from sknoisy.ranks import gathered
 from sknoisy.selfsup.base import SelfSupervised, check_widths
 from sknoisy.selfsup.momentum import rising_momentum

@@ -3,8 +3,8 @@
 import torch
 from torch.nn import functional as F
 
+from sknoisy.checks import check_choice, check_real
 from sknoisy.data.devices import full_precision
-from sknoisy.parameters import check_choice, check_real
 from sknoisy.ranks import gathered
 from sknoisy.selfsup.base import (
     SelfSupervised,

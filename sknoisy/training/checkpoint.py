@@ -2,19 +2,19 @@
 
 import logging
 import os
-import warnings
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from skorch.callbacks import Callback
 
 from sknoisy import files, ranks
+from sknoisy.checks import check_integer
 from sknoisy.data.inputs import as_inputs
 from sknoisy.encoders.features import LazyFeatures
-from sknoisy.parameters import check_integer
 from sknoisy.training.callbacks import unnamed
 from sknoisy.training.identity import training_name
 from sknoisy.training.run import DivergenceError
+from sknoisy.warning import warn
 
 KIND = "checkpoint"
 
@@ -148,12 +148,10 @@ class Checkpoint(Callback):
             self.last_.parent.mkdir(parents=True, exist_ok=True)
             lock.acquire()
         except Timeout:
-            warnings.warn(
+            warn(
                 f"the checkpoint {self.last_} is that of an equal training that is "
                 "still running: this one keeps none. Pass another random_state, or "
                 "another folder, to keep both.",
-                UserWarning,
-                stacklevel=3,
             )
             return False
         except (OSError, NotImplementedError) as error:  # a file system without locks
@@ -195,11 +193,9 @@ class Checkpoint(Callback):
             self._warn(error)
 
     def _warn(self, error):
-        warnings.warn(
+        warn(
             f"the checkpoint {self.last_} could not be written ({error}): the training "
             "goes on, but could not be resumed after this epoch.",
-            UserWarning,
-            stacklevel=3,
         )
 
 
@@ -252,7 +248,7 @@ def _read(path, device):
         raw = ranks.bytes_from_first(path.read_bytes() if exists else None)
         return None if raw is None else files.parse(raw, path, KIND, device=device)
     except (OSError, ValueError) as error:
-        warnings.warn(f"a checkpoint is not used: {error}", UserWarning, stacklevel=2)
+        warn(f"a checkpoint is not used: {error}")
         return None
 
 

@@ -1,7 +1,5 @@
 """How an encoder gets on while it is pre-trained: effective ranks and neighbours."""
 
-import warnings
-
 import numpy as np
 import torch
 
@@ -11,6 +9,7 @@ from sknoisy.encoders.inference import in_order
 from sknoisy.encoders.modes import evaluating
 from sknoisy.scores.representation import lidar, rankme
 from sknoisy.scores.votes import knn_votes
+from sknoisy.warning import warn
 
 SAMPLES = 1_000  # that are looked at, at most
 SAMPLES_OF_VIEWS, VIEWS = 250, 4  # of these, for LiDAR
@@ -85,12 +84,10 @@ class EncoderMonitor:
         rank, possible = _effective(rankme, features), min(features.shape)
         if rank < COLLAPSED * possible and not self._warned:
             self._warned = True
-            warnings.warn(
+            warn(
                 f"the encoder has collapsed: after epoch {epoch} its features fill "
                 f"{rank:.1f} of {possible} dimensions (RankMe). Nothing that tells "
                 "samples apart may be left. Try a smaller lr, or another method.",
-                UserWarning,
-                stacklevel=2,
             )
         return rank
 

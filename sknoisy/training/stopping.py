@@ -4,7 +4,8 @@ import copy
 
 import numpy as np
 
-from sknoisy.parameters import Method, check_choice, check_integer, check_real
+from sknoisy.checks import check_choice, check_integer, check_real
+from sknoisy.parameters import Method
 
 
 def smoothed(values, window):

@@ -47,21 +47,26 @@ def resolve_views(views, spec, strength):
     With "randaugment", images of 16 pixels or more get :class:`RandAugment` with a
     cutout of half the side. Vectors and smaller images get the strong views.
     """
-    if isinstance(views, str) and views == "auto":
-        return _automatic(spec, strength)
-    if isinstance(views, str) and views == "none":
-        return NoViews()
+    check_views(views)
+    if isinstance(views, str):
+        return _automatic(spec, strength) if views == "auto" else NoViews()
+    views = clone(views)
+    others = {"image": VectorViews, "vector": (ImageViews, RandAugment)}[spec.kind]
+    if isinstance(views, others):
+        raise ValueError(f"views={views!r} is not valid: X holds {spec.kind}s.")
+    return views
+
+
+def check_views(views):
+    """Raise ``ValueError`` unless a value of the parameter `views` is valid."""
+    if isinstance(views, str) and views in ("auto", "none"):
+        return
     if not isinstance(views, Views):
         raise ValueError(
             f"views={views!r} is not valid: it must be 'auto', 'none' or an instance "
             "of a subclass of Views, such as ImageViews or VectorViews."
         )
-    views = clone(views)
     views.check()
-    others = {"image": VectorViews, "vector": (ImageViews, RandAugment)}[spec.kind]
-    if isinstance(views, others):
-        raise ValueError(f"views={views!r} is not valid: X holds {spec.kind}s.")
-    return views
 
 
 def _automatic(spec, strength):

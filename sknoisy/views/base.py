@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from sknoisy.parameters import Method, check_real
+from sknoisy.checks import check_real
+from sknoisy.parameters import Method
 
 
 class Views(Method):
@@ -50,7 +51,8 @@ class NoViews(Views):
 
 def check_numbers(name, values, n, interval):
     """Raise ``ValueError`` unless a parameter is n numbers in an interval."""
-    if not isinstance(values, (tuple, list, np.ndarray)) or len(values) != n:
+    is_list = isinstance(values, (tuple, list, np.ndarray))
+    if not is_list or getattr(values, "ndim", 1) == 0 or len(values) != n:
         raise ValueError(
             f"{name}={values!r} is not valid: it must be {n} numbers in {interval}."
         )
@@ -68,7 +70,7 @@ def check_range(name, ends, interval):
     ends : (float, float)
         Its value.
     interval : str
-        Interval of both bounds; see :func:`sknoisy.parameters.check_real`.
+        Interval of both bounds; see :func:`sknoisy.checks.check_real`.
     """
     check_numbers(name, ends, 2, interval)
     if ends[0] > ends[1]:

@@ -11,7 +11,7 @@ import math
 import torch
 
 LUMA = (0.2989, 0.587, 0.114)  # ITU-R 601, rounded as in torchvision
-TINY = 1e-30  # a chroma that stands for 0, so that grey pixels get a hue
+LEAST_CHROMA = 1e-30  # of grey pixels, so that they get a hue
 
 
 class Draw:
@@ -266,7 +266,7 @@ def rotate_hue(images, turns):
     # The hue in sixths of a turn, from -3 to 3: red is 0, green 2 and blue -2. In every
     # sixth its size is (high - r + g + b - 2 low) / chroma, so none has to be chosen.
     hue = (g + b).sub_(r).add_(high).sub_(low, alpha=2)
-    hue = hue.div_(chroma.clamp(min=TINY)).copysign_(g - b)
+    hue = hue.div_(chroma.clamp(min=LEAST_CHROMA)).copysign_(g - b)
     primary = 2 * torch.arange(3, device=images.device).view(1, 3, 1, 1)
     distance = hue + (6 * turns - primary)
     distance = distance.sub_((distance / 6).round_(), alpha=6).abs_()

@@ -2,7 +2,7 @@
 
 import torch
 
-from sknoisy.parameters import check_integer, check_real
+from sknoisy.checks import check_integer, check_real
 from sknoisy.views.base import Views, check_numbers, check_range
 from sknoisy.views.imageops import (
     Draw,

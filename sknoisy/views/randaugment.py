@@ -5,7 +5,7 @@ import math
 import torch
 from torch.nn import functional as F
 
-from sknoisy.parameters import check_integer, check_real
+from sknoisy.checks import check_integer, check_real
 from sknoisy.views.base import Views
 from sknoisy.views.imageops import (
     Draw,

@@ -2,7 +2,7 @@
 
 import torch
 
-from sknoisy.parameters import check_real
+from sknoisy.checks import check_real
 from sknoisy.views.base import Views
 from sknoisy.views.imageops import (
     Draw,

@@ -9,13 +9,13 @@ from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, KFold
 from sklearn.neighbors import KNeighborsClassifier
-from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import sknoisy
-from sknoisy import LabelErrorDetector, NoisyRobustClassifier, SSLPretrainer
+from sknoisy import LabelErrorDetector, NoisyRobustClassifier
 from sknoisy.annotators import (
     AnnotatorConsensus,
     crowdlab,
@@ -173,26 +173,13 @@ def test_search(asked):
         assert search.best_estimator_.labels_.shape == (600,)
 
 
-def test_pretrainer_is_fitted_once_for_all_folds(digits, monkeypatch):
+def test_pretrainer_is_fitted_once_for_all_folds(digits, counting):
     X, y = digits[0].reshape(300, -1), digits[1]
-    sizes = []
-    pretrain = SSLPretrainer._pretrain
-
-    def counting(self, inputs, *args, **kwargs):
-        sizes.append(len(inputs))
-        return pretrain(self, inputs, *args, **kwargs)
-
-    monkeypatch.setattr(SSLPretrainer, "_pretrain", counting)
-    pipe = Pipeline(
-        [
-            ("ssl", SSLPretrainer(max_epochs=1, random_state=0)),
-            ("clf", LogisticRegression(max_iter=500)),
-        ]
-    )
+    pipe = make_pipeline(counting, LogisticRegression(max_iter=500))
     clf = AnnotatorConsensus(pipe, cv=2, random_state=0).fit(X, y)
-    assert sizes == [300, 300]  # once for the folds, once for the classifier
+    assert counting.log == [300, 300]  # once for the folds, once for the classifier
     assert clf.predict(X).shape == (300,)
-    assert not hasattr(pipe["ssl"], "encoder_")  # the user's own is not fitted
+    assert not hasattr(counting, "encoder_")  # the user's own is not fitted
 
 
 def test_unlabelled_samples_and_rare_classes(asked):

@@ -109,6 +109,30 @@ def test_what_is_in_the_file_is_not_trained_again(tmp_path, fits):
     assert len(fits) == 8
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda row: b"\xff\xfe",
+        lambda row: 10**5 * b"[",
+        lambda row: b"null",
+        lambda row: json.dumps(row | {"key": []}).encode(),
+        lambda row: json.dumps({"key": row["key"]}).encode(),
+        lambda row: json.dumps(row | {"noisy": "x"}).encode(),
+        lambda row: json.dumps(row | {"seconds": None}).encode(),
+    ],
+    ids=["bytes", "deep", "null", "key", "columns", "text", "none"],
+)
+def test_lines_that_are_no_rows_are_passed_over(tmp_path, fits, change):
+    common = {"seeds": [0], "cv": 2, "path": tmp_path / "rows.jsonl"}
+    first = sknoisy.compare({"a": Counting()}, X, Y, **common)
+    lines = common["path"].read_bytes().splitlines()
+    lines[0] = change(json.loads(lines[0]))
+    common["path"].write_bytes(b"\n".join(lines) + b"\n")
+    second = sknoisy.compare({"a": Counting()}, X, Y, **common)
+    assert len(fits) == 3  # one more
+    assert [r["noisy"] for r in first.rows] == [r["noisy"] for r in second.rows]
+
+
 class Guess:
     """A parameter whose name in memory tells nothing."""
 
@@ -218,7 +242,12 @@ def test_tables(installed, monkeypatch):
         ({"seeds": None}, "seeds=None is not valid"),
         ({"seeds": []}, r"seeds=\[\] is not valid"),
         ({"seeds": [1, 1]}, "must be distinct"),
+        ({"seeds": 0.5}, "seeds=0.5 is not valid"),
+        ({"seeds": 2**32}, "seeds=.* must be below"),
+        ({"scoring": {}}, "scoring is empty"),
         ({"cv": 1}, "cv=1 is not valid"),
+        ({"cv": [0]}, r"cv=\[0\] is not valid"),
+        ({"cv": []}, r"cv=\[\] is not valid: it has no folds"),
         ({"cv": None}, "cv=None is not valid without X_test"),
         ({"X_test": X}, "given together"),
         ({"scoring": "acuracy"}, "acuracy"),

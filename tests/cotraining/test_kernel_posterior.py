@@ -22,9 +22,10 @@ from sknoisy import (
     NoisyRobustClassifier,
     SSLPretrainer,
 )
-from sknoisy.cotraining.kernel_posterior import balanced, evenness, posterior
+from sknoisy.cotraining.kernel_posterior import alone, balanced, evenness, posterior
 from sknoisy.encoders.heads import kernel, simplex
 from sknoisy.kernels import ridge as kernel_ridge
+from sknoisy.kernels.choice import mean_square_slopes
 from sknoisy.kernels.confusion import (
     best_stretch,
     first_guess,
@@ -352,6 +353,45 @@ def test_few_samples(n):
     X, y = RNG.normal(size=(n, 3)), np.arange(n) % 2
     clf = NoisyRobustClassifier(random_state=0).fit(X, y)
     assert clf.predict_proba(X).shape == (n, 2)
+
+
+@pytest.mark.parametrize("sizes", [[1, 1], [1, 1, 1, 1], [20, 20, 1], [5, 1, 1]])
+def test_a_label_that_no_other_sample_has_is_kept(sizes):
+    """The others never predict it, which says nothing against it."""
+    rng = np.random.default_rng(0)
+    y = np.repeat(np.arange(len(sizes)), sizes)
+    X = 5 * np.eye(len(sizes))[y] + 0.3 * rng.normal(size=(len(y), len(sizes)))
+    clf = NoisyRobustClassifier(random_state=0).fit(X, y)
+    np.testing.assert_array_equal(clf.predict(X), y)
+    single = np.bincount(y)[y] == 1
+    np.testing.assert_array_equal(clf.clean_proba_[single], 1)
+
+
+def test_alone_by_hand():
+    hard = torch.tensor([[1.0, 0, 0], [1, 0, 0], [0, 1, 0]])
+    assert alone(hard).tolist() == [False, False, True]
+    soft = torch.tensor([[1.0, 0, 0], [0.2, 0.8, 0], [0, 0, 1]])
+    assert alone(soft).tolist() == [False, False, True]
+
+
+def test_many_classes_take_the_penalty_that_all_of_them_would(monkeypatch):
+    generator = torch.Generator()
+    centres = 2 * torch.randn(150, 8, generator=generator.manual_seed(0))
+    y = torch.arange(600) % 150
+    X = centres[y] + torch.randn(600, 8, generator=generator)
+    targets, fits = torch.nn.functional.one_hot(y).float(), []
+    for many in (kernel_ridge.MANY, 1000):
+        monkeypatch.setattr(kernel_ridge, "MANY", many)
+        ridge = KernelRidge(X, 2, 1.0, 300, generator.manual_seed(0))
+        left_out = ridge.fit(targets)
+        slopes = mean_square_slopes(ridge, X[:50])
+        fits.append((left_out, ridge.penalty, ridge.error, slopes))
+    (left_out, penalty, error, slopes), exact = fits
+    assert penalty == exact[1]
+    torch.testing.assert_close(left_out, exact[0])
+    assert error == pytest.approx(exact[2], rel=0.05)
+    assert error != exact[2]
+    torch.testing.assert_close(slopes, exact[3], rtol=0.1, atol=0)
 
 
 def test_constant_and_equal_samples():

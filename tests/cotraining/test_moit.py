@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import torch
 from sklearn.metrics import roc_auc_score
+from skorch.callbacks import Callback
 from torch import nn
 
-from sknoisy import MOIT, CoTrainingClassifier, NoisyRobustClassifier
+from sknoisy import MOIT, SSR, CoTrainingClassifier, NoisyRobustClassifier
 from sknoisy.cotraining.moit import (
     balanced_clean,
     corrected_votes,
@@ -16,6 +17,7 @@ from sknoisy.cotraining.moit import (
 )
 from sknoisy.cotraining.moit_heads import InterpolatedEnsemble
 from sknoisy.noise import symmetric_exclusive
+from sknoisy.views import ImageViews, VectorViews
 
 
 def ensemble(size):
@@ -222,3 +224,23 @@ def test_bad_parameters_are_named(method):
     (name,) = (k for k, v in method.get_params().items() if v != plain[k])
     with pytest.raises(ValueError, match=f"{name}="):
         CoTrainingClassifier(method).fit([[0.0], [1.0]], [0, 1])
+
+
+class Untrained(Callback):
+    """Must not be called: everything is checked before."""
+
+    def on_epoch_begin(self, net, **kwargs):
+        raise AssertionError("trained before the checks")
+
+
+@pytest.mark.parametrize("method", [MOIT, SSR])
+@pytest.mark.parametrize(
+    "views", [None, "x", ["auto"], ImageViews(), VectorViews(noise=-1)], ids=str
+)
+def test_views_are_checked_before_the_warm_up(method, views):
+    X, y = np.random.default_rng(0).normal(size=(20, 3)), np.arange(20) % 2
+    clf = CoTrainingClassifier(
+        method(views=views), max_epochs=3, callbacks=[Untrained()]
+    )
+    with pytest.raises(ValueError, match="(views|noise)=.* is not valid"):
+        clf.fit(X, y)

@@ -182,6 +182,23 @@ def test_embeddings(hub):
     assert found.y.tolist() == ["a", "b"]
 
 
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        ([0, 1, -1, -1], "has 2 samples without a label, the first at index 2 .-1."),
+        (["a", None, "b", "a"], "has 1 samples without a label, the first at index 1"),
+        ([0, None, 1, 0], "has 1 samples without a label, the first at index 1"),
+    ],
+    ids=["minus one", "a text", "a number"],
+)
+def test_samples_of_the_hub_without_a_label(hub, labels, message):
+    dataset = hub.Dataset.from_dict({"vector": np.eye(4).tolist(), "label": labels})
+    if -1 in labels:
+        dataset = dataset.cast_column("label", hub.ClassLabel(names=CLASSES))
+    with pytest.raises(ValueError, match=message):
+        from_huggingface(dataset, image="vector")
+
+
 def test_data_sets_of_the_hub_that_are_not_valid(hub):
     dataset = hub.Dataset.from_dict({"vector": [[1.0]], "target": [0]})
     with pytest.raises(

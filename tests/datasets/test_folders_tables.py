@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from sknoisy.data.pictures import thumbnail
 from sknoisy.datasets import load_image_folder, load_table
 
 
@@ -86,6 +87,57 @@ def test_what_cannot_be_read_is_left_out_and_named(folder, monkeypatch):
     assert listed["deep.png"].startswith("has more than 8 bits per channel")
 
 
+def test_a_link_to_itself_is_left_out(folder):
+    (folder / "cat" / "self").symlink_to("self")
+    found = load_image_folder(folder)
+    assert len(found.y) == 3
+    assert reasons(found)["self"].startswith("cannot be opened")
+
+
+@pytest.mark.parametrize("label", ["auto", "label"])
+def test_two_columns_of_labels(tmp_path, label):
+    """Otherwise one of them would be a feature, which tells the label."""
+    (tmp_path / "table.csv").write_text("x,label,label\n1,a,a\n2,b,b\n")
+    with pytest.raises(ValueError, match="2 of its columns are called 'label'"):
+        load_table(tmp_path / "table.csv", label=label)
+
+
+def test_no_program_is_run_that_draws_an_image(folder, tmp_path_factory, monkeypatch):
+    """EPS is PostScript, which Pillow has Ghostscript run, whatever the file's name."""
+    ghostscript = tmp_path_factory.mktemp("bin") / "gs"
+    ran = ghostscript.with_name("ran")
+    ghostscript.write_text(f"#!/bin/sh\ntouch {ran}\n")
+    ghostscript.chmod(0o755)
+    monkeypatch.setenv("PATH", str(ghostscript.parent), prepend=os.pathsep)
+    monkeypatch.setattr("PIL.EpsImagePlugin.gs_binary", "gs")
+    program = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n"
+    for name, content in (("eps.png", program), ("iptc.png", iptc(program))):
+        path = folder / "cat" / name
+        path.write_bytes(content)
+        with pytest.raises(Exception, match="cannot identify"):
+            thumbnail(path, 8)
+    listed = reasons(load_image_folder(folder, on_error="skip"))
+    assert listed.keys() == {"eps.png", "iptc.png"}
+    assert not ran.exists()
+
+
+def iptc(content):
+    """Return an IPTC file with an image of any format in it."""
+
+    def field(record, kind, value):
+        return bytes([0x1C, record, kind]) + len(value).to_bytes(2, "big") + value
+
+    return b"".join(
+        [
+            field(3, 20, b"\0\x09"),  # width
+            field(3, 30, b"\0\x09"),  # height
+            field(3, 60, b"\1\0"),  # layers, and what they are
+            field(3, 120, b"\5"),  # as JPEG
+            field(8, 10, content),
+        ]
+    )
+
+
 def test_what_cannot_be_read_is_an_error_that_names_it(folder, monkeypatch):
     spoil(folder, monkeypatch)
     with pytest.raises(
@@ -156,12 +208,34 @@ def test_files_elsewhere_and_columns_of_other_names(folder, tmp_path_factory):
 def test_rows_that_cannot_be_used(folder):
     text = "file,label\ncat/1.png,cat\ncat/gone.png,cat\ndog/1.JPG,\ndog/1.JPG,dog\n"
     table = write(folder / "t.csv", text)
-    with pytest.raises(ValueError, match="1 samples.*'dog/1.JPG' has no label"):
+    with pytest.raises(ValueError, match="1 samples.*dog/1.JPG' has no label"):
         load_table(table)
     found = load_table(table, on_error="skip")
     assert found.rows.tolist() == [0, 3]
     assert found.names.tolist() == ["cat/1.png", "dog/1.JPG"]
     assert reasons(found) == {"1.JPG": "has no label", "gone.png": "does not exist"}
+
+
+def test_rows_without_a_file_name(folder):
+    text = "file,label\ncat/1.png,cat\n,cat\ndog/1.JPG,dog\n ,\n"
+    table = write(folder / "t.csv", text)
+    with pytest.raises(ValueError, match="2 samples.*'row 1' has no file name"):
+        load_table(table)
+    found = load_table(table, on_error="skip")
+    assert found.rows.tolist() == [0, 2]
+    assert found.skipped == [
+        ("row 1", "has no file name"),
+        ("row 3", "has no label"),
+    ]
+
+
+def test_what_is_left_out_has_the_paths_of_its_files(folder):
+    text = "file,label\ncat/1.png,cat\ncat/gone.png,cat\ndog/1.JPG,\n"
+    found = load_table(write(folder / "t.csv", text), on_error="skip")
+    assert [path for path, _ in found.skipped] == [
+        str(folder / "dog/1.JPG"),
+        str(folder / "cat/gone.png"),
+    ]
 
 
 def test_a_table_of_features(tmp_path):
@@ -174,6 +248,18 @@ def test_a_table_of_features(tmp_path):
     assert found.rows.tolist() == [0, 1]
     assert found.file is None
     assert reasons(found) == {"row 2": "has no label"}
+
+
+def test_decimal_commas_between_semicolons(tmp_path):
+    pytest.importorskip("pandas")
+    text = 'size;age;shade;y\n1,5;3;"1,2,3";a\n;4;2,5;b\n-2,25;5;1,0;a\n4;6;1,0;b\n'
+    X = load_table(write(tmp_path / "t.csv", text)).X
+    np.testing.assert_array_equal(X["size"], [1.5, np.nan, -2.25, 4])
+    assert X["age"].tolist() == [3, 4, 5, 6]
+    assert X["shade"].tolist() == ["1,2,3", "2,5", "1,0", "1,0"]
+    text = text.replace(";", "\t")  # commas may as well separate thousands
+    X = load_table(write(tmp_path / "t.tsv", text)).X
+    assert X["size"].tolist()[2] == "-2,25"
 
 
 def test_a_column_of_files_that_is_a_feature(tmp_path):

@@ -9,6 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
+from sknoisy import datasets
 from sknoisy.datasets import (
     load_animal10n,
     load_cifar10n,
@@ -19,6 +20,7 @@ from sknoisy.datasets import (
 )
 
 RNG = np.random.default_rng(0)
+READERS = [getattr(datasets, name) for name in datasets.__all__ if name[:5] == "load_"]
 
 
 def write(path, text):
@@ -408,3 +410,12 @@ def test_a_folder_that_is_not_there(load, tmp_path):
         load(tmp_path / "nowhere")
     with pytest.raises(ValueError, match="split='validation' is not valid"):
         load(tmp_path, split="validation")
+
+
+@pytest.mark.parametrize(
+    "path", [None, 3, [], "a\0b"], ids=["None", "number", "list", "null"]
+)
+@pytest.mark.parametrize("read", READERS, ids=lambda read: read.__name__)
+def test_what_is_no_path(read, path):
+    with pytest.raises(ValueError, match="path=.* is not valid"):
+        read(path)

@@ -200,9 +200,25 @@ def test_review_takes_what_was_decided(detector, noisy, tmp_path):
     assert labels.dtype == detector.classes_.dtype
 
 
+def test_review_needs_no_label_for_what_says_it(detector, noisy, tmp_path):
+    first = detector.ranked()[0]
+    suggested = str(detector.suggested_labels_[first]).replace('"', '""')
+    given = str(noisy.y[first]).replace('"', '""')
+    path = write(
+        tmp_path / "reviewed.csv",
+        f'{first},a,"{given}","{suggested}",take,',
+        f"6,b,{noisy.y[6]},,keep,",
+    )
+    labels, reviewed = detector.review(path)
+    assert labels[first] == detector.suggested_labels_[first]
+    assert labels[6] == noisy.y[6]
+    assert np.flatnonzero(reviewed).tolist() == sorted([first, 6])
+
+
 @pytest.mark.parametrize(
     ("row", "message"),
     [
+        ("6,a,6,6,other,", "label='' is not valid for the decision 'other'"),
         ("600,a,6,6,keep,6", "line 2: sample='600' is not valid"),
         ("x,a,6,6,keep,6", "sample='x' is not valid"),
         ("6,a,four,6,keep,6", "sample 6 has the label '6', but the file says 'four'"),
@@ -221,6 +237,28 @@ def test_review_wants_its_columns(detector, tmp_path):
     (tmp_path / "labels.csv").write_text("sample,label\n1,2\n")
     with pytest.raises(ValueError, match=r"lacks the columns \['given', 'decision'\]"):
         detector.review(tmp_path / "labels.csv")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"sample,given,decision,label\n1,caf\xe9,keep,\n", "no CSV file in UTF-8"),
+        (b"sample,given,decision,label\n1," + 2**18 * b"x", "no CSV file in UTF-8"),
+    ],
+    ids=["latin", "long"],
+)
+def test_files_that_are_no_tables(detector, tmp_path, content, message):
+    (tmp_path / "reviewed.csv").write_bytes(content)
+    with pytest.raises(ValueError, match=f"reviewed.csv' is {message}"):
+        detector.review(tmp_path / "reviewed.csv")
+
+
+def test_a_sample_is_decided_on_once(detector, tmp_path):
+    again = write(tmp_path / "reviewed.csv", *2 * ["6,a,6,6,keep,6"])
+    assert detector.review(again)[1].sum() == 1
+    twice = "6,a,6,6,keep,6", "6,a,6,6,other,four"
+    with pytest.raises(ValueError, match="line 3: sample 6 is there twice"):
+        detector.review(write(tmp_path / "reviewed.csv", *twice))
 
 
 def test_a_saved_detector_has_its_page(detector, digits, tmp_path):

@@ -204,6 +204,8 @@ class Unreachable(TransformerMixin, BaseEstimator):
 @pytest.mark.parametrize(
     "params, message",
     [
+        ({"estimator": "elr"}, "estimator='elr' is not valid"),
+        ({"final_estimator": NoisyRobustClassifier}, "final_estimator=.*not valid"),
         ({"final_labels": "y"}, "final_labels='y' is not valid.*'pseudo', 'given'"),
         ({"loss_of": "both"}, "loss_of='both' is not valid.*'prediction', 'label'"),
         ({"contrastive": "supcon"}, "contrastive='supcon' is not valid"),
@@ -215,7 +217,8 @@ class Unreachable(TransformerMixin, BaseEstimator):
     ],
 )
 def test_bad_parameters_are_named_before_training(params, message):
-    tuner = ContrastiveFineTuner(make_pipeline(Unreachable(), classifier()), **params)
+    tuner = ContrastiveFineTuner(make_pipeline(Unreachable(), classifier()))
+    tuner.set_params(**params)
     with pytest.raises(ValueError, match=message.replace("()", r"\(\)")):
         tuner.fit(TABLE, GIVEN)
 

@@ -459,6 +459,9 @@ class Uncopied(nn.Module):
     [
         ({"encoder": "resnet81"}, "encoder='resnet81'.*Did you mean 'resnet18'"),
         ({"encoder": "auto"}, "encoder='auto' is not valid"),
+        ({"memory": 3}, "memory=3 is not valid"),
+        ({"device": 10**30}, "device=10* is not valid"),
+        ({"normalization": np.array(0.5)}, "normalization=.* is not valid"),
         ({"encoder": 3}, "encoder=3 is not valid: it must be a name, a module"),
         ({"encoder": lambda: 3}, "it returned int, not a torch.nn.Module"),
         (

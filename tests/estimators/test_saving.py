@@ -428,6 +428,35 @@ def test_content_that_makes_no_sense(clf, tmp_path):
             sknoisy.load(tmp_path / "model")
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"tuple": {"range": [0, 10**12, 1]}},
+        {"deque": {"range": [0, 10**12, 1]}, "maxlen": None},
+        {"object": "set", "state": {"range": [0, 10**12, 1]}},
+        {"items": {"range": [0, 10**12, 1]}},
+        {"objects": {"range": [0, 10**12, 1]}, "shape": [10**12], "dtype": "O"},
+        {"objects": ["a"] * 10, "shape": [10], "dtype": "<U500000000"},
+        {"float": "1" * 10**5},
+    ],
+    ids=["tuple", "deque", "set", "items", "objects", "wide", "digits"],
+)
+def test_a_small_file_does_not_fill_the_memory(content, tmp_path):
+    """Of what a file describes, nothing is far larger than the file."""
+    resource = pytest.importorskip("resource")
+    path = tmp_path / "model"
+    header, digest = files._header({"dict": {"estimator": content}}, [], "model")
+    header = header.replace(files.ZEROS.encode(), digest.encode())
+    path.write_bytes(len(header).to_bytes(8, "little") + header)
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (16 * 2**30, before[1]))
+    try:
+        with pytest.raises(ValueError, match="model' cannot be read"):
+            sknoisy.load(path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, before)
+
+
 def test_an_older_file_lacks_a_parameter(tmp_path):  # [66]
     clf = NoisyRobustClassifier(ELR(lam=2), **FEW).fit(X, Y)
     clf.save(tmp_path / "model")

@@ -2,10 +2,13 @@ import numpy as np
 import pytest
 from scipy.stats import dirichlet_multinomial
 
+from sknoisy.metrics import detection_average_precision
 from sknoisy.noise import class_conditional, symmetric_exclusive
 from sknoisy.scores import (
+    area_under_margin,
     estimate_noise_rate,
     estimate_transition_matrix,
+    label_posterior,
     label_votes,
     noise_concentration,
     shrunk_transition_matrix,
@@ -137,3 +140,37 @@ def test_shrunk_transition_matrix(noise):
 def test_shrunk_transition_matrix_without_noise():
     np.testing.assert_array_equal(shrunk_transition_matrix(9 * np.eye(3)), np.eye(3))
     np.testing.assert_array_equal(shrunk_transition_matrix([[5]]), [[1.0]])
+
+
+@pytest.mark.parametrize("function", [estimate_transition_matrix, label_posterior])
+@pytest.mark.parametrize("trusted", [-1, "x", [0, 5], [2.5] * 60, np.ones((60, 1))])
+def test_trusted_is_a_mask(function, trusted):
+    """Positions, or anything that is merely true, would be taken for a mask."""
+    rows = np.random.default_rng(0).dirichlet(np.ones(3), 60)
+    with pytest.raises(ValueError, match="trusted .* must be a mask of shape"):
+        function(np.arange(60) % 3, rows, trusted=trusted)
+    none = function(np.arange(60) % 3, rows, trusted=np.zeros(60))
+    np.testing.assert_equal(vars_of(none), vars_of(function(np.arange(60) % 3, rows)))
+
+
+def vars_of(found):
+    return vars(found) if hasattr(found, "__dict__") else found
+
+
+@pytest.mark.parametrize("function", [noise_concentration, shrunk_transition_matrix])
+@pytest.mark.parametrize("votes", [None, 3, [1, 2], {}, [[np.nan]], -np.eye(3)])
+def test_what_are_no_votes(function, votes):
+    with pytest.raises(ValueError, match="votes .*is not valid"):
+        function(votes)
+
+
+def test_arguments_are_checked_by_every_method():
+    rows = np.full((6, 2), 0.5)
+    with pytest.raises(ValueError, match="share=-1 is not valid"):
+        estimate_transition_matrix([0, 1] * 3, rows, share=-1)
+    with pytest.raises(ValueError, match="classes=.*None.* is not valid"):
+        estimate_transition_matrix([0, 1] * 3, rows, [None, None])
+    with pytest.raises(ValueError, match="logits=.* is not valid"):
+        area_under_margin([0, 1] * 3, np.array(0.5))
+    with pytest.raises(ValueError, match="label_quality is not valid"):
+        detection_average_precision([True, False], {})

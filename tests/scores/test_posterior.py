@@ -109,13 +109,19 @@ def test_classes_without_labels():
 
 def test_false_alarms():
     p = np.array([0.95, 0.2, 0.9, 0.5, 0.0])
-    for limit, n in ((0.0, 0), (0.05, 1), (0.1, 2), (0.3, 3), (0.9, 5)):
+    for limit, n in ((0.0, 0), (0.05, 1), (0.1, 2), (0.3, 3), (0.9, 3)):
         errors = limit_false_alarms(p, limit)
         assert errors.sum() == n
         assert n == 0 or 1 - p[errors].mean() <= limit + 1e-9
     assert not limit_false_alarms(np.zeros(0)).any()
     with pytest.raises(ValueError, match="max_false_alarms=1 is not valid"):
         limit_false_alarms(p, 1)
+
+
+def test_what_is_probably_right_is_not_called_wrong():
+    """Ninety sure errors would leave room for thirty right labels."""
+    p = np.repeat([0.999, 0.51, 0.49, 0.1], [90, 5, 5, 100])
+    np.testing.assert_array_equal(limit_false_alarms(p, 0.3), p > 0.5)
 
 
 def test_one_class_is_refused():

@@ -12,12 +12,14 @@ from sknoisy.scores import (
     estimate_transition_matrix,
     find_label_errors,
     normalized_margin,
+    pairwise_confidence,
     self_confidence,
 )
 from sknoisy.scores.confident import RULES
 
 RNG = np.random.default_rng(0)
-QUALITIES = [self_confidence, normalized_margin, confidence_weighted_entropy]
+PUBLISHED = [self_confidence, normalized_margin, confidence_weighted_entropy]
+QUALITIES = [*PUBLISHED, pairwise_confidence]
 
 
 def random_case(seed, n_classes, missing=False, dtype=np.float64, ties=False):
@@ -82,7 +84,7 @@ def test_errors_are_the_authors(case, rule, cleanlab):
     )
 
 
-@pytest.mark.parametrize("score", QUALITIES)
+@pytest.mark.parametrize("score", PUBLISHED)
 @pytest.mark.parametrize("case", CASES)
 def test_qualities_are_the_authors(case, score, cleanlab):
     y, p = random_case(**case)
@@ -291,7 +293,21 @@ def test_unknown_rule():
         find_label_errors([0, 1], np.eye(2), rule="prune")
 
 
-@pytest.mark.parametrize("score", [normalized_margin, confidence_weighted_entropy])
+def test_pairwise_confidence_by_hand():
+    p = [[0.7, 0.2, 0.1], [0.0, 0.6, 0.4], [0.0, 0.9, 0.1], [0.2, 0.8, 0.0]]
+    by_hand = [0.7 + 1 / 6, 1 / 6, 1 / 6, 0.2 + 1 / 6]
+    by_hand /= np.array([0.9, 0.6, 0.9, 1.0]) + 1 / 3
+    np.testing.assert_allclose(pairwise_confidence([0] * 4, p, range(3)), by_hand)
+
+
+def test_qualities_order_two_classes_alike():
+    y, p = random_case(3, 2)
+    order = np.argsort(self_confidence(y, p), kind="stable")
+    for score in (normalized_margin, pairwise_confidence):
+        assert (np.diff(score(y, p)[order]) >= -1e-12).all()
+
+
+@pytest.mark.parametrize("score", [*PUBLISHED[1:], pairwise_confidence])
 def test_one_class(score):
     with pytest.raises(ValueError, match="only one class"):
         score([1, 1], [[1.0], [1.0]])

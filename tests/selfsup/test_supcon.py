@@ -12,7 +12,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 
 from sknoisy import SimCLR, SSLPretrainer, SupCon
-from sknoisy.detection.evidence import fit_label_free
+from sknoisy.detection.features import fit_label_free
 from sknoisy.selfsup.simclr import nt_xent
 from sknoisy.selfsup.supcon import (
     FORMS,

@@ -255,6 +255,7 @@ def test_automatic_views_fit_the_images():
         (ImageViews(crop_scale=(0.5, 0.2)), "must not be larger"),
         (ImageViews(crop_scale=0.5), "crop_scale=0.5 is not valid: it must be 2 num"),
         (ImageViews(blur_sigma=[1.0]), "blur_sigma=.* is not valid: it must be 2 num"),
+        (ImageViews(jitter=np.array(1)), "jitter=.* is not valid: it must be 4 num"),
         (ImageViews(jitter=0.4), "jitter=0.4 is not valid: it must be 4 numbers"),
         (ImageViews(jitter=(1, 1, 1)), "jitter=.* is not valid: it must be 4 numbers"),
         (ImageViews(pad=1.5), "pad=1.5 is not valid: it must be an integer"),

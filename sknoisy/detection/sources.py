@@ -1,0 +1,320 @@
+"""Where evidence comes from: folds, one training, a fitted model or neighbours."""
+
+from dataclasses import replace
+from numbers import Real
+
+import numpy as np
+from scipy.sparse import issparse
+from sklearn import get_config
+from sklearn.base import clone
+from sklearn.model_selection import (
+    StratifiedGroupKFold,
+    StratifiedKFold,
+    cross_val_predict,
+)
+from sklearn.pipeline import Pipeline
+
+from sknoisy.checks import random_numbers
+from sknoisy.data.inputs import as_inputs, is_paths
+from sknoisy.data.labels import some
+from sknoisy.detection.checks import folds_of
+from sknoisy.detection.evidence import Evidence
+from sknoisy.detection.features import (
+    comparable_features,
+    fit_features,
+    fit_label_free,
+    label_free_steps,
+    transform_label_free,
+)
+from sknoisy.encoders.features import LazyFeatures
+from sknoisy.estimators.base_classifier import TorchClassifier
+from sknoisy.estimators.lazy import LazyTransformer
+from sknoisy.estimators.pipelines import finding_classes, split_pipeline
+from sknoisy.scores.distances import neighbor_distances
+from sknoisy.scores.neighbors import neighbor_index
+from sknoisy.scores.probabilities import best_others, check_probabilities, losses_of
+from sknoisy.scores.reading import of_labels
+from sknoisy.scores.votes import votes_from
+
+
+def from_folds(
+    estimator,
+    X,
+    codes,
+    classes,
+    cv,
+    n_jobs=None,
+    random_state=None,
+    groups=None,
+    given=None,
+):
+    """Cross-validate; pre-trainers that lead a pipeline are fitted once, on all of X.
+
+    Parameters
+    ----------
+    estimator : classifier
+        What is cloned for each fold.
+    X : array-like of shape (n_samples, ...)
+        Whatever it takes.
+    codes : ndarray of shape (n_samples,), dtype int64
+        Position of each label in `classes`.
+    classes : ndarray of shape (n_classes,)
+        The classes.
+    cv : int, splitter or iterable
+        Number of stratified, shuffled folds; or the folds.
+    n_jobs : int, default=None
+        Folds that run at the same time.
+    random_state : int, RandomState or None, default=None
+        Source of randomness of the folds.
+    groups : array-like of shape (n_samples,), default=None
+        Samples of one group are in one fold.
+    given : dict of str to ndarray, default=None
+        What fits get beside labels, see :func:`fit_arguments`.
+
+    Returns
+    -------
+    evidence : Evidence
+        Out-of-sample probabilities and losses.
+    """
+    check_two_of_each(codes, classes)
+    folds = _make_folds(cv, X, codes, random_state, groups)
+    estimator = _weighted_by_code(finding_classes(estimator, classes), classes)
+    rest, X = fit_label_free(estimator, X)
+    pred_probs = cross_val_predict(
+        rest,
+        X,
+        codes,
+        cv=folds,
+        n_jobs=n_jobs,
+        method="predict_proba",
+        params=given or None,
+    )
+    evidence = _of_probabilities(codes, pred_probs, len(classes), inputs=X)
+    return replace(evidence, rest=rest)
+
+
+def check_two_of_each(codes, classes):
+    """Raise ``ValueError`` if a class has one sample, which no other can vouch for."""
+    single = classes[np.bincount(codes) == 1]
+    if len(single):
+        raise ValueError(
+            f"y has 1 sample of each of the classes {some(single)}: out-of-sample "
+            "probabilities need at least 2 of each class. Leave those samples out, "
+            "merge their classes with others, or pass cv='dynamics' or "
+            "method='knn_agreement'."
+        )
+
+
+def leaves_out(estimator, X):
+    """Whether one training of a classifier also predicts each sample without its label.
+
+    Parameters
+    ----------
+    estimator : classifier or Pipeline
+        What would be trained, with its last step on X; steps before that must not learn
+        from labels.
+    X : array-like of shape (n_samples, ...)
+        Whatever it takes.
+    """
+    _, last = split_pipeline(estimator)
+    steps = label_free_steps(estimator)
+    n_before = len(estimator.steps) - 1 if isinstance(estimator, Pipeline) else 0
+    if not isinstance(last, TorchClassifier) or len(steps) < n_before:
+        return False
+    if isinstance(last.validation, Real):
+        return False
+    is_lazy = isinstance(X, LazyFeatures)
+    is_lazy = is_lazy or any(isinstance(step, LazyTransformer) for step in steps)
+    inputs = None if steps or is_lazy else as_inputs(X)
+    is_table = inputs is None or (inputs.ndim == 2 and not is_paths(inputs))
+    pretrained = is_lazy or last.weights is not None
+    return last._method("vector" if is_table else "image", pretrained).leaves_out
+
+
+def fit_arguments(estimator, labels):
+    """Return what the fit of a classifier, or of its pipeline, gets beside labels.
+
+    Parameters
+    ----------
+    estimator : classifier or Pipeline
+        What is fitted.
+    labels : Labels
+        Whose weights and trust are handed on: without scikit-learn's metadata routing
+        to the last step of a Pipeline, else wherever they are requested.
+
+    Returns
+    -------
+    arguments : dict of str to ndarray
+        Keyword arguments.
+    """
+    given = labels.arguments(split_pipeline(estimator)[1], "estimator")
+    if not isinstance(estimator, Pipeline) or get_config()["enable_metadata_routing"]:
+        return given
+    name, _ = estimator.steps[-1]
+    return {f"{name}__{argument}": values for argument, values in given.items()}
+
+
+def _make_folds(cv, X, codes, random_state, groups):
+    """Return the folds as a list; raise if they do not test each sample once."""
+    if isinstance(cv, (int, np.integer)):
+        seed = random_numbers(random_state).randint(2**31 - 1)
+        kind = StratifiedKFold if groups is None else StratifiedGroupKFold
+        cv = kind(cv, shuffle=True, random_state=seed)
+    folds = folds_of(cv, X, codes, groups)
+    if any(np.isin(test, train).any() for train, test in folds):
+        raise ValueError(
+            f"cv={cv!r} is not valid: it trains on samples that it tests, which says "
+            "nothing about their labels."
+        )
+    tested = np.concatenate([test for _, test in folds])
+    times = np.bincount(tested, minlength=len(codes))
+    if (times != 1).any():
+        raise ValueError(
+            f"cv={cv!r} is not valid: it must test each sample once, but "
+            f"{np.count_nonzero(times != 1)} of {len(codes)} are tested never, or more "
+            "than once. Pass a number of folds, or a splitter such as KFold."
+        )
+    return folds
+
+
+def _weighted_by_code(estimator, classes):
+    """Return an estimator whose class weights are those of codes, not of labels."""
+    if not hasattr(estimator, "get_params"):
+        return estimator
+    codes = {label: code for code, label in enumerate(classes.tolist())}
+    weights = {}
+    for name, value in estimator.get_params().items():
+        if name.split("__")[-1] == "class_weight" and isinstance(value, dict):
+            strange = np.array([k for k in value if k not in codes], dtype=object)
+            # Labels that the data lack may be there, as long as none is mistyped.
+            if len(strange) and any(label not in value for label in codes):
+                raise ValueError(
+                    f"{name}={value!r} is not valid: {some(strange)} are not among the "
+                    f"classes {some(classes, 20)}."
+                )
+            known = value.keys() & codes.keys()
+            weights[name] = {codes[label]: value[label] for label in known}
+    return clone(estimator).set_params(**weights) if weights else estimator
+
+
+def from_prefit(estimator, X, codes):
+    """Predict by a classifier that was fitted on other samples.
+
+    Parameters
+    ----------
+    estimator : classifier
+        Fitted.
+    X : array-like of shape (n_samples, ...)
+        Whatever it takes.
+    codes : ndarray of shape (n_samples,), dtype int64
+        Position of each label in the classifier's classes.
+
+    Returns
+    -------
+    evidence : Evidence
+        Probabilities and losses.
+    """
+    pred_probs = estimator.predict_proba(X)
+    n_classes = len(estimator.classes_)
+    return _of_probabilities(codes, pred_probs, n_classes, estimator, X)
+
+
+def from_dynamics(estimator, X, codes, classes, given=None):
+    """Train once on all samples; take what was kept of them while it went on.
+
+    Parameters
+    ----------
+    estimator : classifier
+        A classifier of this package, or a pipeline that ends in one; fitted in place.
+    X : array-like of shape (n_samples, ...)
+        Whatever it takes.
+    codes : ndarray of shape (n_samples,), dtype int64
+        Position of each label in `classes`.
+    classes : ndarray of shape (n_classes,)
+        The classes.
+    given : dict of str to ndarray, default=None
+        What fit gets beside labels.
+
+    Returns
+    -------
+    evidence : Evidence
+        Losses, margins and wrong events; and probabilities where they are
+        out-of-sample: those of a kernel machine leave each sample out.
+    """
+    fitted = estimator.fit(X, classes[codes], **(given or {}))
+    _, last = split_pipeline(fitted)
+    left_out = last.loss_state_.get("left_out")
+    probs = fitted.predict_proba(X) if left_out is None else left_out
+    others, other = best_others(codes, probs)
+    losses, margins = last.training_loss_, last.label_quality_
+    unseen = np.isnan(losses)  # of weight 0: what is predicted is out-of-sample
+    margin = of_labels(codes, probs) - other
+    return Evidence(
+        codes,
+        others,
+        left_out,
+        losses=np.where(unseen, losses_of(codes, probs), losses),
+        margins=np.where(unseen, (1 + margin) / 2, margins),
+        estimator=fitted,
+        n_classes=len(classes),
+        wrong_events=last.wrong_events_,
+        inputs=X,
+    )
+
+
+def from_neighbors(
+    estimator, X, codes, n_classes, n_neighbors, prefit=False, sample_weight=None
+):
+    """Let the nearest neighbours vote, in the features of leading steps, or X.
+
+    Parameters
+    ----------
+    estimator : classifier, or transformer
+        Its leading steps that learn without labels are used, and nothing else of it.
+    X : array-like or sparse matrix of shape (n_samples, ...)
+        Samples.
+    codes : ndarray of shape (n_samples,), dtype int64
+        Column of each label.
+    n_classes : int
+        Number of classes.
+    n_neighbors : int
+        Number of neighbours.
+    prefit : bool, default=False
+        Whether these steps are fitted already.
+    sample_weight : ndarray of shape (n_samples,), default=None
+        Weight of each sample's vote.
+
+    Returns
+    -------
+    evidence : Evidence
+        Shares of votes as probabilities, and their losses.
+    """
+    if n_neighbors >= len(codes):
+        raise ValueError(
+            f"n_neighbors={n_neighbors!r} is not valid: it must be less than the "
+            f"{len(codes)} samples."
+        )
+    if hasattr(estimator, "transform") and not isinstance(estimator, Pipeline):
+        estimator = Pipeline([("features", estimator)])
+    X = (transform_label_free if prefit else fit_features)(estimator, X)
+    inputs = X
+    if issparse(X):
+        index = neighbor_index(X, n_neighbors)
+    else:
+        if not isinstance(X, LazyFeatures):
+            X = np.asarray(X)
+            X = X.reshape(len(X), -1) if X.ndim > 2 else X  # images as vectors
+        scaled = comparable_features(X, codes, angles=True)
+        index, _ = neighbor_distances(scaled, n_neighbors)
+    votes = votes_from(index, codes, n_classes, sample_weight)
+    evidence = _of_probabilities(codes, votes, n_classes, inputs=inputs)
+    return replace(evidence, n_votes=n_neighbors)
+
+
+def _of_probabilities(codes, pred_probs, n_classes, estimator=None, inputs=None):
+    _, _, pred_probs = check_probabilities(codes, pred_probs, np.arange(n_classes))
+    others, _ = best_others(codes, pred_probs)
+    losses = losses_of(codes, pred_probs)
+    return Evidence(
+        codes, others, pred_probs, losses, estimator=estimator, inputs=inputs
+    )

@@ -1,0 +1,64 @@
+"""Cached pre-trainings: an equal one is not done again."""
+
+from sklearn.base import clone
+
+from sknoisy import ranks
+from sknoisy._compat import without_callbacks
+from sknoisy._version import __version__
+from sknoisy.data.devices import resolve_device, resolve_precision
+from sknoisy.data.inputs import by_value, file_stamps, is_paths
+from sknoisy.training.callbacks import changing
+from sknoisy.training.identity import checked_hash, sources
+
+
+def cached_pretraining(pretrainer, memory, inputs, trained, labels, reporting):
+    """Pre-train, or take the result of an equal training from the cache.
+
+    Parameters
+    ----------
+    pretrainer : SSLPretrainer
+        What is fitted; its parameters and code tell trainings apart.
+    memory : joblib.Memory
+        The cache.
+    inputs, trained, labels, reporting : object
+        What ``pretrainer._pretrain`` takes.
+
+    Returns
+    -------
+    learned : tuple
+        What ``pretrainer._pretrain`` returns.
+
+    Raises
+    ------
+    ValueError
+        If a parameter has no name that other processes know, such as a lambda.
+    """
+    kind = "image" if is_paths(inputs) or inputs.ndim > 2 else "vector"
+    device = resolve_device(pretrainer.device)
+    lower = resolve_precision(pretrainer.precision, device, kind)
+    plain = without_callbacks(clone(pretrainer)).set_params(
+        # With its settings: the defaults of a name may change.
+        method=pretrainer._method(),
+        precision="bfloat16" if lower else "float32",  # "auto" is the machine's
+        memory=None,
+        output="lazy",
+        callbacks=None,
+        verbose=None,
+    )
+    weights = pretrainer.weights
+    files = [] if weights in (None, "imagenet") else [weights]
+    keeper = f"memory={str(memory.location)!r}"
+    for name, value in plain.get_params(deep=False).items():
+        checked_hash(name, value, keeper)
+    changes = changing(pretrainer.callbacks)
+    checked_hash("callbacks", changes, keeper)
+    data = by_value(inputs), trained, labels, pretrainer._monitored(reporting[2])
+    code = __version__, sources(plain), changes, file_stamps(files)
+    given = inputs, trained, labels, reporting
+    cached = memory.cache(_pretrain_cached, ignore=["given"])
+    return ranks.cached_call(cached, plain, (data, code), given)
+
+
+def _pretrain_cached(pretrainer, key, given):
+    """Pre-train; what is learned is cached by the pre-trainer and a key."""
+    return pretrainer._pretrain(*given)
