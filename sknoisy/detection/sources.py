@@ -82,7 +82,7 @@ def from_folds(
     rest, X = fit_label_free(estimator, X)
     pred_probs = cross_val_predict(
         rest,
-        X,
+        _computed_once(X, rest),
         codes,
         cv=folds,
         n_jobs=n_jobs,
@@ -91,6 +91,18 @@ def from_folds(
     )
     evidence = _of_probabilities(codes, pred_probs, len(classes), inputs=X)
     return replace(evidence, rest=rest)
+
+
+def _computed_once(X, estimator):
+    """Return X, whose features are computed now if all folds would compute them."""
+    _, last = split_pipeline(estimator)
+    if not isinstance(X, LazyFeatures):
+        return X
+    if not isinstance(last, TorchClassifier):
+        return np.asarray(X)
+    if last.freeze_encoder:
+        np.asarray(X)  # which it keeps, and its parts have
+    return X
 
 
 def check_two_of_each(codes, classes):

@@ -149,6 +149,11 @@ class LazyFeatures:
         """Number of elements."""
         return len(self) * self.encoder.n_features
 
+    @property
+    def is_computed(self):
+        """Whether the features are there already."""
+        return self._features is not None
+
     def __len__(self):
         return len(self._inputs if self._index is None else self._index)
 

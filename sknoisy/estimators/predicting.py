@@ -5,7 +5,8 @@ from scipy.special import log_softmax, softmax
 from sklearn.utils.validation import check_is_fitted
 
 from sknoisy.cotraining.ensembles import mean_log_proba
-from sknoisy.data.devices import resolve_device
+from sknoisy.data.devices import resolve_device, resolve_precision
+from sknoisy.data.spec import InputSpec
 from sknoisy.encoders.blueprint import load_numpy_state, numpy_state
 from sknoisy.encoders.export import ProbabilityModule
 from sknoisy.encoders.features import LazyFeatures, TrainedEncoder
@@ -119,14 +120,31 @@ class Predicting(TorchEstimator):
         inputs, _ = self._read(X, reset=False)
         spec = self._known_spec()
         device = resolve_device(self.device, fallback=True)
-        views = resolve_views(self.views, spec, "weak")
         network = self._network_on(device)
-        network = over_views(network, views, self.n_test_views, device)
-        logits = forward_all(network, spec.open(inputs), device)
+        if self._has_features(X, network, device):
+            features = np.asarray(X)
+            spec = InputSpec("vector", features.shape[1:], "vector")
+            logits = forward_all(network.head, spec.open(features), device)
+        else:
+            views = resolve_views(self.views, spec, "weak")
+            network = over_views(network, views, self.n_test_views, device)
+            logits = forward_all(network, spec.open(inputs), device)
         if logits.ndim == 2:
             return logits
         predicting = self._architecture.predicting
         return mean_log_proba(logits if predicting is None else logits[:, predicting])
+
+    def _has_features(self, X, network, device):
+        """Whether X holds what the encoder, which nobody trained, makes of it."""
+        if not (isinstance(X, LazyFeatures) and X.is_computed and self.freeze_encoder):
+            return False
+        in_float32 = resolve_precision(X.encoder.precision, device) is None
+        if self.n_test_views > 0 or not in_float32:
+            return False
+        ours, theirs = numpy_state(network.encoder), X.encoder.state
+        return ours.keys() == theirs.keys() and all(
+            np.array_equal(ours[name], theirs[name]) for name in ours
+        )
 
     def _read(self, X, reset, spec=None):
         if isinstance(X, LazyFeatures) and not (reset or self._fitted_on_lazy):

@@ -68,7 +68,7 @@ class Saved(BaseEstimator):
 
 
 def save(estimator, path):
-    """Save an estimator, or a Pipeline of estimators, to a file that holds no code.
+    """Save an estimator to a file that holds no code.
 
     The file has the safetensors format: weights and arrays as tensors, all else as
     JSON, with the version and a checksum of the whole. It is written beside `path`
@@ -77,7 +77,8 @@ def save(estimator, path):
     Parameters
     ----------
     estimator : estimator instance
-        An estimator of this package, fitted or not, or a Pipeline of such steps.
+        An estimator of this package, fitted or not; or one of scikit-learn around it,
+        such as a Pipeline or a VotingClassifier.
     path : str or path-like
         The file.
 
@@ -112,12 +113,11 @@ def save(estimator, path):
     >>> sknoisy.load(path).score(X, y) == clf.score(X, y)
     True
     """
-    if not isinstance(estimator, (Saved, Pipeline)):
-        best = hasattr(estimator, "best_estimator_")
+    best = hasattr(estimator, "best_estimator_")
+    if not isinstance(estimator, BaseEstimator) or best:
         raise ValueError(
             f"estimator={type(estimator).__name__} object is not valid: it must be an "
-            "estimator of sknoisy or a Pipeline"
-            + (", such as its best_estimator_." if best else ".")
+            "estimator" + (", such as its best_estimator_." if best else ".")
         )
     content = {
         "class": type(estimator).__name__,

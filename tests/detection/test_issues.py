@@ -206,6 +206,33 @@ def test_a_published_encoder_is_fitted_once(digits):
     assert encoder.log == [300]
 
 
+class Counted(nn.Module):
+    """Counts the samples that it encodes."""
+
+    samples = 0
+
+    def forward(self, x):
+        Counted.samples += len(x)
+        return x.flatten(1)
+
+
+@pytest.mark.parametrize(
+    "clf",
+    [
+        LogisticRegression(max_iter=500),
+        NoisyRobustClassifier("ce", freeze_encoder=True, max_epochs=2, random_state=0),
+        NoisyRobustClassifier(freeze_encoder=True, random_state=0),
+    ],
+)
+def test_each_sample_is_encoded_once(clf, digits):
+    X, y = digits
+    encoder = PretrainedEncoder(Counted(), normalization="auto").fit(X)
+    Counted.samples = 0
+    pipe = make_pipeline(encoder, clf)
+    LabelErrorDetector(pipe, cv=3, random_state=0).fit(X, y).issues_  # noqa: B018
+    assert 300 <= Counted.samples <= 310  # a few tell the number of features
+
+
 def test_order_of_second_looks(detector, flawed):
     X, y = flawed
     order = detector.relabel_order_

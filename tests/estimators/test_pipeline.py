@@ -402,3 +402,30 @@ assert (found == again).all()
 """
     environment = os.environ | {"SCIPY_ARRAY_API": "1"}
     subprocess.run([sys.executable, "-c", code], env=environment, check=True)
+
+
+@pytest.mark.parametrize(
+    "clf",
+    [
+        NoisyRobustClassifier(freeze_encoder=True, random_state=0),
+        NoisyRobustClassifier("ce", freeze_encoder=True, max_epochs=1, random_state=0),
+        CoTrainingClassifier(
+            "coteaching", freeze_encoder=True, max_epochs=1, random_state=0
+        ),
+        NoisyRobustClassifier("ce", max_epochs=1, head_epochs=0, random_state=0),
+    ],
+)
+def test_features_that_are_there_predict_as_their_samples(clf, digits):
+    X, y = digits[0][:120], digits[1][:120]
+    ssl = SSLPretrainer(max_epochs=1, precision="float32", random_state=0)
+    features = ssl.fit_transform(X)
+    clf = clone(clf).fit(features, y)
+    np.asarray(features)
+    expected = clf.predict_proba(X)
+    np.testing.assert_allclose(clf.predict_proba(features), expected, atol=1e-6)
+    np.testing.assert_allclose(
+        clf.predict_proba(features[7:9]), expected[7:9], atol=1e-6
+    )
+    others = clone(ssl).set_params(random_state=1).fit_transform(X)
+    np.asarray(others)
+    np.testing.assert_allclose(clf.predict_proba(others), expected, atol=1e-6)
