@@ -1,127 +1,70 @@
-"""The public names; ``__init__.py`` imports them when they are asked for."""
+"""The public names; ``__init__.py`` imports them when they are asked for.
 
-from sknoisy.comparison import Comparison, compare
+``X as X`` tells type checkers that X is passed on.
+"""
+
+from sknoisy.comparison import Comparison as Comparison, compare as compare
 from sknoisy.cotraining import (
-    CUFIT,
-    MOIT,
-    SELF,
-    SSR,
-    CoTeaching,
-    CoTeachingPlus,
-    CoTraining,
-    DivideMix,
-    DynamicBootstrap,
-    ELRPlus,
-    JoCoR,
-    KernelPosterior,
-    MentorNet,
-    TAkS,
+    CUFIT as CUFIT,
+    MOIT as MOIT,
+    SELF as SELF,
+    SSR as SSR,
+    CoTeaching as CoTeaching,
+    CoTeachingPlus as CoTeachingPlus,
+    CoTraining as CoTraining,
+    DivideMix as DivideMix,
+    DynamicBootstrap as DynamicBootstrap,
+    ELRPlus as ELRPlus,
+    JoCoR as JoCoR,
+    KernelPosterior as KernelPosterior,
+    MentorNet as MentorNet,
+    TAkS as TAkS,
 )
-from sknoisy.detection.detector import LabelErrorDetector
-from sknoisy.encoders.features import LazyFeatures
-from sknoisy.estimators.classifier import NoisyRobustClassifier
-from sknoisy.estimators.contrastive import ContrastiveFineTuner
-from sknoisy.estimators.cotraining import CoTrainingClassifier
-from sknoisy.estimators.loading import load
-from sknoisy.estimators.pretrained import PretrainedEncoder
-from sknoisy.estimators.pretrainer import SSLPretrainer
-from sknoisy.estimators.refiner import PseudoLabelRefiner
-from sknoisy.estimators.saving import save
+from sknoisy.detection.detector import LabelErrorDetector as LabelErrorDetector
+from sknoisy.encoders.features import LazyFeatures as LazyFeatures
+from sknoisy.estimators.classifier import NoisyRobustClassifier as NoisyRobustClassifier
+from sknoisy.estimators.contrastive import ContrastiveFineTuner as ContrastiveFineTuner
+from sknoisy.estimators.cotraining import CoTrainingClassifier as CoTrainingClassifier
+from sknoisy.estimators.loading import load as load
+from sknoisy.estimators.pretrained import PretrainedEncoder as PretrainedEncoder
+from sknoisy.estimators.pretrainer import SSLPretrainer as SSLPretrainer
+from sknoisy.estimators.refiner import PseudoLabelRefiner as PseudoLabelRefiner
+from sknoisy.estimators.saving import save as save
 from sknoisy.losses import (
-    APL,
-    ELR,
-    GCE,
-    IMAE,
-    MAE,
-    PENCIL,
-    SCE,
-    SOP,
-    Backward,
-    CrossEntropy,
-    Focal,
-    Forward,
-    HardBootstrap,
-    JointOptimization,
-    LabelSmoothing,
-    Loss,
-    NoiseLayer,
-    ProgressiveBootstrap,
-    SoftBootstrap,
-    TruncatedGCE,
-    VolMinNet,
+    APL as APL,
+    ELR as ELR,
+    GCE as GCE,
+    IMAE as IMAE,
+    MAE as MAE,
+    PENCIL as PENCIL,
+    SCE as SCE,
+    SOP as SOP,
+    Backward as Backward,
+    CrossEntropy as CrossEntropy,
+    Focal as Focal,
+    Forward as Forward,
+    HardBootstrap as HardBootstrap,
+    JointOptimization as JointOptimization,
+    LabelSmoothing as LabelSmoothing,
+    Loss as Loss,
+    NoiseLayer as NoiseLayer,
+    ProgressiveBootstrap as ProgressiveBootstrap,
+    SoftBootstrap as SoftBootstrap,
+    TruncatedGCE as TruncatedGCE,
+    VolMinNet as VolMinNet,
 )
 from sknoisy.selfsup import (
-    BYOL,
-    BarlowTwins,
-    MoCo,
-    Restoration,
-    SelfSupervised,
-    SimCLR,
-    SupCon,
-    VICReg,
+    BYOL as BYOL,
+    BarlowTwins as BarlowTwins,
+    MoCo as MoCo,
+    Restoration as Restoration,
+    SelfSupervised as SelfSupervised,
+    SimCLR as SimCLR,
+    SupCon as SupCon,
+    VICReg as VICReg,
 )
-from sknoisy.training.checkpoint import Checkpoint
-from sknoisy.training.run import DivergenceError
-from sknoisy.training.stopping import LabelWave
+from sknoisy.training.checkpoint import Checkpoint as Checkpoint
+from sknoisy.training.run import DivergenceError as DivergenceError
+from sknoisy.training.stopping import LabelWave as LabelWave
 
-__all__ = [
-    "APL",
-    "BYOL",
-    "CUFIT",
-    "ELR",
-    "GCE",
-    "IMAE",
-    "MAE",
-    "PENCIL",
-    "SCE",
-    "MOIT",
-    "SELF",
-    "SOP",
-    "SSR",
-    "Backward",
-    "BarlowTwins",
-    "Checkpoint",
-    "CoTeaching",
-    "CoTeachingPlus",
-    "CoTraining",
-    "CoTrainingClassifier",
-    "Comparison",
-    "JoCoR",
-    "KernelPosterior",
-    "Comparison",
-    "ContrastiveFineTuner",
-    "CrossEntropy",
-    "DivideMix",
-    "DynamicBootstrap",
-    "ELRPlus",
-    "DivergenceError",
-    "Focal",
-    "Forward",
-    "HardBootstrap",
-    "JointOptimization",
-    "LabelErrorDetector",
-    "LabelSmoothing",
-    "LabelWave",
-    "LazyFeatures",
-    "Loss",
-    "MentorNet",
-    "TAkS",
-    "MoCo",
-    "NoiseLayer",
-    "NoisyRobustClassifier",
-    "PretrainedEncoder",
-    "ProgressiveBootstrap",
-    "PseudoLabelRefiner",
-    "Restoration",
-    "SSLPretrainer",
-    "SelfSupervised",
-    "SimCLR",
-    "SoftBootstrap",
-    "SupCon",
-    "TruncatedGCE",
-    "VICReg",
-    "VolMinNet",
-    "compare",
-    "load",
-    "save",
-]
+__version__: str

@@ -42,7 +42,7 @@ def pack(content, describe=None):
     Returns
     -------
     described : object
-        Of JSON.
+        What JSON can hold.
     tensors : list of (str, tuple of int, memoryview)
         Dtype, shape and bytes of each.
 
@@ -162,7 +162,7 @@ def unpack(described, tensors, build=None, device="cpu"):
     Parameters
     ----------
     described : object
-        Of JSON.
+        What JSON can hold.
     tensors : list of Stored
         The file's tensors.
     build : callable, default=None

@@ -65,7 +65,7 @@ class AnnotatorConsensus(
         How labels are combined: :func:`crowdlab`, with the classifier's own
         out-of-sample probabilities, or from the labels alone.
     cv : int or splitter, default=5
-        Of CROWDLAB: the folds of the classifier, as of :class:`LabelErrorDetector`.
+        The folds of the classifier, for CROWDLAB, as in :class:`LabelErrorDetector`.
     n_jobs : int, default=None
         Folds that run at the same time.
     random_state : int, RandomState or None, default=None

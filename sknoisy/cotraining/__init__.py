@@ -5,27 +5,20 @@ from sknoisy.cotraining.coteaching import (
     CoTeaching,
     CoTeachingPlus,
     JoCoR,
-    exchange_loss,
-    joint_loss,
     small_losses,
 )
-from sknoisy.cotraining.cufit import CUFIT, cascade_loss
-from sknoisy.cotraining.dividemix import DivideMix, lambda_u_for
+from sknoisy.cotraining.cufit import CUFIT
+from sknoisy.cotraining.dividemix import DivideMix
 from sknoisy.cotraining.dynamic_bootstrap import DynamicBootstrap
-from sknoisy.cotraining.elr_plus import ELRPlus, averaging_decay
+from sknoisy.cotraining.elr_plus import ELRPlus
 from sknoisy.cotraining.ensembles import chosen_mean, given_losses
-from sknoisy.cotraining.kernel_posterior import KernelPosterior, posterior
-from sknoisy.cotraining.mentornet import MentorNet, curriculum_weights
-from sknoisy.cotraining.mixing import mixup, refine, sharpen, uniform_penalty
-from sknoisy.cotraining.moit import (
-    MOIT,
-    balanced_clean,
-    corrected_votes,
-    interpolated_contrastive,
-)
-from sknoisy.cotraining.self_ensemble import SELF, consistency, rising_weight
-from sknoisy.cotraining.ssr import SSR, balanced_order, relabel
-from sknoisy.cotraining.taks import TAkS, perturbed_leaders
+from sknoisy.cotraining.kernel_posterior import KernelPosterior
+from sknoisy.cotraining.mentornet import MentorNet
+from sknoisy.cotraining.mixing import mixup, sharpen
+from sknoisy.cotraining.moit import MOIT
+from sknoisy.cotraining.self_ensemble import SELF
+from sknoisy.cotraining.ssr import SSR
+from sknoisy.cotraining.taks import TAkS
 
 COTRAINING_METHODS = {
     "coteaching": CoTeaching,
@@ -59,26 +52,9 @@ __all__ = [
     "KernelPosterior",
     "MentorNet",
     "TAkS",
-    "averaging_decay",
-    "balanced_clean",
-    "balanced_order",
-    "cascade_loss",
     "chosen_mean",
-    "consistency",
-    "corrected_votes",
-    "curriculum_weights",
-    "exchange_loss",
     "given_losses",
-    "interpolated_contrastive",
-    "joint_loss",
-    "lambda_u_for",
     "mixup",
-    "perturbed_leaders",
-    "posterior",
-    "refine",
-    "relabel",
-    "rising_weight",
     "sharpen",
     "small_losses",
-    "uniform_penalty",
 ]

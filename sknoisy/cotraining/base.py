@@ -97,8 +97,9 @@ class CoTraining(Learner):
     """
 
     n_networks = 2
+    warmup_epochs = "auto"  # of a subclass whose __init__ does not take it
     estimates_noise = True
-    lasting = ("noise",)
+    lasting = ("noise",)  # networks that memorised some samples cannot judge others
     transient = ("rng",)
 
     def __init__(self, warmup_epochs="auto"):
@@ -164,11 +165,8 @@ class CoTraining(Learner):
             Where the logits will be.
         """
         self.n_classes = n_classes
-        if not hasattr(self, "state_"):
-            noise = torch.full((2,), torch.nan, dtype=torch.float32, device=device)
-            self.noise_rate = self.noise_concentration = math.nan
-        else:  # networks that memorised the earlier samples cannot judge these
-            noise = self.state_["noise"]
+        self.noise_rate = self.noise_concentration = math.nan
+        noise = torch.full((2,), torch.nan, dtype=torch.float32, device=device)
         half = torch.zeros(n_samples, dtype=torch.int64, device=device)
         self.state_ = {"noise": noise, "half": half}
 
@@ -235,7 +233,7 @@ class CoTraining(Learner):
         return rate, noise_concentration(label_votes(*labels, share=MANY))
 
     def batches(self, net, store):
-        """Return an iterator over the steps of an epoch.
+        """Return the batches of an epoch; called after ``before_epoch``.
 
         Parameters
         ----------
@@ -273,14 +271,14 @@ class CoTraining(Learner):
         Parameters
         ----------
         logits : tensor of shape (n, n_networks, n_classes), float32
-            Of all networks.
+            Logits of all networks.
         target : tensor of shape (n,), int64, or (n, n_classes)
             Codes of the given labels, or soft labels.
 
         Returns
         -------
         losses : tensor of shape (n, n_networks)
-            Of each network.
+            Losses of each network.
         """
         return given_losses(logits, target)
 

@@ -49,7 +49,7 @@ def exchange_loss(logits, target, share, disagreeing=False, weights=None, truste
     Parameters
     ----------
     logits : tensor of shape (n, 2, n_classes)
-        Of both networks.
+        Logits of both networks.
     target : tensor of shape (n,), int64, or (n, n_classes)
         Codes of the given labels, or soft labels.
     share : float
@@ -87,7 +87,7 @@ def joint_loss(logits, target, lam):
     Parameters
     ----------
     logits : tensor of shape (n, 2, n_classes)
-        Of both networks.
+        Logits of both networks.
     target : tensor of shape (n,), int64, or (n, n_classes)
         Codes of the given labels, or soft labels.
     lam : float
@@ -176,7 +176,7 @@ class CoTeaching(CoTraining):
 class CoTeachingPlus(CoTeaching):
     """Co-teaching among the samples on which the networks disagree.
 
-    So that the networks stay different.
+    This keeps the networks different.
 
     Parameters
     ----------

@@ -11,7 +11,7 @@ def cascade_loss(logits, target, weights=None, trusted=None):
     Parameters
     ----------
     logits : tensor of shape (n, n_networks, n_classes)
-        Of all heads, in the order of the cascade.
+        Logits of all heads, in the order of the cascade.
     target : tensor of shape (n,), int64, or (n, n_classes)
         Codes of the given labels, or soft labels, whose most probable class counts for
         the agreement.
@@ -29,7 +29,7 @@ def cascade_loss(logits, target, weights=None, trusted=None):
     Examples
     --------
     >>> import torch
-    >>> from sknoisy.cotraining import cascade_loss
+    >>> from sknoisy.cotraining.cufit import cascade_loss
     >>> logits = torch.tensor([[[2.0, 0.0], [0.0, 0.0]], [[0.0, 2.0], [0.0, 0.0]]])
     >>> target = torch.tensor([0, 0])
     >>> given = torch.nn.functional.cross_entropy(logits[:, 0], target)

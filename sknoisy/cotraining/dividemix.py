@@ -52,7 +52,7 @@ def lambda_u_for(noise_rate, concentration, n_classes):
 
     Examples
     --------
-    >>> from sknoisy.cotraining import lambda_u_for
+    >>> from sknoisy.cotraining.dividemix import lambda_u_for
     >>> lambda_u_for(0.5, concentration=0.0, n_classes=10)
     25.0
     >>> lambda_u_for(0.2, concentration=0.5, n_classes=10)
@@ -92,8 +92,8 @@ class DivideMix(CoTraining):
     ----------
     lambda_u : float or "auto", default="auto"
         Weight of the samples without a label. "auto": by the estimated rate and kind of
-        the noise, see :func:`sknoisy.cotraining.lambda_u_for`. The authors choose it
-        by the true noise: 0, 25, 50 on CIFAR-10, 25, 150 on CIFAR-100.
+        the noise, between the values that the authors choose by the true noise: 0, 25
+        and 50 on CIFAR-10, 25 and 150 on CIFAR-100.
     p_threshold : float or "auto", default="auto"
         Probability of being right above which a label is kept. "auto": 0.5, or 0.6 if
         more than 77% are estimated to be wrong: what the authors take for 90% of noise.
@@ -236,7 +236,9 @@ class DivideMix(CoTraining):
 
     def batches(self, net, store):  # noqa: D102
         whole = super().batches(net, store)
-        return SplitBatches(self, net.module_.networks, whole, net.batch_size)
+        if self.is_warmup:
+            return whole
+        return SplitBatches(self.splits, net.module_.networks, whole, net.batch_size)
 
     def warmup_losses(self, logits, target):  # noqa: D102
         losses = super().warmup_losses(logits, target)

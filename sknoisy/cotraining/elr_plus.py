@@ -1,13 +1,12 @@
 """ELR+: early-learning regularisation by the other network's average."""
 
-import copy
-import math
-
 import torch
 
 from sknoisy.checks import check_real
 from sknoisy.cotraining.base import CONCENTRATED, CoTraining
 from sknoisy.cotraining.mixing import mixed_loss, mixup, weigh
+from sknoisy.cotraining.rampup import sigmoid_rampup
+from sknoisy.encoders.ema import ema_copy, ema_update
 from sknoisy.encoders.weights import load_tensors
 from sknoisy.losses.elr import CLAMP, early_learning_regularizer
 from sknoisy.losses.expected import as_distributions, weighted_mean
@@ -33,12 +32,7 @@ def averaging_decay(decay, progress):
     decay : float
         Times exp(-5 (1 - 2 progress)^2) until then.
     """
-    return decay * _risen(progress)
-
-
-def _risen(progress):
-    """Return the share of its end that a value has reached, when it rises at first."""
-    return math.exp(-5 * (1 - min(1.0, progress / RISE)) ** 2)
+    return decay * sigmoid_rampup(progress / RISE)
 
 
 class ELRPlus(CoTraining):
@@ -90,6 +84,7 @@ class ELRPlus(CoTraining):
 
     soft_labels = True
     transient = (*CoTraining.transient, "_targets", "_averages")
+    _averages = _averages_then = None  # other samples do not change them
 
     def __init__(
         self,
@@ -119,8 +114,6 @@ class ELRPlus(CoTraining):
 
     def start(self, n_samples, n_classes, device):  # noqa: D102
         super().start(n_samples, n_classes, device)
-        if not hasattr(self, "_averages"):
-            self._averages = self._averages_then = None
         shape = n_samples, n_classes
         self._targets = [
             Table(self.state_, f"target_{k}", shape, self.storage, device)
@@ -132,7 +125,7 @@ class ELRPlus(CoTraining):
         settings = self.resolved()
         self.weight, self.momentum = settings["lam"], settings["beta"]
         if self.lam == "auto" and self.n_classes >= MANY_CLASSES:
-            self.weight *= _risen(self.epoch / self.n_epochs)
+            self.weight *= sigmoid_rampup(self.epoch / self.n_epochs / RISE)
         if not self.is_warmup:
             self._average(net.module_)
 
@@ -176,13 +169,11 @@ class ELRPlus(CoTraining):
             total = total + mixed_loss(log_p, labels) + self.weight * penalty
         return total
 
-    @torch.no_grad()
     def after_step(self, net, progress):  # noqa: D102
         if self.is_warmup:
             return
         decay = averaging_decay(self.decay, progress)
-        averages = list(self._averages.parameters())
-        torch._foreach_lerp_(averages, list(net.module_.parameters()), 1 - decay)
+        ema_update(self._averages, net.module_, decay)
 
     def _average(self, module):
         """Begin to average what trains now; averages of the heads alone go on."""
@@ -191,7 +182,7 @@ class ELRPlus(CoTraining):
             then = self._averages.state_dict()
             if then.keys() == module.state_dict().keys():
                 return
-        averages = copy.deepcopy(module).train().requires_grad_(False)
+        averages = ema_copy(module).train()
         if then is not None:
             whole = then.keys() == averages.state_dict().keys()
             load_tensors(averages if whole else averages.head, then)

@@ -14,7 +14,7 @@ def held_out(logits, half):
     Parameters
     ----------
     logits : tensor or ndarray of shape (n, n_networks, n_classes)
-        Of all networks.
+        Logits of all networks.
     half : tensor or ndarray of shape (n,), int64
         The half that a sample is in: 0, which the first, third, ... network trains on,
         or 1, which the others do.
@@ -40,7 +40,7 @@ def own_half_loss(losses, half, weights=None):
     Parameters
     ----------
     losses : tensor of shape (n, n_networks)
-        Of all samples.
+        Losses of all samples.
     half : tensor of shape (n,), int64
         0 for samples that the first, third, ... network trains on, 1 for the others.
     weights : tensor of shape (n,), default=None
@@ -64,7 +64,7 @@ def mean_log_proba(logits):
     Parameters
     ----------
     logits : ndarray of shape (n_samples, n_networks, n_classes)
-        Of each network.
+        Logits of each network.
 
     Returns
     -------
@@ -80,7 +80,7 @@ def given_losses(logits, target):
     Parameters
     ----------
     logits : tensor of shape (n, n_networks, n_classes)
-        Of each network.
+        Logits of each network.
     target : tensor of shape (n,), int64, or (n, n_classes)
         Codes of the labels, or soft labels.
 
@@ -105,7 +105,7 @@ def chosen_mean(losses, chosen, weights=None):
     Parameters
     ----------
     losses : tensor of shape (n,)
-        Of all samples of a batch.
+        Losses of all samples of a batch.
     chosen : tensor of shape (n,), bool
         Which of them count.
     weights : tensor of shape (n,), default=None

@@ -5,18 +5,18 @@ from torch import nn
 
 from sknoisy.checks import check_integer
 from sknoisy.cotraining.base import CoTraining
-from sknoisy.cotraining.confusion import (
+from sknoisy.data.batches import Batches
+from sknoisy.encoders.architecture import trains_encoder
+from sknoisy.encoders.heads import simplex
+from sknoisy.encoders.inference import forward_all
+from sknoisy.kernels.choice import choose_kernel, set_scale
+from sknoisy.kernels.confusion import (
     best_stretch,
     confusion,
     first_guess,
     stretched,
 )
-from sknoisy.cotraining.kernel_choice import choose_kernel, set_scale
-from sknoisy.cotraining.kernel_ridge import KernelRidge
-from sknoisy.data.batches import Batches
-from sknoisy.encoders.architecture import trains_encoder
-from sknoisy.encoders.heads import simplex
-from sknoisy.encoders.inference import forward_all
+from sknoisy.kernels.ridge import KernelRidge
 
 LANDMARKS = 1000, 2000  # by default at least and at most
 # Least penalty for posteriors, over that of the given labels: of those that are tried,
@@ -45,7 +45,7 @@ def posterior(probs, transition_matrix, codes):
     Examples
     --------
     >>> import torch
-    >>> from sknoisy.cotraining import posterior
+    >>> from sknoisy.cotraining.kernel_posterior import posterior
     >>> T = torch.tensor([[0.6, 0.4], [0.0, 1.0]])
     >>> posterior(torch.tensor([[0.5, 0.5]]), T, torch.tensor([1]))
     tensor([[0.2857, 0.7143]])
@@ -233,9 +233,8 @@ class KernelPosterior(CoTraining):
         """Choose the scaling and the kernel."""
         if trains_encoder(module.networks[0]):
             raise ValueError(
-                "method='kernel_posterior' is not valid with an encoder that is "
-                "trained: pass vectors and encoder='auto', or freeze_encoder=True with "
-                "a pre-trained encoder."
+                f"{self} is not valid with an encoder that is trained: pass vectors "
+                "and encoder='auto', or freeze_encoder=True with a pre-trained encoder."
             )
         self._generator = generator
         features = _features(module, data.store)

@@ -33,7 +33,7 @@ def curriculum_weights(losses, threshold, progress):
     Examples
     --------
     >>> import torch
-    >>> from sknoisy.cotraining import curriculum_weights
+    >>> from sknoisy.cotraining.mentornet import curriculum_weights
     >>> losses = torch.tensor([0.5, 1.25, 3.0])
     >>> curriculum_weights(losses, threshold=1.0, progress=0.5)
     tensor([1., 0., 0.])

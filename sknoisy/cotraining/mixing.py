@@ -168,7 +168,7 @@ def uniform_penalty(logits):
     Parameters
     ----------
     logits : tensor of shape (n, n_classes)
-        Of a network.
+        Logits of a network.
 
     Returns
     -------

@@ -6,12 +6,12 @@ from torch.nn.functional import one_hot
 
 from sknoisy.checks import check_integer, check_real
 from sknoisy.cotraining.base import CoTraining
-from sknoisy.cotraining.interpolated_ensemble import (
+from sknoisy.cotraining.mixing import mixed_loss, mixup, weigh
+from sknoisy.cotraining.moit_heads import (
     NOTHING,
     InterpolatedEnsemble,
     Projecting,
 )
-from sknoisy.cotraining.mixing import mixed_loss, mixup, weigh
 from sknoisy.data.devices import full_precision
 from sknoisy.losses.expected import weighted_mean
 from sknoisy.ranks import in_parts
@@ -45,7 +45,7 @@ def corrected_votes(index, labels, n_classes):
     Examples
     --------
     >>> import numpy as np
-    >>> from sknoisy.cotraining import corrected_votes
+    >>> from sknoisy.cotraining.moit import corrected_votes
     >>> index = np.array([[1, 2], [0, 2], [0, 1], [4, 5], [3, 5], [3, 4]])
     >>> corrected_votes(index, np.array([0, 0, 0, 1, 1, 1]), 2)[3]
     array([0., 1.], dtype=float32)
@@ -73,7 +73,7 @@ def balanced_clean(votes, labels):
     Examples
     --------
     >>> import numpy as np
-    >>> from sknoisy.cotraining import balanced_clean
+    >>> from sknoisy.cotraining.moit import balanced_clean
     >>> votes = np.array([[0.9, 0.1], [0.8, 0.2], [0.6, 0.4], [0.4, 0.6], [0.7, 0.3]])
     >>> balanced_clean(votes, np.array([0, 0, 0, 1, 1]))
     array([ True, False, False,  True, False])
@@ -97,7 +97,7 @@ def interpolated_contrastive(similarity, own, major, minor, lam):
     Parameters
     ----------
     similarity : tensor of shape (n, m), float32
-        Of n mixed samples to m others, divided by the temperature.
+        Similarity of n mixed samples to m others, divided by the temperature.
     own : tensor of shape (n, m), bool
         What does not count: the sample itself, and empty places.
     major, minor : tensors of shape (n, m), float32
@@ -108,7 +108,7 @@ def interpolated_contrastive(similarity, own, major, minor, lam):
     Returns
     -------
     losses : tensor of shape (n,)
-        Of the two parts' mean negative log-likelihood of their positives, weighted.
+        Weighted sum of the mean negative log-likelihoods of both parts' positives.
     """
     others = similarity.masked_fill(own, -torch.inf)
     log_p = similarity - others.logsumexp(dim=1, keepdim=True)

@@ -10,22 +10,20 @@ from sknoisy.data.batches import stream
 class SelectedBatches:
     """Batches of the selected samples, and as many of all of them if asked for.
 
-    In the warm-up, those of :class:`~sknoisy.data.batches.Batches`.
-
     Parameters
     ----------
-    method : CoTraining
-        Has `order`, the positions of the selected samples.
+    order : tensor of shape (n_selected,), int64
+        Positions of the selected samples, in the order of their batches.
     whole : Batches
-        Of all samples.
+        Batches of all samples.
     batch_size : int
         Selected samples in a batch, at most.
     with_others : bool
         Whether a batch of any samples comes with each.
     """
 
-    def __init__(self, method, whole, batch_size, with_others):
-        self.method = method
+    def __init__(self, order, whole, batch_size, with_others):
+        self.order = order
         self.whole = whole
         self.store = whole.store
         self.batch_size = batch_size
@@ -34,20 +32,14 @@ class SelectedBatches:
     @property
     def n_samples(self):
         """Samples in an epoch."""
-        whole, method = self.whole, self.method
-        return whole.n_samples if method.is_warmup else len(method.order)
+        return len(self.order)
 
     def __len__(self):
-        if self.method.is_warmup:
-            return len(self.whole)
         n_batches = math.ceil(self.n_samples / self.batch_size)
         return max(1, min(n_batches, self.n_samples // 2))  # none of a single sample
 
     def __iter__(self):
-        if self.method.is_warmup:
-            yield from self.whole
-            return
-        device, order = self.whole.device, self.method.order
+        device, order = self.whole.device, self.order
         selected = stream(self.store, order, len(self), device, shared=True)
         if not self.with_others:
             yield from selected

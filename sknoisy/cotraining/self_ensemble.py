@@ -1,12 +1,12 @@
 """SELF: labels that a network's averages contradict are left out."""
 
-import math
-
 import torch
 
 from sknoisy.checks import check_real
 from sknoisy.cotraining.base import CoTraining
 from sknoisy.cotraining.ensembles import chosen_mean, given_losses
+from sknoisy.cotraining.rampup import sigmoid_rampup
+from sknoisy.encoders.ema import ema_update
 from sknoisy.losses.expected import as_distributions, weighted_mean
 from sknoisy.losses.table import Table, check_storage
 from sknoisy.ranks import in_parts
@@ -21,7 +21,7 @@ def consistency(logits, ensemble):
     Parameters
     ----------
     logits : tensor of shape (n, n_classes)
-        Of the network.
+        Logits of the network.
     ensemble : tensor of shape (n, n_classes)
         Logits of the average, which get no gradient.
 
@@ -33,30 +33,12 @@ def consistency(logits, ensemble):
     Examples
     --------
     >>> import torch
-    >>> from sknoisy.cotraining import consistency
+    >>> from sknoisy.cotraining.self_ensemble import consistency
     >>> consistency(torch.zeros(1, 2), torch.tensor([[3.0, 1.0]]).log())
     tensor([0.0625])
     """
     target = ensemble.detach().softmax(dim=1)
     return (logits.softmax(dim=1) - target).square().mean(dim=1)
-
-
-def rising_weight(weight, epoch):
-    """Return the weight of the consistency, which rises in the first epochs.
-
-    Parameters
-    ----------
-    weight : float
-        After five epochs.
-    epoch : int
-        Epochs done.
-
-    Returns
-    -------
-    weight : float
-        Times exp(-5 (1 - epoch / 5)^2) until then.
-    """
-    return weight * math.exp(-5 * (1 - min(1.0, epoch / RAMP)) ** 2)
 
 
 class SELF(CoTraining):
@@ -108,7 +90,7 @@ class SELF(CoTraining):
     soft_labels = True
     unlabelled = True
     predicting = (1,)
-    lasting = (*CoTraining.lasting, "steps")
+    lasting = (*CoTraining.lasting, "steps")  # the average of weights goes on
     transient = (*CoTraining.transient, "_predictions")
 
     def __init__(
@@ -139,11 +121,8 @@ class SELF(CoTraining):
             self.warmup_epochs_ = head_epochs + fifth
 
     def start(self, n_samples, n_classes, device):  # noqa: D102
-        steps = torch.zeros(1, dtype=torch.int64, device=device)
-        if hasattr(self, "state_"):  # the average of weights goes on
-            steps = self.state_["steps"]
         super().start(n_samples, n_classes, device)
-        self.state_["steps"] = steps
+        self.state_["steps"] = torch.zeros(1, dtype=torch.int64, device=device)
         shape = n_samples, n_classes
         self._predictions = Table(
             self.state_, "predictions", shape, self.storage, device
@@ -169,14 +148,13 @@ class SELF(CoTraining):
             kept = torch.ones_like(kept)
         labels = chosen_mean(losses, kept, net.weights(index))
         distances = consistency(logits, ensemble)
-        weight = rising_weight(self.consistency, self.epoch)
+        weight = self.consistency * sigmoid_rampup(self.epoch / RAMP)
         return labels + weight * weighted_mean(distances, net.sample_weights(index))
 
-    @torch.no_grad()
     def after_step(self, net, progress):  # noqa: D102
-        student, average = (list(part.parameters()) for part in net.module_.networks)
+        student, average = net.module_.networks
         decay = min(self.decay, 1 - 1 / (self.steps + 1))  # the first step copies
-        torch._foreach_lerp_(average, student, 1 - decay)
+        ema_update(average, student, decay)
         self.steps += 1
         self.state_["steps"] += 1
 

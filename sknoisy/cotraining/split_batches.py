@@ -29,22 +29,20 @@ class Turn(NamedTuple):
 class SplitBatches:
     """Batches of labelled and as many unlabelled samples, for one network at a time.
 
-    In the warm-up, those of :class:`~sknoisy.data.batches.Batches`.
-
     Parameters
     ----------
-    method : DivideMix
-        Has the splits.
+    splits : list of (tensor, tensor)
+        For each network, positions of its labelled and of its unlabelled samples.
     networks : list of torch.nn.Module
         The networks, which take turns.
     whole : Batches
-        Of all samples.
+        Batches of all samples.
     batch_size : int
         Labelled and unlabelled samples together, at most.
     """
 
-    def __init__(self, method, networks, whole, batch_size):
-        self.method = method
+    def __init__(self, splits, networks, whole, batch_size):
+        self.splits = splits
         self.networks = networks
         self.whole = whole
         self.store = whole.store
@@ -53,24 +51,17 @@ class SplitBatches:
     @property
     def n_samples(self):
         """Samples in an epoch, counted as often as they are trained on."""
-        if self.method.is_warmup:
-            return self.whole.n_samples
         counts = [
             len(labelled) * (2 if len(unlabelled) else 1)
-            for labelled, unlabelled in self.method.splits
+            for labelled, unlabelled in self.splits
         ]
         return sum(counts)
 
     def __len__(self):
-        if self.method.is_warmup:
-            return len(self.whole)
-        return sum(self._steps(*split) for split in self.method.splits)
+        return sum(self._steps(*split) for split in self.splits)
 
     def __iter__(self):
-        if self.method.is_warmup:
-            yield from self.whole
-            return
-        for k, (labelled, unlabelled) in enumerate(self.method.splits):
+        for k, (labelled, unlabelled) in enumerate(self.splits):
             self.networks[k].train()
             self.networks[1 - k].eval()
             parts = labelled.tensor_split(self._steps(labelled, unlabelled))

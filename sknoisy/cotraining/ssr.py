@@ -9,9 +9,9 @@ from torch.nn.functional import one_hot
 
 from sknoisy.checks import check_choice, check_integer, check_real
 from sknoisy.cotraining.base import CoTraining
-from sknoisy.cotraining.consistent_ensemble import ConsistentEnsemble
 from sknoisy.cotraining.mixing import mixed_loss, mixup, weigh
 from sknoisy.cotraining.selected_batches import SelectedBatches
+from sknoisy.cotraining.ssr_heads import ConsistentEnsemble
 from sknoisy.encoders.architecture import trains_encoder
 from sknoisy.ranks import gathered, in_parts, of_part
 from sknoisy.scores import neighbor_index, relative_votes, votes_from
@@ -41,7 +41,7 @@ def relabel(probs, target, threshold):
     Examples
     --------
     >>> import numpy as np
-    >>> from sknoisy.cotraining import relabel
+    >>> from sknoisy.cotraining.ssr import relabel
     >>> relabel(np.array([[0.95, 0.05], [0.8, 0.2]]), np.array([1, 1]), threshold=0.9)
     array([0, 1])
     """
@@ -265,7 +265,10 @@ class SSR(CoTraining):
 
     def batches(self, net, store):  # noqa: D102
         whole = super().batches(net, store)
-        return SelectedBatches(self, whole, net.batch_size, net.consistency_weight > 0)
+        if self.is_warmup:
+            return whole
+        with_others = isinstance(net.module_, ConsistentEnsemble)
+        return SelectedBatches(self.order, whole, net.batch_size, with_others)
 
     def loss(self, net, index, batch, others=None):
         """Return the loss of a batch of selected samples.

@@ -35,7 +35,7 @@ def perturbed_leaders(total, n, scale, generator=None):
     Examples
     --------
     >>> import torch
-    >>> from sknoisy.cotraining import perturbed_leaders
+    >>> from sknoisy.cotraining.taks import perturbed_leaders
     >>> perturbed_leaders(torch.tensor([0.3, 2.0, 0.1, 0.9]), n=2, scale=0.0)
     tensor([ True, False,  True, False])
     """
@@ -146,7 +146,9 @@ class TAkS(CoTraining):
 
     def batches(self, net, store):  # noqa: D102
         whole = super().batches(net, store)
-        return SelectedBatches(self, whole, net.batch_size, with_others=False)
+        if self.is_warmup:
+            return whole
+        return SelectedBatches(self.order, whole, net.batch_size, with_others=False)
 
     def loss(self, net, index, batch):  # noqa: D102
         losses = given_losses(net.logits(batch), net.targets(index))[:, 0]

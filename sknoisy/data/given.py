@@ -29,7 +29,7 @@ class Labels:
     labelled : array of shape (n_samples,), bool, or None
         Which samples have a label; None: all.
     trusted : array of shape (n_samples,), bool, or None
-        Whose labels are known to be right; None: no one's.
+        Whose labels are known to be right; None: none is.
 
     Examples
     --------

@@ -24,7 +24,8 @@ def encode_labels(y, classes=None, dtype=np.int64):
     classes : ndarray of shape (n_classes,), default=None
         The classes; by default the sorted distinct labels.
     dtype : dtype, default=np.int64
-        Of the codes; None is the smallest unsigned integer that holds them.
+        Number format of the codes; None is the smallest unsigned integer that holds
+        them.
 
     Returns
     -------

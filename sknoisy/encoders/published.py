@@ -21,7 +21,7 @@ class PublishedInput(NamedTuple):
     size : (int, int)
         Height and width, in pixels.
     mean, std : tuple of float
-        Of each channel, for values in [0, 1].
+        Mean and standard deviation of each channel, for values in [0, 1].
     """
 
     size: tuple

@@ -46,7 +46,7 @@ class TorchClassifier(Beginning, Learning, ClassifierMixin, HoldingOut, Predicti
             Weights of the samples, whose scale does not matter; by default all are
             equal. Those of weight 0 are left out.
         trusted : array-like of shape (n_samples,), default=None
-            True where a label is known to be right; by default no one is.
+            True where a label is known to be right; by default, none is.
 
         Returns
         -------

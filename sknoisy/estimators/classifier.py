@@ -1,5 +1,7 @@
 """NoisyRobustClassifier: trains a network on labels that are partly wrong."""
 
+from inspect import signature
+
 from sknoisy.cotraining import COTRAINING_METHODS, CoTraining, KernelPosterior
 from sknoisy.data.weights import check_class_weight, class_weights
 from sknoisy.estimators.base_classifier import TorchClassifier
@@ -7,6 +9,9 @@ from sknoisy.losses import ELR, LOSSES, Loss
 from sknoisy.parameters import resolve
 from sknoisy.regularizers import REGULARIZERS, Regularizer
 from sknoisy.training.stopping import STOPPING, LabelWave
+from sknoisy.warning import warn
+
+KERNEL = "kernel_posterior"
 
 
 class NoisyRobustClassifier(TorchClassifier):
@@ -19,13 +24,14 @@ class NoisyRobustClassifier(TorchClassifier):
 
     Parameters
     ----------
-    loss : str or Loss, default="auto"
+    loss : str, Loss or KernelPosterior, default="auto"
         The loss: a key of ``sknoisy.losses.LOSSES``, such as "ce", "elr" or "nfl_rce";
         ``loss__lam`` and the like reach its parameters. "auto": "elr" if there is an
         encoder to train. There is none for the features of a frozen encoder, and for
         vectors with `encoder` "auto": then "auto" is not a loss, but
-        :class:`~sknoisy.KernelPosterior`, a kernel machine that corrects the labels
-        that it learns. Setting ``loss__lam`` and the like makes it "elr".
+        "kernel_posterior", a :class:`~sknoisy.KernelPosterior`, which corrects the
+        labels that it learns. Setting ``loss__lam`` and the like makes it "elr";
+        ``loss__n_rounds`` and ``loss__n_landmarks`` make it "kernel_posterior".
     encoder : str or callable, default="auto"
         "auto": the encoder of the lazy features; else "convnet" for images, and for
         vectors "mlp", or none if `loss` is "auto", too. "identity": the vectors
@@ -65,7 +71,7 @@ class NoisyRobustClassifier(TorchClassifier):
         Ends ``fit`` when predictions begin to change more from epoch to epoch, which
         means that memorisation has begun, and returns to the weights from before; see
         :class:`~sknoisy.LabelWave`. ``stopping__patience`` and the like reach its
-        parameters. It is not for the kernel machine of `loss` "auto".
+        parameters. It is not for the kernel machine.
     classes : array-like of shape (n_classes,), default=None
         All classes, including those that do not occur in y; for soft labels, the class
         of each column of y. None: the labels in y, or the columns of a data frame.
@@ -105,8 +111,9 @@ class NoisyRobustClassifier(TorchClassifier):
     device : str, default="auto"
         "auto" (a GPU if there is one), "cpu", "cuda", "cuda:1", "mps".
     precision : {"auto", "float32", "bfloat16"}, default="auto"
-        That networks are trained in. "auto" is bfloat16 on GPUs that have it and, for
-        images, on CPUs that do, else float32. Predictions are computed in float32.
+        Number format in which networks are trained. "auto" is bfloat16 on GPUs that
+        have it and, for images, on CPUs that do, else float32. Predictions are computed
+        in float32.
     compile : bool, default=False
         Whether to compile the network, which pays for itself on long fits; training
         with regularisers is not compiled.
@@ -157,6 +164,14 @@ class NoisyRobustClassifier(TorchClassifier):
         the epoch before) and "wrong_changes" (the same among those that were not the
         label then), both from the second epoch on, "lr" (of its last step), "dur"
         (seconds), and what callbacks record.
+    clean_proba_ : ndarray of shape (n_samples,)
+        For each training sample, the probability that its label is right; NaN for
+        samples that are held out by `validation`. Only the kernel machine has this and
+        the next two attributes.
+    noise_rate_ : float
+        Estimated share of wrong labels.
+    method_params_ : dict of str to object
+        What its parameters that are "auto" stood for: ``{"n_landmarks": 1000}``.
     n_features_in_ : int
         Length of axis 1 of the samples.
 
@@ -185,13 +200,19 @@ class NoisyRobustClassifier(TorchClassifier):
     >>> from sklearn.datasets import load_iris
     >>> from sknoisy import NoisyRobustClassifier
     >>> X, y = load_iris(return_X_y=True)
-    >>> clf = NoisyRobustClassifier(max_epochs=30, random_state=0).fit(X, y)
+    >>> clf = NoisyRobustClassifier(random_state=0).fit(X, y)  # a kernel machine
     >>> clf.score(X, y) > 0.9
+    True
+    >>> clf = NoisyRobustClassifier("gce", max_epochs=30, random_state=0)  # a network
+    >>> clf.fit(X, y).score(X, y) > 0.9
     True
     """
 
     # "auto" has the parameters of what it stands for where an encoder is trained.
-    _registries = {"loss": LOSSES | {"auto": ELR}, "stopping": STOPPING}
+    _registries = {
+        "loss": LOSSES | {"auto": ELR, KERNEL: KernelPosterior},
+        "stopping": STOPPING,
+    }
 
     def __init__(
         self,
@@ -255,28 +276,42 @@ class NoisyRobustClassifier(TorchClassifier):
         self.verbose = verbose
         self.random_state = random_state
 
+    def set_params(self, **params):  # noqa: D102
+        loss = params.get("loss", self.loss)
+        if isinstance(loss, str) and loss == "auto":
+            names = {f"loss__{name}" for name in signature(KernelPosterior).parameters}
+            if names & params.keys():
+                params = {**params, "loss": KERNEL}
+        return super().set_params(**params)
+
     def _check_parameters(self):
         super()._check_parameters()
-        self._asked()
+        asked = self._asked()
         check_class_weight(self.class_weight)
         if self.stopping is not None:
             resolve("stopping", self.stopping, STOPPING, LabelWave, True)
-        if self._regularizers() and self.freeze_encoder:
+        if not self._regularizers():
+            return
+        if self.freeze_encoder or isinstance(asked, KernelPosterior):
+            other = "freeze_encoder=True" if self.freeze_encoder else f"loss={asked}"
             raise ValueError(
-                f"regularizers={self.regularizers!r} is not valid with "
-                "freeze_encoder=True: they train the encoder."
+                f"regularizers={self.regularizers!r} is not valid with {other}: they "
+                "train the encoder."
             )
 
     def _asked(self):
         """Return the loss that was asked for, checked; None for "auto"."""
-        if isinstance(self.loss, str) and self.loss == "auto":
+        loss, is_name = self.loss, isinstance(self.loss, str)
+        if is_name and loss == "auto":
             return None
-        if isinstance(self.loss, str) and self.loss in COTRAINING_METHODS:
+        if isinstance(loss, KernelPosterior) or (is_name and loss == KERNEL):
+            return resolve("loss", loss, COTRAINING_METHODS, KernelPosterior)
+        if isinstance(loss, CoTraining) or (is_name and loss in COTRAINING_METHODS):
             raise ValueError(
-                f"loss={self.loss!r} is not valid: it is no loss, but a method of "
-                f"CoTrainingClassifier({self.loss!r})."
+                f"loss={loss!r} is not valid: it is no loss, but a method of "
+                f"CoTrainingClassifier({loss!r})."
             )
-        return resolve("loss", self.loss, LOSSES | {"auto": ELR}, Loss)
+        return resolve("loss", loss, self._registries["loss"], Loss)
 
     def _method(self, kind, is_pretrained):
         loss = self._asked()
@@ -289,8 +324,10 @@ class NoisyRobustClassifier(TorchClassifier):
         return KernelPosterior() if fixed and plain and no_views else ELR()
 
     def _defaults(self, method, n_samples, spec, is_pretrained):
-        if isinstance(method, CoTraining):
-            return method.defaults(n_samples)
+        if isinstance(method, KernelPosterior):
+            defaults = method.defaults(n_samples)
+            self._warn_of_ignored(defaults)
+            return defaults
         few = spec.kind == "vector" and not is_pretrained
         return {
             "max_epochs": 20 if few else 100,
@@ -300,14 +337,29 @@ class NoisyRobustClassifier(TorchClassifier):
             "optimizer": "sgd",
         }
 
+    def _warn_of_ignored(self, defaults):
+        """Warn if parameters were set that a kernel machine does not have."""
+        given = {name: getattr(self, name) for name in sorted(defaults)}
+        ignored = [
+            f"{name}={value!r}"
+            for name, value in given.items()
+            if value not in ("auto", defaults[name])
+        ]
+        if ignored:
+            warn(
+                f"{', '.join(ignored)} changes nothing: the kernel machine that "
+                "vectors get is solved in closed form. Pass a loss that trains a "
+                "network, as in NoisyRobustClassifier('elr'), or leave it at 'auto'."
+            )
+
     def _stopping(self, method):
         if self.stopping is None:
             return None
         if isinstance(method, KernelPosterior):
             raise ValueError(
-                f"stopping={self.stopping!r} is not valid with loss='auto' where no "
-                "encoder is trained: the kernel machine corrects the labels, and none "
-                "is memorised. Pass stopping=None, or a loss such as 'ce'."
+                f"stopping={self.stopping!r} is not valid with loss={self.loss!r} "
+                "where no encoder is trained: the kernel machine corrects the labels, "
+                "and none is memorised. Pass stopping=None, or a loss such as 'ce'."
             )
         stopping = resolve("stopping", self.stopping, STOPPING, LabelWave, True)
         stopping.start()

@@ -122,7 +122,7 @@ class ContrastiveFineTuner(
     >>> from sknoisy import ContrastiveFineTuner, NoisyRobustClassifier, SSLPretrainer
     >>> X, y = load_iris(return_X_y=True)
     >>> tuner = ContrastiveFineTuner(
-    ...     NoisyRobustClassifier(max_epochs=20),
+    ...     NoisyRobustClassifier(),
     ...     SSLPretrainer("supcon", max_epochs=3),
     ...     random_state=0,
     ... ).fit(X, y)

@@ -64,8 +64,8 @@ class AugmentedCopies:
         Returns
         -------
         X : array-like, tensor, array of paths or LazyFeatures
-            Of shape (n_samples + n_copies, ...) and the kind of the training set:
-            views of image files are files in a temporary folder.
+            Samples and copies, (n_samples + n_copies, ...), of the kind of the
+            training set: views of image files are files in a temporary folder.
         """
         if len(index) == 0:
             return self.X

@@ -2,7 +2,7 @@
 
 from sknoisy.cotraining import COTRAINING_METHODS, CoTraining
 from sknoisy.estimators.base_classifier import TorchClassifier
-from sknoisy.losses import LOSSES
+from sknoisy.losses import LOSSES, Loss
 from sknoisy.parameters import resolve
 
 # In five of these each network learns one half of the samples; then it needs them all.
@@ -81,8 +81,9 @@ class CoTrainingClassifier(TorchClassifier):
     device : str, default="auto"
         "auto" (a GPU if there is one), "cpu", "cuda", "cuda:1", "mps".
     precision : {"auto", "float32", "bfloat16"}, default="auto"
-        That networks are trained in. "auto" is bfloat16 on GPUs that have it and, for
-        images, on CPUs that do, else float32. Predictions are computed in float32.
+        Number format in which networks are trained. "auto" is bfloat16 on GPUs that
+        have it and, for images, on CPUs that do, else float32. Predictions are computed
+        in float32.
     compile : bool, default=False
         Whether to compile the networks. Methods that call them one by one, "dividemix",
         "elr_plus" and "dynamic_bootstrap", gain nothing after the warm-up.
@@ -222,12 +223,13 @@ class CoTrainingClassifier(TorchClassifier):
         return self._asked()
 
     def _asked(self):
-        if isinstance(self.method, str) and self.method in LOSSES:
+        method, is_name = self.method, isinstance(self.method, str)
+        if isinstance(method, Loss) or (is_name and method in LOSSES):
             raise ValueError(
-                f"method={self.method!r} is not valid: it is no method, but a loss of "
-                f"NoisyRobustClassifier({self.method!r})."
+                f"method={method!r} is not valid: it is no method, but a loss of "
+                f"NoisyRobustClassifier({method!r})."
             )
-        return resolve("method", self.method, COTRAINING_METHODS, CoTraining)
+        return resolve("method", method, COTRAINING_METHODS, CoTraining)
 
     def _defaults(self, method, n_samples, spec, is_pretrained):
         defaults = super()._defaults(method, n_samples, spec, is_pretrained)

@@ -108,7 +108,7 @@ class HoldingOut:
         Parameters
         ----------
         values : ndarray of shape (n_trained,)
-            Of the samples that are.
+            Values of the samples that are.
         known : ndarray of shape (n_trained,), bool, default=None
             Which of these have a value, because they have a label; by default all.
         """

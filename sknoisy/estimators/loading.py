@@ -185,7 +185,7 @@ class _Builder:
     def _resolve(self, path, kind):
         """Return what an import path names, or None if it is not allowed.
 
-        Of this package, and of PyTorch's layers, classes of a `kind` are.
+        Allowed are classes of a `kind`, of this package and of PyTorch's layers.
         """
         dotted = path.replace(":", ".")
         if dotted in self.allowed:

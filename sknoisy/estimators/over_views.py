@@ -15,11 +15,11 @@ class OverViews(nn.Module):
     network : torch.nn.Module
         Returns logits (n, n_classes), or (n, n_networks, n_classes).
     views : Views
-        Of the samples.
+        Random views of the samples.
     n_views : int
         How many of each sample, besides the sample itself.
     device : torch.device
-        Of the network.
+        Device of the network.
     """
 
     def __init__(self, network, views, n_views, device):

@@ -44,7 +44,7 @@ def check_labels_of(estimator, y):
     Parameters
     ----------
     estimator : estimator
-        Of ours, or any other, which is left alone.
+        One of this package; any other is left alone.
     y : array-like of shape (n_samples,) or None
         The labels.
     """

@@ -58,7 +58,7 @@ class Predicting(TorchEstimator):
         >>> from sklearn.datasets import load_iris
         >>> from sknoisy import NoisyRobustClassifier
         >>> X, y = load_iris(return_X_y=True)
-        >>> clf = NoisyRobustClassifier(max_epochs=5, random_state=0).fit(X, y)
+        >>> clf = NoisyRobustClassifier(random_state=0).fit(X, y)
         >>> clf.to_module()(torch.from_numpy(X[:2])).shape
         torch.Size([2, 3])
         """

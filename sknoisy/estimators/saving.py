@@ -107,7 +107,7 @@ def save(estimator, path):
     >>> from sklearn.datasets import load_iris
     >>> import sknoisy
     >>> X, y = load_iris(return_X_y=True)
-    >>> clf = sknoisy.NoisyRobustClassifier(max_epochs=5, random_state=0).fit(X, y)
+    >>> clf = sknoisy.NoisyRobustClassifier(random_state=0).fit(X, y)
     >>> path = tempfile.mkdtemp() + "/model.safetensors"
     >>> sknoisy.save(clf, path)
     >>> sknoisy.load(path).score(X, y) == clf.score(X, y)

@@ -32,14 +32,14 @@ def expected(values, target):
     Parameters
     ----------
     values : tensor of shape (n,) or (n, n_classes)
-        Of the label, or of all classes, as :func:`class_losses` returns them.
+        Value of the label, or of all classes, as :func:`class_losses` returns them.
     target : tensor of shape (n,), int64, or (n, n_classes)
         Codes of the labels, or probabilities of the classes.
 
     Returns
     -------
     mean : tensor of shape (n,)
-        Of hard labels the values themselves.
+        Means; for hard labels the values themselves.
 
     Examples
     --------
@@ -62,7 +62,7 @@ def as_distributions(target, n_classes, dtype=torch.float32):
     n_classes : int
         Number of classes.
     dtype : torch.dtype, default=torch.float32
-        Of what is returned.
+        Number format of the result.
 
     Returns
     -------
@@ -79,3 +79,21 @@ def weighted_mean(values, weights=None):
     if weights is None:
         return values.mean()
     return (weights * values).sum() / weights.sum().clamp(min=LEAST_WEIGHT)
+
+
+def check_scalar(loss, method):
+    """Raise ``ValueError`` unless the loss of a batch is one number.
+
+    Parameters
+    ----------
+    loss : tensor
+        What is to be minimised.
+    method : Method
+        What returned it, for the error message.
+    """
+    if loss.shape != ():
+        raise ValueError(
+            f"{type(method).__name__} returned a loss of shape {tuple(loss.shape)} for "
+            "a batch: it must return one number for all of its samples, such as their "
+            "mean, of shape ()."
+        )

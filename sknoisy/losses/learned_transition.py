@@ -52,7 +52,7 @@ def adam_step(state, gradient, lr):
     state : dict of str to tensor
         ``"weights"``, ``"mean"`` and ``"square"``, of one shape, and ``"steps"``.
     gradient : tensor
-        Of the shape of the weights.
+        Gradient, of the shape of the weights.
     lr : float
         Learning rate.
     """
@@ -74,9 +74,6 @@ class _LearnedTransition(Loss):
 
     def start(self, n_samples, n_classes, device):  # noqa: D102
         self._trusted, self._is_learned = None, True
-        if hasattr(self, "state_"):  # other samples: the matrix is not of the samples
-            self.state_ = {name: v.to(device) for name, v in self.state_.items()}
-            return
         weights = self._first_weights(n_classes).to(device)
         self.state_ = {
             "weights": weights,
@@ -203,7 +200,7 @@ class NoiseLayer(_LearnedTransition):
         super().start(n_samples, n_classes, device)
         self._is_learned = not isinstance(self.transition_matrix, str)
         weights = self.state_["weights"]
-        self.state_.setdefault("counts", torch.zeros_like(weights))
+        self.state_["counts"] = torch.zeros_like(weights)
 
     def on_epoch(self, epoch, n_epochs):  # noqa: D102
         if not isinstance(self.transition_matrix, str):

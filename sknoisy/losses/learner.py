@@ -15,7 +15,8 @@ class Learner(Method):
     unlabelled : bool
         Whether samples without a label are trained on, or left out; of the class.
     lasting : tuple of str
-        Keys of ``state_`` that stay valid when the training set changes; of the class.
+        Keys of ``state_`` that stay valid when the training set changes, whose tensors
+        do not depend on its size; of the class.
     n_networks : int or None
         How many networks there are; None: one that is no ensemble; of the class.
     heads : tuple of str or None
@@ -55,6 +56,8 @@ class Learner(Method):
     def start(self, n_samples, n_classes, device):
         """Create ``state_``; called when a training begins, or its samples change.
 
+        Where they change, what `lasting` names is copied from the state before.
+
         Parameters
         ----------
         n_samples, n_classes : int
@@ -73,7 +76,7 @@ class Learner(Method):
         Parameters
         ----------
         trusted : tensor of shape (n_samples,), bool, or None
-            Which labels are known to be right; None: no one is.
+            Which labels are known to be right; None: none is.
         """
 
     def extend(self, module, data, generator):

@@ -103,7 +103,7 @@ class EmbeddingDisplay:
         n_samples : int or None, default=2000
             How many samples to draw, at most, chosen at random; None: all.
         random_state : int, RandomState or None, default=None
-            Of the choice, and of t-SNE.
+            Source of randomness of the choice, and of t-SNE.
         **kwargs : dict
             Passed to :meth:`from_predictions`.
 
@@ -165,7 +165,7 @@ class EmbeddingDisplay:
         n_samples : int or None, default=2000
             How many samples to draw, at most, chosen at random; None: all.
         random_state : int, RandomState or None, default=None
-            Of the choice, and of t-SNE.
+            Source of randomness of the choice, and of t-SNE.
         embedding : transformer, default=None
             What brings features to two dimensions by ``fit_transform``; None:
             ``TSNE``, with a perplexity of 30, or less for few samples.

@@ -69,7 +69,7 @@ class RestorationDisplay:
         n_images : int, default=8
             How many to show, at most: the first.
         random_state : int, RandomState or None, default=None
-            Of the augmentation.
+            Source of randomness of the augmentation.
         **kwargs : dict
             Passed to :meth:`plot`.
 

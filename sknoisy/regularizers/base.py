@@ -5,6 +5,7 @@ from torch import nn
 from sknoisy.data.devices import full_precision, to_channels_last
 from sknoisy.encoders.encoding import encode, encode_example
 from sknoisy.encoders.initialization import build_heads
+from sknoisy.losses.expected import check_scalar
 from sknoisy.parameters import Method, comparable
 from sknoisy.views.automatic import resolve_views
 
@@ -141,7 +142,9 @@ class Regularized(nn.Module):
                 with full_precision(batch):
                     view = to_channels_last(self.views[i](batch, generator))
                 augmented[i] = encode(self.network.encoder, view)
-            penalty = penalty + regularizer.loss(heads, original, augmented[i])
+            loss = regularizer.loss(heads, original, augmented[i])
+            check_scalar(loss, regularizer)
+            penalty = penalty + loss
         return self.network.head(original.features), penalty
 
 

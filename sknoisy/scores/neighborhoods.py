@@ -120,7 +120,7 @@ def _fit(codes, shares, posterior, weight):
     Returns
     -------
     likelihood : float
-        Of the labels given those of the neighbours, in nats per sample.
+        Log-likelihood of the labels given those of the neighbours, in nats per sample.
     joint : ndarray of shape (n_classes, n_classes)
         Expected counts of true classes (row) and given labels (column).
     """

@@ -78,7 +78,7 @@ class Probabilities:
         codes : ndarray of shape (n_samples,), int
             Column of each label.
         dtype : dtype, default=None
-            Of the numbers; by default that of the probabilities.
+            Number format of the result; by default that of the probabilities.
         """
         found = np.empty(len(codes), dtype=dtype or self.dtype)
         for rows, probs in self.checked():
@@ -195,7 +195,7 @@ def check_features(features, **settings):
     features : array-like or sparse matrix of shape (n_samples, ...)
         Numbers.
     **settings : dict
-        Of ``check_array``.
+        Parameters of ``check_array``.
     """
     if not issparse(features):
         features = as_numbers("features", features)

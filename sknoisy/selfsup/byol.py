@@ -5,13 +5,14 @@ from torch.nn import functional as F
 
 from sknoisy.checks import check_real
 from sknoisy.data.devices import full_precision
+from sknoisy.encoders.ema import ema_copy, ema_update
 from sknoisy.ranks import gathered
 from sknoisy.selfsup.base import (
     SelfSupervised,
     check_widths,
     projector,
 )
-from sknoisy.selfsup.momentum import follow, follower, rising_momentum
+from sknoisy.selfsup.momentum import rising_momentum
 
 
 def prediction_error(prediction, target):
@@ -97,7 +98,7 @@ class BYOL(SelfSupervised):
 
     def start(self, networks, n_samples, generator):  # noqa: D102
         for name in ("encoder", "projector"):
-            networks[f"target_{name}"] = follower(networks[name])
+            networks[f"target_{name}"] = ema_copy(networks[name])
 
     def loss(self, networks, first, second):  # noqa: D102
         # One pass for each view, so that each has its own batch statistics.
@@ -115,4 +116,4 @@ class BYOL(SelfSupervised):
     def after_step(self, networks, progress):  # noqa: D102
         momentum = rising_momentum(progress, self.base_momentum, self.final_momentum)
         for name in ("encoder", "projector"):
-            follow(networks[f"target_{name}"], networks[name], momentum)
+            ema_update(networks[f"target_{name}"], networks[name], momentum)

@@ -6,9 +6,10 @@ from torch.nn import functional as F
 
 from sknoisy.checks import check_choice, check_integer, check_real
 from sknoisy.data.devices import full_precision
+from sknoisy.encoders.ema import ema_copy, ema_update
 from sknoisy.ranks import gathered
 from sknoisy.selfsup.base import SelfSupervised, check_widths
-from sknoisy.selfsup.momentum import follow, follower, rising_momentum
+from sknoisy.selfsup.momentum import rising_momentum
 
 
 def info_nce(query, key, negatives, temperature):
@@ -169,7 +170,7 @@ class MoCo(SelfSupervised):
 
     def start(self, networks, n_samples, generator):  # noqa: D102
         for name in ("encoder", "projector"):
-            networks[f"key_{name}"] = follower(networks[name])
+            networks[f"key_{name}"] = ema_copy(networks[name])
         size = max(1, min(self.queue_size, 2 * n_samples // 3))
         for name in ("first_queue", "second_queue")[not self.symmetric :]:
             networks[name] = Queue(size, self.projection_features, generator)
@@ -195,4 +196,4 @@ class MoCo(SelfSupervised):
     def after_step(self, networks, progress):  # noqa: D102
         momentum = rising_momentum(progress, self.base_momentum, self.final_momentum)
         for name in ("encoder", "projector"):
-            follow(networks[f"key_{name}"], networks[name], momentum)
+            ema_update(networks[f"key_{name}"], networks[name], momentum)

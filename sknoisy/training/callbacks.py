@@ -187,7 +187,7 @@ def changing(callbacks):
     Parameters
     ----------
     callbacks : list of skorch callbacks or None
-        Of which others report, or are the user's own.
+        All of them; those that only report, and the user's own, are left out.
     """
     kinds = EarlyStopping, GradientNormClipping, LRScheduler, ParamMapper
     return [

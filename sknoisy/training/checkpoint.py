@@ -76,7 +76,8 @@ class Checkpoint(Callback):
     >>> from sknoisy import Checkpoint, NoisyRobustClassifier
     >>> X, y = load_iris(return_X_y=True)
     >>> checkpoint = Checkpoint(tempfile.mkdtemp())
-    >>> clf = NoisyRobustClassifier(max_epochs=5, callbacks=[checkpoint]).fit(X, y)
+    >>> clf = NoisyRobustClassifier("ce", max_epochs=5, callbacks=[checkpoint])
+    >>> clf = clf.fit(X, y)
     >>> len(clf.history_)
     5
     """

@@ -27,10 +27,8 @@ class CoTrainingNet(ClassifierNet):
         super().on_epoch_begin(net, **kwargs)
         self.criterion_.before_epoch(self)
 
-    def get_iterator(self, dataset, training=False):  # noqa: D102
-        if not training:
-            return dataset
-        return self.criterion_.batches(self, dataset.store)
+    def epoch_batches(self, store):  # noqa: D102
+        return self.criterion_.batches(self, store)
 
     def batch_loss(self, index, batch, *others):  # noqa: D102
         return self.criterion_.batch_loss(self, index, batch, *others)
@@ -64,7 +62,7 @@ class CoTrainingNet(ClassifierNet):
         return known if weights is None else known * weights
 
     def trusted(self, index):
-        """Return which samples' labels are known to be right; None: no one's."""
+        """Return which samples' labels are known to be right; None: none is."""
         trusted = self.data_.labels.trusted
         return None if trusted is None else trusted[index]
 
@@ -95,7 +93,7 @@ class CoTrainingNet(ClassifierNet):
         Returns
         -------
         logits : tensor of shape (n, n_networks, n_classes), float32
-            Of all networks, and of all ranks' samples.
+            Logits of all networks, and of all ranks' samples.
         """
         return ranks.gathered(self.module_(self.own_view(batch)).float())
 
@@ -112,7 +110,7 @@ class CoTrainingNet(ClassifierNet):
         Returns
         -------
         logits : tensor of shape (n, n_networks, n_classes), float32
-            Of all networks.
+            Logits of all networks.
         """
         logits = self.logits(batch)
         self.observe(logits, self.targets(index), index)
@@ -124,11 +122,6 @@ class CoTrainingNet(ClassifierNet):
         if target.is_floating_point():
             target = target.argmax(dim=1)
         self.run.dynamics.update(mean, target, index)
-
-    @property
-    def consistency_weight(self):
-        """Weight of the module's consistency loss; 0 if it has none."""
-        return getattr(self.module_, "weight", 0.0)
 
     def predict_features(self):
         """Return features and logits of all training samples, by the first network.

@@ -60,7 +60,7 @@ def together():
     >>> from sknoisy import NoisyRobustClassifier
     >>> from sknoisy.training import together
     >>> X, y = load_iris(return_X_y=True)
-    >>> clf = NoisyRobustClassifier(max_epochs=5, random_state=0).fit(X, y)
+    >>> clf = NoisyRobustClassifier(random_state=0).fit(X, y)
     >>> with together():
     ...     probabilities = clf.predict_proba(X)
     """

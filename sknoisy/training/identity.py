@@ -117,7 +117,8 @@ def sources(value):
     Returns
     -------
     sources : list
-        Of its class or function, of those it is derived from, and of its parameters.
+        Source texts of its class or function, of those it is derived from, and of its
+        parameters.
     """
     if isinstance(value, partial):
         value = [value.func, value.args, value.keywords]

@@ -18,6 +18,7 @@ from sknoisy.data.batches import Batches
 from sknoisy.data.devices import lower_precision
 from sknoisy.encoders.inference import in_order, inference_batch
 from sknoisy.encoders.weights import load_tensors
+from sknoisy.losses.expected import check_scalar
 from sknoisy.training import distributed
 from sknoisy.training.callbacks import StopTraining, listens
 from sknoisy.training.interrupts import raise_lost_interrupt
@@ -53,9 +54,22 @@ class Net(ObservedNet):
         """Called after each step; `progress` is the share of all steps done."""
 
     def get_iterator(self, dataset, training=False):  # noqa: D102
-        if not training:
-            return dataset
-        return Batches(dataset.store, self.batch_size, self.generator, self.device)
+        return dataset
+
+    def epoch_batches(self, store):
+        """Return the batches of the epoch that begins.
+
+        Parameters
+        ----------
+        store : ArrayStore, PathStore or Subset
+            The samples.
+
+        Returns
+        -------
+        batches : iterable of tuple
+            What ``batch_loss`` takes; with ``len``, ``store`` and ``n_samples``.
+        """
+        return Batches(store, self.batch_size, self.generator, self.device)
 
     def train_step(self, index, batch, *others):
         """Take one step; return the loss, on the device."""
@@ -65,6 +79,7 @@ class Net(ObservedNet):
             lower_precision(self.settings.device, self.settings.precision),
         ):
             loss = self.batch_loss(index, batch, *others)
+        check_scalar(loss, self.criterion_)
         if not loss.requires_grad:
             raise ValueError(
                 "callbacks have frozen all of the network's weights: nothing is left "
@@ -87,7 +102,7 @@ class Net(ObservedNet):
     def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
         """Run one epoch; skorch's, but for the loss, which is read back once."""
         if training:
-            self._train_epoch(iterator, step_fn)
+            self._train_epoch(self.epoch_batches(iterator.store), step_fn)
         elif iterator is not None:
             self._validate(iterator)
 

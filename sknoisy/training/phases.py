@@ -62,7 +62,8 @@ class ClassifierTraining:
     views : Views
         Augmentation where the encoder is trained.
     settings : Settings
-        Of the phases after the first, which has the same, but for its learning rate.
+        Settings of the phases after the first, which has the same, but for its
+        learning rate.
     head_epochs : int
         Epochs of the first phase, in which the head alone is trained.
     freeze : bool
@@ -151,8 +152,7 @@ class ClassifierTraining:
 
     def restore(self, loss_state, dynamics):
         """Take over what was kept for each sample, if it is of the same shapes."""
-        for name in self.loss.lasting:
-            self.loss.state_[name].copy_(torch.from_numpy(loss_state[name]))
+        self._carry_over({k: torch.from_numpy(v) for k, v in loss_state.items()})
         if len(dynamics) != len(self.data):
             return
         self.dynamics.load(dynamics)
@@ -199,11 +199,20 @@ class ClassifierTraining:
         device = self.settings.device
         self.n_classes = self.run.n_classes = n_classes
         if self.data is None or len(self.data) != len(data):
+            before = getattr(self.loss, "state_", {})
+            self.loss.state_ = {}
             self.loss.start(len(data), n_classes, device)
+            self._carry_over(before)
             self.run.dynamics = Dynamics(len(data), device)
         self.data = _on_device(data, device)
         self.loss.trust(self.data.labels.trusted)
         self._forget_frozen()
+
+    def _carry_over(self, state):
+        """Take over what the loss has learned that holds of any samples."""
+        for name in self.loss.lasting:
+            if name in state:
+                self.loss.state_[name].copy_(state[name])
 
     def detach(self):
         """Forget the data, but not how many samples there were."""

@@ -134,7 +134,7 @@ class LabelWave(Method):
         Parameters
         ----------
         row : dict of str to float
-            Of ``history_``.
+            Row of ``history_``.
 
         Returns
         -------
@@ -191,7 +191,7 @@ def mean_state(states):
     Parameters
     ----------
     states : list of dict of str to tensor
-        Of one network.
+        State dicts of one network, in the order of time.
     """
     mean = dict(states[-1])
     for name, tensor in mean.items():

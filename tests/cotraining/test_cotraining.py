@@ -33,22 +33,24 @@ from sknoisy import (
 from sknoisy.cotraining import (
     COTRAINING_METHODS,
     CoTraining,
-    averaging_decay,
     chosen_mean,
-    curriculum_weights,
-    exchange_loss,
     given_losses,
-    joint_loss,
-    lambda_u_for,
     mixup,
-    refine,
     sharpen,
     small_losses,
+)
+from sknoisy.cotraining.coteaching import exchange_loss, joint_loss
+from sknoisy.cotraining.dividemix import lambda_u_for, scaled
+from sknoisy.cotraining.elr_plus import averaging_decay
+from sknoisy.cotraining.ensembles import held_out, own_half_loss
+from sknoisy.cotraining.mentornet import curriculum_weights
+from sknoisy.cotraining.mixing import (
+    predicted,
+    refine,
+    refined_and_guessed,
     uniform_penalty,
 )
-from sknoisy.cotraining.dividemix import scaled
-from sknoisy.cotraining.ensembles import held_out, own_half_loss
-from sknoisy.cotraining.mixing import predicted, refined_and_guessed
+from sknoisy.cotraining.selected_batches import SelectedBatches
 from sknoisy.cotraining.split_batches import SplitBatches
 from sknoisy.data.batches import Batches
 from sknoisy.data.spec import InputSpec
@@ -387,10 +389,9 @@ def test_a_split_is_by_trust_and_never_empty():
 def test_no_batch_of_a_split_is_a_single_sample(n):
     X = np.arange(n, dtype=np.float32)[:, None]
     store = InputSpec.learn(X).open(X)
-    method, nothing = dividemix(), torch.tensor([], dtype=torch.int64)
-    method.splits = 2 * [(torch.arange(n), nothing)]
+    splits = 2 * [(torch.arange(n), torch.tensor([], dtype=torch.int64))]
     whole = Batches(store, 4, torch.Generator().manual_seed(0), "cpu")
-    batches = SplitBatches(method, [nn.Identity(), nn.Identity()], whole, 4)
+    batches = SplitBatches(splits, [nn.Identity(), nn.Identity()], whole, 4)
     sizes = [len(index) for index, *_ in batches]
     assert len(sizes) == len(batches) and sum(sizes) == batches.n_samples
     assert min(sizes) >= 2 and max(sizes) <= 3
@@ -399,14 +400,13 @@ def test_no_batch_of_a_split_is_a_single_sample(n):
 def test_networks_take_turns_on_labelled_and_unlabelled_samples():
     X = np.arange(7, dtype=np.float32)[:, None]
     store = InputSpec.learn(X).open(X)
-    method = dividemix()
     networks = [nn.BatchNorm1d(1), nn.BatchNorm1d(1)]
     whole = Batches(store, 4, torch.Generator().manual_seed(0), "cpu")
-    method.splits = [
+    splits = [
         (torch.tensor([0, 1, 2]), torch.tensor([3, 4, 5, 6])),
         (torch.tensor([5, 6]), torch.tensor([0])),
     ]
-    batches, seen, progress = SplitBatches(method, networks, whole, 4), [], []
+    batches, seen, progress = SplitBatches(splits, networks, whole, 4), [], []
     for index, batch, (k, n_labelled, done) in batches:
         progress.append(done)
         modes = [network.training for network in networks]
@@ -714,7 +714,7 @@ def test_a_warmup_within_the_heads_epochs_and_after_them(digits):
 
 def test_a_method_of_ones_own(digits):
     class Agreement(CoTraining):
-        """Each network learns where the other agrees with the label."""
+        """Each network learns where the one before it agrees with the label."""
 
         n_networks = 3
 
@@ -733,6 +733,30 @@ def test_a_method_of_ones_own(digits):
     search = GridSearchCV(clf, {"method__scale": [0.5, 1.0]}, cv=2).fit(X, y)
     assert search.best_score_ > 0.5
     assert len(search.best_estimator_._network.networks) == 3
+
+
+def test_a_method_may_choose_the_batches_of_each_epoch(digits):
+    class Shrinking(CoTraining):
+        """After the warm-up, learns the first samples only, fewer in each epoch."""
+
+        def __init__(self, warmup_epochs=2):
+            self.warmup_epochs = warmup_epochs
+
+        def batches(self, net, store):
+            whole = super().batches(net, store)
+            if self.is_warmup:
+                return whole
+            order = torch.arange(200 // (1 + self.epochs_after_warmup))
+            return SelectedBatches(order, whole, net.batch_size, with_others=False)
+
+        def loss(self, net, index, batch):
+            learned.append(index.tolist())
+            return given_losses(net.logits(batch), net.targets(index)).mean()
+
+    learned = []
+    X, y = digits[0].reshape(300, -1), digits[1]
+    CoTrainingClassifier(Shrinking(), max_epochs=4, random_state=0).fit(X, y)
+    assert sum(learned, []) == [*range(200), *range(100)]
 
 
 def test_each_of_three_networks_learns_in_the_warm_up(digits):

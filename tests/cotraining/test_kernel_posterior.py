@@ -22,21 +22,21 @@ from sknoisy import (
     NoisyRobustClassifier,
     SSLPretrainer,
 )
-from sknoisy.cotraining import kernel_ridge, posterior
-from sknoisy.cotraining.confusion import (
+from sknoisy.cotraining.kernel_posterior import alone, balanced, evenness, posterior
+from sknoisy.encoders.heads import kernel, simplex
+from sknoisy.kernels import ridge as kernel_ridge
+from sknoisy.kernels.choice import mean_square_slopes
+from sknoisy.kernels.confusion import (
     best_stretch,
     first_guess,
     sharpened,
     unmixed,
 )
-from sknoisy.cotraining.kernel_choice import mean_square_slopes
-from sknoisy.cotraining.kernel_posterior import alone, balanced, evenness
-from sknoisy.cotraining.kernel_ridge import (
+from sknoisy.kernels.ridge import (
     PENALTIES,
     KernelRidge,
     centres_of_clusters,
 )
-from sknoisy.encoders.heads import kernel, simplex
 from sknoisy.noise import pair_flip, symmetric_exclusive
 
 RNG = np.random.default_rng(0)
@@ -413,7 +413,7 @@ def test_parameters_are_searched_and_checked(digits_of_vectors):
 
 def test_it_needs_an_encoder_that_stays(digits):
     clf = CoTrainingClassifier("kernel_posterior", max_epochs=1)
-    with pytest.raises(ValueError, match="kernel_posterior.*freeze_encoder=True"):
+    with pytest.raises(ValueError, match="KernelPosterior.*freeze_encoder=True"):
         clf.fit(*digits)
 
 

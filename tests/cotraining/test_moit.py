@@ -10,12 +10,12 @@ from skorch.callbacks import Callback
 from torch import nn
 
 from sknoisy import MOIT, SSR, CoTrainingClassifier, NoisyRobustClassifier
-from sknoisy.cotraining import (
+from sknoisy.cotraining.moit import (
     balanced_clean,
     corrected_votes,
     interpolated_contrastive,
 )
-from sknoisy.cotraining.interpolated_ensemble import InterpolatedEnsemble
+from sknoisy.cotraining.moit_heads import InterpolatedEnsemble
 from sknoisy.noise import symmetric_exclusive
 from sknoisy.views import ImageViews, VectorViews
 

@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from sknoisy import SELF, CoTrainingClassifier
-from sknoisy.cotraining import consistency, rising_weight
+from sknoisy.cotraining.rampup import sigmoid_rampup
+from sknoisy.cotraining.self_ensemble import consistency
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(60, 4)).astype(np.float32)
@@ -32,10 +33,10 @@ def test_consistency_against_numpy():
     assert slope[1] is None
 
 
-def test_the_weight_rises_within_five_epochs():
-    assert rising_weight(100.0, 0) == pytest.approx(100 * np.exp(-5))
-    assert rising_weight(100.0, 2) == pytest.approx(100 * np.exp(-1.8))
-    assert rising_weight(100.0, 5) == rising_weight(100.0, 50) == 100.0
+def test_sigmoid_rampup():
+    assert sigmoid_rampup(0.0) == pytest.approx(np.exp(-5))
+    assert sigmoid_rampup(0.4) == pytest.approx(np.exp(-1.8))
+    assert sigmoid_rampup(1.0) == sigmoid_rampup(10.0) == 1.0
 
 
 def test_averages_and_filter_by_hand():

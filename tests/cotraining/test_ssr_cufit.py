@@ -9,9 +9,10 @@ from torch import nn
 from torch.nn import functional as F
 
 from sknoisy import CUFIT, SSR, CoTrainingClassifier, NoisyRobustClassifier
-from sknoisy.cotraining import balanced_order, cascade_loss, relabel
-from sknoisy.cotraining.consistent_ensemble import ConsistentEnsemble
+from sknoisy.cotraining.cufit import cascade_loss
 from sknoisy.cotraining.selected_batches import SelectedBatches
+from sknoisy.cotraining.ssr import balanced_order, relabel
+from sknoisy.cotraining.ssr_heads import ConsistentEnsemble
 from sknoisy.data.batches import Batches
 from sknoisy.data.spec import InputSpec
 from sknoisy.encoders.networks import Identity
@@ -108,17 +109,15 @@ def test_consistency_by_hand():
 def test_batches_hold_the_selected_and_any_others():
     X = np.arange(10, dtype=np.float32)[:, None]
     store = InputSpec.learn(X).open(X)
-    method = SSR()
-    method.epoch, method.warmup_epochs_ = 0, 0
-    method.order = torch.tensor([3, 1, 4, 1, 5])
+    order = torch.tensor([3, 1, 4, 1, 5])
     whole = Batches(store, 4, torch.Generator().manual_seed(0), "cpu")
-    batches = SelectedBatches(method, whole, 2, with_others=True)
+    batches = SelectedBatches(order, whole, 2, with_others=True)
     seen = [*batches]
     assert len(seen) == len(batches) == 2 and batches.n_samples == 5
     assert torch.cat([index for index, *_ in seen]).tolist() == [3, 1, 4, 1, 5]
     for index, batch, others in seen:
         assert batch[:, 0].tolist() == index.tolist() and len(others) == len(index)
-    assert len([*SelectedBatches(method, whole, 2, with_others=False)][0]) == 2
+    assert len([*SelectedBatches(order, whole, 2, with_others=False)][0]) == 2
 
 
 # As classifiers -----------------------------------------------------------------------

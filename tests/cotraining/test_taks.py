@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from sknoisy import CoTrainingClassifier, TAkS
-from sknoisy.cotraining import perturbed_leaders
+from sknoisy.cotraining.taks import perturbed_leaders
 
 RNG = np.random.default_rng(0)
 Y = np.arange(60) % 3

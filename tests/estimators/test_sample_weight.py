@@ -19,9 +19,11 @@ from sknoisy import (
     PseudoLabelRefiner,
     SSLPretrainer,
 )
-from sknoisy.cotraining import COTRAINING_METHODS, cascade_loss, exchange_loss
-from sknoisy.cotraining.kernel_ridge import KernelRidge
+from sknoisy.cotraining import COTRAINING_METHODS
+from sknoisy.cotraining.coteaching import exchange_loss
+from sknoisy.cotraining.cufit import cascade_loss
 from sknoisy.encoders.heads import kernel
+from sknoisy.kernels.ridge import KernelRidge
 from sknoisy.losses.expected import weighted_mean
 
 X, Y = load_digits(return_X_y=True)

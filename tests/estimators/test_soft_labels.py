@@ -16,7 +16,8 @@ from sknoisy import (
     PseudoLabelRefiner,
     SSLPretrainer,
 )
-from sknoisy.cotraining import COTRAINING_METHODS, given_losses, posterior
+from sknoisy.cotraining import COTRAINING_METHODS, given_losses
+from sknoisy.cotraining.kernel_posterior import posterior
 from sknoisy.data.given import Labels
 from sknoisy.losses import LOSSES, Loss
 from sknoisy.training.run import TrainingData

@@ -17,7 +17,8 @@ from sknoisy import (
     PseudoLabelRefiner,
     SSLPretrainer,
 )
-from sknoisy.cotraining import COTRAINING_METHODS, exchange_loss, small_losses
+from sknoisy.cotraining import COTRAINING_METHODS, small_losses
+from sknoisy.cotraining.coteaching import exchange_loss
 from sknoisy.losses import LOSSES
 from sknoisy.noise import class_conditional, symmetric_exclusive
 

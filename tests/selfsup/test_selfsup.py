@@ -13,6 +13,7 @@ from torch import nn
 from sknoisy import SSLPretrainer
 from sknoisy.data.spec import InputSpec
 from sknoisy.encoders.blueprint import Blueprint
+from sknoisy.encoders.ema import ema_update
 from sknoisy.encoders.encoding import encode
 from sknoisy.encoders.initialization import build
 from sknoisy.encoders.named import build_encoder
@@ -30,7 +31,7 @@ from sknoisy.selfsup.barlow_twins import cross_correlation, redundancy_reduction
 from sknoisy.selfsup.base import off_diagonal
 from sknoisy.selfsup.byol import prediction_error
 from sknoisy.selfsup.moco import Queue, info_nce
-from sknoisy.selfsup.momentum import follow, rising_momentum
+from sknoisy.selfsup.momentum import rising_momentum
 from sknoisy.selfsup.simclr import nt_xent
 from sknoisy.selfsup.vicreg import covariance, invariance, variance
 
@@ -118,16 +119,16 @@ def test_vicreg_by_hand():
 # Moving averages ---------------------------------------------------------------------
 
 
-def test_follow_by_hand():
+def test_moving_averages_by_hand():
     online, target = nn.Linear(1, 1), nn.Linear(1, 1)
     for network, value in ((online, 1.0), (target, 5.0)):
         nn.init.constant_(network.weight, value)
         nn.init.constant_(network.bias, -value)
-    follow(target, online, 0.75)
+    ema_update(target, online, 0.75)
     assert target.weight.item() == 4.0 and target.bias.item() == -4.0
-    follow(target, online, 1.0)
+    ema_update(target, online, 1.0)
     assert target.weight.item() == 4.0
-    follow(target, online, 0.0)
+    ema_update(target, online, 0.0)
     assert target.weight.item() == 1.0 and online.weight.item() == 1.0
 
 

@@ -19,9 +19,12 @@ from sknoisy import (
     SSLPretrainer,
 )
 from sknoisy._compat import within_search
+from sknoisy.cotraining import CoTraining, given_losses
 from sknoisy.data.batches import Batches
 from sknoisy.data.spec import InputSpec
 from sknoisy.losses import LOSSES
+from sknoisy.losses.cross_entropy import cross_entropy
+from sknoisy.regularizers import Regularizer
 from sknoisy.training.optim import LARS, cosine
 from sknoisy.views.images import ImageViews
 
@@ -137,12 +140,97 @@ def test_a_loss_of_another_shape(reduction, shape):
         clf.fit(X, y)
 
 
+class Unreduced(CoTraining):
+    """Cross-entropy, in a shape of its own; (-1,): of each sample."""
+
+    def __init__(self, shape=(-1,)):  # no warmup_epochs
+        self.shape = shape
+
+    def loss(self, net, index, batch):
+        losses = given_losses(net.logits(batch), net.targets(index)).sum(dim=1)
+        return (losses if self.shape == (-1,) else losses.mean()).reshape(self.shape)
+
+
+@pytest.mark.parametrize("shape", [(-1,), (1,)])
+def test_a_method_that_does_not_return_one_number(shape):
+    seen = 30 if shape == (-1,) else 1
+    clf = CoTrainingClassifier(Unreduced(shape), max_epochs=4, batch_size=30)
+    with pytest.raises(ValueError, match=rf"Unreduced returned.*\({seen},\).*\(\)"):
+        clf.fit(X, Y)
+
+
+def test_a_method_without_a_parameter_for_its_warm_up():
+    clf = CoTrainingClassifier(Unreduced(()), max_epochs=40, batch_size=30)
+    assert clf.fit(X, Y).score(X, Y) > 0.8
+    assert "method__warmup_epochs" not in clf.get_params()
+
+
+def test_a_pre_training_that_does_not_return_one_number():
+    class Pairs(SimCLR):
+        def loss(self, networks, first, second):
+            return super().loss(networks, first, second)[None]
+
+    with pytest.raises(ValueError, match=r"Pairs returned.*\(1,\).*one number"):
+        SSLPretrainer(Pairs(), max_epochs=1).fit(X)
+
+
+def test_a_regulariser_that_does_not_return_one_number():
+    class Spread(Regularizer):
+        def build(self, example, n_classes):
+            return {}
+
+        def loss(self, heads, original, augmented):
+            return original.features.square().mean(dim=1)
+
+    model = clf(regularizers=[Spread()], encoder="mlp")
+    with pytest.raises(ValueError, match=r"Spread returned.*\(60,\).*one number"):
+        model.fit(X, Y)
+
+
 class Explode(Loss):
     def on_epoch(self, epoch, n_epochs):
         self.epoch_ = epoch
 
     def __call__(self, logits, target, index):
         return logits.sum(dim=1) * (torch.inf if self.epoch_ == 1 else 1.0)
+
+
+def test_a_loss_may_keep_tensors_of_its_own():
+    class Weighing(Loss):
+        def start(self, n_samples, n_classes, device):
+            self.weights = torch.full((n_samples,), 0.5, device=device)
+
+        def __call__(self, logits, target, index):
+            return self.weights[index] * cross_entropy(logits, target)
+
+    clf = NoisyRobustClassifier(Weighing(), max_epochs=2, random_state=0).fit(X, Y)
+    assert clf.loss_state_ == {}
+    assert len(clf.partial_fit(X[:30], Y[:30]).history_) == 3
+
+
+class Counting(Loss):
+    lasting = ("steps",)
+
+    def start(self, n_samples, n_classes, device):
+        self.state_ = {
+            "steps": torch.zeros(1, device=device),
+            "seen": torch.zeros(n_samples, device=device),
+        }
+
+    def __call__(self, logits, target, index):
+        self.state_["steps"] += 1
+        self.state_["seen"][index] += 1
+        return cross_entropy(logits, target)
+
+
+def test_what_a_loss_declares_lasting_outlives_its_samples():
+    clf = NoisyRobustClassifier(Counting(), max_epochs=5, batch_size=10)
+    clf.partial_fit(X[:20], Y[:20]).partial_fit(X[:30], Y[:30])
+    assert clf.loss_state_["steps"].tolist() == [2 + 3]
+    assert clf.loss_state_["seen"].tolist() == [1] * 30
+    again = pickle.loads(pickle.dumps(clf)).partial_fit(X[:20], Y[:20])
+    assert again.loss_state_["steps"].tolist() == [2 + 3 + 2]
+    assert again.loss_state_["seen"].tolist() == [1] * 20
 
 
 def test_divergence_names_epoch_and_rate():

@@ -11,7 +11,7 @@ from sknoisy import (
     Loss,
     NoisyRobustClassifier,
 )
-from sknoisy.cotraining import averaging_decay
+from sknoisy.cotraining.elr_plus import averaging_decay
 from sknoisy.scores import gmm_clean_probability
 
 RNG = np.random.default_rng(0)

@@ -3,14 +3,14 @@ import pytest
 import torch
 
 from sknoisy import NoisyRobustClassifier
-from sknoisy.cotraining.kernel_choice import (
+from sknoisy.data.given import Labels
+from sknoisy.encoders.heads import Rescale, kernel
+from sknoisy.kernels.choice import (
     choose_kernel,
     mean_square_slopes,
     set_scale,
 )
-from sknoisy.cotraining.kernel_ridge import KernelRidge
-from sknoisy.data.given import Labels
-from sknoisy.encoders.heads import Rescale, kernel
+from sknoisy.kernels.ridge import KernelRidge
 from sknoisy.noise import symmetric_exclusive
 
 

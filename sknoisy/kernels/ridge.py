@@ -73,7 +73,7 @@ class KernelRidge:
     Examples
     --------
     >>> import torch
-    >>> from sknoisy.cotraining.kernel_ridge import KernelRidge
+    >>> from sknoisy.kernels.ridge import KernelRidge
     >>> generator = torch.Generator().manual_seed(0)
     >>> X = torch.linspace(-1, 1, 50)[:, None]
     >>> ridge = KernelRidge(X, power=2, width=1.0, n_landmarks=20, generator=generator)
@@ -170,7 +170,7 @@ class KernelRidge:
         rest : tensor of shape (n_samples, n_classes)
             Centred targets.
         products : tensor of shape (n_landmarks, n_classes)
-            Of the features and these.
+            Products of the features and these.
         tried : slice
             Which penalties.
 

@@ -4,9 +4,9 @@ from typing import NamedTuple
 
 import torch
 
-from sknoisy.cotraining.kernel_ridge import KernelRidge, combined
 from sknoisy.encoders.heads import UNLIMITED, Rescale, kernel
 from sknoisy.encoders.initialization import build
+from sknoisy.kernels.ridge import KernelRidge, combined
 
 TRIAL_ROWS, TRIAL_LANDMARKS = 4000, 500  # what the candidates are compared on
 CLIP = 10.0  # deviations that a column is clipped to, where columns have own scales
@@ -26,7 +26,7 @@ class Kernel(NamedTuple):
     power : {1, 2}
         See :func:`sknoisy.encoders.heads.kernel`.
     width : float
-        See :class:`~sknoisy.cotraining.kernel_ridge.KernelRidge`.
+        See :class:`~sknoisy.kernels.ridge.KernelRidge`.
     relevance : tensor of shape (d,) or None
         Factors of the scaled columns; None: all are 1.
     """

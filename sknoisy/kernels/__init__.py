@@ -1,0 +1,1 @@
+"""Kernel machines in closed form, and how what they predict is confused."""

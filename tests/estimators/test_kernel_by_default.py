@@ -1,0 +1,74 @@
+"""The kernel machine that vectors get by default: how it is asked for, and tuned."""
+
+import warnings
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.datasets import load_iris
+from sklearn.model_selection import GridSearchCV
+
+import sknoisy
+from sknoisy import (
+    ELR,
+    CoTrainingClassifier,
+    DivideMix,
+    KernelPosterior,
+    NoisyRobustClassifier,
+)
+
+X, Y = load_iris(return_X_y=True)
+
+
+@pytest.mark.parametrize("loss", ["kernel_posterior", KernelPosterior()])
+def test_it_can_be_asked_for(loss, tmp_path):
+    default = NoisyRobustClassifier(random_state=0).fit(X, Y)
+    asked = clone(NoisyRobustClassifier(loss, random_state=0)).fit(X, Y)
+    expected = default.predict_proba(X)
+    np.testing.assert_array_equal(asked.predict_proba(X), expected)
+    assert asked.method_params_ == {"n_landmarks": 150}
+    asked.save(tmp_path / "clf.sknoisy")
+    loaded = sknoisy.load(tmp_path / "clf.sknoisy")
+    np.testing.assert_array_equal(loaded.predict_proba(X), expected)
+
+
+def test_the_default_can_be_tuned():
+    clf = NoisyRobustClassifier(random_state=0)
+    search = GridSearchCV(clf, {"loss__n_rounds": [0, 2]}, cv=2).fit(X, Y)
+    assert search.best_score_ > 0.9
+    assert isinstance(search.best_estimator_.loss, KernelPosterior)
+    assert clone(clf).set_params(loss__lam=1.0).loss == ELR(lam=1.0)
+    assert clone(clf).set_params(loss="elr", loss__lam=1.0).loss == ELR(lam=1.0)
+
+
+def test_parameters_of_networks_are_not_ignored_silently():
+    clf = NoisyRobustClassifier(max_epochs=3, lr=5.0, batch_size=16)
+    with pytest.warns(UserWarning, match="lr=5.0, max_epochs=3 changes") as caught:
+        clf.fit(X, Y)
+    assert [w for w in caught if "batch_size=16" in str(w.message)] == [*caught]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        NoisyRobustClassifier(max_epochs=1).fit(X, Y)  # what it is anyway
+        NoisyRobustClassifier("ce", max_epochs=2, lr=0.1).fit(X, Y)
+
+
+def test_what_it_is_not_for():
+    with pytest.raises(ValueError, match="encoder that is trained"):
+        NoisyRobustClassifier("kernel_posterior", encoder="mlp").fit(X, Y)
+    clf = NoisyRobustClassifier("kernel_posterior", regularizers=["clustering"])
+    with pytest.raises(ValueError, match=r"KernelPosterior\(\): they train"):
+        clf.fit(X, Y)
+    with pytest.raises(ValueError, match="none is memorised"):
+        NoisyRobustClassifier("kernel_posterior", stopping="label_wave").fit(X, Y)
+
+
+@pytest.mark.parametrize("given", ["dividemix", DivideMix()], ids=["name", "object"])
+def test_a_method_given_as_a_loss(given):
+    with pytest.raises(ValueError, match="method of CoTrainingClassifier"):
+        NoisyRobustClassifier(given).fit(X, Y)
+
+
+@pytest.mark.parametrize("given", ["elr", ELR()], ids=["name", "object"])
+def test_a_loss_given_as_a_method(given):
+    with pytest.raises(ValueError, match="loss of NoisyRobustClassifier"):
+        CoTrainingClassifier(given).fit(X, Y)
