@@ -129,6 +129,7 @@ def detectors_table(rows):
     index = ["noise", "data", "seed"]
     whole = rows.pivot_table("marked", index, "method")[list(METHODS)].dropna().index
     rows = rows.set_index(index).loc[whole].reset_index()
+    rows.loc[rows["marked"] == 0, "precision"] = np.nan
     noises = sorted(set(rows["noise"]) - {"none 0%"})
     lines = []
     for method in METHODS:
@@ -140,12 +141,14 @@ def detectors_table(rows):
             [
                 method,
                 *(" / ".join(f"{cell[s]:.2f}" for s in SCORES) for cell in cells),
+                f"{(noisy['marked'] == 0).mean():.0%}",
                 f"{clean['marked'].mean():.1%}",
                 f"{(noisy['noise_rate'] - noisy['realised_rate']).abs().mean():.3f}",
                 f"{own['seconds'].mean():.1f}",
             ]
         )
-    ends = ["marked where all are right", "error of the noise rate", "seconds"]
+    ends = ["cells where none is marked", "marked where all are right"]
+    ends += ["error of the noise rate", "seconds"]
     header = ["method", *(n.replace("_", " ") for n in noises), "mean", *ends]
     n_data = rows["data"].nunique()
     return f"{table(header, lines)}\n\n{len(whole)} cells of {n_data} data sets."
