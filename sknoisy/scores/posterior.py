@@ -19,6 +19,7 @@ from sknoisy.scores.reading import chunks, of_labels
 from sknoisy.scores.trusted import trusted_transition_matrix
 
 SHARE, LEAST, MOST = 0.1, 150, 0.5  # voters: shares of the mean class size; a number
+FEW = 30  # voters of each class whose errors are compared with those of the next ones
 PRIOR = 15.0  # votes that each class gets by the mean of all
 OWN_SHARE = 0.15  # errors among a classifier's surest predictions, over those of all
 SEEING, STEEP = 0.35, 3.0  # which rises by this where they are wrong more often
@@ -285,12 +286,13 @@ def _least_rate(codes, pred_probs, disagree):
     classes overlap, there are ever fewer. The line through both ends at the least rate.
     If most of the surest disagree, too, they are no evidence.
     """
-    n_classes = pred_probs.shape[1]
+    n_samples, n_classes = pred_probs.shape
+    share = min(max(SHARE, FEW * n_classes / n_samples), 1 / 3)
     near, far = (
         1 - votes.trace() / votes.sum()
         for votes in (
-            label_votes(codes, pred_probs, np.arange(n_classes), share)
-            for share in (SHARE, 3 * SHARE)
+            label_votes(codes, pred_probs, np.arange(n_classes), part)
+            for part in (share, 3 * share)
         )
     )
     blind = _own_error(disagree, near, n_classes) / (1 - 1 / n_classes)
