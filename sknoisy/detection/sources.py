@@ -255,11 +255,16 @@ def from_dynamics(estimator, X, codes, classes, given=None):
     """
     fitted = estimator.fit(X, classes[codes], **(given or {}))
     _, last = split_pipeline(fitted)
-    left_out = last.loss_state_.get("left_out")
-    probs = fitted.predict_proba(X) if left_out is None else left_out
-    others, other = best_others(codes, probs)
     losses, margins = last.training_loss_, last.label_quality_
     unseen = np.isnan(losses)  # of weight 0: what is predicted is out-of-sample
+    left_out = last.loss_state_.get("left_out")
+    probs = left_out
+    if left_out is None or unseen.any():
+        probs = fitted.predict_proba(X)
+    if left_out is not None and unseen.any():
+        probs[~unseen] = left_out
+        left_out = probs
+    others, other = best_others(codes, probs)
     margin = of_labels(codes, probs) - other
     return Evidence(
         codes,

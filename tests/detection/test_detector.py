@@ -319,6 +319,16 @@ def test_one_training_on_frozen_features(noisy):
     assert detector.issues_ is not None
 
 
+def test_one_training_judges_what_has_no_weight(noisy):
+    """Samples that the training did not learn are predicted by what was learned."""
+    X, y = noisy[0][:200], noisy[1].y[:200]
+    weights = np.r_[np.zeros(20), np.ones(180)]
+    p = LabelErrorDetector(OURS).fit(X, y, sample_weight=weights).pred_probs_
+    alone = clone(OURS).fit(X[20:], y[20:])
+    np.testing.assert_allclose(p[20:], alone.loss_state_["left_out"], atol=1e-6)
+    np.testing.assert_allclose(p[:20], alone.predict_proba(X[:20]), atol=1e-5)
+
+
 def test_a_method_of_dynamics_asks_for_one_training(noisy):
     X, y = noisy[0][:200], noisy[1].y[:200]
     margins = LabelErrorDetector(OURS, "area_under_margin").fit(X, y)
