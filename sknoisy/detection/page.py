@@ -16,6 +16,7 @@ from sknoisy import _version
 from sknoisy.data.inputs import as_inputs, is_paths
 from sknoisy.data.pictures import as_images, as_picture, thumbnail
 from sknoisy.detection.checks import FOLDS
+from sknoisy.detection.methods import DETECTION_METHODS
 from sknoisy.estimators.findings import percent
 from sknoisy.scores.estimates import count_pairs
 
@@ -246,7 +247,29 @@ def _false_alarms(detector):
 
 
 def _facts(detector):
-    cv = detector.cv
+    allowed = detector.max_false_alarms
+    rule = "by the rule of the method"
+    if allowed is not None:
+        rule = (
+            "labels that are probably wrong; at most "
+            f"{percent(allowed)} of them are expected to be right"
+        )
+    return [
+        ("Classifier", " ".join(repr(detector.estimator).split())),
+        ("Evidence", _source(detector)),
+        ("Method", str(detector.method)),
+        ("Called wrong", rule),
+        ("Classes", f"{len(detector.classes_):,}"),
+    ]
+
+
+def _source(detector):
+    """Say where the evidence came from."""
+    cv, method = detector.cv, detector.method
+    if isinstance(method, str):
+        method = DETECTION_METHODS.get(method)
+    if getattr(method, "needs", None) == "features":
+        return "labels of the nearest neighbours, without a classifier"
     is_auto = isinstance(cv, str) and cv == "auto"
     if is_auto and detector.estimator_ is not None:
         cv = "auto" if detector.pred_probs_ is not None else "dynamics"
@@ -256,23 +279,9 @@ def _facts(detector):
         "auto": "one training, whose predictions leave the label of each sample out",
         "dynamics": "one training on all samples, by its dynamics",
         "prefit": "a classifier that was fitted before",
-    }.get(cv if isinstance(cv, str) else "", None)
-    if source is None:
-        folds = cv if isinstance(cv, int) else repr(cv)
-        source = f"{folds} folds: no label was judged by a classifier trained on it"
-    allowed = detector.max_false_alarms
-    return [
-        ("Classifier", " ".join(repr(detector.estimator).split())),
-        ("Evidence", source),
-        ("Method", str(detector.method)),
-        (
-            "Called wrong",
-            "by the rule of the method"
-            if allowed is None
-            else f"as many as keep the share of false alarms below {percent(allowed)}",
-        ),
-        ("Classes", f"{len(detector.classes_):,}"),
-    ]
+    }.get(cv if isinstance(cv, str) else "")
+    folds = cv if isinstance(cv, int) else repr(cv)
+    return source or f"{folds} folds: no label was judged by a classifier trained on it"
 
 
 def _caveats(detector):

@@ -360,3 +360,23 @@ def test_the_page_has_the_warning_of_the_fit(tmp_path):
     (doubt,) = (str(w.message) for w in found if "may be anything" in str(w.message))
     detector.to_html(tmp_path / "page.html")
     assert doubt[1 : doubt.index(".")] in (tmp_path / "page.html").read_text()
+
+
+@pytest.mark.parametrize(
+    "settings, evidence",
+    [
+        ({}, "5 folds"),
+        ({"cv": 3}, "3 folds"),
+        ({"estimator": sknoisy.NoisyRobustClassifier(random_state=0)}, "one training"),
+        ({"method": "knn_agreement"}, "labels of the nearest neighbours"),
+    ],
+)
+def test_the_page_says_where_evidence_is_from(
+    settings, evidence, digits, noisy, tmp_path
+):
+    settings = {"estimator": LogisticRegression(C=0.3)} | settings
+    detector = LabelErrorDetector(**settings, random_state=0)
+    detector.fit(digits[:200], noisy.y[:200]).to_html(tmp_path / "report.html")
+    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert f"<dt>Evidence</dt><dd>{evidence}" in re.sub(r">\s+<", "><", text)
+    assert "at most 30% of them are expected to be right" in text
