@@ -141,6 +141,9 @@ class Predicting(TorchEstimator):
         in_float32 = resolve_precision(X.encoder.precision, device) is None
         if self.n_test_views > 0 or not in_float32:
             return False
+        own, other = self._architecture.blueprint, X.encoder.blueprint
+        if (own.spec, own.image_size) != (other.spec, other.image_size):
+            return False  # with the same weights, too, features are others
         ours, theirs = numpy_state(network.encoder), X.encoder.state
         return ours.keys() == theirs.keys() and all(
             np.array_equal(ours[name], theirs[name]) for name in ours

@@ -7,6 +7,7 @@ import sys
 import joblib
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from sklearn.base import clone
 from sklearn.cluster import KMeans
@@ -24,6 +25,7 @@ from sknoisy import (
     ELR,
     CoTrainingClassifier,
     NoisyRobustClassifier,
+    PretrainedEncoder,
     PseudoLabelRefiner,
     SSLPretrainer,
 )
@@ -429,3 +431,24 @@ def test_features_that_are_there_predict_as_their_samples(clf, digits):
     others = clone(ssl).set_params(random_state=1).fit_transform(X)
     np.asarray(others)
     np.testing.assert_allclose(clf.predict_proba(others), expected, atol=1e-6)
+
+
+def test_features_of_images_of_another_size_are_not_mistaken(digits):
+    """The same weights see images of another size, and features are others."""
+    images, y = digits[0][:120], digits[1][:120]
+    torch.manual_seed(0)
+    net = torch.nn.Sequential(
+        torch.nn.Conv2d(3, 8, 3),
+        torch.nn.ReLU(),
+        torch.nn.AdaptiveAvgPool2d(2),
+        torch.nn.Flatten(),
+    )
+    settings = {"normalization": "imagenet", "precision": "float32"}
+    small, large = (
+        PretrainedEncoder(net, image_size=side, **settings).fit_transform(images)
+        for side in (12, 16)
+    )
+    clf = NoisyRobustClassifier(freeze_encoder=True, random_state=0).fit(small, y)
+    expected = clf.predict_proba(large)
+    assert np.ptp(np.asarray(large) - np.asarray(small)) > 0.1
+    np.testing.assert_array_equal(clf.predict_proba(large), expected)
