@@ -4,7 +4,7 @@ import sys
 import warnings
 
 # Packages that call each other on the way from a user's line to what warns.
-BETWEEN = {"contextlib", "joblib", "sklearn", "sknoisy", "skorch", "torch"}
+BETWEEN = {"contextlib", "joblib", "numpy", "sklearn", "sknoisy", "skorch", "torch"}
 
 
 def warn(message):

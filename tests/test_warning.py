@@ -60,3 +60,15 @@ def test_of_a_detection(digits):
     with pytest.warns(UserWarning) as caught:
         way(NoisyRobustClassifier("ce", max_epochs=1), noise, digits[1])
     assert_points_at(way, caught, "may be chance")
+
+
+@pytest.mark.parametrize("method", ["predict", "predict_proba", "predict_log_proba"])
+@pytest.mark.filterwarnings("always")
+def test_of_what_is_predicted(method, digits):
+    images, y = digits
+    features = SSLPretrainer(max_epochs=1, random_state=0).fit_transform(images)
+    clf = NoisyRobustClassifier(random_state=0).fit(np.asarray(features), y)
+    way = lambda: getattr(clf, method)(features)  # noqa: E731
+    with pytest.warns(UserWarning) as caught:
+        way()
+    assert_points_at(way, caught, "fitted on an array of features")
