@@ -15,7 +15,6 @@ from sklearn.model_selection import (
 from sklearn.pipeline import Pipeline
 
 from sknoisy.checks import random_numbers
-from sknoisy.data.inputs import as_inputs, is_paths
 from sknoisy.data.labels import some
 from sknoisy.detection.checks import folds_of
 from sknoisy.detection.evidence import Evidence
@@ -135,12 +134,10 @@ def leaves_out(estimator, X):
         return False
     if isinstance(last.validation, Real):
         return False
-    is_lazy = isinstance(X, LazyFeatures)
-    is_lazy = is_lazy or any(isinstance(step, LazyTransformer) for step in steps)
-    inputs = None if steps or is_lazy else as_inputs(X)
-    is_table = inputs is None or (inputs.ndim == 2 and not is_paths(inputs))
-    pretrained = is_lazy or last.weights is not None
-    return last._method("vector" if is_table else "image", pretrained).leaves_out
+    if isinstance(X, LazyFeatures) or not steps:
+        return last._leaves_out(X)
+    is_lazy = any(isinstance(step, LazyTransformer) for step in steps)
+    return last._leaves_out(is_lazy=is_lazy)
 
 
 def fit_arguments(estimator, labels):

@@ -7,8 +7,10 @@ from sklearn.utils.validation import check_consistent_length
 from sknoisy._compat import with_callbacks
 from sknoisy.checks import check_choice, check_integer, check_real
 from sknoisy.data.given import read_labels
+from sknoisy.data.inputs import as_inputs, is_paths
 from sknoisy.data.labels import check_given, check_listed, check_several
 from sknoisy.data.soft_labels import check_classes
+from sknoisy.encoders.features import LazyFeatures
 from sknoisy.encoders.heads import HEADS
 from sknoisy.estimators.base import fitting
 from sknoisy.estimators.beginning import Beginning
@@ -195,6 +197,22 @@ class TorchClassifier(Beginning, Learning, ClassifierMixin, HoldingOut, Predicti
             Whether the encoder was pre-trained.
         """
         raise NotImplementedError
+
+    def _leaves_out(self, X=None, is_lazy=False):
+        """Whether one training also predicts each sample without its label.
+
+        Parameters
+        ----------
+        X : array-like or LazyFeatures of shape (n_samples, ...), default=None
+            What is trained on; None: vectors, which steps before make.
+        is_lazy : bool, default=False
+            Whether these are lazy features.
+        """
+        is_lazy = is_lazy or isinstance(X, LazyFeatures)
+        inputs = None if X is None or is_lazy else as_inputs(X)
+        is_table = inputs is None or (inputs.ndim == 2 and not is_paths(inputs))
+        pretrained = is_lazy or self.weights is not None
+        return self._method("vector" if is_table else "image", pretrained).leaves_out
 
     def _asked(self):
         """Return the loss or method that was asked for, checked; None for "auto"."""

@@ -10,6 +10,7 @@ from sknoisy._compat import CallbackSupportMixin, with_callbacks
 from sknoisy.checks import check_choice, check_integer, check_real, random_numbers
 from sknoisy.data.labels import check_given, check_several, encode_labels
 from sknoisy.estimators.base import fitting
+from sknoisy.estimators.base_classifier import TorchClassifier
 from sknoisy.estimators.findings import Findings, percent
 from sknoisy.estimators.pipelines import (
     check_labels_of,
@@ -43,9 +44,10 @@ class PseudoLabelRefiner(
         A classifier whose ``partial_fit`` trains one epoch, such as
         :class:`NoisyRobustClassifier`, or a Pipeline that ends in one, whose other
         steps are fitted once. It is cloned. A parameter `max_epochs` is set to the
-        number of epochs that all of this takes, so that its schedule ends with it; if
-        it begins with epochs of its head alone, these come out of `warmup_epochs` and
-        the first iteration, and the schedule does not quite end.
+        number of epochs that all of this takes, so that its schedule ends with it,
+        unless it is a kernel machine, which has no schedule. If it begins with epochs
+        of its head alone, these come out of `warmup_epochs` and the first iteration,
+        and the schedule does not quite end.
     warmup_epochs : int, default=5
         Epochs on the given labels before the first iteration.
     n_iterations : int, default=4
@@ -204,14 +206,15 @@ class PseudoLabelRefiner(
         schedule = [self.first_stages] + (self.n_iterations - 1) * [self.stages]
         schedule = [sorted(stages) for stages in schedule[: self.n_iterations]]
         n_epochs = self.warmup_epochs + sum(stages[-1] for stages in schedule)
-        if "max_epochs" in classifier.get_params():
-            classifier.set_params(max_epochs=n_epochs)
         tasks = Tasks(self, X, y, n_epochs + (front is not None))
         if front is not None:
             check_consistent_length(X, codes)
             with tasks.part("fit-front", front):
                 X = front.fit_transform(X, y)
             estimator.steps = [*front.steps, estimator.steps[-1]]
+        closed = isinstance(classifier, TorchClassifier) and classifier._leaves_out(X)
+        if "max_epochs" in classifier.get_params() and not closed:
+            classifier.set_params(max_epochs=n_epochs)
         learned = {"estimator_": estimator, "classes_": classes}
         epoch = partial(tasks.part, "epoch", learned=lambda: learned)
         run = Refinement(self, classifier, X, classes, codes, given, epoch)

@@ -2,11 +2,13 @@
 
 import os
 import pickle
+import warnings
 
 import numpy as np
 import pytest
 import torch
 from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin, clone
+from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression, SGDClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -415,3 +417,13 @@ def test_a_checkpoint_in_the_classifier_is_of_no_use(digits, tmp_path):
     with pytest.warns(UserWarning, match="saves nothing"):
         PseudoLabelRefiner(clf, warmup_epochs=1, n_iterations=0).fit(*digits)
     assert not [*tmp_path.iterdir()]
+
+
+def test_a_kernel_machine_is_not_told_of_epochs():
+    """It would warn of a parameter that the user did not set."""
+    X, y = load_iris(return_X_y=True)
+    refiner = PseudoLabelRefiner(NoisyRobustClassifier(random_state=0), 1, 1, (1,))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        refiner.fit(X, y)
+    assert refiner.estimator_.max_epochs == "auto"
