@@ -190,7 +190,9 @@ def _check_seeds(seeds):
     for seed in seeds:
         check_integer("seeds", seed, low=0)
     if not seeds or len(set(seeds)) < len(seeds):
-        raise ValueError(f"seeds={seeds!r} is not valid: they must be distinct.")
+        raise ValueError(
+            f"seeds={seeds!r} is not valid: name at least one, none twice."
+        )
     if max(seeds) >= 2**32:
         raise ValueError(f"seeds={seeds!r} is not valid: they must be below 2**32.")
     return [int(seed) for seed in seeds]

@@ -167,7 +167,9 @@ def folds_of(cv, X, y, groups=None):
     except (IndexError, OverflowError, TypeError, ValueError) as error:
         if groups is None and "groups" in str(error):
             raise ValueError(
-                f"cv={cv!r} is not valid without groups: pass fit(X, y, groups=...)."
+                f"cv={cv!r} is not valid without groups: pass fit(X, y, groups=...), "
+                "or where there is no such argument the splits, "
+                "[*cv.split(X, y, groups)]."
             ) from error
         raise ValueError(
             f"cv={cv!r} is not valid: it must be a number of folds, a splitter or an "

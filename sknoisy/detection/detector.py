@@ -56,8 +56,9 @@ class LabelErrorDetector(
     """Find the wrong labels of a data set with a classifier.
 
     A label is suspect if a classifier that was not trained on it says otherwise. By
-    default, the classifier is cross-validated; a pre-trainer that leads its pipeline
-    learns nothing from labels and is fitted only once, on all of X.
+    default, the classifier is cross-validated, unless one training of it predicts each
+    sample without its label. A pre-trainer that leads its pipeline learns nothing from
+    labels and is fitted only once, on all of X.
 
     Parameters
     ----------
