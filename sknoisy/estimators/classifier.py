@@ -12,6 +12,7 @@ from sknoisy.training.stopping import STOPPING, LabelWave
 from sknoisy.warning import warn
 
 KERNEL = "kernel_posterior"
+OF_NETWORKS = ("head", "head_epochs", "schedule")  # which a kernel machine lacks
 
 
 class NoisyRobustClassifier(TorchClassifier):
@@ -339,11 +340,14 @@ class NoisyRobustClassifier(TorchClassifier):
 
     def _warn_of_ignored(self, defaults):
         """Warn if parameters were set that a kernel machine does not have."""
-        given = {name: getattr(self, name) for name in sorted(defaults)}
+        parameters = signature(NoisyRobustClassifier).parameters
+        others = {name: parameters[name].default for name in OF_NETWORKS}
+        idle = {**defaults, **others}
+        given = {name: getattr(self, name) for name in sorted(idle)}
         ignored = [
             f"{name}={value!r}"
             for name, value in given.items()
-            if value not in ("auto", defaults[name])
+            if value not in ("auto", idle[name])
         ]
         if ignored:
             warn(

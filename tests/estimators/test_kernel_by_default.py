@@ -46,6 +46,9 @@ def test_parameters_of_networks_are_not_ignored_silently():
     with pytest.warns(UserWarning, match="lr=5.0, max_epochs=3 changes") as caught:
         clf.fit(X, Y)
     assert [w for w in caught if "batch_size=16" in str(w.message)] == [*caught]
+    clf = NoisyRobustClassifier("kernel_posterior", head="mlp", schedule="constant")
+    with pytest.warns(UserWarning, match="head='mlp', schedule='constant' changes"):
+        clf.fit(X, Y)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         NoisyRobustClassifier(max_epochs=1).fit(X, Y)  # what it is anyway
