@@ -144,6 +144,11 @@ def plan(args):
                 yield row | {"seed": seed, "method": method}
 
 
+def mean_of(values):
+    """Return the mean as text; "open" where some values are not known."""
+    return f"{np.mean(values):.1f}" if values and None not in values else "open"
+
+
 def photographs_table(rows):
     """Return accuracy, labels found and seconds by noise, means over the seeds."""
     kinds = sorted({(row["images"], row["noise"], row["rate"]) for row in rows})
@@ -156,14 +161,12 @@ def photographs_table(rows):
                 if (row["images"], row["noise"], row["rate"]) == (images, noise, rate)
                 and row["method"] == method
             ]
-            scores = ("accuracy", "precision", "recall", "seconds")
-            cells = [
-                f"{np.mean([row[score] for row in found]):.1f}" if found else "open"
-                for score in scores
-            ]
+            scores = ("accuracy", "average_precision", "precision", "recall", "seconds")
+            cells = [mean_of([row.get(score) for row in found]) for score in scores]
             line = [str(images), label(noise, rate), f"`{method}`", *cells]
             lines.append([*line, str(len(found))])
-    header = ["images", "noise", "method", "accuracy", "precision", "recall"]
+    header = ["images", "noise", "method", "accuracy", "average precision"]
+    header += ["precision", "recall"]
     return table([*header, "seconds", "seeds"], lines)
 
 

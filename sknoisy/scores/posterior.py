@@ -283,22 +283,24 @@ def _least_rate(codes, pred_probs, disagree):
     """Return the least noise rate where predictions are poor, at most 0 if none; or 1.
 
     Wrong labels are as many among the surest predictions as among the next; where
-    classes overlap, there are ever fewer. The line through both ends at the least rate.
-    If most of the surest disagree, too, they are no evidence.
+    classes overlap, there are ever fewer. The line through both ends at the least rate,
+    where they differ by more than chance does. If most of the surest disagree, too,
+    they are no evidence.
     """
     n_samples, n_classes = pred_probs.shape
     share = min(max(SHARE, FEW * n_classes / n_samples), 1 / 3)
-    near, far = (
-        1 - votes.trace() / votes.sum()
-        for votes in (
-            label_votes(codes, pred_probs, np.arange(n_classes), part)
-            for part in (share, 3 * share)
-        )
+    surest, more = (
+        label_votes(codes, pred_probs, np.arange(n_classes), part)
+        for part in (share, 3 * share)
     )
+    near, far = (1 - votes.trace() / votes.sum() for votes in (surest, more))
     blind = _own_error(disagree, near, n_classes) / (1 - 1 / n_classes)
     if near > 0.5 and blind > SEEING / 2:
         return 0.0
-    return near - 3 * (far - near) if blind > SEEING else 1.0
+    if blind <= SEEING:
+        return 1.0
+    chance = np.sqrt(near * (1 - near) / surest.sum())  # a standard error
+    return near - 3 * max(far - near - chance, 0)
 
 
 def _own_error(disagree, rate, n_classes):
