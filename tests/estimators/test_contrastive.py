@@ -22,7 +22,7 @@ def supcon(**params):
 
 
 def classifier(**params):
-    params = {"max_epochs": 3, "lr": 0.1, "random_state": 0} | params
+    params = {"loss": "elr", "max_epochs": 3, "lr": 0.1, "random_state": 0} | params
     return NoisyRobustClassifier(**params)
 
 

@@ -184,7 +184,8 @@ def test_predicts_on_raw_inputs_but_not_on_bare_features(digits):
 
 def test_plain_features_train_a_network_of_their_own(digits):
     X, y = digits
-    pipe = pipeline(ssl={"output": "array"}, max_epochs=10).fit(X, y)
+    ssl = {"output": "array"}
+    pipe = pipeline(ssl=ssl, loss="elr", max_epochs=10).fit(X, y)
     assert pipe["clf"].n_features_in_ == 192
     assert pipe.score(X, y) > 0.5
 

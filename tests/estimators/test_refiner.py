@@ -155,7 +155,8 @@ def test_the_schedule_ends_with_the_refinement():
 
 
 def classifier(**params):
-    return NoisyRobustClassifier(**{"batch_size": 32, "random_state": 0} | params)
+    settings = {"loss": "elr", "batch_size": 32, "random_state": 0}
+    return NoisyRobustClassifier(**settings | params)
 
 
 def test_no_iterations_are_plain_training(digits):

@@ -169,7 +169,7 @@ def test_classifiers(name, epoch, tmp_path):  # [53]
 
 def test_after_the_warm_up_of_a_head(tmp_path):
     features = SSLPretrainer(max_epochs=1, random_state=0).fit_transform(IMAGES)
-    clf = NoisyRobustClassifier(max_epochs=4, head_epochs=3, random_state=0)
+    clf = NoisyRobustClassifier("elr", max_epochs=4, head_epochs=3, random_state=0)
     checkpoint = Checkpoint(tmp_path)
     whole = clone(clf).fit(features, Y)
     cut(clf.set_params(callbacks=[checkpoint]), 5, features, Y)
@@ -193,7 +193,8 @@ class Kill(Callback):
 
 X, y = np.load(sys.argv[1]), np.load(sys.argv[2])
 callbacks = [Checkpoint(sys.argv[3]), Kill()]
-NoisyRobustClassifier(max_epochs=5, random_state=0, callbacks=callbacks).fit(X, y)
+clf = NoisyRobustClassifier("elr", max_epochs=5, random_state=0, callbacks=callbacks)
+clf.fit(X, y)
 """
 
 
@@ -208,10 +209,10 @@ def test_killed_process(tmp_path):  # [53]
     assert ended.returncode == -signal.SIGKILL
     watch = Epochs()
     clf = NoisyRobustClassifier(
-        max_epochs=5, random_state=0, callbacks=[Checkpoint(files[2]), watch]
+        "elr", max_epochs=5, random_state=0, callbacks=[Checkpoint(files[2]), watch]
     ).fit(X, Y)
     assert watch.seen_ == [3, 4]
-    whole = NoisyRobustClassifier(max_epochs=5, random_state=0).fit(X, Y)
+    whole = NoisyRobustClassifier("elr", max_epochs=5, random_state=0).fit(X, Y)
     np.testing.assert_array_equal(clf.predict_proba(X), whole.predict_proba(X))
 
 
@@ -221,7 +222,7 @@ def test_ctrl_c_goes_on_too(tmp_path):  # [52]
             if net.epochs_done == self.epoch:
                 raise KeyboardInterrupt
 
-    clf = NoisyRobustClassifier(max_epochs=5, random_state=0)
+    clf = NoisyRobustClassifier("elr", max_epochs=5, random_state=0)
     clf.set_params(callbacks=[Checkpoint(tmp_path), Press(3)])
     with pytest.raises(KeyboardInterrupt):
         clf.fit(X, Y)
@@ -229,12 +230,12 @@ def test_ctrl_c_goes_on_too(tmp_path):  # [52]
     watch = Epochs()
     clf.set_params(callbacks=[Checkpoint(tmp_path), watch]).fit(X, Y)
     assert watch.seen_ == [3, 4]
-    whole = NoisyRobustClassifier(max_epochs=5, random_state=0).fit(X, Y)
+    whole = NoisyRobustClassifier("elr", max_epochs=5, random_state=0).fit(X, Y)
     np.testing.assert_array_equal(clf.predict_proba(X), whole.predict_proba(X))
 
 
 def test_other_trainings_do_not_go_on_with_it(tmp_path):
-    clf = NoisyRobustClassifier(max_epochs=4, random_state=0)
+    clf = NoisyRobustClassifier("elr", max_epochs=4, random_state=0)
     clf.set_params(callbacks=[Checkpoint(tmp_path)])
     cut(clf, 3, X, Y)
     for params, data, labels in [
@@ -255,7 +256,7 @@ def test_other_trainings_do_not_go_on_with_it(tmp_path):
 
 
 def test_every(tmp_path):
-    clf = NoisyRobustClassifier(max_epochs=9, random_state=0)
+    clf = NoisyRobustClassifier("elr", max_epochs=9, random_state=0)
     clf.set_params(callbacks=[Checkpoint(tmp_path, every=3)])
     cut(clf, 5, X, Y)
     watch = Epochs()
@@ -278,7 +279,7 @@ class Bomb:
 
 @pytest.mark.parametrize("kind", ["pickle", "torch"])
 def test_a_hostile_file_runs_nothing(kind, tmp_path):
-    clf = NoisyRobustClassifier(max_epochs=4, random_state=0)
+    clf = NoisyRobustClassifier("elr", max_epochs=4, random_state=0)
     whole = clone(clf).fit(X, Y)
     folder, trap = tmp_path / "checkpoints", tmp_path / "ran"
     clf.set_params(callbacks=[Checkpoint(folder)])
@@ -295,7 +296,9 @@ def test_a_hostile_file_runs_nothing(kind, tmp_path):
 
 
 def test_every_flipped_bit_and_every_cut_is_noticed(tmp_path):  # [56, 57]
-    seen_epochs(NoisyRobustClassifier(max_epochs=4, random_state=0), tmp_path, X, Y)
+    seen_epochs(
+        NoisyRobustClassifier("elr", max_epochs=4, random_state=0), tmp_path, X, Y
+    )
     (path,) = tmp_path.glob("*.checkpoint")
     content = path.read_bytes()
     damaged = [content[: len(content) * tenth // 10] for tenth in range(10)]
@@ -346,7 +349,7 @@ def test_what_a_loss_keeps(tmp_path):
 
 @pytest.mark.parametrize("damage", ["truncated", "flipped", "empty"])
 def test_damaged_file(damage, tmp_path):  # [56, 57]
-    clf = NoisyRobustClassifier(max_epochs=6, random_state=0)
+    clf = NoisyRobustClassifier("elr", max_epochs=6, random_state=0)
     whole = clone(clf).fit(X, Y)
     clf.set_params(callbacks=[Checkpoint(tmp_path)])
     cut(clf, 4, X, Y)
@@ -364,7 +367,7 @@ def test_damaged_file(damage, tmp_path):  # [56, 57]
 
 
 def test_a_file_that_cannot_be_written(tmp_path):  # [54, 62]
-    clf = NoisyRobustClassifier(max_epochs=3, random_state=0)
+    clf = NoisyRobustClassifier("elr", max_epochs=3, random_state=0)
     whole = clone(clf).fit(X, Y)
     (tmp_path / "file").touch()
     clf.set_params(callbacks=[Checkpoint(tmp_path / "file" / "folder")])
@@ -393,13 +396,15 @@ def test_an_equal_training_that_runs(tmp_path):  # [63]
     class Rival(Callback):
         def on_epoch_begin(self, net, **kwargs):
             if net.epochs_done == 2:
-                self.clf_ = NoisyRobustClassifier(max_epochs=3)
+                self.clf_ = NoisyRobustClassifier("elr", max_epochs=3)
                 self.clf_.set_params(callbacks=[Checkpoint(tmp_path), watch])
                 with pytest.warns(UserWarning, match="equal training.*still running"):
                     self.clf_.fit(X, Y)
 
     watch, rival = Epochs(), Rival()
-    clf = NoisyRobustClassifier(max_epochs=3, callbacks=[Checkpoint(tmp_path), rival])
+    clf = NoisyRobustClassifier(
+        "elr", max_epochs=3, callbacks=[Checkpoint(tmp_path), rival]
+    )
     clf.fit(X, Y)
     assert watch.seen_ == [0, 1, 2]
     assert not np.array_equal(clf.predict_proba(X), rival.clf_.predict_proba(X))
@@ -465,7 +470,7 @@ def test_code_within_a_method_tells_trainings_apart(tmp_path):
 
 def test_a_file_that_changed(image_files, tmp_path):
     paths, labels = image_files
-    clf = NoisyRobustClassifier(max_epochs=4, head_epochs=0, image_size=8)
+    clf = NoisyRobustClassifier("elr", max_epochs=4, head_epochs=0, image_size=8)
     clf.set_params(callbacks=[Checkpoint(tmp_path / "new")], random_state=0)
     features = SSLPretrainer(max_epochs=1, image_size=8).fit_transform(paths)
     kinds = [[*paths], features]
@@ -492,7 +497,7 @@ def seen_epochs(clf, folder, X, y, epoch=2):
 def test_slices_of_a_memmap_differ(tmp_path):
     np.save(tmp_path / "X.npy", X)
     mapped = np.load(tmp_path / "X.npy", mmap_mode="r")
-    clf, y = NoisyRobustClassifier(max_epochs=4, random_state=0), Y[:30] % 2
+    clf, y = NoisyRobustClassifier("elr", max_epochs=4, random_state=0), Y[:30] % 2
     parts = [(mapped[:30], [0, 1, 2]), (mapped[30:], [0, 1, 2]), (mapped[:30], [2])]
     for part, epochs in parts:
         assert seen_epochs(clf, tmp_path / "new", part, y) == epochs
@@ -506,7 +511,7 @@ def test_equal_tensors_are_equal(tmp_path):
 
 
 def test_a_file_that_does_not_fit(tmp_path):
-    clf = NoisyRobustClassifier(max_epochs=4, random_state=0)
+    clf = NoisyRobustClassifier("elr", max_epochs=4, random_state=0)
     seen_epochs(clf, tmp_path, X, Y)
     (path,) = tmp_path.glob("*.checkpoint")
     state = files.read(path, "checkpoint")
@@ -536,7 +541,7 @@ def test_what_cannot_be_pickled(tmp_path):
 
 def test_files_of_images(image_files, tmp_path):
     paths, labels = image_files
-    clf = NoisyRobustClassifier(max_epochs=4, image_size=8, random_state=0)
+    clf = NoisyRobustClassifier("elr", max_epochs=4, image_size=8, random_state=0)
     assert_resumes(clf, tmp_path / "new", paths, labels, epoch=3)
 
 
@@ -544,7 +549,7 @@ def test_memmap(tmp_path):
     np.save(tmp_path / "X.npy", X)
     mapped = np.load(tmp_path / "X.npy", mmap_mode="r")
     folder = tmp_path / "checkpoints"
-    clf = NoisyRobustClassifier(max_epochs=4, random_state=0)
+    clf = NoisyRobustClassifier("elr", max_epochs=4, random_state=0)
     assert_resumes(clf, folder, mapped, Y, epoch=3)
 
 

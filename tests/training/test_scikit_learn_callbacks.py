@@ -101,7 +101,8 @@ def test_scores_of_images_lazy_features_and_lists():
     features = ssl().fit(images).transform(images)
     for data in (images, features, X.tolist()):
         monitor = callback.ScoringMonitor(scoring="accuracy")
-        model = NoisyRobustClassifier(max_epochs=2, validation=0.2, random_state=0)
+        params = {"max_epochs": 2, "validation": 0.2, "random_state": 0}
+        model = NoisyRobustClassifier("elr", **params)
         model.set_callbacks(monitor).fit(data, Y.tolist())
         assert len(rows_of(monitor)) >= 2
 

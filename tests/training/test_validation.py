@@ -150,7 +150,7 @@ def test_memmaps(tmp_path):
 def test_lazy_features_and_frozen_encoders(freeze):
     ssl = SSLPretrainer(encoder="mlp", max_epochs=2, random_state=0).fit(X)
     features, others = ssl.transform(X), ssl.transform(XV)
-    params = {"freeze_encoder": freeze, "head_epochs": 2}
+    params = {"loss": "elr", "freeze_encoder": freeze, "head_epochs": 2}
     params |= {"max_epochs": 3, "random_state": 0}
     for validation in ((others, YV), (XV, YV)):
         model = NoisyRobustClassifier(validation=validation, **params)
