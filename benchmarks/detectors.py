@@ -5,7 +5,8 @@
     python benchmarks/detectors.py --table
 
 The data are every second set of unseen.py, with all of its rows (1,500 at most); what
-the detector does by default was chosen by the others. Peers are cleanlab's defaults on
+the detector does by default was chosen by the others, but for its estimate of the noise
+rate, which was judged on some of all before. Peers are cleanlab's defaults on
 the probabilities of five folds. Rows that are in detectors.jsonl already are skipped.
 """
 
