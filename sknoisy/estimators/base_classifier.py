@@ -210,6 +210,8 @@ class TorchClassifier(Beginning, Learning, ClassifierMixin, HoldingOut, Predicti
         """
         is_lazy = is_lazy or isinstance(X, LazyFeatures)
         inputs = None if X is None or is_lazy else as_inputs(X)
+        if not (inputs is None or hasattr(inputs, "ndim")):
+            inputs = np.asarray(inputs)  # of lists
         is_table = inputs is None or (inputs.ndim == 2 and not is_paths(inputs))
         pretrained = is_lazy or self.weights is not None
         return self._method("vector" if is_table else "image", pretrained).leaves_out

@@ -62,6 +62,7 @@ OURS = NoisyRobustClassifier(max_epochs=20, random_state=0)
 @parametrize_with_checks(
     [
         LabelErrorDetector(LogisticRegression()),
+        LabelErrorDetector(NoisyRobustClassifier()),
         LabelErrorDetector(LogisticRegression(), method=KNNAgreement(n_neighbors=5)),
         LabelErrorDetector(NoisyRobustClassifier(max_epochs=1), cv="dynamics"),
     ]
@@ -279,6 +280,9 @@ def test_one_training_where_it_leaves_samples_out(noisy):
     np.testing.assert_array_equal(detector.label_quality_, pairwise_confidence(y, p))
     np.testing.assert_array_equal(detector.estimator_.predict(X), alone.predict(X))
     assert detector.agreement_ is not None
+    for same in (X.tolist(), pd.DataFrame(X)):
+        again = LabelErrorDetector(OURS).fit(same, y)
+        np.testing.assert_allclose(again.pred_probs_, p, atol=1e-5)
     scaled = LabelErrorDetector(make_pipeline(StandardScaler(), OURS)).fit(X, y)
     assert scaled.estimator_.predict(X).shape == y.shape
     ours = CoTrainingClassifier("kernel_posterior", random_state=0)
