@@ -4,10 +4,10 @@
     python benchmarks/detectors.py --seeds 0
     python benchmarks/detectors.py --table
 
-The data are every second set of unseen.py, with all of its rows (1,500 at most); what
-the detector does by default was chosen by the others, but for its estimate of the noise
-rate, which was judged on some of all before. Peers are cleanlab's defaults on
-the probabilities of five folds. Rows that are in detectors.jsonl already are skipped.
+The data are every second set of unseen.py, with all of its rows (1,500 at most). The
+other sets decided what the detector does by default; only its estimate of the noise
+rate had been judged on some of these before. Peers are cleanlab's defaults on the
+probabilities of five folds. Rows that are in detectors.jsonl already are skipped.
 """
 
 import argparse

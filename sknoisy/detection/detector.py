@@ -267,7 +267,7 @@ class LabelErrorDetector(
         self.estimator_ = evidence.estimator
         self.relabel_order_ = _relabel_order(evidence, labels.trusted)
         self._codes, self._suggested = labels.codes, suggested
-        self._losses = evidence.losses
+        self._losses, self._source = evidence.losses, evidence.source
         self._paths, self._names = paths_of(X), index_of(X, y)
         self._inputs, self._rest = evidence.inputs, evidence.rest
         self._issues = None

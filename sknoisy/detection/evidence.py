@@ -35,6 +35,8 @@ class Evidence:
         Number of epochs of a training whose prediction was not the label.
     inputs : array-like or LazyFeatures of shape (n_samples, ...)
         What `estimator` was given, or else what all classifiers were given.
+    source : str
+        Where it comes from, for people.
     rest : estimator
         The pipeline or classifier that folds fitted to `inputs`, not fitted.
     """
@@ -50,6 +52,7 @@ class Evidence:
     wrong_events: np.ndarray = None
     inputs: object = None
     rest: object = None
+    source: str = None
 
     @property
     def labels(self):

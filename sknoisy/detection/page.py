@@ -15,8 +15,6 @@ import numpy as np
 from sknoisy import _version
 from sknoisy.data.inputs import as_inputs, is_paths
 from sknoisy.data.pictures import as_images, as_picture, thumbnail
-from sknoisy.detection.checks import FOLDS
-from sknoisy.detection.methods import DETECTION_METHODS
 from sknoisy.estimators.findings import percent
 from sknoisy.scores.estimates import count_pairs
 
@@ -254,34 +252,14 @@ def _facts(detector):
             "labels that are probably wrong; at most "
             f"{percent(allowed)} of them are expected to be right"
         )
-    return [
+    facts = [
         ("Classifier", " ".join(repr(detector.estimator).split())),
-        ("Evidence", _source(detector)),
+        ("Evidence", getattr(detector, "_source", None)),  # not of earlier versions
         ("Method", str(detector.method)),
         ("Called wrong", rule),
         ("Classes", f"{len(detector.classes_):,}"),
     ]
-
-
-def _source(detector):
-    """Say where the evidence came from."""
-    cv, method = detector.cv, detector.method
-    if isinstance(method, str):
-        method = DETECTION_METHODS.get(method)
-    if getattr(method, "needs", None) == "features":
-        return "labels of the nearest neighbours, without a classifier"
-    is_auto = isinstance(cv, str) and cv == "auto"
-    if is_auto and detector.estimator_ is not None:
-        cv = "auto" if detector.pred_probs_ is not None else "dynamics"
-    elif is_auto:
-        cv = FOLDS
-    source = {
-        "auto": "one training, whose predictions leave the label of each sample out",
-        "dynamics": "one training on all samples, by its dynamics",
-        "prefit": "a classifier that was fitted before",
-    }.get(cv if isinstance(cv, str) else "")
-    folds = cv if isinstance(cv, int) else repr(cv)
-    return source or f"{folds} folds: no label was judged by a classifier trained on it"
+    return [(name, text) for name, text in facts if text is not None]
 
 
 def _caveats(detector):

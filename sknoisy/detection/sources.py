@@ -89,7 +89,8 @@ def from_folds(
         params=given or None,
     )
     evidence = _of_probabilities(codes, pred_probs, len(classes), inputs=X)
-    return replace(evidence, rest=rest)
+    source = f"{len(folds)} folds: no label was judged by a classifier trained on it"
+    return replace(evidence, rest=rest, source=source)
 
 
 def _computed_once(X, estimator):
@@ -225,7 +226,8 @@ def from_prefit(estimator, X, codes):
     """
     pred_probs = estimator.predict_proba(X)
     n_classes = len(estimator.classes_)
-    return _of_probabilities(codes, pred_probs, n_classes, estimator, X)
+    evidence = _of_probabilities(codes, pred_probs, n_classes, estimator, X)
+    return replace(evidence, source="a classifier that was fitted before")
 
 
 def from_dynamics(estimator, X, codes, classes, given=None):
@@ -263,6 +265,9 @@ def from_dynamics(estimator, X, codes, classes, given=None):
         left_out = probs
     others, other = best_others(codes, probs)
     margin = of_labels(codes, probs) - other
+    source = "one training on all samples, by its dynamics"
+    if left_out is not None:
+        source = "one training, whose predictions leave the label of each sample out"
     return Evidence(
         codes,
         others,
@@ -273,6 +278,7 @@ def from_dynamics(estimator, X, codes, classes, given=None):
         n_classes=len(classes),
         wrong_events=last.wrong_events_,
         inputs=X,
+        source=source,
     )
 
 
@@ -322,7 +328,8 @@ def from_neighbors(
         index, _ = neighbor_distances(scaled, n_neighbors)
     votes = votes_from(index, codes, n_classes, sample_weight)
     evidence = _of_probabilities(codes, votes, n_classes, inputs=inputs)
-    return replace(evidence, n_votes=n_neighbors)
+    source = "labels of the nearest neighbours, without a classifier"
+    return replace(evidence, n_votes=n_neighbors, source=source)
 
 
 def _of_probabilities(codes, pred_probs, n_classes, estimator=None, inputs=None):
