@@ -251,7 +251,8 @@ class LabelErrorDetector(
         else:
             joint = trusting_joint(*evidence.labels, labels.trusted)
             self.agreement_ = agreement_of(labels.codes, evidence.pred_probs)
-        self._doubt = doubt_of_rate(posterior)
+        unseen = evidence.pred_probs is not None
+        self._doubt = doubt_of_rate(posterior, unseen)
         warn_of_doubt(self._doubt)
         self.classes_ = classes
         self.label_errors_ = errors

@@ -57,12 +57,20 @@ def agreement_of(codes, pred_probs):
     return agreement
 
 
-def doubt_of_rate(posterior):
+def doubt_of_rate(posterior, unseen):
     """Return why nobody knows how many labels are wrong, a sentence, or None.
+
+    If predictions were not made `unseen`, of samples that the classifier had not
+    learned, they agree with labels that were memorised.
 
     Labels that are wrong at random and classes that overlap look alike: labels disagree
     with the surest predictions as often as with the others.
     """
+    if not unseen:
+        return (
+            "the network learned the labels that it judges, so more of them may be "
+            "wrong than it shows: their order tells more than their number"
+        )
     low, high = posterior.noise_rate_interval
     if high - low > WIDE:
         why = "there are too few samples, or predictions are wrong too often, to tell"

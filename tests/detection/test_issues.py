@@ -169,7 +169,9 @@ def test_features_are_made_of_tables_with_categories_and_gaps(flawed):
     columns = ColumnTransformer(parts, remainder=numbers)
     pipe = make_pipeline(columns, LogisticRegression(C=0.1))
     settings = {"random_state": 0}
-    dynamics = make_pipeline(columns, NoisyRobustClassifier(max_epochs=2, **settings))
+    dynamics = make_pipeline(
+        columns, NoisyRobustClassifier("elr", max_epochs=2, **settings)
+    )
     found = [
         LabelErrorDetector(pipe, cv=2, **settings),
         LabelErrorDetector(pipe, "knn_agreement"),
