@@ -145,6 +145,8 @@ def parse(raw, path, kind, build=None, device="cpu"):
         for older in range(found, FORMAT):
             described = MIGRATIONS[older](described, kind)
         tensors = [Stored(header[str(i)], raw, start) for i in range(len(header))]
+        if sum(len(stored.data) for stored in tensors) > len(raw):
+            raise ValueError("its tensors overlap")
         return unpack(described, tensors, build, device)
     except DAMAGED as error:
         raise ValueError(
