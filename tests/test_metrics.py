@@ -61,7 +61,7 @@ def test_lists_and_numbers_are_masks():
     "metric, wrong, found, message",
     [
         (detection_f1, WRONG, FOUND[:4], r"label_errors of shape \(4,\)"),
-        (detection_f1, WRONG, np.arange(8), "label_errors of shape .* boolean mask"),
+        (detection_f1, WRONG, np.arange(8), "label_errors of shape .* be a mask"),
         (detection_f1, [], [], "is_wrong of shape"),
         (detection_balanced_accuracy, np.zeros(8), FOUND, "is_wrong is False for all"),
         (detection_average_precision, np.ones(8), np.ones(8), "is_wrong is True for"),

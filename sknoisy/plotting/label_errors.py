@@ -5,7 +5,7 @@ import os
 import numpy as np
 from sklearn.utils.validation import check_consistent_length
 
-from sknoisy.checks import check_integer
+from sknoisy.checks import as_mask, check_integer
 from sknoisy.data.inputs import as_inputs, is_paths
 from sknoisy.data.pictures import as_images
 from sknoisy.detection.detector import LabelErrorDetector
@@ -152,7 +152,7 @@ class LabelErrorDisplay:
         check_consistent_length(X, y, suggested, quality, label_errors)
         order = np.argsort(quality, kind="stable")
         if label_errors is not None:
-            order = order[np.asarray(label_errors, dtype=bool)[order]]
+            order = order[as_mask("label_errors", label_errors, len(y))[order]]
         worst = order[:n_images]
         images = as_images(X, worst, channels, image_size)
         names = [os.path.basename(path) for path in X[worst]] if is_paths(X) else None
