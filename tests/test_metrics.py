@@ -28,6 +28,7 @@ from sknoisy.metrics import (
     neighbor_accuracy,
     noise_corrected_accuracy,
 )
+from sknoisy.metrics.counts import is_finite
 from sknoisy.noise import add_noise, class_conditional, pair_flip
 from sknoisy.scores import knn_votes, label_votes, shrunk_transition_matrix
 
@@ -390,3 +391,23 @@ def test_neighbor_accuracy_ranks_features_by_the_true_classes():
     assert neighbor_accuracy(y, places + 0.01 * better, 5) > 0.99
     names = np.array(list("abcde"))
     assert neighbor_accuracy(names[noisy], better, 200, PAIR_FLIP) == found[1]
+
+
+def test_tables_of_pandas_own_numbers():
+    pd = pytest.importorskip("pandas")
+    X, y, noisy, T = blobs()
+    clf = LogisticRegression().fit(X, noisy)
+    frame = pd.DataFrame(X).astype("Float64")
+    scorer = NoiseCorrectedScorer()
+    assert scorer(clf, frame, noisy) == pytest.approx(scorer(clf, X, noisy))
+    frame.iloc[0, 0] = pd.NA
+    assert not is_finite(frame)
+
+
+def test_of_one_sample_or_none():
+    X, _, noisy, T = blobs()
+    clf = LogisticRegression().fit(X, noisy)
+    with pytest.raises(ValueError, match="by 'neighbors' from 1 sample: pass a matrix"):
+        NoiseCorrectedScorer()(clf, X[:1], noisy[:1])
+    with pytest.raises(ValueError, match="y has 0 labels, and there are 0 predictions"):
+        noise_corrected_accuracy([], [], np.eye(2), classes=[0, 1])

@@ -300,7 +300,8 @@ class NoiseCorrectedScorer(BaseEstimator):
         counts, T, is_corrected = self._evidence(estimator, X, y)
         n = int(counts.sum())
         # The score depends only on the counts, so it is enough to resample these.
-        drawn = rng.multinomial(n, counts.ravel() / n, size=n_bootstrap)
+        shares = counts.ravel() / n
+        drawn = (rng.multinomial(n, shares) for _ in range(n_bootstrap))
         scores = [
             self._score(one.reshape(counts.shape), T, is_corrected) for one in drawn
         ]
