@@ -20,6 +20,7 @@ from sknoisy.data.given import Labels, check_groups
 from sknoisy.data.inputs import check_container
 from sknoisy.data.labels import check_given, check_several
 from sknoisy.data.weights import check_sample_weight
+from sknoisy.detection.checks import check_source
 from sknoisy.estimators.base import fitting
 from sknoisy.estimators.pipelines import (
     check_steps,
@@ -64,7 +65,7 @@ class AnnotatorConsensus(
     method : {"crowdlab", "dawid_skene", "majority_vote"}, default="crowdlab"
         How labels are combined: :func:`crowdlab`, with the classifier's own
         out-of-sample probabilities, or from the labels alone.
-    cv : int or splitter, default=5
+    cv : int, splitter or iterable of splits, default=5
         The folds of the classifier, for CROWDLAB, as in :class:`LabelErrorDetector`.
     n_jobs : int, default=None
         Folds that run at the same time.
@@ -240,6 +241,7 @@ class AnnotatorConsensus(
 
     def _check_parameters(self):
         check_choice("method", self.method, ["crowdlab", *FROM_LABELS])
+        check_source(self.cv, names=())
         check_steps(self.estimator)
         if self.method == "crowdlab" and not hasattr(self.estimator, "predict_proba"):
             raise ValueError(

@@ -123,6 +123,13 @@ def test_ours_learn_the_soft_labels(loss, asked):
     assert clf.score(X, y) > 0.6
 
 
+@pytest.mark.parametrize("cv", ["auto", "dynamics", 1, True, None, 2.5])
+def test_what_are_no_folds(cv, asked):
+    X, table, _ = asked
+    with pytest.raises(ValueError, match=f"^cv={cv!r} is not valid"):
+        AnnotatorConsensus(LOGISTIC, cv=cv).fit(X, table)
+
+
 def test_tables_with_names(asked):
     X, table, _ = asked
     plain = AnnotatorConsensus(LOGISTIC, random_state=0).fit(X, table)
