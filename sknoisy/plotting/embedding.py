@@ -14,7 +14,7 @@ from sknoisy.encoders.features import LazyFeatures
 from sknoisy.estimators.base_classifier import TorchClassifier
 from sknoisy.estimators.pipelines import split_pipeline
 from sknoisy.estimators.pretrainer import SSLPretrainer
-from sknoisy.plotting.base import MARKERS, PALETTE, pyplot
+from sknoisy.plotting.base import MARKERS, PALETTE, plain, pyplot
 
 NAMED_CLASSES = 30  # beyond that, markers are hard to tell apart
 LEGEND_ROWS = 15  # more would be higher than the figure
@@ -251,7 +251,7 @@ class EmbeddingDisplay:
                 s=size,
                 color=PALETTE[i % len(PALETTE)],
                 marker=MARKERS[(i + i // len(PALETTE)) % len(MARKERS)],
-                label=str(name) if k < len(classes) else None,
+                label=plain(name) if k < len(classes) else None,
                 alpha=0.8,
                 linewidths=0,
             )

@@ -4,9 +4,9 @@ import numpy as np
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_consistent_length
 
-from sknoisy.checks import as_mask, as_numbers, check_choice
+from sknoisy.checks import as_mask, check_choice
 from sknoisy.estimators.pipelines import split_pipeline
-from sknoisy.plotting.base import BLUE, ORANGE, pyplot
+from sknoisy.plotting.base import BLUE, ORANGE, as_column, pyplot
 from sknoisy.scores.betas import beta_mixture
 from sknoisy.scores.mixture import gaussian_mixture
 
@@ -104,7 +104,7 @@ class LossMixtureDisplay:
         display : LossMixtureDisplay
             The display, drawn.
         """
-        losses = as_numbers("losses", losses).astype(np.float64)
+        losses = as_column("losses", losses)
         if isinstance(mixture, str):
             check_choice("mixture", mixture, list(MIXTURES))
             mixture = MIXTURES[mixture](losses)

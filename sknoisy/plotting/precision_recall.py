@@ -3,9 +3,9 @@
 import numpy as np
 from sklearn.utils.validation import check_consistent_length
 
-from sknoisy.checks import as_mask, as_numbers
+from sknoisy.checks import as_mask
 from sknoisy.detection.detector import LabelErrorDetector
-from sknoisy.plotting.base import BLUE, ORANGE, check_fitted, pyplot
+from sknoisy.plotting.base import BLUE, ORANGE, as_column, check_fitted, pyplot
 
 
 class DetectionCurveDisplay:
@@ -105,8 +105,8 @@ class DetectionCurveDisplay:
             name: None if mask is None else as_mask(name, mask)
             for name, mask in given.items()
         }
-        probability = as_numbers("error_probability", error_probability)
-        return cls(probability.astype(np.float64), **masks).plot(**kwargs)
+        probability = as_column("error_probability", error_probability)
+        return cls(probability, **masks).plot(**kwargs)
 
     @property
     def expected(self):

@@ -3,9 +3,9 @@
 import numpy as np
 from sklearn.utils.validation import check_consistent_length
 
-from sknoisy.checks import as_mask, as_numbers
+from sknoisy.checks import as_mask
 from sknoisy.detection.detector import LabelErrorDetector
-from sknoisy.plotting.base import BLUE, ORANGE, check_fitted, pyplot
+from sknoisy.plotting.base import BLUE, ORANGE, as_column, check_fitted, pyplot
 
 
 class LabelQualityDisplay:
@@ -80,7 +80,7 @@ class LabelQualityDisplay:
             The display, drawn.
         """
         check_consistent_length(label_quality, label_errors)
-        quality = as_numbers("label_quality", label_quality).astype(np.float64)
+        quality = as_column("label_quality", label_quality)
         errors = as_mask("label_errors", label_errors, len(quality))
         return cls(quality, errors).plot(**kwargs)
 
