@@ -16,7 +16,7 @@ import hashlib
 import json
 import os
 import uuid
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from sknoisy import _version
@@ -66,15 +66,35 @@ def write(path, content, kind, describe=None, part=None, keep=None):
         raise FileNotFoundError(
             f"path={str(path)!r} is not valid: there is no folder {str(path.parent)!r}."
         )
-    part = part or path.with_name(f"{path.name}.{uuid.uuid4().hex[:8]}.part")
     described, tensors = pack(content, describe)
     header, digest = _header(described, tensors, kind)
     header = header.replace(_checksum(ZEROS), _checksum(digest))
+    with replacing(path, part, keep, mode="wb") as file:
+        file.write(len(header).to_bytes(8, "little") + header)
+        for _, _, data in tensors:
+            file.write(data)
+
+
+@contextmanager
+def replacing(path, part=None, keep=None, **settings):
+    """In this context, an open file that takes the place of another at its end.
+
+    Whatever happens, there is the old file or the new one, and no part of it.
+
+    Parameters
+    ----------
+    path : path
+        The file.
+    part, keep : path, default=None
+        See :func:`write`.
+    **settings : dict
+        Arguments of ``open``.
+    """
+    path = Path(path)
+    part = part or path.with_name(f"{path.name}.{uuid.uuid4().hex[:8]}.part")
     try:
-        with part.open("wb") as file:
-            file.write(len(header).to_bytes(8, "little") + header)
-            for _, _, data in tensors:
-                file.write(data)
+        with part.open(**settings) as file:
+            yield file
             file.flush()
             os.fsync(file.fileno())
         if keep is not None and path.exists():

@@ -393,6 +393,37 @@ def test_columns_that_name_rows_are_ignored(tmp_path, capsys):
     )
 
 
+def test_labels_and_names_that_look_like_formulas(features, tmp_path):
+    """People see them as texts; the labels that come back are as they were."""
+    table = tmp_path / "t.csv"
+    header, *lines = features.read_text().split("\n")
+    lines = [line[:-1] + ("=1+1", "-2")[int(line[-1])] for line in lines]
+    table.write_text("\n".join([header, *lines]))
+    out = tmp_path / "out"
+    assert main(["check", str(table), "--label=kind", "--out", str(out)]) == 0
+    samples = rows(out / "samples.csv")
+    assert {row["given"] for row in samples} == {"'=1+1", "-2"}
+    (wrong,) = (row for row in samples if row["flagged"] == "1")
+    assert wrong["name"] == "7" and wrong["given"] == "'=1+1"
+    right = next(row for row in samples if row["given"] == "'=1+1" and row != wrong)
+    wrong["decision"], right["decision"] = "take", "keep"
+    reviewed, merged = tmp_path / "reviewed.csv", tmp_path / "merged.csv"
+    write(reviewed, [wrong, right])
+    arguments = [str(table), str(reviewed), "--label=kind", "--out", str(merged)]
+    assert main(["apply", *arguments]) == 0
+    lines[7] = lines[7].replace("=1+1", "-2")
+    assert merged.read_text().split() == [header, *lines]
+
+
+def test_apply_keeps_the_mark_of_a_spreadsheet(tmp_path):
+    table, reviewed = tmp_path / "t.csv", tmp_path / "reviewed.csv"
+    table.write_text("file,label\nä,a\nb,c\n", encoding="utf-8-sig")
+    reviewed.write_text("name,given,suggested,decision,label\nb,c,a,take,\n")
+    assert main(["apply", str(table), str(reviewed)]) == 0
+    written = (tmp_path / "t-reviewed.csv").read_bytes()
+    assert written == table.read_bytes().replace(b"b,c", b"b,a")
+
+
 @pytest.mark.parametrize("separator", [",", ";"])
 @pytest.mark.parametrize("line_end", ["\n", "\r\n"])
 def test_apply_changes_nothing_but_labels(tmp_path, separator, line_end):

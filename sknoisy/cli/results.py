@@ -2,12 +2,13 @@
 
 import csv
 import os
-from contextlib import suppress
 
 import numpy as np
 
 from sknoisy.cli.messages import printable
+from sknoisy.datasets.cells import as_text
 from sknoisy.estimators.saving import save
+from sknoisy.files import replacing
 
 SHOWN = 5  # samples in the summary
 COLUMNS = (
@@ -58,24 +59,16 @@ def write_all(out, detector, model, found, args):
     return ["report.html", *written]
 
 
-def write_rows(path, columns, rows, separator=",", line_end="\r\n"):
+def write_rows(path, columns, rows, separator=",", line_end="\r\n", encoding="utf-8"):
     """Write a CSV file, at once or not at all.
 
     Bytes in names of files that are no UTF-8 are escaped.
     """
-    part = f"{path}.part"
-    try:
-        with open(
-            part, "w", newline="", encoding="utf-8", errors="backslashreplace"
-        ) as file:
-            writer = csv.writer(file, delimiter=separator, lineterminator=line_end)
-            writer.writerow(columns)
-            writer.writerows(rows)
-        os.replace(part, path)
-    except BaseException:
-        with suppress(OSError):
-            os.unlink(part)
-        raise
+    how = {"newline": "", "encoding": encoding, "errors": "backslashreplace"}
+    with replacing(path, mode="w", **how) as file:
+        writer = csv.writer(file, delimiter=separator, lineterminator=line_end)
+        writer.writerow(columns)
+        writer.writerows(rows)
 
 
 def _rows(detector, found):
@@ -83,11 +76,11 @@ def _rows(detector, found):
     for i in detector.ranked(all_samples=True):
         yield (
             i,
-            found.names[i],
-            found.y[i],
+            as_text(found.names[i]),
+            as_text(found.y[i]),
             f"{detector.label_quality_[i]:.4f}",
             int(detector.label_errors_[i]),
-            detector.suggested_labels_[i],
+            as_text(detector.suggested_labels_[i]),
             f"{detector.suggestion_confidence_[i]:.4f}",
             f"{detector.error_probability_[i]:.4f}",
             "",

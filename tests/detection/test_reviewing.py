@@ -15,6 +15,7 @@ from sklearn.preprocessing import FunctionTransformer
 
 import sknoisy
 from sknoisy import LabelErrorDetector
+from sknoisy.datasets.cells import FORMULA, NUMBER
 from sknoisy.noise import pair_flip
 
 NAMES = np.array(
@@ -231,6 +232,32 @@ def test_review_needs_no_label_for_what_says_it(detector, noisy, tmp_path):
 def test_review_names_the_line_that_is_wrong(detector, tmp_path, row, message):
     with pytest.raises(ValueError, match=message):
         detector.review(write(tmp_path / "reviewed.csv", row))
+
+
+def test_review_reads_what_spreadsheets_write(detector, noisy, tmp_path):
+    """Semicolons, where the comma is that of numbers; formulas are texts there."""
+    path = tmp_path / "reviewed.csv"
+    header, line = "sample;name;given;decision;label", f"6;'=a;{noisy.y[6]};other;four"
+    path.write_text(f"{header}\r\n{line}\r\n", encoding="utf-8-sig")
+    labels, reviewed = detector.review(path)
+    assert labels[6] == "four" and np.flatnonzero(reviewed).tolist() == [6]
+
+
+def test_labels_that_look_like_formulas_come_back(tmp_path):
+    X, y = make_blobs(40, centers=[[0, 0], [9, 9]], random_state=0)
+    y = np.array(["=1+1", "-b"])[y]
+    detector = LabelErrorDetector(LogisticRegression(), random_state=0).fit(X, y)
+    given, other = y[3], next(name for name in detector.classes_ if name != y[3])
+    path = write(tmp_path / "reviewed.csv", f"3,a,'{given},'{other},other,'{other}")
+    assert detector.review(path)[0][3] == other
+
+
+def test_the_page_writes_cells_as_the_command_line_does(detector, tmp_path):
+    page = tmp_path / "report.html"
+    detector.to_html(page)
+    text = page.read_text(encoding="utf-8")
+    assert f"const FORMULA = /^{FORMULA.pattern}/;" in text
+    assert f"const NUMBER = /^{NUMBER.pattern}$/;" in text
 
 
 def test_review_wants_its_columns(detector, tmp_path):
