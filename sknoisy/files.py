@@ -61,11 +61,6 @@ def write(path, content, kind, describe=None, part=None, keep=None):
     OSError
         If the file cannot be written; a FileNotFoundError if there is no such folder.
     """
-    path = Path(path)
-    if not path.parent.is_dir():
-        raise FileNotFoundError(
-            f"path={str(path)!r} is not valid: there is no folder {str(path.parent)!r}."
-        )
     described, tensors = pack(content, describe)
     header, digest = _header(described, tensors, kind)
     header = header.replace(_checksum(ZEROS), _checksum(digest))
@@ -89,8 +84,17 @@ def replacing(path, part=None, keep=None, **settings):
         See :func:`write`.
     **settings : dict
         Arguments of ``open``.
+
+    Raises
+    ------
+    OSError
+        See :func:`write`.
     """
     path = Path(path)
+    if not path.parent.is_dir():
+        raise FileNotFoundError(
+            f"path={str(path)!r} is not valid: there is no folder {str(path.parent)!r}."
+        )
     part = part or path.with_name(f"{path.name}.{uuid.uuid4().hex[:8]}.part")
     try:
         with part.open(**settings) as file:

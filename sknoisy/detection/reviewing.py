@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from sknoisy.checks import check_integer
+from sknoisy._compat import num_samples
+from sknoisy.checks import as_path, check_integer
 from sknoisy.datasets.cells import from_text
 from sknoisy.datasets.tables import separator_of
 from sknoisy.detection.page import render
@@ -95,14 +96,17 @@ class Reviewing(Findings):
         X = paths if X is None else X
         if names is None:
             names = known if paths is None else paths
+        if names is not None:
+            names = np.asarray(names)  # of pandas, it may have another index
         for name, value in (("X", X), ("names", names)):
-            if value is not None and len(value) != len(self.label_errors_):
+            n = len(self.label_errors_) if value is None else num_samples(value)
+            if n != len(self.label_errors_):
                 raise ValueError(
-                    f"{name} has {len(value)} samples, but the detector was fitted on "
+                    f"{name} has {n} samples, but the detector was fitted on "
                     f"{len(self.label_errors_)}: pass the samples of fit, in their "
                     "order."
                 )
-        path = Path(path)
+        path = Path(as_path("path", path))
         unreadable = [(str(file), str(why)) for file, why in unreadable]
         page = render(self, X, names, n_shown, title, unreadable, path.parent)
         how = {"encoding": "utf-8", "errors": "backslashreplace"}

@@ -200,6 +200,15 @@ def test_errors_by_hand():
     assert lines[1].split() == "a 0.700 ± 0.141 0.000 ± 0.000 1.0".split()
 
 
+def test_no_method_without_a_score_is_best():
+    common = {"n_train": 20, "n_test": 10, "seconds": 1.0, "seed": 0, "fold": 0}
+    scores = {"x": np.nan, "a": 0.5, "y": np.nan, "b": 0.7, "z": np.nan}
+    rows = [{"method": m, "score": score, **common} for m, score in scores.items()]
+    found = Comparison(rows, ["score"])
+    assert found.best == "b"
+    assert list(found._summary()["method"]) == ["b", "a", "x", "y", "z"]
+
+
 def test_clean_test_samples():
     methods = {"nb": GaussianNB(), "chance": DummyClassifier()}
     test = {"X_test": X[:60], "y_test": CLEAN[:60]}

@@ -5,6 +5,7 @@ import re
 import shutil
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 from sklearn.base import clone
@@ -119,6 +120,18 @@ def test_files_are_shown_and_linked_from_the_page(tmp_path, noisy, digits):
     assert cards[4]["name"] == str(paths[4])
     folder = paths[4].parent.name
     assert cards[4]["link"] == f"images/{folder}/a%20%234.png"
+
+
+def test_names_are_taken_by_their_positions(detector, digits, tmp_path):
+    """Not by the index of a series, and the page is the same for a list."""
+    names = pd.Series([f"sample {i}" for i in range(600)], index=range(599, -1, -1))
+    detector.to_html(tmp_path / "a.html", digits, names=names)
+    data = data_of(tmp_path / "a.html")["cards"]
+    assert all(card["name"] == f"sample {card['sample']}" for card in data)
+    detector.to_html(tmp_path / "b.html", digits.tolist(), names=names.tolist())
+    assert data_of(tmp_path / "b.html")["cards"] == data
+    with pytest.raises(FileNotFoundError, match="there is no folder '.*none'"):
+        detector.to_html(tmp_path / "none" / "a.html")
 
 
 def test_tables_are_shown_by_their_values(detector, digits, tmp_path):
