@@ -1,6 +1,7 @@
 """The command line, from a folder of images to labels that people reviewed."""
 
 import csv
+import io
 import os
 import shutil
 import subprocess
@@ -413,6 +414,22 @@ def test_labels_and_names_that_look_like_formulas(features, tmp_path):
     assert main(["apply", *arguments]) == 0
     lines[7] = lines[7].replace("=1+1", "-2")
     assert merged.read_text().split() == [header, *lines]
+
+
+def test_labels_that_the_output_lacks(features, tmp_path, monkeypatch):
+    """As on Windows, where a pipe or file is not of UTF-8."""
+    table, out = tmp_path / "t.csv", tmp_path / "out"
+    header, *lines = features.read_text().split("\n")
+    lines = [line[:-1] + "hund 猫".split()[int(line[-1])] for line in lines]
+    table.write_text("\n".join([header, *lines]), encoding="utf-8")
+    raw = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding="cp1252"))
+    assert main(["check", str(table), "--label=kind", "--out", str(out)]) == 0
+    assert main(["predict", str(out / "model.safetensors"), str(table)]) == 0
+    sys.stdout.flush()
+    told = raw.getvalue().decode("cp1252").replace("\r\n", "\n")
+    assert "hund -> \\u732b (" in told
+    assert sum(line.split(",")[1:2] == ["\\u732b"] for line in told.split("\n")) > 20
 
 
 def test_apply_keeps_the_mark_of_a_spreadsheet(tmp_path):

@@ -178,6 +178,19 @@ class AnnotatorConsensus(
         with fitting(self):
             return self._fit(X, y, groups, sample_weight)
 
+    @property
+    def annotation_quality_(self):
+        """Probability that each annotator's label is right; NaN where there is none.
+
+        The table is made when it is asked for: of many annotators, it is nearly empty,
+        and may be far larger than their labels.
+        """
+        check_is_fitted(self, "soft_labels_")
+        rows, columns, codes = self._annotations
+        table = np.full((len(self.soft_labels_), len(self.annotators_)), np.nan)
+        table[rows, columns] = self.soft_labels_[rows, codes]
+        return table
+
     @available_if(predicts_probabilities)
     def predict_proba(self, X):
         """Return the probability of each class.
@@ -271,7 +284,7 @@ class AnnotatorConsensus(
         self.labels_ = consensus.labels
         self.soft_labels_ = consensus.soft_labels
         self.label_quality_ = consensus.label_quality
-        self.annotation_quality_ = consensus.annotation_quality
+        self._annotations = annotations.rows, annotations.columns, annotations.codes
         self.annotator_quality_ = consensus.annotator_quality
         self.annotators_ = consensus.annotators
         tasks.end()

@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.pipeline import Pipeline
 
 from sknoisy.cli.columns import Columns
-from sknoisy.cli.messages import printable, say
+from sknoisy.cli.messages import Output, printable, say
 from sknoisy.cli.results import write_rows
 from sknoisy.datasets.folders import images_below
 from sknoisy.datasets.found import keep_readable
@@ -41,7 +41,7 @@ def run(args):
         write_rows(args.csv, COLUMNS, rows)
         say(args, f"Wrote {len(rows):,} predictions to {args.csv!r}.")
     else:
-        csv.writer(sys.stdout, lineterminator="\n").writerows([COLUMNS, *rows])
+        csv.writer(Output(), lineterminator="\n").writerows([COLUMNS, *rows])
     return False
 
 

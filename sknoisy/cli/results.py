@@ -3,8 +3,6 @@
 import csv
 import os
 
-import numpy as np
-
 from sknoisy.cli.messages import printable
 from sknoisy.datasets.cells import as_text
 from sknoisy.estimators.saving import save
@@ -116,10 +114,12 @@ def summarize(detector, found, copies):
 
 def _of_copies(y, copies):
     """Return how many files are copies, and of how many the labels differ."""
-    first, where = np.unique(copies, return_inverse=True)
-    several = np.flatnonzero(np.bincount(where) > 1)
-    n_differ = sum(len({*y[where == i].tolist()}) > 1 for i in several)
+    labels = {}
+    for group, label in zip(copies.tolist(), y.tolist(), strict=True):
+        labels.setdefault(group, set()).add(label)
+    n_differ = sum(len(of_group) > 1 for of_group in labels.values())
+    n_copies = len(copies) - len(labels)
     return (
-        f"Exact copies of other files: {len(copies) - len(first):,}. Photographs whose "
-        f"copies have different labels: {n_differ:,}."
+        f"Exact copies of other files: {n_copies:,}. Photographs whose copies have "
+        f"different labels: {n_differ:,}."
     )

@@ -1,4 +1,5 @@
 import pickle
+import tracemalloc
 
 import numpy as np
 import pandas as pd
@@ -90,6 +91,23 @@ def test_it_is_the_functions(asked):
     assert clf.pred_probs_ is None
     quality = found.label_quality[clf.relabel_order_]
     assert (np.diff(quality) >= 0).all()
+
+
+def test_memory_of_many_annotators():
+    """Each labels a few samples, so that a table of all is nearly empty."""
+    X = np.random.default_rng(0).normal(size=(2000, 2))
+    y = (X[:, 0] > 0).astype(int)
+    long = pd.DataFrame({"sample": np.arange(2000), "annotator": np.arange(2000)})
+    clf = AnnotatorConsensus(LogisticRegression(), random_state=0)
+    tracemalloc.start()
+    clf.fit(X, long.assign(label=y))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 8 * 2000 * 2000 / 2
+    quality = clf.annotation_quality_
+    given = ~np.isnan(quality)
+    np.testing.assert_array_equal(given, np.eye(2000, dtype=bool))
+    np.testing.assert_array_equal(quality[given], clf.soft_labels_[range(2000), y])
 
 
 def test_certain_labels_are_plain_training(asked):
