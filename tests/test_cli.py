@@ -538,6 +538,23 @@ def test_columns():
     assert columns.transform(other).tolist() == [[0, 0, 0, 0]]
     with pytest.raises(ValueError, match=r"lacks the columns \['b'\]"):
         columns.transform(frame.drop(columns="b"))
+    with pytest.raises(ValueError, match="column 'a' holds more than the numbers"):
+        columns.transform(frame.assign(a=["1", "?", "2"]))
+
+
+def test_categories_of_digits(tmp_path, capsys):
+    """They are the same where the table that is predicted has nothing else there."""
+    pytest.importorskip("pandas")
+    lines = ["03,1", "7,0", "x,0"] * 15
+    table, other = tmp_path / "table.csv", tmp_path / "other.csv"
+    table.write_text("\n".join(["code,kind", *lines]))
+    other.write_text("code\n03\n7\n\n")
+    out = tmp_path / "out"
+    assert main(["check", str(table), "--label=kind", "--out", str(out)]) == 0
+    capsys.readouterr()
+    assert main(["predict", str(out / "model.safetensors"), str(other)]) == 0
+    told = [line.split(",")[1] for line in capsys.readouterr().out.split()]
+    assert told == ["label", "1", "0"]
 
 
 @pytest.mark.parametrize(

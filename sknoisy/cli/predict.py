@@ -30,7 +30,7 @@ def run(args):
         ) from error
     if not hasattr(model, "predict_proba"):
         raise ValueError(f"{args.model!r} holds no classifier")
-    names, X = _samples(args)
+    names, X = _samples(args, model)
     _check_kind(args.model, model, X)
     probabilities = model.predict_proba(X)
     best = probabilities.argmax(axis=1)
@@ -45,9 +45,13 @@ def run(args):
     return False
 
 
+def _front(model):
+    return model[0] if isinstance(model, Pipeline) else model
+
+
 def _check_kind(path, model, X):
     """Raise ``ValueError`` for images where a table is needed, or the reverse."""
-    front = model[0] if isinstance(model, Pipeline) else model
+    front = _front(model)
     if isinstance(front, Columns) and isinstance(X, np.ndarray):
         raise ValueError(
             f"{path!r} was trained on a table with the columns {front.needed_}: pass "
@@ -60,10 +64,10 @@ def _check_kind(path, model, X):
         )
 
 
-def _samples(args):
+def _samples(args, model):
     """Return the names of samples, and the samples, as models take them."""
     if len(args.files) == 1 and args.files[0].lower().endswith((".csv", ".tsv")):
-        X = read_features(args.files[0])
+        X = read_features(args.files[0], texts=getattr(_front(model), "texts_", ()))
         return [str(i) for i in range(len(X))], X
     paths = []
     for file in args.files:

@@ -184,8 +184,20 @@ def _refuse_several(path, columns, name):
         )
 
 
-def read_features(path, separator=None, label=None):
-    """Return the columns of a CSV file, but that of the labels, as a DataFrame."""
+def read_features(path, separator=None, label=None, texts=()):
+    """Return the columns of a CSV file as a DataFrame.
+
+    Parameters
+    ----------
+    path : str
+        The file.
+    separator : str, default=None
+        What separates the columns; None: it is looked for.
+    label : str, default=None
+        Column that is left out: that of the labels.
+    texts : collection of str, default=()
+        Columns that are texts, even if this file has nothing but numbers there.
+    """
     if separator is None:
         _, _, separator = read_rows(path)
     try:
@@ -194,13 +206,15 @@ def read_features(path, separator=None, label=None):
         raise ImportError(
             f"{path!r} holds features, not files: install pandas to read them."
         ) from error
-    frame = pd.read_csv(path, sep=separator, encoding=ENCODING)
+    frame = pd.read_csv(
+        path, sep=separator, encoding=ENCODING, dtype=dict.fromkeys(texts, str)
+    )
     if label is not None:
         frame = frame.drop(columns=label)
-    return frame if separator == "," else _with_decimal_commas(frame, separator)
+    return frame if separator == "," else _with_decimal_commas(frame, separator, texts)
 
 
-def _with_decimal_commas(frame, separator):
+def _with_decimal_commas(frame, separator, texts):
     """Return a table in which columns of numbers such as "1,5" hold numbers.
 
     Between tabs, a comma may stand between thousands. There, it is a decimal one if one
@@ -212,11 +226,11 @@ def _with_decimal_commas(frame, separator):
     rests = frame.loc[:, is_number].astype(float) % 1
     has_points = bool((rests.fillna(0) != 0).any(axis=None))
     numbers, is_sure = {}, separator == ";"
-    for name in frame.columns[~is_number]:
-        texts = frame[name].astype("string")
-        values = pd.to_numeric(texts.str.replace(",", "."), errors="coerce")
-        if (values.notna() == texts.notna()).all():
+    for name in frame.columns[~is_number].difference([*texts], sort=False):
+        given = frame[name].astype("string")
+        values = pd.to_numeric(given.str.replace(",", "."), errors="coerce")
+        if (values.notna() == given.notna()).all():
             numbers[name] = values.astype(float)
-            is_sure |= not texts.dropna().str.fullmatch(THOUSANDS).all()
+            is_sure |= not given.dropna().str.fullmatch(THOUSANDS).all()
     is_sure = is_sure and (separator == ";" or not has_points)
     return frame.assign(**numbers) if is_sure else frame
