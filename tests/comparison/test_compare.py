@@ -1,5 +1,6 @@
 import json
 import sys
+from functools import partial
 
 import numpy as np
 import pytest
@@ -7,6 +8,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.datasets import make_blobs
 from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import make_scorer
 from sklearn.model_selection import GroupKFold, StratifiedKFold, cross_validate
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
@@ -155,6 +157,52 @@ def test_parameters_are_known_by_value_in_the_file(tmp_path, fits):
     assert len(fits) == 4
     with pytest.raises(ValueError, match="guess=.* is not valid with path="):
         sknoisy.compare({"a": Counting(lambda: 1)}, X, Y, **common)
+
+
+def constant(value):
+    def score(estimator, X, y):
+        return value
+
+    return score
+
+
+def shifted(estimator, X, y, by):
+    return by
+
+
+def one_of(y, predicted):
+    return 1.0
+
+
+def two_of(y, predicted):
+    return 2.0
+
+
+two_of.__name__ = two_of.__qualname__ = "one_of"
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (lambda estimator, X, y: 1.0, lambda estimator, X, y: 2.0),
+        (constant(1.0), constant(2.0)),
+        (partial(shifted, by=1.0), partial(shifted, by=2.0)),
+        (make_scorer(one_of), make_scorer(two_of)),
+    ],
+    ids=["code", "closure", "partial", "scorer"],
+)
+def test_scorers_are_known_by_what_they_do(first, second, tmp_path, fits):
+    common = {"seeds": [0], "cv": 2, "path": tmp_path / "rows.jsonl"}
+    for scorer, value, n_fits in ((first, 1, 2), (second, 2, 4), (first, 1, 4)):
+        found = sknoisy.compare({"a": Counting()}, X, Y, scoring=scorer, **common)
+        assert [row["score"] for row in found.rows] == [value, value]
+        assert len(fits) == n_fits
+
+
+def test_a_scorer_without_a_name_is_refused(tmp_path):
+    scorer = constant(lambda: 1)
+    with pytest.raises(ValueError, match="^scoring=.* is not valid with path="):
+        sknoisy.compare({"a": Counting()}, X, Y, scoring=scorer, path=tmp_path / "rows")
 
 
 def test_an_iterator_of_folds_serves_every_seed(fits):
