@@ -15,12 +15,13 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import sknoisy
-from sknoisy import ELR, GCE, CoTrainingClassifier, NoisyRobustClassifier
+from sknoisy import ELR, GCE, CoTrainingClassifier, Forward, NoisyRobustClassifier
 from sknoisy.comparison import Comparison
 from sknoisy.noise import symmetric_exclusive
 
 X, CLEAN = make_blobs(240, centers=3, cluster_std=2.0, random_state=0)
 Y = symmetric_exclusive(CLEAN, 0.2, random_state=0).y
+EVEN = np.full((3, 3), 1 / 3)
 
 
 class Counting(ClassifierMixin, BaseEstimator):
@@ -295,6 +296,10 @@ def test_tables(installed, monkeypatch):
         ({"methods": ["cee"]}, "loss='cee' is not valid.*Did you mean"),
         ({"methods": ["ce"], "estimator": GaussianNB()}, "GaussianNB.* has no loss"),
         ({"methods": None}, "methods=None is not valid"),
+        ({"methods": ["ce", "gce", "ce"]}, "several are called 'ce'"),
+        ({"methods": {1: "ce", "1": "gce"}}, "several are called '1'"),
+        ({"methods": [Forward(np.eye(3)), Forward(EVEN)]}, "several are called 'Forw"),
+        ({"X_test": X, "y_test": Y.astype(str)}, "y_test holds labels of another type"),
         ({"methods": ["ce"], "estimator": 3}, "estimator=3 is not valid"),
         ({"seeds": None}, "seeds=None is not valid"),
         ({"seeds": []}, r"seeds=\[\] is not valid: name at least one"),
