@@ -117,6 +117,16 @@ def test_a_check_lists_what_it_left_out(checked):
     assert len(rows(checked / "labels.csv")) == 2 * N + 3
 
 
+def test_what_an_earlier_check_left_out_is_not_listed(features, tmp_path):
+    out = tmp_path / "out"
+    whole = features.read_text()
+    for text, n in ((whole + "\n1.0,red,\n", 1), (whole, 0)):
+        features.write_text(text)
+        arguments = [str(features), "--label=kind", "--method=knn_agreement"]
+        assert main(["check", *arguments, "--out", str(out)]) == 0
+        assert len(rows(out / "skipped.csv")) == n
+
+
 def test_what_a_check_tells(photos, tmp_path, capsys):
     main(["check", str(photos), "--out", str(tmp_path), *FAST])
     out, err = capsys.readouterr()

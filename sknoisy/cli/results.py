@@ -44,8 +44,9 @@ def write_all(out, detector, model, found, args):
         rows = zip(found.names, found.y, strict=True)
         write_rows(os.path.join(out, "labels.csv"), ["file", "label"], rows)
         written.append("labels.csv")
-    if found.skipped:
-        write_rows(os.path.join(out, "skipped.csv"), ["file", "why"], found.skipped)
+    skipped = os.path.join(out, "skipped.csv")
+    if found.skipped or os.path.exists(skipped):  # of an earlier check
+        write_rows(skipped, ["file", "why"], found.skipped)
         written.append("skipped.csv")
     detector.to_html(
         os.path.join(out, "report.html"),
