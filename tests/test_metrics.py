@@ -404,6 +404,14 @@ def test_tables_of_pandas_own_numbers():
     assert not is_finite(frame)
 
 
+def test_classes_that_the_classifier_knows_besides():
+    X, _, noisy, _ = blobs()
+    clf, few = LogisticRegression().fit(X, noisy), noisy != "cat"
+    few &= clf.predict(X) != "cat"
+    with pytest.raises(ValueError, match="the classifier knows 'cat', too"):
+        NoiseCorrectedScorer("votes", ["ant", "bee"])(clf, X[few], noisy[few])
+
+
 def test_of_one_sample_or_none():
     X, _, noisy, T = blobs()
     clf = LogisticRegression().fit(X, noisy)

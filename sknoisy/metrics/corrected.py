@@ -364,6 +364,12 @@ class NoiseCorrectedScorer(BaseEstimator):
                 f"transition_matrix={self.transition_matrix!r} is not valid: "
                 f"{type(estimator).__name__} has no predict_proba. Pass a matrix."
             )
+        strange = np.setdiff1d(estimator.classes_, classes)
+        if len(strange):
+            raise ValueError(
+                f"classes={self.classes!r} is not valid: the classifier knows "
+                f"{some(strange)}, too."
+            )
         predicted = np.asarray(estimator.predict_proba(X))
         pred_probs = np.zeros((len(predicted), len(classes)), dtype=predicted.dtype)
         pred_probs[:, np.searchsorted(classes, estimator.classes_)] = predicted
