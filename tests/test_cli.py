@@ -338,6 +338,18 @@ def test_reviews_that_do_not_fit(tmp_path, capsys, row, message):
         main(["apply", str(labels), str(reviewed), "--debug"])
 
 
+def test_spaces_around_labels(tmp_path):
+    """As in names of class folders."""
+    labels, reviewed = tmp_path / "labels.csv", tmp_path / "reviewed.csv"
+    labels.write_text("file,label\n x.png, cat\ny.png,dog \n")
+    header = "name,given,suggested,decision,label"
+    lines = [" x.png, cat,dog ,take,dog ", "y.png,dog ,dog ,keep,"]
+    reviewed.write_text("\n".join([header, *lines]))
+    assert main(["apply", str(labels), str(reviewed)]) == 0
+    merged = tmp_path / "labels-reviewed.csv"
+    assert merged.read_text() == "file,label\n x.png,dog\ny.png,dog\n"
+
+
 def test_a_label_that_no_sample_had(tmp_path, capsys):
     labels, reviewed = tmp_path / "labels.csv", tmp_path / "reviewed.csv"
     labels.write_text("file,label\nx.png,cat\ny.png,dog\n")

@@ -86,7 +86,9 @@ def _decisions(path):
         )
     for line, row in enumerate(rows, start=2):
         row = {name: from_text(row[name]) for name in NEEDED}
-        decision, chosen = row["decision"].strip().lower(), row["label"].strip()
+        # Labels are compared without spaces around them, as load_table reads them.
+        row |= {name: row[name].strip() for name in NEEDED if name != "name"}
+        decision, chosen = row["decision"].lower(), row["label"]
         if decision not in DECISIONS:
             raise ValueError(
                 f"{path!r}, row {line}: decision={row['decision']!r} is not valid: it "
