@@ -42,7 +42,7 @@ class Beginning:
         pretrained = (
             trained is not None and trained.pretrained
         ) or self.weights is not None
-        rows, blueprint, method = self._plan(inputs, trained, labels, pretrained)
+        rows, blueprint, method = self._plan(inputs, trained, labels)
         check_takes(method, labels)
         chosen = method.vector_encoder
         is_open = self.encoder == "auto" and trained is None
@@ -69,11 +69,11 @@ class Beginning:
         self._attach(training, inputs, labels, classes, architecture, features)
         return training, classes, architecture
 
-    def _plan(self, inputs, trained, labels, pretrained):
+    def _plan(self, inputs, trained, labels):
         """Return the rows to train on, the blueprint, and what trains the network."""
         rows, _ = self._split(labels, with_unlabelled=True)
         blueprint = self._blueprint(_looked_at(inputs, rows), trained)
-        method = self._method(blueprint.spec.kind, pretrained)
+        method = self._method(blueprint.spec.kind, self._was_given_encoder())
         if labels.labelled is not None and not self._uses_unlabelled(method):
             rows, _ = self._split(labels, with_unlabelled=False)
             blueprint = self._blueprint(_looked_at(inputs, rows), trained)
@@ -141,8 +141,7 @@ class Beginning:
         # Loaded from a file, or with other parameters: the optimiser starts anew, and
         # so does the network, of which a callback may have frozen a part.
         self._network = None
-        kind = self._known_spec().kind
-        method = self._method(kind, self._architecture.pretrained)
+        method = self._method(self._known_spec().kind, self._was_given_encoder())
         check_takes(method, labels)
         rows, _ = self._split(labels, self._uses_unlabelled(method))
         training = self._training_of(
