@@ -24,7 +24,7 @@ from sknoisy.training.callbacks import StopTraining, listens
 from sknoisy.training.interrupts import raise_lost_interrupt
 from sknoisy.training.normalization import normalising_together
 from sknoisy.training.observed import ObservedNet
-from sknoisy.training.optim import SCHEDULES
+from sknoisy.training.optim import SCHEDULES, fill_momenta
 from sknoisy.training.run import DivergenceError
 
 SUSPECT = 1e4  # weights from which on sums of products may overflow
@@ -203,6 +203,7 @@ class Net(ObservedNet):
         planned = {"max_epochs": epochs, "batch_size": self.batch_size}
         distributed.check_same(data, **planned)
         distributed.share_weights(self.module_)
+        fill_momenta(self.optimizer_)  # which may have been forgotten meanwhile
         try:
             self._begin()
             with normalising_together(self.module_):
