@@ -75,6 +75,8 @@ class TorchClassifier(Beginning, Learning, ClassifierMixin, HoldingOut, Predicti
             training, *known = self._begin(X, y, None, sample_weight, trusted)
             training.stopping = self._stopping(training.loss)
             training.limit = limit
+            if limit is not None:
+                self._check_trains_once(training)
             planned = training.planned_epochs
             given = {"sample_weight": sample_weight, "trusted": trusted}
             given = [(k, v) for k, v in given.items() if v is not None]
@@ -234,6 +236,15 @@ class TorchClassifier(Beginning, Learning, ClassifierMixin, HoldingOut, Predicti
         """Whether y may hold probabilities of the classes, by the loss or method."""
         method = self._asked()
         return method is None or method.soft_labels
+
+    def _check_trains_once(self, training):
+        """Raise ``ValueError`` if only a part of a training could be limited."""
+        if training.phases[-1].anew:
+            raise ValueError(
+                f"max_time={self.max_time!r} is not valid with loss={training.loss}, "
+                "which trains the network a second time: pass max_epochs that fit, or "
+                "a loss that trains it once (JointOptimization(retrain=0))."
+            )
 
     def _check_ahead(self, y):
         """Check labels that this will be given once the steps before it are trained."""

@@ -80,8 +80,10 @@ class NoisyRobustClassifier(TorchClassifier):
         :class:`~sknoisy.KernelPosterior`, for which more make no difference.
     max_time : float, default=None
         About how many seconds ``fit`` may take: the schedule is fitted into them, and
-        no epoch begins that could not end in time. At least one epoch is trained. The
-        result depends on the speed of the machine. None: no limit.
+        so are the stages of a loss, and no epoch begins that could not end in time. At
+        least one epoch is trained. The result depends on the speed of the machine. It
+        is not for a loss that trains twice, as "joint_optimization" does. None: no
+        limit.
     head_epochs : int or "auto", default="auto"
         Epochs before these, in which only the head is trained, on the frozen encoder's
         features. "auto": a tenth of `max_epochs`, at least one, with a pre-trained

@@ -110,7 +110,8 @@ class Learner(Method):
         epoch : int
             Number of completed epochs.
         n_epochs : int
-            Number of planned epochs.
+            Number of planned epochs; of those that fit into a limited time, an estimate
+            that changes from epoch to epoch.
         """
 
     def restart(self, n_epochs):
