@@ -10,6 +10,7 @@ from sknoisy.data.devices import generator
 from sknoisy.data.labels import check_given, check_several
 from sknoisy.encoders.architecture import Architecture
 from sknoisy.encoders.blueprint import Blueprint, load_numpy_state
+from sknoisy.encoders.features import LazyFeatures
 from sknoisy.estimators.holding_out import check_takes, check_two
 from sknoisy.parameters import comparable
 from sknoisy.training.callbacks import check_patterns
@@ -136,7 +137,7 @@ class Beginning:
         if training is not None and training.parameters == comparable(self):
             training.network.to(training.settings.device)
             check_takes(training.loss, labels)
-            self._attach(training, inputs, labels, *known)
+            self._attach(training, inputs, labels, *known, self._features(X, training))
             return training, *known
         # Loaded from a file, or with other parameters: the optimiser starts anew, and
         # so does the network, of which a callback may have frozen a part.
@@ -153,9 +154,15 @@ class Beginning:
             history=self.history_,
             first_weights=self._first_weights,
         )
-        self._attach(training, inputs, labels, *known)
+        self._attach(training, inputs, labels, *known, self._features(X, training))
         training.restore(self.loss_state_, self._dynamics)
         return training, *known
+
+    def _features(self, X, training):
+        """Return X if it has the features of an encoder that is not trained yet."""
+        if isinstance(X, LazyFeatures) and self._carries(X, training.network):
+            return X
+        return None
 
 
 def _warn_of_random(network):
