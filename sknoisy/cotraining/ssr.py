@@ -176,6 +176,7 @@ class SSR(CoTraining):
     estimates_noise = False
     unlabelled = True
     vector_encoder = "identity"
+    transient = (*CoTraining.transient, "_index", "order")
 
     def __init__(
         self,
