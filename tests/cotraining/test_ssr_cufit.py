@@ -16,8 +16,8 @@ from sknoisy.cotraining.ssr_heads import ConsistentEnsemble
 from sknoisy.data.batches import Batches
 from sknoisy.data.spec import InputSpec
 from sknoisy.encoders.networks import Identity
-from sknoisy.packing import pack
 from sknoisy.noise import pair_flip, symmetric_exclusive
+from sknoisy.packing import pack
 from sknoisy.views import Views
 
 
