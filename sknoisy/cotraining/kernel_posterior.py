@@ -193,6 +193,7 @@ class KernelPosterior(CoTraining):
     heads = ("kernel",)
     leaves_out = True
     vector_encoder = "identity"
+    needs_float64 = True
     transient = (*CoTraining.transient, "_generator", "_kernel")
 
     def __init__(self, n_landmarks="auto", n_rounds=3, warmup_epochs=0):

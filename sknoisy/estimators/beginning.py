@@ -6,7 +6,7 @@ import numpy as np
 from torch import nn
 
 from sknoisy.cotraining import CoTraining
-from sknoisy.data.devices import generator
+from sknoisy.data.devices import generator, with_float64
 from sknoisy.data.labels import check_given, check_several
 from sknoisy.encoders.architecture import Architecture
 from sknoisy.encoders.blueprint import Blueprint, load_numpy_state
@@ -100,6 +100,8 @@ class Beginning:
         settings = self._settings(n_samples, spec, defaults)
         if tunes:
             settings = replace(settings, max_norm=FINE_TUNING_NORM)
+        if method.needs_float64:
+            settings = replace(settings, device=with_float64(settings.device))
         head_epochs = self._head_epochs(settings.max_epochs, architecture.pretrained)
         method.plan(settings.max_epochs, head_epochs)
         if self.compile:
