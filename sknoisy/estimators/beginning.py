@@ -90,9 +90,8 @@ class Beginning:
         **before : dict
             ``history`` and ``first_weights`` of a training that goes on.
         """
-        spec = architecture.blueprint.spec
-        known = n_samples, spec, architecture.pretrained
-        defaults = self._defaults(method, *known)
+        spec, pretrained = architecture.blueprint.spec, architecture.pretrained
+        defaults = self._defaults(method, n_samples, spec, pretrained)
         defaults["head_lr"] = defaults["lr"]
         tunes = architecture.blueprint.fixed_statistics and not self.freeze_encoder
         if tunes:
@@ -102,7 +101,7 @@ class Beginning:
             settings = replace(settings, max_norm=FINE_TUNING_NORM)
         if method.needs_float64:
             settings = replace(settings, device=with_float64(settings.device))
-        head_epochs = self._head_epochs(settings.max_epochs, architecture.pretrained)
+        head_epochs = self._head_epochs(settings.max_epochs, pretrained)
         method.plan(settings.max_epochs, head_epochs)
         if self.compile:
             network.compile()
@@ -115,12 +114,14 @@ class Beginning:
             resolve_views(self.views, spec, "weak"),
             settings,
             head_epochs,
-            self.freeze_encoder,
-            defaults["head_lr"] if self.lr == "auto" else settings.lr,
-            self._head_schedule,
-            seed,
-            regularizers,
-            CoTrainingNet if isinstance(method, CoTraining) else ClassifierNet,
+            freeze=self.freeze_encoder,
+            head_lr=defaults["head_lr"] if self.lr == "auto" else settings.lr,
+            head_schedule=self._head_schedule,
+            seed=seed,
+            regularizers=regularizers,
+            net_class=CoTrainingNet
+            if isinstance(method, CoTraining)
+            else ClassifierNet,
             **before,
         )
         training.parameters = comparable(self)
