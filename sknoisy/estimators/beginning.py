@@ -163,9 +163,10 @@ class Beginning:
 
     def _features(self, X, training):
         """Return X if it has the features of an encoder that is not trained yet."""
-        if isinstance(X, LazyFeatures) and self._carries(X, training.network):
-            return X
-        return None
+        if not (isinstance(X, LazyFeatures) and self._carries(X, training.network)):
+            return None
+        np.asarray(X)  # which X keeps; parts of it would be computed in each call
+        return X
 
 
 def _warn_of_random(network):

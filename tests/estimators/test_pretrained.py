@@ -616,6 +616,12 @@ def test_epochs_of_the_head_take_features_that_are_there(params, colour):
         loaded.partial_fit(features, y)
     assert {row["phase"] for row in clf.history_} == {"head"}
     assert sum(CALLS) == len(X)  # the first epoch computed them
+    clf = NoisyRobustClassifier("ce", validation=0.2, random_state=0, **params)
+    features = PretrainedEncoder(Counted()).fit_transform(X)
+    del CALLS[:]
+    for _ in range(3):
+        clf.partial_fit(features, y)
+    assert sum(CALLS) == 2 * len(X)  # the first did so for parts, the second for all
 
 
 def test_features_of_an_encoder_that_was_trained_are_others(colour):
