@@ -94,10 +94,10 @@ class KernelRidge:
         one = torch.eye(len(K), dtype=K.dtype, device=K.device)
         whiten = torch.linalg.solve_triangular(lower, one, upper=False).T.float()
         # Half the work of features @ whiten; parts stay in a processor's cache.
-        upper, settings = lower.T.float(), (self.landmarks, self.gamma, power)
+        upper = lower.T.float()
         features = X.new_empty(len(X), n_landmarks)
         for rows, part in zip(X.split(PART), features.split(PART), strict=True):
-            values = kernel(rows, *settings)
+            values = kernel(rows, self.landmarks, self.gamma, power)
             part.copy_(
                 torch.linalg.solve_triangular(upper, values, upper=True, left=False)
             )
