@@ -366,6 +366,7 @@ def test_a_table_of_features(features, tmp_path, capsys):
     assert main(["predict", str(out / "model.safetensors"), str(features)]) == 0
     predicted = list(csv.DictReader(capsys.readouterr().out.splitlines()))
     assert [row["label"] for row in predicted] == ["0", "1"] * 30
+    assert [row["row"] for row in predicted] == [str(i) for i in range(60)]
 
 
 def test_a_table_and_images_are_no_substitutes(
@@ -391,6 +392,55 @@ def test_columns_that_name_rows_are_ignored(tmp_path, capsys):
     assert (
         "Columns: numbers 'size'; ignored, as they only name the rows, 'name'." in err
     )
+
+
+def test_names_of_rows_may_occur_twice(tmp_path, capsys):
+    pd = pytest.importorskip("pandas")
+    names = pd.Series([f"plant {min(i, 18)}" for i in range(20)])
+    notes = names.where(names.index > 2)  # one text is that of a gap
+    assert Columns().fit(pd.DataFrame({"a": names, "b": 1.0})).ignored_ == ["a"]
+    assert Columns().fit(pd.DataFrame({"a": notes, "b": 1.0})).ignored_ == []
+
+
+def test_rows_that_are_equal_are_counted(tmp_path, capsys):
+    pytest.importorskip("pandas")
+    lines = [f"{i}.5,{i % 2}" for i in range(40)]
+    lines += ["7.5,1", "8.5,1", "8.5,1"]  # the first label is 1, that of the others 0
+    path, settings = tmp_path / "plants.csv", ["--folds=2", "--out"]
+    for rows_, told in ((lines[:40], False), (lines, True)):
+        path.write_text("\n".join(["size,label", *rows_]))
+        assert main(["check", str(path), *settings, str(tmp_path / "out")]) == 0
+        out = capsys.readouterr().out
+        assert ("Exact copies of other rows: 3. Rows whose copies" in out) == told
+    assert "Rows whose copies have different labels: 1." in out
+
+
+def test_the_samples_of_a_table_have_their_values(tmp_path):
+    pytest.importorskip("pandas")
+    path, out = tmp_path / "plants.csv", tmp_path / "out"
+    lines = [f"{i};n{i % 3};{i % 2},5;{i % 2}" for i in range(40)]
+    lines[4] = "4;;0,5;0"
+    path.write_text("\n".join(["size;name;width;label", *lines]))
+    assert main(["check", str(path), "--folds=2", "--out", str(out)]) == 0
+    found = {row["name"]: row for row in rows(out / "samples.csv")}
+    assert [found["7"][k] for k in ("name (table)", "width")] == ["n1", "1.5"]
+    assert found["4"]["name (table)"] == ""
+    merged = tmp_path / "merged.csv"
+    table = str(out / "samples.csv")
+    assert main(["apply", str(path), table, "--out", str(merged)]) == 0
+    assert merged.read_text() == path.read_text() + "\n"
+
+
+def test_numbers_and_dates_that_are_taken_for_categories_are_told(tmp_path, capsys):
+    pytest.importorskip("pandas")
+    path, settings = tmp_path / "plants.csv", ["--folds=2", "--out"]
+    texts = '"1,5",2024-01-02,12.5.2024,red 1,1.2.3.4'
+    lines = [f"{i % 2},{texts},{i % 2}" for i in range(20)]
+    path.write_text("\n".join(["size,width,day,when,colour,ip,label", *lines]))
+    assert main(["check", str(path), *settings, str(tmp_path / "out")]) == 0
+    err = capsys.readouterr().err
+    told = "taken for categories, though they look like numbers or dates: 'width', "
+    assert f"{told}'day', 'when'." in err
 
 
 @pytest.mark.parametrize("separator", [",", ";"])

@@ -53,9 +53,9 @@ def run(args):
     )
     in_folds = "" if args.folds is None else f", in {args.folds} folds"
     say(args, f"Checking the labels{in_folds}.")
-    copies = _copies(found.X) if is_images else None
-    together = copies if args.method != "knn_agreement" else None
-    detector.fit(features, found.y, groups=together)
+    copies = _copies(found.X) if is_images else _equal_rows(found.X)
+    together = is_images and args.method != "knn_agreement"
+    detector.fit(features, found.y, groups=copies if together else None)
     model = detector.estimator_
     if model is None:
         say(args, "Training a model on all samples.")
@@ -134,6 +134,8 @@ def _encoded(encoder, X, args):
     features = encoder.fit_transform(X)
     if isinstance(encoder, Columns):
         say(args, encoder.describe())
+        if doubt := encoder.doubt():
+            say(args, f"Warning: {doubt}")
     if len(X) > 4 * MEASURED and not isinstance(features, np.ndarray):
         start = time.monotonic()
         np.asarray(features[:MEASURED])
@@ -154,6 +156,17 @@ def _duration(seconds):
     if seconds < 90 * 60:
         return f"{seconds / 60:.0f} minutes"
     return f"{seconds / 3600:.0f} hours"
+
+
+def _equal_rows(X):
+    """Return a group for each row, the same for equal ones; None without any.
+
+    They stay evidence of each other: tables of few values have equal rows by chance.
+    """
+    import pandas as pd
+
+    hashes = pd.util.hash_pandas_object(X, index=False).to_numpy()
+    return hashes if len(np.unique(hashes)) < len(hashes) else None
 
 
 def _copies(paths):

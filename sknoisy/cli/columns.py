@@ -9,6 +9,9 @@ from sknoisy.estimators.saving import Saved
 
 MOST = 50  # categories of a column; rarer ones are treated as unknown
 FEW = 10  # rows, of which texts may all differ by chance
+DISTINCT = 0.9  # share of texts that differ where they name rows, some of them twice
+NUMBER = r"[-+]?\d[\d.']*(,\d+)+%?|[-+]?\d+(\.\d+)?%"  # that is read as text
+DATE = r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}([T ].*)?|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}"
 
 
 class Columns(TransformerMixin, Saved):
@@ -27,8 +30,11 @@ class Columns(TransformerMixin, Saved):
     categories_ : dict of str to list of str
         The most frequent values of the other columns.
     ignored_ : list of str
-        Columns that only name the rows: text that is another in every row, and numbers
-        that count them, as the index does that pandas writes.
+        Columns that only name the rows: text that is another in nearly every row, and
+        numbers that count them, as the index does that pandas writes.
+    texts_ : list of str
+        Columns of numbers or dates that are written in a way that is not read, and so
+        are taken for categories.
     """
 
     def fit(self, X, y=None):
@@ -47,13 +53,14 @@ class Columns(TransformerMixin, Saved):
         ).reshape(3, len(self.numbers_))
         others = [name for name in self.columns_ if name not in numbers]
         others = {name: X[name].astype(str).value_counts() for name in others}
-        names = [k for k, v in others.items() if len(v) == len(X) > FEW]
+        names = [k for k, v in others.items() if len(v) >= DISTINCT * len(X) > FEW]
         self.ignored_ = counts + names
         self.categories_ = {
             name: counts.index[:MOST].tolist()
             for name, counts in others.items()
             if name not in self.ignored_
         }
+        self.texts_ = [name for name in others if _is_quantity(X[name])]
         if not self.numbers_ and not self.categories_:
             raise ValueError(
                 f"the table has no column to learn from: {some(self.ignored_)} only "
@@ -77,6 +84,16 @@ class Columns(TransformerMixin, Saved):
             else "",
         ]
         return f"Columns: {'; '.join(filter(None, told))}."
+
+    def doubt(self):
+        """Return a sentence on what could be read better; empty if there is nothing."""
+        if not self.texts_:
+            return ""
+        return (
+            "taken for categories, though they look like numbers or dates: "
+            f"{some(self.texts_)}. Write numbers like 1234.5, and dates as days since "
+            "the first, to have them as quantities."
+        )
 
     def transform(self, X):
         """Return an array (n_samples, n_features), float64, of a DataFrame."""
@@ -102,3 +119,9 @@ def _counts_rows(column):
     if len(column) <= FEW or column.dtype.kind not in "iu":
         return False
     return len(np.unique(column.to_numpy() - column.index.to_numpy())) == 1
+
+
+def _is_quantity(column):
+    """Whether all texts of a column look like numbers with commas, or like dates."""
+    texts = column.dropna().astype("string").str.strip()
+    return len(texts) > 0 and any(texts.str.fullmatch(p).all() for p in (NUMBER, DATE))

@@ -10,6 +10,7 @@ from sknoisy.cli.messages import printable
 from sknoisy.estimators.saving import save
 
 SHOWN = 5  # samples in the summary
+WIDE = 30  # columns of a table, of which samples.csv repeats no more
 COLUMNS = (
     "sample name given quality flagged suggested confidence error_probability "
     "decision label"
@@ -39,7 +40,12 @@ def write_all(out, detector, model, found, args):
     """
     os.makedirs(out, exist_ok=True)
     written = ["samples.csv", "model.safetensors"]
-    write_rows(os.path.join(out, "samples.csv"), COLUMNS, _rows(detector, found))
+    columns, values = _shown_values(found.X)
+    write_rows(
+        os.path.join(out, "samples.csv"),
+        [*COLUMNS, *columns],
+        ([*row, *values[row[0]]] for row in _rows(detector, found)),
+    )
     save(model, os.path.join(out, "model.safetensors"))
     if os.path.isdir(args.data):
         rows = zip(found.names, found.y, strict=True)
@@ -78,6 +84,19 @@ def write_rows(path, columns, rows, separator=",", line_end="\r\n"):
         raise
 
 
+def _shown_values(X):
+    """Return columns of a table for people to look at, and the rows of their values.
+
+    Paths of images have none. A column that is called like one of ours is renamed.
+    """
+    if isinstance(X, np.ndarray):
+        return [], np.empty((len(X), 0))
+    X = X.iloc[:, :WIDE]
+    names = [str(name) for name in X.columns]
+    names = [f"{name} (table)" if name in COLUMNS else name for name in names]
+    return names, X.astype(object).where(X.notna(), "").to_numpy()
+
+
 def _rows(detector, found):
     """Yield the rows of samples.csv, worst labels first."""
     for i in detector.ranked(all_samples=True):
@@ -112,7 +131,7 @@ def summarize(detector, found, copies):
     if n_errors > SHOWN:
         lines.append(f"  and {n_errors - SHOWN:,} more")
     if copies is not None:
-        lines.append(_of_copies(found.y, copies))
+        lines.append(_of_copies(found, copies))
     if found.skipped:
         lines.append(f"Left out {len(found.skipped):,}:")
         lines += [f"  {path} {reason}" for path, reason in found.skipped[:SHOWN]]
@@ -121,12 +140,16 @@ def summarize(detector, found, copies):
     return "\n".join(map(printable, lines))
 
 
-def _of_copies(y, copies):
-    """Return how many files are copies, and of how many the labels differ."""
+def _of_copies(found, copies):
+    """Return how many samples are copies, and of how many the labels differ."""
+    rows, samples = "files", "photographs"
+    if not isinstance(found.X, np.ndarray):
+        rows = samples = "rows"
     first, where = np.unique(copies, return_inverse=True)
-    several = np.flatnonzero(np.bincount(where) > 1)
-    n_differ = sum(len({*y[where == i].tolist()}) > 1 for i in several)
+    _, codes = np.unique(found.y, return_inverse=True)
+    labels = np.unique([where, codes], axis=1)[0]  # once for each label of a group
+    n_differ = (np.bincount(labels) > 1).sum()
     return (
-        f"Exact copies of other files: {len(copies) - len(first):,}. Photographs whose "
-        f"copies have different labels: {n_differ:,}."
+        f"Exact copies of other {rows}: {len(copies) - len(first):,}. "
+        f"{samples.capitalize()} whose copies have different labels: {n_differ:,}."
     )
