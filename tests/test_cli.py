@@ -402,6 +402,19 @@ def test_names_of_rows_may_occur_twice(tmp_path, capsys):
     assert Columns().fit(pd.DataFrame({"a": notes, "b": 1.0})).ignored_ == []
 
 
+def test_columns_that_are_to_be_ignored(features, photos, tmp_path, capsys):
+    out = tmp_path / "out"
+    check = ["check", str(features), "--label=kind", "--folds=2", "--out", str(out)]
+    assert main([*check, "--ignore=colour"]) == 0
+    assert "Columns: numbers 'size'.\n" in capsys.readouterr().err
+    assert rows(out / "samples.csv")[0]["colour"] in ("red", "blue")  # for people
+    assert main([*check, "--ignore=size", "--ignore=color"]) == 2
+    told = "--ignore 'color' is not valid: the features are ['size', 'colour']"
+    assert told in capsys.readouterr().err
+    assert main(["check", str(photos), "--ignore=size"]) == 2
+    assert "--ignore is for columns of features" in capsys.readouterr().err
+
+
 def test_rows_that_are_equal_are_counted(tmp_path, capsys):
     pytest.importorskip("pandas")
     lines = [f"{i}.5,{i % 2}" for i in range(40)]
@@ -431,16 +444,56 @@ def test_the_samples_of_a_table_have_their_values(tmp_path):
     assert merged.read_text() == path.read_text() + "\n"
 
 
-def test_numbers_and_dates_that_are_taken_for_categories_are_told(tmp_path, capsys):
+def test_numbers_with_commas_and_dates_are_quantities():
+    pd = pytest.importorskip("pandas")
+    frame = pd.DataFrame(
+        {
+            "thousands": ["1,234", None, "2,000,000.5"],
+            "decimals": ["1.234,5", " 0,25", "-3"],
+            "three": ["0,125", "-2,500", "4,000"],  # no thousands begin with 0
+            "day": ["2024-01-31", None, "2023-12-31"],
+            "german": ["31.1.2024", "31.12.2023", "01.02.2024"],
+            "second": ["2024-01-02 12:00:00", "2024-01-02 18:00:00", None],
+            "ordered": ["13/01/2024", "12/01/2024", "01/02/2024"],
+        }
+    )
+    days = [19753, np.nan, 19722]
+    expected = {
+        "thousands": [1234, np.nan, 2000000.5],
+        "decimals": [1234.5, 0.25, -3],
+        "three": [0.125, -2.5, 4],
+        "day": days,
+        "german": [19753, 19722, 19754],
+        "second": [19724.5, 19724.75, np.nan],
+        "ordered": [19735, 19734, 19754],
+    }
+    columns = Columns().fit(frame)
+    plain = Columns().fit(pd.DataFrame(expected))
+    assert columns.numbers_ == plain.numbers_ == [*expected]
+    np.testing.assert_allclose(columns.moments_, plain.moments_)
+    one = pd.DataFrame({"thousands": ["3,5"], "decimals": [2.5]}, index=[7])
+    told = columns.transform(frame.iloc[:1].assign(**one.iloc[0]))
+    asked = plain.transform(
+        pd.DataFrame(expected).iloc[:1].assign(thousands=np.nan, decimals=2.5)
+    )
+    np.testing.assert_allclose(told, asked)  # what cannot be read is a gap
+    with pytest.raises(ValueError, match=r"columns \['day'\] hold text"):
+        plain.transform(pd.DataFrame(expected).assign(day="x"))
+
+
+def test_what_can_be_read_in_several_ways_is_a_category_and_told(tmp_path, capsys):
     pytest.importorskip("pandas")
     path, settings = tmp_path / "plants.csv", ["--folds=2", "--out"]
-    texts = '"1,5",2024-01-02,12.5.2024,red 1,1.2.3.4'
+    texts = '"1,5",01/02/2024,10%,red 1'
     lines = [f"{i % 2},{texts},{i % 2}" for i in range(20)]
-    path.write_text("\n".join(["size,width,day,when,colour,ip,label", *lines]))
+    path.write_text("\n".join(["size,width,day,share,colour,label", *lines]))
     assert main(["check", str(path), *settings, str(tmp_path / "out")]) == 0
     err = capsys.readouterr().err
-    told = "taken for categories, though they look like numbers or dates: 'width', "
-    assert f"{told}'day', 'when'." in err
+    assert "'width'; of these read from text 'width' (1.234,5); categories" in err
+    told = "taken for categories, though they look like numbers or dates: 'day', "
+    assert f"{told}'share'." in err
+    model = str(tmp_path / "out" / "model.safetensors")
+    assert main(["predict", model, str(path), "--quiet"]) == 0
 
 
 @pytest.mark.parametrize("separator", [",", ";"])

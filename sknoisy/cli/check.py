@@ -28,6 +28,7 @@ def run(args):
     start = time.monotonic()
     out = args.out or f"{_name_of(args.data)}-check"
     found = _without_singles(_read(args))
+    X = _used(found.X, args.ignore)
     _make_folder(out)
     n, k = len(found.y), len(found.classes)
     say(
@@ -37,10 +38,10 @@ def run(args):
     )
     if k > MANY and all(map(_is_number, found.classes)):
         say(args, f"Warning: the labels are {k} different numbers. Are these classes?")
-    is_images = isinstance(found.X, np.ndarray)
-    encoder, about = make_encoder(found.X, args)
+    is_images = isinstance(X, np.ndarray)
+    encoder, about = make_encoder(X, args)
     say(args, f"Encoder: {about}.")
-    features = _encoded(encoder, found.X, args)
+    features = _encoded(encoder, X, args)
     clf = NoisyRobustClassifier(
         freeze_encoder=is_images, device=args.device, random_state=args.seed
     )
@@ -53,7 +54,7 @@ def run(args):
     )
     in_folds = "" if args.folds is None else f", in {args.folds} folds"
     say(args, f"Checking the labels{in_folds}.")
-    copies = _copies(found.X) if is_images else _equal_rows(found.X)
+    copies = _copies(X) if is_images else _equal_rows(X)
     together = is_images and args.method != "knn_agreement"
     detector.fit(features, found.y, groups=copies if together else None)
     model = detector.estimator_
@@ -105,6 +106,18 @@ def _read(args):
         return load_image_folder(args.data, on_error="skip")
     columns = {"label": args.label, "file": args.file}
     return load_table(args.data, args.root, on_error="skip", **columns)
+
+
+def _used(X, ignored):
+    """Return samples without the columns that are to be ignored."""
+    if isinstance(X, np.ndarray) and ignored:
+        raise ValueError("--ignore is for columns of features, not for images")
+    for name in ignored:
+        if name not in X.columns:
+            raise ValueError(
+                f"--ignore {name!r} is not valid: the features are {list(X.columns)}"
+            )
+    return X.drop(columns=ignored) if ignored else X
 
 
 def _without_singles(found):
