@@ -402,6 +402,29 @@ def test_names_of_rows_may_occur_twice(tmp_path, capsys):
     assert Columns().fit(pd.DataFrame({"a": notes, "b": 1.0})).ignored_ == []
 
 
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        ("aaa", "the 3 samples have 1 classes ('a'), of which 1 have several samples"),
+        (
+            "abc",
+            "the 3 samples have 3 classes ('a', 'b', 'c'), of which 0 have several",
+        ),
+        ("aab", "of which 1 have several samples: a check needs two such classes"),
+    ],
+)
+def test_two_classes_are_needed_before_anything_is_trained(
+    tmp_path, capsys, labels, message
+):
+    for i, label in enumerate(labels):
+        (tmp_path / "photos" / label).mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (8, 8), i).save(tmp_path / "photos" / label / f"{i}.png")
+    assert main(["check", str(tmp_path / "photos"), "--encoder=ssl"]) == 2
+    err = capsys.readouterr().err
+    assert message in err
+    assert "Encoder" not in err
+
+
 def test_columns_that_are_to_be_ignored(features, photos, tmp_path, capsys):
     out = tmp_path / "out"
     check = ["check", str(features), "--label=kind", "--folds=2", "--out", str(out)]

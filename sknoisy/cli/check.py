@@ -121,9 +121,19 @@ def _used(X, ignored):
 
 
 def _without_singles(found):
-    """Leave out samples that are alone in their class, which no fold can judge."""
+    """Leave out samples that are alone in their class, which no fold can judge.
+
+    Raises ``ValueError`` if two classes are not left.
+    """
     counts = Counter(found.y.tolist())
     keep = np.array([counts[label] > 1 for label in found.y.tolist()])
+    left = sorted({*found.y[keep].tolist()})
+    if len(left) < 2:
+        raise ValueError(
+            f"the {len(keep):,} samples have {len(counts):,} classes "
+            f"({some(sorted(counts))}), of which {len(left)} have several samples: a "
+            "check needs two such classes"
+        )
     if keep.all():
         return found
     if isinstance(found.X, np.ndarray):  # of paths

@@ -138,8 +138,8 @@ def read_rows(path):
         ) from error
     except UnicodeDecodeError as error:
         raise ValueError(
-            f"path={path!r} is no CSV file in UTF-8: {error}. Save it as UTF-8, which "
-            'spreadsheets call "CSV UTF-8".'
+            f"path={path!r} is no CSV file in UTF-8: {error}. Export the table as CSV "
+            'in UTF-8, which spreadsheets call "CSV UTF-8".'
         ) from error
     except csv.Error as error:
         raise ValueError(f"path={path!r} is no CSV file: {error}.") from error

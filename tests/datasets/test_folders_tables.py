@@ -290,7 +290,9 @@ def test_a_table_that_is_not_there(tmp_path):
     with pytest.raises(ValueError, match="cannot be opened"):
         load_table(tmp_path / "t.csv")
     (tmp_path / "t.csv").write_bytes(b"file,label\n\xff\xfe,x\n")
-    with pytest.raises(ValueError, match="no CSV file in UTF-8: .*Save it as UTF-8"):
+    with pytest.raises(
+        ValueError, match="no CSV file in UTF-8: .*Export the table as CSV"
+    ):
         load_table(tmp_path / "t.csv")
 
 
