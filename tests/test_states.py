@@ -53,6 +53,10 @@ def cotraining(method, **params):
 ESTIMATORS = {
     **{f"loss {name}": (robust(name), X) for name in LOSSES},
     **{f"co-training {name}": (cotraining(name), X) for name in COTRAINING_METHODS},
+    "co-training kernel_posterior": (
+        CoTrainingClassifier("kernel_posterior", random_state=0),
+        X,
+    ),
     **{f"pre-training {name}": (pretrainer(name), IMAGES) for name in METHODS},
     "default on vectors": (NoisyRobustClassifier(random_state=0), X),
     "images": (robust(), IMAGES),

@@ -40,7 +40,7 @@ class Columns(TransformerMixin, Saved):
     ignored_ : list of str
         Columns that only name the rows: text that is another in nearly every row, and
         numbers that count them, as the index does that pandas writes.
-    texts_ : list of str
+    unread_ : list of str
         Columns of numbers or dates that can be read in several ways or in none, and so
         are taken for categories.
     """
@@ -70,7 +70,7 @@ class Columns(TransformerMixin, Saved):
             for name, counts in others.items()
             if name not in self.ignored_
         }
-        self.texts_ = [name for name in others if _is_quantity(X[name])]
+        self.unread_ = [name for name in others if _is_quantity(X[name])]
         if not self.numbers_ and not self.categories_:
             raise ValueError(
                 f"the table has no column to learn from: {some(self.ignored_)} only "
@@ -85,8 +85,13 @@ class Columns(TransformerMixin, Saved):
 
     def _read(self, X):
         readings = getattr(self, "readings_", {})  # files of before have none
-        read = {k: _read(X[k], v) for k, v in readings.items() if k in X.columns}
-        return X.assign(**read)
+        here = {name: how for name, how in readings.items() if name in X.columns}
+        return X.assign(**{name: _numbers(X[name], how) for name, how in here.items()})
+
+    @property
+    def texts_(self):
+        """Names of the columns that are read from text."""
+        return [*self.categories_, *getattr(self, "readings_", {})]
 
     def describe(self):
         """Return what is made of the columns, a sentence."""
@@ -104,12 +109,12 @@ class Columns(TransformerMixin, Saved):
 
     def doubt(self):
         """Return a sentence on what could be read better; empty if there is nothing."""
-        if not self.texts_:
+        if not self.unread_:
             return ""
         return (
             "taken for categories, though they look like numbers or dates: "
-            f"{some(self.texts_)}. Write numbers like 1234.5 and dates like 2024-12-31 "
-            "to have them as quantities."
+            f"{some(self.unread_)}. Write numbers like 1234.5, and dates like "
+            "2024-12-31, to have them as quantities."
         )
 
     def transform(self, X):
@@ -122,19 +127,25 @@ class Columns(TransformerMixin, Saved):
                 f"the table lacks the columns {missing}, which the model was trained on"
             )
         medians, means, deviations = self.moments_
-        texts = X[self.numbers_].columns.difference(_numeric(X))
-        if len(texts):
-            raise ValueError(
-                f"the columns {texts.tolist()} hold text, and held numbers where the "
-                "model was trained"
-            )
-        numbers = np.array(X[self.numbers_], dtype=float).reshape(len(X), -1)
+        numbers = [_as_numbers(name, X[name]) for name in self.numbers_]
+        numbers = np.array(numbers, dtype=float).reshape(-1, len(X)).T
         numbers = np.where(np.isfinite(numbers), numbers, medians)
         parts = [(numbers - means) / deviations]
         for name, values in self.categories_.items():
             given = np.array(X[name].astype(str), dtype=object)
             parts.append(given[:, None] == np.array(values, dtype=object))
         return np.hstack(parts).astype(float)
+
+
+def _as_numbers(name, column):
+    """Return a column of numbers, or raise ``ValueError`` by its name."""
+    try:
+        return column.to_numpy(dtype=float, na_value=np.nan)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"the column {name!r} holds more than the numbers that the model was "
+            f"trained on: {error}"
+        ) from error
 
 
 def _counts_rows(column):
@@ -164,12 +175,18 @@ def _can_be_read(texts, how):
     return bool(_read(texts, how).notna().all())
 
 
+def _numbers(column, how):
+    """Return numbers of texts; another table may have them written as Python does."""
+    import pandas as pd
+
+    plain = pd.to_numeric(column.astype("string"), errors="coerce")
+    return _read(column, how).astype(float).fillna(plain.astype(float))
+
+
 def _read(column, how):
     """Return numbers of texts, or days of dates; NaN of all else."""
     import pandas as pd
 
-    if pd.api.types.is_numeric_dtype(column):  # as another table may have it
-        return column
     texts = column.astype("string").str.strip()
     if how in DATES:
         dates = pd.to_datetime(texts, format=how, errors="coerce")

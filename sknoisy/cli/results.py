@@ -2,12 +2,13 @@
 
 import csv
 import os
-from contextlib import suppress
 
 import numpy as np
 
 from sknoisy.cli.messages import printable
+from sknoisy.datasets.cells import as_text
 from sknoisy.estimators.saving import save
+from sknoisy.files import replacing
 
 SHOWN = 5  # samples in the summary
 WIDE = 30  # columns of a table, of which samples.csv repeats no more
@@ -51,8 +52,9 @@ def write_all(out, detector, model, found, args):
         rows = zip(found.names, found.y, strict=True)
         write_rows(os.path.join(out, "labels.csv"), ["file", "label"], rows)
         written.append("labels.csv")
-    if found.skipped:
-        write_rows(os.path.join(out, "skipped.csv"), ["file", "why"], found.skipped)
+    skipped = os.path.join(out, "skipped.csv")
+    if found.skipped or os.path.exists(skipped):  # of an earlier check
+        write_rows(skipped, ["file", "why"], found.skipped)
         written.append("skipped.csv")
     detector.to_html(
         os.path.join(out, "report.html"),
@@ -64,24 +66,16 @@ def write_all(out, detector, model, found, args):
     return ["report.html", *written]
 
 
-def write_rows(path, columns, rows, separator=",", line_end="\r\n"):
+def write_rows(path, columns, rows, separator=",", line_end="\r\n", encoding="utf-8"):
     """Write a CSV file, at once or not at all.
 
     Bytes in names of files that are no UTF-8 are escaped.
     """
-    part = f"{path}.part"
-    try:
-        with open(
-            part, "w", newline="", encoding="utf-8", errors="backslashreplace"
-        ) as file:
-            writer = csv.writer(file, delimiter=separator, lineterminator=line_end)
-            writer.writerow(columns)
-            writer.writerows(rows)
-        os.replace(part, path)
-    except BaseException:
-        with suppress(OSError):
-            os.unlink(part)
-        raise
+    how = {"newline": "", "encoding": encoding, "errors": "backslashreplace"}
+    with replacing(path, mode="w", **how) as file:
+        writer = csv.writer(file, delimiter=separator, lineterminator=line_end)
+        writer.writerow(columns)
+        writer.writerows(rows)
 
 
 def _shown_values(X):
@@ -94,7 +88,8 @@ def _shown_values(X):
     X = X.iloc[:, :WIDE]
     names = [str(name) for name in X.columns]
     names = [f"{name} (table)" if name in COLUMNS else name for name in names]
-    return names, X.astype(object).where(X.notna(), "").to_numpy()
+    values = X.astype(object).where(X.notna(), "").map(as_text)
+    return [as_text(name) for name in names], values.to_numpy()
 
 
 def _rows(detector, found):
@@ -102,11 +97,11 @@ def _rows(detector, found):
     for i in detector.ranked(all_samples=True):
         yield (
             i,
-            found.names[i],
-            found.y[i],
+            as_text(found.names[i]),
+            as_text(found.y[i]),
             f"{detector.label_quality_[i]:.4f}",
             int(detector.label_errors_[i]),
-            detector.suggested_labels_[i],
+            as_text(detector.suggested_labels_[i]),
             f"{detector.suggestion_confidence_[i]:.4f}",
             f"{detector.error_probability_[i]:.4f}",
             "",
@@ -145,11 +140,11 @@ def _of_copies(found, copies):
     rows, samples = "files", "photographs"
     if not isinstance(found.X, np.ndarray):
         rows = samples = "rows"
-    first, where = np.unique(copies, return_inverse=True)
-    _, codes = np.unique(found.y, return_inverse=True)
-    labels = np.unique([where, codes], axis=1)[0]  # once for each label of a group
-    n_differ = (np.bincount(labels) > 1).sum()
+    labels = {}
+    for group, label in zip(copies.tolist(), found.y.tolist(), strict=True):
+        labels.setdefault(group, set()).add(label)
+    n_differ = sum(len(of_group) > 1 for of_group in labels.values())
     return (
-        f"Exact copies of other {rows}: {len(copies) - len(first):,}. "
+        f"Exact copies of other {rows}: {len(copies) - len(labels):,}. "
         f"{samples.capitalize()} whose copies have different labels: {n_differ:,}."
     )

@@ -166,11 +166,14 @@ class CoTeaching(CoTraining):
         return {"forget_rate": self.rate_to_leave_out if given == "auto" else given}
 
     def loss(self, net, index, batch):  # noqa: D102
-        logits = net.observed_logits(index, batch)
-        target = net.targets(index)
-        settings = self.remembered, self.disagreeing
-        given = net.weights(index), net.trusted(index)
-        return exchange_loss(logits, target, *settings, *given)
+        return exchange_loss(
+            net.observed_logits(index, batch),
+            net.targets(index),
+            self.remembered,
+            disagreeing=self.disagreeing,
+            weights=net.weights(index),
+            trusted=net.trusted(index),
+        )
 
 
 class CoTeachingPlus(CoTeaching):

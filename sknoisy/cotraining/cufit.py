@@ -83,6 +83,9 @@ class CUFIT(CoTraining):
         self.warmup_epochs = warmup_epochs
 
     def loss(self, net, index, batch):  # noqa: D102
-        logits = net.observed_logits(index, batch)
-        given = net.targets(index), net.weights(index), net.trusted(index)
-        return cascade_loss(logits, *given)
+        return cascade_loss(
+            net.observed_logits(index, batch),
+            net.targets(index),
+            weights=net.weights(index),
+            trusted=net.trusted(index),
+        )

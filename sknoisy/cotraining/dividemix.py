@@ -249,25 +249,15 @@ class DivideMix(CoTraining):
 
     def loss(self, net, index, batch, turn):
         """Return the loss of the network whose turn it is, a tensor of shape ()."""
-        k, n_labelled, done = turn
-        own = net.module_.networks[k]
+        n_labelled, own = turn.n_labelled, net.module_.networks[turn.network]
         # Two views that are the same would only be computed twice.
         n_views = 2 if net.has_views else 1
         views = [net.view(batch) for _ in range(n_views)]
-        target = net.targets(index[:n_labelled])
-        clean = self.state_["clean_proba"][index[:n_labelled], 1 - k]
-        of_other = None
-        if n_labelled < len(index):
-            unlabelled = [view[n_labelled:] for view in views]
-            of_other = self._guesses(net, turn, unlabelled, index[n_labelled:])
-        targets = refined_and_guessed(predicted(own, views), target, clean, of_other)
-        targets = sharpen(targets, self.temperature)
-        views = torch.cat(views)
-        lam = self.rng.beta(self.alpha, self.alpha)
-        order = net.permutation(len(views))
         weights = net.sample_weights(index)
-        targets = weigh(targets, weights).repeat(n_views, 1)
-        views, targets = mixup(views, targets, lam, order)
+        targets = weigh(self._targets(net, index, views, turn), weights)
+        lam = self.rng.beta(self.alpha, self.alpha)
+        order = net.permutation(n_views * len(index))
+        views, targets = mixup(torch.cat(views), targets.repeat(n_views, 1), lam, order)
         if weights is not None:
             weights = targets.sum(dim=1)
             targets, weights = targets / weights[:, None], weights.view(n_views, -1)
@@ -281,11 +271,25 @@ class DivideMix(CoTraining):
         log_p = logits.log_softmax(dim=1)
         cross_entropy = -(targets * log_p).sum(dim=1)
         loss = mean(cross_entropy, slice(n_labelled)) + uniform_penalty(logits)
-        weight = self.settings["lambda_u"] * self._rampup(done)
+        weight = self.settings["lambda_u"] * self._rampup(turn.done)
         if weight and n_labelled < len(index):
             square = (log_p.exp() - targets).square().mean(dim=1)
             loss = loss + weight * mean(square, slice(n_labelled, None))
         return loss
+
+    def _targets(self, net, index, views, turn):
+        """Return what a batch is to be learned as, (n, n_classes): sharpened."""
+        k, n_labelled, _ = turn
+        of_own = predicted(net.module_.networks[k], views)
+        labelled, unlabelled = index[:n_labelled], index[n_labelled:]
+        clean = self.state_["clean_proba"][labelled, 1 - k]
+        of_other = None
+        if len(unlabelled):
+            unseen = [view[n_labelled:] for view in views]
+            of_other = self._guesses(net, turn, unseen, unlabelled)
+        target = net.targets(labelled)
+        targets = refined_and_guessed(of_own, target, clean, of_other)
+        return sharpen(targets, self.temperature)
 
     def _guesses(self, net, turn, views, index):
         """Return what the other network predicts of unlabelled samples.

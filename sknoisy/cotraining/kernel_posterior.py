@@ -16,10 +16,12 @@ from sknoisy.kernels.confusion import (
     first_guess,
     stretched,
 )
+from sknoisy.kernels.features import LARGEST
 from sknoisy.kernels.ridge import KernelRidge
 
 LANDMARKS = 1000, 4000  # by default at least and at most
 SHARE = 4  # one landmark for as many samples, between these
+AT_ANY_SIZE = 2000  # landmarks, even if features have to be computed more than once
 # Least penalty for posteriors, over that of the given labels: of those that are tried,
 # which are half decades apart, a tenth of it.
 SMOOTHEST = 1 / 30
@@ -120,10 +122,11 @@ class KernelPosterior(CoTraining):
     ----------
     n_landmarks : int or "auto", default="auto"
         Number of landmarks, which the kernel compares samples with: centres of clusters
-        for the Gaussian kernel, samples for the Laplacian one. There are fewer where
-        this times the number of samples is above 2^28. "auto": a quarter of the number
-        of samples, at least 1,000 and at most 4,000. With half of 4,000, a fit took a
-        third of the time, and was about 1 point less accurate.
+        for the Gaussian kernel, samples for the Laplacian one. "auto": a quarter of
+        the number of samples, at least 1,000 and at most 4,000; of more than 67,000
+        samples as many as fit into 1 GiB, and 2,000 at least. Above 1 GiB, kernel
+        values are computed several times instead of once. With 2,000 instead of 4,000,
+        a fit took a third of the time, and was about 1 point less accurate.
     n_rounds : int, default=3
         How often the posteriors are computed anew.
     warmup_epochs : int, default=0
@@ -193,6 +196,7 @@ class KernelPosterior(CoTraining):
     heads = ("kernel",)
     leaves_out = True
     vector_encoder = "identity"
+    needs_float64 = True
     transient = (*CoTraining.transient, "_generator", "_kernel")
 
     def __init__(self, n_landmarks="auto", n_rounds=3, warmup_epochs=0):
@@ -257,20 +261,13 @@ class KernelPosterior(CoTraining):
         features = head.rescale(_features(net.module_, data.store))
         every = torch.arange(len(features), device=features.device)
         weights = net.weights(every)
-        settings = *self._kernel, self.resolved()["n_landmarks"], self._generator
-        ridge = KernelRidge(features, *settings, weights)
         given = data.labels.distributions(self.n_classes)
-        probs = ridge.fit(given)
-        least = SMOOTHEST * ridge.penalty
-        left_out = simplex(probs)
-        shares = given if weights is None else given * weights[:, None]
         trusted = data.labels.trusted
-        T = confusion(probs, shares, trusted)
-        counted = shares.sum(dim=1)
-        total = counted.sum()
-        # As many labels of equal weight tell as much: Kish's effective sample size.
-        n = total.square() / counted.square().sum()
-        strength = evenness(shares.sum(dim=0) / total, n)
+        ridge = self._ridge(features, weights)
+        probs = ridge.fit(given)
+        least, first = SMOOTHEST * ridge.penalty, simplex(probs)
+        shares = given if weights is None else given * weights[:, None]
+        T, strength = confusion(probs, shares, trusted), _evenness_of(shares)
         target = data.codes
         if data.labels.soft is not None or data.labels.labelled is not None:
             target = torch.where(given.sum(dim=1, keepdim=True) > 0, given, 1.0)
@@ -286,25 +283,35 @@ class KernelPosterior(CoTraining):
         labels = corrected(first_guess(probs, T, given, trusted))
         if data.labels.labelled is not None:  # from here on, all have a posterior
             del ridge  # it is as large as the next one
-            ridge = KernelRidge(features, *settings, net.sample_weights(every))
+            ridge = self._ridge(features, net.sample_weights(every))
         for _ in range(self.n_rounds):
             probs = ridge.fit(labels, least)
             labels = corrected(probs)
         self.state_["posterior"].copy_(labels)
-        left_out = (left_out + simplex(probs)) / 2
+        left_out = (first + simplex(probs)) / 2
         self.state_["left_out"].copy_(left_out)
         self._observe(net, left_out)
         self._loss = -(labels * simplex(probs).log()).sum(dim=1).mean()
         if data.class_weights is not None:
             labels = labels * data.class_weights
             probs = ridge.fit(labels / labels.sum(dim=1, keepdim=True), least)
-        head.landmarks, head.gamma = ridge.landmarks, T.new_tensor(ridge.gamma)
-        head.laplacian = T.new_zeros(int(ridge.power == 1))
-        head.coefficients, head.intercept = ridge.coefficients, ridge.intercept
+        _set(head, ridge)
         if trusted is not None:
             factor = best_stretch(probs[trusted], given[trusted])
             head.coefficients = factor * head.coefficients
             head.intercept = stretched(head.intercept, factor)
+
+    def _ridge(self, features, weights):
+        """Return the regression, to be fitted, with landmarks of its own."""
+        power, width = self._kernel
+        return KernelRidge(
+            features,
+            power,
+            width,
+            n_landmarks=self.resolved()["n_landmarks"],
+            generator=self._generator,
+            weights=weights,
+        )
 
     def batches(self, net, store):  # noqa: D102
         return Batches(store, len(store), net.generator, net.device)
@@ -318,6 +325,8 @@ class KernelPosterior(CoTraining):
             least, most = LANDMARKS
             wanted = self._n_samples // SHARE
             n_landmarks = min(max(least, wanted), most, self._n_samples)
+            kept = LARGEST // self._n_samples
+            n_landmarks = min(n_landmarks, max(kept, AT_ANY_SIZE))
         return {"n_landmarks": n_landmarks}
 
     def _observe(self, net, probs):
@@ -330,6 +339,22 @@ class KernelPosterior(CoTraining):
         posteriors = self.state_["posterior"]
         given = posteriors.gather(1, self._given["codes"].clamp(min=0)[:, None])
         return given[:, 0].cpu().double().numpy()
+
+
+def _evenness_of(shares):
+    """Return the evenness of weighted labels, (n, n_classes)."""
+    counted = shares.sum(dim=1)
+    total = counted.sum()
+    # As many labels of equal weight tell as much: Kish's effective sample size.
+    return evenness(shares.sum(dim=0) / total, total.square() / counted.square().sum())
+
+
+def _set(head, ridge):
+    """Give a head what was regressed."""
+    head.landmarks, head.intercept = ridge.landmarks, ridge.intercept
+    head.coefficients = ridge.coefficients
+    head.gamma = ridge.intercept.new_tensor(ridge.gamma)
+    head.laplacian = ridge.intercept.new_zeros(int(ridge.power == 1))
 
 
 def _equal(given, others):

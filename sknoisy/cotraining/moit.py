@@ -247,8 +247,9 @@ class MOIT(CoTraining):
         logits, projections = self._both(module, torch.cat(mixed))
         loss = mixed_loss(logits.log_softmax(dim=1), torch.cat(targets))
         with full_precision(projections):
-            given = projections, codes, orders, torch.cat(lams)
-            losses = self._contrast(module, *given)
+            losses = self._contrast(
+                module, projections, codes, orders, lam=torch.cat(lams)
+            )
         weights = None if weights is None else weights.repeat(2)
         return loss + weighted_mean(losses, weights)
 

@@ -176,6 +176,7 @@ class SSR(CoTraining):
     estimates_noise = False
     unlabelled = True
     vector_encoder = "identity"
+    transient = (*CoTraining.transient, "_index", "order")
 
     def __init__(
         self,
@@ -231,33 +232,43 @@ class SSR(CoTraining):
         if self.is_warmup:
             return
         features, logits = net.predict_features()
+        self._observe(net, logits)
+        given, trusted = net.data_.codes.cpu().numpy(), net.data_.labels.trusted
+        is_trusted = np.zeros(len(given), bool)
+        if trusted is not None:
+            is_trusted = trusted.cpu().numpy()
+        labels = relabel(softmax(logits, axis=1), given, self.relabel_threshold)
+        labels[is_trusted] = given[is_trusted]
+        neighbors = self._neighbors(net, features)
+        votes = votes_of_labelled(neighbors, labels, self.n_classes)
+        rows = np.arange(len(labels))
+        clean = np.where(given >= 0, votes[rows, given], 0)
+        clean[is_trusted] = 1
+        self.state_["labels"].copy_(torch.from_numpy(labels))
+        self.state_["clean_proba"].copy_(torch.from_numpy(clean))
+        favoured = votes[rows, labels] >= self.select_threshold
+        selected = (favoured & (labels >= 0)) | is_trusted
+        self._order(net, labels, selected if selected.any() else labels >= 0)
+
+    def _observe(self, net, logits):
+        """Let the dynamics record the predictions of what has a label."""
         codes = net.data_.codes
         known = (codes >= 0).nonzero()[:, 0]
-        recorded = torch.from_numpy(logits).to(codes.device)[known]
-        net.observe(recorded[:, None], codes[known], known)
-        given = codes.cpu().numpy()
-        labels = relabel(softmax(logits, axis=1), given, self.relabel_threshold)
-        trusted = net.data_.labels.trusted
-        trusted = (
-            np.zeros(len(given), bool) if trusted is None else trusted.cpu().numpy()
-        )
-        labels[trusted] = given[trusted]
-        index = self._index
-        if index is None:
-            n_neighbors = min(self.n_neighbors, len(features))
-            index = neighbor_index(features, n_neighbors, include_self=True)
-            if not trains_encoder(net.module_.networks[0]):  # these features stay
-                self._index = index
-        votes = votes_of_labelled(index, labels, self.n_classes)
-        rows, is_labelled = np.arange(len(labels)), labels >= 0
-        selected = (votes[rows, labels] >= self.select_threshold) & is_labelled
-        selected |= trusted
-        if not selected.any():
-            selected = is_labelled
-        self.state_["labels"].copy_(torch.from_numpy(labels))
-        clean = np.where(given >= 0, votes[rows, given], 0)
-        clean[trusted] = 1
-        self.state_["clean_proba"].copy_(torch.from_numpy(clean))
+        logits = torch.from_numpy(logits).to(codes.device)
+        net.observe(logits[known, None], codes[known], known)
+
+    def _neighbors(self, net, features):
+        """Return the neighbours of all samples, searched once if features stay."""
+        if self._index is not None:
+            return self._index
+        n_neighbors = min(self.n_neighbors, len(features))
+        index = neighbor_index(features, n_neighbors, include_self=True)
+        if not trains_encoder(net.module_.networks[0]):
+            self._index = index
+        return index
+
+    def _order(self, net, labels, selected):
+        """Draw the order of the selected samples, all classes equally often."""
         chosen = torch.from_numpy(np.flatnonzero(selected))
         size = len(labels) if self.epoch_size == "all" else None
         order = balanced_order(torch.from_numpy(labels)[chosen], net.generator, size)

@@ -89,6 +89,17 @@ def resolve_device(device, fallback=False):
     )
 
 
+def with_float64(device):
+    """Return a device, or the CPU for Apple's GPUs, which lack float64.
+
+    Parameters
+    ----------
+    device : torch.device
+        Where something is to be computed.
+    """
+    return torch.device("cpu") if device.type == "mps" else device
+
+
 def total_memory(device):
     """Return how much memory a device has, in bytes, or None if it does not tell."""
     if device.type == "cuda":

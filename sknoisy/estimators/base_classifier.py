@@ -6,6 +6,7 @@ from sklearn.utils.validation import check_consistent_length
 
 from sknoisy._compat import with_callbacks
 from sknoisy.checks import check_choice, check_integer, check_real
+from sknoisy.cotraining import KernelPosterior
 from sknoisy.data.given import read_labels
 from sknoisy.data.inputs import as_inputs, is_paths
 from sknoisy.data.labels import check_given, check_listed, check_several
@@ -18,6 +19,10 @@ from sknoisy.estimators.holding_out import HoldingOut, check_takes
 from sknoisy.estimators.learning import Learning
 from sknoisy.estimators.predicting import Predicting
 from sknoisy.training.checkpoint import resumable
+from sknoisy.warning import warn
+
+# Parameters that a kernel machine lacks, and their defaults.
+OF_NETWORKS = {"head": "linear", "head_epochs": "auto", "schedule": "cosine"}
 
 
 class TorchClassifier(Beginning, Learning, ClassifierMixin, HoldingOut, Predicting):
@@ -30,6 +35,8 @@ class TorchClassifier(Beginning, Learning, ClassifierMixin, HoldingOut, Predicti
     _ephemeral = ("_network", "_training")
     _auto = "auto"
     _head_schedule = "constant"
+    # For a warning: why there is a kernel machine, and what trains a network instead.
+    _why_kernel = _instead_of_kernel = ""
 
     @with_callbacks
     def fit(self, X, y=None, sample_weight=None, trusted=None):
@@ -68,6 +75,8 @@ class TorchClassifier(Beginning, Learning, ClassifierMixin, HoldingOut, Predicti
             training, *known = self._begin(X, y, None, sample_weight, trusted)
             training.stopping = self._stopping(training.loss)
             training.limit = limit
+            if limit is not None:
+                self._check_trains_once(training)
             planned = training.planned_epochs
             given = {"sample_weight": sample_weight, "trusted": trusted}
             given = [(k, v) for k, v in given.items() if v is not None]
@@ -186,17 +195,20 @@ class TorchClassifier(Beginning, Learning, ClassifierMixin, HoldingOut, Predicti
         else:
             check_real("validation", self.validation, "(0, 1)")
 
-    def _method(self, kind, is_pretrained):
+    def _method(self, kind, encoder_given):
         """Return what trains the network, a checked Loss or CoTraining.
 
         Parameters
         ----------
         kind : {"image", "vector"}
             What the samples are.
-        is_pretrained : bool
-            Whether the encoder was pre-trained.
+        encoder_given : bool
+            Whether lazy features or `weights` bring an encoder, trained or not.
         """
         raise NotImplementedError
+
+    def _was_given_encoder(self):
+        return self._fitted_on_lazy or self.weights is not None
 
     def _leaves_out(self, X=None, is_lazy=False):
         """Whether one training also predicts each sample without its label.
@@ -213,8 +225,8 @@ class TorchClassifier(Beginning, Learning, ClassifierMixin, HoldingOut, Predicti
         if not (inputs is None or hasattr(inputs, "ndim")):
             inputs = np.asarray(inputs)  # of lists
         is_table = inputs is None or (inputs.ndim == 2 and not is_paths(inputs))
-        pretrained = is_lazy or self.weights is not None
-        return self._method("vector" if is_table else "image", pretrained).leaves_out
+        given = is_lazy or self.weights is not None
+        return self._method("vector" if is_table else "image", given).leaves_out
 
     def _asked(self):
         """Return the loss or method that was asked for, checked; None for "auto"."""
@@ -224,6 +236,15 @@ class TorchClassifier(Beginning, Learning, ClassifierMixin, HoldingOut, Predicti
         """Whether y may hold probabilities of the classes, by the loss or method."""
         method = self._asked()
         return method is None or method.soft_labels
+
+    def _check_trains_once(self, training):
+        """Raise ``ValueError`` if only a part of a training could be limited."""
+        if training.phases[-1].anew:
+            raise ValueError(
+                f"max_time={self.max_time!r} is not valid with loss={training.loss}, "
+                "which trains the network a second time: pass max_epochs that fit, or "
+                "a loss that trains it once (JointOptimization(retrain=0))."
+            )
 
     def _check_ahead(self, y):
         """Check labels that this will be given once the steps before it are trained."""
@@ -237,7 +258,26 @@ class TorchClassifier(Beginning, Learning, ClassifierMixin, HoldingOut, Predicti
 
     def _defaults(self, method, n_samples, spec, is_pretrained):
         """Return what parameters are that are "auto", dict of str to object."""
-        return method.defaults(n_samples)
+        defaults = method.defaults(n_samples)
+        if isinstance(method, KernelPosterior):
+            self._warn_of_ignored(defaults)
+        return defaults
+
+    def _warn_of_ignored(self, defaults):
+        """Warn if parameters were set that a kernel machine does not have."""
+        idle = {**defaults, **OF_NETWORKS}
+        given = {name: getattr(self, name) for name in sorted(idle)}
+        ignored = [
+            f"{name}={value!r}"
+            for name, value in given.items()
+            if value not in ("auto", idle[name])
+        ]
+        if ignored:
+            warn(
+                f"{', '.join(ignored)} changes nothing: the kernel machine that "
+                f"{self._why_kernel} is solved in closed form. Pass "
+                f"{self._instead_of_kernel}, or leave it at 'auto'."
+            )
 
     def _head_epochs(self, max_epochs, is_pretrained):
         """Return the number of epochs that train the head alone, before all others."""

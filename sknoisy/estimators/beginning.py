@@ -6,10 +6,11 @@ import numpy as np
 from torch import nn
 
 from sknoisy.cotraining import CoTraining
-from sknoisy.data.devices import generator
+from sknoisy.data.devices import generator, with_float64
 from sknoisy.data.labels import check_given, check_several
 from sknoisy.encoders.architecture import Architecture
 from sknoisy.encoders.blueprint import Blueprint, load_numpy_state
+from sknoisy.encoders.features import LazyFeatures
 from sknoisy.estimators.holding_out import check_takes, check_two
 from sknoisy.parameters import comparable
 from sknoisy.training.callbacks import check_patterns
@@ -42,7 +43,7 @@ class Beginning:
         pretrained = (
             trained is not None and trained.pretrained
         ) or self.weights is not None
-        rows, blueprint, method = self._plan(inputs, trained, labels, pretrained)
+        rows, blueprint, method = self._plan(inputs, trained, labels)
         check_takes(method, labels)
         chosen = method.vector_encoder
         is_open = self.encoder == "auto" and trained is None
@@ -69,11 +70,11 @@ class Beginning:
         self._attach(training, inputs, labels, classes, architecture, features)
         return training, classes, architecture
 
-    def _plan(self, inputs, trained, labels, pretrained):
+    def _plan(self, inputs, trained, labels):
         """Return the rows to train on, the blueprint, and what trains the network."""
         rows, _ = self._split(labels, with_unlabelled=True)
         blueprint = self._blueprint(_looked_at(inputs, rows), trained)
-        method = self._method(blueprint.spec.kind, pretrained)
+        method = self._method(blueprint.spec.kind, self._was_given_encoder())
         if labels.labelled is not None and not self._uses_unlabelled(method):
             rows, _ = self._split(labels, with_unlabelled=False)
             blueprint = self._blueprint(_looked_at(inputs, rows), trained)
@@ -89,9 +90,8 @@ class Beginning:
         **before : dict
             ``history`` and ``first_weights`` of a training that goes on.
         """
-        spec = architecture.blueprint.spec
-        known = n_samples, spec, architecture.pretrained
-        defaults = self._defaults(method, *known)
+        spec, pretrained = architecture.blueprint.spec, architecture.pretrained
+        defaults = self._defaults(method, n_samples, spec, pretrained)
         defaults["head_lr"] = defaults["lr"]
         tunes = architecture.blueprint.fixed_statistics and not self.freeze_encoder
         if tunes:
@@ -99,7 +99,9 @@ class Beginning:
         settings = self._settings(n_samples, spec, defaults)
         if tunes:
             settings = replace(settings, max_norm=FINE_TUNING_NORM)
-        head_epochs = self._head_epochs(settings.max_epochs, architecture.pretrained)
+        if method.needs_float64:
+            settings = replace(settings, device=with_float64(settings.device))
+        head_epochs = self._head_epochs(settings.max_epochs, pretrained)
         method.plan(settings.max_epochs, head_epochs)
         if self.compile:
             network.compile()
@@ -112,12 +114,14 @@ class Beginning:
             resolve_views(self.views, spec, "weak"),
             settings,
             head_epochs,
-            self.freeze_encoder,
-            defaults["head_lr"] if self.lr == "auto" else settings.lr,
-            self._head_schedule,
-            seed,
-            regularizers,
-            CoTrainingNet if isinstance(method, CoTraining) else ClassifierNet,
+            freeze=self.freeze_encoder,
+            head_lr=defaults["head_lr"] if self.lr == "auto" else settings.lr,
+            head_schedule=self._head_schedule,
+            seed=seed,
+            regularizers=regularizers,
+            net_class=CoTrainingNet
+            if isinstance(method, CoTraining)
+            else ClassifierNet,
             **before,
         )
         training.parameters = comparable(self)
@@ -136,13 +140,12 @@ class Beginning:
         if training is not None and training.parameters == comparable(self):
             training.network.to(training.settings.device)
             check_takes(training.loss, labels)
-            self._attach(training, inputs, labels, *known)
+            self._attach(training, inputs, labels, *known, self._features(X, training))
             return training, *known
         # Loaded from a file, or with other parameters: the optimiser starts anew, and
         # so does the network, of which a callback may have frozen a part.
         self._network = None
-        kind = self._known_spec().kind
-        method = self._method(kind, self._architecture.pretrained)
+        method = self._method(self._known_spec().kind, self._was_given_encoder())
         check_takes(method, labels)
         rows, _ = self._split(labels, self._uses_unlabelled(method))
         training = self._training_of(
@@ -154,9 +157,16 @@ class Beginning:
             history=self.history_,
             first_weights=self._first_weights,
         )
-        self._attach(training, inputs, labels, *known)
+        self._attach(training, inputs, labels, *known, self._features(X, training))
         training.restore(self.loss_state_, self._dynamics)
         return training, *known
+
+    def _features(self, X, training):
+        """Return X if it has the features of an encoder that is not trained yet."""
+        if not (isinstance(X, LazyFeatures) and self._carries(X, training.network)):
+            return None
+        np.asarray(X)  # which X keeps; parts of it would be computed in each call
+        return X
 
 
 def _warn_of_random(network):

@@ -9,10 +9,8 @@ from sknoisy.losses import ELR, LOSSES, Loss
 from sknoisy.parameters import resolve
 from sknoisy.regularizers import REGULARIZERS, Regularizer
 from sknoisy.training.stopping import STOPPING, LabelWave
-from sknoisy.warning import warn
 
 KERNEL = "kernel_posterior"
-OF_NETWORKS = ("head", "head_epochs", "schedule")  # which a kernel machine lacks
 
 
 class NoisyRobustClassifier(TorchClassifier):
@@ -82,8 +80,10 @@ class NoisyRobustClassifier(TorchClassifier):
         :class:`~sknoisy.KernelPosterior`, for which more make no difference.
     max_time : float, default=None
         About how many seconds ``fit`` may take: the schedule is fitted into them, and
-        no epoch begins that could not end in time. At least one epoch is trained. The
-        result depends on the speed of the machine. None: no limit.
+        so are the stages of a loss, and no epoch begins that could not end in time. At
+        least one epoch is trained. The result depends on the speed of the machine. It
+        is not for a loss that trains twice, as "joint_optimization" does. None: no
+        limit.
     head_epochs : int or "auto", default="auto"
         Epochs before these, in which only the head is trained, on the frozen encoder's
         features. "auto": a tenth of `max_epochs`, at least one, with a pre-trained
@@ -214,6 +214,10 @@ class NoisyRobustClassifier(TorchClassifier):
         "loss": LOSSES | {"auto": ELR, KERNEL: KernelPosterior},
         "stopping": STOPPING,
     }
+    _why_kernel = "vectors get"
+    _instead_of_kernel = (
+        "a loss that trains a network, as in NoisyRobustClassifier('elr')"
+    )
 
     def __init__(
         self,
@@ -314,21 +318,19 @@ class NoisyRobustClassifier(TorchClassifier):
             )
         return resolve("loss", loss, self._registries["loss"], Loss)
 
-    def _method(self, kind, is_pretrained):
+    def _method(self, kind, encoder_given):
         loss = self._asked()
         if loss is not None:
             return loss
-        vectors = kind == "vector" and not is_pretrained and self.encoder == "auto"
-        fixed = vectors or (is_pretrained and self.freeze_encoder)
+        vectors = kind == "vector" and not encoder_given and self.encoder == "auto"
+        fixed = vectors or (encoder_given and self.freeze_encoder)
         plain = self.head == "linear" and not self._regularizers()
         no_views = isinstance(self.views, str)  # "auto" and "none" leave vectors alone
         return KernelPosterior() if fixed and plain and no_views else ELR()
 
     def _defaults(self, method, n_samples, spec, is_pretrained):
         if isinstance(method, KernelPosterior):
-            defaults = method.defaults(n_samples)
-            self._warn_of_ignored(defaults)
-            return defaults
+            return super()._defaults(method, n_samples, spec, is_pretrained)
         few = spec.kind == "vector" and not is_pretrained
         return {
             "max_epochs": 20 if few else 100,
@@ -337,24 +339,6 @@ class NoisyRobustClassifier(TorchClassifier):
             "weight_decay": 1e-3,
             "optimizer": "sgd",
         }
-
-    def _warn_of_ignored(self, defaults):
-        """Warn if parameters were set that a kernel machine does not have."""
-        parameters = signature(NoisyRobustClassifier).parameters
-        others = {name: parameters[name].default for name in OF_NETWORKS}
-        idle = {**defaults, **others}
-        given = {name: getattr(self, name) for name in sorted(idle)}
-        ignored = [
-            f"{name}={value!r}"
-            for name, value in given.items()
-            if value not in ("auto", idle[name])
-        ]
-        if ignored:
-            warn(
-                f"{', '.join(ignored)} changes nothing: the kernel machine that "
-                "vectors get is solved in closed form. Pass a loss that trains a "
-                "network, as in NoisyRobustClassifier('elr'), or leave it at 'auto'."
-            )
 
     def _stopping(self, method):
         if self.stopping is None:

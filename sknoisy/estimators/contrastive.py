@@ -13,6 +13,7 @@ from sknoisy.data.weights import check_sample_weight
 from sknoisy.encoders.features import LazyFeatures
 from sknoisy.estimators.base import TorchEstimator, fitting
 from sknoisy.estimators.classifier import NoisyRobustClassifier
+from sknoisy.estimators.lazy import LazyTransformer
 from sknoisy.estimators.pipelines import (
     check_labels_of,
     finding_classes,
@@ -375,4 +376,4 @@ def _gives_features(front, X):
     """Whether the first classifier gets lazy features."""
     if front is None:
         return isinstance(X, LazyFeatures)
-    return isinstance(front[-1], SSLPretrainer) and front[-1].output == "lazy"
+    return isinstance(front[-1], LazyTransformer) and front[-1].output == "lazy"

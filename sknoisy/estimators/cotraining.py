@@ -160,6 +160,8 @@ class CoTrainingClassifier(TorchClassifier):
     # At a constant rate a head ends far from the mean of its last steps: on 10,000
     # images of CIFAR-10 with 80% of wrong labels, it got 21% right instead of 33%.
     _head_schedule = "cosine"
+    _why_kernel = "this method makes"
+    _instead_of_kernel = "a method that trains networks, such as 'ssr'"
 
     def __init__(
         self,
@@ -219,7 +221,7 @@ class CoTrainingClassifier(TorchClassifier):
         super()._check_parameters()
         self._asked()
 
-    def _method(self, kind, is_pretrained):
+    def _method(self, kind, encoder_given):
         return self._asked()
 
     def _asked(self):

@@ -121,7 +121,7 @@ class Predicting(TorchEstimator):
         spec = self._known_spec()
         device = resolve_device(self.device, fallback=True)
         network = self._network_on(device)
-        if self._has_features(X, network, device):
+        if self._has_features(X, device) and self._carries(X, network):
             features = np.asarray(X)
             spec = InputSpec("vector", features.shape[1:], "vector")
             logits = forward_all(network.head, spec.open(features), device)
@@ -134,19 +134,22 @@ class Predicting(TorchEstimator):
         predicting = self._architecture.predicting
         return mean_log_proba(logits if predicting is None else logits[:, predicting])
 
-    def _has_features(self, X, network, device):
-        """Whether X holds what the encoder, which nobody trained, makes of it."""
+    def _has_features(self, X, device):
+        """Whether X holds features such as predictions are made of."""
         if not (isinstance(X, LazyFeatures) and X.is_computed and self.freeze_encoder):
             return False
         in_float32 = resolve_precision(X.encoder.precision, device) is None
-        if self.n_test_views > 0 or not in_float32:
-            return False
+        return in_float32 and self.n_test_views == 0
+
+    def _carries(self, X, network):
+        """Whether lazy features are what a network's encoder makes of its samples."""
         own, other = self._architecture.blueprint, X.encoder.blueprint
         if (own.spec, own.image_size) != (other.spec, other.image_size):
             return False  # with the same weights, too, features are others
-        ours, theirs = numpy_state(network.encoder), X.encoder.state
+        ours, theirs = network.encoder.state_dict(), X.encoder.state
+        # Of an encoder that was trained, the first weights differ.
         return ours.keys() == theirs.keys() and all(
-            np.array_equal(ours[name], theirs[name]) for name in ours
+            np.array_equal(ours[name].cpu().numpy(), theirs[name]) for name in ours
         )
 
     def _read(self, X, reset, spec=None):

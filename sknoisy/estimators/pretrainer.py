@@ -335,8 +335,14 @@ class SSLPretrainer(LazyTransformer, TorchEstimator):
         ).initialize()
         data = TrainingData(store.resident(settings.device))
         if self.monitor is not None:
-            seen = data.store, net.views, self.monitor, seeds[2], settings.device
-            net.monitor = EncoderMonitor(*seen, codes=self._monitored(y))
+            net.monitor = EncoderMonitor(
+                data.store,
+                net.views,
+                every=self.monitor,
+                seed=seeds[2],
+                device=settings.device,
+                codes=self._monitored(y),
+            )
 
         def learned():
             state, kept = numpy_state(encoder), heads if method.keeps_heads else {}

@@ -137,10 +137,15 @@ class _Trial:
     def fit(self, kernel):
         rescale = build(Rescale, self.samples.shape[1]).to(self.samples.device)
         set_scale(rescale, self.samples, kernel)
-        scaled, generator = rescale(self.samples), torch.Generator("cpu")
-        settings = kernel.power, kernel.width, TRIAL_LANDMARKS
-        generator.manual_seed(self.seed)
-        ridge = KernelRidge(scaled, *settings, generator, self.weights)
+        scaled = rescale(self.samples)
+        ridge = KernelRidge(
+            scaled,
+            kernel.power,
+            kernel.width,
+            n_landmarks=TRIAL_LANDMARKS,
+            generator=torch.Generator("cpu").manual_seed(self.seed),
+            weights=self.weights,
+        )
         errors = (ridge.fit(self.given) - self.given).square().mean(dim=1)
         if self.weights is not None:
             errors = errors * self.weights / self.weights.mean().clamp(min=1e-12)

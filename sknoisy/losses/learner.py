@@ -29,6 +29,8 @@ class Learner(Method):
     vector_encoder : str or None
         What the classifier's `encoder` "auto" means for vectors; None: as everywhere;
         of the class.
+    needs_float64 : bool
+        Whether it computes in float64; of the class.
     state_ : dict of str to tensor
         State that is kept between batches.
     """
@@ -41,6 +43,7 @@ class Learner(Method):
     predicting = None
     leaves_out = False
     vector_encoder = None
+    needs_float64 = False
 
     def plan(self, n_epochs, head_epochs):
         """Resolve what depends on the length of the training.
@@ -110,7 +113,8 @@ class Learner(Method):
         epoch : int
             Number of completed epochs.
         n_epochs : int
-            Number of planned epochs.
+            Number of planned epochs; of those that fit into a limited time, an estimate
+            that changes from epoch to epoch.
         """
 
     def restart(self, n_epochs):

@@ -139,9 +139,12 @@ class SOP(Loss):
 
     def start(self, n_samples, n_classes, device):  # noqa: D102
         self.state_ = {}
-        how = self.storage, device, BEGIN * SCALE
-        self._u = Table(self.state_, "u", (n_samples, 1), *how)
-        self._v = Table(self.state_, "v", (n_samples, n_classes), *how)
+
+        def table(name, width):
+            shape, fill = (n_samples, width), BEGIN * SCALE
+            return Table(self.state_, name, shape, self.storage, device, fill=fill)
+
+        self._u, self._v = table("u", 1), table("v", n_classes)
         self._n_epochs = EPOCHS
 
     def on_epoch(self, epoch, n_epochs):  # noqa: D102

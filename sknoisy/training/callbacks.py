@@ -174,10 +174,11 @@ def check_patterns(callbacks, names):
         for pattern in patterns:
             # A function is asked later, as it may depend on what it is asked.
             if isinstance(pattern, str) and not any(fnmatch(n, pattern) for n in names):
+                shown = names if len(names) < 5 else [*names[:3], "...", names[-1]]
                 _refuse(
                     callback,
                     f"the pattern {pattern!r}, which matches none of the network's "
-                    f"parameters: {', '.join(names[:3])}, ..., {names[-1]}",
+                    f"parameters: {', '.join(shown) or 'it has none'}",
                 )
 
 

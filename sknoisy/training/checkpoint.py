@@ -242,12 +242,19 @@ def resumable(estimator, training, X, *labels):
 
 def _read(path, device):
     """Return the state in a file, or None, with a warning if it cannot be used."""
+    raw = None
     try:
         # The file is the first rank's; the others may be on other machines.
-        exists = ranks.rank() == 0 and path.exists()
-        raw = ranks.bytes_from_first(path.read_bytes() if exists else None)
-        return None if raw is None else files.parse(raw, path, KIND, device=device)
-    except (OSError, ValueError) as error:
+        if ranks.rank() == 0 and path.exists():
+            raw = path.read_bytes()
+    except OSError as error:  # the other ranks must hear of it, too: raw is None
+        warn(f"a checkpoint is not used: {error}")
+    raw = ranks.bytes_from_first(raw)
+    if raw is None:
+        return None
+    try:
+        return files.parse(raw, path, KIND, device=device)
+    except ValueError as error:
         warn(f"a checkpoint is not used: {error}")
         return None
 

@@ -24,7 +24,7 @@ from sknoisy.training.callbacks import StopTraining, listens
 from sknoisy.training.interrupts import raise_lost_interrupt
 from sknoisy.training.normalization import normalising_together
 from sknoisy.training.observed import ObservedNet
-from sknoisy.training.optim import SCHEDULES
+from sknoisy.training.optim import SCHEDULES, fill_momenta
 from sknoisy.training.run import DivergenceError
 
 SUSPECT = 1e4  # weights from which on sums of products may overflow
@@ -51,7 +51,10 @@ class Net(ObservedNet):
         raise NotImplementedError
 
     def after_step(self, progress):
-        """Called after each step; `progress` is the share of all steps done."""
+        """Called after each step; `progress` is the share of all steps done.
+
+        Of a training whose time is limited it is that of the time, if this is more.
+        """
 
     def get_iterator(self, dataset, training=False):  # noqa: D102
         return dataset
@@ -113,18 +116,16 @@ class Net(ObservedNet):
         share = 1 / (len(iterator) * settings.max_epochs)
         # A constant rate is left to callbacks such as skorch's LRScheduler.
         scheduled = settings.schedule != "constant" or settings.lr_warmup > 0
-        progress = self.run.progress
+        progress, limit = self.run.progress, self.run.limit
         self.module_.train()
         losses, sizes = [], []
         for i, (index, batch, *others) in enumerate(iterator):
             raise_lost_interrupt()
             done = self.epochs_ / settings.max_epochs + i * share
+            if limit is not None:
+                done = max(done, ranks.number_from_first(limit.share()))
             if scheduled:
-                limit = self.run.limit
-                passed = done
-                if limit is not None:
-                    passed = max(done, ranks.number_from_first(limit.share()))
-                factor = schedule(passed, settings.lr_warmup)
+                factor = schedule(done, settings.lr_warmup)
                 for group in self.optimizer_.param_groups:
                     group["lr"] = factor * settings.lr
             if self.heard_:
@@ -132,7 +133,7 @@ class Net(ObservedNet):
                 self.notify("on_batch_begin", batch=pair, training=True)
             rate = self.optimizer_.param_groups[0]["lr"]
             loss = step_fn(index, batch, *others)
-            self.after_step(done + share)
+            self.after_step(min(1.0, done + share))
             losses.append(loss)
             sizes.append(len(index))
             if self.heard_:
@@ -203,6 +204,7 @@ class Net(ObservedNet):
         planned = {"max_epochs": epochs, "batch_size": self.batch_size}
         distributed.check_same(data, **planned)
         distributed.share_weights(self.module_)
+        fill_momenta(self.optimizer_)  # which may have been forgotten meanwhile
         try:
             self._begin()
             with normalising_together(self.module_):

@@ -177,10 +177,26 @@ def _sgd(params, lr, momentum, weight_decay, nesterov):
     params = [p for group in optimizer.param_groups for p in group["params"]]
     for group in optimizer.param_groups:
         group["fused"] = all(p.device.type in ("cpu", "cuda") for p in params)
-    if momentum > 0:  # that kernel fails where gradients begin later than others'
-        for p in params:
-            optimizer.state[p]["momentum_buffer"] = torch.zeros_like(p)
+    fill_momenta(optimizer)
     return optimizer
+
+
+def fill_momenta(optimizer):
+    """Give all weights that SGD has no momentum of one of 0.
+
+    Its fused kernel fails where some have none, as their gradients begin later.
+
+    Parameters
+    ----------
+    optimizer : torch.optim.Optimizer
+        Others than SGD are left alone.
+    """
+    if not isinstance(optimizer, torch.optim.SGD):
+        return
+    for group in optimizer.param_groups:
+        for p in group["params"] if group["momentum"] > 0 else ():
+            if optimizer.state[p].get("momentum_buffer") is None:
+                optimizer.state[p]["momentum_buffer"] = torch.zeros_like(p)
 
 
 def _floats(**numbers):

@@ -245,7 +245,7 @@ class ClassifierTraining:
             self.run.stopping = self.stopping if phase is self.phases[-1] else None
             self.run.limit = self.limit if phase is self.phases[-1] else None
             if self.run.limit is not None:
-                self.run.limit.begin_phase()
+                self.run.limit.begin_phase(self.epochs)
             until = end if phase is self.phases[-1] else min(end, phase.end)
             self._begin(phase)
             if not phase.head_only:

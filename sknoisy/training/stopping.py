@@ -5,6 +5,7 @@ import copy
 import numpy as np
 
 from sknoisy.checks import check_choice, check_integer, check_real
+from sknoisy.data.devices import with_float64
 from sknoisy.parameters import Method
 
 
@@ -196,8 +197,9 @@ def mean_state(states):
     mean = dict(states[-1])
     for name, tensor in mean.items():
         if tensor.is_floating_point() and len(states) > 1:
-            total = sum(state[name].double() for state in states)
-            mean[name] = (total / len(states)).to(tensor.dtype)
+            where = with_float64(tensor.device)
+            total = sum(state[name].to(where).double() for state in states)
+            mean[name] = (total / len(states)).to(tensor)
     return mean
 
 

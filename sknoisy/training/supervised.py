@@ -40,7 +40,7 @@ class ClassifierNet(ClassifierMixin, Net):
 
     def on_epoch_begin(self, net, **kwargs):  # noqa: D102
         super().on_epoch_begin(net, **kwargs)
-        self.criterion_.on_epoch(self.epochs_done, self.run.planned_epochs)
+        self.criterion_.on_epoch(self.epochs_done, self._expected_epochs())
 
     def on_epoch_end(self, net, **kwargs):  # noqa: D102
         shares = self.run.dynamics.end_epoch()
@@ -52,6 +52,13 @@ class ClassifierNet(ClassifierMixin, Net):
             states = self.module_.state_dict(), self._of_samples
             if stopping.after_epoch(self.epochs_done, shares, *states):
                 self._stop_asked = True
+
+    def _expected_epochs(self):
+        """Return how many epochs the whole training has, if time allows for them."""
+        planned, limit = self.run.planned_epochs, self.run.limit
+        if limit is None:
+            return planned
+        return int(ranks.number_from_first(limit.epochs(self.epochs_done, planned)))
 
     def batch_loss(self, index, batch):  # noqa: D102
         logits, penalty = self._forward(self.view(batch))

@@ -658,7 +658,7 @@ def test_refiner_around_dividemix(noisy_digits):
 
 def test_two_classes_and_two_samples():
     X = np.array([[0.0], [1.0]], dtype=np.float32)
-    for name in COTRAINING_METHODS:
+    for name in TRAIN_ENCODERS:
         clf = small(name, max_epochs=4, batch_size="auto").fit(X, [0, 1])
         assert clf.predict_proba(X).shape == (2, 2)
 

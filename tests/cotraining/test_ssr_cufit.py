@@ -17,12 +17,22 @@ from sknoisy.data.batches import Batches
 from sknoisy.data.spec import InputSpec
 from sknoisy.encoders.networks import Identity
 from sknoisy.noise import pair_flip, symmetric_exclusive
+from sknoisy.packing import pack
 from sknoisy.views import Views
 
 
 def flat(shape):
     """The samples themselves as features."""
     return nn.Flatten()
+
+
+def test_neighbours_are_searched_again_rather_than_kept_in_files():
+    X = np.random.default_rng(0).normal(size=(300, 5)).astype(np.float32)
+    clf = CoTrainingClassifier("ssr", max_epochs=2, random_state=0)
+    clf.fit(X, np.arange(300) % 2)
+    _, tensors = pack(clf._training.loss.checkpoint())
+    # 200 neighbours of a sample alone would take 800 bytes or more.
+    assert sum(len(data) for *_, data in tensors) < 100 * len(X)
 
 
 # Formulas -----------------------------------------------------------------------------

@@ -1,11 +1,11 @@
-"""Which precision "auto" is, by what the processor can do."""
+"""Which precision "auto" is, by what the processor can do, and where float64 is."""
 
 import numpy as np
 import pytest
 import torch
 
 from sknoisy import NoisyRobustClassifier, SSLPretrainer
-from sknoisy.data.devices import resolve_precision
+from sknoisy.data.devices import resolve_precision, with_float64
 
 CPU = torch.device("cpu")
 
@@ -90,3 +90,8 @@ def test_features_are_those_of_float32(colour, monkeypatch):
     features = np.asarray(ssl.fit(X).transform(X))
     ssl.encoder_.precision = "float32"
     np.testing.assert_array_equal(features, np.asarray(ssl.transform(X)))
+
+
+@pytest.mark.parametrize("kind, expected", [("mps", "cpu"), ("cuda", "cuda")])
+def test_what_needs_float64_is_not_computed_where_there_is_none(kind, expected):
+    assert with_float64(torch.device(kind)).type == expected

@@ -11,7 +11,13 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sknoisy import ContrastiveFineTuner, NoisyRobustClassifier, SSLPretrainer, SupCon
+from sknoisy import (
+    ContrastiveFineTuner,
+    NoisyRobustClassifier,
+    PretrainedEncoder,
+    SSLPretrainer,
+    SupCon,
+)
 from sknoisy.noise import symmetric_exclusive
 from sknoisy.scores import gmm_clean_probability
 
@@ -226,9 +232,10 @@ def test_bad_parameters_are_named_before_training(params, message):
 def test_bad_estimators_encoders_and_labels_are_refused_before_training(digits):
     with pytest.raises(ValueError, match="classifier with predict_proba"):
         ContrastiveFineTuner(make_pipeline(Unreachable())).fit(TABLE, GIVEN)
-    pipe = make_pipeline(Unreachable(), SSLPretrainer(), classifier())
-    with pytest.raises(ValueError, match="contrastive__encoder='mlp' is not valid"):
-        ContrastiveFineTuner(pipe, supcon(encoder="mlp")).fit(TABLE, GIVEN)
+    for encoder in (SSLPretrainer(), PretrainedEncoder()):
+        pipe = make_pipeline(Unreachable(), encoder, classifier())
+        with pytest.raises(ValueError, match="contrastive__encoder='mlp' is not valid"):
+            ContrastiveFineTuner(pipe, supcon(encoder="mlp")).fit(TABLE, GIVEN)
     tuner = ContrastiveFineTuner(make_pipeline(Unreachable(), classifier()))
     with pytest.raises(ValueError, match="only one class"):
         tuner.fit(TABLE, ["a"] * 8)

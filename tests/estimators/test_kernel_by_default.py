@@ -1,5 +1,6 @@
 """The kernel machine that vectors get by default: how it is asked for, and tuned."""
 
+import pickle
 import warnings
 
 import numpy as np
@@ -15,6 +16,7 @@ from sknoisy import (
     DivideMix,
     KernelPosterior,
     NoisyRobustClassifier,
+    PretrainedEncoder,
 )
 
 X, Y = load_iris(return_X_y=True)
@@ -53,6 +55,21 @@ def test_parameters_of_networks_are_not_ignored_silently():
         warnings.simplefilter("error")
         NoisyRobustClassifier(max_epochs=1).fit(X, Y)  # what it is anyway
         NoisyRobustClassifier("ce", max_epochs=2, lr=0.1).fit(X, Y)
+        CoTrainingClassifier("kernel_posterior").fit(X, Y)
+    clf = CoTrainingClassifier("kernel_posterior", head_epochs=3, lr=5.0)
+    with pytest.warns(UserWarning, match="head_epochs=3, lr=5.0 changes nothing"):
+        clf.fit(X, Y)
+
+
+@pytest.mark.parametrize("freeze", [False, True])
+def test_an_encoder_with_random_weights_is_an_encoder(freeze):
+    features = PretrainedEncoder("mlp", weights=None).fit_transform(X)
+    clf = NoisyRobustClassifier(freeze_encoder=freeze, random_state=0)
+    clf.fit(features, Y)
+    assert clf._leaves_out(features) == hasattr(clf, "clean_proba_") == freeze
+    assert clf.predict_proba(X).shape == (150, 3)
+    clf.partial_fit(features, Y)
+    pickle.loads(pickle.dumps(clf)).partial_fit(features, Y)
 
 
 def test_what_it_is_not_for():

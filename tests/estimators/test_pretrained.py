@@ -10,6 +10,7 @@ import joblib
 import numpy as np
 import pytest
 import torch
+from scipy.special import softmax
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
@@ -600,3 +601,37 @@ def test_lazy_layers_need_a_batch_before():
         PretrainedEncoder(lazy).fit(X)
     lazy(torch.from_numpy(X))
     assert PretrainedEncoder(lazy).fit(X).transform(X).shape == (10, 3)
+
+
+@pytest.mark.parametrize("params", [{"freeze_encoder": True}, {"head_epochs": 3}])
+def test_epochs_of_the_head_take_features_that_are_there(params, colour):
+    X, y = colour
+    features = PretrainedEncoder(Counted()).fit_transform(X)
+    del CALLS[:]
+    clf = NoisyRobustClassifier("ce", max_epochs=4, random_state=0, **params)
+    for _ in range(3):
+        clf.partial_fit(features, y)
+    loaded = pickle.loads(pickle.dumps(clf)).set_params(lr=0.1)
+    if "freeze_encoder" in params:
+        loaded.partial_fit(features, y)
+    assert {row["phase"] for row in clf.history_} == {"head"}
+    assert sum(CALLS) == len(X)  # the first epoch computed them
+    clf = NoisyRobustClassifier("ce", validation=0.2, random_state=0, **params)
+    features = PretrainedEncoder(Counted()).fit_transform(X)
+    del CALLS[:]
+    for _ in range(3):
+        clf.partial_fit(features, y)
+    assert sum(CALLS) == 2 * len(X)  # the first did so for parts, the second for all
+
+
+def test_features_of_an_encoder_that_was_trained_are_others(colour):
+    X, y = colour
+    features = PretrainedEncoder(trained_maps()).fit_transform(X)
+    settings = {"max_epochs": 4, "random_state": 0, "views": "none"}
+    clf = NoisyRobustClassifier("ce", head_epochs=1, **settings).fit(features, y)
+    clf.set_params(freeze_encoder=True, lr=1e-12).partial_fit(features, y)
+    assert clf.history_[-1]["phase"] == "head"
+    logits = clf.encoder_.transform(X) @ clf.state_dict_["head.weight"].T
+    probs = softmax(logits + clf.state_dict_["head.bias"], axis=1)
+    loss = -np.log(probs[np.arange(len(y)), y]).mean()
+    assert clf.history_[-1]["train_loss"] == pytest.approx(loss, rel=1e-3)

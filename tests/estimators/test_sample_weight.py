@@ -38,8 +38,9 @@ def clf(loss="ce", **params):
 
 
 def co(method, **params):
-    params = {"batch_size": 40, "max_epochs": 4, "random_state": 0} | params
-    return CoTrainingClassifier(method, **params)
+    if method != "kernel_posterior":  # which trains no network
+        params = {"batch_size": 40, "max_epochs": 4} | params
+    return CoTrainingClassifier(method, **{"random_state": 0} | params)
 
 
 MODELS = {

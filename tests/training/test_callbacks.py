@@ -624,6 +624,25 @@ def test_freezing_and_thawing_at_an_epoch():
     assert weights.changed(3) == weights.changed(4) == {"head.weight", "head.bias"}
 
 
+@pytest.mark.parametrize("optimizer", ["sgd", "momentum", "lars", "adamw"])
+def test_thawing_at_an_epoch_after_fit(optimizer):
+    weights, thaw = Weights(), Unfreezer("encoder.*", at=4)
+    est = clf(Freezer("encoder.*"), thaw, weights, max_epochs=2, optimizer=optimizer)
+    est.fit(X, Y)
+    seen = []
+    for _ in range(3):
+        before = est.encoder_.state
+        after = est.partial_fit(X, Y).encoder_.state
+        seen.append(
+            any(
+                name.endswith("weight")
+                and not np.array_equal(before[name], after[name])
+                for name in before
+            )
+        )
+    assert seen == [False, True, True]
+
+
 def test_frozen_weights_thaw_without_the_callback():
     est = clf(Freezer("encoder.*"), max_epochs=1).fit(X, Y)
     before = est.encoder_.state
@@ -695,6 +714,12 @@ def test_a_pattern_that_matches_nothing_is_refused(make):
     with pytest.raises(ValueError, match=r"Freezer.* 'encodr\.\*', which matches none"):
         make(Freezer("encodr.*"), heard).fit(X, Y)
     assert not hasattr(heard, "rates_")
+
+
+def test_patterns_of_a_network_without_weights():
+    kernel = NoisyRobustClassifier(callbacks=[Freezer("encoder.*")])
+    with pytest.raises(ValueError, match="which matches none .* it has none"):
+        kernel.fit(X, Y)
 
 
 @ALL

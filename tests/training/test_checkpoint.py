@@ -152,6 +152,7 @@ def test_trainings_in_another_precision_are_others():
     assert name_in(None) == name_in(None) != name_in(torch.bfloat16)
 
 
+@pytest.mark.filterwarnings("ignore:.*max_epochs=10 changes nothing")  # of a kernel
 @pytest.mark.parametrize("name", CLASSIFIERS)
 @pytest.mark.parametrize("epoch", [2, 7])  # in a warm-up of 3 epochs, and after it
 def test_classifiers(name, epoch, tmp_path):  # [53]

@@ -166,6 +166,24 @@ def test_a_killed_rank_ends_the_others_and_any_number_goes_on(tmp_path):
             np.testing.assert_allclose(found[key], values, **MATCH, err_msg=key)
 
 
+def test_a_checkpoint_that_cannot_be_read_is_none_to_all_ranks(tmp_path, monkeypatch):
+    kept = tmp_path / "kept"
+    monkeypatch.setenv("RANK", "1")
+    falling = distributed_cases.Falling(distributed_cases.fail)
+    with pytest.raises(ValueError, match="only this rank"):
+        distributed_cases.checkpointed(kept, falling)
+    (previous,) = kept.glob("*.previous")
+    previous.unlink()
+    (last,) = kept.glob("*.checkpoint")
+    last.unlink()
+    last.mkdir()  # a file that could not be opened would do the same
+    results = ended(start_ranks(2, tmp_path, "resumed", CHECKPOINTS=str(kept)))
+    assert [code for code, _ in results] == [0, 0], results
+    whole = distributed_cases.learned(distributed_cases.checkpointed())
+    found = loaded(tmp_path, "resumed", 1)
+    np.testing.assert_allclose(found["loss"], whole["loss"], **MATCH)
+
+
 def test_an_exception_of_one_rank_ends_all(tmp_path):
     results = ended(start_ranks(2, tmp_path, "failing"))
     assert "ValueError: only this rank" in results[1][1]

@@ -9,6 +9,8 @@ from sklearn.datasets import load_digits
 from skorch.callbacks import Callback
 
 from sknoisy import NoisyRobustClassifier, SSLPretrainer
+from sknoisy.losses import PENCIL, JointOptimization
+from sknoisy.selfsup import BYOL
 from sknoisy.training.optim import cosine
 from sknoisy.training.pace import TimeLimit
 
@@ -46,7 +48,7 @@ class Takes(Callback):
 
 def fit(clock, seconds, **params):
     settings = {"loss": "ce", "encoder": "mlp", "max_epochs": 10, "batch_size": 100}
-    clf = NoisyRobustClassifier(**settings, random_state=0, **params)
+    clf = NoisyRobustClassifier(**settings | params, random_state=0)
     return clf.set_params(callbacks=[Takes(clock, seconds)]).fit(X, Y)
 
 
@@ -85,6 +87,55 @@ def test_a_head_that_is_trained_before_has_its_epochs(clock):
     clf = fit(clock, 1, max_time=13, head_epochs=2)
     phases = [row["phase"] for row in clf.history_]
     assert phases.count("head") == 2 and phases.count("all") == 4
+
+
+def test_epochs_that_fit_into_the_time(clock):
+    limit = TimeLimit(20)
+    clock.now += 4  # of a head
+    limit.begin_phase(epochs_done=2)
+    assert limit.epochs(2, planned=50) == 50  # nothing is known yet
+    clock.now += 4
+    assert limit.epochs(3, planned=50) == 6  # 12 seconds are left for epochs of 4
+    assert limit.epochs(3, planned=5) == 5
+    clock.now += 12
+    assert limit.epochs(4, planned=50) == 5
+
+
+def test_the_stages_of_a_loss_follow_the_time(clock):
+    class Stages(PENCIL):
+        seen = []
+
+        def on_epoch(self, epoch, n_epochs):
+            super().on_epoch(epoch, n_epochs)
+            self.seen.append((epoch, n_epochs, self._stage))
+
+    fit(clock, 1, loss=Stages(begin=0.3, end=0.7), max_epochs=100, max_time=31)
+    # Epochs of three seconds: ten of them, of which the first is not timed yet.
+    assert Stages.seen[0] == (0, 100, 1)
+    assert Stages.seen[1:] == [
+        (epoch, 10, 1 + (epoch >= 3) + (epoch >= 7)) for epoch in range(1, 10)
+    ]
+
+
+def test_moving_averages_follow_the_time(clock):
+    class Momenta(BYOL):
+        seen = []
+
+        def after_step(self, networks, progress):
+            self.seen.append(progress)
+
+    method = Momenta(hidden_features=8, projection_features=4)
+    ssl = SSLPretrainer(method, max_epochs=20, batch_size=100, max_time=10)
+    ssl.set_params(callbacks=[Takes(clock, 1)]).fit(X)
+    # Three epochs of three steps; the first ends when no second has passed.
+    np.testing.assert_allclose(Momenta.seen, np.arange(9) / 10 + 1 / 60)
+
+
+def test_a_loss_that_trains_twice_has_no_limit(clock):
+    with pytest.raises(ValueError, match="max_time=5 is not valid.*a second time"):
+        fit(clock, 1, loss="joint_optimization", max_time=5)
+    once = JointOptimization(retrain=0)
+    assert len(fit(clock, 1, loss=once, max_time=13).history_) == 4
 
 
 def test_partial_fit_has_no_limit(clock):
