@@ -180,7 +180,8 @@ def _numbers(column, how):
     import pandas as pd
 
     plain = pd.to_numeric(column.astype("string"), errors="coerce")
-    return _read(column, how).astype(float).fillna(plain.astype(float))
+    read = _read(column, how)
+    return (read if read.notna().sum() >= plain.notna().sum() else plain).astype(float)
 
 
 def _read(column, how):
