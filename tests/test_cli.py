@@ -389,6 +389,7 @@ def test_a_table_of_features(features, tmp_path, capsys):
     assert main(["predict", str(out / "model.safetensors"), str(features)]) == 0
     predicted = list(csv.DictReader(capsys.readouterr().out.splitlines()))
     assert [row["label"] for row in predicted] == ["0", "1"] * 30
+    assert [row["row"] for row in predicted] == [str(i) for i in range(60)]
 
 
 def test_a_table_and_images_are_no_substitutes(
@@ -414,6 +415,131 @@ def test_columns_that_name_rows_are_ignored(tmp_path, capsys):
     assert (
         "Columns: numbers 'size'; ignored, as they only name the rows, 'name'." in err
     )
+
+
+def test_names_of_rows_may_occur_twice(tmp_path, capsys):
+    pd = pytest.importorskip("pandas")
+    names = pd.Series([f"plant {min(i, 18)}" for i in range(20)])
+    notes = names.where(names.index > 2)  # one text is that of a gap
+    assert Columns().fit(pd.DataFrame({"a": names, "b": 1.0})).ignored_ == ["a"]
+    assert Columns().fit(pd.DataFrame({"a": notes, "b": 1.0})).ignored_ == []
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        ("aaa", "the 3 samples have 1 classes ('a'), of which 1 have several samples"),
+        (
+            "abc",
+            "the 3 samples have 3 classes ('a', 'b', 'c'), of which 0 have several",
+        ),
+        ("aab", "of which 1 have several samples: a check needs two such classes"),
+    ],
+)
+def test_two_classes_are_needed_before_anything_is_trained(
+    tmp_path, capsys, labels, message
+):
+    for i, label in enumerate(labels):
+        (tmp_path / "photos" / label).mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (8, 8), i).save(tmp_path / "photos" / label / f"{i}.png")
+    assert main(["check", str(tmp_path / "photos"), "--encoder=ssl"]) == 2
+    err = capsys.readouterr().err
+    assert message in err
+    assert "Encoder" not in err
+
+
+def test_columns_that_are_to_be_ignored(features, photos, tmp_path, capsys):
+    out = tmp_path / "out"
+    check = ["check", str(features), "--label=kind", "--folds=2", "--out", str(out)]
+    assert main([*check, "--ignore=colour"]) == 0
+    assert "Columns: numbers 'size'.\n" in capsys.readouterr().err
+    assert rows(out / "samples.csv")[0]["colour"] in ("red", "blue")  # for people
+    assert main([*check, "--ignore=size", "--ignore=color"]) == 2
+    told = "--ignore 'color' is not valid: the features are ['size', 'colour']"
+    assert told in capsys.readouterr().err
+    assert main(["check", str(photos), "--ignore=size"]) == 2
+    assert "--ignore is for columns of features" in capsys.readouterr().err
+
+
+def test_rows_that_are_equal_are_counted(tmp_path, capsys):
+    pytest.importorskip("pandas")
+    lines = [f"{i}.5,{i % 2}" for i in range(40)]
+    lines += ["7.5,1", "8.5,1", "8.5,1"]  # the first label is 1, that of the others 0
+    path, settings = tmp_path / "plants.csv", ["--folds=2", "--out"]
+    for rows_, told in ((lines[:40], False), (lines, True)):
+        path.write_text("\n".join(["size,label", *rows_]))
+        assert main(["check", str(path), *settings, str(tmp_path / "out")]) == 0
+        out = capsys.readouterr().out
+        assert ("Exact copies of other rows: 3. Rows whose copies" in out) == told
+    assert "Rows whose copies have different labels: 1." in out
+
+
+def test_the_samples_of_a_table_have_their_values(tmp_path):
+    pytest.importorskip("pandas")
+    path, out = tmp_path / "plants.csv", tmp_path / "out"
+    lines = [f"{i};n{i % 3};{i % 2},5;{i % 2}" for i in range(40)]
+    lines[4] = "4;;0,5;0"
+    path.write_text("\n".join(["size;name;width;label", *lines]))
+    assert main(["check", str(path), "--folds=2", "--out", str(out)]) == 0
+    found = {row["name"]: row for row in rows(out / "samples.csv")}
+    assert [found["7"][k] for k in ("name (table)", "width")] == ["n1", "1.5"]
+    assert found["4"]["name (table)"] == ""
+    merged = tmp_path / "merged.csv"
+    table = str(out / "samples.csv")
+    assert main(["apply", str(path), table, "--out", str(merged)]) == 0
+    assert merged.read_text() == path.read_text() + "\n"
+
+
+def test_numbers_with_commas_and_dates_are_quantities():
+    pd = pytest.importorskip("pandas")
+    frame = pd.DataFrame(
+        {
+            "thousands": ["1,234", None, "2,000,000.5"],
+            "decimals": ["1.234,5", " 0,25", "-3"],
+            "three": ["0,125", "-2,500", "4,000"],  # no thousands begin with 0
+            "day": ["2024-01-31", None, "2023-12-31"],
+            "german": ["31.1.2024", "31.12.2023", "01.02.2024"],
+            "second": ["2024-01-02 12:00:00", "2024-01-02 18:00:00", None],
+            "ordered": ["13/01/2024", "12/01/2024", "01/02/2024"],
+        }
+    )
+    days = [19753, np.nan, 19722]
+    expected = {
+        "thousands": [1234, np.nan, 2000000.5],
+        "decimals": [1234.5, 0.25, -3],
+        "three": [0.125, -2.5, 4],
+        "day": days,
+        "german": [19753, 19722, 19754],
+        "second": [19724.5, 19724.75, np.nan],
+        "ordered": [19735, 19734, 19754],
+    }
+    columns = Columns().fit(frame)
+    plain = Columns().fit(pd.DataFrame(expected))
+    assert columns.numbers_ == plain.numbers_ == [*expected]
+    np.testing.assert_allclose(columns.moments_, plain.moments_)
+    one = pd.DataFrame({"thousands": ["3,5"], "decimals": [2.5]}, index=[7])
+    told = columns.transform(frame.iloc[:1].assign(**one.iloc[0]))
+    asked = plain.transform(
+        pd.DataFrame(expected).iloc[:1].assign(thousands=np.nan, decimals=2.5)
+    )
+    np.testing.assert_allclose(told, asked)  # what cannot be read is a gap
+    with pytest.raises(ValueError, match=r"column 'day' holds more than"):
+        plain.transform(pd.DataFrame(expected).assign(day="x"))
+
+
+def test_what_can_be_read_in_several_ways_is_a_category_and_told(tmp_path, capsys):
+    pytest.importorskip("pandas")
+    path, settings = tmp_path / "plants.csv", ["--folds=2", "--out"]
+    texts = '"1,5",01/02/2024,10%,red 1'
+    lines = [f"{i % 2},{texts},{i % 2}" for i in range(20)]
+    path.write_text("\n".join(["size,width,day,share,colour,label", *lines]))
+    assert main(["check", str(path), *settings, str(tmp_path / "out")]) == 0
+    err = capsys.readouterr().err
+    assert "'width'; of these read from text 'width' (1.234,5); categories" in err
+    told = "taken for categories, though they look like numbers or dates: 'day', "
+    assert f"{told}'share'." in err
+    model = str(tmp_path / "out" / "model.safetensors")
+    assert main(["predict", model, str(path), "--quiet"]) == 0
 
 
 def test_labels_and_names_that_look_like_formulas(features, tmp_path):

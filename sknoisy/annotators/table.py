@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.utils.validation import column_or_1d
 
-from sknoisy.data.labels import encode_labels, is_missing, some
+from sknoisy.data.labels import counted, encode_labels, is_missing, some
 from sknoisy.warning import warn
 
 LONG = ("sample", "annotator", "label")  # columns of a long table
@@ -296,6 +296,13 @@ def _distinct(name, values):
 def _encode(labels, classes, has_gaps=False):
     if len(labels) == 0:
         raise ValueError("y holds no label: a table needs at least one.")
+    if labels.dtype.kind in "OU":
+        n_empty = sum(isinstance(k, str) and not k.strip() for k in labels.tolist())
+        if n_empty:
+            raise ValueError(
+                f"y holds {counted(n_empty, 'empty string')}: where there is no label, "
+                "it must be NaN, None or pandas.NA."
+            )
     if has_gaps and labels.dtype.kind == "f" and (labels == labels.astype(int)).all():
         labels = labels.astype(np.int64)  # NaN made floats of integers
     return encode_labels(labels, classes)

@@ -28,6 +28,7 @@ def run(args):
     start = time.monotonic()
     out = args.out or f"{_name_of(args.data)}-check"
     found = _without_singles(_read(args))
+    X = _used(found.X, args.ignore)
     _make_folder(out)
     n, k = len(found.y), len(found.classes)
     say(
@@ -37,10 +38,10 @@ def run(args):
     )
     if k > MANY and all(map(_is_number, found.classes)):
         say(args, f"Warning: the labels are {k} different numbers. Are these classes?")
-    is_images = isinstance(found.X, np.ndarray)
-    encoder, about = make_encoder(found.X, args)
+    is_images = isinstance(X, np.ndarray)
+    encoder, about = make_encoder(X, args)
     say(args, f"Encoder: {about}.")
-    features = _encoded(encoder, found.X, args)
+    features = _encoded(encoder, X, args)
     clf = NoisyRobustClassifier(
         freeze_encoder=is_images, device=args.device, random_state=args.seed
     )
@@ -53,9 +54,9 @@ def run(args):
     )
     in_folds = "" if args.folds is None else f", in {args.folds} folds"
     say(args, f"Checking the labels{in_folds}.")
-    copies = _copies(found.X) if is_images else None
-    together = copies if args.method != "knn_agreement" else None
-    detector.fit(features, found.y, groups=together)
+    copies = _copies(X) if is_images else _equal_rows(X)
+    together = is_images and args.method != "knn_agreement"
+    detector.fit(features, found.y, groups=copies if together else None)
     model = detector.estimator_
     if model is None:
         say(args, "Training a model on all samples.")
@@ -107,10 +108,32 @@ def _read(args):
     return load_table(args.data, args.root, on_error="skip", **columns)
 
 
+def _used(X, ignored):
+    """Return samples without the columns that are to be ignored."""
+    if isinstance(X, np.ndarray) and ignored:
+        raise ValueError("--ignore is for columns of features, not for images")
+    for name in ignored:
+        if name not in X.columns:
+            raise ValueError(
+                f"--ignore {name!r} is not valid: the features are {list(X.columns)}"
+            )
+    return X.drop(columns=ignored) if ignored else X
+
+
 def _without_singles(found):
-    """Leave out samples that are alone in their class, which no fold can judge."""
+    """Leave out samples that are alone in their class, which no fold can judge.
+
+    Raises ``ValueError`` if two classes are not left.
+    """
     counts = Counter(found.y.tolist())
     keep = np.array([counts[label] > 1 for label in found.y.tolist()])
+    left = sorted({*found.y[keep].tolist()})
+    if len(left) < 2:
+        raise ValueError(
+            f"the {len(keep):,} samples have {len(counts):,} classes "
+            f"({some(sorted(counts))}), of which {len(left)} have several samples: a "
+            "check needs two such classes"
+        )
     if keep.all():
         return found
     if isinstance(found.X, np.ndarray):  # of paths
@@ -134,6 +157,8 @@ def _encoded(encoder, X, args):
     features = encoder.fit_transform(X)
     if isinstance(encoder, Columns):
         say(args, encoder.describe())
+        if doubt := encoder.doubt():
+            say(args, f"Warning: {doubt}")
     if len(X) > 4 * MEASURED and not isinstance(features, np.ndarray):
         start = time.monotonic()
         np.asarray(features[:MEASURED])
@@ -154,6 +179,17 @@ def _duration(seconds):
     if seconds < 90 * 60:
         return f"{seconds / 60:.0f} minutes"
     return f"{seconds / 3600:.0f} hours"
+
+
+def _equal_rows(X):
+    """Return a group for each row, the same for equal ones; None without any.
+
+    They stay evidence of each other: tables of few values have equal rows by chance.
+    """
+    import pandas as pd
+
+    hashes = pd.util.hash_pandas_object(X, index=False).to_numpy()
+    return hashes if len(np.unique(hashes)) < len(hashes) else None
 
 
 def _copies(paths):

@@ -9,6 +9,14 @@ from sknoisy.estimators.saving import Saved
 
 MOST = 50  # categories of a column; rarer ones are treated as unknown
 FEW = 10  # rows, of which texts may all differ by chance
+NUMBERS = {  # how texts of numbers may be written, and what makes numbers of them
+    "1,234.5": (r"[-+]?([1-9]\d{0,2}(,\d{3})+|\d+)(\.\d+)?", {",": ""}),
+    "1.234,5": (r"[-+]?([1-9]\d{0,2}(\.\d{3})+|\d+)(,\d+)?", {".": "", ",": "."}),
+}
+DATES = ("%Y-%m-%d", "%Y-%m-%d %H:%M:%S", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y")
+DISTINCT = 0.9  # share of texts that differ where they name rows, some of them twice
+NUMBER = r"[-+]?\d[\d.,']*%?"  # or what may be one
+DATE = r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}([T ].*)?|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}"
 
 
 class Columns(TransformerMixin, Saved):
@@ -21,21 +29,29 @@ class Columns(TransformerMixin, Saved):
     columns_ : list of str
         Columns of the training table.
     numbers_ : list of str
-        Those that hold numbers.
+        Those that hold numbers, or texts that are read as numbers.
+    readings_ : dict of str to str
+        How these texts are written: as numbers with commas, or as dates, which become
+        days.
     moments_ : ndarray of shape (3, n_numbers), float64
         Their median, which stands for missing values, mean and standard deviation.
     categories_ : dict of str to list of str
         The most frequent values of the other columns.
     ignored_ : list of str
-        Columns that only name the rows: text that is another in every row, and numbers
-        that count them, as the index does that pandas writes.
+        Columns that only name the rows: text that is another in nearly every row, and
+        numbers that count them, as the index does that pandas writes.
+    unread_ : list of str
+        Columns of numbers or dates that can be read in several ways or in none, and so
+        are taken for categories.
     """
 
     def fit(self, X, y=None):
         """Learn from a pandas.DataFrame."""
         self.columns_ = [str(name) for name in X.columns]
         X = X.set_axis(self.columns_, axis="columns")
-        numbers = [*X.select_dtypes(["number", "bool"]).columns]
+        self.readings_ = _readings(X)
+        X = self._read(X)
+        numbers = [*_numeric(X)]
         counts = [name for name in numbers if _counts_rows(X[name])]
         self.numbers_ = [name for name in numbers if name not in counts]
         values = X[self.numbers_].astype(float).replace([np.inf, -np.inf], np.nan)
@@ -47,13 +63,14 @@ class Columns(TransformerMixin, Saved):
         ).reshape(3, len(self.numbers_))
         others = [name for name in self.columns_ if name not in numbers]
         others = {name: X[name].astype(str).value_counts() for name in others}
-        names = [k for k, v in others.items() if len(v) == len(X) > FEW]
+        names = [k for k, v in others.items() if len(v) >= DISTINCT * len(X) > FEW]
         self.ignored_ = counts + names
         self.categories_ = {
             name: counts.index[:MOST].tolist()
             for name, counts in others.items()
             if name not in self.ignored_
         }
+        self.unread_ = [name for name in others if _is_quantity(X[name])]
         if not self.numbers_ and not self.categories_:
             raise ValueError(
                 f"the table has no column to learn from: {some(self.ignored_)} only "
@@ -66,16 +83,23 @@ class Columns(TransformerMixin, Saved):
         """Names of the columns that are used."""
         return [*self.numbers_, *self.categories_]
 
+    def _read(self, X):
+        readings = getattr(self, "readings_", {})  # files of before have none
+        here = {name: how for name, how in readings.items() if name in X.columns}
+        return X.assign(**{name: _numbers(X[name], how) for name, how in here.items()})
+
     @property
     def texts_(self):
-        """Names of the columns of categories."""
-        return [*self.categories_]
+        """Names of the columns that are read from text."""
+        return [*self.categories_, *getattr(self, "readings_", {})]
 
     def describe(self):
         """Return what is made of the columns, a sentence."""
         texts = [f"{name!r} ({len(v)})" for name, v in self.categories_.items()]
+        read = [f"{name!r} ({how})" for name, how in self.readings_.items()]
         told = [
             f"numbers {some(self.numbers_)}" if self.numbers_ else "",
+            f"of these read from text {', '.join(read)}" if read else "",
             f"categories {', '.join(texts)}" if texts else "",
             f"ignored, as they only name the rows, {some(self.ignored_)}"
             if self.ignored_
@@ -83,10 +107,20 @@ class Columns(TransformerMixin, Saved):
         ]
         return f"Columns: {'; '.join(filter(None, told))}."
 
+    def doubt(self):
+        """Return a sentence on what could be read better; empty if there is nothing."""
+        if not self.unread_:
+            return ""
+        return (
+            "taken for categories, though they look like numbers or dates: "
+            f"{some(self.unread_)}. Write numbers like 1234.5, and dates like "
+            "2024-12-31, to have them as quantities."
+        )
+
     def transform(self, X):
         """Return an array (n_samples, n_features), float64, of a DataFrame."""
         check_is_fitted(self)
-        X = X.set_axis([str(name) for name in X.columns], axis="columns")
+        X = self._read(X.set_axis([str(name) for name in X.columns], axis="columns"))
         missing = [name for name in self.needed_ if name not in X.columns]
         if missing:
             raise ValueError(
@@ -119,3 +153,53 @@ def _counts_rows(column):
     if len(column) <= FEW or column.dtype.kind not in "iu":
         return False
     return len(np.unique(column.to_numpy() - column.index.to_numpy())) == 1
+
+
+def _numeric(X):
+    return X.select_dtypes(["number", "bool"]).columns
+
+
+def _readings(X):
+    """Return how those columns of text are written that can be read in one way."""
+    found = {}
+    for name in X.columns.difference(_numeric(X)):
+        texts = X[name].dropna()
+        ways = [how for how in NUMBERS if _can_be_read(texts, how)][:1]
+        ways = ways or [how for how in DATES if _can_be_read(texts, how)]
+        if len(texts) and len(ways) == 1:
+            found[name] = ways[0]
+    return found
+
+
+def _can_be_read(texts, how):
+    return bool(_read(texts, how).notna().all())
+
+
+def _numbers(column, how):
+    """Return numbers of texts; another table may have them written as Python does."""
+    import pandas as pd
+
+    plain = pd.to_numeric(column.astype("string"), errors="coerce")
+    read = _read(column, how)
+    return (read if read.notna().sum() >= plain.notna().sum() else plain).astype(float)
+
+
+def _read(column, how):
+    """Return numbers of texts, or days of dates; NaN of all else."""
+    import pandas as pd
+
+    texts = column.astype("string").str.strip()
+    if how in DATES:
+        dates = pd.to_datetime(texts, format=how, errors="coerce")
+        return (dates - pd.Timestamp(0)) / pd.Timedelta(days=1)
+    pattern, marks = NUMBERS[how]
+    texts = texts.where(texts.str.fullmatch(pattern))
+    for mark, other in marks.items():
+        texts = texts.str.replace(mark, other, regex=False)
+    return pd.to_numeric(texts).astype(float)
+
+
+def _is_quantity(column):
+    """Whether all texts of a column look like numbers with commas, or like dates."""
+    texts = column.dropna().astype("string").str.strip()
+    return len(texts) > 0 and any(texts.str.fullmatch(p).all() for p in (NUMBER, DATE))

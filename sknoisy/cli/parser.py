@@ -72,6 +72,14 @@ def _add_check(commands):
         "--file", default="auto", metavar="COLUMN", help="of a CSV file: image files"
     )
     data.add_argument(
+        "--ignore",
+        action="append",
+        default=[],
+        metavar="COLUMN",
+        help="of a CSV file: no feature, such as the number of a customer; may be "
+        "given several times",
+    )
+    data.add_argument(
         "--root", metavar="DIR", help="of the files in a CSV file; by default its own"
     )
     how = check.add_argument_group("how it is done")

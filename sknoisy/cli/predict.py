@@ -16,7 +16,7 @@ from sknoisy.datasets.tables import read_features
 from sknoisy.estimators.base import TorchEstimator
 from sknoisy.estimators.loading import NotAllowed, load
 
-COLUMNS = ["file", "label", "probability"]
+COLUMNS = ["label", "probability"]  # after the name of a file, or that of a row
 
 
 def run(args):
@@ -37,11 +37,12 @@ def run(args):
     sure = [f"{share:.4f}" for share in probabilities.max(axis=1)]
     names = [name.encode("utf-8", "backslashreplace").decode() for name in names]
     rows = [*zip(names, model.classes_[best], sure, strict=True)]
+    columns = ["file" if isinstance(X, np.ndarray) else "row", *COLUMNS]
     if args.csv:
-        write_rows(args.csv, COLUMNS, rows)
+        write_rows(args.csv, columns, rows)
         say(args, f"Wrote {len(rows):,} predictions to {args.csv!r}.")
     else:
-        csv.writer(Output(), lineterminator="\n").writerows([COLUMNS, *rows])
+        csv.writer(Output(), lineterminator="\n").writerows([columns, *rows])
     return False
 
 

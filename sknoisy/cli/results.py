@@ -3,12 +3,15 @@
 import csv
 import os
 
+import numpy as np
+
 from sknoisy.cli.messages import printable
 from sknoisy.datasets.cells import as_text
 from sknoisy.estimators.saving import save
 from sknoisy.files import replacing
 
 SHOWN = 5  # samples in the summary
+WIDE = 30  # columns of a table, of which samples.csv repeats no more
 COLUMNS = (
     "sample name given quality flagged suggested confidence error_probability "
     "decision label"
@@ -38,7 +41,12 @@ def write_all(out, detector, model, found, args):
     """
     os.makedirs(out, exist_ok=True)
     written = ["samples.csv", "model.safetensors"]
-    write_rows(os.path.join(out, "samples.csv"), COLUMNS, _rows(detector, found))
+    columns, values = _shown_values(found.X)
+    write_rows(
+        os.path.join(out, "samples.csv"),
+        [*COLUMNS, *columns],
+        ([*row, *values[row[0]]] for row in _rows(detector, found)),
+    )
     save(model, os.path.join(out, "model.safetensors"))
     if os.path.isdir(args.data):
         rows = zip(found.names, found.y, strict=True)
@@ -68,6 +76,20 @@ def write_rows(path, columns, rows, separator=",", line_end="\r\n", encoding="ut
         writer = csv.writer(file, delimiter=separator, lineterminator=line_end)
         writer.writerow(columns)
         writer.writerows(rows)
+
+
+def _shown_values(X):
+    """Return columns of a table for people to look at, and the rows of their values.
+
+    Paths of images have none. A column that is called like one of ours is renamed.
+    """
+    if isinstance(X, np.ndarray):
+        return [], np.empty((len(X), 0))
+    X = X.iloc[:, :WIDE]
+    names = [str(name) for name in X.columns]
+    names = [f"{name} (table)" if name in COLUMNS else name for name in names]
+    values = X.astype(object).where(X.notna(), "").map(as_text)
+    return [as_text(name) for name in names], values.to_numpy()
 
 
 def _rows(detector, found):
@@ -104,7 +126,7 @@ def summarize(detector, found, copies):
     if n_errors > SHOWN:
         lines.append(f"  and {n_errors - SHOWN:,} more")
     if copies is not None:
-        lines.append(_of_copies(found.y, copies))
+        lines.append(_of_copies(found, copies))
     if found.skipped:
         lines.append(f"Left out {len(found.skipped):,}:")
         lines += [f"  {path} {reason}" for path, reason in found.skipped[:SHOWN]]
@@ -113,14 +135,16 @@ def summarize(detector, found, copies):
     return "\n".join(map(printable, lines))
 
 
-def _of_copies(y, copies):
-    """Return how many files are copies, and of how many the labels differ."""
+def _of_copies(found, copies):
+    """Return how many samples are copies, and of how many the labels differ."""
+    rows, samples = "files", "photographs"
+    if not isinstance(found.X, np.ndarray):
+        rows = samples = "rows"
     labels = {}
-    for group, label in zip(copies.tolist(), y.tolist(), strict=True):
+    for group, label in zip(copies.tolist(), found.y.tolist(), strict=True):
         labels.setdefault(group, set()).add(label)
     n_differ = sum(len(of_group) > 1 for of_group in labels.values())
-    n_copies = len(copies) - len(labels)
     return (
-        f"Exact copies of other files: {n_copies:,}. Photographs whose copies have "
-        f"different labels: {n_differ:,}."
+        f"Exact copies of other {rows}: {len(copies) - len(labels):,}. "
+        f"{samples.capitalize()} whose copies have different labels: {n_differ:,}."
     )

@@ -81,7 +81,8 @@ def load_table(
     if label is None:
         raise ValueError(
             f"label='auto' is not valid: {path!r} has the columns {columns}, none of "
-            f"them called like one of {LABELS}. Pass the name of the column of labels."
+            f"them called like one of {LABELS}. Pass the name of the column of labels "
+            "(--label)."
         )
     if not rows:
         raise ValueError(f"path={path!r} is not valid: the table has no rows.")
@@ -134,8 +135,13 @@ def read_rows(path):
         raise ValueError(
             f"path={path!r} is not valid: the file cannot be opened ({error.strerror})."
         ) from error
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise ValueError(f"path={path!r} is no CSV file in UTF-8: {error}.") from error
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"path={path!r} is no CSV file in UTF-8: {error}. Export the table as CSV "
+            'in UTF-8, which spreadsheets call "CSV UTF-8".'
+        ) from error
+    except csv.Error as error:
+        raise ValueError(f"path={path!r} is no CSV file: {error}.") from error
     for i, row in enumerate(rows):
         if None in row or None in row.values():
             raise ValueError(

@@ -14,6 +14,7 @@ import numpy as np
 
 from sknoisy import _version
 from sknoisy.data.inputs import is_paths
+from sknoisy.data.labels import is_missing
 from sknoisy.data.pictures import as_images, as_picture, as_samples, thumbnail
 from sknoisy.estimators.findings import percent
 from sknoisy.scores.estimates import count_pairs
@@ -285,7 +286,7 @@ def _class_rows(detector, classes):
             "rate": percent(rate) if labels else "",
             "width": round(100 * rate / largest),
             "missed": int(missed),
-            "suggested": "" if suggested is None else str(suggested),
+            "suggested": "" if is_missing(suggested) else str(suggested),
         }
         for name, rate, labels, errors, missed, suggested in columns
     ]

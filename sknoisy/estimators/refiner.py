@@ -316,8 +316,9 @@ class PseudoLabelRefiner(
         for name in ("partial_fit", "predict_proba"):
             if not hasattr(classifier, name):
                 raise ValueError(
-                    f"estimator={self.estimator!r} is not valid: it must be, or end "
-                    f"in, a classifier with {name}, such as NoisyRobustClassifier."
+                    "estimator is not valid: it must be, or end in, a classifier with "
+                    f"{name}, such as NoisyRobustClassifier, and "
+                    f"{type(classifier).__name__} has none."
                 )
 
     def _keep(self, estimator, run):

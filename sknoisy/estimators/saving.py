@@ -133,6 +133,8 @@ def save(estimator, path):
         files.write(path, content, KIND, _describe)
     except TypeError as error:
         message = str(error).replace("estimator.", "", 1)
+        if message.endswith("cannot hold"):
+            message += ". joblib.dump may save it, in a file that can run code"
         raise ValueError(
             f"this {type(estimator).__name__} cannot be saved: {message}."
         ) from error

@@ -258,6 +258,7 @@ def test_tables_that_are_read_as_something_else():
         ([[["a"]]], "must be of shape"),
         ([[0.5, 1.2]], "Unknown label type"),
         ([["a", 1]], "mixes strings and numbers"),
+        ([["a", ""], ["", " "]], "3 empty strings: .* it must be NaN, None or pandas"),
     ],
 )
 def test_bad_tables(y, message):

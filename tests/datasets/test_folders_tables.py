@@ -318,7 +318,7 @@ def test_a_column_of_files_that_is_a_feature(tmp_path):
 @pytest.mark.parametrize(
     ("text", "settings", "message"),
     [
-        ("a,b\n1,2\n", {}, "label='auto' is not valid.*columns .'a', 'b'"),
+        ("a,b\n1,2\n", {}, "label='auto' is not valid.*columns .'a', 'b'.*--label"),
         ("a,label\n1,2\n", {"label": "b"}, "label='b' is not valid"),
         ("a,label\n1,2\n", {"file": "b"}, "file='b' is not valid"),
         ("a,label\n", {}, "the table has no rows"),
@@ -337,7 +337,9 @@ def test_a_table_that_is_not_there(tmp_path):
     with pytest.raises(ValueError, match="cannot be opened"):
         load_table(tmp_path / "t.csv")
     (tmp_path / "t.csv").write_bytes(b"file,label\n\xff\xfe,x\n")
-    with pytest.raises(ValueError, match="no CSV file in UTF-8"):
+    with pytest.raises(
+        ValueError, match="no CSV file in UTF-8: .*Export the table as CSV"
+    ):
         load_table(tmp_path / "t.csv")
 
 

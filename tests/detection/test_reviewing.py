@@ -177,6 +177,16 @@ def test_a_detector_that_found_nothing_has_a_page(digits, tmp_path):
     assert "No label looks wrong." in (tmp_path / "report.html").read_text()
 
 
+def test_a_class_without_a_suggestion_has_an_empty_cell(digits, noisy, tmp_path):
+    pytest.importorskip("pandas")
+    detector = LabelErrorDetector(LogisticRegression(C=0.3), cv=2, random_state=0)
+    detector.fit(digits, noisy.y, trusted=noisy.y == "zero")
+    page = tmp_path / "report.html"
+    detector.to_html(page, digits)
+    row = re.search("<th[^>]*>zero</th>(.*?)</tr>", page.read_text(), re.DOTALL)[1]
+    assert row.endswith('<td class="text"></td>')
+
+
 def test_bad_arguments(detector, tmp_path):
     with pytest.raises(ValueError, match="X has 3 samples, but .* 600"):
         detector.to_html(tmp_path / "a.html", np.zeros((3, 8, 8)))

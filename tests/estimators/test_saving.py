@@ -21,7 +21,12 @@ from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import make_column_transformer
 from sklearn.decomposition import PCA
-from sklearn.ensemble import BaggingClassifier, StackingClassifier, VotingClassifier
+from sklearn.ensemble import (
+    BaggingClassifier,
+    HistGradientBoostingClassifier,
+    StackingClassifier,
+    VotingClassifier,
+)
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, KFold
@@ -308,6 +313,9 @@ def test_pipelines_of_imbalanced_learn(tmp_path):
 
 def test_what_cannot_be_saved(tmp_path):
     path = tmp_path / "model"
+    trees = HistGradientBoostingClassifier(max_iter=1).fit(np.eye(4), [0, 1, 0, 1])
+    with pytest.raises(ValueError, match=r"cannot hold\. joblib\.dump may save it"):
+        sknoisy.save(make_pipeline(trees), path)
     local = NoisyRobustClassifier(encoder=lambda shape: nn.Flatten())
     with pytest.raises(ValueError, match="cannot be saved.*lambda.*not found"):
         local.save(path)
