@@ -16,10 +16,12 @@ from sknoisy.kernels.confusion import (
     first_guess,
     stretched,
 )
+from sknoisy.kernels.features import LARGEST
 from sknoisy.kernels.ridge import KernelRidge
 
 LANDMARKS = 1000, 4000  # by default at least and at most
 SHARE = 4  # one landmark for as many samples, between these
+AT_ANY_SIZE = 2000  # landmarks, even if features have to be computed more than once
 # Least penalty for posteriors, over that of the given labels: of those that are tried,
 # which are half decades apart, a tenth of it.
 SMOOTHEST = 1 / 30
@@ -120,10 +122,11 @@ class KernelPosterior(CoTraining):
     ----------
     n_landmarks : int or "auto", default="auto"
         Number of landmarks, which the kernel compares samples with: centres of clusters
-        for the Gaussian kernel, samples for the Laplacian one. There are fewer where
-        this times the number of samples is above 2^28. "auto": a quarter of the number
-        of samples, at least 1,000 and at most 4,000. With half of 4,000, a fit took a
-        third of the time, and was about 1 point less accurate.
+        for the Gaussian kernel, samples for the Laplacian one. "auto": a quarter of
+        the number of samples, at least 1,000 and at most 4,000; of more than 67,000
+        samples as many as fit into 1 GiB, and 2,000 at least. Above 1 GiB, kernel
+        values are computed several times instead of once. With 2,000 instead of 4,000,
+        a fit took a third of the time, and was about 1 point less accurate.
     n_rounds : int, default=3
         How often the posteriors are computed anew.
     warmup_epochs : int, default=0
@@ -322,6 +325,8 @@ class KernelPosterior(CoTraining):
             least, most = LANDMARKS
             wanted = self._n_samples // SHARE
             n_landmarks = min(max(least, wanted), most, self._n_samples)
+            kept = LARGEST // self._n_samples
+            n_landmarks = min(n_landmarks, max(kept, AT_ANY_SIZE))
         return {"n_landmarks": n_landmarks}
 
     def _observe(self, net, probs):

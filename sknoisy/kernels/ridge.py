@@ -5,19 +5,14 @@ from bisect import bisect_left
 import numpy as np
 import torch
 
-from sknoisy.encoders.heads import kernel
+from sknoisy.kernels.features import PART, features_of, weighted_mean
 
 PENALTIES = [10 ** (e / 2) for e in range(-4, 7)]  # 0.01 to 1,000
-JITTER = 1e-5  # on the kernel's diagonal, times the root of the landmarks' number
-LEAST_SCALE = 1e-12  # below it, eigenvectors in float32 may be NaN
-PART = 2**11  # rows that are computed at once
 CENTRE_ROUNDS = 3
 CENTRE_SAMPLES = 25  # for each centre, at most
-COLUMNS = 256  # columns that are multiplied at once
 CELLS = 2**20  # predictions that are computed at once
 MANY = 128  # classes, above which sums of squares over them are estimated
 COMBINATIONS = 64  # of many classes
-LARGEST = 2**28  # numbers of the samples' kernel features: 1 GiB; fewer landmarks above
 
 
 class KernelRidge:
@@ -83,38 +78,18 @@ class KernelRidge:
     """
 
     def __init__(self, X, power, width, n_landmarks, generator, weights=None):
-        n_landmarks = max(1, min(n_landmarks, len(X), LARGEST // len(X)))
+        n_landmarks = max(1, min(n_landmarks, len(X)))
         n_rounds = CENTRE_ROUNDS if power == 2 else 0
         self.landmarks = centres_of_clusters(X, n_landmarks, generator, n_rounds)
         self.power = power
         self.gamma = width / self._median_distance() ** power
-        K = kernel(self.landmarks, self.landmarks, self.gamma, power).double()
-        K.diagonal().add_(JITTER * len(K) ** 0.5)
-        lower = torch.linalg.cholesky(K)
-        one = torch.eye(len(K), dtype=K.dtype, device=K.device)
-        whiten = torch.linalg.solve_triangular(lower, one, upper=False).T.float()
-        # Half the work of features @ whiten; parts stay in a processor's cache.
-        upper = lower.T.float()
-        features = X.new_empty(len(X), n_landmarks)
-        for rows, part in zip(X.split(PART), features.split(PART), strict=True):
-            values = kernel(rows, self.landmarks, self.gamma, power)
-            part.copy_(
-                torch.linalg.solve_triangular(upper, values, upper=True, left=False)
-            )
         self._weights = None if weights is None else weights[:, None]
-        centre = self._mean(features)
-        features -= centre
-        gram = _lower_product(features, self._weights)
-        scale = gram.diagonal().max()  # of equal samples it is near 0
-        scale = scale.clamp(min=LEAST_SCALE)
-        spectrum, basis = torch.linalg.eigh(gram / scale)  # reads the lower triangle
-        self._spectrum = spectrum.clamp(min=0) * scale
-        for part in features.split(PART):
-            part.copy_(part @ basis)
-        self._features = features
-        self._projection, self._offset = whiten @ basis, centre @ basis
-        self._inverses = 1 / (self._spectrum[:, None] + X.new_tensor(PENALTIES))
-        self._leverages = self._leverage()
+        self._features = features_of(
+            X, self.landmarks, self.gamma, power, self._weights
+        )
+        spectrum = self._features.spectrum[:, None]
+        self._inverses = 1 / (spectrum + X.new_tensor(PENALTIES))
+        self._leverages = self._leverage(len(X))
 
     def fit(self, targets, least_penalty=0.0):
         """Regress targets, with the penalty of least leave-one-out squared error.
@@ -131,10 +106,9 @@ class KernelRidge:
         left_out : tensor of shape (n_samples, n_classes)
             The prediction for each sample by the others.
         """
-        mean = self._mean(targets)
+        mean = weighted_mean(targets, self._weights)
         rest = targets - mean
-        # Thin factors come first: a transposed large one is read column by column.
-        products = (self._weighted(rest).T @ self._features).T
+        products = self._features.products(self._weighted(rest))
         first = bisect_left(PENALTIES[:-1], least_penalty)
         tried = slice(first, None)
         errors = self._errors(combined(rest), combined(products), tried)
@@ -143,8 +117,8 @@ class KernelRidge:
         self.penalty = PENALTIES[best]
         tried = slice(best, best + 1)
         solution = self._inverses[:, tried] * products
-        self.coefficients = self._projection @ solution
-        self.intercept = mean - self._offset @ solution
+        self.coefficients = self._features.projection @ solution
+        self.intercept = mean - self._features.offset @ solution
         every = slice(None)
         return targets + self._residuals(every, rest, products, tried)[:, 0]
 
@@ -156,7 +130,7 @@ class KernelRidge:
             rows = slice(start, start + n_rows)
             residuals = self._residuals(rows, rest, products, tried)
             squares.append(residuals.square_().sum(dim=2))
-        return self._mean(torch.cat(squares)).tolist()
+        return weighted_mean(torch.cat(squares), self._weights).tolist()
 
     def _residuals(self, rows, rest, products, tried):
         """Return what predictions of left-out samples are off by, for some penalties.
@@ -180,25 +154,19 @@ class KernelRidge:
             Predictions less targets.
         """
         solutions = self._inverses[:, tried, None] * products[:, None]
-        fitted = self._features[rows] @ solutions.flatten(start_dim=1)
+        fitted = self._features.fitted(rows, solutions.flatten(start_dim=1))
         fitted = fitted.view(-1, *solutions.shape[1:])
         leverages = self._leverages[rows, tried, None]
         return fitted.sub_(rest[rows, None]).div_(1 - leverages)
 
-    def _leverage(self):
+    def _leverage(self, n_samples):
         """Return how far each sample's prediction follows its target, by penalty."""
-        own = [part.square() @ self._inverses for part in self._features.split(PART)]
-        own = torch.cat(own)
-        total = len(own) if self._weights is None else self._weights.sum()
+        own = self._features.leverages(self._inverses)
+        total = n_samples if self._weights is None else self._weights.sum()
         return self._weighted(own + 1 / total).clamp(max=0.999)
 
     def _weighted(self, rows):
         return rows if self._weights is None else rows * self._weights
-
-    def _mean(self, rows):
-        if self._weights is None:
-            return rows.mean(dim=0)
-        return self._weighted(rows).sum(dim=0) / self._weights.sum()
 
     def _median_distance(self):
         distances = torch.pdist(self.landmarks[:500], p=float(self.power))
@@ -265,28 +233,3 @@ def combined(columns):
     shape, generator = (n_columns, COMBINATIONS), torch.Generator("cpu").manual_seed(0)
     signs = 2 * torch.randint(2, shape, generator=generator, device="cpu") - 1
     return columns @ (signs.to(columns) / COMBINATIONS**0.5)
-
-
-def _lower_product(X, weights=None):
-    """Return the lower triangle of X.T @ X, for half of the work.
-
-    Parameters
-    ----------
-    X : tensor of shape (n, d)
-        Factor.
-    weights : tensor of shape (n, 1), default=None
-        Weights of the rows.
-
-    Returns
-    -------
-    product : tensor of shape (d, d)
-        Above the diagonal some of it is 0.
-    """
-    product = X.new_zeros(X.shape[1], X.shape[1])
-    for start in range(0, len(product), COLUMNS):
-        stop = start + COLUMNS
-        columns = X[:, start:stop]
-        if weights is not None:
-            columns = columns * weights
-        product[start:stop, :stop] = columns.T @ X[:, :stop]
-    return product

@@ -146,7 +146,15 @@ def test_class_weights_move_the_boundary(digits_of_vectors):
 
 
 @pytest.mark.parametrize(
-    "n, expected", [(30, 30), (3000, 1000), (10_000, 2500), (99_999, 4000)]
+    "n, expected",
+    [
+        (30, 30),
+        (3000, 1000),
+        (10_000, 2500),
+        (60_000, 4000),
+        (2**17, 2**11),  # as many numbers as are kept
+        (1_000_000, 2000),
+    ],
 )
 def test_landmarks_are_a_quarter_of_the_samples(n, expected):
     method = KernelPosterior()

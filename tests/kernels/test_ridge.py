@@ -7,8 +7,10 @@ from scipy.spatial.distance import cdist
 from sklearn.cluster import KMeans
 
 from sknoisy.encoders.heads import kernel
+from sknoisy.kernels import features as kernel_features
 from sknoisy.kernels import ridge as kernel_ridge
 from sknoisy.kernels.choice import mean_square_slopes
+from sknoisy.kernels.features import KeptFeatures, RecomputedFeatures
 from sknoisy.kernels.ridge import (
     PENALTIES,
     KernelRidge,
@@ -77,18 +79,41 @@ def test_the_penalty_is_at_least_what_is_asked_for():
 
 def test_parts_give_what_the_whole_gives(monkeypatch):
     """Of rows, of columns, and of what all penalties predict."""
+    sizes = (kernel_features, "PART", 70), (kernel_features, "COLUMNS", 64)
     generator = torch.Generator()
     X = torch.randn(300, 3, generator=generator.manual_seed(0))
     found = []
-    for parts in ({}, {"PART": 70, "COLUMNS": 64, "CELLS": 500}):
-        for name, size in parts.items():
-            monkeypatch.setattr(kernel_ridge, name, size)
+    for parts in ((), (*sizes, (kernel_ridge, "CELLS", 500))):
+        for module, name, size in parts:
+            monkeypatch.setattr(module, name, size)
         ridge = KernelRidge(X, 2, 1.0, 150, generator.manual_seed(0))
         found.append((ridge.fit(X.sin()), ridge.coefficients, ridge.error))
     (whole, coefficients, error), (in_parts, _, error_in_parts) = found
     torch.testing.assert_close(in_parts, whole, atol=1e-4, rtol=1e-3)
     assert error_in_parts == pytest.approx(error, rel=1e-3)
     assert coefficients.shape == (150, 3)
+
+
+@pytest.mark.parametrize("power", [1, 2])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_features_that_are_not_kept_give_the_same(monkeypatch, power, weighted):
+    generator = torch.Generator()
+    X = torch.randn(300, 8, generator=generator.manual_seed(0))
+    weights = (
+        torch.rand(300, generator=generator).round(decimals=1) if weighted else None
+    )
+    monkeypatch.setattr(kernel_features, "PART", 70)
+    found = []
+    for largest, kind in ((300 * 50, KeptFeatures), (300 * 50 - 1, RecomputedFeatures)):
+        monkeypatch.setattr(kernel_features, "LARGEST", largest)
+        settings = {"n_landmarks": 50, "generator": generator.manual_seed(0)}
+        ridge = KernelRidge(X, power, 1.0, weights=weights, **settings)
+        assert type(ridge._features) is kind
+        left_out = ridge.fit(X.sin())
+        values = kernel(X, ridge.landmarks, ridge.gamma, power)
+        fitted = values @ ridge.coefficients + ridge.intercept
+        found.append((left_out, fitted, ridge.error, ridge.penalty))
+    torch.testing.assert_close(found[1], found[0], atol=1e-4, rtol=1e-3)
 
 
 def test_many_classes_take_the_penalty_that_all_of_them_would(monkeypatch):

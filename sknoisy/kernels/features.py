@@ -1,0 +1,229 @@
+"""Features of a kernel: kept, or computed anew by parts where they are too many."""
+
+import torch
+
+from sknoisy.encoders.heads import kernel
+
+JITTER = 1e-5  # on the kernel's diagonal, times the root of the landmarks' number
+LEAST_SCALE = 1e-12  # below it, eigenvectors in float32 may be NaN
+PART = 2**11  # rows that are computed at once
+COLUMNS = 256  # columns that are multiplied at once
+LARGEST = 2**28  # numbers that are kept: 1 GiB
+
+
+def features_of(X, landmarks, gamma, power, weights=None):
+    """Return the features of a kernel, kept if they are not too many.
+
+    Parameters
+    ----------
+    X : tensor of shape (n_samples, d), float32
+        Scaled samples.
+    landmarks : tensor of shape (n_landmarks, d)
+        What the kernel compares them with.
+    gamma, power : float, {1, 2}
+        See :func:`sknoisy.encoders.heads.kernel`.
+    weights : tensor of shape (n_samples, 1), default=None
+        Weights of the samples.
+
+    Returns
+    -------
+    features : KernelFeatures
+        The features.
+    """
+    are_few = len(X) * len(landmarks) <= LARGEST
+    kind = KeptFeatures if are_few else RecomputedFeatures
+    return kind(X, landmarks, gamma, power, weights)
+
+
+class KernelFeatures:
+    """Features whose inner products are Nystroem's approximation of a kernel.
+
+    They are centred, and in the basis in which they are uncorrelated: kernel values @
+    `projection` - `offset`.
+
+    Parameters
+    ----------
+    X, landmarks, gamma, power, weights
+        See :func:`features_of`.
+
+    Attributes
+    ----------
+    spectrum : tensor of shape (n_landmarks,)
+        Weighted sum of squares of each feature, in ascending order.
+    projection : tensor of shape (n_landmarks, n_landmarks)
+        What kernel values are multiplied with.
+    offset : tensor of shape (n_landmarks,)
+        What is taken off then.
+    """
+
+    def __init__(self, X, landmarks, gamma, power, weights=None):
+        self._X, self._weights = X, weights
+        self._kernel = landmarks, gamma, power
+        K = kernel(landmarks, landmarks, gamma, power).double()
+        K.diagonal().add_(JITTER * len(K) ** 0.5)
+        lower = torch.linalg.cholesky(K)
+        one = torch.eye(len(K), dtype=K.dtype, device=K.device)
+        whiten = torch.linalg.solve_triangular(lower, one, upper=False).T.float()
+        self._upper = lower.T.float()
+        centre, scatter = self._moments()
+        scale = scatter.diagonal().max()  # of equal samples it is near 0
+        scale = scale.clamp(min=LEAST_SCALE)
+        spectrum, basis = torch.linalg.eigh(scatter / scale)  # reads the lower triangle
+        self.spectrum = spectrum.clamp(min=0) * scale
+        self.projection, self.offset = whiten @ basis, centre @ basis
+        self._rotate(centre, basis)
+
+    def leverages(self, inverses):
+        """Return the squared features' products with some weights.
+
+        Parameters
+        ----------
+        inverses : tensor of shape (n_landmarks, n)
+            The weights.
+
+        Returns
+        -------
+        leverages : tensor of shape (n_samples, n)
+            The products.
+        """
+        return torch.cat([part.square() @ inverses for part in self._parts()])
+
+    def products(self, targets):
+        """Return the features' products with targets, (n_landmarks, n_targets)."""
+        raise NotImplementedError
+
+    def fitted(self, rows, solutions):
+        """Return predictions.
+
+        Parameters
+        ----------
+        rows : slice
+            Of which samples.
+        solutions : tensor of shape (n_landmarks, n)
+            Coefficients of the features.
+
+        Returns
+        -------
+        fitted : tensor of shape (n_rows, n)
+            What they predict.
+        """
+        raise NotImplementedError
+
+    def _moments(self):
+        """Return the mean of whitened kernel values, and their scatter matrix."""
+        raise NotImplementedError
+
+    def _rotate(self, centre, basis):
+        """Bring the centred features into their basis."""
+        raise NotImplementedError
+
+    def _parts(self):
+        """Yield the features of all samples, some rows at a time."""
+        raise NotImplementedError
+
+    def _values(self, X):
+        return kernel(X, *self._kernel)
+
+    def _whitened(self, values):
+        # Half the work of a product with the inverse.
+        return torch.linalg.solve_triangular(
+            self._upper, values, upper=True, left=False
+        )
+
+
+class KeptFeatures(KernelFeatures):
+    """Features that are computed once: the fastest where memory holds them."""
+
+    def products(self, targets):  # noqa: D102
+        # Thin factors come first: a transposed large one is read column by column.
+        return (targets.T @ self._features).T
+
+    def fitted(self, rows, solutions):  # noqa: D102
+        return self._features[rows] @ solutions
+
+    def _moments(self):
+        features = self._X.new_empty(len(self._X), len(self._upper))
+        # Parts stay in a processor's cache.
+        for rows, part in zip(self._X.split(PART), features.split(PART), strict=True):
+            part.copy_(self._whitened(self._values(rows)))
+        centre = weighted_mean(features, self._weights)
+        features -= centre
+        self._features = features
+        return centre, lower_product(features, self._weights)
+
+    def _rotate(self, centre, basis):
+        for part in self._features.split(PART):
+            part.copy_(part @ basis)
+
+    def _parts(self):
+        return self._features.split(PART)
+
+
+class RecomputedFeatures(KernelFeatures):
+    """Features of which some rows are in memory at a time.
+
+    What is linear in the features costs no more than kernel values do, as the basis is
+    that of the few coefficients then.
+    """
+
+    def products(self, targets):  # noqa: D102
+        parts = zip(self._X.split(PART), targets.split(PART), strict=True)
+        total = sum(self._values(rows).T @ part for rows, part in parts)
+        return self.projection.T @ total - self.offset[:, None] * targets.sum(dim=0)
+
+    def fitted(self, rows, solutions):  # noqa: D102
+        coefficients, constant = self.projection @ solutions, self.offset @ solutions
+        parts = self._X[rows].split(PART)
+        return torch.cat([self._values(X) @ coefficients - constant for X in parts])
+
+    def _moments(self):
+        weights = self._weights
+        if weights is None:
+            weights = self._X.new_ones(len(self._X), 1)
+        parts = [*zip(self._X.split(PART), weights.split(PART), strict=True)]
+        total = sum((self._values(rows) * part).sum(dim=0) for rows, part in parts)
+        centre = self._whitened(total[None] / weights.sum())[0]
+        scatter = 0
+        for rows, part in parts:
+            features = self._whitened(self._values(rows)) - centre
+            scatter = scatter + lower_product(features, part)
+        return centre, scatter
+
+    def _rotate(self, centre, basis):
+        self._centre, self._basis = centre, basis
+
+    def _parts(self):
+        for rows in self._X.split(PART):
+            yield (self._whitened(self._values(rows)) - self._centre) @ self._basis
+
+
+def weighted_mean(rows, weights=None):
+    """Return the mean of rows, (d,), with weights of shape (n, 1)."""
+    if weights is None:
+        return rows.mean(dim=0)
+    return (rows * weights).sum(dim=0) / weights.sum()
+
+
+def lower_product(X, weights=None):
+    """Return the lower triangle of X.T @ X, for half of the work.
+
+    Parameters
+    ----------
+    X : tensor of shape (n, d)
+        Factor.
+    weights : tensor of shape (n, 1), default=None
+        Weights of the rows.
+
+    Returns
+    -------
+    product : tensor of shape (d, d)
+        Above the diagonal some of it is 0.
+    """
+    product = X.new_zeros(X.shape[1], X.shape[1])
+    for start in range(0, len(product), COLUMNS):
+        stop = start + COLUMNS
+        columns = X[:, start:stop]
+        if weights is not None:
+            columns = columns * weights
+        product[start:stop, :stop] = columns.T @ X[:, :stop]
+    return product
