@@ -176,10 +176,10 @@ class ClassifierTraining:
 
     def load_state(self, state):
         """Take over what :meth:`state` returned, once data of these are attached."""
-        for phase in self.phases:
-            if phase.name in state["nets"]:
-                data = self._frozen_features() if phase.head_only else self.data
-                self._net(phase, data).load_state(state["nets"][phase.name])
+        # Phases before the last are over: features for a head would be of no use.
+        phase = [p for p in self.phases if p.name in state["nets"]][-1]
+        data = self._frozen_features() if phase.head_only else self.data
+        self._net(phase, data).load_state(state["nets"][phase.name])
         self.loss.resume(state["loss"])
         self.dynamics.load(state["dynamics"])
         self.first_weights = state["first_weights"]

@@ -39,6 +39,7 @@ from sknoisy import (
     TruncatedGCE,
     files,
 )
+from sknoisy.encoders.features import LazyFeatures
 from sknoisy.losses import CrossEntropy
 from sknoisy.training.identity import sources, training_name
 
@@ -168,13 +169,22 @@ def test_classifiers(name, epoch, tmp_path):  # [53]
     np.testing.assert_array_equal(whole.predict_proba(X), resumed.predict_proba(X))
 
 
+def test_between_two_trainings(tmp_path):
+    clf = clone(CLASSIFIERS["starts anew"]).set_params(max_epochs=10, random_state=0)
+    whole, resumed = assert_resumes(clf, tmp_path, X, Y, epoch=6)
+    assert [row["phase"] for row in whole.history_] == 6 * ["all"] + 4 * ["anew"]
+    np.testing.assert_array_equal(whole.predict_proba(X), resumed.predict_proba(X))
+
+
 def test_after_the_warm_up_of_a_head(tmp_path):
     features = SSLPretrainer(max_epochs=1, random_state=0).fit_transform(IMAGES)
     clf = NoisyRobustClassifier("elr", max_epochs=4, head_epochs=3, random_state=0)
     checkpoint = Checkpoint(tmp_path)
     whole = clone(clf).fit(features, Y)
     cut(clf.set_params(callbacks=[checkpoint]), 5, features, Y)
-    resumed = clf.fit(features, Y)
+    anew = LazyFeatures(IMAGES, features.encoder)  # as in another process
+    resumed = clf.fit(anew, Y)
+    assert not anew.is_computed  # the head alone needed them
     assert [row["phase"] for row in resumed.history_] == 3 * ["head"] + 4 * ["all"]
     np.testing.assert_array_equal(
         whole.predict_proba(features), resumed.predict_proba(features)
