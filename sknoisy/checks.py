@@ -158,8 +158,9 @@ def as_numbers(name, value):
     values : ndarray
         In its own dtype if that is real; booleans and objects as float64.
     """
+    refuse_masked(name, value)
     try:
-        values = np.asarray(value)
+        values = np.asarray(_on_host(value))
         if values.dtype.kind not in "iuf":
             if values.dtype.kind not in "bO":
                 raise TypeError(f"it holds {values.dtype}")
@@ -169,6 +170,58 @@ def as_numbers(name, value):
             f"{name} is not valid: it must be an array of numbers ({error})."
         ) from error
     return values
+
+
+def as_mask(name, value, n=None):
+    """Return a value as an ndarray of bool, or raise ``ValueError``.
+
+    Parameters
+    ----------
+    name : str
+        Name of the argument, for the error message.
+    value : array-like of shape (n,)
+        Booleans, or 0 and 1.
+    n : int, default=None
+        How long it must be; by default 1 or more.
+
+    Returns
+    -------
+    mask : ndarray of shape (n,), bool
+        The mask.
+    """
+    refuse_masked(name, value)
+    try:
+        mask = np.asarray(_on_host(value))
+        valid = mask.ndim == 1 and bool(np.isin(mask, (0, 1)).all())
+    except (TypeError, ValueError):  # pandas.NA has no truth value
+        valid = False
+    if not valid or (len(mask) == 0 if n is None else len(mask) != n):
+        raise ValueError(
+            f"{name} of shape {tuple(np.shape(value))} is not valid: it must be a mask "
+            f"of shape ({'n_samples' if n is None else n},), of True and False."
+        )
+    return mask.astype(bool)
+
+
+def refuse_masked(name, value):
+    """Raise ``ValueError`` if values of a masked array are masked.
+
+    NumPy's functions take what lies below the mask for values.
+    """
+    count = np.ma.count_masked(value) if np.ma.isMaskedArray(value) else 0
+    if count:
+        raise ValueError(
+            f"{name} is a masked array, of which {count} values are masked: pass "
+            "numbers in their place, or leave them out."
+        )
+
+
+def _on_host(value):
+    """Return a tensor as one that NumPy reads; anything else as it is."""
+    if not isinstance(value, torch.Tensor) or value.is_meta:
+        return value
+    value = value.detach().cpu()
+    return value.float() if value.dtype == torch.bfloat16 else value
 
 
 def as_floats(value):

@@ -16,7 +16,7 @@ import hashlib
 import json
 import os
 import uuid
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from sknoisy import _version
@@ -61,20 +61,44 @@ def write(path, content, kind, describe=None, part=None, keep=None):
     OSError
         If the file cannot be written; a FileNotFoundError if there is no such folder.
     """
+    described, tensors = pack(content, describe)
+    header, digest = _header(described, tensors, kind)
+    header = header.replace(_checksum(ZEROS), _checksum(digest))
+    with replacing(path, part, keep, mode="wb") as file:
+        file.write(len(header).to_bytes(8, "little") + header)
+        for _, _, data in tensors:
+            file.write(data)
+
+
+@contextmanager
+def replacing(path, part=None, keep=None, **settings):
+    """In this context, an open file that takes the place of another at its end.
+
+    Whatever happens, there is the old file or the new one, and no part of it.
+
+    Parameters
+    ----------
+    path : path
+        The file.
+    part, keep : path, default=None
+        See :func:`write`.
+    **settings : dict
+        Arguments of ``open``.
+
+    Raises
+    ------
+    OSError
+        See :func:`write`.
+    """
     path = Path(path)
     if not path.parent.is_dir():
         raise FileNotFoundError(
             f"path={str(path)!r} is not valid: there is no folder {str(path.parent)!r}."
         )
     part = part or path.with_name(f"{path.name}.{uuid.uuid4().hex[:8]}.part")
-    described, tensors = pack(content, describe)
-    header, digest = _header(described, tensors, kind)
-    header = header.replace(_checksum(ZEROS), _checksum(digest))
     try:
-        with part.open("wb") as file:
-            file.write(len(header).to_bytes(8, "little") + header)
-            for _, _, data in tensors:
-                file.write(data)
+        with part.open(**settings) as file:
+            yield file
             file.flush()
             os.fsync(file.fileno())
         if keep is not None and path.exists():
@@ -145,6 +169,8 @@ def parse(raw, path, kind, build=None, device="cpu"):
         for older in range(found, FORMAT):
             described = MIGRATIONS[older](described, kind)
         tensors = [Stored(header[str(i)], raw, start) for i in range(len(header))]
+        if sum(len(stored.data) for stored in tensors) > len(raw):
+            raise ValueError("its tensors overlap")
         return unpack(described, tensors, build, device)
     except DAMAGED as error:
         raise ValueError(

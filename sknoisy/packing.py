@@ -25,6 +25,7 @@ CODES = {np.dtype(name): code for code, name in DTYPES.items()}
 
 AS_BYTES = "cSMm"  # kinds of dtypes that the format lacks
 KINDS = "biufUO" + AS_BYTES  # that have a name
+WIDE = 2**24  # bytes of texts from which on their dtype is no wider than they are
 
 
 def pack(content, describe=None):
@@ -170,6 +171,13 @@ def unpack(described, tensors, build=None, device="cpu"):
     device : torch.device or str, default="cpu"
         Where tensors go.
     """
+    left = [*tensors]
+
+    def take(place):
+        stored, left[place] = left[place], None
+        if stored is None:  # each use of it would be a copy
+            raise ValueError("it names a tensor twice")
+        return stored
 
     def value_of(d):
         if isinstance(d, list):
@@ -189,16 +197,16 @@ def unpack(described, tensors, build=None, device="cpu"):
         if "scalar" in d:
             return value_of(d["scalar"])[()]
         if "tensor" in d:
-            tensor = tensors[d["tensor"]].tensor()
+            tensor = take(d["tensor"]).tensor()
             if d.get("channels_last"):
                 tensor = tensor.contiguous(memory_format=torch.channels_last)
             return tensor.to(device)
         if "array" in d:
-            array = tensors[d["array"]].array()
-            return array.astype(_dtype(d["dtype"])) if "dtype" in d else array
+            array = take(d["array"]).array()
+            return _swapped(array, _dtype(d["dtype"])) if "dtype" in d else array
         if "bytes" in d:
             dtype = _dtype(d["dtype"])
-            data = tensors[d["bytes"]].array().tobytes()
+            data = take(d["bytes"]).array().tobytes()
             return np.frombuffer(data, dtype).reshape(d["shape"]).copy()
         if "objects" in d:
             parts = value_of(_listed(d["objects"]))
@@ -208,7 +216,7 @@ def unpack(described, tensors, build=None, device="cpu"):
         if "range" in d:
             return range(*value_of(_listed(d["range"])))
         if "binary" in d:
-            return tensors[d["binary"]].array().tobytes()
+            return take(d["binary"]).array().tobytes()
         if [*d] == ["dtype"]:
             return _dtype(d["dtype"])
         if "torch dtype" in d:
@@ -232,11 +240,22 @@ def _listed(parts):
     return parts
 
 
+def _swapped(array, dtype):
+    """Return an array in another byte order."""
+    if dtype.newbyteorder("=") != array.dtype:
+        raise ValueError(f"an array of {array.dtype} is none of {dtype}")
+    return array.astype(dtype)
+
+
 def _of_objects(values, shape, dtype):
     if dtype == "T":
         return np.array(values, np.dtypes.StringDType()).reshape(shape)
     if dtype != "O":
-        return np.array(values, _dtype(dtype)).reshape(shape)
+        dtype = _dtype(dtype)
+        longest = np.array(max(values, key=len, default="")).dtype
+        if dtype.itemsize > longest.itemsize and dtype.itemsize * len(values) > WIDE:
+            dtype = longest
+        return np.array(values, dtype).reshape(shape)
     array = np.empty(len(values), object)
     array[:] = values
     return array.reshape(shape)

@@ -1,8 +1,10 @@
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
-from sknoisy.checks import check_choice, check_transition_matrix
+from sknoisy.checks import as_mask, as_numbers, check_choice, check_transition_matrix
+from sknoisy.data.weights import check_sample_weight
 
 
 @pytest.mark.parametrize(
@@ -37,3 +39,52 @@ def test_what_is_no_choice(value):
 def test_choices():
     for value in ("mlp", np.str_("mlp"), True, np.True_, None):
         check_choice("head", value, ["mlp", True, None])
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        ["True", "False"],
+        [np.nan, 1],
+        [0, 2],
+        pd.Series([True, pd.NA], dtype="boolean"),
+        np.ma.array([True, False], mask=[False, True]),
+        [[True, False]],
+        [True],
+        True,
+        torch.empty(2, device="meta"),
+    ],
+)
+def test_what_is_no_mask(value):
+    with pytest.raises(ValueError, match="^found .*mask"):
+        as_mask("found", value, 2)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        [True, False],
+        (1, 0),
+        np.array([1.0, 0.0]),
+        pd.Series([True, False], dtype="boolean", index=[7, 3]),
+        np.ma.array([True, False]),
+        torch.tensor([1, 0]),
+    ],
+)
+def test_masks(value):
+    mask = as_mask("found", value)
+    assert mask.dtype == bool and mask.tolist() == [True, False]
+
+
+def test_no_value_below_a_mask_counts():
+    values = np.ma.array([1.0, 2.0], mask=[False, True])
+    for check in (as_numbers, lambda name, v: check_sample_weight(v, 2)):
+        with pytest.raises(ValueError, match="is a masked array, of which 1 value"):
+            check("x", values)
+    assert as_numbers("x", values[:1]).tolist() == [1]
+
+
+def test_numbers_of_tensors():
+    values = torch.tensor([0.5, 2.0], requires_grad=True)
+    assert as_numbers("x", values).dtype == np.float32
+    assert as_numbers("x", values.bfloat16()).tolist() == [0.5, 2]

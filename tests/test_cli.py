@@ -1,6 +1,7 @@
 """The command line, from a folder of images to labels that people reviewed."""
 
 import csv
+import io
 import os
 import shutil
 import subprocess
@@ -114,6 +115,16 @@ def test_a_check_lists_what_it_left_out(checked):
     assert left_out["1.png"].startswith("is the only sample of its class, '")
     assert "damaged" in left_out["broken.png"]
     assert len(rows(checked / "labels.csv")) == 2 * N + 3
+
+
+def test_what_an_earlier_check_left_out_is_not_listed(features, tmp_path):
+    out = tmp_path / "out"
+    whole = features.read_text()
+    for text, n in ((whole + "\n1.0,red,\n", 1), (whole, 0)):
+        features.write_text(text)
+        arguments = [str(features), "--label=kind", "--method=knn_agreement"]
+        assert main(["check", *arguments, "--out", str(out)]) == 0
+        assert len(rows(out / "skipped.csv")) == n
 
 
 def test_what_a_check_tells(photos, tmp_path, capsys):
@@ -327,6 +338,18 @@ def test_reviews_that_do_not_fit(tmp_path, capsys, row, message):
         main(["apply", str(labels), str(reviewed), "--debug"])
 
 
+def test_spaces_around_labels(tmp_path):
+    """As in names of class folders."""
+    labels, reviewed = tmp_path / "labels.csv", tmp_path / "reviewed.csv"
+    labels.write_text("file,label\n x.png, cat\ny.png,dog \n")
+    header = "name,given,suggested,decision,label"
+    lines = [" x.png, cat,dog ,take,dog ", "y.png,dog ,dog ,keep,"]
+    reviewed.write_text("\n".join([header, *lines]))
+    assert main(["apply", str(labels), str(reviewed)]) == 0
+    merged = tmp_path / "labels-reviewed.csv"
+    assert merged.read_text() == "file,label\n x.png,dog\ny.png,dog\n"
+
+
 def test_a_label_that_no_sample_had(tmp_path, capsys):
     labels, reviewed = tmp_path / "labels.csv", tmp_path / "reviewed.csv"
     labels.write_text("file,label\nx.png,cat\ny.png,dog\n")
@@ -391,6 +414,53 @@ def test_columns_that_name_rows_are_ignored(tmp_path, capsys):
     assert (
         "Columns: numbers 'size'; ignored, as they only name the rows, 'name'." in err
     )
+
+
+def test_labels_and_names_that_look_like_formulas(features, tmp_path):
+    """People see them as texts; the labels that come back are as they were."""
+    table = tmp_path / "t.csv"
+    header, *lines = features.read_text().split("\n")
+    lines = [line[:-1] + ("=1+1", "-2")[int(line[-1])] for line in lines]
+    table.write_text("\n".join([header, *lines]))
+    out = tmp_path / "out"
+    assert main(["check", str(table), "--label=kind", "--out", str(out)]) == 0
+    samples = rows(out / "samples.csv")
+    assert {row["given"] for row in samples} == {"'=1+1", "-2"}
+    (wrong,) = (row for row in samples if row["flagged"] == "1")
+    assert wrong["name"] == "7" and wrong["given"] == "'=1+1"
+    right = next(row for row in samples if row["given"] == "'=1+1" and row != wrong)
+    wrong["decision"], right["decision"] = "take", "keep"
+    reviewed, merged = tmp_path / "reviewed.csv", tmp_path / "merged.csv"
+    write(reviewed, [wrong, right])
+    arguments = [str(table), str(reviewed), "--label=kind", "--out", str(merged)]
+    assert main(["apply", *arguments]) == 0
+    lines[7] = lines[7].replace("=1+1", "-2")
+    assert merged.read_text().split() == [header, *lines]
+
+
+def test_labels_that_the_output_lacks(features, tmp_path, monkeypatch):
+    """As on Windows, where a pipe or file is not of UTF-8."""
+    table, out = tmp_path / "t.csv", tmp_path / "out"
+    header, *lines = features.read_text().split("\n")
+    lines = [line[:-1] + "hund 猫".split()[int(line[-1])] for line in lines]
+    table.write_text("\n".join([header, *lines]), encoding="utf-8")
+    raw = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding="cp1252"))
+    assert main(["check", str(table), "--label=kind", "--out", str(out)]) == 0
+    assert main(["predict", str(out / "model.safetensors"), str(table)]) == 0
+    sys.stdout.flush()
+    told = raw.getvalue().decode("cp1252").replace("\r\n", "\n")
+    assert "hund -> \\u732b (" in told
+    assert sum(line.split(",")[1:2] == ["\\u732b"] for line in told.split("\n")) > 20
+
+
+def test_apply_keeps_the_mark_of_a_spreadsheet(tmp_path):
+    table, reviewed = tmp_path / "t.csv", tmp_path / "reviewed.csv"
+    table.write_text("file,label\nä,a\nb,c\n", encoding="utf-8-sig")
+    reviewed.write_text("name,given,suggested,decision,label\nb,c,a,take,\n")
+    assert main(["apply", str(table), str(reviewed)]) == 0
+    written = (tmp_path / "t-reviewed.csv").read_bytes()
+    assert written == table.read_bytes().replace(b"b,c", b"b,a")
 
 
 @pytest.mark.parametrize("separator", [",", ";"])
@@ -490,6 +560,23 @@ def test_columns():
     assert columns.transform(other).tolist() == [[0, 0, 0, 0]]
     with pytest.raises(ValueError, match=r"lacks the columns \['b'\]"):
         columns.transform(frame.drop(columns="b"))
+    with pytest.raises(ValueError, match="column 'a' holds more than the numbers"):
+        columns.transform(frame.assign(a=["1", "?", "2"]))
+
+
+def test_categories_of_digits(tmp_path, capsys):
+    """They are the same where the table that is predicted has nothing else there."""
+    pytest.importorskip("pandas")
+    lines = ["03,1", "7,0", "x,0"] * 15
+    table, other = tmp_path / "table.csv", tmp_path / "other.csv"
+    table.write_text("\n".join(["code,kind", *lines]))
+    other.write_text("code\n03\n7\n\n")
+    out = tmp_path / "out"
+    assert main(["check", str(table), "--label=kind", "--out", str(out)]) == 0
+    capsys.readouterr()
+    assert main(["predict", str(out / "model.safetensors"), str(other)]) == 0
+    told = [line.split(",")[1] for line in capsys.readouterr().out.split()]
+    assert told == ["label", "1", "0"]
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,7 @@ from sknoisy.metrics import (
     neighbor_accuracy,
     noise_corrected_accuracy,
 )
+from sknoisy.metrics.counts import is_finite
 from sknoisy.noise import add_noise, class_conditional, pair_flip
 from sknoisy.scores import knn_votes, label_votes, shrunk_transition_matrix
 
@@ -61,7 +62,7 @@ def test_lists_and_numbers_are_masks():
     "metric, wrong, found, message",
     [
         (detection_f1, WRONG, FOUND[:4], r"label_errors of shape \(4,\)"),
-        (detection_f1, WRONG, np.arange(8), "label_errors of shape .* boolean mask"),
+        (detection_f1, WRONG, np.arange(8), "label_errors of shape .* be a mask"),
         (detection_f1, [], [], "is_wrong of shape"),
         (detection_balanced_accuracy, np.zeros(8), FOUND, "is_wrong is False for all"),
         (detection_average_precision, np.ones(8), np.ones(8), "is_wrong is True for"),
@@ -390,3 +391,31 @@ def test_neighbor_accuracy_ranks_features_by_the_true_classes():
     assert neighbor_accuracy(y, places + 0.01 * better, 5) > 0.99
     names = np.array(list("abcde"))
     assert neighbor_accuracy(names[noisy], better, 200, PAIR_FLIP) == found[1]
+
+
+def test_tables_of_pandas_own_numbers():
+    pd = pytest.importorskip("pandas")
+    X, y, noisy, T = blobs()
+    clf = LogisticRegression().fit(X, noisy)
+    frame = pd.DataFrame(X).astype("Float64")
+    scorer = NoiseCorrectedScorer()
+    assert scorer(clf, frame, noisy) == pytest.approx(scorer(clf, X, noisy))
+    frame.iloc[0, 0] = pd.NA
+    assert not is_finite(frame)
+
+
+def test_classes_that_the_classifier_knows_besides():
+    X, _, noisy, _ = blobs()
+    clf, few = LogisticRegression().fit(X, noisy), noisy != "cat"
+    few &= clf.predict(X) != "cat"
+    with pytest.raises(ValueError, match="the classifier knows 'cat', too"):
+        NoiseCorrectedScorer("votes", ["ant", "bee"])(clf, X[few], noisy[few])
+
+
+def test_of_one_sample_or_none():
+    X, _, noisy, T = blobs()
+    clf = LogisticRegression().fit(X, noisy)
+    with pytest.raises(ValueError, match="by 'neighbors' from 1 sample: pass a matrix"):
+        NoiseCorrectedScorer()(clf, X[:1], noisy[:1])
+    with pytest.raises(ValueError, match="y has 0 labels, and there are 0 predictions"):
+        noise_corrected_accuracy([], [], np.eye(2), classes=[0, 1])

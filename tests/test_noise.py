@@ -1,3 +1,5 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -157,3 +159,21 @@ def test_unknown_noise_suggests():
 def test_instance_dependent_needs_X():
     with pytest.raises(ValueError, match="X=None"):
         add_noise(Y, "instance_dependent", 0.2)
+
+
+def test_instance_dependent_noise_needs_numbers():
+    gaps = X.copy()
+    gaps[3, 2] = np.nan
+    with pytest.raises(ValueError, match="^X is not valid: it holds NaN"):
+        instance_dependent(Y, 0.4, gaps, random_state=0)
+
+
+def test_memory_of_a_drawn_matrix_does_not_grow_with_the_samples():
+    y, T = np.arange(40_000) % 100, np.full((100, 100), 0.01)
+    tracemalloc.start()
+    noisy = class_conditional(y, T, random_state=0)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 0.6 * 8 * len(y) * 100  # of a row of the matrix for each
+    draws = np.random.RandomState(0).random_sample(len(y))
+    np.testing.assert_array_equal(noisy.y, (100 * draws).astype(int))

@@ -548,6 +548,26 @@ def test_onset_of_memorisation(digits):
     assert "memorised" not in drawn(without.figure_)
 
 
+def test_names_are_drawn_as_they_are():
+    """Matplotlib takes dollars for formulas, and hides what begins with "_"."""
+    names = np.array(["_noise_", "$x^$", "a$b_$"])
+    features, y = (
+        np.random.default_rng(0).normal(size=(30, 3)),
+        names[np.arange(30) % 3],
+    )
+    images = np.zeros((3, 8, 8))
+    sheet = LabelErrorDisplay.from_predictions(images, names, names[::-1], np.ones(3))
+    matrix = TransitionMatrixDisplay.from_predictions(y, np.eye(3)[np.arange(30) % 3])
+    embedding = EmbeddingDisplay.from_predictions(features, y, random_state=0)
+    curves = TrainingCurveDisplay.from_predictions({name: [0.1] for name in names})
+    for display in (sheet, matrix, embedding, curves):
+        display.figure_.canvas.draw()
+    for legend in (embedding.figure_.legends[0], curves.ax_.get_legend()):
+        shown = [text.get_text().lstrip("\u200b") for text in legend.get_texts()]
+        for name in names:
+            assert any(text.startswith(name.replace("$", r"\$")) for text in shown)
+
+
 def test_errors_of_other_displays(digits, refined):
     X, given, _, refiner = refined
     fitted = SSLPretrainer(max_epochs=1).fit(digits[0])

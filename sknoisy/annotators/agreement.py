@@ -5,7 +5,7 @@ import numpy as np
 from sknoisy.annotators.consensus import Consensus
 from sknoisy.annotators.table import read_annotations
 from sknoisy.data.labels import check_several
-from sknoisy.scores.probabilities import check_probabilities
+from sknoisy.scores.probabilities import check_probabilities, check_sorted
 
 LEAST_WEIGHT = 1e-6  # lower limit of weights, and of what errors are divided by
 
@@ -76,6 +76,7 @@ def crowdlab(y, pred_probs, classes=None):
     >>> found.annotator_quality.round(2)
     array([0.72, 0.83, 0.45])
     """
+    check_sorted(classes)
     annotations = read_annotations(y, classes)
     check_several(annotations.classes)
     votes = annotations.counts

@@ -20,6 +20,7 @@ from sknoisy.data.given import Labels, check_groups
 from sknoisy.data.inputs import check_container
 from sknoisy.data.labels import check_given, check_several
 from sknoisy.data.weights import check_sample_weight
+from sknoisy.detection.checks import check_source
 from sknoisy.estimators.base import fitting
 from sknoisy.estimators.pipelines import (
     check_steps,
@@ -64,7 +65,7 @@ class AnnotatorConsensus(
     method : {"crowdlab", "dawid_skene", "majority_vote"}, default="crowdlab"
         How labels are combined: :func:`crowdlab`, with the classifier's own
         out-of-sample probabilities, or from the labels alone.
-    cv : int or splitter, default=5
+    cv : int, splitter or iterable of splits, default=5
         The folds of the classifier, for CROWDLAB, as in :class:`LabelErrorDetector`.
     n_jobs : int, default=None
         Folds that run at the same time.
@@ -177,6 +178,19 @@ class AnnotatorConsensus(
         with fitting(self):
             return self._fit(X, y, groups, sample_weight)
 
+    @property
+    def annotation_quality_(self):
+        """Probability that each annotator's label is right; NaN where there is none.
+
+        The table is made when it is asked for: of many annotators, it is nearly empty,
+        and may be far larger than their labels.
+        """
+        check_is_fitted(self, "soft_labels_")
+        rows, columns, codes = self._annotations
+        table = np.full((len(self.soft_labels_), len(self.annotators_)), np.nan)
+        table[rows, columns] = self.soft_labels_[rows, codes]
+        return table
+
     @available_if(predicts_probabilities)
     def predict_proba(self, X):
         """Return the probability of each class.
@@ -240,6 +254,7 @@ class AnnotatorConsensus(
 
     def _check_parameters(self):
         check_choice("method", self.method, ["crowdlab", *FROM_LABELS])
+        check_source(self.cv, names=())
         check_steps(self.estimator)
         if self.method == "crowdlab" and not hasattr(self.estimator, "predict_proba"):
             raise ValueError(
@@ -269,7 +284,7 @@ class AnnotatorConsensus(
         self.labels_ = consensus.labels
         self.soft_labels_ = consensus.soft_labels
         self.label_quality_ = consensus.label_quality
-        self.annotation_quality_ = consensus.annotation_quality
+        self._annotations = annotations.rows, annotations.columns, annotations.codes
         self.annotator_quality_ = consensus.annotator_quality
         self.annotators_ = consensus.annotators
         tasks.end()

@@ -1,5 +1,6 @@
 """Labels of several annotators: what a table of them may be, and its codes."""
 
+from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
@@ -120,8 +121,8 @@ def read_annotations(y, classes=None, samples=None):
         One of
 
         - a table of shape (n_samples, n_annotators), in which NaN, None or pandas.NA
-          stand where an annotator gave no label; the columns of a DataFrame name the
-          annotators, and its index the samples;
+          stand where an annotator gave no label, or which is masked there; the columns
+          of a DataFrame name the annotators, and its index the samples;
         - a DataFrame with the columns "sample", "annotator" and "label", one row for
           each label;
         - labels of one annotator, of shape (n_samples,);
@@ -142,7 +143,7 @@ def read_annotations(y, classes=None, samples=None):
     ValueError
         If the table has no label, labels are of mixed types or not among `classes`; or
         if a long table has gaps, an annotator who labels a sample twice, or a sample
-        that is not among `samples`.
+        that is not among `samples`, or there several times.
 
     Examples
     --------
@@ -158,12 +159,7 @@ def read_annotations(y, classes=None, samples=None):
         return _read_long(y, classes, samples)
     annotators = getattr(y, "columns", None)
     index = getattr(y, "index", None)
-    if isinstance(y, (list, tuple)):
-        # Else NumPy makes strings of the gaps that stand among strings.
-        table = np.array(y, dtype=object)
-        table = table if np.array(y).dtype.kind in "OUS" else np.asarray(y)
-    else:
-        table = y.to_numpy() if hasattr(y, "to_numpy") else np.asarray(y)
+    table = _as_array(y)
     if table.ndim == 2 and table.shape[1] == 1 and annotators is None:
         table = column_or_1d(table, warn=True)
     if table.ndim not in (1, 2):
@@ -171,13 +167,32 @@ def read_annotations(y, classes=None, samples=None):
             f"y of shape {table.shape} is not valid: it must be of shape (n_samples, "
             "n_annotators), or (n_samples,) of one annotator."
         )
-    table = table.reshape(len(table), -1)
+    table = table[:, None] if table.ndim == 1 else table
     rows, columns = np.nonzero(~_gaps(table))
     classes, codes = _encode(table[rows, columns], classes, len(rows) < table.size)
     names = np.arange(table.shape[1]) if annotators is None else np.array(annotators)
     samples = np.arange(len(table)) if index is None or callable(index) else index
     _warn_of_names(table, names)
     return Annotations(rows, columns, codes, classes, names, np.array(samples))
+
+
+def _as_array(y):
+    """Return a table as an array, in which masked labels are None."""
+    if isinstance(y, np.ma.MaskedArray):
+        table = y.data.astype(object)
+        table[np.ma.getmaskarray(y)] = None
+        return table
+    if not isinstance(y, (list, tuple)):
+        return y.to_numpy() if hasattr(y, "to_numpy") else np.asarray(y)
+    try:
+        table = np.array(y)
+    except ValueError as error:
+        raise ValueError(
+            "y is not valid: its rows must be equally long, one label or None for each "
+            f"annotator ({error})."
+        ) from error
+    # Else NumPy makes strings of the gaps that stand among strings.
+    return np.array(y, dtype=object) if table.dtype.kind in "OUS" else table
 
 
 def _warn_of_names(table, annotators):
@@ -235,13 +250,20 @@ def _read_long(y, classes, samples):
                 "without a label."
             )
     classes, codes = _encode(label, classes)
-    annotators, columns = np.unique(annotator, return_inverse=True)
+    annotators, columns = _distinct("annotator", annotator)
     if samples is None:
-        samples, rows = np.unique(given, return_inverse=True)
+        samples, rows = _distinct("sample", given)
     else:
         samples = np.asarray(samples)
         position = {name: row for row, name in enumerate(samples.tolist())}
-        rows = np.array([position.get(name, -1) for name in given.tolist()], dtype=int)
+        if len(position) < len(samples):
+            twice = [name for name, n in Counter(samples.tolist()).items() if n > 1]
+            raise ValueError(
+                "samples, the index of X, is not valid with a long table: "
+                f"{some(twice)} are there several times, and the table does not tell "
+                "which is meant. Pass X.reset_index(drop=True), and positions in it."
+            )
+        rows = np.array([position.get(name, -1) for name in given.tolist()], int)
         if (rows < 0).any():
             raise ValueError(
                 "the column 'sample' of y is not valid: "
@@ -260,6 +282,17 @@ def _read_long(y, classes, samples):
     return Annotations(rows, columns, codes, classes, annotators, samples)
 
 
+def _distinct(name, values):
+    """Return the sorted distinct names of a column, and the position of each."""
+    try:
+        return np.unique(values, return_inverse=True)
+    except TypeError as error:
+        raise ValueError(
+            f"the column {name!r} of y is not valid: its names must be of one type, "
+            f"for example y[{name!r}].astype(str) ({error})."
+        ) from error
+
+
 def _encode(labels, classes, has_gaps=False):
     if len(labels) == 0:
         raise ValueError("y holds no label: a table needs at least one.")
@@ -272,6 +305,8 @@ def _gaps(table):
     """Return where a table has no label."""
     if table.dtype.kind == "f":
         return np.isnan(table)
+    if table.dtype.kind in "mM":
+        return np.isnat(table)
     if table.dtype != object:
         return np.zeros(table.shape, dtype=bool)
     gaps = [is_missing(label) for label in table.ravel().tolist()]

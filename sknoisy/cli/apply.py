@@ -1,11 +1,13 @@
 """``sknoisy apply``: a table of labels with what people decided."""
 
+import codecs
 import os
 from collections import Counter
 from difflib import get_close_matches
 
 from sknoisy.cli.messages import say
 from sknoisy.cli.results import write_rows
+from sknoisy.datasets.cells import from_text
 from sknoisy.datasets.tables import LABELS, PATHS, find_column, read_rows
 
 NEEDED = ("name", "given", "suggested", "decision", "label")
@@ -46,7 +48,7 @@ def run(args):
         row[label] = decided
     out = args.out or "{}-reviewed{}".format(*os.path.splitext(args.labels))
     values = ([row[column] for column in columns] for row in rows)
-    write_rows(out, columns, values, separator, _line_end(args.labels))
+    write_rows(out, columns, values, separator, *_line_end_and_encoding(args.labels))
     say(
         args,
         f"{changed:,} labels changed, {confirmed:,} confirmed, "
@@ -55,10 +57,12 @@ def run(args):
     return False
 
 
-def _line_end(path):
-    """Return what ends the lines of a file, so that only lines that change differ."""
+def _line_end_and_encoding(path):
+    """Return those of a file, so that in what is written only lines differ."""
     with open(path, "rb") as file:
-        return "\r\n" if file.readline().endswith(b"\r\n") else "\n"
+        first = file.readline()
+    encoding = "utf-8-sig" if first.startswith(codecs.BOM_UTF8) else "utf-8"
+    return "\r\n" if first.endswith(b"\r\n") else "\n", encoding
 
 
 def _refuse_new(name, decided, known):
@@ -81,7 +85,10 @@ def _decisions(path):
             f"{path!r} is no table of reviewed labels: it lacks the columns {lacking}"
         )
     for line, row in enumerate(rows, start=2):
-        decision, chosen = row["decision"].strip().lower(), row["label"].strip()
+        row = {name: from_text(row[name]) for name in NEEDED}
+        # Labels are compared without spaces around them, as load_table reads them.
+        row |= {name: row[name].strip() for name in NEEDED if name != "name"}
+        decision, chosen = row["decision"].lower(), row["label"]
         if decision not in DECISIONS:
             raise ValueError(
                 f"{path!r}, row {line}: decision={row['decision']!r} is not valid: it "

@@ -11,7 +11,7 @@ from sklearn.pipeline import Pipeline
 
 from sknoisy.cli.columns import Columns
 from sknoisy.cli.encoding import make_encoder
-from sknoisy.cli.messages import say
+from sknoisy.cli.messages import Output, say
 from sknoisy.cli.results import summarize, write_all
 from sknoisy.data.labels import some
 from sknoisy.datasets import Skipped, load_image_folder, load_table
@@ -63,7 +63,7 @@ def run(args):
     if not is_images:  # a classifier of images has the encoder in itself
         model = Pipeline([("columns", encoder), ("clf", model)])
     written = write_all(out, detector, model, found, args)
-    print(summarize(detector, found, copies))
+    print(summarize(detector, found, copies), file=Output())
     seconds = time.monotonic() - start
     say(args, f"Wrote {', '.join(written)} to {out!r}, in {seconds:.0f} s.")
     right = 1 - detector.noise_rate_

@@ -66,6 +66,11 @@ class Columns(TransformerMixin, Saved):
         """Names of the columns that are used."""
         return [*self.numbers_, *self.categories_]
 
+    @property
+    def texts_(self):
+        """Names of the columns of categories."""
+        return [*self.categories_]
+
     def describe(self):
         """Return what is made of the columns, a sentence."""
         texts = [f"{name!r} ({len(v)})" for name, v in self.categories_.items()]
@@ -88,13 +93,25 @@ class Columns(TransformerMixin, Saved):
                 f"the table lacks the columns {missing}, which the model was trained on"
             )
         medians, means, deviations = self.moments_
-        numbers = np.array(X[self.numbers_], dtype=float).reshape(len(X), -1)
+        numbers = [_as_numbers(name, X[name]) for name in self.numbers_]
+        numbers = np.array(numbers, dtype=float).reshape(-1, len(X)).T
         numbers = np.where(np.isfinite(numbers), numbers, medians)
         parts = [(numbers - means) / deviations]
         for name, values in self.categories_.items():
             given = np.array(X[name].astype(str), dtype=object)
             parts.append(given[:, None] == np.array(values, dtype=object))
         return np.hstack(parts).astype(float)
+
+
+def _as_numbers(name, column):
+    """Return a column of numbers, or raise ``ValueError`` by its name."""
+    try:
+        return column.to_numpy(dtype=float, na_value=np.nan)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"the column {name!r} holds more than the numbers that the model was "
+            f"trained on: {error}"
+        ) from error
 
 
 def _counts_rows(column):

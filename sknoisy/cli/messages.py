@@ -9,6 +9,19 @@ def say(args, text):
         print(printable(text), file=sys.stderr, flush=True)
 
 
+class Output:
+    """The standard output, for characters that it may lack, too, which are escaped.
+
+    Where it is no UTF-8, as in pipes and files on Windows, a label that it lacks would
+    be an error once all the work is done.
+    """
+
+    def write(self, text):
+        """Write a text."""
+        encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+        sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
+
+
 def printable(text):
     """Return a text in which names of files cannot steer a terminal, nor break it.
 

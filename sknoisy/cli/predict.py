@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.pipeline import Pipeline
 
 from sknoisy.cli.columns import Columns
-from sknoisy.cli.messages import printable, say
+from sknoisy.cli.messages import Output, printable, say
 from sknoisy.cli.results import write_rows
 from sknoisy.datasets.folders import images_below
 from sknoisy.datasets.found import keep_readable
@@ -30,7 +30,7 @@ def run(args):
         ) from error
     if not hasattr(model, "predict_proba"):
         raise ValueError(f"{args.model!r} holds no classifier")
-    names, X = _samples(args)
+    names, X = _samples(args, model)
     _check_kind(args.model, model, X)
     probabilities = model.predict_proba(X)
     best = probabilities.argmax(axis=1)
@@ -41,13 +41,17 @@ def run(args):
         write_rows(args.csv, COLUMNS, rows)
         say(args, f"Wrote {len(rows):,} predictions to {args.csv!r}.")
     else:
-        csv.writer(sys.stdout, lineterminator="\n").writerows([COLUMNS, *rows])
+        csv.writer(Output(), lineterminator="\n").writerows([COLUMNS, *rows])
     return False
+
+
+def _front(model):
+    return model[0] if isinstance(model, Pipeline) else model
 
 
 def _check_kind(path, model, X):
     """Raise ``ValueError`` for images where a table is needed, or the reverse."""
-    front = model[0] if isinstance(model, Pipeline) else model
+    front = _front(model)
     if isinstance(front, Columns) and isinstance(X, np.ndarray):
         raise ValueError(
             f"{path!r} was trained on a table with the columns {front.needed_}: pass "
@@ -60,10 +64,10 @@ def _check_kind(path, model, X):
         )
 
 
-def _samples(args):
+def _samples(args, model):
     """Return the names of samples, and the samples, as models take them."""
     if len(args.files) == 1 and args.files[0].lower().endswith((".csv", ".tsv")):
-        X = read_features(args.files[0])
+        X = read_features(args.files[0], texts=getattr(_front(model), "texts_", ()))
         return [str(i) for i in range(len(X))], X
     paths = []
     for file in args.files:

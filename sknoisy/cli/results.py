@@ -2,12 +2,11 @@
 
 import csv
 import os
-from contextlib import suppress
-
-import numpy as np
 
 from sknoisy.cli.messages import printable
+from sknoisy.datasets.cells import as_text
 from sknoisy.estimators.saving import save
+from sknoisy.files import replacing
 
 SHOWN = 5  # samples in the summary
 COLUMNS = (
@@ -45,8 +44,9 @@ def write_all(out, detector, model, found, args):
         rows = zip(found.names, found.y, strict=True)
         write_rows(os.path.join(out, "labels.csv"), ["file", "label"], rows)
         written.append("labels.csv")
-    if found.skipped:
-        write_rows(os.path.join(out, "skipped.csv"), ["file", "why"], found.skipped)
+    skipped = os.path.join(out, "skipped.csv")
+    if found.skipped or os.path.exists(skipped):  # of an earlier check
+        write_rows(skipped, ["file", "why"], found.skipped)
         written.append("skipped.csv")
     detector.to_html(
         os.path.join(out, "report.html"),
@@ -58,24 +58,16 @@ def write_all(out, detector, model, found, args):
     return ["report.html", *written]
 
 
-def write_rows(path, columns, rows, separator=",", line_end="\r\n"):
+def write_rows(path, columns, rows, separator=",", line_end="\r\n", encoding="utf-8"):
     """Write a CSV file, at once or not at all.
 
     Bytes in names of files that are no UTF-8 are escaped.
     """
-    part = f"{path}.part"
-    try:
-        with open(
-            part, "w", newline="", encoding="utf-8", errors="backslashreplace"
-        ) as file:
-            writer = csv.writer(file, delimiter=separator, lineterminator=line_end)
-            writer.writerow(columns)
-            writer.writerows(rows)
-        os.replace(part, path)
-    except BaseException:
-        with suppress(OSError):
-            os.unlink(part)
-        raise
+    how = {"newline": "", "encoding": encoding, "errors": "backslashreplace"}
+    with replacing(path, mode="w", **how) as file:
+        writer = csv.writer(file, delimiter=separator, lineterminator=line_end)
+        writer.writerow(columns)
+        writer.writerows(rows)
 
 
 def _rows(detector, found):
@@ -83,11 +75,11 @@ def _rows(detector, found):
     for i in detector.ranked(all_samples=True):
         yield (
             i,
-            found.names[i],
-            found.y[i],
+            as_text(found.names[i]),
+            as_text(found.y[i]),
             f"{detector.label_quality_[i]:.4f}",
             int(detector.label_errors_[i]),
-            detector.suggested_labels_[i],
+            as_text(detector.suggested_labels_[i]),
             f"{detector.suggestion_confidence_[i]:.4f}",
             f"{detector.error_probability_[i]:.4f}",
             "",
@@ -123,10 +115,12 @@ def summarize(detector, found, copies):
 
 def _of_copies(y, copies):
     """Return how many files are copies, and of how many the labels differ."""
-    first, where = np.unique(copies, return_inverse=True)
-    several = np.flatnonzero(np.bincount(where) > 1)
-    n_differ = sum(len({*y[where == i].tolist()}) > 1 for i in several)
+    labels = {}
+    for group, label in zip(copies.tolist(), y.tolist(), strict=True):
+        labels.setdefault(group, set()).add(label)
+    n_differ = sum(len(of_group) > 1 for of_group in labels.values())
+    n_copies = len(copies) - len(labels)
     return (
-        f"Exact copies of other files: {len(copies) - len(first):,}. Photographs whose "
-        f"copies have different labels: {n_differ:,}."
+        f"Exact copies of other files: {n_copies:,}. Photographs whose copies have "
+        f"different labels: {n_differ:,}."
     )

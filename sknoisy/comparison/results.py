@@ -87,7 +87,7 @@ class Comparison:
             by_method.setdefault(row["method"], []).append(row)
         first = self.scores[0]
         means = {m: _mean(rows, first) for m, rows in by_method.items()}
-        order = sorted(means, key=lambda m: -means[m])
+        order = sorted(means, key=lambda m: (np.isnan(means[m]), -means[m]))
         best = _column(by_method[order[0]], first)
         table = {"method": order}
         for score in self.scores:

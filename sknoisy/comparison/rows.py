@@ -1,11 +1,21 @@
 """The file of a comparison, to which each row is added at once."""
 
+import inspect
 import json
+from functools import partial
 from pathlib import Path
 
 from sknoisy._version import __version__
 from sknoisy.parameters import comparable
-from sknoisy.training.identity import data_of, estimator_name, hash_of
+from sknoisy.training.identity import (
+    checked_hash,
+    compiled,
+    data_of,
+    estimator_name,
+    hash_of,
+    is_versioned,
+    sources,
+)
 
 
 class Rows:
@@ -30,7 +40,8 @@ class Rows:
                 continue
         self.path.parent.mkdir(parents=True, exist_ok=True)
         data = hash_of([data_of(part) for part in (X, y, *(test or ()))])
-        named = {name: _named(scorer) for name, scorer in scorers.items()}
+        keeper = f"path={str(self.path)!r}"
+        named = {name: _named(scorer, keeper) for name, scorer in scorers.items()}
         self._common = __version__, data, named
 
     def key(self, method, rows):
@@ -53,10 +64,24 @@ class Rows:
             file.write(json.dumps({"key": key} | row).encode() + b"\n")
 
 
-def _named(scorer):
-    """Return what a scorer is known by, in any process."""
+def _named(scorer, keeper):
+    """Return what a scorer is known by, in any process: its values, and your code."""
     if hasattr(scorer, "get_params"):
-        return type(scorer).__qualname__, comparable(scorer)
-    if hasattr(scorer, "__qualname__"):
-        return f"{scorer.__module__}.{scorer.__qualname__}"
-    return repr(scorer)
+        return type(scorer).__qualname__, comparable(scorer), sources(scorer)
+    if isinstance(scorer, partial):
+        settings = checked_hash("scoring", (scorer.args, scorer.keywords), keeper)
+        return _named(scorer.func, keeper), settings
+    if inspect.isfunction(scorer):
+        name = f"{scorer.__module__}.{scorer.__qualname__}"
+        if is_versioned(scorer):
+            return name
+        # What it was made with: two functions of one place may differ by that alone.
+        inner = inspect.getclosurevars(scorer).nonlocals
+        inner = inner, scorer.__defaults__, scorer.__kwdefaults__
+        # Of several lambdas in one line, the source is that line.
+        code = sources(scorer), compiled(scorer.__code__)
+        return name, checked_hash("scoring", inner, keeper), code
+    # Of scikit-learn's, the text has the name of a function, whose code may change.
+    parts = getattr(scorer, "__dict__", {}).values()
+    functions = [_named(part, keeper) for part in parts if inspect.isfunction(part)]
+    return repr(scorer), sources(scorer), functions

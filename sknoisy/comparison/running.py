@@ -1,6 +1,7 @@
 """Cross-validation of several methods over several seeds."""
 
 import time
+from collections import Counter
 from collections.abc import Mapping
 from numbers import Integral
 
@@ -16,7 +17,7 @@ from sknoisy.bars import bar
 from sknoisy.checks import check_integer
 from sknoisy.comparison.results import Comparison
 from sknoisy.comparison.rows import Rows
-from sknoisy.data.labels import encode_labels
+from sknoisy.data.labels import encode_labels, some
 from sknoisy.detection.checks import folds_of
 from sknoisy.estimators.classifier import NoisyRobustClassifier
 from sknoisy.estimators.pipelines import check_steps, split_pipeline
@@ -112,9 +113,8 @@ def compare(
     classes, codes = encode_labels(y)
     y = classes[codes]  # no objects, which scikit-learn's folds and scores refuse
     check_consistent_length(X, y)
-    _check_test(X_test, y_test, cv)
+    test = _checked_test(X_test, y_test, cv, classes)
     scorers = {} if cv is None else _scorers(scoring, X, y)
-    test = None if X_test is None else (X_test, y_test)
     scores = [*scorers, *([TEST] if test else [])]
     if cv is not None and not isinstance(cv, Integral):
         if not hasattr(cv, "split"):
@@ -152,7 +152,8 @@ def _estimators(methods, estimator):
             "classifiers or losses, or a list of losses."
         )
     if not isinstance(methods, Mapping):
-        methods = {str(method): method for method in list(methods)}
+        methods = _named(methods, map(str, methods))
+    methods = _named(methods.values(), map(str, methods))
     if not methods:
         raise ValueError("methods is empty: name at least one loss or estimator.")
     estimator = NoisyRobustClassifier() if estimator is None else estimator
@@ -178,7 +179,20 @@ def _estimators(methods, estimator):
                 f"methods[{name!r}]={method!r} is not valid: it must be a classifier, "
                 "a Pipeline, a loss or its short name."
             )
-        found[str(name)] = method
+        found[name] = method
+    return found
+
+
+def _named(methods, names):
+    """Return methods by their names, which must differ."""
+    pairs = [*zip(names, methods, strict=True)]
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        twice = [n for n, count in Counter(n for n, _ in pairs).items() if count > 1]
+        raise ValueError(
+            f"methods is not valid: several are called {some(twice)}. Pass a dict with "
+            "names that differ."
+        )
     return found
 
 
@@ -198,13 +212,22 @@ def _check_seeds(seeds):
     return [int(seed) for seed in seeds]
 
 
-def _check_test(X_test, y_test, cv):
+def _checked_test(X_test, y_test, cv, classes):
+    """Return the samples and labels of the test, or None."""
     if (X_test is None) != (y_test is None):
         raise ValueError("X_test and y_test must be given together.")
-    if X_test is not None:
-        check_consistent_length(X_test, y_test)
-    elif cv is None:
-        raise ValueError("cv=None is not valid without X_test and y_test.")
+    if X_test is None:
+        if cv is None:
+            raise ValueError("cv=None is not valid without X_test and y_test.")
+        return None
+    check_consistent_length(X_test, y_test)
+    found, codes = encode_labels(y_test)
+    if len({labels.dtype.kind in "OUS" for labels in (classes, found)}) > 1:
+        raise ValueError(
+            f"y_test holds labels of another type than y: {some(found)}, but those of "
+            f"y are {some(classes)}."
+        )
+    return X_test, found[codes]
 
 
 def _scorers(scoring, X, y):

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from sklearn.utils.validation import has_fit_parameter
 
+from sknoisy.checks import as_mask
 from sknoisy.data.labels import encode_labels
 from sknoisy.data.soft_labels import as_table, check_classes, read_table
 from sknoisy.data.weights import check_sample_weight
@@ -204,14 +205,7 @@ def check_trusted(trusted, n_samples, labelled=None):
     """
     if trusted is None:
         return None
-    mask = np.asarray(trusted)
-    if mask.shape != (n_samples,) or not np.isin(mask, (0, 1)).all():
-        raise ValueError(
-            f"trusted of shape {mask.shape} and dtype {mask.dtype} is not valid: it "
-            f"must be a mask of shape ({n_samples},), True where a label is known to "
-            "be right."
-        )
-    mask = mask.astype(bool)
+    mask = as_mask("trusted", trusted, n_samples)
     unknown = np.zeros(n_samples, dtype=bool) if labelled is None else mask & ~labelled
     if unknown.any():
         raise ValueError(

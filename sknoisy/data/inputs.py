@@ -241,6 +241,7 @@ def _as_column(X):
         X = X.to_numpy()  # 2-D where each entry is an array
     if not isinstance(X, np.ndarray) or (X.ndim == 2 and X.shape[1] != 1):
         return None
+    X = X.astype(object) if X.dtype.kind == "T" else X  # NumPy's long strings
     return X.ravel() if X.dtype == object or X.dtype.kind in "US" else None
 
 

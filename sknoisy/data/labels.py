@@ -178,6 +178,7 @@ def _as_column(y):
         y = y.data
     else:
         y = np.asarray(y)
+        y = y.astype(object) if y.dtype.kind == "T" else y  # NumPy's long strings
     if y.dtype.kind in "US" and isinstance(given, (list, tuple)):
         _refuse_enumerations(given)
         # NumPy makes strings of numbers, None and NaN that stand among strings.

@@ -21,7 +21,8 @@ def as_table(y, columns=None):
     """
     shape = getattr(y, "shape", None)
     if shape is None and isinstance(y, (list, tuple)) and len(y):
-        shape = np.shape(y) if isinstance(y[0], (list, tuple, np.ndarray)) else None
+        has_rows = isinstance(y[0], (list, tuple, np.ndarray))
+        shape = _shape_of_rows(y) if has_rows else None
     if shape is None or len(shape) != 2 or shape[1] < 2:
         return None, None
     names = columns
@@ -35,6 +36,15 @@ def as_table(y, columns=None):
     if names is None:
         return None, None
     return _as_floats(y), names
+
+
+def _shape_of_rows(rows):
+    try:
+        return np.shape(rows)
+    except ValueError as error:
+        raise ValueError(
+            f"y is not valid: its rows must be equally long ({error})."
+        ) from error
 
 
 def check_classes(classes):
@@ -60,6 +70,8 @@ def _as_floats(y):
     if isinstance(y, torch.Tensor):
         y = y.detach().cpu()
     try:
+        if isinstance(y, np.ma.MaskedArray):
+            return y.astype(np.float64).filled(np.nan)
         if hasattr(y, "iloc"):  # of pandas, whose missing values may be NA
             return y.to_numpy(dtype=np.float64, na_value=np.nan)
         return np.array(y, dtype=np.float64)

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from sknoisy.checks import refuse_masked
+
 
 def check_sample_weight(sample_weight, n_samples):
     """Return weights that are 1 on average, but for zeros; None if all are equal.
@@ -107,6 +109,7 @@ def class_weights(class_weight, classes, counts):
 
 def _numbers(sample_weight, n_samples, one=False):
     """Return weights as float64, or raise ``ValueError``; maybe one is that of all."""
+    refuse_masked("sample_weight", sample_weight)
     try:
         weights = np.asarray(sample_weight, dtype=np.float64)
     except (TypeError, ValueError) as error:

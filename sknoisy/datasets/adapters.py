@@ -9,6 +9,7 @@ from sklearn.utils import Bunch
 from sknoisy.checks import as_path
 
 SUFFIXES = {b"\xff\xd8": ".jpg", b"\x89P": ".png", b"GI": ".gif", b"BM": ".bmp"}
+OF_PNG = {"1", "L", "LA", "P", "RGB", "RGBA", "I;16"}  # modes of Pillow
 LABELS = ("label", "labels", "fine_label", "class", "target", "y")
 
 
@@ -192,7 +193,14 @@ def _pair(item):
             "tuple that begins with a sample and its label."
         )
     sample, label = item[:2]
-    return sample, label.item() if hasattr(label, "item") else label
+    if not hasattr(label, "item"):
+        return sample, label
+    if np.prod(label.shape) != 1:
+        raise ValueError(
+            f"dataset has labels of shape {tuple(label.shape)}: each must be a single "
+            "one."
+        )
+    return sample, label.item()
 
 
 def _written(pairs, n_samples, folder, batch_size):
@@ -209,8 +217,9 @@ def _written(pairs, n_samples, folder, batch_size):
             )
         if is_image:
             files.append(os.path.join(folder, f"{i:07d}.png"))
-            sample.save(files[-1])
+            _for_png(sample, i).save(files[-1])
             continue
+        sample = sample.detach() if isinstance(sample, torch.Tensor) else sample
         sample = np.asarray(sample)
         if memmap is None:
             memmap = np.lib.format.open_memmap(
@@ -238,6 +247,18 @@ def _written(pairs, n_samples, folder, batch_size):
         memmap.flush()
         memmap = np.lib.format.open_memmap(memmap.filename, mode="r")
     return (np.array(files) if memmap is None else memmap), np.array(labels)
+
+
+def _for_png(image, i):
+    """Return an image of Pillow that a PNG file holds, such as no CMYK photograph."""
+    if image.mode in OF_PNG:
+        return image
+    if image.mode in ("F", "I"):
+        raise ValueError(
+            f"dataset has an image of mode {image.mode!r} at index {i}, of more than 8 "
+            "bits: give it a transform that makes an array of it."
+        )
+    return image.convert("RGB")
 
 
 def _encoded_images(dataset, image, label, folder, batch_size):

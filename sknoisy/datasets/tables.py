@@ -13,6 +13,7 @@ from sknoisy.datasets.found import Skipped, check_on_error, keep_readable, repor
 PATHS = "path file filename file_name filepath file_path image image_path".split()
 LABELS = "label labels class target y category".split()
 ENCODING = "utf-8-sig"  # spreadsheets put a mark in front
+THOUSANDS = r"[+-]?\d{1,3}(,\d{3})+"  # numbers whose commas are no decimal ones
 
 
 def load_table(
@@ -24,8 +25,8 @@ def load_table(
     ----------
     path : str or path-like
         Table with a header, in UTF-8. Columns are separated by commas, semicolons or
-        tabs, whichever the header has most of. Between semicolons, features may have
-        decimal commas.
+        tabs, whichever divides the header into most. Between semicolons and tabs,
+        features may have decimal commas; between tabs, 1,500 alone is taken for text.
     root : str or path-like, default=None
         Folder that the image files are in; by default that of the table.
     label : str, default="auto"
@@ -125,9 +126,7 @@ def read_rows(path):
     """Return the columns of a CSV file, its rows as dicts, and its separator."""
     try:
         with open(path, newline="", encoding=ENCODING) as table:
-            header = table.readline()
-            separator = max(",;\t", key=header.count)
-            table.seek(0)
+            separator = separator_of(table)
             reader = csv.DictReader(table, delimiter=separator, strict=True)
             rows = list(reader)
             columns = list(reader.fieldnames or [])
@@ -144,6 +143,18 @@ def read_rows(path):
                 f"does not have the {len(columns)} fields of the header {columns}."
             )
     return columns, rows, separator
+
+
+def separator_of(table):
+    """Return what separates the columns of an open table: that which makes most."""
+
+    def n_columns(separator):
+        table.seek(0)
+        return len(next(csv.reader(table, delimiter=separator), ()))
+
+    separator = max(",;\t", key=n_columns)
+    table.seek(0)
+    return separator
 
 
 def find_column(path, columns, parameter, wanted, usual):
@@ -173,8 +184,20 @@ def _refuse_several(path, columns, name):
         )
 
 
-def read_features(path, separator=None, label=None):
-    """Return the columns of a CSV file, but that of the labels, as a DataFrame."""
+def read_features(path, separator=None, label=None, texts=()):
+    """Return the columns of a CSV file as a DataFrame.
+
+    Parameters
+    ----------
+    path : str
+        The file.
+    separator : str, default=None
+        What separates the columns; None: it is looked for.
+    label : str, default=None
+        Column that is left out: that of the labels.
+    texts : collection of str, default=()
+        Columns that are texts, even if this file has nothing but numbers there.
+    """
     if separator is None:
         _, _, separator = read_rows(path)
     try:
@@ -183,20 +206,31 @@ def read_features(path, separator=None, label=None):
         raise ImportError(
             f"{path!r} holds features, not files: install pandas to read them."
         ) from error
-    frame = pd.read_csv(path, sep=separator, encoding=ENCODING)
+    frame = pd.read_csv(
+        path, sep=separator, encoding=ENCODING, dtype=dict.fromkeys(texts, str)
+    )
     if label is not None:
         frame = frame.drop(columns=label)
-    return _with_decimal_commas(frame) if separator == ";" else frame
+    return frame if separator == "," else _with_decimal_commas(frame, separator, texts)
 
 
-def _with_decimal_commas(frame):
-    """Return a table in which columns of numbers such as "1,5" hold numbers."""
+def _with_decimal_commas(frame, separator, texts):
+    """Return a table in which columns of numbers such as "1,5" hold numbers.
+
+    Between tabs, a comma may stand between thousands. There, it is a decimal one if one
+    of the numbers could not be written so, and none has a decimal point.
+    """
     import pandas as pd
 
-    numbers = {}
-    for name in frame.columns[~frame.dtypes.map(pd.api.types.is_numeric_dtype)]:
-        texts = frame[name].astype("string")
-        values = pd.to_numeric(texts.str.replace(",", "."), errors="coerce")
-        if (values.notna() == texts.notna()).all():
+    is_number = frame.dtypes.map(pd.api.types.is_numeric_dtype)
+    rests = frame.loc[:, is_number].astype(float) % 1
+    has_points = bool((rests.fillna(0) != 0).any(axis=None))
+    numbers, is_sure = {}, separator == ";"
+    for name in frame.columns[~is_number].difference([*texts], sort=False):
+        given = frame[name].astype("string")
+        values = pd.to_numeric(given.str.replace(",", "."), errors="coerce")
+        if (values.notna() == given.notna()).all():
             numbers[name] = values.astype(float)
-    return frame.assign(**numbers)
+            is_sure |= not given.dropna().str.fullmatch(THOUSANDS).all()
+    is_sure = is_sure and (separator == ";" or not has_points)
+    return frame.assign(**numbers) if is_sure else frame

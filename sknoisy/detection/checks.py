@@ -47,7 +47,7 @@ def check_detector(detector):
         Its method, as an object.
     """
     _check_estimator(detector.estimator)
-    _check_source(detector.cv)
+    check_source(detector.cv)
     random_numbers(detector.random_state)
     name = detector.method
     if isinstance(name, str) and name == "auto":
@@ -130,14 +130,16 @@ def _check_estimator(estimator):
         )
 
 
-def _check_source(cv):
+def check_source(cv, names=SOURCES):
+    """Raise ``ValueError`` unless `cv` is one of the names, or may be folds."""
     is_folds = isinstance(cv, (int, np.integer)) and not isinstance(cv, bool)
-    if is_folds and cv >= 2 or (isinstance(cv, str) and cv in SOURCES):
+    if is_folds and cv >= 2 or (isinstance(cv, str) and cv in names):
         return
     if is_folds or isinstance(cv, (str, bool, float)) or cv is None:
+        named = "".join(f"{name!r}, " for name in names)
         raise ValueError(
-            f"cv={cv!r} is not valid: it must be 'auto', an integer >= 2, "
-            "'dynamics', 'prefit', a splitter or an iterable of splits."
+            f"cv={cv!r} is not valid: it must be {named}an integer >= 2, a splitter or "
+            "an iterable of splits."
         )
 
 

@@ -13,8 +13,8 @@ from urllib.parse import quote
 import numpy as np
 
 from sknoisy import _version
-from sknoisy.data.inputs import as_inputs, is_paths
-from sknoisy.data.pictures import as_images, as_picture, thumbnail
+from sknoisy.data.inputs import is_paths
+from sknoisy.data.pictures import as_images, as_picture, as_samples, thumbnail
 from sknoisy.estimators.findings import percent
 from sknoisy.scores.estimates import count_pairs
 
@@ -158,7 +158,7 @@ def _looks(X, names, rows, folder):
             look | {"values": _values(row, columns)}
             for look, row in zip(looks, values, strict=True)
         ]
-    X = as_inputs(X)
+    X = as_samples(X)
     if is_paths(X):
         more = [_of_file(X[i], folder) for i in rows]
     elif len(X.shape) == 2:

@@ -1,16 +1,18 @@
 """The page on which people review labels, and the way back from their decisions."""
 
 import csv
-import os
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from sknoisy.checks import check_integer
+from sknoisy._compat import num_samples
+from sknoisy.checks import as_path, check_integer
+from sknoisy.datasets.cells import from_text
+from sknoisy.datasets.tables import separator_of
 from sknoisy.detection.page import render
 from sknoisy.estimators.findings import Findings, percent
+from sknoisy.files import replacing
 
 DECISIONS = ("keep", "take", "other", "skip")
 NEEDED = ("sample", "given", "decision", "label")
@@ -94,24 +96,22 @@ class Reviewing(Findings):
         X = paths if X is None else X
         if names is None:
             names = known if paths is None else paths
+        if names is not None:
+            names = np.asarray(names)  # of pandas, it may have another index
         for name, value in (("X", X), ("names", names)):
-            if value is not None and len(value) != len(self.label_errors_):
+            n = len(self.label_errors_) if value is None else num_samples(value)
+            if n != len(self.label_errors_):
                 raise ValueError(
-                    f"{name} has {len(value)} samples, but the detector was fitted on "
+                    f"{name} has {n} samples, but the detector was fitted on "
                     f"{len(self.label_errors_)}: pass the samples of fit, in their "
                     "order."
                 )
-        path = Path(path)
+        path = Path(as_path("path", path))
         unreadable = [(str(file), str(why)) for file, why in unreadable]
         page = render(self, X, names, n_shown, title, unreadable, path.parent)
-        part = path.with_name(path.name + ".part")
-        try:
-            part.write_text(page, encoding="utf-8", errors="backslashreplace")
-            os.replace(part, path)
-        except BaseException:
-            with suppress(OSError):
-                part.unlink()
-            raise
+        how = {"encoding": "utf-8", "errors": "backslashreplace"}
+        with replacing(path, mode="w", **how) as file:
+            file.write(page)
 
     def review(self, path):
         r"""Return the labels after people reviewed them.
@@ -179,8 +179,8 @@ def _rows(path):
     """Return the rows of a table of reviewed labels, with their lines."""
     try:
         with open(path, newline="", encoding="utf-8-sig") as file:
-            rows = csv.DictReader(file)
-            found = [(rows.line_num, row) for row in rows]
+            rows = csv.DictReader(file, delimiter=separator_of(file))
+            found = [(rows.line_num, _as_written(row)) for row in rows]
     except (csv.Error, UnicodeDecodeError) as error:
         raise ValueError(f"{str(path)!r} is no CSV file in UTF-8: {error}.") from error
     lacking = [name for name in NEEDED if name not in (rows.fieldnames or ())]
@@ -190,6 +190,11 @@ def _rows(path):
             f"{lacking}."
         )
     return found
+
+
+def _as_written(row):
+    """Return a row without what keeps spreadsheets from running its cells."""
+    return {k: from_text(v) if isinstance(v, str) else v for k, v in row.items()}
 
 
 def _decided(row, given, suggested, names):

@@ -300,7 +300,8 @@ class NoiseCorrectedScorer(BaseEstimator):
         counts, T, is_corrected = self._evidence(estimator, X, y)
         n = int(counts.sum())
         # The score depends only on the counts, so it is enough to resample these.
-        drawn = rng.multinomial(n, counts.ravel() / n, size=n_bootstrap)
+        shares = counts.ravel() / n
+        drawn = (rng.multinomial(n, shares) for _ in range(n_bootstrap))
         scores = [
             self._score(one.reshape(counts.shape), T, is_corrected) for one in drawn
         ]
@@ -362,6 +363,12 @@ class NoiseCorrectedScorer(BaseEstimator):
             raise ValueError(
                 f"transition_matrix={self.transition_matrix!r} is not valid: "
                 f"{type(estimator).__name__} has no predict_proba. Pass a matrix."
+            )
+        strange = np.setdiff1d(estimator.classes_, classes)
+        if len(strange):
+            raise ValueError(
+                f"classes={self.classes!r} is not valid: the classifier knows "
+                f"{some(strange)}, too."
             )
         predicted = np.asarray(estimator.predict_proba(X))
         pred_probs = np.zeros((len(predicted), len(classes)), dtype=predicted.dtype)

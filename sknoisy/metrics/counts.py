@@ -19,6 +19,8 @@ def is_table(X):
 def is_finite(X):
     """Whether all values of an array or sparse matrix are finite."""
     values = X.data if issparse(X) else np.asarray(X)
+    if values.dtype == object and hasattr(X, "isna"):  # pandas' own integers, say
+        values = X.to_numpy(dtype=np.float64, na_value=np.nan)
     return bool(np.isfinite(values).all())
 
 
@@ -26,9 +28,10 @@ def confusion_counts(y, y_pred, classes):
     """Return the counts of each given label (row) and prediction (column)."""
     n = len(classes)
     given, predicted = encode_labels(y, classes)[1], encode_labels(y_pred, classes)[1]
-    if len(given) != len(predicted):
+    if len(given) != len(predicted) or len(given) == 0:
         raise ValueError(
-            f"y has {len(given)} labels, but there are {len(predicted)} predictions."
+            f"y has {len(given)} labels, and there are {len(predicted)} predictions: "
+            "there must be as many, and at least one."
         )
     return np.bincount(given * n + predicted, minlength=n * n).reshape(n, n)
 

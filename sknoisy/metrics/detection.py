@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.metrics import average_precision_score, balanced_accuracy_score, f1_score
 
-from sknoisy.checks import as_numbers
+from sknoisy.checks import as_mask, as_numbers
 
 
 def detection_f1(is_wrong, label_errors):
@@ -96,7 +96,7 @@ def detection_average_precision(is_wrong, label_quality):
     >>> detection_average_precision([True, False, True, False], [0.1, 0.2, 0.3, 0.9])
     0.833...
     """
-    is_wrong = _mask("is_wrong", is_wrong)
+    is_wrong = as_mask("is_wrong", is_wrong)
     label_quality = as_numbers("label_quality", label_quality).astype(np.float64)
     _check_lengths(is_wrong, "label_quality", label_quality)
     if not np.isfinite(label_quality).all():
@@ -106,20 +106,10 @@ def detection_average_precision(is_wrong, label_quality):
 
 
 def _masks(is_wrong, label_errors):
-    is_wrong = _mask("is_wrong", is_wrong)
-    label_errors = _mask("label_errors", label_errors)
+    is_wrong = as_mask("is_wrong", is_wrong)
+    label_errors = as_mask("label_errors", label_errors)
     _check_lengths(is_wrong, "label_errors", label_errors)
     return is_wrong, label_errors
-
-
-def _mask(name, mask):
-    mask = np.asarray(mask)
-    if mask.ndim != 1 or len(mask) == 0 or not np.isin(mask, (0, 1)).all():
-        raise ValueError(
-            f"{name} of shape {mask.shape} and dtype {mask.dtype} is not valid: it "
-            "must be a boolean mask of shape (n_samples,)."
-        )
-    return mask.astype(bool)
 
 
 def _check_lengths(is_wrong, name, values):

@@ -44,6 +44,12 @@ def transition_matrix_of(method, X, y, classes, pred_probs=None):
             "array of numbers with two dimensions. Pass features of the samples, a "
             "matrix, or a classifier to NoiseCorrectedScorer.from_samples."
         )
+    if method in OF_FEATURES and X.shape[0] < 2:
+        raise ValueError(
+            f"the transition matrix cannot be estimated by {method!r} from "
+            f"{X.shape[0]} sample: pass a matrix, as NoiseCorrectedScorer.from_samples "
+            "estimates it from all."
+        )
     if method == "hoc":
         return _consensus(X, y, classes)
     if method == "neighbors":

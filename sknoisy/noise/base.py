@@ -48,16 +48,21 @@ def prepare(y, rate, random_state):
 
 def choose(codes, rate, rng):
     """Draw a share of each class, rounded to whole samples; return the positions."""
-    chosen = []
-    for c in np.unique(codes):
-        rows = np.flatnonzero(codes == c)
-        chosen.append(rng.permutation(rows)[: round(rate * len(rows))])
-    return np.concatenate(chosen)
+    order = np.argsort(codes, kind="stable")
+    of_classes = np.split(order, np.flatnonzero(np.diff(codes[order])) + 1)
+    return np.concatenate(
+        [rng.permutation(rows)[: round(rate * len(rows))] for rows in of_classes]
+    )
 
 
 def draw(probs, rng):
     """Draw a column for each row of probabilities."""
-    draws = rng.random_sample((len(probs), 1)) * probs.sum(axis=1, keepdims=True)
+    return pick(probs, rng.random_sample(len(probs)))
+
+
+def pick(probs, draws):
+    """Return the column of each row of probabilities that a draw in [0, 1) falls in."""
+    draws = draws[:, None] * probs.sum(axis=1, keepdims=True)
     # Rounding may leave a draw beyond all columns: the last possible one is taken.
     last = probs.shape[1] - 1 - (probs[:, ::-1] > 0).argmax(axis=1)
     return np.minimum((probs.cumsum(axis=1) <= draws).sum(axis=1), last)

@@ -1,7 +1,11 @@
 """Noise that depends on the class alone."""
 
+import numpy as np
+
 from sknoisy.checks import check_transition_matrix
-from sknoisy.noise.base import choose, draw, noisy_labels, prepare
+from sknoisy.noise.base import choose, noisy_labels, pick, prepare
+
+PART = 2**12  # labels that are drawn at a time: each takes a row of the matrix
 
 
 def symmetric_exclusive(y, rate, random_state=None):
@@ -140,4 +144,8 @@ def class_conditional(y, transition_matrix, random_state=None):
     """
     classes, codes, rng = prepare(y, 0.0, random_state)
     T = check_transition_matrix(transition_matrix, len(classes))
-    return noisy_labels(classes, codes, draw(T[codes], rng))
+    draws, noisy = rng.random_sample(len(codes)), np.empty_like(codes)
+    for start in range(0, len(codes), PART):
+        part = slice(start, start + PART)
+        noisy[part] = pick(T[codes[part]], draws[part])
+    return noisy_labels(classes, codes, noisy)

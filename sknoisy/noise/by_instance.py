@@ -56,6 +56,10 @@ def instance_dependent(y, rate, X, random_state=None):
             f"X of shape {X.shape} is not valid: y has {len(codes)} samples."
         )
     X = X.reshape(len(X), -1)
+    if not np.isfinite(X).all():
+        raise ValueError(
+            "X is not valid: it holds NaN or infinity, of which no noise can be drawn."
+        )
     ends = -rate / 0.1, (1 - rate) / 0.1
     rates = truncnorm(*ends, loc=rate, scale=0.1).rvs(len(codes), random_state=rng)
     n_classes, noisy = len(classes), codes.copy()

@@ -1,6 +1,9 @@
 """What the displays share: colours, figures and pictures."""
 
+import numpy as np
 from sklearn.utils.validation import check_is_fitted
+
+from sknoisy.checks import as_numbers
 
 # Of Okabe and Ito, whose yellow is darkened for white paper, and two more.
 BLUE, ORANGE, GREEN = "#0072B2", "#D55E00", "#009E73"
@@ -28,6 +31,27 @@ def check_fitted(name, estimator, attribute, kind):
             f"{name}={estimator!r} is not valid: it must be a {kind.__name__}."
         )
     check_is_fitted(estimator, attribute)
+
+
+def as_column(name, value):
+    """Return a number for each sample, float64, or raise ``ValueError``."""
+    value = as_numbers(name, value).astype(np.float64)
+    if value.ndim != 1 or len(value) == 0 or not np.isfinite(value).all():
+        raise ValueError(
+            f"{name} of shape {value.shape} is not valid: it must be finite and of "
+            "shape (n_samples,), with one sample or more."
+        )
+    return value
+
+
+def plain(name):
+    """Return a name, such as of a class, as matplotlib shows it as it is.
+
+    It takes what stands between dollars for a formula, and hides from legends what
+    begins with an underscore, before which a space without width is put.
+    """
+    name = str(name).replace("$", r"\$")
+    return f"\u200b{name}" if name.startswith("_") else name
 
 
 def show_image(ax, image):

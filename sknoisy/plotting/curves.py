@@ -7,7 +7,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sknoisy.checks import check_choice
 from sknoisy.estimators.pipelines import split_pipeline
-from sknoisy.plotting.base import DASHES, PALETTE, pyplot
+from sknoisy.plotting.base import DASHES, PALETTE, plain, pyplot
 from sknoisy.training.stopping import LabelWave
 
 NAMES = {
@@ -173,11 +173,12 @@ class TrainingCurveDisplay:
             curve, spread = seeds.mean(axis=0), seeds.std(axis=0)
             epochs = np.arange(1, len(curve) + 1)
             end = np.flatnonzero(~np.isnan(curve))[-1]
-            label = f"{name}: last {curve[end]:.3f}"
+            shown = plain(name)
+            label = f"{shown}: last {curve[end]:.3f}"
             if self.best is not None:
                 pick = np.nanargmax if self.best == "max" else np.nanargmin
                 at = int(pick(curve))
-                label = f"{name}: best {curve[at]:.3f}, last {curve[end]:.3f}"
+                label = f"{shown}: best {curve[at]:.3f}, last {curve[end]:.3f}"
             (line,) = ax.plot(
                 epochs,
                 curve,
@@ -235,10 +236,12 @@ def _checked(name, curve):
         raise ValueError(
             f"curves[{name!r}] is not valid: its seeds must have equally many epochs."
         ) from error
-    if curve.ndim not in (1, 2) or curve.size == 0:
+    of_shape = curve.ndim in (1, 2) and curve.size > 0
+    if not of_shape or np.isnan(np.atleast_2d(curve).mean(axis=0)).all():
         raise ValueError(
             f"curves[{name!r}] of shape {curve.shape} is not valid: it must be of "
-            "shape (n_epochs,) or (n_seeds, n_epochs), with one epoch or more."
+            "shape (n_epochs,) or (n_seeds, n_epochs), with one epoch or more that has "
+            "numbers."
         )
     return curve
 

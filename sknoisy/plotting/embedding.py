@@ -7,14 +7,14 @@ from sklearn.manifold import TSNE
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from sknoisy._compat import safe_indexing
-from sknoisy.checks import check_integer, random_numbers
+from sknoisy.checks import as_mask, check_integer, random_numbers
 from sknoisy.data.inputs import as_inputs
 from sknoisy.data.pictures import as_samples
 from sknoisy.encoders.features import LazyFeatures
 from sknoisy.estimators.base_classifier import TorchClassifier
 from sknoisy.estimators.pipelines import split_pipeline
 from sknoisy.estimators.pretrainer import SSLPretrainer
-from sknoisy.plotting.base import MARKERS, PALETTE, pyplot
+from sknoisy.plotting.base import MARKERS, PALETTE, plain, pyplot
 
 NAMED_CLASSES = 30  # beyond that, markers are hard to tell apart
 LEGEND_ROWS = 15  # more would be higher than the figure
@@ -187,7 +187,7 @@ class EmbeddingDisplay:
         points = embedding.fit_transform(np.asarray(features)[rows])
         labels = {"given labels": y, "refined labels": refined, "true labels": y_true}
         labels = {k: _take(v, rows) for k, v in labels.items() if v is not None}
-        marked = None if marked is None else _take(marked, rows).astype(bool)
+        marked = None if marked is None else as_mask("marked", marked)[rows]
         return cls(points, labels, rows, name, marked).plot(**kwargs)
 
     def plot(self, *, size=9, figure=None):
@@ -251,7 +251,7 @@ class EmbeddingDisplay:
                 s=size,
                 color=PALETTE[i % len(PALETTE)],
                 marker=MARKERS[(i + i // len(PALETTE)) % len(MARKERS)],
-                label=str(name) if k < len(classes) else None,
+                label=plain(name) if k < len(classes) else None,
                 alpha=0.8,
                 linewidths=0,
             )

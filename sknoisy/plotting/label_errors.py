@@ -5,12 +5,18 @@ import os
 import numpy as np
 from sklearn.utils.validation import check_consistent_length
 
-from sknoisy.checks import check_integer
+from sknoisy.checks import as_mask, check_integer
 from sknoisy.data.inputs import as_inputs, is_paths
 from sknoisy.data.pictures import as_images
 from sknoisy.detection.detector import LabelErrorDetector
 from sknoisy.encoders.features import LazyFeatures
-from sknoisy.plotting.base import check_fitted, pyplot, show_image
+from sknoisy.plotting.base import (
+    as_column,
+    check_fitted,
+    plain,
+    pyplot,
+    show_image,
+)
 
 
 class LabelErrorDisplay:
@@ -148,11 +154,11 @@ class LabelErrorDisplay:
         check_integer("n_images", n_images)
         X = as_inputs(X.inputs if isinstance(X, LazyFeatures) else X)
         y, suggested = np.asarray(y), np.asarray(suggested)
-        quality = np.asarray(label_quality, dtype=np.float64)
+        quality = as_column("label_quality", label_quality)
         check_consistent_length(X, y, suggested, quality, label_errors)
         order = np.argsort(quality, kind="stable")
         if label_errors is not None:
-            order = order[np.asarray(label_errors, dtype=bool)[order]]
+            order = order[as_mask("label_errors", label_errors, len(y))[order]]
         worst = order[:n_images]
         images = as_images(X, worst, channels, image_size)
         names = [os.path.basename(path) for path in X[worst]] if is_paths(X) else None
@@ -192,7 +198,7 @@ class LabelErrorDisplay:
             quality = f"{quality:.2f}" if quality >= 0.01 else "<0.01"
             name = f"#{self.positions[i]}" if self.names is None else self.names[i]
             title = f"{given}{arrow}{suggested}\nquality {quality}\n{_short(name)}"
-            ax.set_title(title, fontsize="small")
+            ax.set_title(plain(title), fontsize="small")
         shown = "given → suggested label"
         figure.suptitle(shown if len(self.images) else "no label errors", fontsize=9)
         self.axes_, self.figure_ = axes, figure

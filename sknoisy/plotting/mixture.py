@@ -4,9 +4,9 @@ import numpy as np
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_consistent_length
 
-from sknoisy.checks import check_choice
+from sknoisy.checks import as_mask, check_choice
 from sknoisy.estimators.pipelines import split_pipeline
-from sknoisy.plotting.base import BLUE, ORANGE, pyplot
+from sknoisy.plotting.base import BLUE, ORANGE, as_column, pyplot
 from sknoisy.scores.betas import beta_mixture
 from sknoisy.scores.mixture import gaussian_mixture
 
@@ -81,7 +81,7 @@ class LossMixtureDisplay:
         check_consistent_length(losses, is_wrong)
         known = ~np.isnan(losses)
         if is_wrong is not None:
-            is_wrong = np.asarray(is_wrong, dtype=bool)[known]
+            is_wrong = as_mask("is_wrong", is_wrong)[known]
         return cls.from_predictions(losses[known], is_wrong=is_wrong, **kwargs)
 
     @classmethod
@@ -104,13 +104,13 @@ class LossMixtureDisplay:
         display : LossMixtureDisplay
             The display, drawn.
         """
-        losses = np.asarray(losses, dtype=np.float64)
+        losses = as_column("losses", losses)
         if isinstance(mixture, str):
             check_choice("mixture", mixture, list(MIXTURES))
             mixture = MIXTURES[mixture](losses)
         check_consistent_length(losses, mixture.clean_probability, is_wrong)
         if is_wrong is not None:
-            is_wrong = np.asarray(is_wrong, dtype=bool)
+            is_wrong = as_mask("is_wrong", is_wrong)
         return cls(losses, mixture, is_wrong).plot(**kwargs)
 
     @property

@@ -3,8 +3,9 @@
 import numpy as np
 from sklearn.utils.validation import check_consistent_length
 
+from sknoisy.checks import as_mask
 from sknoisy.detection.detector import LabelErrorDetector
-from sknoisy.plotting.base import BLUE, ORANGE, check_fitted, pyplot
+from sknoisy.plotting.base import BLUE, ORANGE, as_column, check_fitted, pyplot
 
 
 class DetectionCurveDisplay:
@@ -99,13 +100,13 @@ class DetectionCurveDisplay:
             The display, drawn.
         """
         check_consistent_length(error_probability, label_errors, is_wrong)
-        masks = [
-            None if mask is None else np.asarray(mask, dtype=bool)
-            for mask in (label_errors, is_wrong)
-        ]
-        return cls(np.asarray(error_probability, dtype=np.float64), *masks).plot(
-            **kwargs
-        )
+        given = {"label_errors": label_errors, "is_wrong": is_wrong}
+        masks = {
+            name: None if mask is None else as_mask(name, mask)
+            for name, mask in given.items()
+        }
+        probability = as_column("error_probability", error_probability)
+        return cls(probability, **masks).plot(**kwargs)
 
     @property
     def expected(self):

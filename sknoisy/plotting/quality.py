@@ -3,8 +3,9 @@
 import numpy as np
 from sklearn.utils.validation import check_consistent_length
 
+from sknoisy.checks import as_mask
 from sknoisy.detection.detector import LabelErrorDetector
-from sknoisy.plotting.base import BLUE, ORANGE, check_fitted, pyplot
+from sknoisy.plotting.base import BLUE, ORANGE, as_column, check_fitted, pyplot
 
 
 class LabelQualityDisplay:
@@ -79,8 +80,9 @@ class LabelQualityDisplay:
             The display, drawn.
         """
         check_consistent_length(label_quality, label_errors)
-        quality = np.asarray(label_quality, dtype=np.float64)
-        return cls(quality, np.asarray(label_errors, dtype=bool)).plot(**kwargs)
+        quality = as_column("label_quality", label_quality)
+        errors = as_mask("label_errors", label_errors, len(quality))
+        return cls(quality, errors).plot(**kwargs)
 
     def plot(self, *, ax=None, bins=40, names=("probably right", "probably wrong")):
         """Draw the histogram.

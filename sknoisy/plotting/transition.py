@@ -4,7 +4,7 @@ import numpy as np
 
 from sknoisy.data.labels import encode_labels
 from sknoisy.detection.detector import LabelErrorDetector
-from sknoisy.plotting.base import check_fitted, pyplot
+from sknoisy.plotting.base import check_fitted, plain, pyplot
 from sknoisy.scores.estimates import estimate_transition_matrix
 
 NAMED_CLASSES = 30  # beyond that, ticks and numbers would overlap
@@ -115,7 +115,7 @@ class TransitionMatrixDisplay:
             ax.figure.colorbar(self.im_, ax=ax, label="share of the true class")
         ax.set(xlabel="Given label", ylabel="True class (estimated)")
         ticks = range(0, n, -(-n // NAMED_CLASSES))  # all, or every second, third ...
-        names = [str(self.classes[i]) for i in ticks]
+        names = [plain(self.classes[i]) for i in ticks]
         long = max(map(len, names)) > 3
         ax.set_xticks(ticks, names, rotation=90 if long else 0)
         ax.set_yticks(ticks, names)

@@ -5,7 +5,9 @@ from scipy import stats
 from scipy.special import betaln, expit
 
 from sknoisy.checks import check_integer
+from sknoisy.data.labels import encode_labels
 from sknoisy.scores.mixture import LossMixture, all_clean, check_losses
+from sknoisy.scores.reading import rows_of_classes
 
 
 @np.errstate(under="ignore")
@@ -121,7 +123,8 @@ def wrong_event_clean_probability(y, wrong_events, max_iter=20):
     Raises
     ------
     ValueError
-        If there are fewer than four samples, lengths differ, or a number is not finite.
+        If there are fewer than four samples, lengths differ, a number is not finite, or
+        labels are not valid.
 
     Notes
     -----
@@ -148,20 +151,18 @@ def wrong_event_clean_probability(y, wrong_events, max_iter=20):
     """
     check_integer("max_iter", max_iter)
     events = check_losses(wrong_events, at_least=4, name="wrong_events")
-    y = np.asarray(y)
-    if y.shape != events.shape:
+    classes, codes = encode_labels(y)
+    if len(codes) != len(events):
         raise ValueError(
-            f"y of shape {y.shape} is not valid with wrong_events of shape "
-            f"{events.shape}: there must be one label for each."
+            f"y has {len(codes)} labels, but there are {len(events)} wrong_events: "
+            "there must be one label for each."
         )
-    _, codes = np.unique(y, return_inverse=True)
     clean = np.empty(len(events))
-    sizes = np.bincount(codes)
-    few = sizes[codes] < 4
+    few = np.bincount(codes)[codes] < 4
     if few.any():
         clean[few] = _event_posterior(events, max_iter)[few]
-    for code in np.flatnonzero(sizes >= 4):
-        clean[codes == code] = _event_posterior(events[codes == code], max_iter)
+    for _, rows in rows_of_classes(codes, len(classes), least=4):
+        clean[rows] = _event_posterior(events[rows], max_iter)
     return clean
 
 

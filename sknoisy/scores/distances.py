@@ -128,7 +128,7 @@ def near_duplicates(index, distances):
     >>> np.flatnonzero(groups == 0), closeness[[3, 7]].round(2)
     (array([3, 7]), array([0.99, 0.99]))
     """
-    index, distances = _matrix("index", index), _matrix("distances", distances)
+    index, distances = _matrix("index", index), _distances(distances)
     if index.shape != distances.shape:
         raise ValueError(
             f"distances of shape {distances.shape} is not valid with index of shape "
@@ -186,7 +186,7 @@ def far_samples(distances):
     >>> np.flatnonzero(severity > 0.5)
     array([5])
     """
-    distance = _matrix("distances", distances).mean(axis=1, dtype=np.float64)
+    distance = _distances(distances).mean(axis=1, dtype=np.float64)
     positive = distance[distance > 0]
     if len(positive) == 0:
         return np.zeros(len(distance))
@@ -202,6 +202,16 @@ def _matrix(name, value):
         raise ValueError(
             f"{name} of shape {value.shape} is not valid: it must be of shape "
             "(n_samples, n_neighbors)."
+        )
+    return value
+
+
+def _distances(value):
+    """Return distances; raise ``ValueError`` if they are none."""
+    value = _matrix("distances", value)
+    if not (np.isfinite(value) & (value >= 0)).all():
+        raise ValueError(
+            "distances is not valid: they must be finite and not negative."
         )
     return value
 

@@ -326,6 +326,8 @@ def _square(votes):
         raise ValueError(
             f"votes of shape {votes.shape} is not valid: it must be a square matrix."
         )
-    if not (np.isfinite(votes).all() and (votes >= 0).all()):
-        raise ValueError("votes is not valid: they must be finite and not negative.")
+    if not (np.isfinite(votes).all() and (votes >= 0).all() and votes.any()):
+        raise ValueError(
+            "votes is not valid: they must be finite and not negative, and not all 0."
+        )
     return votes

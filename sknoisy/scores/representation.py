@@ -3,6 +3,7 @@
 import numpy as np
 
 from sknoisy.checks import check_real
+from sknoisy.scores.neighbors import safe_scale
 from sknoisy.scores.reading import check_features
 
 ADDED_SHARE = 1e-7  # added to shares of singular values, so that none is 0
@@ -51,6 +52,7 @@ def rankme(features):
     (5.0, 1.0)
     """
     features = check_features(features, dtype=np.float64)
+    features = features / safe_scale(features)
     # Singular values of a tall matrix are roots of the eigenvalues of its square.
     square = features.T @ features if len(features) > features.shape[1] else None
     if square is None:

@@ -54,8 +54,8 @@ def trusted_transition_matrix(confusion, joint, T, n_steps=100):
     array([[1., 0.],
            [0., 1.]])
     """
-    given = {"confusion": confusion, "joint": joint, "T": T}
-    confusion, joint, T = (_square(*pair) for pair in given.items())
+    named = {"confusion": confusion, "joint": joint, "T": T}
+    confusion, joint, T = (_square(*pair) for pair in named.items())
     check_integer("n_steps", n_steps, low=0)
     if not confusion.shape == joint.shape == T.shape:
         raise ValueError(
@@ -66,12 +66,10 @@ def trusted_transition_matrix(confusion, joint, T, n_steps=100):
     confusion = np.maximum(confusion / confusion.sum(axis=1, keepdims=True), UNSEEN)
     prior = np.full(len(T), 1 / len(T))
     T = np.maximum(T, UNSEEN)
-    for _ in range(n_steps):
-        # True class, predicted class, label.
-        cells = prior[:, None, None] * confusion[:, :, None] * T[:, None, :]
-        sums = cells.sum(axis=0)
-        cells *= joint / np.where(sums > 0, sums, 1)
-        counts = cells.sum(axis=1)
+    for _ in range(n_steps if joint.any() else 0):
+        given = prior[:, None] * T  # true class, label
+        sums = confusion.T @ given  # predicted class, label
+        counts = given * (confusion @ (joint / np.where(sums > 0, sums, 1)))
         totals = counts.sum(axis=1, keepdims=True)
         T = np.where(totals > 0, counts / np.where(totals > 0, totals, 1), T)
         prior = totals[:, 0] / totals.sum()

@@ -49,10 +49,11 @@ def votes_from(index, codes, n_classes, sample_weight=None):
     check_positions("codes", codes, n_classes)
     if sample_weight is not None:
         sample_weight = as_numbers("sample_weight", sample_weight)
-        if sample_weight.shape != codes.shape or not (sample_weight >= 0).all():
+        valid = np.isfinite(sample_weight) & (sample_weight >= 0)
+        if sample_weight.shape != codes.shape or not valid.all():
             raise ValueError(
                 f"sample_weight of shape {sample_weight.shape} is not valid: it must "
-                f"be of shape {codes.shape}, and not negative."
+                f"be of shape {codes.shape}, finite and not negative."
             )
     n_samples, n_neighbors = index.shape
     votes, even = np.empty((n_samples, n_classes), dtype=np.float32), 1 / n_classes
@@ -81,7 +82,8 @@ def relative_votes(votes, prior):
     -------
     relative : ndarray of shape (n_samples, n_classes), dtype of `votes`
         ``votes / prior``, divided by the maximum of each row: 1 for the class that is
-        most over-represented among the neighbours, 0 for classes without samples.
+        most over-represented among the neighbours, 0 for classes without samples. Whole
+        numbers of votes become float64.
 
     References
     ----------
@@ -102,11 +104,16 @@ def relative_votes(votes, prior):
             f"prior of shape {prior.shape} is not valid: it must be of shape "
             f"{votes.shape[1:]}, one share for each class."
         )
+    if not (np.isfinite(prior) & (prior >= 0)).all():
+        raise ValueError(
+            f"prior={prior!r} is not valid: shares must be finite and not negative."
+        )
     scale = np.where(prior > 0, 1 / np.where(prior > 0, prior, 1), 0)
-    relative = np.empty_like(votes)
+    relative = np.empty(votes.shape, np.result_type(votes, np.float16))
     for rows in chunks(*votes.shape):
         lift = votes[rows] * scale
-        relative[rows] = lift / lift.max(axis=1, keepdims=True)
+        most = lift.max(axis=1, keepdims=True)
+        relative[rows] = lift / np.where(most > 0, most, 1)
     return relative
 
 

@@ -130,7 +130,7 @@ def sources(value):
     code = value if is_code else type(value)
     if not inspect.isclass(code):
         return [_source(code)]
-    bases = [base for base in code.__mro__ if not _is_versioned(base)]
+    bases = [base for base in code.__mro__ if not is_versioned(base)]
     # In a notebook there is no source of a class, but of its methods.
     found = [
         _source(base) or [_source(f) for f in vars(base).values() if callable(f)]
@@ -142,26 +142,27 @@ def sources(value):
     return found + [(name, sources(part)) for name, part in parts]
 
 
-def _is_versioned(code):
+def is_versioned(code):
+    """Whether a class or function is of a package whose version stands for its code."""
     module = getattr(code, "__module__", None) or ""
     return module.partition(".")[0] in VERSIONED
 
 
 def _source(code):
-    if _is_versioned(code):
+    if is_versioned(code):
         return None
     try:
         return inspect.getsource(code)
     except (OSError, TypeError):  # typed into an interpreter, or made by exec
-        return _compiled(code.__code__) if inspect.isfunction(code) else None
+        return compiled(code.__code__) if inspect.isfunction(code) else None
 
 
-def _compiled(code):
-    """Return what a function does, without where it was written."""
+def compiled(code):
+    """Return what a function's code does, without where it was written."""
     consts = []
     for one in code.co_consts:
         if inspect.iscode(one):
-            consts.append(_compiled(one))
+            consts.append(compiled(one))
         else:  # of a set, the order is another in each process
             is_set = isinstance(one, frozenset)
             consts.append(sorted(map(repr, one)) if is_set else repr(one))

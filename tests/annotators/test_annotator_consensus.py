@@ -1,4 +1,5 @@
 import pickle
+import tracemalloc
 
 import numpy as np
 import pandas as pd
@@ -92,6 +93,23 @@ def test_it_is_the_functions(asked):
     assert (np.diff(quality) >= 0).all()
 
 
+def test_memory_of_many_annotators():
+    """Each labels a few samples, so that a table of all is nearly empty."""
+    X = np.random.default_rng(0).normal(size=(2000, 2))
+    y = (X[:, 0] > 0).astype(int)
+    long = pd.DataFrame({"sample": np.arange(2000), "annotator": np.arange(2000)})
+    clf = AnnotatorConsensus(LogisticRegression(), random_state=0)
+    tracemalloc.start()
+    clf.fit(X, long.assign(label=y))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 8 * 2000 * 2000 / 2
+    quality = clf.annotation_quality_
+    given = ~np.isnan(quality)
+    np.testing.assert_array_equal(given, np.eye(2000, dtype=bool))
+    np.testing.assert_array_equal(quality[given], clf.soft_labels_[range(2000), y])
+
+
 def test_certain_labels_are_plain_training(asked):
     """Where annotators agree by majority vote, soft labels are hard ones."""
     X, _, y = asked
@@ -121,6 +139,13 @@ def test_ours_learn_the_soft_labels(loss, asked):
     plain = clone(inner).set_params(classes=clf.classes_).fit(X, soft)
     np.testing.assert_array_equal(clf.predict_proba(X), plain.predict_proba(X))
     assert clf.score(X, y) > 0.6
+
+
+@pytest.mark.parametrize("cv", ["auto", "dynamics", 1, True, None, 2.5])
+def test_what_are_no_folds(cv, asked):
+    X, table, _ = asked
+    with pytest.raises(ValueError, match=f"^cv={cv!r} is not valid"):
+        AnnotatorConsensus(LOGISTIC, cv=cv).fit(X, table)
 
 
 def test_tables_with_names(asked):

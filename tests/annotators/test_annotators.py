@@ -207,6 +207,35 @@ def test_samples_of_a_long_table():
         read_annotations(long.assign(label=[1, None, 0]))
 
 
+def test_a_long_table_of_samples_with_one_name():
+    """Their labels would all be those of one of them."""
+    long = pd.DataFrame({"sample": ["x"], "annotator": ["a"], "label": [0]})
+    with pytest.raises(ValueError, match="^samples, .* 'x' are there several times"):
+        read_annotations(long, samples=["x", "y", "x"])
+    names = pd.DataFrame({"sample": [0, 0], "annotator": ["a", 7], "label": [0, 1]})
+    with pytest.raises(ValueError, match="column 'annotator' .* of one type"):
+        read_annotations(names)
+
+
+def test_masked_labels_are_none():
+    masked = np.ma.array([[0, 9], [1, 1]], mask=[[0, 1], [0, 0]])
+    read, plain = read_annotations(masked), read_annotations([[0, None], [1, 1]])
+    assert read.rows.tolist() == plain.rows.tolist() == [0, 1, 1]
+    assert read.classes.tolist() == plain.classes.tolist() == [0, 1]
+
+
+def test_gaps_among_dates():
+    read = read_annotations(np.array([["2020", "NaT"]], dtype="M8[Y]"))
+    assert read.columns.tolist() == [0]
+
+
+def test_crowdlab_refuses_classes_in_another_order():
+    """The columns of probabilities would be those of other classes."""
+    y, probs = [["b", "a"], ["a", "a"]], [[0.9, 0.1], [0.2, 0.8]]
+    with pytest.raises(ValueError, match=r"classes=\['b', 'a'\] is not valid.* sorted"):
+        crowdlab(y, probs, classes=["b", "a"])
+
+
 def test_tables_that_are_read_as_something_else():
     y = pd.DataFrame({"item": [1, 2], "worker": ["a", "b"], "answer": [0, 1]})
     with pytest.raises(ValueError, match="has the columns 'sample', 'annotator', 'la"):
@@ -223,6 +252,9 @@ def test_tables_that_are_read_as_something_else():
     "y, message",
     [
         ([[np.nan, None]], "holds no label"),
+        ([], "holds no label"),
+        (np.empty((0, 3)), "holds no label"),
+        ([[0, 1], [0]], "y is not valid: its rows must be equally long"),
         ([[["a"]]], "must be of shape"),
         ([[0.5, 1.2]], "Unknown label type"),
         ([["a", 1]], "mixes strings and numbers"),

@@ -1,5 +1,6 @@
 import json
 import sys
+from functools import partial
 
 import numpy as np
 import pytest
@@ -7,18 +8,20 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.datasets import make_blobs
 from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import make_scorer
 from sklearn.model_selection import GroupKFold, StratifiedKFold, cross_validate
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import sknoisy
-from sknoisy import ELR, GCE, CoTrainingClassifier, NoisyRobustClassifier
+from sknoisy import ELR, GCE, CoTrainingClassifier, Forward, NoisyRobustClassifier
 from sknoisy.comparison import Comparison
 from sknoisy.noise import symmetric_exclusive
 
 X, CLEAN = make_blobs(240, centers=3, cluster_std=2.0, random_state=0)
 Y = symmetric_exclusive(CLEAN, 0.2, random_state=0).y
+EVEN = np.full((3, 3), 1 / 3)
 
 
 class Counting(ClassifierMixin, BaseEstimator):
@@ -157,6 +160,52 @@ def test_parameters_are_known_by_value_in_the_file(tmp_path, fits):
         sknoisy.compare({"a": Counting(lambda: 1)}, X, Y, **common)
 
 
+def constant(value):
+    def score(estimator, X, y):
+        return value
+
+    return score
+
+
+def shifted(estimator, X, y, by):
+    return by
+
+
+def one_of(y, predicted):
+    return 1.0
+
+
+def two_of(y, predicted):
+    return 2.0
+
+
+two_of.__name__ = two_of.__qualname__ = "one_of"
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (lambda estimator, X, y: 1.0, lambda estimator, X, y: 2.0),
+        (constant(1.0), constant(2.0)),
+        (partial(shifted, by=1.0), partial(shifted, by=2.0)),
+        (make_scorer(one_of), make_scorer(two_of)),
+    ],
+    ids=["code", "closure", "partial", "scorer"],
+)
+def test_scorers_are_known_by_what_they_do(first, second, tmp_path, fits):
+    common = {"seeds": [0], "cv": 2, "path": tmp_path / "rows.jsonl"}
+    for scorer, value, n_fits in ((first, 1, 2), (second, 2, 4), (first, 1, 4)):
+        found = sknoisy.compare({"a": Counting()}, X, Y, scoring=scorer, **common)
+        assert [row["score"] for row in found.rows] == [value, value]
+        assert len(fits) == n_fits
+
+
+def test_a_scorer_without_a_name_is_refused(tmp_path):
+    scorer = constant(lambda: 1)
+    with pytest.raises(ValueError, match="^scoring=.* is not valid with path="):
+        sknoisy.compare({"a": Counting()}, X, Y, scoring=scorer, path=tmp_path / "rows")
+
+
 def test_an_iterator_of_folds_serves_every_seed(fits):
     folds = iter([(np.arange(120), np.arange(120, 240))])
     found = sknoisy.compare({"a": Counting()}, X, Y, seeds=[0, 1], cv=folds)
@@ -200,6 +249,15 @@ def test_errors_by_hand():
     assert lines[1].split() == "a 0.700 ± 0.141 0.000 ± 0.000 1.0".split()
 
 
+def test_no_method_without_a_score_is_best():
+    common = {"n_train": 20, "n_test": 10, "seconds": 1.0, "seed": 0, "fold": 0}
+    scores = {"x": np.nan, "a": 0.5, "y": np.nan, "b": 0.7, "z": np.nan}
+    rows = [{"method": m, "score": score, **common} for m, score in scores.items()]
+    found = Comparison(rows, ["score"])
+    assert found.best == "b"
+    assert list(found._summary()["method"]) == ["b", "a", "x", "y", "z"]
+
+
 def test_clean_test_samples():
     methods = {"nb": GaussianNB(), "chance": DummyClassifier()}
     test = {"X_test": X[:60], "y_test": CLEAN[:60]}
@@ -238,6 +296,10 @@ def test_tables(installed, monkeypatch):
         ({"methods": ["cee"]}, "loss='cee' is not valid.*Did you mean"),
         ({"methods": ["ce"], "estimator": GaussianNB()}, "GaussianNB.* has no loss"),
         ({"methods": None}, "methods=None is not valid"),
+        ({"methods": ["ce", "gce", "ce"]}, "several are called 'ce'"),
+        ({"methods": {1: "ce", "1": "gce"}}, "several are called '1'"),
+        ({"methods": [Forward(np.eye(3)), Forward(EVEN)]}, "several are called 'Forw"),
+        ({"X_test": X, "y_test": Y.astype(str)}, "y_test holds labels of another type"),
         ({"methods": ["ce"], "estimator": 3}, "estimator=3 is not valid"),
         ({"seeds": None}, "seeds=None is not valid"),
         ({"seeds": []}, r"seeds=\[\] is not valid: name at least one"),

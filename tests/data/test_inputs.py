@@ -106,6 +106,12 @@ def test_kinds_of_path_arrays(kind, image_files):
     assert as_inputs(given).tolist() == paths.tolist()
 
 
+def test_long_strings_of_numpy(image_files):
+    paths, _ = image_files
+    given = np.array(paths.tolist(), np.dtypes.StringDType())
+    assert is_paths(as_inputs(given)) and as_inputs(given).tolist() == paths.tolist()
+
+
 def test_strings_of_paths_are_not_copied(image_files):
     paths = image_files[0].tolist()
     column = np.array(paths, dtype=object)

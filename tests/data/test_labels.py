@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from sknoisy import NoisyRobustClassifier
+from sknoisy.data.given import read_labels
 from sknoisy.data.labels import encode_labels
 
 
@@ -56,6 +57,14 @@ def test_numbers_that_are_objects(kind, values, dtype):
     classes, codes = encode_labels(y)
     assert classes.dtype == dtype and len(classes) == 2
     assert classes[codes].tolist() == list(y)
+
+
+def test_long_strings_of_numpy():
+    y = np.array(["cat", "dog", "cat"], np.dtypes.StringDType())
+    classes, codes = encode_labels(y)
+    assert classes.dtype == object and classes[codes].tolist() == y.tolist()
+    with pytest.raises(ValueError, match="1 missing label"):
+        encode_labels(np.array(["cat", None], np.dtypes.StringDType(na_object=None)))
 
 
 class Fruit(enum.StrEnum):
@@ -192,3 +201,16 @@ def test_integers_are_encoded_as_by_sorting(y, narrow):
 def test_no_classes_at_all():
     with pytest.raises(ValueError, match="not among the classes: 0, 1"):
         encode_labels([0, 1], classes=[])
+
+
+def test_masked_rows_are_without_a_label():
+    rows = np.ma.array([[0.5, 0.5], [0.2, 0.8]], mask=[[0, 0], [1, 1]])
+    _, labels = read_labels(rows, columns=["a", "b"])
+    assert labels.labelled.tolist() == [True, False]
+    with pytest.raises(ValueError, match="of which a part is NaN"):
+        read_labels(np.ma.array(rows.data, mask=np.eye(2)), columns=["a", "b"])
+
+
+def test_rows_of_different_lengths():
+    with pytest.raises(ValueError, match="^y is not valid: its rows must be equally"):
+        read_labels([[0.5, 0.5], [1.0]], columns=["a", "b"])

@@ -31,6 +31,19 @@ class Counting(Dataset):
         return self.make(i), torch.tensor(i % 2)
 
 
+class ListOf(Dataset):
+    """Items of a list."""
+
+    def __init__(self, items):
+        self.items = items
+
+    def __len__(self):
+        return len(self.items)
+
+    def __getitem__(self, i):
+        return self.items[i]
+
+
 def an_image(i):
     return Image.new("RGB", (8 + i, 8), (i, 0, 0))
 
@@ -75,6 +88,27 @@ def test_images_of_pillow_become_files(tmp_path):
     assert found.y.tolist() == ["even", "odd", "even", "odd", "even"]
     assert Image.open(found.X[4]).size == (12, 8)
     assert read_image(found.X[3], (8, 8))[0, 0].tolist() == [3, 0, 0]
+
+
+def test_images_that_are_no_png(tmp_path):
+    """Photographs for print are CMYK."""
+    green = Image.new("RGB", (8, 8), (0, 255, 0))
+    found = from_torch(Counting(lambda i: green.convert("CMYK")), folder=tmp_path / "a")
+    assert read_image(found.X[0], (8, 8))[4, 4].tolist() == [0, 255, 0]
+    deep = Counting(lambda i: Image.new("F" if i else "L", (8, 8)))
+    with pytest.raises(ValueError, match="image of mode 'F' at index 1"):
+        from_torch(deep, folder=tmp_path / "b")
+
+
+def test_tensors_with_gradients(tmp_path):
+    dataset = Counting(lambda i: a_tensor(i).requires_grad_())
+    assert from_torch(dataset, folder=tmp_path / "new").X[3].max() == 3
+
+
+def test_labels_of_several_classes(tmp_path):
+    items = [(a_tensor(0), torch.tensor([0, 1]))]
+    with pytest.raises(ValueError, match=r"labels of shape \(2,\): each must be a si"):
+        from_torch(ListOf(items), folder=tmp_path / "new")
 
 
 def test_tensors_become_a_memmap(tmp_path):

@@ -8,6 +8,7 @@ from PIL import Image
 
 from sknoisy.data.pictures import thumbnail
 from sknoisy.datasets import load_image_folder, load_table
+from sknoisy.datasets.cells import as_text, from_text
 
 
 def picture(path, mode="RGB", size=(8, 8)):
@@ -257,9 +258,55 @@ def test_decimal_commas_between_semicolons(tmp_path):
     np.testing.assert_array_equal(X["size"], [1.5, np.nan, -2.25, 4])
     assert X["age"].tolist() == [3, 4, 5, 6]
     assert X["shade"].tolist() == ["1,2,3", "2,5", "1,0", "1,0"]
-    text = text.replace(";", "\t")  # commas may as well separate thousands
-    X = load_table(write(tmp_path / "t.tsv", text)).X
-    assert X["size"].tolist()[2] == "-2,25"
+
+
+@pytest.mark.parametrize(
+    "sizes, others, expected",
+    [
+        (["1,5", "-2,250"], ["3", "4"], [1.5, -2.25]),
+        (["1,500", "2,250"], ["3", "4"], ["1,500", "2,250"]),  # or thousands
+        (["1,500", "2,250"], ["0,5", "4"], [1.5, 2.25]),
+        (["1,5", "2,250"], ["0.5", "4"], ["1,5", "2,250"]),
+    ],
+)
+def test_commas_between_tabs_are_decimal_where_they_must_be(
+    tmp_path, sizes, others, expected
+):
+    pytest.importorskip("pandas")
+    lines = [f"{a}\t{b}\t{c}" for a, b, c in zip(sizes, others, "xz", strict=True)]
+    text = "\n".join(["size\tother\ty", *lines])
+    assert load_table(write(tmp_path / "t.tsv", text)).X["size"].tolist() == expected
+
+
+def test_separators_in_a_quoted_header(tmp_path):
+    pytest.importorskip("pandas")
+    found = load_table(write(tmp_path / "t.csv", '"a,b,c";"d,e";y\n1;2;x\n3;4;z\n'))
+    assert found.X.columns.tolist() == ["a,b,c", "d,e"]
+    assert found.y.tolist() == ["x", "z"]
+
+
+@pytest.mark.parametrize(
+    "text, cell",
+    [
+        ("=1+1", "'=1+1"),
+        ("@cat", "'@cat"),
+        ("-dash", "'-dash"),
+        ("+", "'+"),
+        ("\tcat", "'\tcat"),
+        ("'=1", "''=1"),
+        ("'-1", "''-1"),
+        ("-1", "-1"),
+        ("+2.5e-3", "+2.5e-3"),
+        (-1.5, "-1.5"),
+        ("it's", "it's"),
+        ("'quoted'", "'quoted'"),
+        ("a=b", "a=b"),
+        ("", ""),
+    ],
+)
+def test_no_cell_begins_as_a_formula(text, cell):
+    assert as_text(text) == cell
+    assert from_text(cell) == str(text)
 
 
 def test_a_column_of_files_that_is_a_feature(tmp_path):

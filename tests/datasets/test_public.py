@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import struct
 import zipfile
 
 import numpy as np
@@ -18,6 +19,7 @@ from sknoisy.datasets import (
     load_food101n,
     load_webvision,
 )
+from sknoisy.datasets.pickles import read_arrays, read_torch
 
 RNG = np.random.default_rng(0)
 READERS = [getattr(datasets, name) for name in datasets.__all__ if name[:5] == "load_"]
@@ -147,6 +149,57 @@ def test_no_code_of_a_file_runs(tmp_path):
     with pytest.raises(ValueError, match="data_batch_3.*asks for [a-z]+.mkdir"):
         load_cifar10n(tmp_path)
     assert not made.exists()
+
+
+class Forged:
+    """An array whose bytes would be the address of an object."""
+
+    def __init__(self, way):
+        self.way = way
+
+    def __reduce__(self):
+        address = struct.pack("P", id(None))
+        if self.way == "called":
+            return np.ndarray, ((1,), [("a", "O")], address)
+        state = (1, (1,), ForgedDtype(), False, address)
+        return np.empty(0).__reduce__()[0], (np.ndarray, (0,), b"b"), state
+
+
+class ForgedDtype:
+    """A dtype with a field of objects, but without the flag that says so."""
+
+    def __reduce__(self):
+        fields = {"a": (np.dtype("O"), 0)}
+        state = (3, "|", None, ("a",), fields, 8, 1, 0)
+        return np.dtype, ("V8", False, True), state
+
+
+@pytest.mark.parametrize("way", ["called", "restored"])
+def test_no_address_in_a_file_is_followed(way, tmp_path):
+    dump(tmp_path / "batch", {b"data": Forged(way)})
+    with pytest.raises(ValueError, match="batch' is damaged, or is no pickle"):
+        read_arrays(str(tmp_path / "batch"))
+    torch.save({"clean_label": Forged(way)}, tmp_path / "labels.pt")
+    with pytest.raises(ValueError, match="labels.pt' is damaged, or holds more"):
+        read_torch(str(tmp_path / "labels.pt"))
+
+
+@pytest.mark.parametrize("protocol", [0, 2, 4])
+def test_arrays_of_a_pickle_are_as_they_were(protocol, tmp_path):
+    arrays = [
+        np.arange(6, dtype=">i4").reshape(2, 3),
+        np.asfortranarray(RNG.random((3, 2))),
+        np.array(7.5),
+        np.array(["a", "longer"]),
+    ]
+    content = [{b"nested": arrays}, (arrays[0], [1, 2]), b"name"]
+    path = tmp_path / "arrays"
+    path.write_bytes(pickle.dumps(content, protocol=protocol))
+    read = read_arrays(str(path))
+    for found, array in zip(read[0][b"nested"], arrays, strict=True):
+        np.testing.assert_array_equal(found, array)
+        assert found.dtype == array.dtype and found.flags.writeable
+    assert read[1][1:] == ([1, 2],) and read[2] == b"name"
 
 
 def test_labels_in_another_order(tmp_path):

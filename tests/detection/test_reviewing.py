@@ -5,6 +5,7 @@ import re
 import shutil
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 from sklearn.base import clone
@@ -15,6 +16,7 @@ from sklearn.preprocessing import FunctionTransformer
 
 import sknoisy
 from sknoisy import LabelErrorDetector
+from sknoisy.datasets.cells import FORMULA, NUMBER
 from sknoisy.noise import pair_flip
 
 NAMES = np.array(
@@ -118,6 +120,18 @@ def test_files_are_shown_and_linked_from_the_page(tmp_path, noisy, digits):
     assert cards[4]["name"] == str(paths[4])
     folder = paths[4].parent.name
     assert cards[4]["link"] == f"images/{folder}/a%20%234.png"
+
+
+def test_names_are_taken_by_their_positions(detector, digits, tmp_path):
+    """Not by the index of a series, and the page is the same for a list."""
+    names = pd.Series([f"sample {i}" for i in range(600)], index=range(599, -1, -1))
+    detector.to_html(tmp_path / "a.html", digits, names=names)
+    data = data_of(tmp_path / "a.html")["cards"]
+    assert all(card["name"] == f"sample {card['sample']}" for card in data)
+    detector.to_html(tmp_path / "b.html", digits.tolist(), names=names.tolist())
+    assert data_of(tmp_path / "b.html")["cards"] == data
+    with pytest.raises(FileNotFoundError, match="there is no folder '.*none'"):
+        detector.to_html(tmp_path / "none" / "a.html")
 
 
 def test_tables_are_shown_by_their_values(detector, digits, tmp_path):
@@ -231,6 +245,32 @@ def test_review_needs_no_label_for_what_says_it(detector, noisy, tmp_path):
 def test_review_names_the_line_that_is_wrong(detector, tmp_path, row, message):
     with pytest.raises(ValueError, match=message):
         detector.review(write(tmp_path / "reviewed.csv", row))
+
+
+def test_review_reads_what_spreadsheets_write(detector, noisy, tmp_path):
+    """Semicolons, where the comma is that of numbers; formulas are texts there."""
+    path = tmp_path / "reviewed.csv"
+    header, line = "sample;name;given;decision;label", f"6;'=a;{noisy.y[6]};other;four"
+    path.write_text(f"{header}\r\n{line}\r\n", encoding="utf-8-sig")
+    labels, reviewed = detector.review(path)
+    assert labels[6] == "four" and np.flatnonzero(reviewed).tolist() == [6]
+
+
+def test_labels_that_look_like_formulas_come_back(tmp_path):
+    X, y = make_blobs(40, centers=[[0, 0], [9, 9]], random_state=0)
+    y = np.array(["=1+1", "-b"])[y]
+    detector = LabelErrorDetector(LogisticRegression(), random_state=0).fit(X, y)
+    given, other = y[3], next(name for name in detector.classes_ if name != y[3])
+    path = write(tmp_path / "reviewed.csv", f"3,a,'{given},'{other},other,'{other}")
+    assert detector.review(path)[0][3] == other
+
+
+def test_the_page_writes_cells_as_the_command_line_does(detector, tmp_path):
+    page = tmp_path / "report.html"
+    detector.to_html(page)
+    text = page.read_text(encoding="utf-8")
+    assert f"const FORMULA = /^{FORMULA.pattern}/;" in text
+    assert f"const NUMBER = /^{NUMBER.pattern}$/;" in text
 
 
 def test_review_wants_its_columns(detector, tmp_path):

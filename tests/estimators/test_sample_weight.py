@@ -44,7 +44,7 @@ def co(method, **params):
 
 MODELS = {
     "ce": clf,
-    "auto": lambda: NoisyRobustClassifier(max_epochs=2, random_state=0),
+    "auto": lambda: NoisyRobustClassifier(random_state=0),
     **{name: lambda name=name: co(name) for name in COTRAINING_METHODS},
 }
 

@@ -1,5 +1,7 @@
 """Models are saved without code, and loaded with a check of every bit."""
 
+import hashlib
+import json
 import pickle
 import re
 import runpy
@@ -41,6 +43,7 @@ from sknoisy import (
     SSLPretrainer,
     _version,
     files,
+    packing,
 )
 from sknoisy.cotraining import COTRAINING_METHODS
 from sknoisy.detection import DETECTION_METHODS
@@ -460,6 +463,46 @@ def test_a_small_file_does_not_fill_the_memory(content, tmp_path):
             sknoisy.load(path)
     finally:
         resource.setrlimit(resource.RLIMIT_AS, before)
+
+
+def forged(described, entries, data):
+    """Return a file whose header is this, with the checksum that it needs."""
+    tensors = [(code, shape, data) for code, shape in entries]
+    header, _ = files._header(described, tensors, "model")
+    fields = json.loads(header)
+    for entry in list(fields)[1:]:
+        fields[entry]["data_offsets"] = [0, len(data)]
+    header = json.dumps(fields, separators=(",", ":")).encode()
+    whole = len(header).to_bytes(8, "little") + header + data
+    digest = hashlib.sha256(whole).hexdigest()
+    return whole.replace(files.ZEROS.encode(), digest.encode())
+
+
+@pytest.mark.parametrize(
+    "content, n_entries, message",
+    [
+        ([{"array": 0}, {"array": 0}], 1, "it names a tensor twice"),
+        ([{"tensor": 0}, {"binary": -1}], 1, "it names a tensor twice"),
+        ([{"array": 0}, {"array": 1}], 2, "its tensors overlap"),
+        ({"array": 0, "dtype": "<U900"}, 1, "an array of uint8 is none of <U900"),
+    ],
+)
+def test_bytes_of_a_file_are_copied_once(content, n_entries, message):
+    entries = n_entries * [("U8", (10**4,))]
+    raw = forged(content, entries, bytes(10**4))
+    with pytest.raises(ValueError, match=f"'x' cannot be read: {message}"):
+        files.parse(raw, "x", "model")
+    valid = forged({"array": 0}, entries[:1], bytes(10**4))
+    assert not files.parse(valid, "x", "model").any()
+
+
+def test_texts_are_no_wider_than_they_are_where_that_fills_the_memory(monkeypatch):
+    texts = np.array(["a", "bc"], "<U90")
+    described, _ = packing.pack(texts)
+    assert packing.unpack(described, []).dtype == "<U90"
+    monkeypatch.setattr(packing, "WIDE", 100)
+    narrow = packing.unpack(described, [])
+    assert narrow.dtype == "<U2" and narrow.tolist() == ["a", "bc"]
 
 
 def test_an_older_file_lacks_a_parameter(tmp_path):  # [66]

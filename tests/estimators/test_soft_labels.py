@@ -168,11 +168,11 @@ def test_every_loss_learns_soft_labels(name):
 
 @pytest.mark.parametrize("name", ["auto", *SOFT_METHODS])
 def test_every_method_learns_soft_labels(name):
-    params = {"max_epochs": 15, "batch_size": 20, "classes": range(10)}
-    params["random_state"] = 0
-    model = NoisyRobustClassifier(**params)
-    if name != "auto":
-        model = CoTrainingClassifier(name, lr="auto", **params)
+    params = {"classes": range(10), "random_state": 0}
+    if name == "auto":
+        model = NoisyRobustClassifier(**params)
+    else:
+        model = CoTrainingClassifier(name, max_epochs=15, batch_size=20, **params)
     model.fit(X, SOFT)
     assert model.score(X, Y) > 0.6
     assert np.isfinite(getattr(model, "clean_proba_", np.ones(1))).all()

@@ -12,7 +12,10 @@ def fitted(kind, digits, colour):
     images, y = digits
     if kind == "vectors":
         X = images.reshape(300, -1) + np.linspace(0, 1e6, 64)  # large means, in float64
-        return NoisyRobustClassifier(**settings).fit(X, y), X
+        return NoisyRobustClassifier("ce", **settings).fit(X, y), X
+    if kind == "kernel":
+        X = images.reshape(300, -1)
+        return NoisyRobustClassifier(random_state=0).fit(X, y), X
     if kind == "grey floats":
         X = 37 * images - 5
         return NoisyRobustClassifier(**settings).fit(X, y), X
@@ -26,7 +29,14 @@ def fitted(kind, digits, colour):
     return NoisyRobustClassifier(**settings).fit(features, y), images
 
 
-KINDS = ["vectors", "grey floats", "uint8 colour", "ensemble", "lazy features"]
+KINDS = [
+    "vectors",
+    "kernel",
+    "grey floats",
+    "uint8 colour",
+    "ensemble",
+    "lazy features",
+]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -54,7 +64,7 @@ def test_exported_programs_agree(kind, digits, colour):
     np.testing.assert_allclose(probs, clf.predict_proba(X), atol=1e-5)
 
 
-@pytest.mark.parametrize("kind", ["vectors", "uint8 colour"])
+@pytest.mark.parametrize("kind", ["vectors", "kernel", "uint8 colour"])
 def test_onnx_agrees(kind, digits, colour, tmp_path):
     runtime = pytest.importorskip("onnxruntime")
     pytest.importorskip("onnxscript")

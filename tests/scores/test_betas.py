@@ -95,8 +95,13 @@ def test_wrong_events_degenerate():
     assert few[0] > 0.9 and few[1] < 0.1
     with pytest.raises(ValueError, match=r"wrong_events of shape \(3,\) are not valid"):
         clean([0] * 3, [1, 2, 3])
-    with pytest.raises(ValueError, match=r"y of shape \(5,\) is not valid with"):
+    with pytest.raises(ValueError, match="y has 5 labels, but there are 4 wrong"):
         clean([0] * 5, [1, 2, 3, 4])
+    for labels in (["a", None, "a", "a"], [0, 0, np.nan, 1], ["a", 1, "a", "a"]):
+        with pytest.raises(
+            ValueError, match="^y (holds 1 missing label|mixes strings)"
+        ):
+            clean(labels, [1, 2, 3, 4])
     with pytest.raises(ValueError, match="max_iter=0"):
         clean([0] * 4, [1, 2, 3, 4], max_iter=0)
 

@@ -91,10 +91,12 @@ def test_distances_of_any_scale(n_features, scale):
     np.testing.assert_allclose(scaled[1], scale * distances, rtol=1e-4)
 
 
-@pytest.mark.parametrize("wrong", ["x", 0.5, {"a": 1}, np.zeros(3)])
+@pytest.mark.parametrize("wrong", ["x", 0.5, {"a": 1}, np.zeros(3), [[np.nan]], [[-1]]])
 def test_distances_that_are_none(wrong):
     with pytest.raises(ValueError, match="^distances .*is not valid"):
         far_samples(wrong)
+    with pytest.raises(ValueError, match="^distances .*is not valid"):
+        near_duplicates([[0]], wrong)
 
 
 @pytest.mark.parametrize("index", [[[1], [2]], [[-1], [0]], [[0.5], [0.0]]])

@@ -129,8 +129,12 @@ def test_relative_votes_by_hand():
     votes = np.array([[0.6, 0.4, 0.0], [0.9, 0.1, 0.0]])
     relative = relative_votes(votes, [0.8, 0.2, 0.0])
     np.testing.assert_allclose(relative, [[0.375, 1, 0], [1, 4 / 9, 0]])
+    counts = relative_votes([[6, 4, 0], [0, 0, 9]], [0.8, 0.2, 0.0])
+    np.testing.assert_allclose(counts, [[0.375, 1, 0], [0, 0, 0]])
     with pytest.raises(ValueError, match=r"prior of shape \(2,\)"):
         relative_votes(votes, [0.8, 0.2])
+    with pytest.raises(ValueError, match="prior=.* is not valid: shares must be"):
+        relative_votes(votes, [0.8, np.nan, 0.2])
 
 
 def test_too_few_samples():

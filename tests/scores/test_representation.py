@@ -24,6 +24,12 @@ def test_rankme_by_hand():
     )
 
 
+@pytest.mark.parametrize("scale", [1e-200, 1e200])
+def test_rankme_of_any_scale(scale):
+    features = np.random.default_rng(0).normal(size=(9, 4))
+    assert rankme(scale * features) == pytest.approx(rankme(features))
+
+
 def test_lidar_is_the_papers_formula():
     """With the square roots of matrices that the paper writes."""
     Z = RNG.normal(size=(40, 1, 5)) * [5, 3, 1, 1, 0.1]

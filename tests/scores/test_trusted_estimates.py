@@ -1,5 +1,6 @@
 """Estimates of noise by labels that are known to be right."""
 
+import tracemalloc
 import warnings
 
 import numpy as np
@@ -43,8 +44,19 @@ def test_classes_and_labels_that_nobody_has():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         found = trusted_transition_matrix(confusion, joint, np.eye(3), n_steps=2000)
+        nothing = trusted_transition_matrix(confusion, np.zeros((3, 3)), T)
     np.testing.assert_allclose(found.sum(axis=1), 1)
     assert found[2, 2] > 0.99
+    np.testing.assert_allclose(nothing, T, atol=2e-6)
+
+
+def test_memory_grows_with_the_pairs_of_classes():
+    n = 200
+    tracemalloc.start()
+    trusted_transition_matrix(np.eye(n), np.ones((n, n)), np.eye(n), n_steps=2)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 20 * 8 * n**2
 
 
 @pytest.mark.parametrize("method", ["confident_joint", "votes", "anchor"])

@@ -80,7 +80,7 @@ def cases():
         )
         for name, kind in REGULARIZERS.items()
     }
-    found["kernel"] = NoisyRobustClassifier(max_epochs=3, random_state=0)
+    found["kernel"] = NoisyRobustClassifier(random_state=0)
     found["frozen"] = NoisyRobustClassifier(
         "elr", freeze_encoder=True, class_weight="balanced", **SLOW
     )

@@ -174,9 +174,16 @@
     count();
   }
 
+  // No spreadsheet takes a field for a formula: see datasets/cells.py.
+  const FORMULA = /^'*[=+\-@\t\r]/;
+  const NUMBER = /^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$/;
+
   // RFC 4180: quotes are doubled, and lines end with CR LF.
-  const field = (value) =>
-    (/[",\r\n]/.test(value) ? `"${String(value).replaceAll('"', '""')}"` : String(value));
+  const field = (value) => {
+    let text = String(value);
+    if (FORMULA.test(text) && !NUMBER.test(text)) text = `'${text}`;
+    return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+  };
 
   function toCsv() {
     const rows = [["sample", "name", "given", "suggested", "decision", "label"]];
