@@ -77,7 +77,8 @@ class LabelErrorDetector(
         without its label, as :class:`NoisyRobustClassifier` does by default on vectors
         and on frozen features, and no `groups` are given; else 5 folds. "dynamics": a
         single training on all samples, whose losses, margins and wrong events over the
-        epochs are kept; for classifiers of this package that memorise late, or never.
+        epochs are kept, and its predictions of the first epochs; for classifiers of
+        this package.
         "prefit": the estimator is fitted already, on other samples.
     max_false_alarms : float or None, default=0.3
         Largest expected share of right labels among those that are called wrong, in
@@ -140,8 +141,12 @@ class LabelErrorDetector(
     Notes
     -----
     Probabilities are those of :func:`sknoisy.scores.label_posterior`, which says how
-    they are calibrated. Those of "dynamics" come from mean losses and margins, with
-    which a training that memorises labels finds fewer errors, not more.
+    they are calibrated. Those of "dynamics" come from the first epochs of the training,
+    before the network memorised labels: mean probabilities of the label and of the best
+    other class, until the changes among wrong predictions are no longer fewer than in
+    the epoch before. Some labels are learned by then, so the noise rate tends to be too
+    low; the upper end of its interval is at least the share of the labels that these
+    epochs missed.
 
     Folds are scikit-learn's ``cross_val_predict``, in which classifiers are fitted on
     the positions of the labels in `classes_`; a `class_weight` by label, of the
@@ -155,7 +160,8 @@ class LabelErrorDetector(
     References
     ----------
     Northcutt, Jiang and Chuang, Confident Learning: Estimating Uncertainty in Dataset
-    Labels, JAIR 2021.
+    Labels, JAIR 2021. Where memorisation begins: Yuan, Feng and Liu, Early Stopping
+    Against Label Noise Without Validation Data, ICLR 2024.
 
     Examples
     --------

@@ -1,12 +1,12 @@
 """What is known of the labels of a data set, whatever says so."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from sknoisy.scores.posterior import label_posterior
 
-LEAST_PROBABILITY = 1e-6  # of a class, where margins and losses tell it
+LEAST_PROBABILITY = 1e-6  # of a class that early epochs say nothing of
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,9 @@ class Evidence:
         Cross-entropy of each label, in nats.
     margins : ndarray of shape (n_samples,)
         Mean over a training of (1 + margin) / 2, in [0, 1].
+    early : ndarray of shape (n_samples, 2)
+        Mean probabilities of the label and of the best other class in the epochs before
+        a training memorised labels.
     estimator : classifier
         The fitted classifier, where there is a single one.
     n_votes : int
@@ -46,6 +49,7 @@ class Evidence:
     pred_probs: np.ndarray = None
     losses: np.ndarray = None
     margins: np.ndarray = None
+    early: np.ndarray = None
     estimator: object = None
     n_votes: int = None
     n_classes: int = None
@@ -63,7 +67,7 @@ class Evidence:
         """Return probabilities of the classes, made up where there are none."""
         probs = self.pred_probs
         if probs is None:
-            return _of_dynamics(self)
+            return _of_early(self)
         if self.n_votes is not None:
             # One vote more, of the class sizes: no vote at all is no certainty.
             sizes = np.bincount(self.codes, minlength=probs.shape[1]) / len(self.codes)
@@ -84,19 +88,27 @@ class Evidence:
             Probabilities of the labels.
         """
         probs = self.probabilities()
-        return label_posterior(self.codes, probs, np.arange(probs.shape[1]), trusted)
+        found = label_posterior(self.codes, probs, np.arange(probs.shape[1]), trusted)
+        if self.pred_probs is not None:
+            return found
+        # What was memorised by then is missed; what was not predicted may be wrong.
+        low, high = found.noise_rate_interval
+        missed = self.early[:, 1] > self.early[:, 0]
+        if trusted is not None:
+            missed = missed & ~trusted
+        ends = low, max(high, float(missed.mean()))
+        return replace(found, noise_rate_interval=ends)
 
 
-def _of_dynamics(evidence):
-    """Return probabilities with the losses and margins of a training's mean."""
+def _of_early(evidence):
+    """Return probabilities with those of labels and of the best other classes."""
     codes, n_classes = evidence.codes, evidence.n_classes
     rows = np.arange(len(codes))
-    own = np.exp(-evidence.losses)
-    other = np.clip(own - (2 * evidence.margins - 1), LEAST_PROBABILITY, 1)
+    own, other = evidence.early.astype(np.float64).clip(min=LEAST_PROBABILITY).T
     # The other classes share the rest, but none has more than the best other one.
     rest = np.clip(1 - own - other, 0, None) / max(n_classes - 2, 1)
     rest = np.minimum(rest, other).clip(min=LEAST_PROBABILITY)
     probs = np.repeat(rest[:, None], n_classes, axis=1)
     probs[rows, evidence.others] = other
-    probs[rows, codes] = own.clip(min=LEAST_PROBABILITY)
+    probs[rows, codes] = own
     return probs / probs.sum(axis=1, keepdims=True)

@@ -61,18 +61,18 @@ def doubt_of_rate(posterior, unseen):
     """Return why nobody knows how many labels are wrong, a sentence, or None.
 
     If predictions were not made `unseen`, of samples that the classifier had not
-    learned, they agree with labels that were memorised.
+    learned, but in the first epochs of a training, some labels were memorised by then.
 
     Labels that are wrong at random and classes that overlap look alike: labels disagree
     with the surest predictions as often as with the others.
     """
-    if not unseen:
-        return (
-            "the network learned the labels that it judges, so more of them may be "
-            "wrong than it shows: their order tells more than their number"
-        )
     low, high = posterior.noise_rate_interval
-    if high - low > WIDE:
+    if high - low > WIDE and not unseen:
+        why = (
+            "the network missed as many in its first epochs, some because they are "
+            "wrong, some because it had learned little"
+        )
+    elif high - low > WIDE:
         why = "there are too few samples, or predictions are wrong too often, to tell"
     elif low <= 0 and posterior.own_error > OFTEN:
         why = (

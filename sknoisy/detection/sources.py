@@ -233,6 +233,9 @@ def from_prefit(estimator, X, codes):
 def from_dynamics(estimator, X, codes, classes, given=None):
     """Train once on all samples; take what was kept of them while it went on.
 
+    Probabilities are those of the first epochs, in which hardly a label was memorised;
+    see :class:`~sknoisy.training.dynamics.Dynamics`.
+
     Parameters
     ----------
     estimator : classifier
@@ -249,31 +252,40 @@ def from_dynamics(estimator, X, codes, classes, given=None):
     Returns
     -------
     evidence : Evidence
-        Losses, margins and wrong events; and probabilities where they are
-        out-of-sample: those of a kernel machine leave each sample out.
+        Losses, margins and wrong events; and probabilities, of all classes where they
+        are out-of-sample: those of a kernel machine leave each sample out.
     """
     fitted = estimator.fit(X, classes[codes], **(given or {}))
     _, last = split_pipeline(fitted)
     losses, margins = last.training_loss_, last.label_quality_
-    unseen = np.isnan(losses)  # of weight 0: what is predicted is out-of-sample
+    early = last._early_predictions()
+    label, other, others = early["label"], early["other"], early["others"]
     left_out = last.loss_state_.get("left_out")
+    unseen = np.isnan(losses)  # of weight 0: what is predicted is out-of-sample
+    asked = np.isnan(label) if left_out is None else unseen
+    source = "one training on all samples, by its first epochs"
     probs = left_out
-    if left_out is None or unseen.any():
+    if asked.any():
         probs = fitted.predict_proba(X)
-    if left_out is not None and unseen.any():
-        probs[~unseen] = left_out
-        left_out = probs
-    others, other = best_others(codes, probs)
-    margin = of_labels(codes, probs) - other
-    source = "one training on all samples, by its dynamics"
     if left_out is not None:
+        if asked.any():
+            probs[~asked] = left_out
+        left_out, asked = probs, np.ones_like(asked)
         source = "one training, whose predictions leave the label of each sample out"
+    if probs is not None:
+        best, second = best_others(codes, probs)
+        own = of_labels(codes, probs)
+        others = np.where(asked, best, others)
+        label, other = np.where(asked, own, label), np.where(asked, second, other)
+        losses = np.where(unseen, losses_of(codes, probs), losses)
+        margins = np.where(unseen, (1 + own - second) / 2, margins)
     return Evidence(
         codes,
-        others,
+        others.astype(np.int64),
         left_out,
-        losses=np.where(unseen, losses_of(codes, probs), losses),
-        margins=np.where(unseen, (1 + margin) / 2, margins),
+        losses=losses,
+        margins=margins,
+        early=None if left_out is not None else np.stack([label, other], axis=1),
         estimator=fitted,
         n_classes=len(classes),
         wrong_events=last.wrong_events_,

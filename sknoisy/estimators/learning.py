@@ -6,6 +6,7 @@ from sknoisy._compat import safe_indexing
 from sknoisy.cotraining import CoTraining
 from sknoisy.encoders.blueprint import numpy_state
 from sknoisy.estimators.findings import Findings, percent
+from sknoisy.training.dynamics import early_predictions
 from sknoisy.training.progress import Progress
 
 
@@ -35,6 +36,15 @@ class Learning(Findings):
         self._training = training
         training.detach()
         return self
+
+    def _early_predictions(self):
+        """Return what was predicted of each sample before labels were memorised.
+
+        See :func:`~sknoisy.training.dynamics.early_predictions`; NaN also where a
+        sample was not trained on.
+        """
+        early = early_predictions(self._dynamics)
+        return {name: self._of_all(values) for name, values in early.items()}
 
     def _finish_cotraining(self, method, dynamics, known):
         """Keep what a co-training method found out about labels."""

@@ -1,5 +1,4 @@
 import pickle
-import warnings
 
 import joblib
 import numpy as np
@@ -97,8 +96,6 @@ def test_worst_digits_are_the_wrong_ones(method, cv, noisy):
     n_wrong = labels.is_wrong.sum()
     worst = detector.ranked(all_samples=True)[:n_wrong]
     assert labels.is_wrong[worst].mean() >= 0.8
-    if cv == "dynamics":  # the number is not known where labels were learned
-        return
     assert detection_f1(labels.is_wrong, detector.label_errors_) > 0.7
     assert detector.noise_rate_ == pytest.approx(0.05, abs=0.02)
 
@@ -366,13 +363,53 @@ def test_dynamics_are_the_classifiers(noisy):
     assert detector.pred_probs_ is None
 
 
-def test_warns_that_a_network_learned_what_it_judges(noisy):
-    X, y = noisy[0][:300], noisy[1].y[:300]
-    with pytest.warns(UserWarning, match="learned the labels that it judges"):
-        LabelErrorDetector(NETWORK, cv="dynamics").fit(X, y)
-    with warnings.catch_warnings(record=True) as caught:
-        LabelErrorDetector(OURS, cv="dynamics").fit(X, y)
-    assert not any("learned the labels" in str(w.message) for w in caught)
+@pytest.mark.parametrize("loss", ["ce", "elr"])
+def test_a_network_that_memorises_finds_errors_by_its_first_epochs(loss, noisy):
+    """Its last predictions are the given labels, nearly all of them for "ce"."""
+    X, y = noisy[0], load_digits().target
+    labels = symmetric_exclusive(y, 0.3, random_state=0)
+    clf = NoisyRobustClassifier(loss, max_epochs=30, random_state=0)
+    detector = LabelErrorDetector(clf, cv="dynamics").fit(X, labels.y)
+    wrong = labels.is_wrong
+    if loss == "ce":
+        assert (detector.estimator_.predict(X) == labels.y)[wrong].mean() > 0.8
+    assert detection_f1(wrong, detector.label_errors_) > 0.8
+    assert detector.noise_rate_ == pytest.approx(0.3, abs=0.1)
+    low, high = detector.noise_rate_interval_
+    assert low < 0.3 < high
+    changed = detector.suggested_labels_ != labels.y
+    assert (detector.suggested_labels_ == y)[changed].mean() > 0.9
+
+
+def test_warns_where_the_first_epochs_tell_little(noisy):
+    X, y = noisy[0][:300], load_digits().target
+    labels = symmetric_exclusive(y, 0.3, random_state=0)
+    with pytest.warns(UserWarning, match="missed as many in its first epochs"):
+        LabelErrorDetector(NETWORK, cv="dynamics").fit(X, labels.y[:300])
+
+
+def test_a_network_marks_hardly_a_right_label(noisy):
+    X, y = noisy[0], load_digits().target
+    for loss in ("ce", "elr"):
+        clf = NoisyRobustClassifier(loss, max_epochs=30, random_state=0)
+        detector = LabelErrorDetector(clf, cv="dynamics").fit(X, y)
+        assert detector.noise_rate_ < 0.01
+        assert detector.label_errors_.mean() < 0.005
+
+
+def test_what_the_first_epochs_missed_may_be_wrong():
+    """The interval holds the share of labels that were not predicted."""
+    rng = np.random.default_rng(0)
+    label = rng.choice([0.9, 0.3], p=[0.7, 0.3], size=400)
+    codes = np.arange(400) % 2
+    early = np.stack([label, 1 - label], axis=1)
+    evidence = Evidence(codes, 1 - codes, early=early, n_classes=2)
+    found = evidence.posterior()
+    low, high = found.noise_rate_interval
+    missed = (label < 0.5).mean()
+    assert low <= found.noise_rate <= high and high >= missed
+    trusted = label < 0.5
+    assert evidence.posterior(trusted).noise_rate_interval[1] < missed
 
 
 def test_wrong_events_are_the_classifiers(noisy):

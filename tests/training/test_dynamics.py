@@ -8,7 +8,7 @@ import torch
 from skorch.callbacks import Callback
 
 from sknoisy import CoTrainingClassifier, NoisyRobustClassifier
-from sknoisy.training.dynamics import Dynamics
+from sknoisy.training.dynamics import Dynamics, early_predictions
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(60, 4)).astype(np.float32)
@@ -41,6 +41,53 @@ def test_events_by_hand():
         {"wrong_events": 1 / 3, "prediction_changes": 2 / 3, "wrong_changes": 1 / 1},
         {"wrong_events": 3 / 4, "prediction_changes": 2 / 4, "wrong_changes": 1 / 2},
     ]
+
+
+def test_early_predictions_by_hand():
+    """Of wrong predictions 2 of 2, 1 of 2, 1 of 2, then none change: three are early.
+
+    Sample 2 is not seen in the second epoch, sample 4 not before the last one.
+    """
+    dynamics = Dynamics(5, torch.device("cpu"))
+    labels = torch.tensor([0, 0, 1, 2, 0])
+    epochs = [
+        [([0, 1], [1, 2]), ([2, 3], [1, 2])],
+        [([3, 1], [2, 1]), ([0], [2])],
+        [([0, 1, 2, 3], [0, 1, 1, 2])],
+        [([0, 1, 2, 3], [0, 0, 1, 2])],
+        [([0, 1, 2, 3, 4], [0, 0, 0, 2, 0])],
+    ]
+    for batches in epochs:
+        for index, predicted in batches:
+            index = torch.tensor(index)
+            dynamics.update(one_hot(predicted), labels[index], index)
+        dynamics.end_epoch()
+    early = early_predictions(dynamics.numpy())
+    most = np.exp(5) / (np.exp(5) + 2)
+    least = (1 - most) / 2
+    label = [(2 * least + most) / 3, least, most, most, np.nan]
+    other = [(2 * most + least) / 3, most, least, least, np.nan]
+    np.testing.assert_allclose(early["label"], label, rtol=1e-5)
+    np.testing.assert_allclose(early["other"], other, rtol=1e-5)
+    np.testing.assert_array_equal(early["others"][[1, 4]], [1, np.nan])
+
+
+def test_all_epochs_are_early_without_memorisation():
+    """Ever fewer of the wrong predictions change: 3 of 3, 2 of 3, 1 of 3."""
+    dynamics = Dynamics(3, torch.device("cpu"))
+    labels, every = torch.zeros(3, dtype=torch.int64), torch.arange(3)
+    for predicted in ([1, 1, 1], [2, 2, 2], [1, 1, 2], [2, 1, 2]):
+        dynamics.update(one_hot(predicted), labels, every)
+        dynamics.end_epoch()
+    early = early_predictions(dynamics.numpy())
+    np.testing.assert_allclose(early["label"], 1 / (np.exp(5) + 2), rtol=1e-5)
+    np.testing.assert_array_equal(early["others"], [2, 1, 2])
+
+
+def test_what_an_older_version_kept_is_left():
+    dynamics = Dynamics(60, torch.device("cpu"))
+    dynamics.load(np.ones((60, 6), np.float32))
+    assert not dynamics.wrong_events.any()
 
 
 def test_what_is_loaded_goes_on():
