@@ -1,5 +1,7 @@
 """LabelErrorDetector: which labels are wrong, how sure, and what they should be."""
 
+from dataclasses import replace
+
 import numpy as np
 from sklearn.base import MetaEstimatorMixin, clone
 from sklearn.utils import get_tags
@@ -82,8 +84,9 @@ class LabelErrorDetector(
         "prefit": the estimator is fitted already, on other samples.
     max_false_alarms : float or None, default=0.3
         Largest expected share of right labels among those that are called wrong, in
-        [0, 1); none is called wrong that is more probably right. None: the method's
-        own, published rule decides. A method of your own always decides itself.
+        [0, 1); none is called wrong that is more probably right, and none at all if
+        predictions agree with labels by chance. None: the method's own, published rule
+        decides. A method of your own always decides itself.
     n_jobs : int, default=None
         Folds that run at the same time.
     random_state : int, RandomState or None, default=None
@@ -249,18 +252,24 @@ class LabelErrorDetector(
         tasks = Tasks(self, X, y, n_tasks=1)
         evidence = self._gather(method, X, labels, classes, groups, tasks)
         posterior = evidence.posterior(labels.trusted)
-        errors, quality, suggested = self._judge(method, evidence, posterior, labels)
-        _warn_lost(classes, labels.codes, suggested)
-        if evidence.pred_probs is None:
-            joint = count_pairs(labels.codes, suggested, len(classes))
-            self.agreement_ = None
-        else:
-            joint = trusting_joint(*evidence.labels, labels.trusted)
-            self.agreement_ = agreement_of(labels.codes, evidence.pred_probs)
         unseen = evidence.pred_probs is not None
+        agreement, by_chance = None, False
+        if unseen:
+            agreement, by_chance = agreement_of(labels.codes, evidence.pred_probs)
+        if by_chance:
+            posterior = replace(posterior, noise_rate_interval=(0.0, 1.0))
+        errors, quality, suggested = self._judge(
+            method, evidence, posterior, labels, by_chance
+        )
+        _warn_lost(classes, labels.codes, suggested)
+        if unseen:
+            joint = trusting_joint(*evidence.labels, labels.trusted)
+        else:
+            joint = count_pairs(labels.codes, suggested, len(classes))
         self._doubt = doubt_of_rate(posterior, unseen)
         warn_of_doubt(self._doubt)
         self.classes_ = classes
+        self.agreement_ = agreement
         self.label_errors_ = errors
         self.label_quality_ = quality
         self.error_probability_ = 1 - posterior.given
@@ -302,7 +311,7 @@ class LabelErrorDetector(
         check_several(classes)
         return classes, labels
 
-    def _judge(self, method, evidence, posterior, labels):
+    def _judge(self, method, evidence, posterior, labels, by_chance):
         """Return which labels are wrong, their quality, and the suggested codes."""
         errors, quality = checked_judgement(method, method.judge(evidence), len(labels))
         controlled = method.ranks_only and self.max_false_alarms is not None
@@ -315,6 +324,8 @@ class LabelErrorDetector(
             return errors, quality, np.where(errors, evidence.others, labels.codes)
         # A label may be improbable, and still not sure enough for the errors.
         changed = posterior.other > posterior.given
+        if by_chance:  # what is predicted says nothing about any label
+            errors, changed = np.zeros((2, len(labels)), dtype=bool)
         return errors, quality, np.where(changed, posterior.others, labels.codes)
 
     def ranked(self, *, all_samples=False):

@@ -39,7 +39,15 @@ def class_table(detector):
 
 
 def agreement_of(codes, pred_probs):
-    """Return the share of labels that predictions agree with; warn of chance."""
+    """Return the share of labels that predictions agree with; warn of chance.
+
+    Returns
+    -------
+    agreement : float
+        The share.
+    by_chance : bool
+        Whether labels in any other order would agree with as many.
+    """
     n, n_classes = pred_probs.shape
     predicted = pred_probs.argmax(axis=1)
     agreement = float((predicted == codes).mean())
@@ -47,14 +55,15 @@ def agreement_of(codes, pred_probs):
     chance = float(p @ q)
     # Variance of the agreement if labels were shuffled: both shares are given.
     variance = max(0.0, chance + chance**2 - float((p * q * (p + q)).sum())) / n
-    if agreement <= chance + 2 * np.sqrt(variance) + 1e-9:
+    by_chance = agreement <= chance + 2 * np.sqrt(variance) + 1e-9
+    if by_chance:
         warn(
             f"out-of-sample predictions agree with {agreement:.0%} of the labels, "
             f"which may be chance ({chance:.0%}): either there are too few samples, or "
             "nothing was learned that labels could be judged by. Train longer, or pass "
             "another estimator.",
         )
-    return agreement
+    return agreement, by_chance
 
 
 def doubt_of_rate(posterior, unseen):
