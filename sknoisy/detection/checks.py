@@ -46,7 +46,7 @@ def check_detector(detector):
     method : DetectionMethod
         Its method, as an object.
     """
-    _check_estimator(detector.estimator)
+    _check_estimator(detector._classifier)
     check_source(detector.cv)
     random_numbers(detector.random_state)
     name = detector.method
@@ -60,9 +60,9 @@ def check_detector(detector):
     check_choice(f"needs of {type(method).__name__}", method.needs, NEEDS)
     _check_control(detector.max_false_alarms, method)
     if source == "prefit":
-        check_is_fitted(detector.estimator)
+        check_is_fitted(detector._classifier)
     else:
-        check_steps(detector.estimator)
+        check_steps(detector._classifier)
     _check_together(detector, source, method)
     return method
 
@@ -97,7 +97,7 @@ def _check_together(detector, source, method):
             f"{method.needs.replace('_', ' ')} are those of one training, "
             "cv='dynamics'."
         )
-    _, last = split_pipeline(detector.estimator)
+    _, last = split_pipeline(detector._classifier)
     by_cv = isinstance(detector.cv, str) and detector.cv == "dynamics"
     asked = "cv='dynamics'" if by_cv else f"method={detector.method!r}"
     trains = isinstance(last, TorchEstimator) and is_classifier(last)
@@ -114,10 +114,11 @@ def _check_together(detector, source, method):
             "would be known of the samples that are held out. Pass other samples, "
             "validation=(X, y), or None."
         )
-    if method.needs != "features" and not hasattr(detector.estimator, "predict_proba"):
+    estimator = detector._classifier
+    if method.needs != "features" and not hasattr(estimator, "predict_proba"):
         raise ValueError(
-            f"estimator={detector.estimator!r} is not valid: it must have "
-            "predict_proba. CalibratedClassifierCV gives it to any classifier."
+            f"estimator={estimator!r} is not valid: it must have predict_proba. "
+            "CalibratedClassifierCV gives it to any classifier."
         )
 
 

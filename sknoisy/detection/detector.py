@@ -37,6 +37,7 @@ from sknoisy.detection.sources import (
     leaves_out,
 )
 from sknoisy.estimators.base import fitting
+from sknoisy.estimators.classifier import NoisyRobustClassifier
 from sknoisy.estimators.pipelines import finding_classes
 from sknoisy.estimators.saving import Saved
 from sknoisy.parameters import NamedMethods
@@ -64,8 +65,11 @@ class LabelErrorDetector(
 
     Parameters
     ----------
-    estimator : classifier
+    estimator : classifier, default=None
         Any scikit-learn classifier or pipeline with ``predict_proba``; it is cloned.
+        None: :class:`NoisyRobustClassifier`, which takes seconds on embeddings and
+        tables. Photographs are better judged by a pipeline that begins with a
+        :class:`PretrainedEncoder`.
     method : str or DetectionMethod, default="auto"
         How labels are ranked: "confident_learning", "self_confidence",
         "normalized_margin", "area_under_margin", "loss_gmm", "wrong_events",
@@ -185,7 +189,7 @@ class LabelErrorDetector(
 
     def __init__(
         self,
-        estimator,
+        estimator=None,
         method="auto",
         cv="auto",
         max_false_alarms=0.3,
@@ -299,7 +303,7 @@ class LabelErrorDetector(
                 "groups is not valid without folds: pass cv=5 or a splitter, and a "
                 "method that needs a classifier."
             )
-        classes = self.estimator.classes_ if source == "prefit" else None
+        classes = self._classifier.classes_ if source == "prefit" else None
         classes, codes = encode_labels(y, classes)
         labels = Labels(
             codes,
@@ -373,16 +377,16 @@ class LabelErrorDetector(
             prefit = source == "prefit"
             neighbors = getattr(method, "n_neighbors", 10)
             settings = len(classes), neighbors, prefit, labels.weights
-            return from_neighbors(self.estimator, X, codes, *settings)
+            return from_neighbors(self._classifier, X, codes, *settings)
         if source == "prefit":
-            return from_prefit(self.estimator, X, codes)
-        given = fit_arguments(self.estimator, labels)
+            return from_prefit(self._classifier, X, codes)
+        given = fit_arguments(self._classifier, labels)
         is_auto = isinstance(self.cv, str) and self.cv == "auto"
-        once = is_auto and groups is None and leaves_out(self.estimator, X)
+        once = is_auto and groups is None and leaves_out(self._classifier, X)
         if once:
             check_two_of_each(codes, classes)
         if once or source == "dynamics":
-            estimator = finding_classes(clone(self.estimator), classes)
+            estimator = finding_classes(clone(self._classifier), classes)
             with tasks.part("fit-estimator", estimator):
                 evidence = from_dynamics(estimator, X, codes, classes, given)
             if source == "dynamics" or evidence.pred_probs is not None:
@@ -390,14 +394,21 @@ class LabelErrorDetector(
         cv = FOLDS if is_auto else self.cv
         settings = cv, self.n_jobs, self.random_state, groups, given
         with tasks.part("folds"):
-            return from_folds(self.estimator, X, codes, classes, *settings)
+            return from_folds(self._classifier, X, codes, classes, *settings)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.target_tags.required = True
-        if hasattr(self.estimator, "__sklearn_tags__"):
-            tags.input_tags = get_tags(self.estimator).input_tags
+        if hasattr(self._classifier, "__sklearn_tags__"):
+            tags.input_tags = get_tags(self._classifier).input_tags
         return tags
+
+    @property
+    def _classifier(self):
+        """The estimator, or what it is by default."""
+        if self.estimator is not None:
+            return self.estimator
+        return NoisyRobustClassifier(random_state=self.random_state)
 
 
 def _relabel_order(evidence, trusted):

@@ -254,7 +254,7 @@ def _facts(detector):
             f"{percent(allowed)} of them are expected to be right"
         )
     facts = [
-        ("Classifier", " ".join(repr(detector.estimator).split())),
+        ("Classifier", " ".join(repr(detector._classifier).split())),
         ("Evidence", getattr(detector, "_source", None)),  # not of earlier versions
         ("Method", str(detector.method)),
         ("Called wrong", rule),

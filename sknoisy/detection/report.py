@@ -104,8 +104,8 @@ def warn_of_doubt(doubt):
     """Warn of what :func:`doubt_of_rate` returned, unless it is None."""
     if doubt is not None:
         warn(
-            f"{doubt}. Have the worst of ranked(all_samples=True) checked, and take "
-            "nothing that is suggested unseen.",
+            f"{doubt}. Have the labels of lowest quality checked, and take nothing "
+            "that is suggested unseen.",
         )
 
 

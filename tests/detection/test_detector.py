@@ -140,6 +140,19 @@ def test_folds_are_cross_val_predict(noisy):
         np.testing.assert_allclose(detector.pred_probs_, p)
 
 
+@pytest.mark.parametrize("method", ["auto", "knn_agreement", "area_under_margin"])
+def test_the_classifier_by_default(noisy, method, tmp_path):
+    X, y = noisy[0][:300].astype(np.float32), noisy[1].y[:300]
+    found = LabelErrorDetector(method=method, random_state=0).fit(X, y)
+    clf = NoisyRobustClassifier(random_state=0)
+    expected = LabelErrorDetector(clf, method, random_state=0).fit(X, y)
+    np.testing.assert_array_equal(found.label_quality_, expected.label_quality_)
+    np.testing.assert_array_equal(found.label_errors_, expected.label_errors_)
+    assert found.estimator is None
+    found.to_html(tmp_path / "page.html")
+    assert "NoisyRobustClassifier(" in (tmp_path / "page.html").read_text()
+
+
 def test_predictions_that_say_nothing(noisy):
     X, y = noisy[0][:500], noisy[1].y[:500]
     detector = LabelErrorDetector(LOGISTIC, random_state=0).fit(X, y)
