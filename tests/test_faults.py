@@ -24,7 +24,8 @@ IMAGES = RNG.integers(0, 256, (40, 8, 8, 3), dtype=np.uint8)
 
 
 def clf(**params):
-    return NoisyRobustClassifier(**{"max_epochs": 2, "random_state": 0} | params)
+    settings = {"loss": "elr", "max_epochs": 2, "random_state": 0}
+    return NoisyRobustClassifier(**settings | params)
 
 
 def refuses(match, X=X, y=Y, **params):

@@ -94,7 +94,7 @@ def test_lists_of_enumerations():
 def test_enumerations_come_back():
     X = np.repeat([0.0, 1.0], 20)[:, None] + np.zeros((40, 3))
     y = objects([Label.CAT] * 20 + [Label.OSTRICH] * 20)
-    model = NoisyRobustClassifier(max_epochs=20, random_state=0).fit(X, y)
+    model = NoisyRobustClassifier(random_state=0).fit(X, y)
     assert model.predict(X).tolist() == y.tolist() and model.score(X, y) == 1
     assert isinstance(model.predict(X)[30], Label)
 

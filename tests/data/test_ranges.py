@@ -197,7 +197,7 @@ def test_accuracy_of_tables_with_outliers(table):
     rng = np.random.default_rng(0)
 
     def accuracy(X):
-        model = NoisyRobustClassifier(max_epochs=10, random_state=0)
+        model = NoisyRobustClassifier(random_state=0)
         return model.fit(X[::2], y[::2]).score(X[1::2], y[1::2])
 
     clean = accuracy(X)

@@ -40,7 +40,8 @@ def expected_failures(estimator):
     [
         SSLPretrainer(max_epochs=2),
         SSLPretrainer("supcon", max_epochs=2),
-        NoisyRobustClassifier(max_epochs=30),
+        NoisyRobustClassifier(),
+        NoisyRobustClassifier("elr", max_epochs=30),
         NoisyRobustClassifier("ce", class_weight="balanced", max_epochs=30),
         CoTrainingClassifier("coteaching", max_epochs=30),
         CoTrainingClassifier("dividemix", max_epochs=20),
@@ -49,7 +50,7 @@ def expected_failures(estimator):
         CoTrainingClassifier("mentornet", max_epochs=30),
         CoTrainingClassifier("self", max_epochs=30),
         PseudoLabelRefiner(
-            NoisyRobustClassifier(lr=0.1, random_state=0),
+            NoisyRobustClassifier("elr", lr=0.1, random_state=0),
             warmup_epochs=10,
             n_iterations=2,
             first_stages=(1, 2),
