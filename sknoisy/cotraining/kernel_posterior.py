@@ -126,7 +126,8 @@ class KernelPosterior(CoTraining):
         the number of samples, at least 1,000 and at most 4,000; of more than 67,000
         samples as many as fit into 1 GiB, and 2,000 at least. Above 1 GiB, kernel
         values are computed several times instead of once. With 2,000 instead of 4,000,
-        a fit took a third of the time, and was about 1 point less accurate.
+        a fit took a third of the time, and was 0.4 points less accurate on 20,000
+        embeddings and 1.3 on 50,000, on average over noises.
     n_rounds : int, default=3
         How often the posteriors are computed anew.
     warmup_epochs : int, default=0

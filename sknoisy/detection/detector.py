@@ -102,7 +102,8 @@ class LabelErrorDetector(
         Which labels are called wrong: those that are probably wrong, as far as
         `max_false_alarms` allows; perhaps none.
     error_probability_ : ndarray of shape (n_samples,), float64
-        Probability that the label is wrong.
+        Probability that the label is wrong. It says nothing, and neither does the noise
+        rate, if predictions agree with labels by chance, of which a warning tells.
     label_quality_ : ndarray of shape (n_samples,), float
         In [0, 1]; low is bad. What it measures depends on the method.
     suggested_labels_ : ndarray of shape (n_samples,)
