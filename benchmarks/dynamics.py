@@ -29,7 +29,8 @@ def main():
             found = detector.fit(X.astype(np.float32), noisy.y).label_errors_
             right = np.count_nonzero(found & is_wrong)
             rate = f"{detector.noise_rate_:.2f}"
-            lines.append([loss, cv, is_wrong.sum(), right, found.sum() - right, rate])
+            row = loss, cv, is_wrong.sum(), right, found.sum() - right, rate
+            lines.append([str(cell) for cell in row])
     print(table(["loss", "cv", "wrong", "found", "false alarms", "noise rate"], lines))
 
 
