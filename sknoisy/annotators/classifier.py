@@ -14,7 +14,7 @@ from sknoisy._compat import CallbackSupportMixin, num_samples, with_callbacks
 from sknoisy.annotators.agreement import active_scores, crowdlab
 from sknoisy.annotators.crowds import dawid_skene, majority_vote
 from sknoisy.annotators.table import is_long, read_annotations
-from sknoisy.annotators.training import fit_soft, in_columns, out_of_sample
+from sknoisy.annotators.training import out_of_sample
 from sknoisy.checks import check_choice
 from sknoisy.data.given import Labels, check_groups
 from sknoisy.data.inputs import check_container
@@ -28,6 +28,7 @@ from sknoisy.estimators.pipelines import (
     split_pipeline,
 )
 from sknoisy.estimators.saving import Saved
+from sknoisy.estimators.soft_training import fit_soft, in_columns
 from sknoisy.training.progress import Tasks
 
 FROM_LABELS = {"dawid_skene": dawid_skene, "majority_vote": majority_vote}
@@ -279,7 +280,15 @@ class AnnotatorConsensus(
             consensus = self._combine(X, annotations, groups, weights)
         estimator = finding_classes(clone(self.estimator), consensus.classes)
         with tasks.part("fit-estimator", estimator):
-            self.estimator_ = fit_soft(estimator, X, consensus, weights)
+            self.estimator_ = fit_soft(
+                estimator,
+                X,
+                consensus.labels,
+                consensus.soft_labels,
+                consensus.classes,
+                labelled=annotations.n_labels > 0,
+                sample_weight=weights,
+            )
         self.classes_ = consensus.classes
         self.labels_ = consensus.labels
         self.soft_labels_ = consensus.soft_labels

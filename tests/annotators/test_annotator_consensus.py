@@ -23,7 +23,8 @@ from sknoisy.annotators import (
     majority_vote,
     read_annotations,
 )
-from sknoisy.annotators.training import out_of_sample, weighted_copies
+from sknoisy.annotators.training import out_of_sample
+from sknoisy.estimators.soft_training import weighted_copies
 from sknoisy.noise import symmetric_exclusive
 
 LOGISTIC = make_pipeline(StandardScaler(), LogisticRegression(C=0.1))

@@ -14,7 +14,8 @@ from sknoisy.annotators import (
     majority_vote,
     read_annotations,
 )
-from sknoisy.annotators.training import most_votes, weighted_copies
+from sknoisy.annotators.training import most_votes
+from sknoisy.estimators.soft_training import weighted_copies
 
 
 def random_table(seed, n=200, n_classes=4, n_annotators=6, share=0.6):
