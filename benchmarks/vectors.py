@@ -31,30 +31,49 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 from vector_data import DATA, Absent, load, noises_of, noisy_labels, split
 
-from sknoisy import CoTrainingClassifier, NoisyRobustClassifier
+from sknoisy import (
+    CoTrainingClassifier,
+    LabelCleaningClassifier,
+    LabelErrorDetector,
+    NoisyRobustClassifier,
+)
 from sknoisy.cotraining import COTRAINING_METHODS
 
 HERE = Path(__file__).parent
 
 
 class Cleaned(ClassifierMixin, BaseEstimator):
-    """cleanlab's CleanLearning around a classifier, after its search if it is one."""
+    """A classifier on cleaned labels, after its search if it is one.
 
-    def __init__(self, estimator, seed):
+    Labels are cleaned by cleanlab's CleanLearning ("cleanlab"), by our
+    LabelCleaningClassifier ("cleaned"), or by that with folds of the classifier itself
+    ("folds").
+    """
+
+    def __init__(self, estimator, seed, by="cleanlab"):
         self.estimator = estimator
         self.seed = seed
+        self.by = by
 
     def fit(self, X, y):
-        from cleanlab.classification import CleanLearning
-
         estimator = clone(self.estimator)
         if isinstance(estimator, GridSearchCV):
             self.best_params_ = estimator.fit(X, y).best_params_
             estimator = estimator.best_estimator_
-        settings = {"find_label_issues_kwargs": {"n_jobs": 1}, "verbose": False}
-        self.model_ = CleanLearning(estimator, seed=self.seed, **settings).fit(X, y)
+        self.model_ = self._cleaning(estimator).fit(X, y)
         self.classes_ = np.unique(y)
         return self
+
+    def _cleaning(self, estimator):
+        if self.by == "cleanlab":
+            from cleanlab.classification import CleanLearning
+
+            settings = {"find_label_issues_kwargs": {"n_jobs": 1}, "verbose": False}
+            return CleanLearning(estimator, seed=self.seed, **settings)
+        detector = None
+        if self.by == "folds":
+            detector = LabelErrorDetector(estimator, random_state=self.seed)
+        return LabelCleaningClassifier(estimator, detector, random_state=self.seed)
 
     def predict(self, X):
         return self.model_.predict(X)
@@ -96,21 +115,41 @@ def forest(seed):
     return RandomForestClassifier(200, min_samples_leaf=5, random_state=seed)
 
 
+def boosting(seed):
+    return HistGradientBoostingClassifier(random_state=seed)
+
+
+# What somebody may want to keep.
+KEPT = {"logistic": logistic, "forest": forest, "boosting": boosting}
+
+
+def cleaned(name, by, seed):
+    """Return a classifier on cleaned labels."""
+    model = Cleaned(KEPT[name](seed), seed, by)
+    return scaled(model) if name == "logistic" else model
+
+
 PEERS = {
     "logistic": lambda seed: scaled(logistic(seed)),
     "knn_15": partial(knn, 15),
     "knn_50": partial(knn, 50),
     "mlp": lambda seed: scaled(MLPClassifier(early_stopping=True, random_state=seed)),
     "forest": forest,
-    "boosting": lambda seed: HistGradientBoostingClassifier(random_state=seed),
-    "cleanlab_logistic": lambda seed: scaled(Cleaned(logistic(seed), seed)),
-    "cleanlab_forest": lambda seed: Cleaned(forest(seed), seed),
+    "boosting": boosting,
+    "cleanlab_logistic": partial(cleaned, "logistic", "cleanlab"),
+    "cleanlab_forest": partial(cleaned, "forest", "cleanlab"),
 }
 # What embeddings need, and tables do not: not in the means over all data.
 ON_EMBEDDINGS = {
     "logistic_one_scale": lambda seed: Pipeline(
         [("scaler", OneScale()), ("clf", logistic(seed))]
     ),
+}
+# Not in the means over all methods, either.
+CLEANED = {
+    f"{by}_{name}": partial(cleaned, name, by)
+    for by in ("cleanlab", "cleaned", "folds")
+    for name in KEPT
 }
 METHODS = {"default": lambda seed: NoisyRobustClassifier(random_state=seed), **PEERS}
 ONE_SEED = {  # what takes minutes a fit
@@ -133,7 +172,7 @@ def make(method, seed, settings):
     elif name == "sknoisy":
         estimator = NoisyRobustClassifier(loss, random_state=seed)
     else:
-        estimator = (METHODS | ON_EMBEDDINGS)[method](seed)
+        estimator = (METHODS | ON_EMBEDDINGS | CLEANED)[method](seed)
     return estimator.set_params(**settings)
 
 

@@ -20,6 +20,9 @@ from sknoisy.cotraining import (
     MentorNet as MentorNet,
     TAkS as TAkS,
 )
+from sknoisy.detection.cleaning import (
+    LabelCleaningClassifier as LabelCleaningClassifier,
+)
 from sknoisy.detection.detector import LabelErrorDetector as LabelErrorDetector
 from sknoisy.encoders.features import LazyFeatures as LazyFeatures
 from sknoisy.estimators.classifier import NoisyRobustClassifier as NoisyRobustClassifier

@@ -1,5 +1,6 @@
 """Which labels are wrong: the methods that judge them, and their estimator."""
 
+from sknoisy.detection.cleaning import LabelCleaningClassifier
 from sknoisy.detection.detector import LabelErrorDetector
 from sknoisy.detection.methods import (
     DETECTION_METHODS,
@@ -19,6 +20,7 @@ __all__ = [
     "ConfidentLearning",
     "DetectionMethod",
     "KNNAgreement",
+    "LabelCleaningClassifier",
     "LabelErrorDetector",
     "LossGMM",
     "NormalizedMargin",

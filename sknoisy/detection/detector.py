@@ -44,6 +44,7 @@ from sknoisy.parameters import NamedMethods
 from sknoisy.scores.estimates import count_pairs
 from sknoisy.scores.posterior import limit_false_alarms
 from sknoisy.scores.relabeling import relabel_priority
+from sknoisy.scores.soft import soft_labels
 from sknoisy.training.progress import Tasks
 from sknoisy.warning import warn
 
@@ -123,6 +124,10 @@ class LabelErrorDetector(
     transition_matrix_ : ndarray of shape (n_classes, n_classes), float64
         Estimated probability of each label (column) for each true class (row), by the
         votes of the surest predictions.
+    soft_labels_ : ndarray of shape (n_samples, n_classes), float64
+        Probability of each class, to train on, see :func:`sknoisy.scores.soft_labels`;
+        certainly the given one if predictions agree with labels by chance. They are
+        computed whenever they are asked for.
     confident_joint_ : ndarray of shape (n_classes, n_classes), dtype int64
         Estimated number of samples with each label (row) and true class (column).
         Without `pred_probs_`, given labels are counted against the suggested ones.
@@ -291,6 +296,10 @@ class LabelErrorDetector(
         self._losses, self._source = evidence.losses, evidence.source
         self._paths, self._names = paths_of(X), index_of(X, y)
         self._inputs, self._rest = evidence.inputs, evidence.rest
+        self._by_chance, self._trusted = by_chance, labels.trusted
+        # Those in the place of probabilities that are missing, or are votes.
+        probs = evidence.probabilities()
+        self._probs = None if probs is evidence.pred_probs else probs
         self._issues = None
         tasks.end()
         return self
@@ -332,6 +341,16 @@ class LabelErrorDetector(
         if by_chance:  # what is predicted says nothing about any label
             errors, changed = np.zeros((2, len(labels)), dtype=bool)
         return errors, quality, np.where(changed, posterior.others, labels.codes)
+
+    @property
+    def soft_labels_(self):
+        """Probability of each class, to train on."""
+        check_is_fitted(self, "label_errors_")
+        codes, n_classes = self._codes, len(self.classes_)
+        if self._by_chance:  # what is predicted says nothing about any label
+            return np.eye(n_classes)[codes]
+        probs = self.pred_probs_ if self._probs is None else self._probs
+        return soft_labels(codes, probs, np.arange(n_classes), self._trusted)
 
     def ranked(self, *, all_samples=False):
         """Return the positions of the wrong labels, worst first.

@@ -75,11 +75,11 @@ def features_of(X, estimator=None, rest=None):
         X = step.transform(X)
     if isinstance(X, LazyFeatures):
         return X
-    table = _as_table(X)
+    table = as_table(X)
     if table is None and label_free_steps(estimator):
-        table = _as_table(transform_label_free(estimator, X), MOST_CELLS)
+        table = as_table(transform_label_free(estimator, X), MOST_CELLS)
     elif table is None and label_free_steps(rest):
-        table = _as_table(fit_features(rest, X), MOST_CELLS)
+        table = as_table(fit_features(rest, X), MOST_CELLS)
     if table is None and isinstance(estimator, TorchClassifier):
         return LazyFeatures(as_inputs(X), estimator.encoder_)
     return table
@@ -155,11 +155,12 @@ def _learns_from_labels(step):
     return False
 
 
-def _as_table(X, most_cells=0):
+def as_table(X, most_cells=0):
     """Return a table of finite numbers, float32, or None if X is none, or sparse."""
     if issparse(X) and np.prod(X.shape, dtype=np.int64) <= most_cells:
         X = X.toarray()
-    if np.ndim(X) != 2 or issparse(X):
+    X = X if hasattr(X, "ndim") else np.asarray(X)
+    if X.ndim != 2 or issparse(X):
         return None
     try:
         table = np.asarray(X, dtype=np.float32)

@@ -48,6 +48,7 @@ from sknoisy.scores.quality import (
 )
 from sknoisy.scores.relabeling import relabel_priority
 from sknoisy.scores.representation import lidar, rankme
+from sknoisy.scores.soft import soft_labels
 from sknoisy.scores.trusted import trusted_transition_matrix
 from sknoisy.scores.votes import (
     knn_agreement,
@@ -90,6 +91,7 @@ __all__ = [
     "relabel_priority",
     "relative_votes",
     "self_confidence",
+    "soft_labels",
     "shrunk_transition_matrix",
     "trusted_transition_matrix",
     "votes_from",

@@ -5,10 +5,44 @@ from scipy.special import softmax
 from sklearn.isotonic import IsotonicRegression
 
 from sknoisy.scores.probabilities import LEAST_PROBABILITY
-from sknoisy.scores.reading import of_labels
+from sknoisy.scores.reading import chunks, of_labels
 
 SURE = 1e-3  # no prediction is surer than 1 minus this
+ROWS = 20_000  # samples that the power and the agreement are fitted to
 POWERS = 2.0 ** np.arange(-2, 3.5, 0.5)  # what probabilities may be raised to
+
+
+def true_classes(codes, pred_probs, T, sure):
+    """Yield probabilities of the true classes, given predictions and labels, by parts.
+
+    Parameters
+    ----------
+    codes : ndarray of shape (n_samples,), int
+        Columns of the given labels.
+    pred_probs : ndarray of shape (n_samples, n_classes)
+        Out-of-sample probabilities.
+    T : ndarray of shape (n_classes, n_classes), float64
+        Probability of each label (column) for each true class (row).
+    sure : float
+        No prediction is believed more.
+
+    Yields
+    ------
+    rows : slice
+        Some samples.
+    probs : ndarray of shape (n_rows, n_classes), float64
+        Their probabilities.
+    """
+    n_samples, n_classes = pred_probs.shape
+    rows = np.linspace(0, n_samples - 1, min(n_samples, ROWS)).astype(int)
+    some = codes[rows], pred_probs[rows]
+    power = fit_power(*some, T, sure)
+    agreement = fit_agreement(*some)
+    for part in chunks(n_samples, n_classes):
+        true = calibrated(pred_probs[part], T, sure, power, agreement)
+        true *= T.T[codes[part]]
+        true /= true.sum(axis=1, keepdims=True).clip(min=LEAST_PROBABILITY)
+        yield part, true
 
 
 def fit_power(codes, pred_probs, T, sure):

@@ -7,15 +7,14 @@ import numpy as np
 from sknoisy.checks import as_numbers, check_real
 from sknoisy.data.given import check_trusted
 from sknoisy.data.labels import check_several
-from sknoisy.scores.calibration import SURE, calibrated, fit_agreement, fit_power
+from sknoisy.scores.calibration import SURE, true_classes
 from sknoisy.scores.consensus import true_shares
 from sknoisy.scores.estimates import count_pairs, label_votes, transition_of
 from sknoisy.scores.probabilities import (
-    LEAST_PROBABILITY,
     best_others,
     check_probabilities,
 )
-from sknoisy.scores.reading import chunks, of_labels
+from sknoisy.scores.reading import of_labels
 from sknoisy.scores.trusted import trusted_transition_matrix
 
 SHARE, LEAST, MOST = 0.1, 150, 0.5  # voters: shares of the mean class size; a number
@@ -23,7 +22,6 @@ FEW = 30  # voters of each class whose errors are compared with those of the nex
 PRIOR = 15.0  # votes that each class gets by the mean of all
 OWN_SHARE = 0.15  # errors among a classifier's surest predictions, over those of all
 SEEING, STEEP = 0.35, 3.0  # which rises by this where they are wrong more often
-ROWS = 20_000  # samples that the power and the agreement are fitted to
 QUANTILE = 1.96  # of intervals of 95%
 
 
@@ -151,12 +149,10 @@ def label_posterior(y, pred_probs, classes=None, trusted=None):
     if trusted is not None:
         return _with_trusted(codes, pred_probs, trusted)
     n_samples, n_classes = pred_probs.shape
-    codes_of = np.arange(n_classes)
-    share = min(max(SHARE, LEAST * n_classes / n_samples), MOST)
-    votes = label_votes(codes, pred_probs, codes_of, share).astype(np.float64)
+    votes, share = surest_votes(codes, pred_probs)
     predicted = pred_probs.argmax(axis=1)
     disagree = float(np.mean(predicted != codes))
-    rate, n_votes = _rate_of_votes(votes, codes, predicted)
+    rate, n_votes = rate_of_votes(votes, codes, predicted)
     own_error = _own_error(disagree, rate, n_classes)
     blind = own_error / (1 - 1 / n_classes)  # 1 if predictions are chance
     limit = min(OWN_SHARE + STEEP * max(blind - SEEING, 0), 1) * own_error
@@ -167,19 +163,12 @@ def label_posterior(y, pred_probs, classes=None, trusted=None):
     # Labels disagree with predictions at least as often as they are wrong.
     kept = min(max(rate - own_votes, 0), disagree) / rate if rate > 0 else 0
     # That none of the votes is wrong does not mean that no label is.
-    voted = _transition(votes, kept)
-    T = _at_least(voted, 1 / votes.sum())
+    voted = matrix_of_votes(votes, kept)
+    T = at_least(voted, 1 / votes.sum())
     sure = 1 - max(limit, SURE)
-    rows = np.linspace(0, n_samples - 1, min(n_samples, ROWS)).astype(int)
-    some = codes[rows], pred_probs[rows]
-    power = fit_power(*some, T, sure)
-    agreement = fit_agreement(*some)
     given, other = np.empty(n_samples), np.empty(n_samples)
     others = np.empty(n_samples, dtype=np.int64)
-    for part in chunks(n_samples, n_classes):
-        true = calibrated(pred_probs[part], T, sure, power, agreement)
-        true *= T.T[codes[part]]
-        true /= true.sum(axis=1, keepdims=True).clip(min=LEAST_PROBABILITY)
+    for part, true in true_classes(codes, pred_probs, T, sure):
         given[part] = of_labels(codes[part], true)
         others[part], other[part] = best_others(codes[part], true)
     prior = true_shares(T, np.bincount(codes, minlength=n_classes))
@@ -240,7 +229,30 @@ def limit_false_alarms(error_probability, max_false_alarms=0.3):
     return is_error & (right <= 0.5)
 
 
-def _rate_of_votes(votes, codes, predicted):
+def surest_votes(codes, pred_probs):
+    """Return the labels of the surest predictions, see `label_votes`, and their share.
+
+    Parameters
+    ----------
+    codes : ndarray of shape (n_samples,), int
+        Columns of the given labels.
+    pred_probs : ndarray of shape (n_samples, n_classes)
+        Out-of-sample probabilities.
+
+    Returns
+    -------
+    votes : ndarray of shape (n_classes, n_classes), float64
+        Number of votes for each label (column) of each class (row).
+    share : float
+        Voters, as a share of the mean class size.
+    """
+    n_samples, n_classes = pred_probs.shape
+    share = min(max(SHARE, LEAST * n_classes / n_samples), MOST)
+    votes = label_votes(codes, pred_probs, np.arange(n_classes), share)
+    return votes.astype(np.float64), share
+
+
+def rate_of_votes(votes, codes, predicted):
     """Return the noise rate by votes, and how many votes that is worth.
 
     Each class counts by how often it is predicted. Where that is more rarely than there
@@ -310,7 +322,7 @@ def _own_error(disagree, rate, n_classes):
     return float(np.clip(own, 0, 1 - 1 / n_classes))
 
 
-def _transition(votes, kept):
+def matrix_of_votes(votes, kept):
     """Return a transition matrix of votes, of whose wrong labels a share is kept."""
     wrong = votes * (1 - np.eye(len(votes))) * kept
     votes = wrong + np.diag(votes.sum(axis=1) - wrong.sum(axis=1))
@@ -320,7 +332,7 @@ def _transition(votes, kept):
     return transition_of(votes + PRIOR * mean)
 
 
-def _at_least(T, rate):
+def at_least(T, rate):
     """Return a transition matrix by which labels of each class are wrong at a rate."""
     n_classes = len(T)
     missing = np.clip(rate - (1 - T.diagonal()), 0, None)[:, None]
