@@ -30,7 +30,13 @@ from stopping import known, stopping_table
 from trusted import trusted_table
 from unseen import unseen_table
 from vector_speed import vector_speed_table
-from vector_tables import cells_table, networks_table, published, summary_table
+from vector_tables import (
+    cells_table,
+    cleaned_table,
+    networks_table,
+    published,
+    summary_table,
+)
 
 HERE = Path(__file__).parent
 PAGES = HERE.parent / "docs" / "benchmarks"
@@ -176,6 +182,7 @@ def tables():
         "vectors": summary_table(vectors),
         "unseen": unseen_table(rows["unseen"]),
         "vectors by cell": cells_table(vectors),
+        "cleaned": cleaned_table(rows["vectors"]),
         "vector networks": networks_table(rows["vectors"]),
         "vector seconds": seconds_table(vectors),
         "photographs": photographs_table(rows["photographs"]),

@@ -13,9 +13,17 @@ from pathlib import Path
 import numpy as np
 from rows import read_rows, table
 from vector_data import DATA, NOISES
-from vectors import METHODS, ON_EMBEDDINGS, PEERS, expand
+from vectors import KEPT, METHODS, ON_EMBEDDINGS, PEERS, expand
 
 HERE = Path(__file__).parent
+
+
+def cell_of(row):
+    return row["data"], row["noise"], row["rate"]
+
+
+def run_of(row):
+    return *cell_of(row), row["seed"]
 
 
 def published(rows):
@@ -24,20 +32,16 @@ def published(rows):
     Of the data sets, noises and seeds that the default has rows of, for others would
     compare different trainings.
     """
-
-    def which(row):
-        return row["data"], row["noise"], row["rate"], row["seed"]
-
     rows = [row for row in rows if row["method"] in METHODS and not row["tag"]]
-    of_default = {which(row) for row in rows if row["method"] == "default"}
-    return [row for row in rows if which(row) in of_default]
+    of_default = {run_of(row) for row in rows if row["method"] == "default"}
+    return [row for row in rows if run_of(row) in of_default]
 
 
 def mean_by_cell(rows, score="accuracy"):
     """Return, for each method, the mean over seeds by data set, noise and rate."""
     found = defaultdict(lambda: defaultdict(list))
     for row in rows:
-        cell = row["data"], row["noise"], row["rate"]
+        cell = cell_of(row)
         method = row["method"] + f", {row['tag']}" * bool(row["tag"])
         found[method][cell].append(row[score])
     return {
@@ -53,7 +57,7 @@ def ordered(rows):
         mean_by_cell(rows),
         key=lambda m: (1 + peers.index(m) if m in PEERS else 0, m != "default", m),
     )
-    cells = {(row["data"], row["noise"], row["rate"]) for row in rows}
+    cells = {*map(cell_of, rows)}
     names, noises = list(DATA), [noise for noise, _ in NOISES]
     return methods, sorted(
         cells, key=lambda cell: (names.index(cell[0]), noises.index(cell[1]), cell[2])
@@ -127,6 +131,37 @@ def networks_table(rows):
         cells = [scores.get(("cifar10_features", *kind)) for kind in noises]
         lines.append([f"`{name.removeprefix('sknoisy:')}`", *map(shown, cells)])
     return table(lines[0], lines[1:])
+
+
+def cleaned_table(rows):
+    """Return what classifiers gain by cleaned labels, in the cells that all have.
+
+    "as given" is the classifier on the given labels; "cleanlab" CleanLearning, which
+    removes labels; "own folds" and "kernel" our LabelCleaningClassifier, with a
+    detector around the classifier itself, or its default.
+    """
+    ways = {"as given": "", "cleanlab": "cleanlab_", "own folds": "folds_"}
+    ways |= {"kernel machine": "cleaned_"}
+    rows = [row for row in rows if not row["tag"]]
+    noises = kinds({cell_of(row) for row in rows if row["method"] == "cleaned_forest"})
+    lines = []
+    for name in KEPT:
+        by_way = {
+            way: [row for row in rows if row["method"] == prefix + name]
+            for way, prefix in ways.items()
+        }
+        shared = set.intersection(*({*map(run_of, each)} for each in by_way.values()))
+        for way, each in by_way.items():
+            scores = defaultdict(list)
+            for row in each:
+                if run_of(row) in shared:
+                    scores[cell_of(row)].append(row["accuracy"])
+            means = {cell: np.mean(of_seeds) for cell, of_seeds in scores.items()}
+            by_noise = [[means[c] for c in means if c[1:] == kind] for kind in noises]
+            averages = map(average, [*by_noise, list(means.values())])
+            lines.append([f"`{name}`", way, *averages])
+    header = ["classifier", "labels", *(label(*kind) for kind in noises), "mean"]
+    return table(header, lines)
 
 
 def best_peer(means, cells):

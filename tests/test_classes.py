@@ -9,6 +9,7 @@ from sklearn.preprocessing import StandardScaler
 
 from sknoisy import (
     ContrastiveFineTuner,
+    LabelCleaningClassifier,
     LabelErrorDetector,
     NoisyRobustClassifier,
     PseudoLabelRefiner,
@@ -36,6 +37,7 @@ META = {
     "pipeline": lambda clf: LabelErrorDetector(scaled(clf), cv="dynamics"),
     "crowdlab": lambda clf: AnnotatorConsensus(clf, cv=2, random_state=0),
     "majority": lambda clf: AnnotatorConsensus(clf, "majority_vote"),
+    "cleaning": lambda clf: LabelCleaningClassifier(clf),
     "refiner": lambda clf: PseudoLabelRefiner(clf, 1, 1, (1, 2), random_state=0),
     "tuner": lambda clf: ContrastiveFineTuner(
         clf, SSLPretrainer("supcon", max_epochs=1), random_state=0

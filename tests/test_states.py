@@ -12,6 +12,7 @@ from sklearn.pipeline import Pipeline
 from sknoisy import (
     ContrastiveFineTuner,
     CoTrainingClassifier,
+    LabelCleaningClassifier,
     LabelErrorDetector,
     NoisyRobustClassifier,
     PretrainedEncoder,
@@ -88,6 +89,12 @@ ESTIMATORS = {
         X,
     ),
     "detector": (LabelErrorDetector(robust(), cv=2, random_state=0), X),
+    "cleaning": (
+        LabelCleaningClassifier(
+            robust(), LabelErrorDetector(robust(), cv=2, random_state=0)
+        ),
+        X,
+    ),
     "detector, dynamics": (LabelErrorDetector(robust(), cv="dynamics"), X),
     "detector, neighbours": (
         LabelErrorDetector(pretrainer(), "knn_agreement", random_state=0),

@@ -213,11 +213,14 @@ class LabelCleaningClassifier(
         )
 
     def _check_parameters(self):
-        check_steps(self.estimator)
-        if isinstance(self.estimator, type) or not hasattr(self.estimator, "fit"):
+        estimator = self.estimator
+        can = all(hasattr(estimator, name) for name in ("fit", "predict"))
+        if isinstance(estimator, type) or not can:
             raise ValueError(
-                f"estimator={self.estimator!r} is not valid: it must be a classifier."
+                f"estimator={estimator!r} is not valid: it must be a classifier, an "
+                "object with fit and predict."
             )
+        check_steps(estimator)
         if not (self.detector is None or isinstance(self.detector, LabelErrorDetector)):
             raise ValueError(
                 f"detector={self.detector!r} is not valid: it must be a "
@@ -257,7 +260,7 @@ class LabelCleaningClassifier(
         n_changed, n = np.count_nonzero(self.labels_ != given), len(given)
         rate = percent(self.detector_.noise_rate_)
         return [
-            ("Labels that were changed", f"{n_changed:,} of {n:,}"),
+            ("Labels trained on that differ", f"{n_changed:,} of {n:,}"),
             ("Estimated share of wrong labels", rate),
             ("Classes", len(self.classes_)),
         ]

@@ -8,6 +8,7 @@ from sklearn.linear_model import LogisticRegression
 
 from sknoisy import (
     CoTrainingClassifier,
+    LabelCleaningClassifier,
     LabelErrorDetector,
     NoisyRobustClassifier,
     PseudoLabelRefiner,
@@ -38,8 +39,12 @@ def html(estimator):
             LabelErrorDetector(LogisticRegression(max_iter=500), random_state=0),
             ["Labels called wrong", "of 150", "Estimated share"],
         ),
+        (
+            LabelCleaningClassifier(LogisticRegression(max_iter=500)),
+            ["Labels trained on that differ", "of 150", "Estimated share"],
+        ),
     ],
-    ids=["classifier", "validation", "cotraining", "refiner", "detector"],
+    ids=["classifier", "validation", "cotraining", "refiner", "detector", "cleaning"],
 )
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_a_fitted_estimator_says_what_it_found(estimator, expected):

@@ -41,6 +41,7 @@ from sknoisy import (
     ContrastiveFineTuner,
     CoTrainingClassifier,
     Forward,
+    LabelCleaningClassifier,
     LabelErrorDetector,
     NoisyRobustClassifier,
     PretrainedEncoder,
@@ -577,6 +578,7 @@ PICKLED = {
     "refiner": PseudoLabelRefiner(LogisticRegression()),
     "detector": LabelErrorDetector(LogisticRegression(), cv=2),
     "contrastive": ContrastiveFineTuner(LogisticRegression()),
+    "cleaning": LabelCleaningClassifier(LogisticRegression()),
 }
 
 

@@ -13,6 +13,7 @@ from inputs import (
     samples,
     soft_labels,
 )
+from sklearn.base import clone
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
@@ -21,6 +22,7 @@ from sklearn.preprocessing import StandardScaler
 from sknoisy import (
     ContrastiveFineTuner,
     CoTrainingClassifier,
+    LabelCleaningClassifier,
     LabelErrorDetector,
     LabelWave,
     NoisyRobustClassifier,
@@ -259,6 +261,14 @@ def detector(rng, clf):
     return one, ["method", "cv", *changed]
 
 
+def cleaning(rng, clf):
+    changed = ["detector"]
+    one = LabelCleaningClassifier(clf, random_state=0)
+    if rng.random() < 0.5:
+        one.detector, changed = detector(rng, clone(clf))
+    return one, changed
+
+
 def consensus(rng, clf):
     how = pick(rng, ["crowdlab", "crowdlab", "dawid_skene", "majority_vote"])
     return AnnotatorConsensus(clf, how, cv=2, random_state=0), ["method"]
@@ -334,6 +344,7 @@ KINDS = {
     "refiner": lambda rng, folder: around_another(rng, refiner),
     "contrastive tuner": lambda rng, folder: around_another(rng, tuner),
     "detector": lambda rng, folder: around_another(rng, detector),
+    "cleaning": lambda rng, folder: around_another(rng, cleaning),
     "annotators": lambda rng, folder: of_annotators(rng),
 }
 OFTEN = ["loss", "loss", "co-training", "co-training", "detector"]

@@ -1,0 +1,368 @@
+"""Any classifier, trained on labels that a detector cleaned."""
+
+import pickle
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.sparse import csr_matrix
+from sklearn import config_context
+from sklearn.base import clone
+from sklearn.compose import make_column_transformer
+from sklearn.datasets import load_digits
+from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import (
+    FunctionTransformer,
+    OneHotEncoder,
+    StandardScaler,
+    TargetEncoder,
+)
+from sklearn.svm import LinearSVC
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+import sknoisy
+from sknoisy import (
+    LabelCleaningClassifier,
+    LabelErrorDetector,
+    NoisyRobustClassifier,
+    SSLPretrainer,
+)
+from sknoisy.estimators.soft_training import weighted_copies
+from sknoisy.noise import symmetric_exclusive
+from sknoisy.scores import soft_labels
+
+LOGISTIC = make_pipeline(StandardScaler(), LogisticRegression(C=0.1))
+FOREST = RandomForestClassifier(30, random_state=0)
+
+
+def failing(estimator):
+    """Folds hold samples, of whatever weight: two are not one of 2."""
+    if estimator.detector is None:  # these 15 samples tell it nothing, so labels stay
+        return {}
+    name = "check_sample_weight_equivalence_on_{}_data"
+    return dict.fromkeys(map(name.format, ("dense", "sparse")), failing.__doc__)
+
+
+@parametrize_with_checks(
+    [
+        LabelCleaningClassifier(LogisticRegression()),
+        LabelCleaningClassifier(
+            make_pipeline(FunctionTransformer(), LogisticRegression())
+        ),
+        LabelCleaningClassifier(
+            LogisticRegression(),
+            LabelErrorDetector(LogisticRegression(), cv=2, random_state=0),
+        ),
+    ],
+    expected_failed_checks=failing,
+)
+def test_scikit_learn(estimator, check):
+    check(estimator)
+
+
+@pytest.fixture(scope="module")
+def noisy():
+    """900 digits, labels of which 40% are wrong, and the right ones."""
+    X, y = load_digits(return_X_y=True)
+    X, y = X[:900], y[:900]
+    return X, symmetric_exclusive(y, rate=0.4, random_state=0).y, y
+
+
+@pytest.fixture(scope="module")
+def others():
+    X, y = load_digits(return_X_y=True)
+    return X[900:], y[900:]
+
+
+def cleaning(estimator, **settings):
+    return LabelCleaningClassifier(estimator, random_state=0, **settings)
+
+
+@pytest.mark.parametrize(
+    "estimator, gain",
+    [
+        (FOREST, 0.03),
+        (HistGradientBoostingClassifier(max_iter=10, random_state=0), 0.05),
+        (LOGISTIC, 0.05),
+        (KNeighborsClassifier(3), 0.1),
+        (LinearSVC(random_state=0), 0.1),
+        (NoisyRobustClassifier("ce", max_epochs=15, random_state=0), 0.02),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_it_gains(estimator, gain, noisy, others):
+    X, y, right = noisy
+    clf = cleaning(estimator).fit(X, y)
+    assert (clf.labels_ == right).mean() > 0.9
+    plain = clone(estimator).fit(X, y).score(*others)
+    assert clf.score(*others) > plain + gain
+
+
+def test_right_labels_cost_nothing(noisy, others):
+    X, _, y = noisy
+    clf = cleaning(FOREST).fit(X, y)
+    assert (clf.labels_ == y).mean() > 0.99
+    assert clf.score(*others) > clone(FOREST).fit(X, y).score(*others) - 0.01
+
+
+def test_it_trains_on_weighted_copies(noisy):
+    X, y, _ = noisy
+    clf = cleaning(FOREST).fit(X, y)
+    detector = LabelErrorDetector(random_state=0).fit(X, y)
+    soft = soft_labels(y, detector.pred_probs_)
+    np.testing.assert_array_equal(clf.soft_labels_, soft)
+    np.testing.assert_array_equal(clf.labels_, soft.argmax(axis=1))
+    rows, codes, weights = weighted_copies(soft)
+    plain = clone(FOREST).fit(X[rows], codes, weights)
+    np.testing.assert_array_equal(clf.predict_proba(X), plain.predict_proba(X))
+
+
+def test_classifiers_without_weights_get_labels(noisy):
+    X, y, _ = noisy
+    clf = cleaning(KNeighborsClassifier()).fit(X, y)
+    plain = KNeighborsClassifier().fit(X, clf.labels_)
+    np.testing.assert_array_equal(clf.predict(X), plain.predict(X))
+
+
+def test_ours_learn_the_soft_labels(noisy):
+    X, y, _ = noisy
+    ours = NoisyRobustClassifier("ce", max_epochs=2, random_state=0)
+    clf = cleaning(ours).fit(X, y)
+    ours.set_params(classes=clf.classes_).fit(X, clf.soft_labels_)
+    np.testing.assert_array_equal(clf.predict_proba(X), ours.predict_proba(X))
+
+
+def test_a_detector_of_ones_own(noisy):
+    X, y, _ = noisy
+    detector = LabelErrorDetector(LOGISTIC, cv=3, random_state=0)
+    clf = cleaning(FOREST, detector=detector).fit(X, y)
+    assert not hasattr(detector, "label_errors_")  # it is cloned
+    found = detector.fit(X, y)
+    np.testing.assert_array_equal(clf.detector_.label_errors_, found.label_errors_)
+    np.testing.assert_array_equal(clf.soft_labels_, found.soft_labels_)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"cv": "dynamics"}, {"method": "knn_agreement"}, {"method": "loss_gmm", "cv": 2}],
+)
+def test_detectors_without_probabilities(settings, noisy):
+    X, y, right = noisy
+    network = NoisyRobustClassifier("elr", max_epochs=15, random_state=0)
+    detector = LabelErrorDetector(network, random_state=0).set_params(**settings)
+    clf = cleaning(FOREST, detector=detector).fit(X, y)
+    np.testing.assert_allclose(clf.soft_labels_.sum(axis=1), 1)
+    assert (clf.labels_ == right).mean() > 0.75
+
+
+def test_who_judges_what(noisy):
+    """Tables of numbers: the kernel machine. All else: the classifier itself."""
+    X, y, _ = noisy
+    frame = pd.DataFrame(X).rename(columns=str)
+    for table in (X, frame, X.tolist()):
+        judge = cleaning(FOREST).fit(table, y).detector_.estimator
+        assert isinstance(judge, NoisyRobustClassifier)
+    missing = X.copy()
+    missing[0, 3] = np.nan
+    boosting = HistGradientBoostingClassifier(max_iter=2)
+    logistic = LogisticRegression(max_iter=20)
+    for estimator, given in ((boosting, missing), (logistic, csr_matrix(X))):
+        assert cleaning(estimator).fit(given, y).detector_.estimator is not None
+        judge = cleaning(estimator).fit(given, y).detector_.estimator
+        assert type(judge) is type(estimator)
+
+
+def test_images_are_judged_by_the_classifier(digits):
+    images, y = digits
+    network = NoisyRobustClassifier("ce", max_epochs=1, random_state=0)
+    clf = cleaning(network).fit(images, y)
+    assert clf.detector_.estimator.get_params()["loss"] == "ce"
+    assert clf.predict_proba(images).shape == (len(images), 10)
+
+
+def test_lazy_features_are_judged_as_they_are(digits):
+    images, y = digits
+    features = SSLPretrainer(max_epochs=1, random_state=0).fit_transform(images)
+    lazy = cleaning(LogisticRegression(max_iter=500)).fit(features, y)
+    table = clone(lazy).fit(np.asarray(features), y)
+    np.testing.assert_allclose(lazy.soft_labels_, table.soft_labels_, atol=1e-4)
+
+
+def test_leading_steps_are_fitted_once(digits, counting):
+    X, y = digits[0].reshape(300, -1), digits[1]
+    inner = LogisticRegression(max_iter=500)
+    clf = cleaning(make_pipeline(counting, inner)).fit(X, y)
+    assert counting.log == [300]
+    features = clf.estimator_[0].transform(X)
+    outside = cleaning(inner).fit(features, y)
+    np.testing.assert_allclose(clf.predict_proba(X), outside.predict_proba(features))
+    assert not hasattr(counting, "encoder_")  # the user's own is not fitted
+
+
+def test_a_table_of_words_and_numbers(noisy):
+    X, y, right = noisy
+    frame = pd.DataFrame(X).rename(columns=str)
+    frame["word"] = np.array(["even", "odd"])[right % 2]
+    coded = make_column_transformer(
+        (OneHotEncoder(sparse_output=False), ["word"]), remainder="passthrough"
+    )
+    clf = cleaning(make_pipeline(coded, FOREST)).fit(frame, y)
+    assert isinstance(clf.detector_.estimator, NoisyRobustClassifier)
+    assert clf.feature_names_in_[-1] == "word"
+    assert clf.score(frame, right) > 0.95
+    learned = make_column_transformer(
+        (TargetEncoder(), ["word"]), remainder="passthrough"
+    )  # from labels: not fitted to those that are judged
+    pipe = make_pipeline(learned, FOREST)
+    clf = cleaning(pipe).fit(frame, y)
+    assert str(clf.detector_.estimator) == str(pipe)
+    assert clf.score(frame, right) > 0.9
+
+
+def test_labels_of_any_kind(noisy):
+    X, y, _ = noisy
+    expected = cleaning(LOGISTIC).fit(X, y)
+    words = np.array([f"digit {c}" for c in range(10)])
+    named = cleaning(LOGISTIC).fit(X, words[y])
+    assert named.classes_.tolist() == words.tolist()
+    np.testing.assert_array_equal(named.labels_, words[expected.labels_])
+    np.testing.assert_array_equal(named.predict(X), words[expected.predict(X)])
+
+
+def test_a_class_of_which_no_label_is_left():
+    """It keeps its column, even if the classifier never heard of it."""
+    X, y = load_digits(return_X_y=True)
+    X, y = X[y < 3], y[y < 3]
+    y[:4] = 7
+    detector = LabelErrorDetector(method="knn_agreement")
+    clf = cleaning(KNeighborsClassifier(), detector=detector)
+    with pytest.warns(UserWarning, match="none of the classes 7"):
+        clf.fit(X, y)
+    assert 7 not in clf.labels_
+    assert clf.classes_.tolist() == [0, 1, 2, 7]
+    probs = clf.predict_proba(X)
+    assert probs.shape == (len(X), 4)
+    assert (probs[:, 3] == 0).all()
+
+
+def test_by_chance_labels_stay():
+    rng = np.random.default_rng(2)
+    X, y = rng.normal(size=(300, 5)), rng.integers(3, size=300)
+    with pytest.warns(UserWarning, match="chance"):
+        clf = cleaning(FOREST).fit(X, y)
+    np.testing.assert_array_equal(clf.labels_, y)
+    plain = clone(FOREST).fit(X, y, np.ones(300))
+    np.testing.assert_array_equal(clf.predict_proba(X), plain.predict_proba(X))
+
+
+def test_trusted_labels_are_kept(noisy):
+    X, y, _ = noisy
+    wrong = np.flatnonzero(cleaning(FOREST).fit(X, y).labels_ != y)[:30]
+    trusted = np.zeros(len(y), dtype=bool)
+    trusted[wrong] = True
+    clf = cleaning(FOREST).fit(X, y, trusted=trusted)
+    np.testing.assert_array_equal(clf.labels_[wrong], y[wrong])
+    np.testing.assert_array_equal(clf.soft_labels_[wrong, y[wrong]], 1)
+    everything = cleaning(FOREST).fit(X, y, trusted=np.ones(len(y), dtype=bool))
+    plain = clone(FOREST).fit(X, y, np.ones(len(y)))
+    np.testing.assert_array_equal(everything.predict(X), plain.predict(X))
+
+
+def test_weights_reach_both(noisy):
+    X, y, _ = noisy
+    weights = np.linspace(0, 2, len(y))
+    clf = cleaning(FOREST).fit(X, y, sample_weight=weights)
+    detector = LabelErrorDetector(random_state=0).fit(X, y, sample_weight=weights)
+    np.testing.assert_array_equal(clf.soft_labels_, detector.soft_labels_)
+    rows, codes, shares = weighted_copies(clf.soft_labels_)
+    plain = clone(FOREST).fit(X[rows], codes, shares * weights[rows])
+    np.testing.assert_array_equal(clf.predict_proba(X), plain.predict_proba(X))
+
+
+def test_groups(noisy):
+    X, y, _ = noisy
+    groups = np.arange(len(y)) // 3
+    detector = LabelErrorDetector(LOGISTIC, cv=3, random_state=0)
+    clf = cleaning(LOGISTIC, detector=detector).fit(X, y, groups=groups)
+    expected = clone(detector).fit(X, y, groups=groups)
+    np.testing.assert_array_equal(clf.detector_.pred_probs_, expected.pred_probs_)
+    with config_context(enable_metadata_routing=True):
+        asking = clone(clf).set_fit_request(groups=True)
+        routed = make_pipeline("passthrough", asking).fit(X, y, groups=groups)
+    np.testing.assert_array_equal(routed[-1].soft_labels_, clf.soft_labels_)
+
+
+def test_search_and_cross_validation(noisy):
+    X, y, _ = noisy
+    grid = {
+        "estimator__n_neighbors": [1, 5],
+        "detector": [None, LabelErrorDetector(LOGISTIC, cv=2, random_state=0)],
+    }
+    search = GridSearchCV(cleaning(KNeighborsClassifier()), grid, cv=2).fit(X, y)
+    assert search.best_estimator_.labels_.shape == y.shape
+    assert (cross_val_score(cleaning(LOGISTIC), X, y, cv=2) > 0.4).all()
+
+
+def test_pickle_and_files(noisy, tmp_path):
+    X, y, _ = noisy
+    ours = NoisyRobustClassifier("ce", max_epochs=2, random_state=0)
+    clf = cleaning(ours).fit(X, y)
+    expected = clf.predict_proba(X)
+    loaded = pickle.loads(pickle.dumps(clf))
+    np.testing.assert_array_equal(loaded.predict_proba(X), expected)
+    np.testing.assert_array_equal(loaded.detector_.soft_labels_, clf.soft_labels_)
+    clf.save(tmp_path / "model.safetensors")
+    loaded = sknoisy.load(tmp_path / "model.safetensors")
+    np.testing.assert_array_equal(loaded.predict_proba(X), expected)
+    np.testing.assert_array_equal(loaded.detector_.soft_labels_, clf.soft_labels_)
+
+
+def test_what_it_found(noisy):
+    X, y, _ = noisy
+    clf = cleaning(KNeighborsClassifier())
+    assert "Labels that" not in clf._repr_html_()
+    found = clf.fit(X, y)._repr_html_()
+    assert f"{(clf.labels_ != y).sum()} of 900" in found
+
+
+@pytest.mark.parametrize(
+    "params, message",
+    [
+        ({"estimator": None}, "estimator=None is not valid"),
+        ({"estimator": LogisticRegression}, "estimator=<class .* is not valid"),
+        ({"estimator": StandardScaler()}, "estimator=StandardScaler.* is not valid"),
+        ({"estimator": NoisyRobustClassifier("erl")}, "loss='erl'"),
+        ({"detector": LOGISTIC}, "must be a LabelErrorDetector or None"),
+        ({"detector": LabelErrorDetector(cv=1)}, "cv=1 is not valid"),
+        ({"random_state": "x"}, "random_state='x'"),
+    ],
+)
+def test_bad_parameters(params, message, noisy):
+    clf = cleaning(FOREST).set_params(**params)
+    with pytest.raises(ValueError, match=message):
+        clf.fit(*noisy[:2])
+
+
+def test_bad_input(noisy):
+    X, y, _ = noisy
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        cleaning(FOREST).fit(X, y[1:])
+    with pytest.raises(ValueError, match="one class"):
+        cleaning(FOREST).fit(X, np.ones(len(y)))
+    with pytest.raises(ValueError, match="sample_weight is not valid"):
+        cleaning(KNeighborsClassifier()).fit(X, y, sample_weight=np.arange(900))
+    assert not hasattr(cleaning(LinearSVC()).fit(X, y), "predict_proba")
+
+
+def test_a_fit_that_fails_leaves_it_as_it_was(noisy):
+    X, y, _ = noisy
+    clf = cleaning(KNeighborsClassifier()).fit(X, y)
+    labels = clf.labels_
+    with pytest.raises(ValueError, match="inconsistent"):
+        clf.fit(X[:, :5], y[1:])
+    assert clf.n_features_in_ == 64
+    np.testing.assert_array_equal(clf.labels_, labels)
