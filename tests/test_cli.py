@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 from torch import nn
@@ -218,6 +219,21 @@ def test_without_weights_the_encoder_is_trained_here(
 def test_fail_under(photos, tmp_path, share, code):
     settings = ["--fail-under", share, "--out", str(tmp_path), "--quiet", *FAST]
     assert main(["check", str(photos), *settings]) == code
+
+
+def test_labels_that_cannot_be_judged(tmp_path, capsys):
+    rng = np.random.default_rng(2)
+    table = pd.DataFrame(rng.normal(size=(300, 5))).rename(columns=str)
+    table["label"] = rng.choice(["a", "b", "c"], size=300)
+    table.to_csv(tmp_path / "t.csv", index=False)
+    settings = ["--label=label", "--out", str(tmp_path / "out"), "--quiet"]
+    assert main(["check", str(tmp_path / "t.csv"), *settings]) == 0
+    said = capsys.readouterr().out
+    assert "0 of 300 labels are called wrong. How many are cannot be told" in said
+    assert "unknown" in (tmp_path / "out" / "report.html").read_text()
+    settings.append("--fail-under=0.1")
+    assert main(["check", str(tmp_path / "t.csv"), *settings]) == 1
+    assert "Failed: it cannot be told how many are right" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from sklearn.pipeline import Pipeline
 from sknoisy.cli.columns import Columns
 from sknoisy.cli.encoding import make_encoder
 from sknoisy.cli.messages import Output, say
-from sknoisy.cli.results import summarize, write_all
+from sknoisy.cli.results import BY_CHANCE, summarize, write_all
 from sknoisy.data.labels import some
 from sknoisy.datasets import Skipped, load_image_folder, load_table
 from sknoisy.detection import LabelErrorDetector
@@ -67,11 +67,18 @@ def run(args):
     print(summarize(detector, found, copies), file=Output())
     seconds = time.monotonic() - start
     say(args, f"Wrote {', '.join(written)} to {out!r}, in {seconds:.0f} s.")
+    return args.fail_under is not None and _fails(detector, args.fail_under)
+
+
+def _fails(detector, least):
+    """Say whether the share of right labels is too low; or cannot be told."""
+    if detector.by_chance_:
+        print(f"Failed: it cannot be told how many are right: {BY_CHANCE}.")
+        return True
     right = 1 - detector.noise_rate_
-    failed = args.fail_under is not None and right < args.fail_under
-    if failed:
-        print(f"Failed: {right:.1%} are right, which is under {args.fail_under:.1%}.")
-    return failed
+    if right < least:
+        print(f"Failed: {right:.1%} are right, which is under {least:.1%}.")
+    return right < least
 
 
 def _make_folder(out):

@@ -10,6 +10,7 @@ from sknoisy.datasets.cells import as_text
 from sknoisy.estimators.saving import save
 from sknoisy.files import replacing
 
+BY_CHANCE = "predictions agree with the labels no more than they may by chance"
 SHOWN = 5  # samples in the summary
 WIDE = 30  # columns of a table, of which samples.csv repeats no more
 COLUMNS = (
@@ -114,10 +115,10 @@ def summarize(detector, found, copies):
     n, n_errors = len(found.y), int(detector.label_errors_.sum())
     shares = [detector.noise_rate_, *detector.noise_rate_interval_]
     rate, low, high = (f"{max(share, 0) + 0.0:.0%}" for share in shares)  # 0.0: no -0%
-    lines = [
-        f"{n_errors:,} of {n:,} labels are called wrong. About {rate} of all are "
-        f"({low} to {high})."
-    ]
+    about = f"About {rate} of all are ({low} to {high})."
+    if detector.by_chance_:
+        about = f"How many are cannot be told: {BY_CHANCE}."
+    lines = [f"{n_errors:,} of {n:,} labels are called wrong. {about}"]
     for i in detector.ranked()[:SHOWN]:
         lines.append(
             f"  {found.names[i]}: {found.y[i]!s} -> {detector.suggested_labels_[i]!s} "

@@ -22,7 +22,7 @@ from sknoisy.detection.features import as_table, label_free_steps
 from sknoisy.encoders.features import LazyFeatures
 from sknoisy.estimators.base import fitting
 from sknoisy.estimators.classifier import NoisyRobustClassifier
-from sknoisy.estimators.findings import Findings, percent
+from sknoisy.estimators.findings import Findings
 from sknoisy.estimators.pipelines import check_steps, finding_classes, split_pipeline
 from sknoisy.estimators.saving import Saved
 from sknoisy.estimators.soft_training import fit_soft, in_columns
@@ -258,10 +258,9 @@ class LabelCleaningClassifier(
     def _findings(self):
         given = self.classes_[self.detector_._codes]
         n_changed, n = np.count_nonzero(self.labels_ != given), len(given)
-        rate = percent(self.detector_.noise_rate_)
         return [
             ("Labels trained on that differ", f"{n_changed:,} of {n:,}"),
-            ("Estimated share of wrong labels", rate),
+            ("Estimated share of wrong labels", self.detector_._rate()),
             ("Classes", len(self.classes_)),
         ]
 

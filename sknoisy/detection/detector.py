@@ -103,8 +103,7 @@ class LabelErrorDetector(
         Which labels are called wrong: those that are probably wrong, as far as
         `max_false_alarms` allows; perhaps none.
     error_probability_ : ndarray of shape (n_samples,), float64
-        Probability that the label is wrong. It says nothing, and neither does the noise
-        rate, if predictions agree with labels by chance, of which a warning tells.
+        Probability that the label is wrong. It says nothing if `by_chance_`.
     label_quality_ : ndarray of shape (n_samples,), float
         In [0, 1]; low is bad. What it measures depends on the method.
     suggested_labels_ : ndarray of shape (n_samples,)
@@ -115,19 +114,23 @@ class LabelErrorDetector(
         Probability that the suggested label is right; where none is suggested, that of
         the given one.
     noise_rate_ : float
-        Estimated share of wrong labels, not counting the classifier's own mistakes.
+        Estimated share of wrong labels, not counting the classifier's own mistakes. It
+        says nothing if `by_chance_`.
     noise_rate_interval_ : tuple of float
         Ends of an interval that should hold the true share with a probability of 95%.
     agreement_ : float or None
         Share of the labels that equal the most probable class of `pred_probs_`; None
         without these.
+    by_chance_ : bool
+        Whether predictions agree with labels no more than they may by chance. Then no
+        label is called wrong, and a warning says so.
     transition_matrix_ : ndarray of shape (n_classes, n_classes), float64
         Estimated probability of each label (column) for each true class (row), by the
         votes of the surest predictions.
     soft_labels_ : ndarray of shape (n_samples, n_classes), float64
         Probability of each class, to train on, see :func:`sknoisy.scores.soft_labels`;
-        certainly the given one if predictions agree with labels by chance. They are
-        computed whenever they are asked for.
+        certainly the given one if `by_chance_`. They are computed whenever they are
+        asked for.
     confident_joint_ : ndarray of shape (n_classes, n_classes), dtype int64
         Estimated number of samples with each label (row) and true class (column).
         Without `pred_probs_`, given labels are counted against the suggested ones.
@@ -296,7 +299,7 @@ class LabelErrorDetector(
         self._losses, self._source = evidence.losses, evidence.source
         self._paths, self._names = paths_of(X), index_of(X, y)
         self._inputs, self._rest = evidence.inputs, evidence.rest
-        self._by_chance, self._trusted = by_chance, labels.trusted
+        self.by_chance_, self._trusted = by_chance, labels.trusted
         # Those in the place of probabilities that are missing, or are votes.
         probs = evidence.probabilities()
         self._probs = None if probs is evidence.pred_probs else probs
@@ -347,7 +350,7 @@ class LabelErrorDetector(
         """Probability of each class, to train on."""
         check_is_fitted(self, "label_errors_")
         codes, n_classes = self._codes, len(self.classes_)
-        if self._by_chance:  # what is predicted says nothing about any label
+        if self.by_chance_:  # what is predicted says nothing about any label
             return np.eye(n_classes)[codes]
         probs = self.pred_probs_ if self._probs is None else self._probs
         return soft_labels(codes, probs, np.arange(n_classes), self._trusted)

@@ -216,7 +216,7 @@ def _tiles(detector):
     tiles = [
         _tile(f"{len(errors):,}", "labels checked"),
         _tile(
-            percent(detector.noise_rate_),
+            "unknown" if detector.by_chance_ else percent(detector.noise_rate_),
             "estimated share of wrong labels",
             f"with 95% between {percent(low)} and {percent(high)}",
         ),

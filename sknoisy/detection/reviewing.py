@@ -22,17 +22,20 @@ class Reviewing(Findings):
     """Mixin of detectors: a page for people, and labels from what they decided."""
 
     def _findings(self):
-        low, high = map(percent, self.noise_rate_interval_)
         n_errors, n = self.label_errors_.sum(), len(self.label_errors_)
         return [
             ("Labels called wrong", f"{n_errors:,} of {n:,}"),
-            (
-                "Estimated share of wrong labels",
-                f"{percent(self.noise_rate_)} ({low} to {high})",
-            ),
+            ("Estimated share of wrong labels", self._rate()),
             ("Classes", len(self.classes_)),
             ("To review them", "to_html(path, X)"),
         ]
+
+    def _rate(self):
+        """Return the noise rate with its interval, as people read it."""
+        if self.by_chance_:
+            return "unknown"
+        low, high = map(percent, self.noise_rate_interval_)
+        return f"{percent(self.noise_rate_)} ({low} to {high})"
 
     def to_html(
         self,
