@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from sklearn.datasets import load_digits
 from torch import nn
 
 import sknoisy
@@ -219,6 +220,102 @@ def test_without_weights_the_encoder_is_trained_here(
 def test_fail_under(photos, tmp_path, share, code):
     settings = ["--fail-under", share, "--out", str(tmp_path), "--quiet", *FAST]
     assert main(["check", str(photos), *settings]) == code
+
+
+@pytest.fixture
+def embedded(tmp_path):
+    """A table of labels, and features of its rows in a file of NumPy."""
+    X, y = load_digits(return_X_y=True)
+    X, y = X[:300], y[:300].copy()
+    y[[5, 50, 200]] += 1
+    table = pd.DataFrame({"customer": np.arange(300) * 7, "label": y % 10})
+    table["label"] = "digit " + table["label"].astype(str)
+    table.to_csv(tmp_path / "labels.csv", index=False)
+    np.save(tmp_path / "features.npy", X)
+    return tmp_path
+
+
+def test_features_in_a_file_of_numpy(embedded, capsys):
+    features, out = str(embedded / "features.npy"), embedded / "out"
+    given = [str(embedded / "labels.csv"), "--features", features, "--out", str(out)]
+    assert main(["check", *given]) == 0
+    assert "Features: 64 numbers of each row" in capsys.readouterr().err
+    samples = rows(out / "samples.csv")
+    assert {"5", "50", "200"} <= {row["sample"] for row in samples[:5]}
+    assert samples[0]["customer"] == str(7 * int(samples[0]["sample"]))
+    X, y = load_digits(return_X_y=True)
+    np.save(embedded / "new.npy", X[300:400])
+    written = str(embedded / "predicted.csv")
+    model = str(out / "model.safetensors")
+    assert main(["predict", model, str(embedded / "new.npy"), "--csv", written]) == 0
+    predicted = rows(written)
+    assert [row["row"] for row in predicted] == [str(i) for i in range(100)]
+    right = [row["label"] == f"digit {y[300 + i]}" for i, row in enumerate(predicted)]
+    assert np.mean(right) > 0.85
+
+
+def test_features_of_rows_that_are_used(embedded):
+    """A row without a label takes its features with it."""
+    table = pd.read_csv(embedded / "labels.csv")
+    table.loc[0, "label"] = None
+    table.to_csv(embedded / "gaps.csv", index=False)
+    out = str(embedded / "out")
+    given = ["--features", str(embedded / "features.npy"), "--out", out, "--quiet"]
+    assert main(["check", str(embedded / "gaps.csv"), *given]) == 0
+    samples = rows(embedded / "out" / "samples.csv")
+    assert len(samples) == 299
+    assert {"5", "50", "200"} <= {row["name"] for row in samples[:5]}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (np.zeros((7, 2)), "has 7 rows, and"),
+        (np.zeros(300), "of shape (300,) and dtype float64"),
+        (np.full((300, 1), "a"), "dtype <U1"),
+        (np.full((300, 1), None), "is no array of NumPy"),
+        (None, "is no array of NumPy"),
+    ],
+)
+def test_features_that_do_not_fit(content, message, embedded, capsys):
+    path = embedded / "bad.npy"
+    if content is not None:
+        np.save(path, content)
+    assert main(["check", str(embedded / "labels.csv"), "--features", str(path)]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_features_are_for_tables(embedded, photos, capsys):
+    features = ["--features", str(embedded / "features.npy")]
+    assert main(["check", str(photos), *features]) == 2
+    assert "is for a CSV file" in capsys.readouterr().err
+    assert (
+        main(["check", str(embedded / "labels.csv"), *features, "--ignore=customer"])
+        == 2
+    )
+    assert "not valid with --encoder or --ignore" in capsys.readouterr().err
+
+
+def test_kinds_of_samples_that_a_model_does_not_take(embedded, photos, checked, capsys):
+    out, features = embedded / "out", str(embedded / "features.npy")
+    given = [str(embedded / "labels.csv"), "--features", features]
+    assert main(["check", *given, "--out", str(out)]) == 0
+    assert main(["predict", str(out / "model.safetensors"), str(photos)]) == 2
+    assert "was trained on features" in capsys.readouterr().err
+    allowed = [f"--allow={__name__}.Mean"]
+    model = str(checked / "model.safetensors")
+    assert main(["predict", model, features, *allowed]) == 2
+    assert "was trained on images" in capsys.readouterr().err
+
+
+def test_numbers_alone_are_not_scaled():
+    """What learns from them decides: embeddings need one scale for all columns."""
+    table = pd.DataFrame({"a": [1.0, 3.0, 8.0], "b": [100.0, 500.0, 200.0]})
+    np.testing.assert_array_equal(Columns().fit_transform(table), table)
+    mixed = table.assign(c=["u", "v", "u"])
+    found = Columns().fit_transform(mixed)
+    np.testing.assert_allclose(found[:, :2].mean(axis=0), 0, atol=1e-12)
+    np.testing.assert_allclose(found[:, :2].std(axis=0), 1)
 
 
 def test_labels_that_cannot_be_judged(tmp_path, capsys):

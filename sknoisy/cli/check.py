@@ -15,7 +15,9 @@ from sknoisy.cli.messages import Output, say
 from sknoisy.cli.results import BY_CHANCE, summarize, write_all
 from sknoisy.data.labels import some
 from sknoisy.datasets import Skipped, load_image_folder, load_table
+from sknoisy.datasets.arrays import read_array
 from sknoisy.detection import LabelErrorDetector
+from sknoisy.encoders.features import LazyFeatures
 from sknoisy.estimators.classifier import NoisyRobustClassifier
 
 MEASURED = 64  # samples, after which the time for all is estimated
@@ -39,11 +41,17 @@ def run(args):
     if k > MANY and all(map(_is_number, found.classes)):
         say(args, f"Warning: the labels are {k} different numbers. Are these classes?")
     is_images = isinstance(X, np.ndarray)
-    encoder, about = make_encoder(X, args)
-    say(args, f"Encoder: {about}.")
-    features = _encoded(encoder, X, args)
+    encoder = None
+    if args.features is None:
+        encoder, about = make_encoder(X, args)
+        say(args, f"Encoder: {about}.")
+        features = _encoded(encoder, X, args)
+    else:
+        features = _given_features(found, args)
     clf = NoisyRobustClassifier(
-        freeze_encoder=is_images, device=args.device, random_state=args.seed
+        freeze_encoder=isinstance(features, LazyFeatures),
+        device=args.device,
+        random_state=args.seed,
     )
     detector = LabelErrorDetector(
         clf,
@@ -54,14 +62,14 @@ def run(args):
     )
     in_folds = "" if args.folds is None else f", in {args.folds} folds"
     say(args, f"Checking the labels{in_folds}.")
-    copies = _copies(X) if is_images else _equal_rows(X)
+    copies = _copies(X) if is_images else _equal_rows(X if encoder else features)
     together = is_images and args.method != "knn_agreement"
     detector.fit(features, found.y, groups=copies if together else None)
     model = detector.estimator_
     if model is None:
         say(args, "Training a model on all samples.")
         model = clone(clf).fit(features, found.y)
-    if not is_images:  # a classifier of images has the encoder in itself
+    if isinstance(encoder, Columns):  # a classifier of images has its encoder inside
         model = Pipeline([("columns", encoder), ("clf", model)])
     written = write_all(out, detector, model, found, args)
     print(summarize(detector, found, copies), file=Output())
@@ -125,6 +133,26 @@ def _used(X, ignored):
                 f"--ignore {name!r} is not valid: the features are {list(X.columns)}"
             )
     return X.drop(columns=ignored) if ignored else X
+
+
+def _given_features(found, args):
+    """Return the features in a file of NumPy, of the rows that are used."""
+    path = args.features
+    if "n_rows" not in found:
+        raise ValueError(
+            "--features is for a CSV file of labels, to whose rows they belong, and "
+            f"{args.data!r} is a folder"
+        )
+    if args.encoder != "auto" or args.ignore:
+        raise ValueError("--features is not valid with --encoder or --ignore")
+    features = read_array(path)
+    if len(features) != found.n_rows:
+        raise ValueError(
+            f"{path!r} has {len(features):,} rows, and {args.data!r} has "
+            f"{found.n_rows:,}: each row of the table needs its features"
+        )
+    say(args, f"Features: {features.shape[1]:,} numbers of each row, from {path!r}.")
+    return features[found.rows]
 
 
 def _without_singles(found):
@@ -195,7 +223,7 @@ def _equal_rows(X):
     """
     import pandas as pd
 
-    hashes = pd.util.hash_pandas_object(X, index=False).to_numpy()
+    hashes = pd.util.hash_pandas_object(pd.DataFrame(X), index=False).to_numpy()
     return hashes if len(np.unique(hashes)) < len(hashes) else None
 
 

@@ -20,8 +20,10 @@ DATE = r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}([T ].*)?|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}"
 
 
 class Columns(TransformerMixin, Saved):
-    """Scale columns of numbers, and give each category a column of its own.
+    """Give each category a column of its own, beside scaled columns of numbers.
 
+    Without categories, numbers stay as they are: how to scale them is better decided by
+    what learns from them, for the components of embeddings need one scale for all.
     Unlike scikit-learn's transformers, it is saved to files without code.
 
     Attributes
@@ -34,7 +36,8 @@ class Columns(TransformerMixin, Saved):
         How these texts are written: as numbers with commas, or as dates, which become
         days.
     moments_ : ndarray of shape (3, n_numbers), float64
-        Their median, which stands for missing values, mean and standard deviation.
+        Their median, which stands for missing values, and what is subtracted from them
+        and what they are divided by: mean and standard deviation, or 0 and 1.
     categories_ : dict of str to list of str
         The most frequent values of the other columns.
     ignored_ : list of str
@@ -58,9 +61,7 @@ class Columns(TransformerMixin, Saved):
         medians = values.median().fillna(0)
         filled = values.fillna(medians)
         deviations = filled.std(ddof=0)
-        self.moments_ = np.array(
-            [medians, filled.mean(), deviations.where(deviations > 0, 1)]
-        ).reshape(3, len(self.numbers_))
+        moments = [medians, filled.mean(), deviations.where(deviations > 0, 1)]
         others = [name for name in self.columns_ if name not in numbers]
         others = {name: X[name].astype(str).value_counts() for name in others}
         names = [k for k, v in others.items() if len(v) >= DISTINCT * len(X) > FEW]
@@ -70,6 +71,9 @@ class Columns(TransformerMixin, Saved):
             for name, counts in others.items()
             if name not in self.ignored_
         }
+        if not self.categories_:
+            moments[1:] = np.zeros(len(medians)), np.ones(len(medians))
+        self.moments_ = np.array(moments).reshape(3, len(self.numbers_))
         self.unread_ = [name for name in others if _is_quantity(X[name])]
         if not self.numbers_ and not self.categories_:
             raise ValueError(

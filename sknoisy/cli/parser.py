@@ -6,7 +6,8 @@ from sknoisy._version import __version__
 
 CHECK = """\
 Find the labels that are probably wrong, in a folder with a folder of images for each
-class, or in a CSV file of image files and labels, or of features and a label.
+class, or in a CSV file of image files and labels, or of features and a label; the
+features, such as embeddings, may be in a file of NumPy instead.
 
 Writes into a folder: report.html, samples.csv (each sample with its label's quality
 and a suggestion), model.safetensors (a classifier for `sknoisy predict`) and, for a
@@ -72,6 +73,12 @@ def _add_check(commands):
         "--file", default="auto", metavar="COLUMN", help="of a CSV file: image files"
     )
     data.add_argument(
+        "--features",
+        metavar="FILE.npy",
+        help="an array of NumPy with a row of numbers, such as an embedding, for each "
+        "row of a CSV file; nothing else is learned from",
+    )
+    data.add_argument(
         "--ignore",
         action="append",
         default=[],
@@ -132,7 +139,8 @@ def _add_predict(commands):
         "files",
         nargs="+",
         metavar="FILES",
-        help="image files or folders of these; or a CSV file of features",
+        help="image files or folders of these; or a CSV file of features, or a file of "
+        "NumPy with an array of these",
     )
     predict.add_argument("--csv", metavar="FILE", help="write to a CSV file")
     predict.add_argument(

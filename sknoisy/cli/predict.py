@@ -10,6 +10,8 @@ from sklearn.pipeline import Pipeline
 from sknoisy.cli.columns import Columns
 from sknoisy.cli.messages import Output, printable, say
 from sknoisy.cli.results import write_rows
+from sknoisy.data.inputs import is_paths
+from sknoisy.datasets.arrays import read_array
 from sknoisy.datasets.folders import images_below
 from sknoisy.datasets.found import keep_readable
 from sknoisy.datasets.tables import read_features
@@ -37,7 +39,7 @@ def run(args):
     sure = [f"{share:.4f}" for share in probabilities.max(axis=1)]
     names = [name.encode("utf-8", "backslashreplace").decode() for name in names]
     rows = [*zip(names, model.classes_[best], sure, strict=True)]
-    columns = ["file" if isinstance(X, np.ndarray) else "row", *COLUMNS]
+    columns = ["file" if is_paths(X) else "row", *COLUMNS]
     if args.csv:
         write_rows(args.csv, columns, rows)
         say(args, f"Wrote {len(rows):,} predictions to {args.csv!r}.")
@@ -51,17 +53,21 @@ def _front(model):
 
 
 def _check_kind(path, model, X):
-    """Raise ``ValueError`` for images where a table is needed, or the reverse."""
+    """Raise ``ValueError`` for samples of another kind than a model needs."""
     front = _front(model)
-    if isinstance(front, Columns) and isinstance(X, np.ndarray):
+    if isinstance(front, Columns) and not hasattr(X, "columns"):
         raise ValueError(
             f"{path!r} was trained on a table with the columns {front.needed_}: pass "
             "a CSV file with these"
         )
     spec = front._known_spec() if isinstance(front, TorchEstimator) else None
-    if getattr(spec, "layout", None) == "path" and not isinstance(X, np.ndarray):
+    if getattr(spec, "layout", None) == "path" and not is_paths(X):
         raise ValueError(
             f"{path!r} was trained on images: pass image files or folders of these"
+        )
+    if getattr(spec, "kind", None) == "vector" and is_paths(X):
+        raise ValueError(
+            f"{path!r} was trained on features: pass a file of NumPy with these"
         )
 
 
@@ -69,6 +75,9 @@ def _samples(args, model):
     """Return the names of samples, and the samples, as models take them."""
     if len(args.files) == 1 and args.files[0].lower().endswith((".csv", ".tsv")):
         X = read_features(args.files[0], texts=getattr(_front(model), "texts_", ()))
+        return [str(i) for i in range(len(X))], X
+    if len(args.files) == 1 and args.files[0].lower().endswith(".npy"):
+        X = read_array(args.files[0])
         return [str(i) for i in range(len(X))], X
     paths = []
     for file in args.files:

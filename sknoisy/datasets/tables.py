@@ -51,7 +51,8 @@ def load_table(
         written. "names", ndarray of str of shape (n_samples,): files as they are
         written, or positions of the rows. "rows", ndarray of int64 of shape
         (n_samples,): positions of the rows in the table, from 0 on. "classes", list of
-        str. "label" and "file", str or None: the columns. "skipped", list of
+        str. "n_rows", int: rows of the table, used or not. "label" and "file", str or
+        None: the columns. "skipped", list of
         :class:`~sknoisy.datasets.Skipped`: what was left out, and why.
 
     Raises
@@ -117,6 +118,7 @@ def load_table(
         names=names[kept],
         rows=kept,
         classes=np.unique(y[kept]).tolist(),
+        n_rows=len(rows),
         label=label,
         file=file,
         skipped=skipped,
