@@ -258,6 +258,7 @@ def from_dynamics(estimator, X, codes, classes, given=None):
     fitted = estimator.fit(X, classes[codes], **(given or {}))
     _, last = split_pipeline(fitted)
     losses, margins = last.training_loss_, last.label_quality_
+    events = last.wrong_events_
     early = last._early_predictions()
     label, other, others = early["label"], early["other"], early["others"]
     left_out = last.loss_state_.get("left_out")
@@ -279,6 +280,8 @@ def from_dynamics(estimator, X, codes, classes, given=None):
         label, other = np.where(asked, own, label), np.where(asked, second, other)
         losses = np.where(unseen, losses_of(codes, probs), losses)
         margins = np.where(unseen, (1 + own - second) / 2, margins)
+        n_epochs = last._dynamics[:, 2].max()
+        events = np.where(unseen, n_epochs * (own < second), events)
     return Evidence(
         codes,
         others.astype(np.int64),
@@ -288,7 +291,7 @@ def from_dynamics(estimator, X, codes, classes, given=None):
         early=None if left_out is not None else np.stack([label, other], axis=1),
         estimator=fitted,
         n_classes=len(classes),
-        wrong_events=last.wrong_events_,
+        wrong_events=events,
         inputs=X,
         source=source,
     )

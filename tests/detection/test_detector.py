@@ -353,6 +353,16 @@ def test_one_training_judges_what_has_no_weight(noisy):
     np.testing.assert_allclose(p[:20], alone.predict_proba(X[:20]), atol=1e-5)
 
 
+@pytest.mark.parametrize("method", OF_DYNAMICS)
+def test_dynamics_of_what_has_no_weight_are_those_of_its_prediction(method, noisy):
+    X, y = noisy[0][:200], noisy[1].y[:200]
+    weights = np.r_[np.zeros(20), np.ones(180)]
+    detector = LabelErrorDetector(NETWORK, method).fit(X, y, sample_weight=weights)
+    quality = detector.label_quality_[:20]
+    right = clone(NETWORK).fit(X[20:], y[20:]).predict(X[:20]) == y[:20]
+    assert quality[right].min() > quality[~right].max()
+
+
 def test_a_method_of_dynamics_asks_for_one_training(noisy):
     X, y = noisy[0][:200], noisy[1].y[:200]
     margins = LabelErrorDetector(NETWORK, "area_under_margin").fit(X, y)
