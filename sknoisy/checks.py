@@ -6,7 +6,7 @@ from numbers import Integral, Real
 
 import numpy as np
 import torch
-from sklearn.utils import check_random_state
+from sklearn.utils import check_consistent_length, check_random_state
 
 
 def unknown(name, value, choices, optional=False):
@@ -82,6 +82,24 @@ def check_real(name, value, interval, other=None):
         raise ValueError(
             f"{name}={value!r} is not valid: it must be a number in {interval}{also}."
         )
+
+
+def check_lengths(**arrays):
+    """Raise unless all arrays, by name, have as many samples; None is left out.
+
+    Raises
+    ------
+    ValueError
+        If their lengths differ.
+    TypeError
+        If one of them has no length; names it.
+    """
+    for name, value in arrays.items():
+        try:
+            check_consistent_length(value)
+        except TypeError as error:
+            raise TypeError(f"{name} is not valid: {error}") from error
+    check_consistent_length(*arrays.values())
 
 
 def check_transition_matrix(value, n_classes=None):

@@ -3,7 +3,13 @@ import pandas as pd
 import pytest
 import torch
 
-from sknoisy.checks import as_mask, as_numbers, check_choice, check_transition_matrix
+from sknoisy.checks import (
+    as_mask,
+    as_numbers,
+    check_choice,
+    check_lengths,
+    check_transition_matrix,
+)
 from sknoisy.data.weights import check_sample_weight
 
 
@@ -39,6 +45,18 @@ def test_what_is_no_choice(value):
 def test_choices():
     for value in ("mlp", np.str_("mlp"), True, np.True_, None):
         check_choice("head", value, ["mlp", True, None])
+
+
+@pytest.mark.parametrize("value", [np.float32(0.5), np.array(0.5), torch.tensor(1), 3])
+def test_what_has_no_length(value):
+    check_lengths(X=[1, 2], y=None, weights=np.ones(2))
+    with pytest.raises(TypeError, match="^y is not valid"):
+        check_lengths(X=[1, 2], y=value)
+
+
+def test_lengths_that_differ():
+    with pytest.raises(ValueError, match=r"numbers of samples: \[2, 3\]"):
+        check_lengths(X=[1, 2], y=[1, 2, 3])
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from sknoisy.annotators.agreement import active_scores, crowdlab
 from sknoisy.annotators.crowds import dawid_skene, majority_vote
 from sknoisy.annotators.table import is_long, read_annotations
 from sknoisy.annotators.training import out_of_sample
-from sknoisy.checks import check_choice
+from sknoisy.checks import check_choice, check_lengths
 from sknoisy.data.given import Labels, check_groups
 from sknoisy.data.inputs import check_container
 from sknoisy.data.labels import check_given, check_several
@@ -269,7 +269,7 @@ class AnnotatorConsensus(
         self._check_parameters()
         check_given(self, y)
         annotations = annotations_of(X, y)
-        check_consistent_length(X, annotations.samples)
+        check_lengths(X=X, y=annotations.samples)
         check_groups(groups, annotations.n_samples)
         check_several(annotations.classes)
         weights = self._weights(sample_weight, annotations.n_samples)

@@ -10,11 +10,10 @@ from sklearn.base import clone
 from sklearn.metrics import accuracy_score, check_scoring
 from sklearn.model_selection import StratifiedKFold
 from sklearn.pipeline import Pipeline
-from sklearn.utils.validation import check_consistent_length
 
 from sknoisy._compat import safe_indexing
 from sknoisy.bars import bar
-from sknoisy.checks import check_integer
+from sknoisy.checks import check_integer, check_lengths
 from sknoisy.comparison.results import Comparison
 from sknoisy.comparison.rows import Rows
 from sknoisy.data.labels import encode_labels, some
@@ -112,7 +111,7 @@ def compare(
     seeds = _check_seeds(seeds)
     classes, codes = encode_labels(y)
     y = classes[codes]  # no objects, which scikit-learn's folds and scores refuse
-    check_consistent_length(X, y)
+    check_lengths(X=X, y=y)
     test = _checked_test(X_test, y_test, cv, classes)
     scorers = {} if cv is None else _scorers(scoring, X, y)
     scores = [*scorers, *([TEST] if test else [])]
@@ -220,7 +219,7 @@ def _checked_test(X_test, y_test, cv, classes):
         if cv is None:
             raise ValueError("cv=None is not valid without X_test and y_test.")
         return None
-    check_consistent_length(X_test, y_test)
+    check_lengths(X_test=X_test, y_test=y_test)
     found, codes = encode_labels(y_test)
     if len({labels.dtype.kind in "OUS" for labels in (classes, found)}) > 1:
         raise ValueError(

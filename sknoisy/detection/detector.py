@@ -6,12 +6,12 @@ import numpy as np
 from sklearn.base import MetaEstimatorMixin, clone
 from sklearn.utils import get_tags
 from sklearn.utils.validation import (
-    check_consistent_length,
     check_is_fitted,
     validate_data,
 )
 
 from sknoisy._compat import CallbackSupportMixin, with_callbacks
+from sknoisy.checks import check_lengths
 from sknoisy.data.given import Labels, check_groups, check_trusted
 from sknoisy.data.inputs import check_container, index_of, paths_of
 from sknoisy.data.labels import check_given, check_several, encode_labels, some
@@ -323,7 +323,7 @@ class LabelErrorDetector(
             weights=check_sample_weight(sample_weight, len(codes)),
             trusted=check_trusted(trusted, len(codes)),
         )
-        check_consistent_length(X, codes)
+        check_lengths(X=X, y=codes)
         check_groups(groups, len(codes))
         check_several(classes)
         return classes, labels

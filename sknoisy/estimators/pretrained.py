@@ -1,8 +1,6 @@
 """PretrainedEncoder: an encoder with published weights, or with a user's own."""
 
-from sklearn.utils.validation import check_consistent_length
-
-from sknoisy.checks import check_choice
+from sknoisy.checks import check_choice, check_lengths
 from sknoisy.data.devices import generator, resolve_device
 from sknoisy.data.inputs import check_image_size, is_paths
 from sknoisy.data.spec import InputSpec
@@ -184,7 +182,7 @@ class PretrainedEncoder(LazyTransformer, TorchEstimator):
         check_what_follows(self, y)
         inputs, trained = self._read(X, reset=True)
         if y is not None:  # what comes after this would find out late
-            check_consistent_length(inputs, y)
+            check_lengths(X=inputs, y=y)
         if trained is not None:
             raise ValueError(
                 f"X holds lazy features of the encoder {str(trained)!r}, but "

@@ -5,12 +5,11 @@ from functools import partial
 
 import numpy as np
 import torch
-from sklearn.utils.validation import check_consistent_length
 from torch import nn
 
 from sknoisy import ranks
 from sknoisy._compat import with_callbacks
-from sknoisy.checks import check_choice, check_integer
+from sknoisy.checks import check_choice, check_integer, check_lengths
 from sknoisy.data.devices import generator
 from sknoisy.data.given import read_labels
 from sknoisy.data.labels import check_given, encode_labels
@@ -275,11 +274,11 @@ class SSLPretrainer(LazyTransformer, TorchEstimator):
         """Return codes and weights of the labels, or nothing if they are not used."""
         if not self._method().uses_labels:
             if y is not None:  # what comes after this would find out late
-                check_consistent_length(inputs, y)
+                check_lengths(X=inputs, y=y)
             return ()
         check_given(self, y)
         _, codes = encode_labels(y)
-        check_consistent_length(inputs, codes)
+        check_lengths(X=inputs, y=codes)
         return codes, check_label_weights(sample_weight, len(codes))
 
     def _monitored(self, y):

@@ -4,10 +4,10 @@ from itertools import product
 
 import numpy as np
 from sklearn.manifold import TSNE
-from sklearn.utils.validation import check_consistent_length, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
 from sknoisy._compat import safe_indexing
-from sknoisy.checks import as_mask, check_integer, random_numbers
+from sknoisy.checks import as_mask, check_integer, check_lengths, random_numbers
 from sknoisy.data.inputs import as_inputs
 from sknoisy.data.pictures import as_samples
 from sknoisy.encoders.features import LazyFeatures
@@ -117,7 +117,7 @@ class EmbeddingDisplay:
         _, last = split_pipeline(estimator)
         if refined is None:
             refined = getattr(last, "labels_", getattr(last, "pseudo_labels_", None))
-        check_consistent_length(X, y, refined, y_true, marked)
+        check_lengths(X=X, y=y, refined=refined, y_true=y_true, marked=marked)
         random_state = random_numbers(random_state)
         rows = _choose(len(y), n_samples, random_state)
         y, refined, y_true = (_take(labels, rows) for labels in (y, refined, y_true))
@@ -177,7 +177,9 @@ class EmbeddingDisplay:
         display : EmbeddingDisplay
             The display, drawn.
         """
-        check_consistent_length(features, y, refined, y_true, marked)
+        check_lengths(
+            features=features, y=y, refined=refined, y_true=y_true, marked=marked
+        )
         random_state = random_numbers(random_state)
         rows = _choose(len(y), n_samples, random_state)
         name = "t-SNE" if embedding is None else type(embedding).__name__

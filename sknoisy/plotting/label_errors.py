@@ -3,9 +3,8 @@
 import os
 
 import numpy as np
-from sklearn.utils.validation import check_consistent_length
 
-from sknoisy.checks import as_mask, check_integer
+from sknoisy.checks import as_mask, check_integer, check_lengths
 from sknoisy.data.inputs import as_inputs, is_paths
 from sknoisy.data.pictures import as_images
 from sknoisy.detection.detector import LabelErrorDetector
@@ -155,7 +154,9 @@ class LabelErrorDisplay:
         X = as_inputs(X.inputs if isinstance(X, LazyFeatures) else X)
         y, suggested = np.asarray(y), np.asarray(suggested)
         quality = as_column("label_quality", label_quality)
-        check_consistent_length(X, y, suggested, quality, label_errors)
+        check_lengths(
+            X=X, y=y, suggested=suggested, quality=quality, label_errors=label_errors
+        )
         order = np.argsort(quality, kind="stable")
         if label_errors is not None:
             order = order[as_mask("label_errors", label_errors, len(y))[order]]

@@ -2,9 +2,8 @@
 
 import numpy as np
 from sklearn.exceptions import NotFittedError
-from sklearn.utils.validation import check_consistent_length
 
-from sknoisy.checks import as_mask, check_choice
+from sknoisy.checks import as_mask, check_choice, check_lengths
 from sknoisy.estimators.pipelines import split_pipeline
 from sknoisy.plotting.base import BLUE, ORANGE, as_column, pyplot
 from sknoisy.scores.betas import beta_mixture
@@ -78,7 +77,7 @@ class LossMixtureDisplay:
                 f"{type(last).__name__} has no losses_ or training_loss_: it is not "
                 "fitted, or keeps no losses."
             )
-        check_consistent_length(losses, is_wrong)
+        check_lengths(losses=losses, is_wrong=is_wrong)
         known = ~np.isnan(losses)
         if is_wrong is not None:
             is_wrong = as_mask("is_wrong", is_wrong)[known]
@@ -108,7 +107,8 @@ class LossMixtureDisplay:
         if isinstance(mixture, str):
             check_choice("mixture", mixture, list(MIXTURES))
             mixture = MIXTURES[mixture](losses)
-        check_consistent_length(losses, mixture.clean_probability, is_wrong)
+        probability = mixture.clean_probability
+        check_lengths(losses=losses, mixture=probability, is_wrong=is_wrong)
         if is_wrong is not None:
             is_wrong = as_mask("is_wrong", is_wrong)
         return cls(losses, mixture, is_wrong).plot(**kwargs)

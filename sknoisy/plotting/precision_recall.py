@@ -1,9 +1,8 @@
 """Precision and recall of the labels that are called wrong, expected and true."""
 
 import numpy as np
-from sklearn.utils.validation import check_consistent_length
 
-from sknoisy.checks import as_mask
+from sknoisy.checks import as_mask, check_lengths
 from sknoisy.detection.detector import LabelErrorDetector
 from sknoisy.plotting.base import BLUE, ORANGE, as_column, check_fitted, pyplot
 
@@ -99,8 +98,8 @@ class DetectionCurveDisplay:
         display : DetectionCurveDisplay
             The display, drawn.
         """
-        check_consistent_length(error_probability, label_errors, is_wrong)
         given = {"label_errors": label_errors, "is_wrong": is_wrong}
+        check_lengths(error_probability=error_probability, **given)
         masks = {
             name: None if mask is None else as_mask(name, mask)
             for name, mask in given.items()

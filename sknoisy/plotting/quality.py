@@ -1,9 +1,8 @@
 """The quality of labels as a histogram."""
 
 import numpy as np
-from sklearn.utils.validation import check_consistent_length
 
-from sknoisy.checks import as_mask
+from sknoisy.checks import as_mask, check_lengths
 from sknoisy.detection.detector import LabelErrorDetector
 from sknoisy.plotting.base import BLUE, ORANGE, as_column, check_fitted, pyplot
 
@@ -79,7 +78,7 @@ class LabelQualityDisplay:
         display : LabelQualityDisplay
             The display, drawn.
         """
-        check_consistent_length(label_quality, label_errors)
+        check_lengths(label_quality=label_quality, label_errors=label_errors)
         quality = as_column("label_quality", label_quality)
         errors = as_mask("label_errors", label_errors, len(quality))
         return cls(quality, errors).plot(**kwargs)

@@ -1,8 +1,8 @@
 """How the labels change while they are refined."""
 
 import numpy as np
-from sklearn.utils.validation import check_consistent_length
 
+from sknoisy.checks import check_lengths
 from sknoisy.estimators.refiner import PseudoLabelRefiner
 from sknoisy.plotting.base import BLUE, GREEN, ORANGE, check_fitted, pyplot
 
@@ -99,8 +99,8 @@ class RefinementDisplay:
             The display, drawn.
         """
         y = np.asarray(y)
+        check_lengths(y=y, y_true=y_true)
         after = np.reshape(iteration_labels, (-1, len(y)))
-        check_consistent_length(y, y_true)
         labels = np.concatenate([y[None], after])
         accuracy = None if y_true is None else _share_equal(labels, y_true)
         return cls(_share_equal(labels, y), accuracy, refined).plot(**kwargs)

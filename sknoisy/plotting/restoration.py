@@ -2,10 +2,10 @@
 
 import numpy as np
 import torch
-from sklearn.utils.validation import check_consistent_length, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
-from sknoisy.checks import check_integer, random_numbers
+from sknoisy.checks import check_integer, check_lengths, random_numbers
 from sknoisy.data.devices import generator
 from sknoisy.data.pictures import as_images, as_samples
 from sknoisy.encoders.blueprint import load_numpy_state
@@ -123,7 +123,8 @@ class RestorationDisplay:
         """
         check_integer("n_images", n_images)
         parts = [as_samples(part) for part in (originals, augmented, restored)]
-        check_consistent_length(*parts)
+        names = ("originals", "augmented", "restored")
+        check_lengths(**dict(zip(names, parts, strict=True)))
         rows = np.arange(min(n_images, len(parts[0])))
         parts = [as_images(_clip(p), rows, channels, None) for p in parts]
         return cls(*parts).plot(**kwargs)

@@ -3,9 +3,8 @@
 import numpy as np
 from scipy.optimize import nnls
 from scipy.sparse import csr_array
-from sklearn.utils import check_consistent_length
 
-from sknoisy.checks import check_integer, check_real
+from sknoisy.checks import check_integer, check_lengths, check_real
 from sknoisy.data.labels import encode_labels
 from sknoisy.scores.estimates import transition_of
 from sknoisy.scores.neighbors import neighbor_index
@@ -102,7 +101,7 @@ def hoc_transition_matrix(
     check_real("share", share, "(0, 1]")
     check_sorted(classes)
     classes, codes = encode_labels(y, classes)
-    check_consistent_length(features, codes)
+    check_lengths(features=features, y=codes)
     n_near = 2 * n_pairs
     if share < 1:
         check_integer("n_neighbors", n_neighbors, low=n_near + 1)

@@ -3,8 +3,8 @@
 import numpy as np
 from scipy.sparse import csr_array
 from scipy.special import logsumexp, softmax
-from sklearn.utils import check_consistent_length
 
+from sknoisy.checks import check_lengths
 from sknoisy.data.labels import encode_labels
 from sknoisy.scores.neighbors import neighbor_index
 from sknoisy.scores.probabilities import check_sorted
@@ -90,7 +90,7 @@ def neighbor_label_votes(y, features, classes=None, n_neighbors=50):
     """
     check_sorted(classes)
     classes, codes = encode_labels(y, classes)
-    check_consistent_length(features, codes)
+    check_lengths(features=features, y=codes)
     index = neighbor_index(features, n_neighbors)
     if len(codes) > MOST_SAMPLES:
         chosen = np.random.default_rng(0).permutation(len(codes))[:MOST_SAMPLES]

@@ -1,9 +1,8 @@
 """Votes of each sample's nearest neighbours on its label."""
 
 import numpy as np
-from sklearn.utils import check_consistent_length
 
-from sknoisy.checks import as_numbers, check_integer
+from sknoisy.checks import as_numbers, check_integer, check_lengths
 from sknoisy.data.labels import encode_labels
 from sknoisy.data.weights import check_sample_weight
 from sknoisy.scores.neighbors import neighbor_index
@@ -169,7 +168,7 @@ def knn_votes(
     array([1., 1., 1., 0., 0.], dtype=float32)
     """
     classes, codes = encode_labels(y, classes)
-    check_consistent_length(features, codes)
+    check_lengths(features=features, y=codes)
     weights = check_sample_weight(sample_weight, len(codes))
     index = neighbor_index(features, n_neighbors, include_self)
     return votes_from(index, codes, len(classes), weights)

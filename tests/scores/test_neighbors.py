@@ -5,9 +5,11 @@ import pytest
 from scipy.sparse import csr_array
 
 from sknoisy.scores import (
+    hoc_transition_matrix,
     knn_agreement,
     knn_votes,
     neighbor_index,
+    neighbor_label_votes,
     relative_votes,
     votes_from,
 )
@@ -191,6 +193,15 @@ def test_knn_votes_are_counted():
     np.testing.assert_allclose(knn_votes(y, X, n_neighbors=4), expected)
     agreement = knn_agreement(y, X, n_neighbors=4)
     np.testing.assert_allclose(agreement, expected[np.arange(60), y])
+
+
+@pytest.mark.parametrize("wrong", [np.float32(0.5), 3])
+@pytest.mark.parametrize(
+    "score", [knn_votes, knn_agreement, hoc_transition_matrix, neighbor_label_votes]
+)
+def test_features_that_are_a_number(score, wrong):
+    with pytest.raises(TypeError, match="^features is not valid"):
+        score([0, 1, 0, 1], wrong)
 
 
 @pytest.mark.parametrize(
