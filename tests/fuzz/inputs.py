@@ -106,6 +106,12 @@ def image_files(rng, n, folder):
     return pick(rng, forms)(paths)
 
 
+def stacked(X):
+    """Return samples as one array, also those of a column of arrays."""
+    X = np.asarray(X)
+    return np.stack(X) if X.ndim == 1 else X
+
+
 def samples(rng, n):
     """Return samples in memory; some of them are not valid."""
     X = (vectors if rng.random() < 0.6 else images)(rng, n)
@@ -116,14 +122,13 @@ def samples(rng, n):
     if change == 2:
         X = X[: rng.integers(4)]
     if change == 3:
-        X = np.asarray(X)
-        X = (np.stack(X) if X.ndim == 1 else X).astype(complex)
+        X = stacked(X).astype(complex)
     if change == 4:
         X = np.asarray(X)[0]
     if change == 5:
         X = pick(rng, [None, "x", 3, [], [[1], [2, 3]], {"a": [1]}, np.zeros((n, 0))])
     if change == 6:
-        X = np.asarray(X).astype(str)
+        X = stacked(X).astype(str)
     return X
 
 

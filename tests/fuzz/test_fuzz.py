@@ -19,6 +19,7 @@ from drawing import case_of, comparison
 from inputs import pick
 from sklearn.base import clone, is_classifier
 from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
@@ -76,6 +77,13 @@ def assert_named(error, names):
     assert len(message) < 2500, message
 
 
+def of_scikit_learn(estimator, error):
+    """Whether LogisticRegression, the last step, refuses labels without their name."""
+    last = estimator[-1] if isinstance(estimator, Pipeline) else estimator
+    unnamed = str(error) == "Input contains NaN"
+    return unnamed and isinstance(last, LogisticRegression)
+
+
 def outcome(fitted, X):
     """Return what an estimator that has been fitted says of X, and of its labels."""
     if hasattr(fitted, "suggested_labels_"):
@@ -123,8 +131,10 @@ def pickled(case, path):
 def assert_lives_on(rng, case, folder):
     """Check what is done with a fitted estimator later."""
     later = pick(rng, [saved, saved, pickled, again])
-    seeded = [v for k, v in case.estimator.get_params().items() if "random_state" in k]
-    if later is again and any(not isinstance(seed, int) for seed in seeded):
+    params = case.estimator.get_params().items()
+    seeded = all(isinstance(v, int) for k, v in params if "random_state" in k)
+    timed = any(v is not None for k, v in params if "max_time" in k)
+    if later is again and (timed or not seeded):
         later = saved
     other = later(case, folder / "model.safetensors")
     for a, b in zip(
@@ -152,7 +162,8 @@ def test_fits(fit_seed, tmp_path, record_property):
             assert_named(error, names)
         except (ValueError, TypeError) as error:
             record_property("outcome", "refused")
-            assert_named(error, names)
+            if not of_scikit_learn(case.estimator, error):
+                assert_named(error, names)
             if type(case.estimator) is not Pipeline:  # of which a part may be
                 with pytest.raises(NotFittedError):
                     check_is_fitted(case.estimator)
@@ -175,7 +186,9 @@ def test_comparisons(pair_seed, record_property):
         except (ValueError, TypeError) as error:
             record_property("outcome", "refused")
             named = chosen["methods"]
-            parts = named.values() if isinstance(named, dict) else [chosen["estimator"]]
+            listed = named if isinstance(named, list) else []
+            parts = [*listed, chosen["estimator"]]
+            parts = named.values() if isinstance(named, dict) else parts
             params = [k for part in parts for k in getattr(part, "get_params", dict)()]
             assert_named(error, [*chosen, *(k.rpartition("__")[2] for k in params)])
             return
