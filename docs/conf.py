@@ -72,7 +72,8 @@ sphinx_gallery_conf = {
     "within_subsection_order": "FileNameSortKey",
     "download_all_examples": False,
     "show_signature": False,
-    "ignore_repr_types": r"sknoisy[.]plotting",
+    "capture_repr": ("_repr_html_",),  # tables, but not what a last line returns
+    "reset_modules": ("matplotlib", "gallery.warnings_are_errors"),
     "doc_module": ("sknoisy",),
     "backreferences_dir": "generated/backreferences",
     "reference_url": {"sknoisy": None},

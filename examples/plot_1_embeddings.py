@@ -33,7 +33,9 @@ print(f"{noisy.rate:.0%} of {len(y)} labels are wrong")
 # They are scored on clean labels that none of them has seen.
 
 classifiers = {
-    "logistic regression": make_pipeline(StandardScaler(), LogisticRegression()),
+    "logistic regression": make_pipeline(
+        StandardScaler(), LogisticRegression(max_iter=1000)
+    ),
     "15 neighbours": KNeighborsClassifier(15),
     "random forest": RandomForestClassifier(min_samples_leaf=5, random_state=0),
     "sknoisy": NoisyRobustClassifier(random_state=0),

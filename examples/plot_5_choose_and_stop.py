@@ -24,19 +24,23 @@ X, X_test, y, y_test = train_test_split(X, y, test_size=0.3, random_state=0)
 y_pairs = pair_flip(y, rate=0.4, random_state=0).y
 
 # %%
-# One search scores as if all labels were right. The other corrects for the noise, with
-# a transition matrix that is estimated from the data.
+# One score takes all labels for right. The other corrects for the noise, with a
+# transition matrix that is estimated from the data. Both prefer the robust losses, but
+# only the second comes near the accuracy on clean labels, which is shown beside it.
 
 grid = {"loss": ["ce", "gce", "elr"]}
 clf = NoisyRobustClassifier(encoder="mlp", max_epochs=20, random_state=0)
-for scoring in ("accuracy", NoiseCorrectedScorer()):
-    search = GridSearchCV(clf, grid, scoring=scoring, cv=3).fit(X, y_pairs)
-    chosen = search.best_params_["loss"]
-    name = scoring if isinstance(scoring, str) else "corrected"
-    print(
-        f"by {name:10} chosen: {chosen:4} accuracy on clean labels: "
-        f"{search.score(X_test, y_test):.1%}"
-    )
+scoring = {
+    "noisy": "accuracy",
+    "corrected": NoiseCorrectedScorer.from_samples(X, y_pairs),
+}
+search = GridSearchCV(clf, grid, scoring=scoring, refit="corrected", cv=3)
+found = search.fit(X, y_pairs).cv_results_
+for i, loss in enumerate(grid["loss"]):
+    noisy, corrected = found["mean_test_noisy"][i], found["mean_test_corrected"][i]
+    clean = clf.set_params(loss=loss).fit(X, y_pairs).score(X_test, y_test)
+    print(f"{loss:4} noisy {noisy:.2f}, corrected {corrected:.2f}, clean {clean:.2f}")
+print("chosen:", search.best_params_["loss"])
 
 # %%
 # As long as a network learns what is common to a class, fewer and fewer of its

@@ -48,7 +48,8 @@ for method in ("majority_vote", "crowdlab"):
 # The result says how far each annotator can be trusted, and which samples should be
 # labelled again first.
 
-print(
-    dict(zip(consensus.annotators_, consensus.annotator_quality_.round(2), strict=True))
-)
+for name, quality in zip(
+    consensus.annotators_, consensus.annotator_quality_, strict=True
+):
+    print(f"{name} {quality:.2f}")
 print("next:", consensus.relabel_order_[:5])
