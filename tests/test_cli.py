@@ -139,8 +139,9 @@ def test_what_a_check_tells(photos, tmp_path, capsys):
     assert "Traceback" not in err
 
 
-def test_names_that_are_no_text(photos, tmp_path, capsys):
+def test_names_that_are_no_text(photos, tmp_path, capsys, monkeypatch):
     """Files may have any bytes in their names: none are lost, none reach a terminal."""
+    monkeypatch.setattr("sknoisy.cli.results.SHOWN", 100)
     folder = tmp_path / "photos"
     for name in ("bright", "dark"):
         shutil.copytree(photos / name, folder / name)

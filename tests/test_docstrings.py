@@ -14,6 +14,7 @@ API = Path(__file__).parents[1] / "docs" / "api.md"
 NAMES = re.findall(r"^   ([\w.]+)$", API.read_text(), re.MULTILINE)
 
 NOT_ASKED = {
+    "GL01": "The summary begins in the line of the quotes, as PEP 257 allows.",
     "ES01": "A summary in one line is enough where it says all.",
     "SA01": "Related names are linked in the text.",
     "EX01": "Classes have examples; methods and displays need none of their own.",

@@ -190,7 +190,9 @@ class InputSpec:
             return batch
         if self.low:
             batch = batch - self.low
-        return batch.mul_(1 / (self.high - self.low))
+        # Both ends as float32 has them, or values far from 0 would end above 1.
+        low, high = map(np.float32, (self.low, self.high))
+        return batch.mul_(1 / (float(high) - float(low) or 1.0))
 
     def restore(self, batch):
         """Convert samples back to the layout and range of X: undo :meth:`prepare`.

@@ -46,6 +46,17 @@ def channels_of(layout):
     return {"HW": "auto", "HWC": "last", "CHW": "first"}[layout]
 
 
+def test_values_far_from_zero_are_in_the_unit_interval():
+    """Where float32 rounds the ends by more than a millionth of what is between."""
+    ends = 128.02757331, 128.40711287
+    X = np.random.default_rng(0).uniform(*ends, size=(1, 4, 4))
+    X[0, 0, :2] = ends
+    batch = InputSpec.learn(X).open(X).fetch(torch.arange(1))
+    assert batch.min() == 0 and 1 - 1e-6 < batch.max() < 1 + 1e-6
+    near = 1e9 + np.arange(16.0).reshape(1, 4, 4)  # all are one number in float32
+    assert InputSpec.learn(near).open(near).fetch(torch.arange(1)).isfinite().all()
+
+
 @IGNORED
 @settings(deadline=None, derandomize=True, max_examples=150)
 @given(images(), st.booleans())

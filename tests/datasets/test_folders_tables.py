@@ -110,7 +110,7 @@ def test_no_program_is_run_that_draws_an_image(folder, tmp_path_factory, monkeyp
     ghostscript.write_text(f"#!/bin/sh\ntouch {ran}\n")
     ghostscript.chmod(0o755)
     monkeypatch.setenv("PATH", str(ghostscript.parent), prepend=os.pathsep)
-    monkeypatch.setattr("PIL.EpsImagePlugin.gs_binary", "gs")
+    monkeypatch.setattr("PIL.EpsImagePlugin.gs_binary", "gs", raising=False)
     program = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n"
     for name, content in (("eps.png", program), ("iptc.png", iptc(program))):
         path = folder / "cat" / name
