@@ -134,7 +134,7 @@ def networks_table(rows):
 
 
 def cleaned_table(rows):
-    """Return what classifiers gain by cleaned labels, in the cells that all have.
+    """Return what classifiers gain by cleaned labels, in the cells that all ways have.
 
     "as given" is the classifier on the given labels; "cleanlab" CleanLearning, which
     removes labels; "own folds" and "kernel" our LabelCleaningClassifier, with a
@@ -150,6 +150,7 @@ def cleaned_table(rows):
             way: [row for row in rows if row["method"] == prefix + name]
             for way, prefix in ways.items()
         }
+        by_way = {way: each for way, each in by_way.items() if each}
         shared = set.intersection(*({*map(run_of, each)} for each in by_way.values()))
         for way, each in by_way.items():
             scores = defaultdict(list)
