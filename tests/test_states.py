@@ -190,8 +190,26 @@ def plain():
     return of
 
 
+def counts_on_the_default_device():
+    """Whether AdamW, as in older PyTorch, counts its steps where tensors go by default.
+
+    On the device "meta" it cannot be used then, by anyone.
+    """
+    weight = torch.nn.Parameter(torch.ones(1))
+    weight.grad = torch.ones(1)
+    optimizer = torch.optim.AdamW([weight])
+    try:
+        with torch.device("meta"):
+            optimizer.step()
+    except RuntimeError:
+        return True
+    return False
+
+
 @pytest.mark.parametrize("name", ESTIMATORS)
 def test_defaults_of_pytorch(name, plain):
+    if "adamw" in name and counts_on_the_default_device():
+        pytest.skip("a fault of this version of PyTorch")
     expected = plain(name)
     with defaults():
         found = result(*ESTIMATORS[name])
