@@ -232,7 +232,8 @@ class LabelErrorDetector(
         trusted : array-like of shape (n_samples,), default=None
             True where a label is known to be right. It is never called wrong, has
             quality 1, and is no part of what estimates the noise of the others; a
-            classifier whose fit takes ``trusted`` is told.
+            classifier whose fit takes ``trusted`` is told. A label that no other sample
+            has must be, or no fold can judge it.
 
         Returns
         -------
@@ -407,7 +408,7 @@ class LabelErrorDetector(
         is_auto = isinstance(self.cv, str) and self.cv == "auto"
         once = is_auto and groups is None and leaves_out(self._classifier, X)
         if once:
-            check_two_of_each(codes, classes)
+            check_two_of_each(codes, classes, labels.trusted)
         if once or source == "dynamics":
             estimator = finding_classes(clone(self._classifier), classes)
             with tasks.part("fit-estimator", estimator):
@@ -415,7 +416,7 @@ class LabelErrorDetector(
             if source == "dynamics" or evidence.pred_probs is not None:
                 return evidence
         cv = FOLDS if is_auto else self.cv
-        settings = cv, self.n_jobs, self.random_state, groups, given
+        settings = cv, self.n_jobs, self.random_state, groups, given, labels.trusted
         with tasks.part("folds"):
             return from_folds(self._classifier, X, codes, classes, *settings)
 

@@ -159,11 +159,13 @@ def as_table(X, most_cells=0):
     """Return a table of finite numbers, float32, or None if X is none, or sparse."""
     if issparse(X) and np.prod(X.shape, dtype=np.int64) <= most_cells:
         X = X.toarray()
-    X = X if hasattr(X, "ndim") else np.asarray(X)
-    if X.ndim != 2 or issparse(X):
-        return None
     try:
-        table = np.asarray(X, dtype=np.float32)
-    except (TypeError, ValueError):  # text, missing values
+        X = as_inputs(X)  # which refuses columns that only look like numbers
+        X = X if hasattr(X, "ndim") else np.asarray(X)
+        if X.ndim != 2:
+            return None
+        with np.errstate(over="ignore"):
+            table = np.asarray(X, dtype=np.float32)
+    except (TypeError, ValueError):  # sparse, text, missing values
         return None
     return table if np.isfinite(table).all() else None

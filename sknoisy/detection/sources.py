@@ -13,7 +13,9 @@ from sklearn.model_selection import (
     cross_val_predict,
 )
 from sklearn.pipeline import Pipeline
+from sklearn.utils import indexable
 
+from sknoisy._compat import safe_indexing
 from sknoisy.checks import random_numbers
 from sknoisy.data.labels import some
 from sknoisy.detection.checks import folds_of
@@ -46,6 +48,7 @@ def from_folds(
     random_state=None,
     groups=None,
     given=None,
+    trusted=None,
 ):
     """Cross-validate; pre-trainers that lead a pipeline are fitted once, on all of X.
 
@@ -69,25 +72,38 @@ def from_folds(
         Samples of one group are in one fold.
     given : dict of str to ndarray, default=None
         What fits get beside labels, see :func:`fit_arguments`.
+    trusted : ndarray of shape (n_samples,), bool, default=None
+        Which labels are right. Those of them that no other sample has are in no fold,
+        and have the probability 1.
 
     Returns
     -------
     evidence : Evidence
         Out-of-sample probabilities and losses.
     """
-    check_two_of_each(codes, classes)
+    check_two_of_each(codes, classes, trusted)
     folds = _make_folds(cv, X, codes, random_state, groups)
-    estimator = _weighted_by_code(finding_classes(estimator, classes), classes)
-    rest, X = fit_label_free(estimator, X)
+    alone = np.bincount(codes)[codes] == 1
+    present, judged = np.unique(codes[~alone], return_inverse=True)
+    estimator = finding_classes(estimator, classes)
+    rest, X = fit_label_free(_weighted_by_code(estimator, classes[present]), X)
+    of_folds = _computed_once(X, rest)
+    if alone.any():
+        of_folds = safe_indexing(*indexable(of_folds), np.flatnonzero(~alone))
+        given = {name: values[~alone] for name, values in (given or {}).items()}
+        folds = _without(folds, alone)
     pred_probs = cross_val_predict(
         rest,
-        _computed_once(X, rest),
-        codes,
+        of_folds,
+        judged,
         cv=folds,
         n_jobs=n_jobs,
         method="predict_proba",
         params=given or None,
     )
+    if alone.any():
+        found, pred_probs = pred_probs, np.eye(len(classes))[codes]
+        pred_probs[np.ix_(~alone, present)] = found
     evidence = _of_probabilities(codes, pred_probs, len(classes), inputs=X)
     source = f"{len(folds)} folds: no label was judged by a classifier trained on it"
     return replace(evidence, rest=rest, source=source)
@@ -105,15 +121,28 @@ def _computed_once(X, estimator):
     return X
 
 
-def check_two_of_each(codes, classes):
-    """Raise ``ValueError`` if a class has one sample, which no other can vouch for."""
-    single = classes[np.bincount(codes) == 1]
+def _without(folds, left_out):
+    """Return folds of positions among the samples that are not left out."""
+    place = np.cumsum(~left_out) - 1
+    folds = [[place[part[~left_out[part]]] for part in fold] for fold in folds]
+    return [(train, test) for train, test in folds if len(test)]
+
+
+def check_two_of_each(codes, classes, trusted=None):
+    """Raise ``ValueError`` if a class has one sample, which no other can vouch for.
+
+    Those that are trusted need not be vouched for, if there are two other classes.
+    """
+    single = np.bincount(codes) == 1
+    if trusted is not None and np.count_nonzero(~single) >= 2:
+        single[codes[trusted]] = False
+    single = classes[single]
     if len(single):
         raise ValueError(
             f"y has 1 sample of each of the classes {some(single)}: out-of-sample "
             "probabilities need at least 2 of each class. Leave those samples out, "
-            "merge their classes with others, or pass cv='dynamics' or "
-            "method='knn_agreement'."
+            "merge their classes with others, trust their labels, or pass "
+            "cv='dynamics' or method='knn_agreement'."
         )
 
 

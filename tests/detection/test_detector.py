@@ -380,6 +380,27 @@ def test_a_single_sample_of_a_class_is_refused(noisy):
         LabelErrorDetector(OURS).fit(X, y)
 
 
+def test_a_single_sample_that_is_trusted_is_in_no_fold(noisy):
+    X, y = noisy[0][:200], noisy[1].y[:200].copy()
+    y[7] = -1
+    trusted, others = np.arange(200) == 7, np.arange(200) != 7
+    weights = np.linspace(1, 2, 200)
+    weights[7] = weights[others].mean()
+    splits = [*KFold(4, shuffle=True, random_state=0).split(X[others])]
+    places = np.flatnonzero(others)
+    given = [[places[part] for part in split] for split in splits]
+    given.append([places, np.array([7])])
+    found = LabelErrorDetector(LOGISTIC, cv=given)
+    found.fit(X, y, sample_weight=weights, trusted=trusted)
+    alone = LabelErrorDetector(LOGISTIC, cv=splits)
+    alone.fit(X[others], y[others], sample_weight=weights[others])
+    probs = found.pred_probs_
+    np.testing.assert_allclose(probs[others, 1:], alone.pred_probs_, atol=1e-6)
+    np.testing.assert_array_equal(probs[others, 0], 0)
+    np.testing.assert_array_equal(probs[7], [1] + [0] * 10)
+    assert found.suggested_labels_[7] == -1
+
+
 def test_dynamics_are_the_classifiers(noisy):
     X, y = noisy[0][:400], noisy[1].y[:400]
     settings = {"cv": "dynamics", "method": "area_under_margin"}
