@@ -1,9 +1,8 @@
 """AnnotatorConsensus: trains a classifier on what several annotators say together."""
 
 import numpy as np
-from sklearn.base import ClassifierMixin, MetaEstimatorMixin, clone
-from sklearn.utils import get_tags, indexable
-from sklearn.utils.metaestimators import available_if
+from sklearn.base import clone
+from sklearn.utils import indexable
 from sklearn.utils.validation import (
     check_consistent_length,
     check_is_fitted,
@@ -16,19 +15,17 @@ from sknoisy.annotators.crowds import dawid_skene, majority_vote
 from sknoisy.annotators.table import is_long, read_annotations
 from sknoisy.annotators.training import out_of_sample
 from sknoisy.checks import check_choice, check_lengths
-from sknoisy.data.given import Labels, check_groups
+from sknoisy.data.given import check_groups
 from sknoisy.data.inputs import check_container
 from sknoisy.data.labels import check_given, check_several
-from sknoisy.data.weights import check_sample_weight
 from sknoisy.detection.checks import check_source
 from sknoisy.estimators.base import fitting
 from sknoisy.estimators.pipelines import (
     check_steps,
     finding_classes,
-    split_pipeline,
 )
 from sknoisy.estimators.saving import Saved
-from sknoisy.estimators.soft_training import fit_soft, in_columns
+from sknoisy.estimators.soft_training import OnSoftLabels, fit_soft
 from sknoisy.training.progress import Tasks
 
 FROM_LABELS = {"dawid_skene": dawid_skene, "majority_vote": majority_vote}
@@ -42,14 +39,7 @@ def annotations_of(X, y):
     return read_annotations(y, samples=names)
 
 
-def predicts_probabilities(meta):
-    """Whether the estimator of a meta-estimator has predict_proba."""
-    return hasattr(meta.estimator, "predict_proba")
-
-
-class AnnotatorConsensus(
-    CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin, Saved
-):
+class AnnotatorConsensus(OnSoftLabels, CallbackSupportMixin, Saved):
     """Train a classifier on the labels of several annotators.
 
     The labels of each sample become one soft label, a probability for each class, which
@@ -61,8 +51,8 @@ class AnnotatorConsensus(
         Any scikit-learn classifier or pipeline; it is cloned. It is trained on the soft
         labels if it takes them, as those of this package do, or else a
         ``sample_weight``: each sample then stands once for each of its probable
-        classes, with their probabilities as weights. Otherwise it is trained on
-        ``labels_``.
+        classes, with their probabilities as weights. Otherwise, and in pipelines with a
+        sampler, such as those of imbalanced-learn, it is trained on ``labels_``.
     method : {"crowdlab", "dawid_skene", "majority_vote"}, default="crowdlab"
         How labels are combined: :func:`crowdlab`, with the classifier's own
         out-of-sample probabilities, or from the labels alone.
@@ -192,41 +182,6 @@ class AnnotatorConsensus(
         table[rows, columns] = self.soft_labels_[rows, codes]
         return table
 
-    @available_if(predicts_probabilities)
-    def predict_proba(self, X):
-        """Return the probability of each class.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, ...)
-            Whatever the estimator takes.
-
-        Returns
-        -------
-        probabilities : ndarray of shape (n_samples, n_classes)
-            Columns are in the order of ``classes_``.
-        """
-        check_is_fitted(self, "estimator_")
-        return in_columns(
-            self.estimator_.predict_proba(X), self.estimator_.classes_, self.classes_
-        )
-
-    def predict(self, X):
-        """Return the most probable class of each sample.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, ...)
-            Whatever the estimator takes.
-
-        Returns
-        -------
-        labels : ndarray of shape (n_samples,)
-            In the dtype of ``classes_``.
-        """
-        check_is_fitted(self, "estimator_")
-        return self.estimator_.predict(X)
-
     def score(self, X, y, sample_weight=None):
         """Return how often predictions are the labels.
 
@@ -299,16 +254,6 @@ class AnnotatorConsensus(
         tasks.end()
         return self
 
-    def _weights(self, sample_weight, n_samples):
-        """Return checked weights, float64, as they are given, or None."""
-        if sample_weight is None:
-            return None
-        check_sample_weight(sample_weight, n_samples)
-        weights = np.broadcast_to(np.asarray(sample_weight, np.float64), n_samples)
-        _, last = split_pipeline(self.estimator)
-        Labels(weights, weights=weights).arguments(last, "estimator")  # takes them
-        return weights
-
     def _combine(self, X, annotations, groups, weights):
         """Return the consensus; set what the method knows besides."""
         if self.method != "crowdlab":
@@ -322,9 +267,3 @@ class AnnotatorConsensus(
             scores = active_scores(consensus)
         self.relabel_order_ = np.argsort(scores, kind="stable")
         return consensus
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        if hasattr(self.estimator, "__sklearn_tags__"):
-            tags.input_tags = get_tags(self.estimator).input_tags
-        return tags

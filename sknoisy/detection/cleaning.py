@@ -1,42 +1,29 @@
 """LabelCleaningClassifier: trains any classifier on what a detector makes of labels."""
 
 import numpy as np
-from sklearn.base import ClassifierMixin, MetaEstimatorMixin, clone
-from sklearn.pipeline import Pipeline
-from sklearn.utils import get_tags
-from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import (
-    check_consistent_length,
-    check_is_fitted,
-    validate_data,
-)
+from sklearn.base import clone, is_classifier
+from sklearn.exceptions import NotFittedError
+from sklearn.utils.validation import check_consistent_length, validate_data
 
 from sknoisy._compat import CallbackSupportMixin, with_callbacks
 from sknoisy.checks import random_numbers
-from sknoisy.data.given import Labels
+from sknoisy.data.given import check_groups, check_trusted
 from sknoisy.data.inputs import check_container
-from sknoisy.data.labels import check_given, encode_labels
-from sknoisy.data.weights import check_sample_weight
+from sknoisy.data.labels import check_given, check_several, encode_labels
+from sknoisy.detection.checks import check_detector
 from sknoisy.detection.detector import LabelErrorDetector
 from sknoisy.detection.features import as_table, label_free_steps
 from sknoisy.encoders.features import LazyFeatures
 from sknoisy.estimators.base import fitting
 from sknoisy.estimators.classifier import NoisyRobustClassifier
 from sknoisy.estimators.findings import Findings
-from sknoisy.estimators.pipelines import check_steps, finding_classes, split_pipeline
+from sknoisy.estimators.pipelines import check_steps, finding_classes
 from sknoisy.estimators.saving import Saved
-from sknoisy.estimators.soft_training import fit_soft, in_columns
+from sknoisy.estimators.soft_training import OnSoftLabels, fit_soft
 from sknoisy.training.progress import Tasks
 
 
-def _predicts_probabilities(meta):
-    """Whether the estimator of a meta-estimator has predict_proba."""
-    return hasattr(meta.estimator, "predict_proba")
-
-
-class LabelCleaningClassifier(
-    Findings, CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin, Saved
-):
+class LabelCleaningClassifier(Findings, OnSoftLabels, CallbackSupportMixin, Saved):
     """Train any classifier on cleaned labels.
 
     A detector judges the labels first. They become soft labels, a probability for each
@@ -48,15 +35,16 @@ class LabelCleaningClassifier(
         Any scikit-learn classifier or pipeline; it is cloned. It is trained on the soft
         labels if it takes them, as those of this package do, or else a
         ``sample_weight``: each sample then stands once for each of its probable
-        classes, with their probabilities as weights. Otherwise it is trained on
-        ``labels_``.
+        classes, with their probabilities as weights. Otherwise, and in pipelines with a
+        sampler, such as those of imbalanced-learn, it is trained on ``labels_``.
     detector : LabelErrorDetector, default=None
         What judges the labels; it is cloned. None: of tables of finite numbers and of
         lazy features, one around :class:`NoisyRobustClassifier`, whatever `estimator`
         is, which takes one training of seconds, and mostly judges better than five
         folds of another classifier. Of a pipeline it judges what the leading steps
         make of X that learn without labels. Of all else, such as images, text and
-        tables with missing values, one around `estimator` itself.
+        tables with missing values, one around `estimator` itself, which then needs
+        ``predict_proba``.
     random_state : int, RandomState or None, default=None
         Source of randomness of the detector that is made if there is none;
         `estimator` has its own.
@@ -87,7 +75,8 @@ class LabelCleaningClassifier(
     The soft labels are those of :func:`sknoisy.scores.soft_labels`, from the detector's
     out-of-sample probabilities. Classes of a probability below 0.05 are left out of the
     weighted copies. In a Pipeline the steps before the classifier are fitted to
-    ``labels_``.
+    ``labels_``. A label that no other sample has is kept, because the others cannot
+    tell whether it is right.
 
     cleanlab's CleanLearning removes the labels that it calls wrong, by folds of the
     classifier itself. On thirteen tables a forest gained most from soft labels, and
@@ -155,70 +144,39 @@ class LabelCleaningClassifier(
         self._check_parameters()
         check_given(self, y)
         classes, codes = encode_labels(y)
+        check_several(classes)
+        check_consistent_length(X, codes)
+        check_groups(groups, len(codes))
+        trusted = _trust_alone(check_trusted(trusted, len(codes)), codes)
         weights = self._weights(sample_weight, len(codes))
         validate_data(self, X, skip_check_array=True)
         tasks = Tasks(self, X, y, n_tasks=2)
-        estimator = finding_classes(clone(self.estimator), classes)
-        head, estimator = self._split(estimator)
-        if head is not None:
-            check_consistent_length(X, codes)
+        estimator = rest = finding_classes(clone(self.estimator), classes)
+        n_shared = self._n_shared(estimator)
+        if n_shared:
+            head, rest = estimator[:n_shared], estimator[n_shared:]
             X = head.fit_transform(X)
-        detector = self._make_detector(estimator, X)
+        detector = self._make_detector(rest, X)
         with tasks.part("fit-detector", detector):
             detector.fit(X, y, groups, sample_weight, trusted)
-        soft_labels = detector.soft_labels_
+        classes, soft_labels = detector.classes_, detector.soft_labels_
         labels = classes[soft_labels.argmax(axis=1)]
-        with tasks.part("fit-estimator", estimator):
-            fit_soft(estimator, X, labels, soft_labels, classes, sample_weight=weights)
-        if head is not None:
-            estimator = Pipeline([*head.steps, *estimator.steps])
+        with tasks.part("fit-estimator", rest):
+            fit_soft(rest, X, labels, soft_labels, classes, sample_weight=weights)
+        if n_shared:
+            estimator.steps = [*head.steps, *rest.steps]
         self.estimator_, self.detector_ = estimator, detector
         self.classes_, self.labels_, self.soft_labels_ = classes, labels, soft_labels
         tasks.end()
         return self
 
-    def predict(self, X):
-        """Return the most probable class of each sample.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, ...)
-            Whatever the estimator takes.
-
-        Returns
-        -------
-        labels : ndarray of shape (n_samples,)
-            In the dtype of ``classes_``.
-        """
-        check_is_fitted(self, "estimator_")
-        return self.estimator_.predict(X)
-
-    @available_if(_predicts_probabilities)
-    def predict_proba(self, X):
-        """Return the probability of each class.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, ...)
-            Whatever the estimator takes.
-
-        Returns
-        -------
-        probabilities : ndarray of shape (n_samples, n_classes)
-            Columns are in the order of ``classes_``.
-        """
-        check_is_fitted(self, "estimator_")
-        return in_columns(
-            self.estimator_.predict_proba(X), self.estimator_.classes_, self.classes_
-        )
-
     def _check_parameters(self):
         estimator = self.estimator
-        can = all(hasattr(estimator, name) for name in ("fit", "predict"))
-        if isinstance(estimator, type) or not can:
+        is_object = hasattr(estimator, "fit") and not isinstance(estimator, type)
+        if not (is_object and is_classifier(estimator)):
             raise ValueError(
-                f"estimator={estimator!r} is not valid: it must be a classifier, an "
-                "object with fit and predict."
+                f"estimator={estimator!r} is not valid: it must be a classifier, such "
+                "as RandomForestClassifier(), or a Pipeline that ends in one."
             )
         check_steps(estimator)
         if not (self.detector is None or isinstance(self.detector, LabelErrorDetector)):
@@ -226,25 +184,20 @@ class LabelCleaningClassifier(
                 f"detector={self.detector!r} is not valid: it must be a "
                 "LabelErrorDetector or None."
             )
+        if self.detector is not None:
+            try:
+                check_detector(clone(self.detector))
+            except NotFittedError as error:
+                raise ValueError(
+                    f"detector={self.detector!r} is not valid: it is cloned, and its "
+                    "classifier with it, which is then not fitted any more. Pass "
+                    "LabelErrorDetector(FrozenEstimator(classifier), cv='prefit')."
+                ) from error
         random_numbers(self.random_state)
 
-    def _weights(self, sample_weight, n_samples):
-        """Return checked weights, float64, as they are given, or None."""
-        if sample_weight is None:
-            return None
-        check_sample_weight(sample_weight, n_samples)
-        weights = np.broadcast_to(np.asarray(sample_weight, np.float64), n_samples)
-        _, last = split_pipeline(self.estimator)
-        Labels(weights, weights=weights).arguments(last, "estimator")  # takes them
-        return weights
-
-    def _split(self, estimator):
-        """Return the steps that detector and classifier share, or None, and the rest.
-
-        They lead a pipeline and learn without labels.
-        """
-        n = 0 if self.detector is not None else len(label_free_steps(estimator))
-        return (estimator[:n], estimator[n:]) if n else (None, estimator)
+    def _n_shared(self, estimator):
+        """Return how many steps that learn without labels come before both."""
+        return len(label_free_steps(estimator)) if self.detector is None else 0
 
     def _make_detector(self, estimator, X):
         """Return the detector, to be fitted on X."""
@@ -252,8 +205,17 @@ class LabelCleaningClassifier(
             return clone(self.detector)
         lazy, seed = isinstance(X, LazyFeatures), self.random_state
         if lazy or as_table(X) is not None:
-            estimator = NoisyRobustClassifier(freeze_encoder=lazy, random_state=seed)
-        return LabelErrorDetector(estimator, random_state=seed)
+            judge = NoisyRobustClassifier(freeze_encoder=lazy, random_state=seed)
+        elif hasattr(estimator, "predict_proba"):
+            judge = clone(estimator)
+        else:
+            raise ValueError(
+                f"estimator={self.estimator!r} is not valid without predict_proba: its "
+                "own folds must judge labels where X is no table of finite numbers, "
+                "but sparse, for example. Put CalibratedClassifierCV around the "
+                "classifier, or pass detector=LabelErrorDetector(another_classifier)."
+            )
+        return LabelErrorDetector(judge, random_state=seed)
 
     def _findings(self):
         given = self.classes_[self.detector_._codes]
@@ -264,8 +226,10 @@ class LabelCleaningClassifier(
             ("Classes", len(self.classes_)),
         ]
 
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        if hasattr(self.estimator, "__sklearn_tags__"):
-            tags.input_tags = get_tags(self.estimator).input_tags
-        return tags
+
+def _trust_alone(trusted, codes):
+    """Return which labels are kept: those that are trusted, or that no other has."""
+    alone = np.bincount(codes)[codes] == 1
+    if trusted is not None:
+        alone |= trusted
+    return alone if alone.any() else None

@@ -88,6 +88,13 @@ def finding_classes(estimator, classes):
     return estimator
 
 
+def resamples(estimator):
+    """Whether a step of a pipeline chooses or makes samples, as imbalanced-learn's."""
+    front, _ = split_pipeline(estimator)
+    steps = [] if front is None else front.steps
+    return any(hasattr(step, "fit_resample") for _, step in steps)
+
+
 def split_pipeline(estimator):
     """Return the steps of a Pipeline before its classifier, or None, and that."""
     if isinstance(estimator, Pipeline):

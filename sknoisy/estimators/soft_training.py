@@ -1,14 +1,104 @@
 """Training on soft labels, of classifiers that may not take them."""
 
 import numpy as np
-from sklearn.utils import indexable
-from sklearn.utils.validation import has_fit_parameter
+from sklearn.base import ClassifierMixin, MetaEstimatorMixin
+from sklearn.utils import get_tags, indexable
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from sknoisy._compat import safe_indexing
+from sknoisy.data.given import Labels
+from sknoisy.data.weights import check_sample_weight
 from sknoisy.estimators.base_classifier import TorchClassifier
-from sknoisy.estimators.pipelines import split_pipeline
+from sknoisy.estimators.pipelines import resamples, split_pipeline
 
 LEAST_SHARE = 0.05  # less probable classes of a sample are not trained on as copies
+
+
+def _estimator_has(name):
+    """Return whether a meta-estimator's estimator, fitted if it is, has a method."""
+
+    def check(meta):
+        return hasattr(getattr(meta, "estimator_", meta.estimator), name)
+
+    return check
+
+
+class OnSoftLabels(ClassifierMixin, MetaEstimatorMixin):
+    """Mixin of classifiers that train another one, `estimator`, on soft labels."""
+
+    def predict(self, X):
+        """Return the most probable class of each sample.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...)
+            Whatever the estimator takes.
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,)
+            In the dtype of ``classes_``.
+        """
+        check_is_fitted(self, "estimator_")
+        return self.estimator_.predict(X)
+
+    @available_if(_estimator_has("predict_proba"))
+    def predict_proba(self, X):
+        """Return the probability of each class.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...)
+            Whatever the estimator takes.
+
+        Returns
+        -------
+        probabilities : ndarray of shape (n_samples, n_classes)
+            Columns are in the order of ``classes_``.
+        """
+        check_is_fitted(self, "estimator_")
+        return in_columns(
+            self.estimator_.predict_proba(X), self.estimator_.classes_, self.classes_
+        )
+
+    @available_if(_estimator_has("decision_function"))
+    def decision_function(self, X):
+        """Return the scores of the fitted classifier.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...)
+            Whatever the estimator takes.
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples,) or (n_samples, n_columns)
+            As the classifier has them, for the classes in ``estimator_.classes_``.
+        """
+        check_is_fitted(self, "estimator_")
+        return self.estimator_.decision_function(X)
+
+    def _weights(self, sample_weight, n_samples):
+        """Return checked weights, float64, as they are given, or None."""
+        if sample_weight is None:
+            return None
+        check_sample_weight(sample_weight, n_samples)
+        weights = np.broadcast_to(np.asarray(sample_weight, np.float64), n_samples)
+        _, last = split_pipeline(self.estimator)
+        Labels(weights, weights=weights).arguments(last, "estimator")  # takes them
+        if resamples(self.estimator):
+            raise ValueError(
+                f"sample_weight is not valid with estimator={self.estimator!r}, which "
+                "has a sampler: what it makes has no weights."
+            )
+        return weights
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        if hasattr(self.estimator, "__sklearn_tags__"):
+            tags.input_tags = get_tags(self.estimator).input_tags
+        return tags
 
 
 def fit_soft(
@@ -19,7 +109,7 @@ def fit_soft(
     One of this package, whose loss or method takes soft labels, is given them as they
     are. Another that takes a ``sample_weight`` is given each sample once for each of
     its probable classes, weighted by their probabilities; and any other one the hard
-    labels.
+    labels, as is a pipeline with a sampler, such as those of imbalanced-learn.
 
     Parameters
     ----------
@@ -45,17 +135,19 @@ def fit_soft(
     estimator : classifier
         The same.
     """
+    if labelled is None:
+        labelled = np.ones(len(soft_labels), dtype=bool)
+    rows = np.flatnonzero(labelled)
+    if resamples(estimator):
+        return estimator.fit(safe_indexing(*indexable(X), rows), labels[rows])
     front, last = split_pipeline(estimator)
     if front is not None:
         X = front.fit_transform(X, labels)
         estimator.steps = [*front.steps, estimator.steps[-1]]
-    if labelled is None:
-        labelled = np.ones(len(soft_labels), dtype=bool)
     if takes_soft_labels(last):
         soft = np.where(labelled[:, None], soft_labels, np.nan)
         last.set_params(classes=classes).fit(X, soft, sample_weight=sample_weight)
         return estimator
-    rows = np.flatnonzero(labelled)
     if has_fit_parameter(last, "sample_weight"):
         copies, codes, weights = weighted_copies(soft_labels[rows])
         if sample_weight is not None:

@@ -79,6 +79,18 @@ def test_consensus_is_better_than_any_annotator(asked):
     assert clf.score(X, y) == (clf.predict(X) == y).mean() > 0.95
 
 
+def test_samplers_in_a_pipeline(asked):
+    pipeline = pytest.importorskip("imblearn.pipeline")
+    over = pytest.importorskip("imblearn.over_sampling").RandomOverSampler
+    X, table, _ = asked
+    pipe = pipeline.make_pipeline(StandardScaler(), over(random_state=0), LOGISTIC[-1])
+    clf = AnnotatorConsensus(pipe, method="majority_vote").fit(X, table)
+    plain = clone(pipe).fit(X, clf.labels_)
+    np.testing.assert_array_equal(clf.predict_proba(X), plain.predict_proba(X))
+    with pytest.raises(ValueError, match="sampler"):
+        clf.fit(X, table, sample_weight=np.ones(600))
+
+
 def test_it_is_the_functions(asked):
     X, table, _ = asked
     clf = AnnotatorConsensus(LOGISTIC, cv=3, random_state=0).fit(X, table)

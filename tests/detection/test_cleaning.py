@@ -8,13 +8,25 @@ import pytest
 from scipy.sparse import csr_matrix
 from sklearn import config_context
 from sklearn.base import clone
+from sklearn.cluster import KMeans
 from sklearn.compose import make_column_transformer
 from sklearn.datasets import load_digits
-from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
-from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.ensemble import (
+    HistGradientBoostingClassifier,
+    RandomForestClassifier,
+    StackingClassifier,
+)
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.model_selection import (
+    GridSearchCV,
+    TunedThresholdClassifierCV,
+    cross_val_score,
+)
+from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import (
     FunctionTransformer,
     OneHotEncoder,
@@ -176,6 +188,15 @@ def test_who_judges_what(noisy):
         assert type(judge) is type(estimator)
 
 
+@pytest.mark.parametrize("dtype", ["str", "category", "datetime64[ns]"])
+def test_columns_that_only_look_like_numbers(dtype, noisy):
+    """Forests take them, the kernel machine does not."""
+    X, y, _ = noisy
+    frame = pd.DataFrame(X[:, 18:22].astype(int), columns=list("abcd")).astype(dtype)
+    clf = cleaning(RandomForestClassifier(5, random_state=0)).fit(frame, y)
+    assert isinstance(clf.detector_.estimator, RandomForestClassifier)
+
+
 def test_images_are_judged_by_the_classifier(digits):
     images, y = digits
     network = NoisyRobustClassifier("ce", max_epochs=1, random_state=0)
@@ -190,6 +211,43 @@ def test_lazy_features_are_judged_as_they_are(digits):
     lazy = cleaning(LogisticRegression(max_iter=500)).fit(features, y)
     table = clone(lazy).fit(np.asarray(features), y)
     np.testing.assert_allclose(lazy.soft_labels_, table.soft_labels_, atol=1e-4)
+
+
+def test_bad_labels_are_noticed_before_pre_training(digits, counting):
+    X, y = digits[0].reshape(300, -1), digits[1]
+    clf = cleaning(make_pipeline(counting, LogisticRegression()))
+    with pytest.raises(ValueError, match="one class"):
+        clf.fit(X, np.zeros(300))
+    with pytest.raises(ValueError, match="trusted"):
+        clf.fit(X, y, trusted=[True])
+    with pytest.raises(ValueError, match="groups"):
+        clf.fit(X, y, groups=[1])
+    assert counting.log == []
+
+
+def test_pipelines_stay_as_they_are(noisy, tmp_path):
+    X, y, _ = noisy
+    steps = [("scale", StandardScaler()), ("clf", LogisticRegression(C=0.1))]
+    pipe = Pipeline(steps, memory=str(tmp_path), verbose=True)
+    clf = cleaning(pipe).fit(X, y)
+    assert (clf.estimator_.memory, clf.estimator_.verbose) == (str(tmp_path), True)
+    assert [*clf.estimator_.named_steps] == ["scale", "clf"]
+
+
+def test_samplers_in_a_pipeline(noisy):
+    """They get the hard labels, and no weights, which what they make has not."""
+    pipeline = pytest.importorskip("imblearn.pipeline")
+    under = pytest.importorskip("imblearn.under_sampling").RandomUnderSampler
+    X, y, right = noisy
+    pipe = pipeline.make_pipeline(StandardScaler(), under(random_state=0), FOREST)
+    clf = cleaning(pipe).fit(X, y)
+    assert isinstance(clf.detector_.estimator, NoisyRobustClassifier)
+    assert type(clf.estimator_) is pipeline.Pipeline
+    assert clf.score(X, right) > 0.9
+    plain = clone(pipe).fit(X, clf.labels_)
+    np.testing.assert_array_equal(clf.predict_proba(X), plain.predict_proba(X))
+    with pytest.raises(ValueError, match="sampler"):
+        clf.fit(X, y, sample_weight=np.arange(len(y)))
 
 
 def test_leading_steps_are_fitted_once(digits, counting):
@@ -249,6 +307,23 @@ def test_a_class_of_which_no_label_is_left():
     assert (probs[:, 3] == 0).all()
 
 
+@pytest.mark.parametrize(
+    "detector", [None, LabelErrorDetector(LOGISTIC, cv=3, random_state=0)]
+)
+def test_a_label_that_no_other_has_is_kept(detector, noisy):
+    X, y, right = noisy
+    y = y.copy()
+    y[[3, 500]] = -1, 13
+    groups = None if detector is None else np.arange(900) // 2
+    clf = cleaning(FOREST, detector=detector).fit(X, y, groups)
+    np.testing.assert_array_equal(clf.labels_[[3, 500]], y[[3, 500]])
+    np.testing.assert_array_equal(clf.predict(X[[3, 500]]), y[[3, 500]])
+    assert (clf.labels_ == right).mean() > 0.8
+    assert not clf.detector_.label_errors_[[3, 500]].any()
+    with pytest.raises(ValueError, match="1 sample of each of the classes 13"):
+        cleaning(FOREST).fit(X, np.where(np.arange(900) > 0, 4, 13))
+
+
 def test_by_chance_labels_stay():
     rng = np.random.default_rng(2)
     X, y = rng.normal(size=(300, 5)), rng.integers(3, size=300)
@@ -257,6 +332,58 @@ def test_by_chance_labels_stay():
     np.testing.assert_array_equal(clf.labels_, y)
     plain = clone(FOREST).fit(X, y, np.ones(300))
     np.testing.assert_array_equal(clf.predict_proba(X), plain.predict_proba(X))
+
+
+def test_a_detector_that_was_fitted_before(noisy):
+    """It stays so only if cloning leaves it, and it may know more classes."""
+    X, y, right = noisy
+    others = load_digits(return_X_y=True)
+    before = LogisticRegression(max_iter=500).fit(others[0][900:], others[1][900:])
+    rows = np.isin(y, [1, 4, 8])
+    frozen = LabelErrorDetector(FrozenEstimator(before), cv="prefit")
+    clf = cleaning(FOREST, detector=frozen).fit(X[rows], y[rows])
+    assert clf.classes_.tolist() == [*range(10)]
+    assert clf.soft_labels_.shape == clf.predict_proba(X[rows]).shape
+    assert (clf.labels_ == right[rows]).mean() > 0.85
+    with pytest.raises(ValueError, match="FrozenEstimator"):
+        cleaning(FOREST, detector=LabelErrorDetector(before, cv="prefit")).fit(X, y)
+
+
+def test_methods_that_a_classifier_has_when_it_is_fitted(noisy):
+    X, y, right = noisy
+    stack = StackingClassifier([("a", LOGISTIC), ("b", GaussianNB())], cv=2)
+    clf = cleaning(stack).fit(X, y)
+    assert clf.score(X, right) > 0.9
+    assert clf.predict_proba(X).shape == (900, 10)
+
+
+def test_scores_of_a_classifier_without_probabilities(noisy):
+    X, y, _ = noisy
+    clf = cleaning(LinearSVC()).fit(X, y)
+    scores = clf.decision_function(X)
+    np.testing.assert_array_equal(scores, clf.estimator_.decision_function(X))
+    assert not hasattr(cleaning(FOREST).fit(X, y), "decision_function")
+    tuned = TunedThresholdClassifierCV(cleaning(LinearSVC()), cv=2).fit(X, y > 4)
+    assert tuned.score(X, y > 4) > 0.5
+
+
+def test_who_judges_is_not_who_is_trained(digits):
+    X, y = digits
+    network = NoisyRobustClassifier("ce", max_epochs=1, random_state=0)
+    clf = cleaning(network).fit(X, y)
+    assert clf.detector_.estimator is not clf.estimator_
+    assert clf.detector_.estimator.classes is None
+    assert not hasattr(clf.detector_.estimator, "classes_")
+
+
+def test_without_probabilities_nobody_can_judge_sparse_tables():
+    texts = ["red apple", "green pear", "red cherry", "green lime"] * 5
+    y = np.arange(20) % 2
+    pipe = make_pipeline(TfidfVectorizer(), LinearSVC())
+    with pytest.raises(ValueError, match="without predict_proba.*CalibratedClassifier"):
+        cleaning(pipe).fit(texts, y)
+    detector = LabelErrorDetector(make_pipeline(TfidfVectorizer(), LOGISTIC[-1]))
+    assert cleaning(pipe, detector=detector).fit(texts, y).score(texts, y) == 1
 
 
 def test_trusted_labels_are_kept(noisy):
@@ -335,6 +462,8 @@ def test_what_it_found(noisy):
         ({"estimator": None}, "estimator=None is not valid"),
         ({"estimator": LogisticRegression}, "estimator=<class .* is not valid"),
         ({"estimator": StandardScaler()}, "estimator=StandardScaler.* is not valid"),
+        ({"estimator": LinearRegression()}, "must be a classifier"),
+        ({"estimator": make_pipeline(StandardScaler(), KMeans())}, "be a classifier"),
         ({"estimator": NoisyRobustClassifier("erl")}, "loss='erl'"),
         ({"detector": LOGISTIC}, "must be a LabelErrorDetector or None"),
         ({"detector": LabelErrorDetector(cv=1)}, "cv=1 is not valid"),
