@@ -135,6 +135,12 @@ class LabelCleaningClassifier(Findings, OnSoftLabels, CallbackSupportMixin, Save
         ------
         ValueError
             If X, y or a parameter is not valid, before training starts.
+
+        Warns
+        -----
+        UserWarning
+            If the detector's predictions agree with labels no more than they may by
+            chance, so that these stay as they are, or if a class has no label left.
         """
         with fitting(self):
             return self._fit(X, y, groups, sample_weight, trusted)
@@ -157,6 +163,7 @@ class LabelCleaningClassifier(Findings, OnSoftLabels, CallbackSupportMixin, Save
             head, rest = estimator[:n_shared], estimator[n_shared:]
             X = head.fit_transform(X)
         detector = self._make_detector(rest, X)
+        detector._advises = False
         with tasks.part("fit-detector", detector):
             detector.fit(X, y, groups, sample_weight, trusted)
         classes, soft_labels = detector.classes_, detector.soft_labels_

@@ -194,6 +194,7 @@ class LabelErrorDetector(
     """
 
     _registries = {"method": DETECTION_METHODS}
+    _advises = True  # on what to do with suggestions, which may not be looked at
     _ephemeral = ("_inputs", "_rest")  # samples are not kept in files
 
     def __init__(
@@ -281,7 +282,8 @@ class LabelErrorDetector(
         else:
             joint = count_pairs(labels.codes, suggested, len(classes))
         self._doubt = doubt_of_rate(posterior, unseen)
-        warn_of_doubt(self._doubt)
+        if self._advises:
+            warn_of_doubt(self._doubt)
         self.classes_ = classes
         self.agreement_ = agreement
         self.label_errors_ = errors

@@ -1,6 +1,7 @@
 """Any classifier, trained on labels that a detector cleaned."""
 
 import pickle
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,7 @@ from sklearn import config_context
 from sklearn.base import clone
 from sklearn.cluster import KMeans
 from sklearn.compose import make_column_transformer
-from sklearn.datasets import load_digits
+from sklearn.datasets import load_digits, load_wine
 from sklearn.ensemble import (
     HistGradientBoostingClassifier,
     RandomForestClassifier,
@@ -384,6 +385,19 @@ def test_without_probabilities_nobody_can_judge_sparse_tables():
         cleaning(pipe).fit(texts, y)
     detector = LabelErrorDetector(make_pipeline(TfidfVectorizer(), LOGISTIC[-1]))
     assert cleaning(pipe, detector=detector).fit(texts, y).score(texts, y) == 1
+
+
+def test_no_advice_on_suggestions_that_nobody_sees():
+    """Where much is open, a detector warns; a classifier is trained in any case."""
+    X, y = load_wine(return_X_y=True)
+    noisy = symmetric_exclusive(y, rate=0.4, random_state=0).y
+    with pytest.warns(UserWarning, match="the share of wrong labels may be anything"):
+        LabelErrorDetector(random_state=0).fit(X, noisy)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        clf = cleaning(FOREST).fit(X, noisy)
+    with pytest.warns(UserWarning, match="the share of wrong labels may be anything"):
+        clone(clf.detector_).fit(X, noisy)
 
 
 def test_trusted_labels_are_kept(noisy):
