@@ -3,10 +3,10 @@
 import numpy as np
 from sklearn.base import clone, is_classifier
 from sklearn.exceptions import NotFittedError
-from sklearn.utils.validation import check_consistent_length, validate_data
+from sklearn.utils.validation import validate_data
 
 from sknoisy._compat import CallbackSupportMixin, with_callbacks
-from sknoisy.checks import random_numbers
+from sknoisy.checks import check_lengths, random_numbers
 from sknoisy.data.given import check_groups, check_trusted
 from sknoisy.data.inputs import check_container
 from sknoisy.data.labels import check_given, check_several, encode_labels
@@ -151,7 +151,7 @@ class LabelCleaningClassifier(Findings, OnSoftLabels, CallbackSupportMixin, Save
         check_given(self, y)
         classes, codes = encode_labels(y)
         check_several(classes)
-        check_consistent_length(X, codes)
+        check_lengths(X=X, y=codes)
         check_groups(groups, len(codes))
         trusted = _trust_alone(check_trusted(trusted, len(codes)), codes)
         weights = self._weights(sample_weight, len(codes))

@@ -494,6 +494,8 @@ def test_bad_input(noisy):
     X, y, _ = noisy
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
         cleaning(FOREST).fit(X, y[1:])
+    with pytest.raises(TypeError, match="X is not valid"):
+        cleaning(FOREST).fit(3, y)
     with pytest.raises(ValueError, match="one class"):
         cleaning(FOREST).fit(X, np.ones(len(y)))
     with pytest.raises(ValueError, match="sample_weight is not valid"):
