@@ -309,14 +309,17 @@ def test_kinds_of_samples_that_a_model_does_not_take(embedded, photos, checked, 
     assert "was trained on images" in capsys.readouterr().err
 
 
-def test_numbers_alone_are_not_scaled():
+def test_numbers_of_one_unit_are_not_scaled():
     """What learns from them decides: embeddings need one scale for all columns."""
-    table = pd.DataFrame({"a": [1.0, 3.0, 8.0], "b": [100.0, 500.0, 200.0]})
-    np.testing.assert_array_equal(Columns().fit_transform(table), table)
-    mixed = table.assign(c=["u", "v", "u"])
-    found = Columns().fit_transform(mixed)
-    np.testing.assert_allclose(found[:, :2].mean(axis=0), 0, atol=1e-12)
-    np.testing.assert_allclose(found[:, :2].std(axis=0), 1)
+    X = np.random.default_rng(0).normal(size=(50, 32)) * np.linspace(1, 2, 32)
+    table = pd.DataFrame(X).rename(columns=str)
+    np.testing.assert_array_equal(Columns().fit_transform(table), X)
+    categories = table.assign(c=["u", "v"] * 25)
+    units = table.assign(a=1000 * table["0"])  # of other units
+    for other in (categories, units, table[["0", "1"]]):
+        found = Columns().fit_transform(other)[:, :2]
+        np.testing.assert_allclose(found.mean(axis=0), 0, atol=1e-12)
+        np.testing.assert_allclose(found.std(axis=0), 1)
 
 
 def test_labels_that_cannot_be_judged(tmp_path, capsys):

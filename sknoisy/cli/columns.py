@@ -8,6 +8,7 @@ from sknoisy.data.labels import some
 from sknoisy.estimators.saving import Saved
 
 MOST = 50  # categories of a column; rarer ones are treated as unknown
+ALIKE = 10  # columns of embeddings that share the variance, at least
 FEW = 10  # rows, of which texts may all differ by chance
 NUMBERS = {  # how texts of numbers may be written, and what makes numbers of them
     "1,234.5": (r"[-+]?([1-9]\d{0,2}(,\d{3})+|\d+)(\.\d+)?", {",": ""}),
@@ -22,8 +23,8 @@ DATE = r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}([T ].*)?|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}"
 class Columns(TransformerMixin, Saved):
     """Give each category a column of its own, beside scaled columns of numbers.
 
-    Without categories, numbers stay as they are: how to scale them is better decided by
-    what learns from them, for the components of embeddings need one scale for all.
+    Numbers of one unit, such as the components of embeddings, stay as they are, for
+    they need one scale for all, which what learns from them decides.
     Unlike scikit-learn's transformers, it is saved to files without code.
 
     Attributes
@@ -71,7 +72,7 @@ class Columns(TransformerMixin, Saved):
             for name, counts in others.items()
             if name not in self.ignored_
         }
-        if not self.categories_:
+        if not self.categories_ and _has_one_unit(deviations.to_numpy()):
             moments[1:] = np.zeros(len(medians)), np.ones(len(medians))
         self.moments_ = np.array(moments).reshape(3, len(self.numbers_))
         self.unread_ = [name for name in others if _is_quantity(X[name])]
@@ -139,6 +140,15 @@ class Columns(TransformerMixin, Saved):
             given = np.array(X[name].astype(str), dtype=object)
             parts.append(given[:, None] == np.array(values, dtype=object))
         return np.hstack(parts).astype(float)
+
+
+def _has_one_unit(deviations):
+    """Whether many columns vary alike, by the number that carry the variance.
+
+    Where units differ, the one or two columns of the smallest carry nearly all of it.
+    """
+    shares = deviations**2 / max((deviations**2).sum(), 1e-300)
+    return len(shares) > 0 and 1 / max((shares**2).sum(), 1e-300) >= ALIKE
 
 
 def _as_numbers(name, column):

@@ -42,7 +42,7 @@ def make_encoder(X, args):
     if not isinstance(X, np.ndarray):
         if args.encoder != "auto":
             raise ValueError(f"--encoder {args.encoder} is for images, not features")
-        return Columns(), "none, the features as they are, scaled"
+        return Columns(), "none, the features as they are"
     name, why = args.encoder, ""
     if name == "auto" and args.weights is None:
         name, why = _default(args)
