@@ -137,7 +137,7 @@ def cleaned_table(rows):
     """Return what classifiers gain by cleaned labels, in the cells that all ways have.
 
     "as given" is the classifier on the given labels; "cleanlab" CleanLearning, which
-    removes labels; "own folds" and "kernel" our LabelCleaningClassifier, with a
+    removes labels; "own folds" and "kernel machine" our LabelCleaningClassifier, with a
     detector around the classifier itself, or its default.
     """
     ways = {"as given": "", "cleanlab": "cleanlab_", "own folds": "folds_"}

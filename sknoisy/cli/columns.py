@@ -143,9 +143,9 @@ class Columns(TransformerMixin, Saved):
 
 
 def _has_one_unit(deviations):
-    """Whether many columns vary alike, by the number that carry the variance.
+    """Whether many columns share the variance, as those of embeddings do.
 
-    Where units differ, the one or two columns of the smallest carry nearly all of it.
+    Where units differ, one or two columns of large numbers have nearly all of it.
     """
     shares = deviations**2 / max((deviations**2).sum(), 1e-300)
     return len(shares) > 0 and 1 / max((shares**2).sum(), 1e-300) >= ALIKE

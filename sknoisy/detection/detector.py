@@ -123,7 +123,8 @@ class LabelErrorDetector(
         without these.
     by_chance_ : bool
         Whether predictions agree with labels no more than they may by chance. Then no
-        label is called wrong, and a warning says so.
+        label is called wrong, and a warning says so. Where predictions are not
+        out-of-sample, as those of a training's dynamics, it cannot be told: False.
     transition_matrix_ : ndarray of shape (n_classes, n_classes), float64
         Estimated probability of each label (column) for each true class (row), by the
         votes of the surest predictions.
