@@ -21,6 +21,7 @@ from sknoisy.encoders.weights import load_tensors
 from sknoisy.losses.expected import check_scalar
 from sknoisy.training import distributed
 from sknoisy.training.callbacks import StopTraining, listens
+from sknoisy.training.convolution import precise_on_small_maps
 from sknoisy.training.interrupts import raise_lost_interrupt
 from sknoisy.training.normalization import normalising_together
 from sknoisy.training.observed import ObservedNet
@@ -207,7 +208,10 @@ class Net(ObservedNet):
         fill_momenta(self.optimizer_)  # which may have been forgotten meanwhile
         try:
             self._begin()
-            with normalising_together(self.module_):
+            with (
+                normalising_together(self.module_),
+                precise_on_small_maps(self.module_, self.settings.device),
+            ):
                 self.fit_loop(data, epochs=epochs)
         except StopTraining:
             self._end()

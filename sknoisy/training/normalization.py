@@ -1,7 +1,7 @@
 """Batch normalisation over the parts of a batch that several ranks have."""
 
 from contextlib import contextmanager
-from types import MethodType
+from functools import partial
 
 import torch
 import torch.distributed as dist
@@ -27,7 +27,7 @@ def normalising_together(module):
     if ranks.size() == 1:
         layers = []
     for layer in layers:
-        layer.forward = MethodType(_normalize, layer)
+        layer.forward = partial(_normalize, layer)
     try:
         yield
     finally:

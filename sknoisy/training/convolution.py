@@ -1,0 +1,47 @@
+"""Convolutions on a CPU whose gradients PyTorch gets wrong in bfloat16."""
+
+from contextlib import contextmanager
+from functools import partial
+
+from torch.nn.modules.conv import _ConvNd
+
+from sknoisy.data.devices import full_precision
+
+
+@contextmanager
+def precise_on_small_maps(module, device):
+    """In this context convolutions on maps narrower than their stride are in float32.
+
+    Some weights of their kernels meet nothing but padding, so their gradient is 0. In
+    bfloat16 oneDNN leaves there what happened to be in memory, with any value. Seen
+    with PyTorch 2.14, oneDNN 3.12 and a processor that has AVX512-BF16: with maps of
+    1x1 at stride 2, which ResNets have at the end of images of 16x16; and in volumes
+    that are smaller than the kernel, at any stride.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        The network.
+    device : torch.device
+        Where it is trained; nothing changes but on a CPU.
+    """
+    layers = [m for m in module.modules() if isinstance(m, _ConvNd)]
+    if device.type != "cpu":
+        layers = []
+    for layer in layers:
+        layer.forward = partial(_convolve, layer)
+    try:
+        yield
+    finally:
+        for layer in layers:
+            vars(layer).pop("forward", None)
+
+
+def _convolve(layer, x, *others):
+    """Return what a layer makes of maps, in float32 if these are small."""
+    sides = x.shape[-len(layer.kernel_size) :]
+    needed = layer.stride if len(sides) < 3 else layer.kernel_size
+    if all(a >= b for a, b in zip(sides, needed, strict=True)):
+        return type(layer).forward(layer, x, *others)
+    with full_precision(x):
+        return type(layer).forward(layer, x.to(layer.weight.dtype), *others)
