@@ -86,10 +86,14 @@ PROTOCOLS = {
     # To try the scripts themselves, in seconds.
     "dry": Protocol(
         "digits",
+        per_class=(20, 20),
         encoder="convnet",
         ssl={"max_epochs": 1},
         clf={"max_epochs": 1},
-        pipelines={"contrastive_framework": {"contrastive__max_epochs": 1}},
+        pipelines={
+            "contrastive_framework": {"contrastive__max_epochs": 1},
+            "idn_hybrid": {"n_iterations": 1, "warmup_epochs": 1},
+        },
         pretrained=CACHE / "dry.safetensors",
     ),
     "cifar10": Protocol("cifar10", **FULL),

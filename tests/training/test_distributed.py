@@ -76,20 +76,41 @@ def loaded(folder, name, rank):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Results of two ranks that torchrun started, a file for each case and rank."""
-    folder = tmp_path_factory.mktemp("ranks")
+    """Results of two ranks that torchrun started, a file for each case and rank.
+
+    The processes of pytest-xdist share them: the first one that asks has them made.
+    """
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "ranks"
+    done = folder / "done"
+    try:
+        folder.mkdir()
+    except FileExistsError:
+        until = time.monotonic() + 300
+        while not done.exists():
+            assert time.monotonic() < until, "another process could not start the ranks"
+            time.sleep(0.2)
+    else:
+        try:
+            train_as_ranks(folder)
+        finally:
+            done.touch()
+    return folder
+
+
+def train_as_ranks(folder):
+    """Start two ranks, which write what they learn of all cases into a folder."""
     torchrun = ["-m", "torch.distributed.run", "--nproc-per-node", "2"]
     torchrun += ["--master-port", str(free_port())]
     names = [*CASES, *distributed_cases.SPECIAL]
-    done = subprocess.run(
+    ended = subprocess.run(
         [sys.executable, "-W", "ignore", *torchrun, SCRIPT, folder, *names],
         env=environment(),
         capture_output=True,
         text=True,
         timeout=300,
     )
-    assert done.returncode == 0, done.stderr
-    return folder
+    assert ended.returncode == 0, ended.stderr
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -150,7 +171,7 @@ def test_a_killed_rank_ends_the_others_and_any_number_goes_on(tmp_path):
     assert code == 1 and "another rank has failed, or was killed" in text, text
 
     whole = distributed_cases.learned(distributed_cases.checkpointed())
-    for n in (1, 2, 3):
+    for n in (1, 3):  # as many as before: in the test below
         copy, out = tmp_path / f"copy{n}", tmp_path / f"out{n}"
         shutil.copytree(kept, copy)
         out.mkdir()
