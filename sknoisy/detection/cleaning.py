@@ -1,6 +1,7 @@
 """LabelCleaningClassifier: trains any classifier on what a detector makes of labels."""
 
 import numpy as np
+from scipy.sparse import issparse
 from sklearn.base import clone, is_classifier
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import validate_data
@@ -38,13 +39,13 @@ class LabelCleaningClassifier(Findings, OnSoftLabels, CallbackSupportMixin, Save
         classes, with their probabilities as weights. Otherwise, and in pipelines with a
         sampler, such as those of imbalanced-learn, it is trained on ``labels_``.
     detector : LabelErrorDetector, default=None
-        What judges the labels; it is cloned. None: of tables of finite numbers and of
-        lazy features, one around :class:`NoisyRobustClassifier`, whatever `estimator`
-        is, which takes one training of seconds, and mostly judges better than five
-        folds of another classifier. Of a pipeline it judges what the leading steps
-        make of X that learn without labels. Of all else, such as images, text and
-        tables with missing values, one around `estimator` itself, which then needs
-        ``predict_proba``.
+        What judges the labels; it is cloned. None: of tables of finite numbers, dense
+        or sparse, and of lazy features, one around :class:`NoisyRobustClassifier`,
+        whatever `estimator` is, which takes one training of seconds, and mostly judges
+        better than five folds of another classifier. Of a pipeline it judges what the
+        leading steps make of X that learn without labels, such as a TfidfVectorizer of
+        texts. Of all else, such as images and tables with missing values, one around
+        `estimator` itself, which then needs ``predict_proba``.
     random_state : int, RandomState or None, default=None
         Source of randomness of the detector that is made if there is none;
         `estimator` has its own.
@@ -211,15 +212,17 @@ class LabelCleaningClassifier(Findings, OnSoftLabels, CallbackSupportMixin, Save
         if self.detector is not None:
             return clone(self.detector)
         lazy, seed = isinstance(X, LazyFeatures), self.random_state
-        if lazy or as_table(X) is not None:
+        if issparse(X):
+            judge = None
+        elif lazy or as_table(X) is not None:
             judge = NoisyRobustClassifier(freeze_encoder=lazy, random_state=seed)
         elif hasattr(estimator, "predict_proba"):
             judge = clone(estimator)
         else:
             raise ValueError(
                 f"estimator={self.estimator!r} is not valid without predict_proba: its "
-                "own folds must judge labels where X is no table of finite numbers, "
-                "but sparse, for example. Put CalibratedClassifierCV around the "
+                "own folds must judge labels where X is no table of finite numbers. "
+                "Put CalibratedClassifierCV around the "
                 "classifier, or pass detector=LabelErrorDetector(another_classifier)."
             )
         return LabelErrorDetector(judge, random_state=seed)

@@ -3,7 +3,9 @@
 from dataclasses import replace
 
 import numpy as np
+from scipy.sparse import issparse
 from sklearn.base import MetaEstimatorMixin, clone
+from sklearn.pipeline import make_pipeline
 from sklearn.utils import get_tags
 from sklearn.utils.validation import (
     check_is_fitted,
@@ -17,6 +19,7 @@ from sknoisy.data.inputs import check_container, index_of, paths_of
 from sknoisy.data.labels import check_given, check_several, encode_labels, some
 from sknoisy.data.weights import check_sample_weight
 from sknoisy.detection.checks import FOLDS, check_detector, checked_judgement, source_of
+from sknoisy.detection.features import densifier
 from sknoisy.detection.issues import ListingIssues
 from sknoisy.detection.methods import DETECTION_METHODS
 from sknoisy.detection.report import (
@@ -69,7 +72,8 @@ class LabelErrorDetector(
     estimator : classifier, default=None
         Any scikit-learn classifier or pipeline with ``predict_proba``; it is cloned.
         None: :class:`NoisyRobustClassifier`, which takes seconds on embeddings and
-        tables. Photographs are better judged by a pipeline that begins with a
+        tables; of sparse X, as of words, after a TruncatedSVD to 256 columns, if there
+        are more. Photographs are better judged by a pipeline that begins with a
         :class:`PretrainedEncoder`.
     method : str or DetectionMethod, default="auto"
         How labels are ranked: "confident_learning", "self_confidence",
@@ -396,6 +400,7 @@ class LabelErrorDetector(
         """Return the evidence that the method needs."""
         source, codes = source_of(self.cv, method), labels.codes
         by_neighbors = method.needs == "features"
+        classifier = self._classifier_of(X)
         if labels.weights is not None and source == "prefit" and not by_neighbors:
             raise ValueError(
                 'sample_weight is not valid with cv="prefit": no classifier is trained.'
@@ -404,16 +409,16 @@ class LabelErrorDetector(
             prefit = source == "prefit"
             neighbors = getattr(method, "n_neighbors", 10)
             settings = len(classes), neighbors, prefit, labels.weights
-            return from_neighbors(self._classifier, X, codes, *settings)
+            return from_neighbors(classifier, X, codes, *settings)
         if source == "prefit":
-            return from_prefit(self._classifier, X, codes)
-        given = fit_arguments(self._classifier, labels)
+            return from_prefit(classifier, X, codes)
+        given = fit_arguments(classifier, labels)
         is_auto = isinstance(self.cv, str) and self.cv == "auto"
-        once = is_auto and groups is None and leaves_out(self._classifier, X)
+        once = is_auto and groups is None and leaves_out(classifier, X)
         if once:
             check_two_of_each(codes, classes, labels.trusted)
         if once or source == "dynamics":
-            estimator = finding_classes(clone(self._classifier), classes)
+            estimator = finding_classes(clone(classifier), classes)
             with tasks.part("fit-estimator", estimator):
                 evidence = from_dynamics(estimator, X, codes, classes, given)
             if source == "dynamics" or evidence.pred_probs is not None:
@@ -421,13 +426,15 @@ class LabelErrorDetector(
         cv = FOLDS if is_auto else self.cv
         settings = cv, self.n_jobs, self.random_state, groups, given, labels.trusted
         with tasks.part("folds"):
-            return from_folds(self._classifier, X, codes, classes, *settings)
+            return from_folds(classifier, X, codes, classes, *settings)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.target_tags.required = True
         if hasattr(self._classifier, "__sklearn_tags__"):
-            tags.input_tags = get_tags(self._classifier).input_tags
+            tags.input_tags = replace(get_tags(self._classifier).input_tags)
+        if self.estimator is None:
+            tags.input_tags.sparse = True
         return tags
 
     @property
@@ -436,6 +443,12 @@ class LabelErrorDetector(
         if self.estimator is not None:
             return self.estimator
         return NoisyRobustClassifier(random_state=self.random_state)
+
+    def _classifier_of(self, X):
+        """Return the same; by default, it begins with what makes sparse X dense."""
+        if self.estimator is not None or not issparse(X):
+            return self._classifier
+        return make_pipeline(densifier(X, self.random_state), self._classifier)
 
 
 def _relabel_order(evidence, trusted):

@@ -6,8 +6,9 @@ from itertools import takewhile
 import numpy as np
 from scipy.sparse import issparse
 from sklearn.base import clone
+from sklearn.decomposition import TruncatedSVD
 from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import StandardScaler, normalize
+from sklearn.preprocessing import FunctionTransformer, StandardScaler, normalize
 from sklearn.utils import get_tags
 
 from sknoisy.data.inputs import as_inputs
@@ -21,6 +22,7 @@ from sknoisy.scores.reading import chunks
 NEIGHBORS = 10
 TRIAL = 2000  # samples on which the scale of features is decided
 MOST_CELLS = 2**26  # of a sparse table that is made dense: 256 MiB
+MOST_COLUMNS = 256  # of the same; of more columns, as many singular vectors
 
 
 def fit_label_free(estimator, X):
@@ -50,6 +52,28 @@ def label_free_steps(estimator):
                 break
         steps.append(step)
     return steps
+
+
+def densifier(X, random_state=None):
+    """Return a transformer that makes sparse samples dense, with few columns.
+
+    Parameters
+    ----------
+    X : sparse matrix or array of shape (n_samples, n_features)
+        Samples: many columns, as those of words, become their truncated singular value
+        decomposition; few stay as they are.
+    random_state : int, RandomState or None, default=None
+        Source of randomness of the decomposition.
+    """
+    n_samples, n_columns = X.shape
+    if n_columns <= MOST_COLUMNS:
+        return FunctionTransformer(dense, accept_sparse=True)
+    return TruncatedSVD(min(n_samples, MOST_COLUMNS), random_state=random_state)
+
+
+def dense(X):
+    """Return a sparse matrix as an array; others as they are."""
+    return X.toarray() if issparse(X) else X
 
 
 def features_of(X, estimator=None, rest=None):
@@ -125,6 +149,7 @@ def comparable_features(features, codes, *, angles=False):
     # In parts, for fit would copy all of them.
     for rows in chunks(len(features), features[:1].size, n_chunks=16):
         scaler.partial_fit(features[rows])
+    scaler.scale_[scaler.scale_ < np.finfo(np.float32).tiny] = 1  # as of constant ones
     scales = [scaler.transform, np.asarray]
     if angles:
         scales.append(directions)

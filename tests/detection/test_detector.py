@@ -4,6 +4,7 @@ import joblib
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.sparse import coo_array, csc_array, csr_matrix
 from sklearn import config_context
 from sklearn.base import clone
 from sklearn.compose import ColumnTransformer
@@ -11,6 +12,7 @@ from sklearn.datasets import load_digits, load_iris
 from sklearn.decomposition import PCA
 from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import RandomForestClassifier
+from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.feature_selection import SelectKBest
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
@@ -27,6 +29,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler, TargetEncoder
 from sklearn.svm import LinearSVC
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
+import sknoisy
 from sknoisy import (
     CoTrainingClassifier,
     LabelErrorDetector,
@@ -63,7 +66,7 @@ NETWORK = NoisyRobustClassifier("elr", max_epochs=20, random_state=0)
 @parametrize_with_checks(
     [
         LabelErrorDetector(LogisticRegression()),
-        LabelErrorDetector(NoisyRobustClassifier()),
+        LabelErrorDetector(),
         LabelErrorDetector(LogisticRegression(), method=KNNAgreement(n_neighbors=5)),
         LabelErrorDetector(NoisyRobustClassifier(max_epochs=1), cv="dynamics"),
     ]
@@ -500,8 +503,6 @@ def test_string_labels(noisy):
 
 
 def test_texts():
-    from sklearn.feature_extraction.text import TfidfVectorizer
-
     texts = ["red apple", "green apple", "red cherry", "apple pie"] * 5
     texts += ["fast car", "red car", "car race", "car wheel"] * 5
     y = np.repeat(["fruit", "car"], 20)
@@ -509,6 +510,60 @@ def test_texts():
     clf = make_pipeline(TfidfVectorizer(), LogisticRegression())
     detector = LabelErrorDetector(clf, random_state=0).fit(texts, y)
     assert detector.ranked().tolist() == [3]
+
+
+KINDS = {
+    "csr_matrix": csr_matrix,
+    "csc_array": csc_array,
+    "coo_array": coo_array,
+    "int": lambda X: csr_matrix(X.astype(np.int32)),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_sparse_tables_of_few_columns_are_judged_as_dense_ones(kind, noisy):
+    X, y = noisy[0][:400], noisy[1].y[:400]
+    dense = LabelErrorDetector(random_state=0).fit(X, y)
+    sparse = LabelErrorDetector(random_state=0).fit(KINDS[kind](X), y)
+    np.testing.assert_allclose(sparse.pred_probs_, dense.pred_probs_, atol=1e-6)
+    assert sparse.n_features_in_ == X.shape[1]
+
+
+def test_sparse_tables_of_many_columns(noisy, tmp_path):
+    """Their singular vectors are judged, and no sample by its own label."""
+    X, y, wrong = noisy[0], noisy[1].y, noisy[1].is_wrong
+    wide = csr_matrix(np.hstack([X, np.zeros((len(X), 300)), X]))
+    detector = LabelErrorDetector(random_state=0).fit(wide, y)
+    assert detection_f1(wrong, detector.label_errors_) > 0.9
+    svd = detector.estimator_[0]
+    assert svd.n_components == 256
+    by_hand = LabelErrorDetector(
+        make_pipeline(clone(svd), NoisyRobustClassifier(random_state=0)), random_state=0
+    ).fit(wide, y)
+    np.testing.assert_array_equal(detector.pred_probs_, by_hand.pred_probs_)
+    again = clone(detector).fit(wide, np.where(np.arange(len(y)) == 7, 1 - y[7] % 2, y))
+    assert np.abs(again.pred_probs_[7] - detector.pred_probs_[7]).max() < 0.05
+    detector.save(tmp_path / "detector")
+    loaded = sknoisy.load(tmp_path / "detector", allow=["sklearn.*"])
+    np.testing.assert_array_equal(
+        loaded.estimator_.predict(wide), detector.estimator_.predict(wide)
+    )
+    assert len(detector.issues_)
+    few = LabelErrorDetector(random_state=0).fit(wide[:90], y[:90])  # fewer than 256
+    assert few.pred_probs_.shape == (90, 10)
+
+
+def test_words_are_judged_without_a_classifier():
+    words = [f"w{i}" for i in range(400)]
+    rng = np.random.default_rng(0)
+    right = np.arange(400) % 2
+    texts = [" ".join(rng.choice(words[200 * c : 200 * c + 200], 20)) for c in right]
+    noisy = symmetric_exclusive(right, rate=0.2, random_state=0)
+    y, wrong = noisy.y, noisy.is_wrong
+    X = TfidfVectorizer().fit_transform(texts)
+    for settings in ({}, {"cv": 3}, {"cv": "dynamics"}, {"method": "knn_agreement"}):
+        detector = LabelErrorDetector(random_state=0, **settings).fit(X, y)
+        assert detection_average_precision(wrong, detector.label_quality_) > 0.8
 
 
 def test_images_and_files(image_files, colour):

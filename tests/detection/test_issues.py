@@ -278,3 +278,11 @@ def test_the_scale_of_features_is_that_of_which_neighbors_agree():
     )
     scaled = comparable_features(column, codes, angles=True)
     np.testing.assert_allclose(scaled.std(axis=0), 1, rtol=1e-5)
+
+
+def test_columns_whose_spread_float32_cannot_hold():
+    X, y = load_iris(return_X_y=True)
+    tiny = np.hstack([X, 1e-44 * X[:, :2]])
+    features = comparable_features(tiny, y)
+    assert np.isfinite(features).all()
+    np.testing.assert_allclose(features[:, :4], comparable_features(X, y))
