@@ -27,6 +27,7 @@ from relabelling import relabelling_table
 from rows import read_rows, table
 from selection import selection_table
 from stopping import known, stopping_table
+from texts import text_errors_table, texts_table
 from trusted import trusted_table
 from unseen import unseen_table
 from vector_speed import vector_speed_table
@@ -47,6 +48,7 @@ FILES = {
     "estimates": "networks",
     "vectors": "embeddings and tables",
     "unseen": "embeddings and tables",
+    "texts": "texts",
     "photographs": "a few photographs",
     "detection": "wrong labels",
     "detectors": "wrong labels",
@@ -181,6 +183,8 @@ def tables():
         "encoders": encoders_table(rows["encoders"]),
         "vectors": summary_table(vectors),
         "unseen": unseen_table(rows["unseen"]),
+        "texts": texts_table(rows["texts"]),
+        "text_errors": text_errors_table(rows["texts"]),
         "vectors by cell": cells_table(vectors),
         "cleaned": cleaned_table(rows["vectors"]),
         "vector networks": networks_table(rows["vectors"]),

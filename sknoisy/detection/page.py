@@ -13,7 +13,7 @@ from urllib.parse import quote
 import numpy as np
 
 from sknoisy import _version
-from sknoisy.data.inputs import is_paths
+from sknoisy.data.inputs import is_paths, paths_of
 from sknoisy.data.labels import is_missing
 from sknoisy.data.pictures import as_images, as_picture, as_samples, thumbnail
 from sknoisy.estimators.findings import percent
@@ -25,6 +25,7 @@ LARGEST_MATRIX = 20  # classes
 N_PAIRS = 20  # of confused classes, where there are more classes than that
 N_UNREADABLE = 500
 N_VALUES = 12  # columns of a table
+N_CHARACTERS = 1000  # of a text
 DOUBTFUL = 0.5  # probability of an error from which a label is worth a look
 WRONG, UNSURE = "wrong label", "doubtful label"
 OTHERS = {  # kinds of issues_, as people read them
@@ -74,7 +75,10 @@ def render(detector, X, names, n_shown, title, unreadable, folder):
     findings = _findings(detector)
     rows = _chosen(findings, n_shown)
     cards = _cards(detector, rows, findings)
-    for card, more in zip(cards, _looks(X, names, rows, folder), strict=True):
+    own = getattr(detector, "_paths", None)  # files, even where they are gone
+    is_text = X is not own and _are_texts(X)
+    looks = _looks(X, names, rows, folder, is_text)
+    for card, more in zip(cards, looks, strict=True):
         card.update(more)
     return environment.get_template("page.html").render(
         title=title,
@@ -144,8 +148,8 @@ def _cards(detector, rows, findings):
     ]
 
 
-def _looks(X, names, rows, folder):
-    """Return name, picture or values of each of some samples."""
+def _looks(X, names, rows, folder, is_text):
+    """Return name, and picture, values or text, of each of some samples."""
     names = [f"#{i}" for i in rows] if names is None else [str(names[i]) for i in rows]
     # Bytes in names of files that are no UTF-8: a browser would replace them.
     names = [name.encode("utf-8", "backslashreplace").decode() for name in names]
@@ -160,7 +164,9 @@ def _looks(X, names, rows, folder):
             for look, row in zip(looks, values, strict=True)
         ]
     X = as_samples(X)
-    if is_paths(X):
+    if is_text:
+        more = [{"text": _shortened(str(X[i]))} for i in rows]
+    elif is_paths(X):
         more = [_of_file(X[i], folder) for i in rows]
     elif len(X.shape) == 2:
         more = [{"values": _values(row, columns)} for row in np.asarray(X)[rows]]
@@ -186,6 +192,16 @@ def _of_file(path, folder):
 def _fitted(picture):
     picture.thumbnail((SIDE, SIDE))
     return picture
+
+
+def _are_texts(X):
+    """Whether X holds strings that are no files, of which the first is looked for."""
+    return is_paths(as_samples(X)) and paths_of(X) is None
+
+
+def _shortened(text):
+    text = text.encode("utf-8", "backslashreplace").decode()
+    return text if len(text) <= N_CHARACTERS else text[:N_CHARACTERS] + " …"
 
 
 def _encoded(picture):

@@ -60,7 +60,7 @@ class Reviewing(Findings):
             Where to write the page. A file that is there is replaced.
         X : array-like of shape (n_samples, ...), default=None
             What to show of the samples, in the order of `fit`: images, paths of image
-            files, or a table. It need not be what the detector was fitted on. By
+            files, texts, or a table. It need not be what the detector was fitted on. By
             default, the files that it was fitted on, or else no pictures.
         names : array-like of shape (n_samples,), default=None
             What to call the samples. By default, the paths that the detector was fitted

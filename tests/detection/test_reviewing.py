@@ -122,6 +122,25 @@ def test_files_are_shown_and_linked_from_the_page(tmp_path, noisy, digits):
     assert cards[4]["link"] == f"images/{folder}/a%20%234.png"
 
 
+@pytest.mark.parametrize("kind", [list, np.array, pd.Series, pd.DataFrame])
+def test_texts_are_shown(kind, detector, tmp_path):
+    texts = [f"text {i} <b>& more</b>\n" + "word " * i for i in range(600)]
+    detector.to_html(tmp_path / "report.html", kind(texts))
+    for card in data_of(tmp_path / "report.html")["cards"]:
+        expected = texts[card["sample"]]
+        assert card["text"].removesuffix(" …") == expected[:1000]
+        assert card["text"].endswith(" …") == (len(expected) > 1000)
+
+
+def test_a_browser_shows_texts(browser, detector, tmp_path):
+    detector.to_html(tmp_path / "report.html", [f"<b>text {i}</b>" for i in range(600)])
+    page = browser.new_page()
+    page.goto((tmp_path / "report.html").as_uri())
+    first = data_of(tmp_path / "report.html")["cards"][0]["sample"]
+    assert page.locator(".card .text").first.inner_text() == f"<b>text {first}</b>"
+    page.close()
+
+
 def test_names_are_taken_by_their_positions(detector, digits, tmp_path):
     """Not by the index of a series, and the page is the same for a list."""
     names = pd.Series([f"sample {i}" for i in range(600)], index=range(599, -1, -1))
