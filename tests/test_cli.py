@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 from sklearn.datasets import load_digits
+from sklearn.feature_extraction.text import TfidfVectorizer
 from torch import nn
 
 import sknoisy
@@ -19,6 +20,7 @@ from sknoisy.cli import main
 from sknoisy.cli.columns import Columns
 from sknoisy.cli.results import write_rows
 from sknoisy.datasets import load_image_folder, load_table
+from sknoisy.metrics import detection_average_precision
 
 N = 30  # images of each class
 WRONG = {f"bright/dark{i}.png": "dark" for i in (7, 8, 9)}
@@ -873,3 +875,67 @@ def test_the_module_runs():
     assert done.stdout.strip() == sknoisy.__version__
     done = subprocess.run([*command, "chekc"], capture_output=True, text=True)
     assert done.returncode == 2
+
+
+def reviews(n, seed=0):
+    """Texts of twelve words, three of them from the twenty of one of two classes."""
+    rng = np.random.default_rng(seed)
+    y = np.arange(n) % 2
+    common = [[f"word{i}" for i in row] for row in rng.integers(300, size=(n, 9))]
+    own = 20 * y[:, None] + rng.integers(20, size=(n, 3))
+    own = [[f"telling{i}" for i in row] for row in own]
+    return [" ".join(a + b) for a, b in zip(common, own, strict=True)], y
+
+
+def test_texts_of_a_table(tmp_path, capsys):
+    """A model of words judges them, and predicts other tables."""
+    pd = pytest.importorskip("pandas")
+    texts, right = reviews(300)
+    wrong = np.arange(300) % 10 == 3
+    frame = pd.DataFrame({"id": [f"r{i}" for i in range(300)], "review": texts})
+    frame["label"] = np.array(["bad", "good"])[np.where(wrong, 1 - right, right)]
+    frame.loc[5, "review"] = None
+    frame.to_csv(tmp_path / "reviews.csv", index=False)
+    out = tmp_path / "out"
+    check = ["check", str(tmp_path / "reviews.csv"), "--label=label", "--out", str(out)]
+    assert main(check) == 0
+    told = "Columns: words of 'review'; ignored, as they only name the rows, 'id'."
+    assert told in capsys.readouterr().err
+    found = pd.read_csv(out / "samples.csv").sort_values("sample")
+    assert detection_average_precision(wrong, found["quality"]) > 0.9
+    assert "telling" in (out / "report.html").read_text()
+
+    others, y = reviews(100, seed=1)
+    frame = pd.DataFrame({"review": others})
+    frame.to_csv(tmp_path / "others.csv", index=False)
+    csv = str(tmp_path / "predicted.csv")
+    model = str(out / "model.safetensors")
+    assert main(["predict", model, str(tmp_path / "others.csv"), "--csv", csv]) == 0
+    predicted = pd.read_csv(csv)["label"] == "good"
+    assert (predicted == y).mean() > 0.9
+    loaded = sknoisy.load(model)
+    assert (loaded.predict(frame) == np.where(predicted, "good", "bad")).all()
+
+
+def test_columns_of_texts():
+    pd = pytest.importorskip("pandas")
+    texts, y = reviews(200)
+    size = np.random.default_rng(0).normal(5, 3, 200)
+    frame = pd.DataFrame({"text": texts, "size": size, "kind": np.array(["a", "b"])[y]})
+    columns = Columns().fit(frame)
+    found = columns.transform(frame)
+    assert columns.needed_ == ["size", "kind", "text"]
+    assert found.shape == (200, 1 + 2 + 200)
+    others, words = found[:, :3].var(axis=0).sum(), found[:, 3:].var(axis=0).sum()
+    assert words == pytest.approx(others)  # they count as much as all else
+    np.testing.assert_allclose(found[:, :3], Columns().fit_transform(frame.iloc[:, 1:]))
+    tfidf = TfidfVectorizer(sublinear_tf=True, min_df=2).fit_transform(texts)
+    alike = (tfidf @ tfidf.T).toarray()  # of no fewer vectors than samples
+    scale = columns.words_["text"]["scale"]
+    np.testing.assert_allclose(
+        found[:, 3:] @ found[:, 3:].T, scale**2 * alike, atol=0.05 * scale**2
+    )
+    names = [f"a name {i}" for i in range(200)]
+    assert Columns().fit(frame.assign(text=names)).ignored_ == ["text"]
+    never = [f"one{i} two{i} three{i} four{i} five{i}" for i in range(200)]
+    assert Columns().fit(frame.assign(text=never)).ignored_ == ["text"]

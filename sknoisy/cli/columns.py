@@ -1,9 +1,10 @@
-"""Tables of numbers and categories as arrays of numbers."""
+"""Tables of numbers, categories and texts as arrays of numbers."""
 
 import numpy as np
 from sklearn.base import TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
+from sknoisy.cli.words import apply_words, are_texts, fit_words
 from sknoisy.data.labels import some
 from sknoisy.estimators.saving import Saved
 
@@ -24,7 +25,8 @@ class Columns(TransformerMixin, Saved):
     """Give each category a column of its own, beside scaled columns of numbers.
 
     Numbers of one unit, such as the components of embeddings, stay as they are, for
-    they need one scale for all, which what learns from them decides.
+    they need one scale for all, which what learns from them decides. Of texts there are
+    singular vectors of their words, which vary as much as all other columns together.
     Unlike scikit-learn's transformers, it is saved to files without code.
 
     Attributes
@@ -41,9 +43,13 @@ class Columns(TransformerMixin, Saved):
         and what they are divided by: mean and standard deviation, or 0 and 1.
     categories_ : dict of str to list of str
         The most frequent values of the other columns.
+    words_ : dict of str to dict
+        What was learned of columns of texts, see
+        :func:`~sknoisy.cli.words.fit_words`; with "scale", which their vectors are
+        multiplied by.
     ignored_ : list of str
-        Columns that only name the rows: text that is another in nearly every row, and
-        numbers that count them, as the index does that pandas writes.
+        Columns that only name the rows: a word or a few, others in nearly every row,
+        and numbers that count them, as the index does that pandas writes.
     unread_ : list of str
         Columns of numbers or dates that can be read in several ways or in none, and so
         are taken for categories.
@@ -65,6 +71,8 @@ class Columns(TransformerMixin, Saved):
         moments = [medians, filled.mean(), deviations.where(deviations > 0, 1)]
         others = [name for name in self.columns_ if name not in numbers]
         others = {name: X[name].astype(str).value_counts() for name in others}
+        self.words_ = _words(X[[k for k, v in others.items() if len(v) > MOST]])
+        others = {k: v for k, v in others.items() if k not in self.words_}
         names = [k for k, v in others.items() if len(v) >= DISTINCT * len(X) > FEW]
         self.ignored_ = counts + names
         self.categories_ = {
@@ -75,18 +83,32 @@ class Columns(TransformerMixin, Saved):
         if not self.categories_ and _has_one_unit(deviations.to_numpy()):
             moments[1:] = np.zeros(len(medians)), np.ones(len(medians))
         self.moments_ = np.array(moments).reshape(3, len(self.numbers_))
+        if self.words_:
+            self._scale_words(X)
         self.unread_ = [name for name in others if _is_quantity(X[name])]
-        if not self.numbers_ and not self.categories_:
+        if not self.needed_:
             raise ValueError(
                 f"the table has no column to learn from: {some(self.ignored_)} only "
-                "name the rows. Compute embeddings of texts before"
+                "name the rows. Compute embeddings of what they name before"
             )
         return self
+
+    def _scale_words(self, X):
+        """Let all texts vary as much together as all other columns, or else by 1."""
+        rest = np.hstack([*self._other_parts(X), np.empty((len(X), 0))])
+        wanted = (rest.var(axis=0).sum() or 1) / len(self.words_)
+        for name, learned in self.words_.items():
+            own = apply_words(learned, X[name]).var(axis=0).sum()
+            learned["scale"] = float(np.sqrt(wanted / own)) if own > 0 else 1.0
 
     @property
     def needed_(self):
         """Names of the columns that are used."""
-        return [*self.numbers_, *self.categories_]
+        return [*self.numbers_, *self.categories_, *self._words]
+
+    @property
+    def _words(self):
+        return getattr(self, "words_", {})  # files of before have none
 
     def _read(self, X):
         readings = getattr(self, "readings_", {})  # files of before have none
@@ -96,7 +118,7 @@ class Columns(TransformerMixin, Saved):
     @property
     def texts_(self):
         """Names of the columns that are read from text."""
-        return [*self.categories_, *getattr(self, "readings_", {})]
+        return [*self.categories_, *self._words, *getattr(self, "readings_", {})]
 
     def describe(self):
         """Return what is made of the columns, a sentence."""
@@ -106,6 +128,7 @@ class Columns(TransformerMixin, Saved):
             f"numbers {some(self.numbers_)}" if self.numbers_ else "",
             f"of these read from text {', '.join(read)}" if read else "",
             f"categories {', '.join(texts)}" if texts else "",
+            f"words of {some([*self.words_])}" if self.words_ else "",
             f"ignored, as they only name the rows, {some(self.ignored_)}"
             if self.ignored_
             else "",
@@ -131,6 +154,14 @@ class Columns(TransformerMixin, Saved):
             raise ValueError(
                 f"the table lacks the columns {missing}, which the model was trained on"
             )
+        words = [
+            learned["scale"] * apply_words(learned, X[name])
+            for name, learned in self._words.items()
+        ]
+        return np.hstack([*self._other_parts(X), *words]).astype(float)
+
+    def _other_parts(self, X):
+        """Return the arrays of numbers and of each column of categories."""
         medians, means, deviations = self.moments_
         numbers = [_as_numbers(name, X[name]) for name in self.numbers_]
         numbers = np.array(numbers, dtype=float).reshape(-1, len(X)).T
@@ -139,7 +170,13 @@ class Columns(TransformerMixin, Saved):
         for name, values in self.categories_.items():
             given = np.array(X[name].astype(str), dtype=object)
             parts.append(given[:, None] == np.array(values, dtype=object))
-        return np.hstack(parts).astype(float)
+        return parts
+
+
+def _words(X):
+    """Return what is learned of those columns of a frame that hold texts."""
+    found = {name: fit_words(X[name]) for name in X if are_texts(X[name])}
+    return {name: learned for name, learned in found.items() if learned is not None}
 
 
 def _has_one_unit(deviations):

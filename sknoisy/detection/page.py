@@ -75,9 +75,8 @@ def render(detector, X, names, n_shown, title, unreadable, folder):
     findings = _findings(detector)
     rows = _chosen(findings, n_shown)
     cards = _cards(detector, rows, findings)
-    own = getattr(detector, "_paths", None)  # files, even where they are gone
-    is_text = X is not own and _are_texts(X)
-    looks = _looks(X, names, rows, folder, is_text)
+    are_files = X is getattr(detector, "_paths", None)  # even where they are gone
+    looks = _looks(X, names, rows, folder, are_files)
     for card, more in zip(cards, looks, strict=True):
         card.update(more)
     return environment.get_template("page.html").render(
@@ -148,7 +147,7 @@ def _cards(detector, rows, findings):
     ]
 
 
-def _looks(X, names, rows, folder, is_text):
+def _looks(X, names, rows, folder, are_files):
     """Return name, and picture, values or text, of each of some samples."""
     names = [f"#{i}" for i in rows] if names is None else [str(names[i]) for i in rows]
     # Bytes in names of files that are no UTF-8: a browser would replace them.
@@ -164,7 +163,7 @@ def _looks(X, names, rows, folder, is_text):
             for look, row in zip(looks, values, strict=True)
         ]
     X = as_samples(X)
-    if is_text:
+    if is_paths(X) and not are_files and paths_of(X) is None:
         more = [{"text": _shortened(str(X[i]))} for i in rows]
     elif is_paths(X):
         more = [_of_file(X[i], folder) for i in rows]
@@ -194,11 +193,6 @@ def _fitted(picture):
     return picture
 
 
-def _are_texts(X):
-    """Whether X holds strings that are no files, of which the first is looked for."""
-    return is_paths(as_samples(X)) and paths_of(X) is None
-
-
 def _shortened(text):
     text = text.encode("utf-8", "backslashreplace").decode()
     return text if len(text) <= N_CHARACTERS else text[:N_CHARACTERS] + " …"
@@ -223,7 +217,7 @@ def _values(row, columns):
 
 
 def _as_text(value):
-    return f"{value:.4g}" if isinstance(value, Real) else str(value)
+    return f"{value:.4g}" if isinstance(value, Real) else _shortened(str(value))
 
 
 def _tiles(detector):
