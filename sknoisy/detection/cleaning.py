@@ -212,7 +212,7 @@ class LabelCleaningClassifier(Findings, OnSoftLabels, CallbackSupportMixin, Save
         if self.detector is not None:
             return clone(self.detector)
         lazy, seed = isinstance(X, LazyFeatures), self.random_state
-        if issparse(X):
+        if issparse(X) and np.isfinite(X.tocsr().data).all():
             judge = None
         elif lazy or as_table(X) is not None:
             judge = NoisyRobustClassifier(freeze_encoder=lazy, random_state=seed)

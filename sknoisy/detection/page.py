@@ -162,7 +162,7 @@ def _looks(X, names, rows, folder, are_files):
             look | {"values": _values(row, columns)}
             for look, row in zip(looks, values, strict=True)
         ]
-    X = as_samples(X)
+    X = as_samples(_without_gaps(X))
     if is_paths(X) and not are_files and paths_of(X) is None:
         more = [{"text": _shortened(str(X[i]))} for i in rows]
     elif is_paths(X):
@@ -191,6 +191,22 @@ def _of_file(path, folder):
 def _fitted(picture):
     picture.thumbnail((SIDE, SIDE))
     return picture
+
+
+def _without_gaps(X):
+    """Return texts with empty ones in the place of missing ones; else X as it is."""
+    column = X.iloc[:, 0] if hasattr(X, "columns") else X
+    if getattr(column, "ndim", 1) != 1:
+        return X
+    values = list(column)
+    is_text = [isinstance(value, str) for value in values]
+    gaps = [v is None or type(v).__name__ in ("float", "NAType") for v in values]
+    if not any(is_text) or not any(gaps):
+        return X
+    if not all(a or b for a, b in zip(is_text, gaps, strict=True)):
+        return X
+    filled = [v if a else "" for v, a in zip(values, is_text, strict=True)]
+    return np.array(filled, dtype=object)
 
 
 def _shortened(text):

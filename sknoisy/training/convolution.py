@@ -26,6 +26,7 @@ def precise_on_small_maps(module, device):
         Where it is trained; nothing changes but on a CPU.
     """
     layers = [m for m in module.modules() if isinstance(m, _ConvNd)]
+    layers = [layer for layer in layers if "forward" not in vars(layer)]
     if device.type != "cpu":
         layers = []
     for layer in layers:
@@ -37,11 +38,14 @@ def precise_on_small_maps(module, device):
             vars(layer).pop("forward", None)
 
 
-def _convolve(layer, x, *others):
+def _convolve(layer, *args, **others):
     """Return what a layer makes of maps, in float32 if these are small."""
-    sides = x.shape[-len(layer.kernel_size) :]
+    x = args[0] if args else others.get("input")
+    sides = () if x is None else x.shape[-len(layer.kernel_size) :]
     needed = layer.stride if len(sides) < 3 else layer.kernel_size
-    if all(a >= b for a, b in zip(sides, needed, strict=True)):
-        return type(layer).forward(layer, x, *others)
+    if all(a >= b for a, b in zip(sides, needed, strict=False)):
+        return type(layer).forward(layer, *args, **others)
+    others.pop("input", None)
     with full_precision(x):
-        return type(layer).forward(layer, x.to(layer.weight.dtype), *others)
+        x = x.to(layer.weight.dtype)
+        return type(layer).forward(layer, x, *args[1:], **others)

@@ -449,3 +449,13 @@ def test_the_page_says_where_evidence_is_from(
     text = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert f"<dt>Evidence</dt><dd>{evidence}" in re.sub(r">\s+<", "><", text)
     assert "at most 30% of them are expected to be right" in text
+
+
+@pytest.mark.parametrize("kind", [list, pd.Series, pd.DataFrame])
+@pytest.mark.parametrize("gap", [None, np.nan])
+def test_texts_that_are_missing_are_empty(kind, gap, detector, tmp_path):
+    texts = [gap if i % 3 else f"a text {i}" for i in range(600)]
+    detector.to_html(tmp_path / "report.html", kind(texts))
+    for card in data_of(tmp_path / "report.html")["cards"]:
+        expected = f"a text {card['sample']}" if card["sample"] % 3 == 0 else ""
+        assert card["text"] == expected

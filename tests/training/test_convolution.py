@@ -96,3 +96,16 @@ def test_copies_that_are_made_meanwhile(copied):
     nn.init.zeros_(layer.bias)
     assert twin(x).abs().sum() > 0
     assert layer(x).abs().sum() == 0
+
+
+def test_calls_by_name_and_own_forwards():
+    layer, up = nn.Conv2d(3, 3, 3, 2, 1), nn.ConvTranspose2d(3, 3, 3, 2, 1)
+    own = nn.Conv2d(3, 3, 1)
+    own.forward = lambda x: x + 7
+    net, x = nn.ModuleList([layer, up, own]), torch.randn(8, 3, 1, 1)
+    expected = layer(x), up(x, output_size=(2, 2)), own(x)
+    with precise_on_small_maps(net, torch.device("cpu")):
+        found = layer(input=x), up(x, output_size=(2, 2)), own(x)
+    for a, b in zip(found, expected, strict=True):
+        torch.testing.assert_close(a, b)
+    assert "forward" in vars(own) and "forward" not in vars(layer)

@@ -45,7 +45,7 @@
         element("tr", {}, element("td", {}, name), element("td", {}, value)));
       return element("table", { className: "values" }, ...rows);
     }
-    if (card.text) return element("div", { className: "text" }, card.text);
+    if (card.text !== undefined) return element("div", { className: "text" }, card.text);
     if (!card.picture) return element("div", { className: "blank" }, card.blank || "no picture");
     const image = element("img", { src: card.picture, alt: card.name, loading: "lazy" });
     image.addEventListener("load", () => {
