@@ -14,7 +14,7 @@ texts.jsonl already are skipped.
 
 import argparse
 import contextlib
-import importlib
+import importlib.util
 import inspect
 import pkgutil
 import re
@@ -29,14 +29,18 @@ from rows import add_rows, environment, read_rows, table
 from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV, StratifiedKFold, cross_val_predict
+from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.naive_bayes import ComplementNB
 from sklearn.pipeline import make_pipeline
 from sklearn.svm import LinearSVC
 from vector_data import Absent
-from vectors import Cleaned
+from vectors import Cleaned, search
 
-from sknoisy import LabelErrorDetector, NoisyRobustClassifier
+from sknoisy import (
+    LabelCleaningClassifier,
+    LabelErrorDetector,
+    NoisyRobustClassifier,
+)
 from sknoisy.metrics import detection_average_precision
 from sknoisy.noise import add_noise
 
@@ -145,13 +149,14 @@ def words(texts, others):
 
 def embeddings(texts, others):
     """Return the mean vectors of the words of texts, of length 1."""
-    try:
-        import wordllama
-        from safetensors import safe_open
-        from tokenizers import Tokenizer
-    except ImportError as error:
-        raise Absent(str(error)) from error
-    folder = Path(wordllama.__file__).parent
+    from safetensors import safe_open
+
+    for name in ("tokenizers", "wordllama"):
+        if (spec := importlib.util.find_spec(name)) is None:
+            raise Absent(f"{name} is not installed")
+    from tokenizers import Tokenizer
+
+    folder = Path(spec.origin).parent  # whose code is not needed
     with safe_open(folder / "weights/l2_supercat_256.safetensors", "np") as file:
         vectors = file.get_tensor("embedding.weight").astype(np.float32)
     config = folder / "tokenizers/l2_supercat_tokenizer_config.json"
@@ -165,11 +170,6 @@ def embeddings(texts, others):
 
 
 REPRESENTATIONS = {"words": words, "embeddings": embeddings}
-
-
-def search(estimator, grid, seed):
-    folds = StratifiedKFold(3, shuffle=True, random_state=seed)
-    return GridSearchCV(estimator, grid, cv=folds)
 
 
 def logistic(seed):
@@ -199,11 +199,19 @@ def cleaned(make, by):
     return lambda seed: Cleaned(make(seed), seed, by)
 
 
+def searched(make):
+    """Return the same of ours, with the search on cleaned labels."""
+    return lambda seed: LabelCleaningClassifier(make(seed), random_state=seed)
+
+
 METHODS = {
     "words": {
         "default": of_words,
         "cleaned_logistic": cleaned(logistic, "cleaned"),
+        "searched_logistic": searched(logistic),
+        "folds_logistic": cleaned(logistic, "folds"),
         "cleaned_svm": cleaned(svm, "cleaned"),
+        "searched_svm": searched(svm),
         "logistic": logistic,
         "cleanlab_logistic": cleaned(logistic, "cleanlab"),
         "svm": svm,
@@ -212,6 +220,7 @@ METHODS = {
     "embeddings": {
         "default": default,
         "cleaned_logistic": cleaned(logistic, "cleaned"),
+        "searched_logistic": searched(logistic),
         "logistic": logistic,
         "cleanlab_logistic": cleaned(logistic, "cleanlab"),
     },

@@ -931,11 +931,33 @@ def test_columns_of_texts():
     np.testing.assert_allclose(found[:, :3], Columns().fit_transform(frame.iloc[:, 1:]))
     tfidf = TfidfVectorizer(sublinear_tf=True, min_df=2).fit_transform(texts)
     alike = (tfidf @ tfidf.T).toarray()  # of no fewer vectors than samples
-    scale = columns.words_["text"]["scale"]
-    np.testing.assert_allclose(
-        found[:, 3:] @ found[:, 3:].T, scale**2 * alike, atol=0.05 * scale**2
-    )
+    found = found[:, 3:] @ found[:, 3:].T
+    scale = found[0, 0] / alike[0, 0]
+    np.testing.assert_allclose(found, scale * alike, atol=0.05 * scale)
     names = [f"a name {i}" for i in range(200)]
     assert Columns().fit(frame.assign(text=names)).ignored_ == ["text"]
     never = [f"one{i} two{i} three{i} four{i} five{i}" for i in range(200)]
     assert Columns().fit(frame.assign(text=never)).ignored_ == ["text"]
+    dates = [f"Mon {i % 28 + 1} Jan {2000 + i // 28} at 3:05 pm" for i in range(200)]
+    assert Columns().fit(frame.assign(text=dates)).ignored_ == ["text"]
+    few = frame.iloc[:40]  # fewer texts than there may be categories
+    assert Columns().fit(few).needed_ == ["size", "kind", "text"]
+    with pytest.raises(ValueError, match="no column to learn from.*'text'.*embeddings"):
+        Columns().fit(frame.assign(text=[f"一二三{i}" for i in range(200)])[["text"]])
+
+
+def test_a_table_of_texts_alone_has_gaps(tmp_path, capsys):
+    texts, y = reviews(120)
+    lines = [f'"{text}",{label}' for text, label in zip(texts, y, strict=True)]
+    lines[3], lines[50] = f",{y[3]}", f'" ",{y[50]}'
+    (tmp_path / "reviews.csv").write_text("\n".join(["review,label", *lines]))
+    out = tmp_path / "out"
+    check = ["check", str(tmp_path / "reviews.csv"), "--label=label", "--out", str(out)]
+    assert main(check) == 0
+    (tmp_path / "others.csv").write_text(
+        "\n".join(["review", *texts[:3], " ", "", "a"])
+    )
+    capsys.readouterr()
+    model = str(out / "model.safetensors")
+    assert main(["predict", model, str(tmp_path / "others.csv")]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 1 + 6

@@ -45,8 +45,7 @@ class Columns(TransformerMixin, Saved):
         The most frequent values of the other columns.
     words_ : dict of str to dict
         What was learned of columns of texts, see
-        :func:`~sknoisy.cli.words.fit_words`; with "scale", which their vectors are
-        multiplied by.
+        :func:`~sknoisy.cli.words.fit_words`.
     ignored_ : list of str
         Columns that only name the rows: a word or a few, others in nearly every row,
         and numbers that count them, as the index does that pandas writes.
@@ -71,9 +70,11 @@ class Columns(TransformerMixin, Saved):
         moments = [medians, filled.mean(), deviations.where(deviations > 0, 1)]
         others = [name for name in self.columns_ if name not in numbers]
         others = {name: X[name].astype(str).value_counts() for name in others}
-        self.words_ = _words(X[[k for k, v in others.items() if len(v) > MOST]])
-        others = {k: v for k, v in others.items() if k not in self.words_}
         names = [k for k, v in others.items() if len(v) >= DISTINCT * len(X) > FEW]
+        many = [k for k, v in others.items() if len(v) > MOST or k in names]
+        self.words_ = _words(X[many])
+        others = {k: v for k, v in others.items() if k not in self.words_}
+        names = [name for name in names if name in others]
         self.ignored_ = counts + names
         self.categories_ = {
             name: counts.index[:MOST].tolist()
@@ -83,23 +84,19 @@ class Columns(TransformerMixin, Saved):
         if not self.categories_ and _has_one_unit(deviations.to_numpy()):
             moments[1:] = np.zeros(len(medians)), np.ones(len(medians))
         self.moments_ = np.array(moments).reshape(3, len(self.numbers_))
-        if self.words_:
-            self._scale_words(X)
+        if self.words_:  # they vary as much together as all other columns
+            rest = np.hstack([np.empty((len(X), 0)), *self._other_parts(X)])
+            wanted = (rest.var(axis=0).sum() or 1) / len(self.words_)
+            for learned in self.words_.values():
+                learned["vectors"] = np.float32(learned["vectors"] * np.sqrt(wanted))
         self.unread_ = [name for name in others if _is_quantity(X[name])]
         if not self.needed_:
             raise ValueError(
-                f"the table has no column to learn from: {some(self.ignored_)} only "
-                "name the rows. Compute embeddings of what they name before"
+                "the table has no column to learn from: nearly every row has another "
+                f"value in {some(self.ignored_)}. Of texts that are not words with "
+                "spaces between them, compute embeddings before"
             )
         return self
-
-    def _scale_words(self, X):
-        """Let all texts vary as much together as all other columns, or else by 1."""
-        rest = np.hstack([*self._other_parts(X), np.empty((len(X), 0))])
-        wanted = (rest.var(axis=0).sum() or 1) / len(self.words_)
-        for name, learned in self.words_.items():
-            own = apply_words(learned, X[name]).var(axis=0).sum()
-            learned["scale"] = float(np.sqrt(wanted / own)) if own > 0 else 1.0
 
     @property
     def needed_(self):
@@ -154,10 +151,7 @@ class Columns(TransformerMixin, Saved):
             raise ValueError(
                 f"the table lacks the columns {missing}, which the model was trained on"
             )
-        words = [
-            learned["scale"] * apply_words(learned, X[name])
-            for name, learned in self._words.items()
-        ]
+        words = [apply_words(learned, X[name]) for name, learned in self._words.items()]
         return np.hstack([*self._other_parts(X), *words]).astype(float)
 
     def _other_parts(self, X):

@@ -214,9 +214,12 @@ def read_features(path, separator=None, label=None, texts=()):
         raise ImportError(
             f"{path!r} holds features, not files: install pandas to read them."
         ) from error
-    frame = pd.read_csv(
-        path, sep=separator, encoding=ENCODING, dtype=dict.fromkeys(texts, str)
-    )
+    how = {"sep": separator, "encoding": ENCODING, "dtype": dict.fromkeys(texts, str)}
+    frame = pd.read_csv(path, **how)
+    if frame.shape[1] == 1:  # a blank line between others is a row without a value
+        whole = pd.read_csv(path, **how, skip_blank_lines=False)
+        whole = whole.loc[: whole.last_valid_index()]
+        frame = whole if len(whole) > len(frame) else frame
     if label is not None:
         frame = frame.drop(columns=label)
     return frame if separator == "," else _with_decimal_commas(frame, separator, texts)

@@ -222,8 +222,8 @@ class LabelCleaningClassifier(Findings, OnSoftLabels, CallbackSupportMixin, Save
             raise ValueError(
                 f"estimator={self.estimator!r} is not valid without predict_proba: its "
                 "own folds must judge labels where X is no table of finite numbers. "
-                "Put CalibratedClassifierCV around the "
-                "classifier, or pass detector=LabelErrorDetector(another_classifier)."
+                "Put CalibratedClassifierCV around the classifier, or pass "
+                "detector=LabelErrorDetector(another_classifier)."
             )
         return LabelErrorDetector(judge, random_state=seed)
 

@@ -446,7 +446,7 @@ class LabelErrorDetector(
 
     def _classifier_of(self, X):
         """Return the same; by default, it begins with what makes sparse X dense."""
-        if self.estimator is not None or not issparse(X):
+        if self.estimator is not None or not issparse(X) or X.ndim != 2:
             return self._classifier
         return make_pipeline(densifier(X, self.random_state), self._classifier)
 

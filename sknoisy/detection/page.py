@@ -198,15 +198,10 @@ def _without_gaps(X):
     column = X.iloc[:, 0] if hasattr(X, "columns") else X
     if getattr(column, "ndim", 1) != 1:
         return X
-    values = list(column)
-    is_text = [isinstance(value, str) for value in values]
-    gaps = [v is None or type(v).__name__ in ("float", "NAType") for v in values]
-    if not any(is_text) or not any(gaps):
+    texts = ["" if is_missing(value) else value for value in column]
+    if not any(texts) or not all(isinstance(text, str) for text in texts):
         return X
-    if not all(a or b for a, b in zip(is_text, gaps, strict=True)):
-        return X
-    filled = [v if a else "" for v, a in zip(values, is_text, strict=True)]
-    return np.array(filled, dtype=object)
+    return np.array(texts, dtype=object)
 
 
 def _shortened(text):

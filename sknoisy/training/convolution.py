@@ -1,22 +1,20 @@
 """Convolutions on a CPU whose gradients PyTorch gets wrong in bfloat16."""
 
-from contextlib import contextmanager
-from functools import partial
-
 from torch.nn.modules.conv import _ConvNd
 
 from sknoisy.data.devices import full_precision
+from sknoisy.training.patching import computing_by
 
 
-@contextmanager
-def precise_on_small_maps(module, device):
-    """In this context convolutions on maps narrower than their stride are in float32.
+def precise_on_small_maps(module, device, precision):
+    """Return a context in which convolutions on very small maps are in float32.
 
     Some weights of their kernels meet nothing but padding, so their gradient is 0. In
     bfloat16 oneDNN leaves there what happened to be in memory, with any value. Seen
-    with PyTorch 2.14, oneDNN 3.12 and a processor that has AVX512-BF16: with maps of
-    1x1 at stride 2, which ResNets have at the end of images of 16x16; and in volumes
-    that are smaller than the kernel, at any stride.
+    with PyTorch 2.14, oneDNN 3.12 and a processor that has AVX512-BF16: with maps that
+    are narrower than the stride, such as those of 1x1 at stride 2, which ResNets have
+    at the end of images of 16x16; and with volumes that are smaller than the kernel, at
+    any stride.
 
     Parameters
     ----------
@@ -24,18 +22,12 @@ def precise_on_small_maps(module, device):
         The network.
     device : torch.device
         Where it is trained; nothing changes but on a CPU.
+    precision : torch.dtype or None
+        Dtype of autocast; None: float32, and nothing changes.
     """
-    layers = [m for m in module.modules() if isinstance(m, _ConvNd)]
-    layers = [layer for layer in layers if "forward" not in vars(layer)]
-    if device.type != "cpu":
-        layers = []
-    for layer in layers:
-        layer.forward = partial(_convolve, layer)
-    try:
-        yield
-    finally:
-        for layer in layers:
-            vars(layer).pop("forward", None)
+    changes = device.type == "cpu" and precision is not None
+    layers = [m for m in module.modules() if isinstance(m, _ConvNd)] if changes else []
+    return computing_by(_convolve, layers)
 
 
 def _convolve(layer, *args, **others):

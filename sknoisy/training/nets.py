@@ -210,7 +210,9 @@ class Net(ObservedNet):
             self._begin()
             with (
                 normalising_together(self.module_),
-                precise_on_small_maps(self.module_, self.settings.device),
+                precise_on_small_maps(
+                    self.module_, self.settings.device, self.settings.precision
+                ),
             ):
                 self.fit_loop(data, epochs=epochs)
         except StopTraining:

@@ -1,19 +1,16 @@
 """Batch normalisation over the parts of a batch that several ranks have."""
 
-from contextlib import contextmanager
-from functools import partial
-
 import torch
 import torch.distributed as dist
 from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from sknoisy import ranks
+from sknoisy.training.patching import computing_by
 
 
-@contextmanager
 def normalising_together(module):
-    """In this context batch normalisation is over the ranks' parts of a batch.
+    """Return a context in which ranks normalise their parts of a batch together.
 
     torch's SyncBatchNorm is for GPUs only. Copies of the module that are made in this
     context normalise like it, but only where batches are shared.
@@ -24,22 +21,16 @@ def normalising_together(module):
         The network.
     """
     layers = [m for m in module.modules() if isinstance(m, _BatchNorm)]
-    if ranks.size() == 1:
-        layers = []
-    for layer in layers:
-        layer.forward = partial(_normalize, layer)
-    try:
-        yield
-    finally:
-        for layer in layers:
-            vars(layer).pop("forward", None)
+    return computing_by(_normalize, layers if ranks.size() > 1 else [])
 
 
-def _normalize(layer, x):
+def _normalize(layer, input):
     """Return what a layer of batch normalisation makes of this rank's part."""
     if not layer.training or ranks.size() == 1:
-        return type(layer).forward(layer, x)
-    y, mean, var, n = _BatchNormalization.apply(x, layer.weight, layer.bias, layer.eps)
+        return type(layer).forward(layer, input)
+    y, mean, var, n = _BatchNormalization.apply(
+        input, layer.weight, layer.bias, layer.eps
+    )
     if layer.track_running_stats:
         layer.num_batches_tracked += 1
         share = layer.momentum

@@ -45,7 +45,7 @@ def test_gradients_are_those_of_float32(case):
         return layer.weight.grad
 
     expected = gradient("float32")
-    with precise_on_small_maps(layer, torch.device("cpu")):
+    with precise_on_small_maps(layer, torch.device("cpu"), torch.bfloat16):
         torch.testing.assert_close(gradient("bfloat16"), expected, rtol=0.05, atol=0.1)
     assert "forward" not in vars(layer)
 
@@ -90,7 +90,7 @@ def test_training_in_bfloat16_stays_near_float32():
 def test_copies_that_are_made_meanwhile(copied):
     layer = nn.Conv2d(3, 3, 3, stride=2, padding=1)
     x = torch.randn(8, 3, 1, 1)
-    with precise_on_small_maps(layer, torch.device("cpu")):
+    with precise_on_small_maps(layer, torch.device("cpu"), torch.bfloat16):
         twin = copied(layer)
     nn.init.zeros_(layer.weight)
     nn.init.zeros_(layer.bias)
@@ -104,8 +104,10 @@ def test_calls_by_name_and_own_forwards():
     own.forward = lambda x: x + 7
     net, x = nn.ModuleList([layer, up, own]), torch.randn(8, 3, 1, 1)
     expected = layer(x), up(x, output_size=(2, 2)), own(x)
-    with precise_on_small_maps(net, torch.device("cpu")):
+    with precise_on_small_maps(net, torch.device("cpu"), torch.bfloat16):
         found = layer(input=x), up(x, output_size=(2, 2)), own(x)
     for a, b in zip(found, expected, strict=True):
         torch.testing.assert_close(a, b)
     assert "forward" in vars(own) and "forward" not in vars(layer)
+    with precise_on_small_maps(net, torch.device("cpu"), None):
+        assert "forward" not in vars(layer)
