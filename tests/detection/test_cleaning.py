@@ -31,7 +31,6 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import (
-    FunctionTransformer,
     OneHotEncoder,
     StandardScaler,
     TargetEncoder,
@@ -65,9 +64,6 @@ def failing(estimator):
 @parametrize_with_checks(
     [
         LabelCleaningClassifier(LogisticRegression()),
-        LabelCleaningClassifier(
-            make_pipeline(FunctionTransformer(), LogisticRegression())
-        ),
         LabelCleaningClassifier(
             LogisticRegression(),
             LabelErrorDetector(LogisticRegression(), cv=2, random_state=0),
