@@ -14,6 +14,7 @@ cd "$(dirname "$0")/.."
 steps=${*:2}
 protocol=${PROTOCOL:-cifar10_cpu} full=${FULL:-cifar10} device=${DEVICE:-cuda}
 workers=${WORKERS:-$(($(env -u OMP_NUM_THREADS nproc) - 1))}
+few=$((workers < 2 ? workers : 2))
 rows=${ROWS:-benchmarks/accuracy.jsonl} out=${OUT:-benchmarks/.cache}
 export PYTHONPATH=$PWD${PYTHONPATH:+:$PYTHONPATH} PYTHONUNBUFFERED=1 OMP_NUM_THREADS=1
 mkdir -p "$out"
@@ -48,9 +49,9 @@ run_rows() {
     --protocol "$protocol" ${PRETRAIN:-}
   # Long ones first; the short ones fill the gaps.
   accuracy "$protocol" "$workers" --noises $noises --methods simclr+ssr simclr+dividemix &
-  accuracy "$protocol" 2 --noises ${NOISES:-$middle} \
+  accuracy "$protocol" "$few" --noises ${NOISES:-$middle} \
     --methods contrastive_framework:simclr+ce idn_hybrid:simclr+ce &
-  accuracy "$protocol" 2 --noises ${NOISES:-$middle} \
+  accuracy "$protocol" "$few" --noises ${NOISES:-$middle} \
     --methods bootstrap_progressive --tag power3+restoration+clustering \
     --clf '{"loss__power": 3, "regularizers": ["restoration", "clustering"]}' &
   level=10 accuracy "$protocol" "$fewer" --noises $noises \
