@@ -6,12 +6,10 @@ import numpy as np
 from sklearn.utils import Bunch
 
 from sknoisy.checks import as_path
+from sknoisy.data.inputs import IMAGE_SUFFIXES
 from sknoisy.datasets.found import Skipped, check_on_error, keep_readable
 
 SPLITS = {"train", "training", "val", "valid", "validation", "test", "testing"}
-IMAGES = (
-    ".jpg .jpeg .jfif .png .bmp .gif .tif .tiff .webp .avif .jp2 .ppm .pgm .pbm".split()
-)
 
 
 def load_image_folder(path, *, on_error="raise", verify=True):
@@ -143,7 +141,7 @@ def _files_below(root, skipped):
             if is_folder:
                 inner = f"{prefix}{entry.name}/"
                 yield from walk(entry.path, inner, above | {identity})
-            elif not entry.name.lower().endswith(tuple(IMAGES)):
+            elif not entry.name.lower().endswith(IMAGE_SUFFIXES):
                 skipped.append(Skipped(entry.path, "is no image by its name"))
             else:
                 yield prefix + entry.name

@@ -13,7 +13,7 @@ from urllib.parse import quote
 import numpy as np
 
 from sknoisy import _version
-from sknoisy.data.inputs import is_paths, paths_of
+from sknoisy.data.inputs import IMAGE_SUFFIXES, is_paths, paths_of
 from sknoisy.data.labels import is_missing
 from sknoisy.data.pictures import as_images, as_picture, as_samples, thumbnail
 from sknoisy.estimators.findings import percent
@@ -163,7 +163,7 @@ def _looks(X, names, rows, folder, are_files):
             for look, row in zip(looks, values, strict=True)
         ]
     X = as_samples(_without_gaps(X))
-    if is_paths(X) and not are_files and paths_of(X) is None:
+    if is_paths(X) and not are_files and _are_texts(X):
         more = [{"text": _shortened(str(X[i]))} for i in rows]
     elif is_paths(X):
         more = [_of_file(X[i], folder) for i in rows]
@@ -173,6 +173,12 @@ def _looks(X, names, rows, folder, are_files):
         images = as_images(X, rows, "auto", None)
         more = [{"picture": _encoded(_fitted(as_picture(image)))} for image in images]
     return [look | other for look, other in zip(looks, more, strict=True)]
+
+
+def _are_texts(X):
+    """Whether strings name no files: none that exist, nor images that are gone."""
+    named = all(str(value).lower().endswith(IMAGE_SUFFIXES) for value in X)
+    return not named and paths_of(X) is None
 
 
 def _of_file(path, folder):

@@ -132,6 +132,21 @@ def test_texts_are_shown(kind, detector, tmp_path):
         assert card["text"].endswith(" …") == (len(expected) > 1000)
 
 
+def test_a_text_may_be_the_name_of_a_file(detector, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "good").touch()
+    texts = ["good", *(f"text {i}" for i in range(599))]
+    detector.to_html(tmp_path / "report.html", texts)
+    assert all("text" in card for card in data_of(tmp_path / "report.html")["cards"])
+
+
+def test_images_that_are_gone_are_no_texts(detector, tmp_path):
+    names = [f"nowhere/{i}.JPG" for i in range(600)]
+    detector.to_html(tmp_path / "report.html", names)
+    for card in data_of(tmp_path / "report.html")["cards"]:
+        assert "text" not in card and "FileNotFound" in card["blank"]
+
+
 def test_a_browser_shows_texts(browser, detector, tmp_path):
     detector.to_html(tmp_path / "report.html", [f"<b>text {i}</b>" for i in range(600)])
     page = browser.new_page()
