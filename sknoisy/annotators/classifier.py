@@ -136,7 +136,7 @@ class AnnotatorConsensus(OnSoftLabels, CallbackSupportMixin, Saved):
         self.random_state = random_state
 
     @with_callbacks
-    def fit(self, X, y=None, groups=None, sample_weight=None):
+    def fit(self, X, y=None, sample_weight=None, groups=None):
         """Combine the labels, and train.
 
         Parameters
@@ -148,11 +148,11 @@ class AnnotatorConsensus(OnSoftLabels, CallbackSupportMixin, Saved):
             None or pandas.NA where there is none; or a DataFrame with the columns
             "sample", "annotator" and "label", in which samples are positions in X, or
             in its index. Labels of one annotator may have the shape (n_samples,).
-        groups : array-like of shape (n_samples,), default=None
-            Samples of one group are in one fold.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the samples in all trainings of the classifier, which must take
             them. How labels are combined does not depend on them otherwise.
+        groups : array-like of shape (n_samples,), default=None
+            Samples of one group are in one fold.
 
         Returns
         -------
@@ -167,7 +167,7 @@ class AnnotatorConsensus(OnSoftLabels, CallbackSupportMixin, Saved):
             If the method needs crowd-kit, which is not installed.
         """
         with fitting(self):
-            return self._fit(X, y, groups, sample_weight)
+            return self._fit(X, y, sample_weight, groups)
 
     @property
     def annotation_quality_(self):
@@ -219,7 +219,7 @@ class AnnotatorConsensus(OnSoftLabels, CallbackSupportMixin, Saved):
                 "classifier."
             )
 
-    def _fit(self, X, y, groups, sample_weight):
+    def _fit(self, X, y, sample_weight, groups):
         check_container(X)
         self._check_parameters()
         check_given(self, y)

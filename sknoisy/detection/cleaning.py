@@ -109,7 +109,7 @@ class LabelCleaningClassifier(Findings, OnSoftLabels, CallbackSupportMixin, Save
         self.random_state = random_state
 
     @with_callbacks
-    def fit(self, X, y=None, groups=None, sample_weight=None, trusted=None):
+    def fit(self, X, y=None, sample_weight=None, groups=None, trusted=None):
         """Judge the labels, and train.
 
         Parameters
@@ -118,12 +118,12 @@ class LabelCleaningClassifier(Findings, OnSoftLabels, CallbackSupportMixin, Save
             Whatever the estimator takes.
         y : array-like of shape (n_samples,)
             Labels, some of them wrong: integers, booleans or strings.
-        groups : array-like of shape (n_samples,), default=None
-            Samples that belong together: those of a group are in one fold of the
-            detector.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the samples in the training of the detector's classifier and of
             `estimator`, which must take them. The labels of all are judged alike.
+        groups : array-like of shape (n_samples,), default=None
+            Samples that belong together: those of a group are in one fold of the
+            detector.
         trusted : array-like of shape (n_samples,), default=None
             True where a label is known to be right: it is kept.
 
@@ -144,9 +144,9 @@ class LabelCleaningClassifier(Findings, OnSoftLabels, CallbackSupportMixin, Save
             chance, so that these stay as they are, or if a class has no label left.
         """
         with fitting(self):
-            return self._fit(X, y, groups, sample_weight, trusted)
+            return self._fit(X, y, sample_weight, groups, trusted)
 
-    def _fit(self, X, y, groups, sample_weight, trusted):
+    def _fit(self, X, y, sample_weight, groups, trusted):
         check_container(X)
         self._check_parameters()
         check_given(self, y)
@@ -166,7 +166,7 @@ class LabelCleaningClassifier(Findings, OnSoftLabels, CallbackSupportMixin, Save
         detector = self._make_detector(rest, X)
         detector._advises = False
         with tasks.part("fit-detector", detector):
-            detector.fit(X, y, groups, sample_weight, trusted)
+            detector.fit(X, y, sample_weight, groups, trusted)
         classes, soft_labels = detector.classes_, detector.soft_labels_
         labels = classes[soft_labels.argmax(axis=1)]
         with tasks.part("fit-estimator", rest):

@@ -219,7 +219,7 @@ class LabelErrorDetector(
         self.random_state = random_state
 
     @with_callbacks
-    def fit(self, X, y=None, groups=None, sample_weight=None, trusted=None):
+    def fit(self, X, y=None, sample_weight=None, groups=None, trusted=None):
         """Judge the labels.
 
         Parameters
@@ -228,13 +228,13 @@ class LabelErrorDetector(
             Whatever the estimator takes.
         y : array-like of shape (n_samples,)
             Labels, some of them wrong: integers, booleans or strings.
-        groups : array-like of shape (n_samples,), default=None
-            Samples that belong together, such as photographs of one person: those of a
-            group are in one fold. A splitter of your own may ask for them.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the samples in the training of the classifier, which must take
             them, or of their votes, if the method asks neighbours. The labels of all
             samples are judged alike.
+        groups : array-like of shape (n_samples,), default=None
+            Samples that belong together, such as photographs of one person: those of a
+            group are in one fold. A splitter of your own may ask for them.
         trusted : array-like of shape (n_samples,), default=None
             True where a label is known to be right. It is never called wrong, has
             quality 1, and is no part of what estimates the noise of the others; a
@@ -262,9 +262,9 @@ class LabelErrorDetector(
             label left among those suggested.
         """
         with fitting(self):
-            return self._fit(X, y, groups, sample_weight, trusted)
+            return self._fit(X, y, sample_weight, groups, trusted)
 
-    def _fit(self, X, y, groups, sample_weight, trusted):
+    def _fit(self, X, y, sample_weight, groups, trusted):
         check_container(X)
         method = check_detector(self)
         classes, labels = self._read(X, y, groups, method, sample_weight, trusted)

@@ -314,7 +314,7 @@ def test_a_label_that_no_other_has_is_kept(detector, noisy):
     y = y.copy()
     y[[3, 500]] = -1, 13
     groups = None if detector is None else np.arange(900) // 2
-    clf = cleaning(FOREST, detector=detector).fit(X, y, groups)
+    clf = cleaning(FOREST, detector=detector).fit(X, y, groups=groups)
     np.testing.assert_array_equal(clf.labels_[[3, 500]], y[[3, 500]])
     np.testing.assert_array_equal(clf.predict(X[[3, 500]]), y[[3, 500]])
     assert (clf.labels_ == right).mean() > 0.8

@@ -1,5 +1,7 @@
 """Weights of samples: in every fit, through scikit-learn's routing, and of nothing."""
 
+from inspect import signature
+
 import numpy as np
 import pytest
 import torch
@@ -14,11 +16,13 @@ from sklearn.preprocessing import StandardScaler
 from sknoisy import (
     ContrastiveFineTuner,
     CoTrainingClassifier,
+    LabelCleaningClassifier,
     LabelErrorDetector,
     NoisyRobustClassifier,
     PseudoLabelRefiner,
     SSLPretrainer,
 )
+from sknoisy.annotators import AnnotatorConsensus
 from sknoisy.cotraining import COTRAINING_METHODS
 from sknoisy.cotraining.coteaching import exchange_loss
 from sknoisy.cotraining.cufit import cascade_loss
@@ -54,6 +58,22 @@ def assert_same_weights(one, other):
     assert one.state_dict_.keys() == other.state_dict_.keys()
     for name, values in one.state_dict_.items():
         np.testing.assert_array_equal(other.state_dict_[name], values)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        AnnotatorConsensus,
+        ContrastiveFineTuner,
+        CoTrainingClassifier,
+        LabelCleaningClassifier,
+        LabelErrorDetector,
+        NoisyRobustClassifier,
+        PseudoLabelRefiner,
+    ],
+)
+def test_weights_come_third_as_in_scikit_learn(kind):
+    assert [*signature(kind.fit).parameters][:4] == ["self", "X", "y", "sample_weight"]
 
 
 @pytest.mark.parametrize("name", MODELS)
