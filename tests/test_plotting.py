@@ -489,6 +489,8 @@ def test_training_curves_of_seeds_have_bands():
     assert "ce: best 0.900, last 0.400" in drawn(display.figure_)
     with pytest.raises(ValueError, match="'ce'.* equally many epochs"):
         TrainingCurveDisplay.from_predictions({"ce": [[0.1, 0.2], [0.3]]})
+    with pytest.raises(ValueError, match="must be a dict of curves"):
+        TrainingCurveDisplay.from_predictions([0.1, 0.2])
     X = np.random.default_rng(0).normal(size=(40, 3))
     ssl = [SSLPretrainer(max_epochs=2, random_state=i).fit(X) for i in range(2)]
     of_seeds = TrainingCurveDisplay.from_estimator({"ssl": ssl, "first": ssl[0]})
