@@ -59,7 +59,9 @@ class KernelFeatures:
     def __init__(self, X, landmarks, gamma, power, weights=None):
         self._X, self._weights = X, weights
         self._kernel = landmarks, gamma, power
-        K = kernel(landmarks, landmarks, gamma, power).double()
+        # GPUs may round products of float32, and then the kernel is no longer definite.
+        exact = landmarks.double()
+        K = kernel(exact, exact, gamma, power)
         K.diagonal().add_(JITTER * len(K) ** 0.5)
         lower = torch.linalg.cholesky(K)
         one = torch.eye(len(K), dtype=K.dtype, device=K.device)

@@ -150,8 +150,9 @@ class TrainingCurveDisplay:
         check_choice("best", best, ["max", "min", None])
         if not isinstance(curves, Mapping):
             raise ValueError(
-                f"curves of type {type(curves).__name__} is not valid: it must be a dict of "
-                'curves by the names of the methods, such as {"ce": [0.5, 0.6]}'
+                f"curves of type {type(curves).__name__} is not valid: it must be a "
+                "dict of curves by the names of the methods, such as "
+                '{"ce": [0.5, 0.6]}'
             )
         curves = {name: _checked(name, curve) for name, curve in curves.items()}
         return cls(curves, metric, best, onsets).plot(**kwargs)

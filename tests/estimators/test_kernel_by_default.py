@@ -5,9 +5,11 @@ import warnings
 
 import numpy as np
 import pytest
+import torch
 from sklearn.base import clone
 from sklearn.datasets import load_iris
 from sklearn.model_selection import GridSearchCV
+from torch.overrides import TorchFunctionMode
 
 import sknoisy
 from sknoisy import (
@@ -92,3 +94,23 @@ def test_a_method_given_as_a_loss(given):
 def test_a_loss_given_as_a_method(given):
     with pytest.raises(ValueError, match="loss of NoisyRobustClassifier"):
         CoTrainingClassifier(given).fit(X, Y)
+
+
+class _Rounding(TorchFunctionMode):
+    """Rounds factors of products to 11 bits, as GPUs do if a user allows TF32."""
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        if "matmul" in function.__name__ and args[0].dtype == torch.float32:
+            args = [
+                ((factor.contiguous().view(torch.int32) + 0x1000) & ~0x1FFF).view(
+                    torch.float32
+                )
+                for factor in args
+            ]
+        return function(*args, **(kwargs or {}))
+
+
+def test_rounded_products_leave_the_kernel_definite():
+    with _Rounding():
+        coarse = NoisyRobustClassifier(random_state=0).fit(X, Y)
+    assert coarse.score(X, Y) > 0.9
