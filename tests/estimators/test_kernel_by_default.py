@@ -114,3 +114,22 @@ def test_rounded_products_leave_the_kernel_definite():
     with _Rounding():
         coarse = NoisyRobustClassifier(random_state=0).fit(X, Y)
     assert coarse.score(X, Y) > 0.9
+
+
+def zeros_and_counts(rng, shape):
+    return np.where(rng.random(shape) < 0.1, rng.integers(1, 1000, shape), 0)
+
+
+def long_tails(rng, shape):
+    return np.exp(3 * rng.normal(size=shape))
+
+
+@pytest.mark.parametrize("skewed", [zeros_and_counts, long_tails])
+@pytest.mark.parametrize("n", [300, 1000])
+@pytest.mark.parametrize("d", [1, 2])
+def test_columns_that_are_far_from_normal(skewed, n, d):
+    rng = np.random.default_rng(0)
+    tables = [np.c_[skewed(rng, (n, d)), rng.normal(size=n)] for _ in range(2)]
+    y, y_test = [(table[:, -1] > 0).astype(int) for table in tables]
+    clf = NoisyRobustClassifier(random_state=0).fit(tables[0], y)
+    assert clf.score(tables[1], y_test) > 0.85
