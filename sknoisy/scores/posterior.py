@@ -106,9 +106,10 @@ def label_posterior(y, pred_probs, classes=None, trusted=None):
     -----
     The labels of the samples that most probably belong to each class give the noise
     rate, where each class counts by how often it is predicted, and the transition
-    matrix T, as :func:`label_votes` does. How often predictions and labels agree in
-    all, beyond what T explains, is the classifier's own error. Its
-    surest predictions are taken to be wrong at 15% of that rate, and at more of it
+    matrix T, as :func:`label_votes` does; of a class that is predicted more rarely than
+    there are votes, the samples that are predicted. How often predictions and labels
+    agree in all, beyond what T explains, is the classifier's own error. Its surest
+    predictions are taken to be wrong at 15% of that rate, and at more of it
     where the error is above 35% of chance's; so much is subtracted from the votes, and
     no prediction is believed more. Nothing in the labels tells this number. It was
     chosen so that on embeddings of CIFAR-10, and in simulations where classes overlap,
@@ -152,7 +153,7 @@ def label_posterior(y, pred_probs, classes=None, trusted=None):
     votes, share = surest_votes(codes, pred_probs)
     predicted = pred_probs.argmax(axis=1)
     disagree = float(np.mean(predicted != codes))
-    rate, n_votes = rate_of_votes(votes, codes, predicted)
+    rate, n_votes = rate_of_votes(votes, predicted)
     own_error = _own_error(disagree, rate, n_classes)
     blind = own_error / (1 - 1 / n_classes)  # 1 if predictions are chance
     limit = min(OWN_SHARE + STEEP * max(blind - SEEING, 0), 1) * own_error
@@ -232,6 +233,9 @@ def limit_false_alarms(error_probability, max_false_alarms=0.3):
 def surest_votes(codes, pred_probs):
     """Return the labels of the surest predictions, see `label_votes`, and their share.
 
+    Of a class that is predicted more rarely than there are votes, all that are
+    predicted vote: most others would be of other classes.
+
     Parameters
     ----------
     codes : ndarray of shape (n_samples,), int
@@ -249,24 +253,22 @@ def surest_votes(codes, pred_probs):
     n_samples, n_classes = pred_probs.shape
     share = min(max(SHARE, LEAST * n_classes / n_samples), MOST)
     votes = label_votes(codes, pred_probs, np.arange(n_classes), share)
+    predicted = pred_probs.argmax(axis=1)
+    counts = np.bincount(predicted, minlength=n_classes)
+    for k in np.flatnonzero(counts < votes.sum(axis=1)):
+        votes[k] = np.bincount(codes[predicted == k], minlength=n_classes)
     return votes.astype(np.float64), share
 
 
-def rate_of_votes(votes, codes, predicted):
+def rate_of_votes(votes, predicted):
     """Return the noise rate by votes, and how many votes that is worth.
 
-    Each class counts by how often it is predicted. Where that is more rarely than there
-    are votes, most of these are of other classes: the predictions vote in their place.
+    Each class counts by how often it is predicted.
     """
-    voters = votes.sum(axis=1)
-    counts = np.bincount(predicted, minlength=len(votes))
+    voters = votes.sum(axis=1).clip(min=1)
     wrong = 1 - votes.diagonal() / voters
-    for k in np.flatnonzero(counts < voters):
-        own = predicted == k
-        wrong[k] = np.mean(codes[own] != k) if counts[k] else 0
-    shares = counts / len(codes)
-    n_votes = 1 / np.sum(shares**2 / np.minimum(voters, counts).clip(min=1))
-    return float(shares @ wrong), float(n_votes)
+    shares = np.bincount(predicted, minlength=len(votes)) / len(predicted)
+    return float(shares @ wrong), float(1 / np.sum(shares**2 / voters))
 
 
 def _with_trusted(codes, pred_probs, trusted):

@@ -81,7 +81,7 @@ def soft_labels(y, pred_probs, classes=None, trusted=None):
 def _posterior(codes, pred_probs):
     votes, _ = surest_votes(codes, pred_probs)
     predicted = pred_probs.argmax(axis=1)
-    rate, _ = rate_of_votes(votes, codes, predicted)
+    rate, _ = rate_of_votes(votes, predicted)
     # Labels disagree with predictions at least as often as they are wrong.
     disagree = float(np.mean(predicted != codes))
     kept = min(rate, disagree) / rate if rate > 0 else 0
