@@ -108,7 +108,7 @@ class TorchClassifier(Beginning, Learning, ClassifierMixin, HoldingOut, Predicti
         ``fit`` does so with the optimiser anew. After `max_epochs`
         the learning rate stays at its end. Parameters that were changed in between
         hold from the next epoch on, but for `encoder`, `weights` and `head`, which make
-        the network; the optimiser then starts anew.
+        the network, and `validation`; the optimiser then starts anew.
 
         Parameters
         ----------

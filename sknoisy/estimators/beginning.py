@@ -142,6 +142,7 @@ class Beginning:
             check_takes(training.loss, labels)
             self._attach(training, inputs, labels, *known, self._features(X, training))
             return training, *known
+        before = self._rows
         # Loaded from a file, or with other parameters: the optimiser starts anew, and
         # so does the network, of which a callback may have frozen a part.
         self._network = None
@@ -158,7 +159,7 @@ class Beginning:
             first_weights=self._first_weights,
         )
         self._attach(training, inputs, labels, *known, self._features(X, training))
-        training.restore(self.loss_state_, self._dynamics)
+        training.restore(self.loss_state_, self._dynamics, before)
         return training, *known
 
     def _features(self, X, training):

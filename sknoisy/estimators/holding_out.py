@@ -125,7 +125,7 @@ def _part(store, labels, features, rows):
     """Return some of the samples."""
     features = None if features is None else features[rows]
     subset = Subset(store, torch.from_numpy(rows))
-    return TrainingData(subset, labels.only(rows), features=features)
+    return TrainingData(subset, labels.only(rows), features=features, rows=rows)
 
 
 def check_takes(method, labels):

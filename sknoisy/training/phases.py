@@ -124,7 +124,7 @@ class ClassifierTraining:
         self.stopping = self.stopped_epoch = self.limit = None
         self.order = generator(seed)
         self.view_generator = generator(ranks.own_seed(seed + 1), settings.device)
-        self.data = None
+        self.data = self._samples = None
         self.run = Run(head_epochs + settings.max_epochs, list(history))
         self.phases = self._plan(head_epochs, freeze)
         self._done_before = [row["phase"] for row in history]
@@ -150,10 +150,20 @@ class ClassifierTraining:
         """Return what the loss keeps for each sample, as NumPy arrays."""
         return {k: v.cpu().numpy().copy() for k, v in self.loss.state_.items()}
 
-    def restore(self, loss_state, dynamics):
-        """Take over what was kept for each sample, if it is of the same shapes."""
+    def restore(self, loss_state, dynamics, rows):
+        """Take over what was kept for each sample, if these are the same.
+
+        Parameters
+        ----------
+        loss_state : dict of str to ndarray
+            What :meth:`loss_state` returned.
+        dynamics : ndarray
+            What the dynamics' ``numpy`` returned.
+        rows : ndarray or None
+            Positions of the samples, see :class:`~sknoisy.training.run.TrainingData`.
+        """
         self._carry_over({k: torch.from_numpy(v) for k, v in loss_state.items()})
-        if len(dynamics) != len(self.data):
+        if not _are_same((len(dynamics), rows), self._samples):
             return
         self.dynamics.load(dynamics)
         shapes, kept = (
@@ -187,7 +197,7 @@ class ClassifierTraining:
             self.stopping.resume(state["stopping"])
 
     def attach(self, data, n_classes):
-        """Give the data of the next epochs; state of samples is kept if it fits.
+        """Give the data of the next epochs; state of samples is kept for the same ones.
 
         Parameters
         ----------
@@ -198,12 +208,14 @@ class ClassifierTraining:
         """
         device = self.settings.device
         self.n_classes = self.run.n_classes = n_classes
-        if self.data is None or len(self.data) != len(data):
+        samples = len(data), data.rows
+        if not _are_same(samples, self._samples):
             before = getattr(self.loss, "state_", {})
             self.loss.state_ = {}
             self.loss.start(len(data), n_classes, device)
             self._carry_over(before)
             self.run.dynamics = Dynamics(len(data), device)
+        self._samples = samples
         self.data = _on_device(data, device)
         self.loss.trust(self.data.labels.trusted)
         self._forget_frozen()
@@ -215,8 +227,8 @@ class ClassifierTraining:
                 self.loss.state_[name].copy_(state[name])
 
     def detach(self):
-        """Forget the data, but not how many samples there were."""
-        self.data = range(len(self.data))
+        """Forget the data, but not which samples these were."""
+        self.data = None
         self.run.progress = None
         self._forget_frozen()
 
@@ -342,6 +354,15 @@ class ClassifierTraining:
         return replace(data, store=store, validation=self._encoded(data.validation))
 
 
+def _are_same(samples, others):
+    """Whether two numbers of samples, with their positions or None, are the same."""
+    return (
+        others is not None
+        and samples[0] == others[0]
+        and np.array_equal(samples[1], others[1])
+    )
+
+
 def _on_device(data, device):
     """Return data whose store, labels and weights are on a device, if they fit."""
     if data is None:
@@ -353,4 +374,5 @@ def _on_device(data, device):
         None if weights is None else weights.to(device),
         _on_device(data.validation, device),
         data.features,
+        data.rows,
     )

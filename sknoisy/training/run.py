@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from functools import cached_property
 
+import numpy as np
 import torch
 from skorch.dataset import Dataset
 
@@ -50,6 +51,8 @@ class TrainingData(Dataset):
     features : LazyFeatures or None
         The samples as features of the encoder, where these were asked for before: a
         frozen encoder then need not compute them again.
+    rows : ndarray of shape (n_samples,), int64, or None
+        Positions of the samples among all that were given; None: these are all.
     """
 
     store: object
@@ -57,6 +60,7 @@ class TrainingData(Dataset):
     class_weights: torch.Tensor = None
     validation: "TrainingData" = None
     features: object = None
+    rows: np.ndarray = None
 
     @property
     def X(self):

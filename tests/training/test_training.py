@@ -9,6 +9,7 @@ from sklearn.model_selection import GridSearchCV
 from skorch.callbacks import Callback, EarlyStopping, LRScheduler
 from torch import nn
 
+import sknoisy
 from sknoisy import (
     ELR,
     CoTrainingClassifier,
@@ -466,6 +467,25 @@ def test_history_tells_epochs_phases_and_rates():
     assert [row["epoch"] for row in model.history_] == [1, 2, 3, 4, 5, 6]
     rates = [row["lr"] for row in model.history_]
     assert rates[:2] == [0.02, 0.02] and rates[2:] == sorted(rates[2:], reverse=True)
+
+
+@pytest.mark.parametrize("again", ["kept", "pickled", "saved"])
+def test_partial_fit_of_other_samples_starts_their_state_anew(again, tmp_path):
+    first, last = np.ones(len(Y)), np.ones(len(Y))
+    first[0] = last[-1] = 0  # as many samples are left out, but other ones
+    clf = NoisyRobustClassifier("elr", max_epochs=4, random_state=0)
+    for _ in range(2):
+        clf.partial_fit(X, Y, sample_weight=first)
+    if again == "pickled":
+        clf = pickle.loads(pickle.dumps(clf))
+    elif again == "saved":
+        clf.save(tmp_path / "clf.safetensors")
+        clf = sknoisy.load(tmp_path / "clf.safetensors")
+    clf.partial_fit(X, Y, sample_weight=last)
+    assert np.isnan(clf.wrong_events_[-1]) and np.nanmax(clf.wrong_events_) <= 1
+    clf.partial_fit(X, Y, sample_weight=last)
+    clf.partial_fit(X, Y, sample_weight=last)
+    assert np.nanmax(clf.wrong_events_) > 1  # the same samples: it goes on
 
 
 @pytest.mark.parametrize("method", ["fit", "partial_fit"])
