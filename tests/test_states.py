@@ -20,7 +20,7 @@ from sknoisy import (
     SSLPretrainer,
 )
 from sknoisy.cotraining import COTRAINING_METHODS
-from sknoisy.losses import LOSSES
+from sknoisy.losses import LOSSES, JointOptimization
 from sknoisy.scores import (
     bmm_clean_probability,
     gmm_clean_probability,
@@ -65,6 +65,8 @@ ESTIMATORS = {
     "forest of views": (cotraining("ssr", max_epochs=3), IMAGES),
     "regularizers": (robust(regularizers=["clustering", "restoration"]), IMAGES),
     "mlp head, adamw": (robust(head="mlp", optimizer="adamw"), X),
+    "monitored": (pretrainer(monitor=1), IMAGES),
+    "prior": (robust(JointOptimization(prior=[0.5, 0.5])), X),
     "lars": (robust(optimizer="lars", validation=0.25, class_weight="balanced"), X),
     "resnet": (robust(encoder="resnet18", max_epochs=1), IMAGES),
     "torchvision": (

@@ -313,12 +313,19 @@ class CoTraining(Learner):
         """Return the estimated share of wrong labels, a float."""
         if self.estimates_noise and self.warmup_epochs_ > 0:
             return float(self.state_["noise"][0])
-        return float(1 - clean_probability.mean())
+        return float(1 - np.nanmean(clean_probability))
 
     def clean_probability(self, dynamics):
-        """Return how probably each label is right, ndarray of shape (n_samples,)."""
+        """Return how probably each label is right, ndarray of shape (n_samples,).
+
+        NaN where nothing was predicted, as of samples without a label.
+        """
         clean = self.state_.get("clean_proba")
         if clean is None or clean.isnan().any():
-            return gmm_clean_probability(dynamics.mean_loss)
+            seen = dynamics.seen
+            clean = np.full(len(seen), np.nan)
+            if seen.any():
+                clean[seen] = gmm_clean_probability(dynamics.mean_loss[seen])
+            return clean
         clean = clean.cpu().double()
         return (clean if clean.ndim == 1 else clean.mean(dim=1)).numpy()

@@ -156,8 +156,9 @@ class JointOptimization(Loss):
                 "classes."
             )
         else:
-            prior = torch.tensor(as_floats(self.prior), dtype=torch.float32)
-            self._prior = prior.to(device)
+            self._prior = torch.tensor(
+                as_floats(self.prior), dtype=torch.float32, device=device
+            )
         self.state_, shape = {}, (n_samples * self.window, n_classes)
         self._table = Table(self.state_, "probabilities", shape, self.storage, device)
         self._slots = torch.arange(self.window, device=device)

@@ -75,7 +75,7 @@ class EncoderMonitor:
         n = min(SAMPLES_OF_VIEWS, len(self.store))
         if n < 2:
             return None
-        batch = self.store.fetch(torch.arange(n), self.device)
+        batch = self.store.fetch(torch.arange(n, device="cpu"), self.device)
         random = generator(self.seed, self.device)
         pairs = [self.views[i % 2](batch, random) for i in range(VIEWS)]
         return torch.cat(pairs)

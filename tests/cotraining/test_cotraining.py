@@ -54,6 +54,7 @@ from sknoisy.cotraining.split_batches import SplitBatches
 from sknoisy.data.batches import Batches
 from sknoisy.data.spec import InputSpec
 from sknoisy.noise import symmetric_exclusive
+from sknoisy.scores import gmm_clean_probability
 from sknoisy.views.base import Views
 
 OWN = {  # a parameter of each that changes its result, and two values
@@ -652,6 +653,18 @@ def test_refiner_around_dividemix(noisy_digits):
     ).fit(X[:1200], noisy)
     right = (noisy == y[:1200]).mean()
     assert (refiner.labels_ == y[:1200]).mean() > right + 0.2
+
+
+def test_samples_without_a_label_do_not_count_as_clean(digits):
+    """A warm-up knows clean labels by their losses; these have none."""
+    X, y = digits[0].reshape(300, -1), digits[1] % 2
+    soft = np.eye(2)[np.where(np.arange(300) % 4, y, 1 - y)]
+    soft[:150] = np.nan
+    clf = small("dividemix", max_epochs=4, warmup_epochs=4, classes=[0, 1])
+    clf.fit(X, soft)
+    assert np.isnan(clf.clean_proba_[:150]).all()
+    expected = gmm_clean_probability(clf.training_loss_[150:])
+    np.testing.assert_allclose(clf.clean_proba_[150:], expected, rtol=1e-6)
 
 
 def test_two_classes_and_two_samples():
