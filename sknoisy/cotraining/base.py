@@ -313,19 +313,30 @@ class CoTraining(Learner):
         """Return the estimated share of wrong labels, a float."""
         if self.estimates_noise and self.warmup_epochs_ > 0:
             return float(self.state_["noise"][0])
-        return float(1 - np.nanmean(clean_probability))
+        return float(1 - clean_probability.mean())
 
-    def clean_probability(self, dynamics):
-        """Return how probably each label is right, ndarray of shape (n_samples,).
+    def clean_probability(self, dynamics, labelled):
+        """Return how probably each label is right.
 
-        NaN where nothing was predicted, as of samples without a label.
+        Parameters
+        ----------
+        dynamics : Dynamics
+            What the training recorded of each sample.
+        labelled : ndarray of shape (n_samples,), bool
+            Which samples have a label.
+
+        Returns
+        -------
+        clean : ndarray of shape (n_samples,), float64
+            In [0, 1]; anything where there is no label.
         """
         clean = self.state_.get("clean_proba")
-        if clean is None or clean.isnan().any():
-            seen = dynamics.seen
-            clean = np.full(len(seen), np.nan)
-            if seen.any():
-                clean[seen] = gmm_clean_probability(dynamics.mean_loss[seen])
-            return clean
-        clean = clean.cpu().double()
-        return (clean if clean.ndim == 1 else clean.mean(dim=1)).numpy()
+        if clean is not None:
+            clean = clean.cpu().double().numpy()
+            clean = clean if clean.ndim == 1 else clean.mean(axis=1)
+            if not np.isnan(clean[labelled]).any():
+                return clean
+        # The others have losses, too, but of labels that nobody gave.
+        clean = np.full(len(labelled), np.nan)
+        clean[labelled] = gmm_clean_probability(dynamics.mean_loss[labelled])
+        return clean

@@ -336,7 +336,7 @@ class KernelPosterior(CoTraining):
         known = (codes >= 0).nonzero()[:, 0]
         net.observe(probs[known].log()[:, None], codes[known], known)
 
-    def clean_probability(self, dynamics):  # noqa: D102
+    def clean_probability(self, dynamics, labelled):  # noqa: D102
         posteriors = self.state_["posterior"]
         given = posteriors.gather(1, self._given["codes"].clamp(min=0)[:, None])
         return given[:, 0].cpu().double().numpy()

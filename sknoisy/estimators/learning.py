@@ -2,6 +2,8 @@
 
 from functools import partial
 
+import numpy as np
+
 from sknoisy._compat import safe_indexing
 from sknoisy.cotraining import CoTraining
 from sknoisy.encoders.blueprint import numpy_state
@@ -48,11 +50,10 @@ class Learning(Findings):
 
     def _finish_cotraining(self, method, dynamics, known):
         """Keep what a co-training method found out about labels."""
-        clean = method.clean_probability(dynamics)
+        labelled = np.ones(len(self._dynamics), bool) if known is None else known
+        clean = method.clean_probability(dynamics, labelled)
         self.clean_proba_ = self._of_all(clean, known)
-        self.noise_rate_ = method.estimated_rate(
-            clean if known is None else clean[known]
-        )
+        self.noise_rate_ = method.estimated_rate(clean[labelled])
         self.method_params_ = method.resolved()
 
     def _progress(self, training, X, y, classes, architecture):

@@ -113,16 +113,8 @@ class Dynamics:
         self._wrong_changes = float(kept[0, -1])
 
     @property
-    def seen(self):
-        """Whether each sample was predicted, ndarray of shape (n_samples,), bool."""
-        return self.numpy()[:, 2] > 0
-
-    @property
     def mean_loss(self):
-        """Mean cross-entropy of each sample's label, ndarray of shape (n_samples,).
-
-        0 for samples that were not predicted.
-        """
+        """Mean cross-entropy of each sample's label, ndarray of shape (n_samples,)."""
         return self._mean(0)
 
     @property
