@@ -11,7 +11,7 @@ from sknoisy.training.callbacks import changing
 from sknoisy.training.identity import checked_hash, sources
 
 
-def cached_pretraining(pretrainer, memory, inputs, trained, labels, reporting):
+def cached_pretraining(pretrainer, memory, inputs, trained, labels, reporting, seeds):
     """Pre-train, or take the result of an equal training from the cache.
 
     Parameters
@@ -20,7 +20,7 @@ def cached_pretraining(pretrainer, memory, inputs, trained, labels, reporting):
         What is fitted; its parameters and code tell trainings apart.
     memory : joblib.Memory
         The cache.
-    inputs, trained, labels, reporting : object
+    inputs, trained, labels, reporting, seeds : object
         What ``pretrainer._pretrain`` takes.
 
     Returns
@@ -40,6 +40,7 @@ def cached_pretraining(pretrainer, memory, inputs, trained, labels, reporting):
         # With its settings: the defaults of a name may change.
         method=pretrainer._method(),
         precision="bfloat16" if lower else "float32",  # "auto" is the machine's
+        random_state=None,
         memory=None,
         output="lazy",
         callbacks=None,
@@ -54,9 +55,11 @@ def cached_pretraining(pretrainer, memory, inputs, trained, labels, reporting):
     checked_hash("callbacks", changes, keeper)
     data = by_value(inputs), trained, labels, pretrainer._monitored(reporting[2])
     code = __version__, sources(plain), changes, file_stamps(files)
-    given = inputs, trained, labels, reporting
+    # Without a random_state, any equal training will do.
+    drawn = None if pretrainer.random_state is None else seeds
+    given = inputs, trained, labels, reporting, seeds
     cached = memory.cache(_pretrain_cached, ignore=["given"])
-    return ranks.cached_call(cached, plain, (data, code), given)
+    return ranks.cached_call(cached, plain, (data, code, drawn), given)
 
 
 def _pretrain_cached(pretrainer, key, given):

@@ -247,9 +247,9 @@ class SSLPretrainer(LazyTransformer, TorchEstimator):
             memory = open_memory(self.memory)
             cached = partial(cached_pretraining, self, memory)
             pretrain = self._pretrain if memory is None else cached
-            reporting = self, X, y, limit
+            reporting, seeds = (self, X, y, limit), self._seeds(5)
             try:
-                learned = pretrain(inputs, trained, labels, reporting)
+                learned = pretrain(inputs, trained, labels, reporting, seeds)
             except KeyboardInterrupt as error:
                 if not hasattr(error, "learned"):
                     raise
@@ -292,7 +292,7 @@ class SSLPretrainer(LazyTransformer, TorchEstimator):
     def _method(self):
         return resolve("method", self.method, METHODS, SelfSupervised)
 
-    def _pretrain(self, inputs, trained, labels, reporting):
+    def _pretrain(self, inputs, trained, labels, reporting, seeds):
         """Return the trained encoder, the heads that are kept, and the history.
 
         Parameters
@@ -300,9 +300,10 @@ class SSLPretrainer(LazyTransformer, TorchEstimator):
         reporting : tuple of SSLPretrainer, X, y and TimeLimit or None
             What the user fits, on what, and until when: this may be a copy that is
             cached.
+        seeds : list of int
+            Drawn by `random_state`.
         """
         reporting, X, y, limit = reporting
-        seeds = self._seeds(5)
         method = self._method()
         blueprint = self._blueprint(inputs, trained)
         spec = blueprint.spec

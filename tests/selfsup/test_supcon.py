@@ -217,6 +217,29 @@ def test_the_cache_keys_on_labels_only_where_they_are_used(data, tmp_path):
     assert fit("supcon", y[::-1]) == 4
 
 
+def test_the_cache_keys_on_what_random_state_draws(data, tmp_path):
+    X, _ = data
+    RUNS.clear()
+
+    def fit(random_state):
+        ssl = Counting(max_epochs=1, random_state=random_state)
+        alone = ssl.set_params(memory=None).fit(X).encoder_.state
+        RUNS.clear()
+        return ssl.set_params(memory=str(tmp_path)).fit(X).encoder_.state, alone
+
+    same, alone = fit(0)
+    assert RUNS and all(np.array_equal(same[k], alone[k]) for k in same)
+    assert fit(0) and not RUNS and fit(1) and RUNS
+    # An object that goes on gives another training each time.
+    drawing = np.random.RandomState(0)
+    ssl = Counting(max_epochs=1, random_state=drawing, memory=str(tmp_path))
+    first, second = ssl.fit(X).encoder_.state, ssl.fit(X).encoder_.state
+    assert not all(np.array_equal(first[k], second[k]) for k in first)
+    # Without any, an equal training will do.
+    fit(None)
+    assert fit(None) and not RUNS
+
+
 def test_pipelines_pass_labels_and_weights(data):
     X, y = data
     weight = np.linspace(0, 1, 300)
