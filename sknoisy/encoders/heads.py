@@ -26,6 +26,9 @@ class _ShapedByState(nn.Module):
 class Rescale(_ShapedByState):
     """Centres features and divides them by scales, clipped to what was common.
 
+    Long tails are drawn in before: of columns that have a unit, the inverse hyperbolic
+    sine is taken, which is linear below one unit and a logarithm far above.
+
     Parameters
     ----------
     n_features : int
@@ -37,6 +40,7 @@ class Rescale(_ShapedByState):
         self.register_buffer("centre", torch.zeros(n_features))
         self.register_buffer("scale", torch.ones(n_features))
         self.register_buffer("limit", torch.zeros(()))
+        self.register_buffer("unit", torch.zeros(0))  # for each column, or for none
         self.reset_state()
 
     def reset_state(self):
@@ -44,9 +48,19 @@ class Rescale(_ShapedByState):
         self.centre.zero_()
         self.scale.fill_(1)
         self.limit.fill_(UNLIMITED)
+        self.unit = self.unit.new_zeros(0)
+
+    def _load_from_state_dict(self, state_dict, prefix, *args):
+        state_dict.setdefault(prefix + "unit", torch.zeros(0))  # of older files
+        super()._load_from_state_dict(state_dict, prefix, *args)
 
     def forward(self, features):  # noqa: D102
-        scaled = (features - self.centre) / self.scale
+        centred = features - self.centre
+        if len(self.unit):
+            has_unit = self.unit > 0
+            drawn_in = (centred / torch.where(has_unit, self.unit, 1.0)).asinh()
+            centred = torch.where(has_unit, drawn_in, centred)
+        scaled = centred / self.scale
         return scaled.maximum(-self.limit).minimum(self.limit)
 
 

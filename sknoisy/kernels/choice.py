@@ -6,10 +6,13 @@ import torch
 
 from sknoisy.encoders.heads import UNLIMITED, Rescale, kernel
 from sknoisy.encoders.initialization import build
+from sknoisy.kernels.features import PART
 from sknoisy.kernels.ridge import KernelRidge, combined
 
 TRIAL_ROWS, TRIAL_LANDMARKS = 4000, 500  # what the candidates are compared on
 CLIP = 10.0  # deviations that a column is clipped to, where columns have own scales
+LONG_TAILED = 10.0  # kurtosis, which is 3 of a normal distribution
+LEAST_UNIT = 1e-3  # deviations
 RELEVANCE_ROUNDS = 4
 SURE = 2.0  # standard errors that a round must lower the error by
 LEAST_RELEVANCE = 0.02  # a column that did not matter may matter in the next round
@@ -105,17 +108,60 @@ def choose_kernel(features, labels, n_classes, generator):
 
 
 def set_scale(rescale, features, kernel):
-    """Set the moments of a Rescale: by column, or one scale for all of them."""
+    """Set the moments of a Rescale: by column, or one scale for all of them.
+
+    Where columns have scales of their own, long tails are drawn in: of a column whose
+    deviation is that of a few large values, all others would look alike.
+    """
     std, mean = torch.std_mean(features, dim=0, correction=0)
+    rescale.reset_state()
     if kernel.column:
         scale = torch.where(std > 0, std, 1.0)
         limit = torch.full_like(std, CLIP)
+        parts = features.split(PART)
+        fourth = sum(((part - mean) / scale).pow(4).sum(dim=0) for part in parts)
+        long = fourth > LONG_TAILED * len(features)
+        if long.any():
+            mean, rescale.unit = _middles(features, long, mean, scale)
+            rescale.centre = mean
+            drawn_in = torch.cat([rescale(part)[:, long] for part in parts])
+            deviations = drawn_in.std(dim=0, correction=0)
+            scale[long] = torch.where(deviations > 0, deviations, 1.0)
     else:
         overall = std.square().mean().sqrt().clamp(min=1e-12)
         scale, limit = overall.expand_as(std).clone(), std.new_tensor(UNLIMITED)
     if kernel.relevance is not None:
         scale, limit = scale / kernel.relevance, limit * kernel.relevance
     rescale.centre, rescale.scale, rescale.limit = mean, scale, limit
+
+
+def _middles(features, long, centre, scale):
+    """Return what is subtracted of each column, and units of those with long tails.
+
+    Parameters
+    ----------
+    features : tensor of shape (n_samples, d)
+        The samples.
+    long : tensor of shape (d,), bool
+        Which columns have long tails. Their median is subtracted, and their unit is the
+        distance from it that a quarter exceeds, unless nearly all values are equal.
+    centre, scale : tensor of shape (d,)
+        Means, which the other columns keep, and deviations.
+
+    Returns
+    -------
+    centre, unit : tensor of shape (d,)
+        A unit of 0 says that there is none.
+    """
+    tails = features[:, long]
+    middle = tails.median(dim=0).values
+    distances, rank = (tails - middle).abs(), int(0.75 * len(tails)) + 1
+    quarter = distances.kthvalue(rank, dim=0).values
+    unit = torch.zeros_like(scale)
+    unit[long] = torch.where(quarter > LEAST_UNIT * scale[long], quarter, scale[long])
+    centre = centre.clone()
+    centre[long] = middle
+    return centre, unit
 
 
 class _Fit(NamedTuple):

@@ -6,6 +6,7 @@ from sknoisy import NoisyRobustClassifier
 from sknoisy.data.given import Labels
 from sknoisy.encoders.heads import Rescale, kernel
 from sknoisy.kernels.choice import (
+    Kernel,
     choose_kernel,
     mean_square_slopes,
     set_scale,
@@ -77,6 +78,46 @@ def test_a_column_is_clipped_before_it_is_weighed():
     )
     far = rescale(mean + 1e6 * std)
     torch.testing.assert_close(far, torch.tensor([5.0, 20.0]))
+
+
+def scaled_by_column(X):
+    rescale = Rescale(X.shape[1])
+    set_scale(rescale, X, Kernel(True, 2, 1.0))
+    return rescale(X)
+
+
+def test_long_tails_are_drawn_in():
+    normal = torch.randn(500, 2, generator=generator())
+    tailed = torch.stack([(3 * normal[:, 0]).exp(), normal[:, 1]], dim=1)
+    found = scaled_by_column(tailed)
+    unit = (tailed[:, 0] - tailed[:, 0].median()).abs().quantile(0.75)
+    expected = ((tailed[:, 0] - tailed[:, 0].median()) / unit).asinh()
+    expected = expected / expected.std(correction=0)
+    torch.testing.assert_close(found[:, 0], expected, rtol=0.01, atol=0.01)
+    torch.testing.assert_close(found[:, 1], scaled_by_column(normal)[:, 1])
+
+
+def test_a_rare_value_is_as_far_as_before():
+    """Of two values there is one distance, of one deviation each way."""
+    rare = (torch.arange(500) % 50 == 0).float()[:, None]
+    found = scaled_by_column(rare)
+    distance = found.max() - found.min()
+    torch.testing.assert_close(distance, 1 / rare.std(correction=0))
+
+
+def test_units_are_in_files_and_older_files_have_none():
+    X = torch.randn(50, 2, generator=generator()).exp().pow(4)
+    rescale, loaded = Rescale(2), Rescale(2)
+    set_scale(rescale, X, Kernel(True, 2, 1.0))
+    assert len(rescale.unit) == 2
+    state = rescale.state_dict()
+    loaded.load_state_dict(state)
+    torch.testing.assert_close(loaded(X), rescale(X))
+    del state["unit"]
+    older = Rescale(2)
+    older.load_state_dict(state)
+    linear = (X - rescale.centre) / rescale.scale
+    torch.testing.assert_close(older(X), linear.clamp(-10, 10))
 
 
 def test_irrelevant_columns_cost_less_under_noise():
