@@ -9,7 +9,7 @@ from sknoisy.data.given import Labels
 from sknoisy.detection.features import fit_label_free
 from sknoisy.detection.sources import fit_arguments, from_folds
 from sknoisy.estimators.pipelines import finding_classes
-from sknoisy.estimators.soft_training import in_columns
+from sknoisy.scores.probabilities import in_columns
 
 
 def out_of_sample(

@@ -23,7 +23,7 @@ from sknoisy.estimators.pretrainer import SSLPretrainer
 from sknoisy.estimators.saving import Saved
 from sknoisy.parameters import seed_parts
 from sknoisy.scores import gmm_clean_probability
-from sknoisy.scores.probabilities import losses_of
+from sknoisy.scores.probabilities import in_columns, losses_of
 from sknoisy.training.progress import Tasks
 
 
@@ -263,10 +263,7 @@ class ContrastiveFineTuner(
         """
         check_is_fitted(self, "estimator_")
         probs = self.estimator_.predict_proba(X)
-        known = np.searchsorted(self.classes_, self.estimator_.classes_)
-        every = np.zeros((len(probs), len(self.classes_)), probs.dtype)
-        every[:, known] = probs
-        return every
+        return in_columns(probs, self.estimator_.classes_, self.classes_)
 
     def _parts(self, X, classes):
         """Return fresh parts, checked: front or None, first, contrastive, last."""

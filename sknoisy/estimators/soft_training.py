@@ -11,6 +11,7 @@ from sknoisy.data.given import Labels
 from sknoisy.data.weights import check_sample_weight
 from sknoisy.estimators.base_classifier import TorchClassifier
 from sknoisy.estimators.pipelines import resamples, split_pipeline
+from sknoisy.scores.probabilities import in_columns
 
 LEAST_SHARE = 0.05  # less probable classes of a sample are not trained on as copies
 
@@ -186,27 +187,3 @@ def weighted_copies(soft_labels):
     kept = kept / kept.sum(axis=1, keepdims=True)
     rows, codes = np.nonzero(kept)
     return rows, codes, kept[rows, codes]
-
-
-def in_columns(probs, given, classes):
-    """Return probabilities of some classes in the columns of all of them.
-
-    Parameters
-    ----------
-    probs : ndarray of shape (n_samples, n_given)
-        Probabilities of the classes in `given`.
-    given : ndarray of shape (n_given,)
-        Some classes, sorted.
-    classes : ndarray of shape (n_classes,)
-        All classes, sorted.
-
-    Returns
-    -------
-    probs : ndarray of shape (n_samples, n_classes)
-        The same, and 0 for the other classes.
-    """
-    if len(given) == len(classes):
-        return probs
-    wide = np.zeros((len(probs), len(classes)), dtype=probs.dtype)
-    wide[:, np.searchsorted(classes, given)] = probs
-    return wide

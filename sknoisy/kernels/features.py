@@ -148,7 +148,7 @@ class KeptFeatures(KernelFeatures):
         # Parts stay in a processor's cache.
         for rows, part in zip(self._X.split(PART), features.split(PART), strict=True):
             part.copy_(self._whitened(self._values(rows)))
-        centre = weighted_mean(features, self._weights)
+        centre = column_means(features, self._weights)
         features -= centre
         self._features = features
         return centre, lower_product(features, self._weights)
@@ -199,7 +199,7 @@ class RecomputedFeatures(KernelFeatures):
             yield (self._whitened(self._values(rows)) - self._centre) @ self._basis
 
 
-def weighted_mean(rows, weights=None):
+def column_means(rows, weights=None):
     """Return the mean of rows, (d,), with weights of shape (n, 1)."""
     if weights is None:
         return rows.mean(dim=0)

@@ -5,7 +5,7 @@ from bisect import bisect_left
 import numpy as np
 import torch
 
-from sknoisy.kernels.features import PART, features_of, weighted_mean
+from sknoisy.kernels.features import PART, column_means, features_of
 
 PENALTIES = [10 ** (e / 2) for e in range(-4, 7)]  # 0.01 to 1,000
 CENTRE_ROUNDS = 3
@@ -106,7 +106,7 @@ class KernelRidge:
         left_out : tensor of shape (n_samples, n_classes)
             The prediction for each sample by the others.
         """
-        mean = weighted_mean(targets, self._weights)
+        mean = column_means(targets, self._weights)
         rest = targets - mean
         products = self._features.products(self._weighted(rest))
         first = bisect_left(PENALTIES[:-1], least_penalty)
@@ -130,7 +130,7 @@ class KernelRidge:
             rows = slice(start, start + n_rows)
             residuals = self._residuals(rows, rest, products, tried)
             squares.append(residuals.square_().sum(dim=2))
-        return weighted_mean(torch.cat(squares), self._weights).tolist()
+        return column_means(torch.cat(squares), self._weights).tolist()
 
     def _residuals(self, rows, rest, products, tried):
         """Return what predictions of left-out samples are off by, for some penalties.

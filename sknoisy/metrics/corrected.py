@@ -22,7 +22,7 @@ from sknoisy.metrics.counts import (
     true_counts,
 )
 from sknoisy.metrics.matrices import NAMES, OF_FEATURES, transition_matrix_of
-from sknoisy.scores.probabilities import check_sorted
+from sknoisy.scores.probabilities import check_sorted, in_columns
 from sknoisy.warning import warn
 
 
@@ -371,9 +371,7 @@ class NoiseCorrectedScorer(BaseEstimator):
                 f"{some(strange)}, too."
             )
         predicted = np.asarray(estimator.predict_proba(X))
-        pred_probs = np.zeros((len(predicted), len(classes)), dtype=predicted.dtype)
-        pred_probs[:, np.searchsorted(classes, estimator.classes_)] = predicted
-        return pred_probs
+        return in_columns(predicted, estimator.classes_, classes)
 
 
 def _checked(transition_matrix, classes):

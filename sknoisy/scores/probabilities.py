@@ -170,3 +170,27 @@ def best_others(codes, pred_probs):
         probs[np.arange(len(probs)), codes[rows]] = -np.inf
         others[rows] = probs.argmax(axis=1)
     return others, of_labels(others, pred_probs)
+
+
+def in_columns(probs, given, classes):
+    """Return probabilities of some classes in the columns of all of them.
+
+    Parameters
+    ----------
+    probs : ndarray of shape (n_samples, n_given)
+        Probabilities of the classes in `given`.
+    given : ndarray of shape (n_given,)
+        Some classes, in the order of the columns.
+    classes : ndarray of shape (n_classes,)
+        All classes, sorted.
+
+    Returns
+    -------
+    probs : ndarray of shape (n_samples, n_classes)
+        The same, and 0 for the other classes.
+    """
+    if np.array_equal(given, classes):
+        return probs
+    wide = np.zeros((len(probs), len(classes)), dtype=probs.dtype)
+    wide[:, np.searchsorted(classes, given)] = probs
+    return wide
