@@ -806,7 +806,44 @@ def test_columns():
     with pytest.raises(ValueError, match=r"lacks the columns \['b'\]"):
         columns.transform(frame.drop(columns="b"))
     with pytest.raises(ValueError, match="column 'a' holds more than the numbers"):
-        columns.transform(frame.assign(a=["1", "?", "2"]))
+        columns.transform(frame.assign(a=["1", "x", "2"]))
+
+
+@pytest.mark.parametrize("mark", ["?", "-", ".", "NA", "n.a.", "Unknown", "missing"])
+@pytest.mark.parametrize("row", ["{}.5,{}", "{},5;{}", '"1,{:03}.5",{}'])
+def test_marks_of_missing_values_leave_a_column_of_numbers(tmp_path, row, mark, capsys):
+    lines = [row.format(100 + i * 7, "ab"[i % 2]) for i in range(40)]
+    separator = ";" if ";" in row else ","
+    for path, value in (("marked.csv", mark), ("empty.csv", "")):
+        given = [*lines[:20], f"{value}{separator}a", *lines[20:]]
+        text = "\n".join([f"size{separator}label", *given])
+        (tmp_path / path).write_text(text)
+    marked, empty = (
+        load_table(tmp_path / f"{name}.csv") for name in ("marked", "empty")
+    )
+    columns = Columns().fit(marked.X)
+    assert columns.numbers_ == ["size"]
+    expected = Columns().fit_transform(empty.X)
+    np.testing.assert_array_equal(columns.transform(marked.X), expected)
+    new = pd.DataFrame({"size": [mark, mark]})  # nothing but marks
+    np.testing.assert_array_equal(
+        Columns().fit(empty.X).transform(new), columns.transform(new)
+    )
+
+
+def test_marks_that_tell_all_that_a_column_does_stay(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("a,label\n" + "1,x\n-,y\n" * 4)
+    assert [*Columns().fit(load_table(path).X).categories_] == ["a"]
+
+
+def test_numbers_with_mistakes_among_them_are_categories_and_told():
+    texts = [f"{i}.5" for i in range(100)]
+    for wrong, told in ((["x", "y"], True), (["x"] * 20, False)):
+        frame = pd.DataFrame(
+            {"size": texts + wrong, "kind": [1, 2] * 50 + [1] * len(wrong)}
+        )
+        assert ("'size'" in Columns().fit(frame).doubt()) == told
 
 
 def test_categories_of_digits(tmp_path, capsys):

@@ -6,6 +6,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sknoisy.cli.words import apply_words, are_texts, fit_words
 from sknoisy.data.labels import some
+from sknoisy.datasets.tables import without_marks
 from sknoisy.estimators.saving import Saved
 
 MOST = 50  # categories of a column; rarer ones are treated as unknown
@@ -16,6 +17,7 @@ NUMBERS = {  # how texts of numbers may be written, and what makes numbers of th
     "1.234,5": (r"[-+]?([1-9]\d{0,2}(\.\d{3})+|\d+)(,\d+)?", {".": "", ",": "."}),
 }
 DATES = ("%Y-%m-%d", "%Y-%m-%d %H:%M:%S", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y")
+MOSTLY = 0.9  # share of texts that look like numbers, where others may be mistakes
 DISTINCT = 0.9  # share of texts that differ where they name rows, some of them twice
 NUMBER = r"[-+]?\d[\d.,']*%?"  # or what may be one
 DATE = r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}([T ].*)?|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}"
@@ -184,6 +186,8 @@ def _has_one_unit(deviations):
 
 def _as_numbers(name, column):
     """Return a column of numbers, or raise ``ValueError`` by its name."""
+    if column.dtype.kind not in "biufc":
+        column = without_marks(column, least=0)
     try:
         return column.to_numpy(dtype=float, na_value=np.nan)
     except (TypeError, ValueError) as error:
@@ -208,7 +212,7 @@ def _readings(X):
     """Return how those columns of text are written that can be read in one way."""
     found = {}
     for name in X.columns.difference(_numeric(X)):
-        texts = X[name].dropna()
+        texts = without_marks(X[name]).dropna()
         ways = [how for how in NUMBERS if _can_be_read(texts, how)][:1]
         ways = ways or [how for how in DATES if _can_be_read(texts, how)]
         if len(texts) and len(ways) == 1:
@@ -245,6 +249,12 @@ def _read(column, how):
 
 
 def _is_quantity(column):
-    """Whether all texts of a column look like numbers with commas, or like dates."""
-    texts = column.dropna().astype("string").str.strip()
-    return len(texts) > 0 and any(texts.str.fullmatch(p).all() for p in (NUMBER, DATE))
+    """Whether nearly all texts of a column look like numbers, or like dates."""
+    import pandas as pd
+
+    texts = without_marks(column).dropna()
+    if not len(texts):
+        return False
+    are_plain = pd.to_numeric(texts, errors="coerce").notna()
+    alike = [are_plain | texts.str.fullmatch(NUMBER), texts.str.fullmatch(DATE)]
+    return max(found.mean() for found in alike) >= MOSTLY

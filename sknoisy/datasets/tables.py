@@ -13,6 +13,7 @@ from sknoisy.datasets.found import Skipped, check_on_error, keep_readable, repor
 PATHS = "path file filename file_name filepath file_path image image_path".split()
 LABELS = "label labels class target y category".split()
 ENCODING = "utf-8-sig"  # spreadsheets put a mark in front
+MISSING = "? - -- . na n.a. n/a nan none null missing unknown".split()  # in any case
 THOUSANDS = r"[+-]?\d{1,3}(,\d{3})+"  # numbers whose commas are no decimal ones
 
 
@@ -27,6 +28,7 @@ def load_table(
         Table with a header, in UTF-8. Columns are separated by commas, semicolons or
         tabs, whichever divides the header into most. Between semicolons and tabs,
         features may have decimal commas; between tabs, 1,500 alone is taken for text.
+        In columns of numbers, marks such as "?", "-" and "unknown" are missing values.
     root : str or path-like, default=None
         Folder that the image files are in; by default that of the table.
     label : str, default="auto"
@@ -222,7 +224,33 @@ def read_features(path, separator=None, label=None, texts=()):
         frame = whole if len(whole) > len(frame) else frame
     if label is not None:
         frame = frame.drop(columns=label)
+    frame = _with_numbers(frame, texts)
     return frame if separator == "," else _with_decimal_commas(frame, separator, texts)
+
+
+def without_marks(column, least=2):
+    """Return the texts of a column, of which marks of missing values are missing.
+
+    If fewer than `least` different ones are left, all stay: a mark beside a single
+    value tells all that such a column does.
+    """
+    texts = column.astype("string").str.strip()
+    rest = texts.mask(texts.str.lower().isin(MISSING))
+    return rest if rest.nunique() >= least else texts
+
+
+def _with_numbers(frame, texts):
+    """Return a table in which columns of numbers, beside marks, hold numbers."""
+    import pandas as pd
+
+    is_number = frame.dtypes.map(pd.api.types.is_numeric_dtype)
+    numbers = {}
+    for name in frame.columns[~is_number].difference([*texts], sort=False):
+        given = without_marks(frame[name])
+        values = pd.to_numeric(given, errors="coerce")
+        if (values.notna() == given.notna()).all():
+            numbers[name] = values.astype(float)
+    return frame.assign(**numbers)
 
 
 def _with_decimal_commas(frame, separator, texts):
@@ -238,7 +266,7 @@ def _with_decimal_commas(frame, separator, texts):
     has_points = bool((rests.fillna(0) != 0).any(axis=None))
     numbers, is_sure = {}, separator == ";"
     for name in frame.columns[~is_number].difference([*texts], sort=False):
-        given = frame[name].astype("string")
+        given = without_marks(frame[name])
         values = pd.to_numeric(given.str.replace(",", "."), errors="coerce")
         if (values.notna() == given.notna()).all():
             numbers[name] = values.astype(float)
