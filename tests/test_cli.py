@@ -580,6 +580,27 @@ def test_columns_that_are_to_be_ignored(features, photos, tmp_path, capsys):
     assert "--ignore is for columns of features" in capsys.readouterr().err
 
 
+def test_a_column_of_features_may_be_called_like_files(tmp_path, capsys):
+    path, out = tmp_path / "cells.csv", tmp_path / "out"
+    lines = [f"{i // 4},{i % 2}.{i},{i % 2}" for i in range(40)]
+    path.write_text("\n".join(["Image,size,label", *lines]))
+    check = ["check", str(path), "--folds=2", "--out", str(out)]
+    assert main(check) == 2
+    assert "pass file=None (--ignore 'Image')" in capsys.readouterr().err
+    assert main([*check, "--ignore=Image"]) == 0
+    assert "Columns: numbers 'size'.\n" in capsys.readouterr().err
+    samples = rows(out / "samples.csv")
+    samples[0] |= {"decision": "other", "label": str(1 - int(samples[0]["given"]))}
+    write(tmp_path / "reviewed.csv", samples)
+    merge = ["apply", str(path), str(tmp_path / "reviewed.csv")]
+    assert main([*merge, "--ignore=Image", "--out", str(tmp_path / "new.csv")]) == 0
+    before, after = (
+        load_table(path, file=None),
+        load_table(tmp_path / "new.csv", file=None),
+    )
+    assert np.flatnonzero(before.y != after.y).tolist() == [int(samples[0]["sample"])]
+
+
 def test_rows_that_are_equal_are_counted(tmp_path, capsys):
     pytest.importorskip("pandas")
     lines = [f"{i}.5,{i % 2}" for i in range(40)]

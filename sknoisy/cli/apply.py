@@ -22,7 +22,7 @@ def run(args):
         raise ValueError(
             f"{args.labels!r} has no column of labels among {columns}: pass --label"
         )
-    file = find_column(args.labels, columns, "file", args.file, PATHS)
+    file = find_column(args.labels, columns, "file", args.file, PATHS, args.ignore)
     several = [name for name, count in Counter(columns).items() if count > 1]
     if several:  # they would be written as if they were one
         raise ValueError(f"{args.labels!r} has several columns called {several}")

@@ -16,6 +16,7 @@ from sknoisy.cli.results import BY_CHANCE, summarize, write_all
 from sknoisy.data.labels import some
 from sknoisy.datasets import Skipped, load_image_folder, load_table
 from sknoisy.datasets.arrays import read_array
+from sknoisy.datasets.tables import PATHS, find_column, read_rows
 from sknoisy.detection import LabelErrorDetector
 from sknoisy.encoders.features import LazyFeatures
 from sknoisy.estimators.classifier import NoisyRobustClassifier
@@ -119,7 +120,11 @@ def _name_of(data):
 def _read(args):
     if os.path.isdir(args.data):
         return load_image_folder(args.data, on_error="skip")
-    columns = {"label": args.label, "file": args.file}
+    file = args.file
+    if file == "auto" and args.ignore:  # a column of features may be called like files
+        columns = read_rows(args.data)[0]
+        file = find_column(args.data, columns, "file", file, PATHS, args.ignore)
+    columns = {"label": args.label, "file": file}
     return load_table(args.data, args.root, on_error="skip", **columns)
 
 

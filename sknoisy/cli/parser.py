@@ -83,8 +83,8 @@ def _add_check(commands):
         action="append",
         default=[],
         metavar="COLUMN",
-        help="of a CSV file: no feature, such as the number of a customer; may be "
-        "given several times",
+        help="of a CSV file: no feature, such as the number of a customer, nor image "
+        "files; may be given several times",
     )
     data.add_argument(
         "--root", metavar="DIR", help="of the files in a CSV file; by default its own"
@@ -168,6 +168,13 @@ def _add_apply(commands):
     )
     apply.add_argument("--label", default="auto", metavar="COLUMN")
     apply.add_argument("--file", default="auto", metavar="COLUMN")
+    apply.add_argument(
+        "--ignore",
+        action="append",
+        default=[],
+        metavar="COLUMN",
+        help="no files, whatever it is called; as for `check`",
+    )
 
 
 def _share(text):

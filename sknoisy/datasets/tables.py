@@ -109,7 +109,10 @@ def load_table(
         keep, unreadable = keep_readable(paths[kept], on_error, verify)
         kept, skipped = kept[keep], skipped + unreadable
     if not len(kept):
-        where = " If files are elsewhere, pass root (--root): the folder they begin in."
+        where = (
+            " If files are elsewhere, pass root (--root): the folder they begin in. If "
+            f"{file!r} holds no files, pass file=None (--ignore {file!r})."
+        )
         raise ValueError(
             f"path={path!r} is not valid: no row can be used. The first one: "
             f"{' '.join(skipped[0])}." + (where if file else "")
@@ -167,8 +170,11 @@ def separator_of(table):
     return separator
 
 
-def find_column(path, columns, parameter, wanted, usual):
-    """Return a column by its name, or the first with a usual one, or None."""
+def find_column(path, columns, parameter, wanted, usual, ignored=()):
+    """Return a column by its name, or the first with a usual one, or None.
+
+    Those that are ignored are no usual ones.
+    """
     if wanted != "auto":
         _refuse_several(path, columns, wanted)
         if wanted not in columns:
@@ -179,7 +185,8 @@ def find_column(path, columns, parameter, wanted, usual):
                 f"{columns}.{hint}"
             )
         return wanted
-    by_name = {column.strip().lower(): column for column in reversed(columns)}
+    left = [column for column in reversed(columns) if column not in ignored]
+    by_name = {column.strip().lower(): column for column in left}
     found = next((by_name[name] for name in usual if name in by_name), None)
     _refuse_several(path, columns, found)
     return found
