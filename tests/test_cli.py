@@ -667,6 +667,55 @@ def test_numbers_with_commas_and_dates_are_quantities():
         plain.transform(pd.DataFrame(expected).assign(day="x"))
 
 
+@pytest.mark.parametrize(
+    "how",
+    [
+        "%Y-%m-%d %H:%M:%S+00:00",
+        "%Y-%m-%dT%H:%M:%SZ",
+        "%Y-%m-%d %H:%M:%S.250000",
+        "%Y-%m-%d %H:%M",
+        "%d.%m.%Y %H:%M",
+        "%d/%m/%Y %H:%M:%S",
+    ],
+)
+def test_dates_with_a_time(how):
+    times = pd.date_range("2024-01-01", periods=60, freq="7h")
+    columns = Columns().fit(pd.DataFrame({"at": times.strftime(how)}))
+    assert columns.numbers_ == ["at"]
+    days = (times - pd.Timestamp(0)) / pd.Timedelta(days=1)
+    expected = Columns().fit_transform(pd.DataFrame({"at": days}))
+    found = columns.transform(pd.DataFrame({"at": times.strftime(how)}))
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+def test_time_zones_that_differ():
+    at = ["2024-03-31 01:00:00+01:00", "2024-03-31 03:00:00+02:00"]
+    columns = Columns().fit(pd.DataFrame({"at": [*at, "2024-03-30 23:00:00+00:00"]}))
+    days = columns.moments_[0, 0]
+    assert days == pd.Timestamp("2024-03-31").timestamp() / 86400
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("{},034.50 €", True),
+        ("-${}", True),
+        ("{} kg", True),
+        ("{}%", True),
+        ("1/31/20{} 2:30 PM", True),
+        ("plant {}", False),
+        ("{}-0815", False),
+    ],
+)
+def test_quantities_that_cannot_be_read_are_no_names_of_rows_silently(text, told):
+    texts = [text.format(i) for i in range(10, 60)]
+    columns = Columns().fit(pd.DataFrame({"a": texts, "b": [1, 2] * 25}))
+    assert columns.ignored_ == ["a"]
+    assert columns.doubt().startswith("taken for names of the rows, though") == told
+    few = Columns().fit(pd.DataFrame({"a": texts[:2] * 25, "b": [1, 2] * 25}))
+    assert few.doubt().startswith("taken for categories, though") == told
+
+
 def test_what_can_be_read_in_several_ways_is_a_category_and_told(tmp_path, capsys):
     pytest.importorskip("pandas")
     path, settings = tmp_path / "plants.csv", ["--folds=2", "--out"]

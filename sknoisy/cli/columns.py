@@ -16,11 +16,12 @@ NUMBERS = {  # how texts of numbers may be written, and what makes numbers of th
     "1,234.5": (r"[-+]?([1-9]\d{0,2}(,\d{3})+|\d+)(\.\d+)?", {",": ""}),
     "1.234,5": (r"[-+]?([1-9]\d{0,2}(\.\d{3})+|\d+)(,\d+)?", {".": "", ",": "."}),
 }
-DATES = ("%Y-%m-%d", "%Y-%m-%d %H:%M:%S", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y")
+DATES = ("%Y-%m-%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y")  # with a time or without
 MOSTLY = 0.9  # share of texts that look like numbers, where others may be mistakes
 DISTINCT = 0.9  # share of texts that differ where they name rows, some of them twice
-NUMBER = r"[-+]?\d[\d.,']*%?"  # or what may be one
-DATE = r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}([T ].*)?|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}"
+TIME = r"([^\sT]+)(?:[\sT]+(.+))?"  # the day, and the time of day
+NUMBER = r"([-+$€£¥]*)\s?\d[\d.,']*\s?([^\d\s.,]{0,4})"  # or like one, with a unit
+DATE = r"(?:\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4})(?:[T ].*)?"
 
 
 class Columns(TransformerMixin, Saved):
@@ -53,7 +54,7 @@ class Columns(TransformerMixin, Saved):
         and numbers that count them, as the index does that pandas writes.
     unread_ : list of str
         Columns of numbers or dates that can be read in several ways or in none, and so
-        are taken for categories.
+        are taken for categories, or are ignored.
     """
 
     def fit(self, X, y=None):
@@ -138,8 +139,10 @@ class Columns(TransformerMixin, Saved):
         """Return a sentence on what could be read better; empty if there is nothing."""
         if not self.unread_:
             return ""
+        kinds = {"categories": self.categories_, "names of the rows": self.ignored_}
+        kinds = [kind for kind, names in kinds.items() if {*names} & {*self.unread_}]
         return (
-            "taken for categories, though they look like numbers or dates: "
+            f"taken for {' or '.join(kinds)}, though they look like numbers or dates: "
             f"{some(self.unread_)}. Write numbers like 1234.5, and dates like "
             "2024-12-31, to have them as quantities."
         )
@@ -221,7 +224,7 @@ def _readings(X):
 
 
 def _can_be_read(texts, how):
-    return bool(_read(texts, how).notna().all())
+    return all(_read(part, how).notna().all() for part in (texts[:FEW], texts))
 
 
 def _numbers(column, how):
@@ -238,9 +241,13 @@ def _read(column, how):
     import pandas as pd
 
     texts = column.astype("string").str.strip()
-    if how in DATES:
-        dates = pd.to_datetime(texts, format=how, errors="coerce")
-        return (dates - pd.Timestamp(0)) / pd.Timedelta(days=1)
+    if how not in NUMBERS:
+        parts = texts.str.extract(f"^{TIME}$")
+        days = pd.to_datetime(parts[0], format=how.split()[0], errors="coerce")
+        times = parts[1].fillna("0:00").str.replace(r"^(\d:)", r"0\1", regex=True)
+        dates = days.dt.strftime("%Y-%m-%dT") + times  # the time may have a zone
+        dates = pd.to_datetime(dates, format="ISO8601", utc=True, errors="coerce")
+        return (dates - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(days=1)
     pattern, marks = NUMBERS[how]
     texts = texts.where(texts.str.fullmatch(pattern))
     for mark, other in marks.items():
@@ -255,6 +262,7 @@ def _is_quantity(column):
     texts = without_marks(column).dropna()
     if not len(texts):
         return False
-    are_plain = pd.to_numeric(texts, errors="coerce").notna()
-    alike = [are_plain | texts.str.fullmatch(NUMBER), texts.str.fullmatch(DATE)]
-    return max(found.mean() for found in alike) >= MOSTLY
+    units = texts.str.extract(f"^{NUMBER}$").replace({0: r"[-+]"}, "", regex=True)
+    units = units.mask(pd.to_numeric(texts, errors="coerce").notna(), "")
+    alike = [texts.str.fullmatch(DATE).sum(), *units.value_counts()]  # of one unit
+    return max(alike) >= MOSTLY * len(texts)
