@@ -277,15 +277,40 @@ def test_features_of_rows_that_are_used(embedded):
         (np.zeros(300), "of shape (300,) and dtype float64"),
         (np.full((300, 1), "a"), "dtype <U1"),
         (np.full((300, 1), None), "is no array of NumPy"),
-        (None, "is no array of NumPy"),
+        (None, "the file cannot be opened (No such file or directory)"),
+        (b"", "is no array of NumPy"),
+        ({"a": np.zeros((300, 2))}, "numpy.save('one.npy', numpy.load("),
     ],
 )
 def test_features_that_do_not_fit(content, message, embedded, capsys):
     path = embedded / "bad.npy"
-    if content is not None:
+    if isinstance(content, dict):
+        path = embedded / "several.npz"
+        np.savez(path, **content)
+    elif isinstance(content, bytes):
+        path.write_bytes(content)
+    elif content is not None:
         np.save(path, content)
     assert main(["check", str(embedded / "labels.csv"), "--features", str(path)]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_features_that_are_not_finite(embedded, capsys):
+    table, path = pd.read_csv(embedded / "labels.csv"), embedded / "features.npy"
+    table.loc[0, "label"] = None
+    table.to_csv(embedded / "labels.csv", index=False)
+    X = np.load(path)
+    out = embedded / "out"
+    check = ["check", str(embedded / "labels.csv"), "--features", str(path)]
+    X[0, 0] = np.nan  # of a row that is not used
+    np.save(path, X)
+    assert main([*check, "--out", str(out)]) == 0
+    X[[70, 7], 3] = np.nan, np.inf
+    np.save(path, X)
+    assert main(check) == 2
+    assert "infinity in 2 of 299 rows, first in row 7 (" in capsys.readouterr().err
+    assert main(["predict", str(out / "model.safetensors"), str(path)]) == 2
+    assert "infinity in 3 of 300 rows, first in row 0 (" in capsys.readouterr().err
 
 
 def test_features_are_for_tables(embedded, photos, capsys):
@@ -296,7 +321,7 @@ def test_features_are_for_tables(embedded, photos, capsys):
         main(["check", str(embedded / "labels.csv"), *features, "--ignore=customer"])
         == 2
     )
-    assert "not valid with --encoder or --ignore" in capsys.readouterr().err
+    assert "--ignore is not valid with --features" in capsys.readouterr().err
 
 
 def test_kinds_of_samples_that_a_model_does_not_take(embedded, photos, checked, capsys):
@@ -577,7 +602,45 @@ def test_columns_that_are_to_be_ignored(features, photos, tmp_path, capsys):
     told = "--ignore 'color' is not valid: the features are ['size', 'colour']"
     assert told in capsys.readouterr().err
     assert main(["check", str(photos), "--ignore=size"]) == 2
-    assert "--ignore is for columns of features" in capsys.readouterr().err
+    assert "--ignore is for a CSV file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("ignored", [[], ["a", "b"]])
+def test_a_table_without_features(tmp_path, ignored, capsys):
+    columns = [*ignored, "kind"]
+    lines = [",".join(str(i % 2) for _ in columns) for i in range(20)]
+    path = tmp_path / "t.csv"
+    path.write_text("\n".join([",".join(columns), *lines]))
+    options = [f"--ignore={name}" for name in ignored]
+    assert main(["check", str(path), "--label=kind", *options]) == 2
+    beside = "'kind', 'a', 'b': pass" if ignored else "'kind': pass"
+    assert f"has no column to learn from beside {beside}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("data", ["folder", "table", "embedded"])
+@pytest.mark.parametrize(
+    ("option", "valid"),
+    [
+        ("--label=label", ["table", "embedded"]),
+        ("--file=path", ["table", "embedded"]),
+        ("--root=.", []),
+        ("--epochs=3", ["folder"]),
+        ("--max-time=3", ["folder"]),
+        ("--image-size=32", ["folder"]),
+        ("--weights=w.pt", ["folder"]),
+        ("--encoder=ssl", ["folder"]),
+    ],
+)
+def test_options_for_other_data_are_refused(option, valid, data, tmp_path, capsys):
+    name = option.partition("=")[0]
+    table = tmp_path / "t.csv"
+    table.write_text("a,label\n1,x\n2,y\n")
+    given = {"folder": [str(tmp_path)], "table": [str(table)]}
+    given["embedded"] = [str(table), f"--features={tmp_path / 'gone.npy'}"]
+    assert main(["check", *given[data], option]) == 2  # it has a fault of its own
+    refused = f"{name} is for" in (err := capsys.readouterr().err)
+    refused |= f"{name} is not valid with --features" in err
+    assert refused == (data not in valid)
 
 
 def test_a_column_of_features_may_be_called_like_files(tmp_path, capsys):
@@ -587,6 +650,9 @@ def test_a_column_of_features_may_be_called_like_files(tmp_path, capsys):
     check = ["check", str(path), "--folds=2", "--out", str(out)]
     assert main(check) == 2
     assert "pass file=None (--ignore 'Image')" in capsys.readouterr().err
+    np.save(tmp_path / "e.npy", np.random.default_rng(0).normal(size=(40, 3)))
+    assert main([*check, "--ignore=Image", f"--features={tmp_path / 'e.npy'}"]) == 0
+    capsys.readouterr()
     assert main([*check, "--ignore=Image"]) == 0
     assert "Columns: numbers 'size'.\n" in capsys.readouterr().err
     samples = rows(out / "samples.csv")

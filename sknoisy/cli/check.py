@@ -15,7 +15,7 @@ from sknoisy.cli.messages import Output, say
 from sknoisy.cli.results import BY_CHANCE, summarize, write_all
 from sknoisy.data.labels import some
 from sknoisy.datasets import Skipped, load_image_folder, load_table
-from sknoisy.datasets.arrays import read_array
+from sknoisy.datasets.arrays import check_finite, read_array
 from sknoisy.datasets.tables import PATHS, find_column, read_rows
 from sknoisy.detection import LabelErrorDetector
 from sknoisy.encoders.features import LazyFeatures
@@ -23,6 +23,7 @@ from sknoisy.estimators.classifier import NoisyRobustClassifier
 
 MEASURED = 64  # samples, after which the time for all is estimated
 LONG = 20  # seconds that are worth a word before
+OF_IMAGES = ["encoder", "weights", "image-size", "epochs", "max-time"]
 MANY = 20  # numbers that are more likely a quantity than classes
 
 
@@ -31,7 +32,7 @@ def run(args):
     start = time.monotonic()
     out = args.out or f"{_name_of(args.data)}-check"
     found = _without_singles(_read(args))
-    X = _used(found.X, args.ignore)
+    X = _used(found, args)
     _make_folder(out)
     n, k = len(found.y), len(found.classes)
     say(
@@ -119,37 +120,58 @@ def _name_of(data):
 
 def _read(args):
     if os.path.isdir(args.data):
+        why = f"is for a CSV file, and {args.data!r} is a folder"
+        _refuse(args, ["label", "file", "root", "features", "ignore"], why)
         return load_image_folder(args.data, on_error="skip")
+    if args.features is not None:
+        _refuse(args, OF_IMAGES, "is not valid with --features")
+        if not any(name.strip().lower() in PATHS for name in args.ignore):
+            _refuse(args, ["ignore"], "is not valid with --features, but for files")
     file = args.file
     if file == "auto" and args.ignore:  # a column of features may be called like files
         columns = read_rows(args.data)[0]
         file = find_column(args.data, columns, "file", file, PATHS, args.ignore)
     columns = {"label": args.label, "file": file}
-    return load_table(args.data, args.root, on_error="skip", **columns)
+    found = load_table(args.data, args.root, on_error="skip", **columns)
+    if found.file is None:
+        why = f"is for images, and {args.data!r} is a table of features"
+        _refuse(args, [*OF_IMAGES, "root"], why)
+    return found
 
 
-def _used(X, ignored):
+def _used(found, args):
     """Return samples without the columns that are to be ignored."""
-    if isinstance(X, np.ndarray) and ignored:
-        raise ValueError("--ignore is for columns of features, not for images")
-    for name in ignored:
+    X = found.X
+    if isinstance(X, np.ndarray):
+        if args.ignore:
+            raise ValueError("--ignore is for columns of features, not for images")
+        return X
+    for name in args.ignore:
         if name not in X.columns:
             raise ValueError(
                 f"--ignore {name!r} is not valid: the features are {list(X.columns)}"
             )
-    return X.drop(columns=ignored) if ignored else X
+    X = X.drop(columns=args.ignore)
+    if args.features is None and X.columns.empty:
+        beside = [found.label, *args.ignore]
+        raise ValueError(
+            f"{args.data!r} has no column to learn from beside {some(beside)}: pass "
+            "features of its rows in a file of NumPy (--features)"
+        )
+    return X
+
+
+def _refuse(args, options, why):
+    """Raise ``ValueError`` if one of the options is given."""
+    for option in options:
+        given = getattr(args, option.replace("-", "_"))
+        if given not in (None, "auto", []):
+            raise ValueError(f"--{option} {why}")
 
 
 def _given_features(found, args):
     """Return the features in a file of NumPy, of the rows that are used."""
     path = args.features
-    if "n_rows" not in found:
-        raise ValueError(
-            "--features is for a CSV file of labels, to whose rows they belong, and "
-            f"{args.data!r} is a folder"
-        )
-    if args.encoder != "auto" or args.ignore:
-        raise ValueError("--features is not valid with --encoder or --ignore")
     features = read_array(path)
     if len(features) != found.n_rows:
         raise ValueError(
@@ -157,7 +179,9 @@ def _given_features(found, args):
             f"{found.n_rows:,}: each row of the table needs its features"
         )
     say(args, f"Features: {features.shape[1]:,} numbers of each row, from {path!r}.")
-    return features[found.rows]
+    features = features[found.rows]
+    check_finite(path, features, found.rows)
+    return features
 
 
 def _without_singles(found):

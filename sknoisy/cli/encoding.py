@@ -40,8 +40,6 @@ def make_encoder(X, args):
         For people.
     """
     if not isinstance(X, np.ndarray):
-        if args.encoder != "auto":
-            raise ValueError(f"--encoder {args.encoder} is for images, not features")
         return Columns(), "none, the features as they are"
     name, why = args.encoder, ""
     if name == "auto" and args.weights is None:

@@ -11,7 +11,7 @@ from sknoisy.cli.columns import Columns
 from sknoisy.cli.messages import Output, printable, say
 from sknoisy.cli.results import write_rows
 from sknoisy.data.inputs import is_paths
-from sknoisy.datasets.arrays import read_array
+from sknoisy.datasets.arrays import check_finite, read_array
 from sknoisy.datasets.folders import images_below
 from sknoisy.datasets.found import keep_readable
 from sknoisy.datasets.tables import read_features
@@ -76,8 +76,9 @@ def _samples(args, model):
     if len(args.files) == 1 and args.files[0].lower().endswith((".csv", ".tsv")):
         X = read_features(args.files[0], texts=getattr(_front(model), "texts_", ()))
         return [str(i) for i in range(len(X))], X
-    if len(args.files) == 1 and args.files[0].lower().endswith(".npy"):
+    if len(args.files) == 1 and args.files[0].lower().endswith((".npy", ".npz")):
         X = read_array(args.files[0])
+        check_finite(args.files[0], X)
         return [str(i) for i in range(len(X))], X
     paths = []
     for file in args.files:

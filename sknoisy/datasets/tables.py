@@ -246,13 +246,18 @@ def without_marks(column, least=2):
     return rest if rest.nunique() >= least else texts
 
 
+def _are_numbers(frame):
+    import pandas as pd
+
+    return np.array([*map(pd.api.types.is_numeric_dtype, frame.dtypes)], dtype=bool)
+
+
 def _with_numbers(frame, texts):
     """Return a table in which columns of numbers, beside marks, hold numbers."""
     import pandas as pd
 
-    is_number = frame.dtypes.map(pd.api.types.is_numeric_dtype)
     numbers = {}
-    for name in frame.columns[~is_number].difference([*texts], sort=False):
+    for name in frame.columns[~_are_numbers(frame)].difference([*texts], sort=False):
         given = without_marks(frame[name])
         values = pd.to_numeric(given, errors="coerce")
         if (values.notna() == given.notna()).all():
@@ -268,7 +273,7 @@ def _with_decimal_commas(frame, separator, texts):
     """
     import pandas as pd
 
-    is_number = frame.dtypes.map(pd.api.types.is_numeric_dtype)
+    is_number = _are_numbers(frame)
     rests = frame.loc[:, is_number].astype(float) % 1
     has_points = bool((rests.fillna(0) != 0).any(axis=None))
     numbers, is_sure = {}, separator == ";"
