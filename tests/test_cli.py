@@ -982,6 +982,36 @@ def test_numbers_with_mistakes_among_them_are_categories_and_told():
         assert ("'size'" in Columns().fit(frame).doubt()) == told
 
 
+def test_values_that_are_new_to_a_model_are_told(tmp_path, capsys):
+    words = "one two three four five six seven eight nine ten".split()
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame(
+        {
+            "colour": ["red", "blue"] * 30,
+            "day": pd.date_range("2024-01-01", periods=60).astype(str),
+            "note": [" ".join(rng.permutation(words)) for _ in range(60)],
+            "label": ["x", "y"] * 30,
+        }
+    )
+    path, out = str(tmp_path / "t.csv"), str(tmp_path / "out")
+    table.to_csv(path, index=False)
+    assert main(["check", path, "--folds=2", "--out", out]) == 0
+    predict = ["predict", f"{out}/model.safetensors", path]
+    some = table.assign(colour=["red", "RED", None] * 20)
+    day = table["day"].replace("-", "/", regex=True)
+    others = table.assign(
+        colour=["RED"] * 55 + ["red"] + [None] * 4, day=day, note="zz"
+    )
+    told = "in 'colour' (55 of 56), 'note' (60 of 60), 'day' (60 of 60)."
+    for new, expected in ((table, ""), (some, ""), (others, told)):
+        new.drop(columns="label").to_csv(path, index=False)
+        capsys.readouterr()
+        assert main(predict) == 0
+        err = capsys.readouterr().err
+        assert expected in err
+        assert ("Warning: nearly all values are unlike" in err) == bool(expected)
+
+
 def test_categories_of_digits(tmp_path, capsys):
     """They are the same where the table that is predicted has nothing else there."""
     pytest.importorskip("pandas")

@@ -147,6 +147,28 @@ class Columns(TransformerMixin, Saved):
             "2024-12-31, to have them as quantities."
         )
 
+    def doubt_new(self, X):
+        """Return a sentence on columns whose values are new to the model, or ""."""
+        X = X.set_axis([str(name) for name in X.columns], axis="columns")
+        texts = {name: X[name].dropna() for name in self.texts_ if name in X.columns}
+        read = self._read(X)
+        told = []
+        for name, given in texts.items():
+            if name in self.categories_:
+                is_new = ~given.astype(str).isin(self.categories_[name])
+            elif name in self._words:
+                is_new = ~apply_words(self._words[name], given).any(axis=1)
+            else:
+                is_new = read.loc[given.index, name].isna()
+            if len(given) and is_new.mean() >= MOSTLY:
+                told.append(f"{name!r} ({is_new.sum():,} of {len(given):,})")
+        if not told:
+            return ""
+        return (
+            "nearly all values are unlike those that the model was trained on, and say "
+            f"nothing to it, in {', '.join(told)}"
+        )
+
     def transform(self, X):
         """Return an array (n_samples, n_features), float64, of a DataFrame."""
         check_is_fitted(self)

@@ -35,6 +35,9 @@ def run(args):
     names, X = _samples(args, model)
     _check_kind(args.model, model, X)
     probabilities = model.predict_proba(X)
+    front = _front(model)
+    if isinstance(front, Columns) and (doubt := front.doubt_new(X)):
+        say(args, f"Warning: {doubt}.")
     best = probabilities.argmax(axis=1)
     sure = [f"{share:.4f}" for share in probabilities.max(axis=1)]
     names = [name.encode("utf-8", "backslashreplace").decode() for name in names]
