@@ -117,7 +117,9 @@ class TorchClassifier(Beginning, Learning, ClassifierMixin, HoldingOut, Predicti
             call, for the loss and ``label_quality_`` know samples by their position;
             y may change, but losses that train labels of their own (PENCIL, Joint
             Optimization) then keep to these. X of another length starts their state
-            anew. This is not for streams of data.
+            anew. This is not for streams of data. The kernel machine, which is the
+            default on vectors, is fitted to X anew by each call, and forgets the
+            samples of the calls before.
         classes : array-like of shape (n_classes,), default=None
             All classes that y may ever hold; by default those of the first y.
         sample_weight, trusted : array-like of shape (n_samples,), default=None
