@@ -844,17 +844,19 @@ def test_apply_keeps_the_mark_of_a_spreadsheet(tmp_path):
     assert written == table.read_bytes().replace(b"b,c", b"b,a")
 
 
-@pytest.mark.parametrize("separator", [",", ";"])
+@pytest.mark.parametrize("separator", [",", ";", "|", "sep=;", "sep=\t"])
 @pytest.mark.parametrize("line_end", ["\n", "\r\n"])
 def test_apply_changes_nothing_but_labels(tmp_path, separator, line_end):
     table, reviewed = tmp_path / "t.csv", tmp_path / "reviewed.csv"
     lines = ["size,height,kind", '"1,5",3,a', '"2,5",4,b']
-    if separator == ";":
+    if separator != ",":
         lines = ["size;height;kind", "1,5;3;a", "2,5;4;b"]
+        lines = [line.replace(";", separator[-1]) for line in lines]
+    lines = [separator] * separator.startswith("sep") + lines
     table.write_bytes(line_end.join([*lines, ""]).encode())
     reviewed.write_text("name,given,suggested,decision,label\n1,b,a,take,\n")
     assert main(["apply", str(table), str(reviewed), "--label=kind"]) == 0
-    lines[2] = lines[2][:-1] + "a"
+    lines[-1] = lines[-1][:-1] + "a"
     written = (tmp_path / "t-reviewed.csv").read_bytes()
     assert written == line_end.join([*lines, ""]).encode()
 

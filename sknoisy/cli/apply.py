@@ -2,13 +2,14 @@
 
 import codecs
 import os
+import re
 from collections import Counter
 from difflib import get_close_matches
 
 from sknoisy.cli.messages import say
 from sknoisy.cli.results import write_rows
 from sknoisy.datasets.cells import from_text
-from sknoisy.datasets.tables import LABELS, PATHS, find_column, read_rows
+from sknoisy.datasets.tables import LABELS, PATHS, SEPARATOR, find_column, read_rows
 
 NEEDED = ("name", "given", "suggested", "decision", "label")
 DECISIONS = ("", "skip", "keep", "take", "other")
@@ -48,7 +49,7 @@ def run(args):
         row[label] = decided
     out = args.out or "{}-reviewed{}".format(*os.path.splitext(args.labels))
     values = ([row[column] for column in columns] for row in rows)
-    write_rows(out, columns, values, separator, *_line_end_and_encoding(args.labels))
+    write_rows(out, columns, values, separator, *_ways(args.labels))
     say(
         args,
         f"{changed:,} labels changed, {confirmed:,} confirmed, "
@@ -57,12 +58,14 @@ def run(args):
     return False
 
 
-def _line_end_and_encoding(path):
-    """Return those of a file, so that in what is written only lines differ."""
+def _ways(path):
+    """Return line end, encoding and line of the separator, which stay as they are."""
     with open(path, "rb") as file:
         first = file.readline()
     encoding = "utf-8-sig" if first.startswith(codecs.BOM_UTF8) else "utf-8"
-    return "\r\n" if first.endswith(b"\r\n") else "\n", encoding
+    line = first.decode(encoding, "replace")
+    line = line if re.fullmatch(SEPARATOR, line) else ""
+    return "\r\n" if first.endswith(b"\r\n") else "\n", encoding, line
 
 
 def _refuse_new(name, decided, known):

@@ -67,13 +67,22 @@ def write_all(out, detector, model, found, args):
     return ["report.html", *written]
 
 
-def write_rows(path, columns, rows, separator=",", line_end="\r\n", encoding="utf-8"):
-    """Write a CSV file, at once or not at all.
+def write_rows(
+    path,
+    columns,
+    rows,
+    separator=",",
+    line_end="\r\n",
+    encoding="utf-8",
+    before="",
+):
+    """Write a CSV file, at once or not at all, after a line that is no row.
 
     Bytes in names of files that are no UTF-8 are escaped.
     """
     how = {"newline": "", "encoding": encoding, "errors": "backslashreplace"}
     with replacing(path, mode="w", **how) as file:
+        file.write(before)
         writer = csv.writer(file, delimiter=separator, lineterminator=line_end)
         writer.writerow(columns)
         writer.writerows(rows)

@@ -2,6 +2,7 @@
 
 import csv
 import os
+import re
 from difflib import get_close_matches
 
 import numpy as np
@@ -14,6 +15,7 @@ PATHS = "path file filename file_name filepath file_path image image_path".split
 LABELS = "label labels class target y category".split()
 ENCODING = "utf-8-sig"  # spreadsheets put a mark in front
 MISSING = "? - -- . na n.a. n/a nan none null missing unknown".split()  # in any case
+SEPARATOR = r"(?i)sep=(.)\r?\n"  # a first line that spreadsheets read
 THOUSANDS = r"[+-]?\d{1,3}(,\d{3})+"  # numbers whose commas are no decimal ones
 
 
@@ -25,9 +27,10 @@ def load_table(
     Parameters
     ----------
     path : str or path-like
-        Table with a header, in UTF-8. Columns are separated by commas, semicolons or
-        tabs, whichever divides the header into most. Between semicolons and tabs,
-        features may have decimal commas; between tabs, 1,500 alone is taken for text.
+        Table with a header, in UTF-8. Columns are separated by commas,
+        semicolons, tabs or pipes, whichever divides the header into most, or by what a
+        first line such as "sep=;" says. Where it is no comma, features may have decimal
+        commas; but for semicolons, 1,500 alone is taken for text.
         In columns of numbers, marks such as "?", "-" and "unknown" are missing values.
     root : str or path-like, default=None
         Folder that the image files are in; by default that of the table.
@@ -159,13 +162,18 @@ def read_rows(path):
 
 
 def separator_of(table):
-    """Return what separates the columns of an open table: that which makes most."""
+    """Return what separates the columns of an open table: that which makes most.
+
+    Or what its first line says, if that says nothing else, which is then read.
+    """
+    if told := re.fullmatch(SEPARATOR, table.readline()):
+        return told[1]
 
     def n_columns(separator):
         table.seek(0)
         return len(next(csv.reader(table, delimiter=separator), ()))
 
-    separator = max(",;\t", key=n_columns)
+    separator = max(",;\t|", key=n_columns)
     table.seek(0)
     return separator
 
@@ -218,21 +226,29 @@ def read_features(path, separator=None, label=None, texts=()):
     if separator is None:
         _, _, separator = read_rows(path)
     try:
-        import pandas as pd
+        import pandas  # noqa: F401
     except ImportError as error:
         raise ImportError(
             f"{path!r} holds features, not files: install pandas to read them."
         ) from error
-    how = {"sep": separator, "encoding": ENCODING, "dtype": dict.fromkeys(texts, str)}
-    frame = pd.read_csv(path, **how)
+    how = {"sep": separator, "dtype": dict.fromkeys(texts, str)}
+    frame = _read_frame(path, **how)
     if frame.shape[1] == 1:  # a blank line between others is a row without a value
-        whole = pd.read_csv(path, **how, skip_blank_lines=False)
+        whole = _read_frame(path, **how, skip_blank_lines=False)
         whole = whole.loc[: whole.last_valid_index()]
         frame = whole if len(whole) > len(frame) else frame
     if label is not None:
         frame = frame.drop(columns=label)
     frame = _with_numbers(frame, texts)
     return frame if separator == "," else _with_decimal_commas(frame, separator, texts)
+
+
+def _read_frame(path, **how):
+    import pandas as pd
+
+    with open(path, newline="", encoding=ENCODING) as table:
+        separator_of(table)  # its line is no row
+        return pd.read_csv(table, **how)
 
 
 def without_marks(column, least=2):
@@ -268,8 +284,8 @@ def _with_numbers(frame, texts):
 def _with_decimal_commas(frame, separator, texts):
     """Return a table in which columns of numbers such as "1,5" hold numbers.
 
-    Between tabs, a comma may stand between thousands. There, it is a decimal one if one
-    of the numbers could not be written so, and none has a decimal point.
+    But between semicolons, a comma may stand between thousands. It is a decimal one if
+    one of the numbers could not be written so, and none has a decimal point.
     """
     import pandas as pd
 

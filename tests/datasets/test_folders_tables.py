@@ -278,6 +278,22 @@ def test_commas_between_tabs_are_decimal_where_they_must_be(
     assert load_table(write(tmp_path / "t.tsv", text)).X["size"].tolist() == expected
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "size|note|y\n1.5|a,b|x\n2.5|c|z\n",
+        "sep=;\nsize;note;y\n1,5;a,b;x\n2,5;c;z\n",
+        "\ufeffSEP=;\r\nsize;note;y\r\n1,5;a,b;x\r\n2,5;c;z\r\n",
+        'sep=,\nsize,note,y\n1.5,"a,b",x\n2.5,c,z\n',
+    ],
+)
+def test_separators_of_other_programs(tmp_path, text):
+    (tmp_path / "t.csv").write_bytes(text.encode())
+    found = load_table(tmp_path / "t.csv")
+    assert found.X.to_dict("list") == {"size": [1.5, 2.5], "note": ["a,b", "c"]}
+    assert found.y.tolist() == ["x", "z"]
+
+
 def test_separators_in_a_quoted_header(tmp_path):
     pytest.importorskip("pandas")
     found = load_table(write(tmp_path / "t.csv", '"a,b,c";"d,e";y\n1;2;x\n3;4;z\n'))
