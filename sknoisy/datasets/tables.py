@@ -27,11 +27,11 @@ def load_table(
     Parameters
     ----------
     path : str or path-like
-        Table with a header, in UTF-8. Columns are separated by commas,
-        semicolons, tabs or pipes, whichever divides the header into most, or by what a
-        first line such as "sep=;" says. Where it is no comma, features may have decimal
-        commas; but for semicolons, 1,500 alone is taken for text.
-        In columns of numbers, marks such as "?", "-" and "unknown" are missing values.
+        Table with a header, in UTF-8. Columns are separated by commas, semicolons, tabs
+        or pipes, whichever divides the header into most, or by what a first line such
+        as "sep=;" says. Between semicolons, tabs and pipes, features may have decimal
+        commas; between tabs and pipes, 1,500 alone is taken for text. In columns of
+        numbers, marks such as "?", "-" and "unknown" are missing values.
     root : str or path-like, default=None
         Folder that the image files are in; by default that of the table.
     label : str, default="auto"
@@ -284,8 +284,8 @@ def _with_numbers(frame, texts):
 def _with_decimal_commas(frame, separator, texts):
     """Return a table in which columns of numbers such as "1,5" hold numbers.
 
-    But between semicolons, a comma may stand between thousands. It is a decimal one if
-    one of the numbers could not be written so, and none has a decimal point.
+    Between tabs and pipes, a comma may stand between thousands. There, it is a decimal
+    one if one of the numbers could not be written so, and none has a decimal point.
     """
     import pandas as pd
 
