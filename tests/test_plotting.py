@@ -1,6 +1,4 @@
 import os
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -340,15 +338,15 @@ def test_embedding_of_many_classes_and_few_samples():
 
 
 def test_restored_images_of_a_pretrainer(digits):
-    X = digits[0]
-    ssl = SSLPretrainer("restoration", max_epochs=30, batch_size=50, random_state=0)
+    X = digits[0][:60]
+    ssl = SSLPretrainer("restoration", max_epochs=30, batch_size=20, random_state=0)
     settings = {"n_images": 7, "random_state": 0}
     display = RestorationDisplay.from_estimator(ssl.fit(X), X, **settings)
     assert display.axes_.shape == (3, 7)
     np.testing.assert_allclose(display.originals, X[:7])
     assert np.abs(display.augmented - X[:7]).max() > 0.1
-    knows_nothing = ((X[:7] - X.mean()) ** 2).mean()
-    assert ((display.restored - X[:7]) ** 2).mean() < 0.6 * knows_nothing
+    by_the_mean_image = ((X[:7] - X.mean(axis=0)) ** 2).mean()
+    assert ((display.restored - X[:7]) ** 2).mean() < 0.85 * by_the_mean_image
     again = RestorationDisplay.from_estimator(ssl, ssl.transform(X), **settings)
     assert again.restored.shape == display.restored.shape
     text = drawn(display.figure_)
@@ -597,19 +595,6 @@ def test_errors_of_other_displays(digits, refined):
         EmbeddingDisplay.from_estimator(refiner, X, given, n_samples=1)
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
         EmbeddingDisplay.from_predictions(X, given[:-1])
-
-
-def test_matplotlib_is_imported_when_something_is_drawn():
-    code = (
-        "import sys, sknoisy, sknoisy.plotting as p; assert 'matplotlib' not in "
-        "sys.modules; sys.modules['matplotlib'] = None\n"
-        "try: p.LabelQualityDisplay.from_predictions([0.5], [True])\n"
-        "except ImportError as error: print(error)"
-    )
-    result = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    )
-    assert "pip install matplotlib" in result.stdout
 
 
 def test_displays_name_the_estimator_that_they_take(digits):

@@ -586,7 +586,7 @@ class _Interrupt(Callback):
 
 @pytest.mark.parametrize("name", TRAIN_ENCODERS)
 def test_an_interrupted_training_keeps_what_it_learned(name, digits):
-    X, y = digits
+    X, y = digits[0].reshape(300, -1), digits[1]
     clf = small(name, callbacks=[_Interrupt()])
     with pytest.raises(KeyboardInterrupt):
         clf.fit(X, y)

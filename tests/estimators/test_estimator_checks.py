@@ -6,7 +6,21 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 from sklearn.utils.estimator_checks import (
+    check_classifiers_classes,
+    check_classifiers_train,
     check_dataframe_column_names_consistency,
+    check_dict_unchanged,
+    check_estimators_overwrite_params,
+    check_estimators_pickle,
+    check_fit2d_1feature,
+    check_fit2d_1sample,
+    check_fit_idempotent,
+    check_methods_sample_order_invariance,
+    check_methods_subset_invariance,
+    check_n_features_in,
+    check_readonly_memmap_input,
+    check_sample_weights_list,
+    check_sample_weights_not_overwritten,
     check_set_output_transform_pandas,
     check_transformer_get_feature_names_out,
     parametrize_with_checks,
@@ -43,12 +57,7 @@ def expected_failures(estimator):
         NoisyRobustClassifier(),
         NoisyRobustClassifier("elr", max_epochs=30),
         NoisyRobustClassifier("ce", class_weight="balanced", max_epochs=30),
-        CoTrainingClassifier("coteaching", max_epochs=30),
         CoTrainingClassifier("dividemix", max_epochs=20),
-        CoTrainingClassifier("dynamic_bootstrap", max_epochs=30, lr=0.1),
-        CoTrainingClassifier("elr_plus", max_epochs=30),
-        CoTrainingClassifier("mentornet", max_epochs=30),
-        CoTrainingClassifier("self", max_epochs=30),
         PseudoLabelRefiner(
             NoisyRobustClassifier("elr", lr=0.1, random_state=0),
             warmup_epochs=10,
@@ -65,6 +74,40 @@ def expected_failures(estimator):
 )
 def test_scikit_learn(estimator, check):
     check(estimator)
+
+
+@pytest.mark.parametrize(
+    "check",
+    [
+        check_classifiers_classes,
+        check_classifiers_train,
+        check_dict_unchanged,
+        check_estimators_overwrite_params,
+        check_estimators_pickle,
+        check_fit2d_1feature,
+        check_fit2d_1sample,
+        check_fit_idempotent,
+        check_methods_sample_order_invariance,
+        check_methods_subset_invariance,
+        check_n_features_in,
+        check_readonly_memmap_input,
+        check_sample_weights_list,
+        check_sample_weights_not_overwritten,
+    ],
+)
+@pytest.mark.parametrize(
+    ("method", "lr"),
+    [
+        ("coteaching", "auto"),
+        ("dynamic_bootstrap", 0.1),
+        ("elr_plus", "auto"),
+        ("mentornet", "auto"),
+        ("self", "auto"),
+    ],
+)
+def test_checks_that_depend_on_the_method(method, lr, check):
+    """How data are read and checked does not: all checks run with one method, above."""
+    check(method, CoTrainingClassifier(method, max_epochs=30, lr=lr))
 
 
 @pytest.mark.parametrize(

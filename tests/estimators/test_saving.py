@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+import joblib
 import numpy as np
 import pandas as pd
 import pytest
@@ -147,18 +148,30 @@ def test_golden_files(folder):  # [66]
     assert size < 200_000
 
 
-def test_another_process_predicts_the_same(clf, tmp_path):
+def test_another_process_predicts_the_same(clf, digits, tmp_path):
+    """One process loads a model that was saved and a pipeline that was pickled."""
+    images, y = digits
+    names = np.array([f"digit {i}" for i in range(10)])
+    ssl = SSLPretrainer(max_epochs=2, random_state=0)
+    pipe = make_pipeline(ssl, NoisyRobustClassifier(max_epochs=2, random_state=0))
+    pipe.fit(images, names[y])
+    joblib.dump(pipe, tmp_path / "pipe.joblib")
     clf.save(tmp_path / "model")
-    np.save(tmp_path / "X.npy", X)
-    code = (
-        "import sys, numpy as np, sknoisy; folder = sys.argv[1];"
-        "model = sknoisy.load(folder + '/model');"
-        "X = np.load(folder + '/X.npy');"
-        "np.save(folder + '/found.npy', model.predict_proba(X))"
-    )
-    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True)
-    found = np.load(tmp_path / "found.npy")
-    np.testing.assert_allclose(found, clf.predict_proba(X), atol=1e-6)
+    np.savez(tmp_path / "inputs.npz", vectors=X, images=images)
+    code = """
+import joblib, numpy as np
+inputs = np.load("inputs.npz")
+pipe = joblib.load("pipe.joblib")  # which imports sknoisy itself
+proba, labels = (f(inputs["images"]) for f in (pipe.predict_proba, pipe.predict))
+import sknoisy
+model = sknoisy.load("model").predict_proba(inputs["vectors"])
+np.savez("found.npz", proba=proba, labels=labels, model=model)
+"""
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
+    found = np.load(tmp_path / "found.npz")
+    np.testing.assert_array_equal(found["proba"], pipe.predict_proba(images))
+    np.testing.assert_array_equal(found["labels"], pipe.predict(images))
+    np.testing.assert_allclose(found["model"], clf.predict_proba(X), atol=1e-6)
 
 
 @pytest.mark.parametrize(

