@@ -85,10 +85,7 @@ class Net(ObservedNet):
             loss = self.batch_loss(index, batch, *others)
         check_scalar(loss, self.criterion_)
         if not loss.requires_grad:
-            raise ValueError(
-                "callbacks have frozen all of the network's weights: nothing is left "
-                "to train."
-            )
+            raise ValueError(self._why_no_gradient())
         with distributed.averaging_gradients(self.module_):
             loss.backward()
         if self.settings.max_norm is not None:
@@ -102,6 +99,17 @@ class Net(ObservedNet):
             )
         self.optimizer_.step()
         return loss.detach()
+
+    def _why_no_gradient(self):
+        if any(weight.requires_grad for weight in self.module_.parameters()):
+            return (
+                f"{type(self.criterion_).__name__} returned a loss without a gradient: "
+                "it must be computed from the network's output by PyTorch, not detached."
+            )
+        return (
+            "callbacks have frozen all of the network's weights: nothing is left to "
+            "train."
+        )
 
     def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
         """Run one epoch; skorch's, but for the loss, which is read back once."""

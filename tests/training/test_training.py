@@ -196,6 +196,16 @@ class Explode(Loss):
         return logits.sum(dim=1) * (torch.inf if self.epoch_ == 1 else 1.0)
 
 
+class Detached(Loss):
+    def __call__(self, logits, target, index):
+        return cross_entropy(logits.detach(), target)
+
+
+def test_a_loss_without_a_gradient_is_refused():
+    with pytest.raises(ValueError, match="Detached returned a loss without a gradient"):
+        clf(loss=Detached()).fit(X, Y)
+
+
 def test_a_loss_may_keep_tensors_of_its_own():
     class Weighing(Loss):
         def start(self, n_samples, n_classes, device):
