@@ -144,8 +144,9 @@ class KernelPosterior(CoTraining):
     wrong at random raise the error of all candidates alike.
 
     Where columns have scales of their own, those with long tails, of a kurtosis above
-    10, are drawn in by an inverse hyperbolic sine: a deviation of a few large values
-    would make all others look alike. And a column counts by how much the regression
+    10, are drawn in by an inverse hyperbolic sine, unless three quarters of the values
+    are equal: a deviation of a few large values would make all others look alike. And a
+    column counts by how much the regression
     changes along it: scales are multiplied by the root mean square of its derivatives,
     up to four times, as long as the leave-one-out error falls by two standard errors in
     halves of the samples, each weighed by what the other half shows. Columns that do

@@ -118,15 +118,11 @@ def set_scale(rescale, features, kernel):
     if kernel.column:
         scale = torch.where(std > 0, std, 1.0)
         limit = torch.full_like(std, CLIP)
-        parts = features.split(PART)
-        fourth = sum(((part - mean) / scale).pow(4).sum(dim=0) for part in parts)
-        long = fourth > LONG_TAILED * len(features)
-        if long.any():
-            mean, rescale.unit = _middles(features, long, mean, scale)
-            rescale.centre = mean
-            drawn_in = torch.cat([rescale(part)[:, long] for part in parts])
-            deviations = drawn_in.std(dim=0, correction=0)
-            scale[long] = torch.where(deviations > 0, deviations, 1.0)
+        centre, unit = _middles(features, mean, scale)
+        if unit.any():
+            rescale.centre, rescale.unit, mean = centre, unit, centre
+            parts = [rescale(part)[:, unit > 0] for part in features.split(PART)]
+            scale[unit > 0] = torch.cat(parts).std(dim=0, correction=0)
     else:
         overall = std.square().mean().sqrt().clamp(min=1e-12)
         scale, limit = overall.expand_as(std).clone(), std.new_tensor(UNLIMITED)
@@ -135,32 +131,34 @@ def set_scale(rescale, features, kernel):
     rescale.centre, rescale.scale, rescale.limit = mean, scale, limit
 
 
-def _middles(features, long, centre, scale):
+def _middles(features, mean, deviation):
     """Return what is subtracted of each column, and units of those with long tails.
 
     Parameters
     ----------
     features : tensor of shape (n_samples, d)
         The samples.
-    long : tensor of shape (d,), bool
-        Which columns have long tails. Their median is subtracted, and their unit is the
-        distance from it that a quarter exceeds, unless nearly all values are equal.
-    centre, scale : tensor of shape (d,)
-        Means, which the other columns keep, and deviations.
+    mean, deviation : tensor of shape (d,)
+        Of the columns.
 
     Returns
     -------
     centre, unit : tensor of shape (d,)
-        A unit of 0 says that there is none.
+        Of long tails the median, and the distance from it that a quarter exceeds; of
+        other columns, and where three quarters of the values are equal, the mean and 0.
     """
-    tails = features[:, long]
-    middle = tails.median(dim=0).values
-    distances, rank = (tails - middle).abs(), int(0.75 * len(tails)) + 1
-    quarter = distances.kthvalue(rank, dim=0).values
-    unit = torch.zeros_like(scale)
-    unit[long] = torch.where(quarter > LEAST_UNIT * scale[long], quarter, scale[long])
-    centre = centre.clone()
-    centre[long] = middle
+    parts = features.split(PART)
+    fourth = sum(((part - mean) / deviation).pow(4).sum(dim=0) for part in parts)
+    long = fourth > LONG_TAILED * len(features)
+    centre, unit = mean.clone(), torch.zeros_like(mean)
+    if long.any():
+        tails = features[:, long]
+        middle = tails.median(dim=0).values
+        distances, rank = (tails - middle).abs(), int(0.75 * len(tails)) + 1
+        quarter = distances.kthvalue(rank, dim=0).values
+        spread = quarter > LEAST_UNIT * deviation[long]
+        unit[long] = torch.where(spread, quarter, 0.0)
+        centre[long] = torch.where(spread, middle, mean[long])
     return centre, unit
 
 

@@ -104,7 +104,7 @@ class Net(ObservedNet):
         if any(weight.requires_grad for weight in self.module_.parameters()):
             return (
                 f"{type(self.criterion_).__name__} returned a loss without a gradient: "
-                "it must be computed from the network's output by PyTorch, not detached."
+                "it must be computed from the network's output, which is not detached."
             )
         return (
             "callbacks have frozen all of the network's weights: nothing is left to "

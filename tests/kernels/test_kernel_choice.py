@@ -97,12 +97,14 @@ def test_long_tails_are_drawn_in():
     torch.testing.assert_close(found[:, 1], scaled_by_column(normal)[:, 1])
 
 
-def test_a_rare_value_is_as_far_as_before():
-    """Of two values there is one distance, of one deviation each way."""
+def test_columns_of_rare_values_stay_as_they_are():
     rare = (torch.arange(500) % 50 == 0).float()[:, None]
     found = scaled_by_column(rare)
     distance = found.max() - found.min()
     torch.testing.assert_close(distance, 1 / rare.std(correction=0))
+    counts = torch.where(rare > 0, torch.arange(500.0)[:, None], 0.0)
+    expected = (counts - counts.mean()) / counts.std(correction=0)
+    torch.testing.assert_close(scaled_by_column(counts), expected.clamp(-10, 10))
 
 
 def test_units_are_in_files_and_older_files_have_none():
