@@ -146,11 +146,11 @@ class KernelPosterior(CoTraining):
     Where columns have scales of their own, those with long tails, of a kurtosis above
     10, are drawn in by an inverse hyperbolic sine, unless three quarters of the values
     are equal: a deviation of a few large values would make all others look alike. And a
-    column counts by how much the regression
-    changes along it: scales are multiplied by the root mean square of its derivatives,
-    up to four times, as long as the leave-one-out error falls by two standard errors in
-    halves of the samples, each weighed by what the other half shows. Columns that do
-    not matter thus count for little, as they do for trees.
+    column counts by how much the regression changes along it: scales are multiplied by
+    the root mean square of its derivatives, up to four times, as long as the
+    leave-one-out error falls by two standard errors in halves of the samples, each
+    weighed by what the other half shows. Columns that do not matter thus count for
+    little, as they do for trees.
 
     Posteriors are partly the regression's own predictions, so their leave-one-out error
     favours ever smaller penalties; they get at least a thirtieth of the given labels'.
