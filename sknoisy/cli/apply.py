@@ -49,7 +49,7 @@ def run(args):
         row[label] = decided
     out = args.out or "{}-reviewed{}".format(*os.path.splitext(args.labels))
     values = ([row[column] for column in columns] for row in rows)
-    write_rows(out, columns, values, separator, *_ways(args.labels))
+    write_rows(out, columns, values, separator, *_format_of(args.labels))
     say(
         args,
         f"{changed:,} labels changed, {confirmed:,} confirmed, "
@@ -58,7 +58,7 @@ def run(args):
     return False
 
 
-def _ways(path):
+def _format_of(path):
     """Return line end, encoding and line of the separator, which stay as they are."""
     with open(path, "rb") as file:
         first = file.readline()

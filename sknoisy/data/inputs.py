@@ -72,7 +72,7 @@ def paths_of(X):
     """Return X as an array of paths of files that exist, or None if it holds none.
 
     Unlike :func:`as_inputs` it takes any X, such as texts, one of which may happen to
-    be the name of a file: half of up to 20 of them have to be there.
+    be the name of a file: of some, evenly spread, half have to be there.
     """
     column = _as_column(X)
     if column is None or not all(isinstance(value, PATHS) for value in column):

@@ -12,7 +12,7 @@ from sknoisy.kernels.ridge import KernelRidge, combined
 TRIAL_ROWS, TRIAL_LANDMARKS = 4000, 500  # what the candidates are compared on
 CLIP = 10.0  # deviations that a column is clipped to, where columns have own scales
 LONG_TAILED = 10.0  # kurtosis, which is 3 of a normal distribution
-LEAST_UNIT = 1e-3  # deviations
+LEAST_UNIT = 1e-9  # deviations: closer values are as good as equal
 RELEVANCE_ROUNDS = 4
 SURE = 2.0  # standard errors that a round must lower the error by
 LEAST_RELEVANCE = 0.02  # a column that did not matter may matter in the next round

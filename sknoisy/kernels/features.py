@@ -59,7 +59,8 @@ class KernelFeatures:
     def __init__(self, X, landmarks, gamma, power, weights=None):
         self._X, self._weights = X, weights
         self._kernel = landmarks, gamma, power
-        # GPUs may round products of float32, and then the kernel is no longer definite.
+        # In float32 the kernel of far landmarks need not be definite, and less so where
+        # a GPU rounds the factors of products.
         exact = landmarks.double()
         K = kernel(exact, exact, gamma, power)
         K.diagonal().add_(JITTER * len(K) ** 0.5)

@@ -5,26 +5,7 @@ import pickle
 import numpy as np
 import pytest
 from sklearn.base import clone
-from sklearn.utils.estimator_checks import (
-    check_classifiers_classes,
-    check_classifiers_train,
-    check_dataframe_column_names_consistency,
-    check_dict_unchanged,
-    check_estimators_overwrite_params,
-    check_estimators_pickle,
-    check_fit2d_1feature,
-    check_fit2d_1sample,
-    check_fit_idempotent,
-    check_methods_sample_order_invariance,
-    check_methods_subset_invariance,
-    check_n_features_in,
-    check_readonly_memmap_input,
-    check_sample_weights_list,
-    check_sample_weights_not_overwritten,
-    check_set_output_transform_pandas,
-    check_transformer_get_feature_names_out,
-    parametrize_with_checks,
-)
+from sklearn.utils import estimator_checks as checks
 from sklearn.utils.validation import has_fit_parameter
 
 from sknoisy import (
@@ -50,7 +31,7 @@ def expected_failures(estimator):
     }
 
 
-@parametrize_with_checks(
+@checks.parametrize_with_checks(
     [
         SSLPretrainer(max_epochs=2),
         SSLPretrainer("supcon", max_epochs=2),
@@ -79,20 +60,20 @@ def test_scikit_learn(estimator, check):
 @pytest.mark.parametrize(
     "check",
     [
-        check_classifiers_classes,
-        check_classifiers_train,
-        check_dict_unchanged,
-        check_estimators_overwrite_params,
-        check_estimators_pickle,
-        check_fit2d_1feature,
-        check_fit2d_1sample,
-        check_fit_idempotent,
-        check_methods_sample_order_invariance,
-        check_methods_subset_invariance,
-        check_n_features_in,
-        check_readonly_memmap_input,
-        check_sample_weights_list,
-        check_sample_weights_not_overwritten,
+        checks.check_classifiers_classes,
+        checks.check_classifiers_train,
+        checks.check_dict_unchanged,
+        checks.check_estimators_overwrite_params,
+        checks.check_estimators_pickle,
+        checks.check_fit2d_1feature,
+        checks.check_fit2d_1sample,
+        checks.check_fit_idempotent,
+        checks.check_methods_sample_order_invariance,
+        checks.check_methods_subset_invariance,
+        checks.check_n_features_in,
+        checks.check_readonly_memmap_input,
+        checks.check_sample_weights_list,
+        checks.check_sample_weights_not_overwritten,
     ],
 )
 @pytest.mark.parametrize(
@@ -112,7 +93,10 @@ def test_checks_that_depend_on_the_method(method, lr, check):
 
 @pytest.mark.parametrize(
     "check",
-    [check_set_output_transform_pandas, check_transformer_get_feature_names_out],
+    [
+        checks.check_set_output_transform_pandas,
+        checks.check_transformer_get_feature_names_out,
+    ],
 )
 def test_transformer_checks_outside_the_suite(check):
     check("SSLPretrainer", SSLPretrainer(max_epochs=1))
@@ -131,7 +115,7 @@ def test_transformer_checks_outside_the_suite(check):
     ],
 )
 def test_column_names(estimator):
-    check_dataframe_column_names_consistency(type(estimator).__name__, estimator)
+    checks.check_dataframe_column_names_consistency(type(estimator).__name__, estimator)
 
 
 def outputs(estimator, X):

@@ -97,6 +97,12 @@ def test_long_tails_are_drawn_in():
     torch.testing.assert_close(found[:, 1], scaled_by_column(normal)[:, 1])
 
 
+def test_the_longest_tails_are_drawn_in_too():
+    found = scaled_by_column((5 * torch.randn(500, 1, generator=generator())).exp())
+    middle = found.quantile(0.75) - found.quantile(0.25)
+    assert middle > 0.1  # nearly 0 if they were scaled by their deviation
+
+
 def test_columns_of_rare_values_stay_as_they_are():
     rare = (torch.arange(500) % 50 == 0).float()[:, None]
     found = scaled_by_column(rare)
