@@ -198,6 +198,7 @@ class KernelPosterior(CoTraining):
     soft_labels = True
     unlabelled = True
     heads = ("kernel",)
+    closed_form = True
     leaves_out = True
     vector_encoder = "identity"
     needs_float64 = True

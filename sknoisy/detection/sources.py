@@ -165,9 +165,9 @@ def leaves_out(estimator, X):
     if isinstance(last.validation, Real):
         return False
     if isinstance(X, LazyFeatures) or not steps:
-        return last._leaves_out(X)
+        return last._method_for(X).leaves_out
     is_lazy = any(isinstance(step, LazyTransformer) for step in steps)
-    return last._leaves_out(is_lazy=is_lazy)
+    return last._method_for(is_lazy=is_lazy).leaves_out
 
 
 def fit_arguments(estimator, labels):

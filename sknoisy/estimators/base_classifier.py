@@ -6,7 +6,6 @@ from sklearn.utils.validation import check_consistent_length
 
 from sknoisy._compat import with_callbacks
 from sknoisy.checks import check_choice, check_integer, check_real
-from sknoisy.cotraining import KernelPosterior
 from sknoisy.data.given import read_labels
 from sknoisy.data.inputs import as_inputs, is_paths
 from sknoisy.data.labels import check_given, check_listed, check_several
@@ -212,8 +211,8 @@ class TorchClassifier(Beginning, Learning, ClassifierMixin, HoldingOut, Predicti
     def _was_given_encoder(self):
         return self._fitted_on_lazy or self.weights is not None
 
-    def _leaves_out(self, X=None, is_lazy=False):
-        """Whether one training also predicts each sample without its label.
+    def _method_for(self, X=None, is_lazy=False):
+        """Return what would train the network on some samples.
 
         Parameters
         ----------
@@ -228,7 +227,7 @@ class TorchClassifier(Beginning, Learning, ClassifierMixin, HoldingOut, Predicti
             inputs = np.asarray(inputs)  # of lists
         is_table = inputs is None or (inputs.ndim == 2 and not is_paths(inputs))
         given = is_lazy or self.weights is not None
-        return self._method("vector" if is_table else "image", given).leaves_out
+        return self._method("vector" if is_table else "image", given)
 
     def _asked(self):
         """Return the loss or method that was asked for, checked; None for "auto"."""
@@ -261,12 +260,12 @@ class TorchClassifier(Beginning, Learning, ClassifierMixin, HoldingOut, Predicti
     def _defaults(self, method, n_samples, spec, is_pretrained):
         """Return what parameters are that are "auto", dict of str to object."""
         defaults = method.defaults(n_samples)
-        if isinstance(method, KernelPosterior):
+        if method.closed_form:
             self._warn_of_ignored(defaults)
         return defaults
 
     def _warn_of_ignored(self, defaults):
-        """Warn if parameters were set that a kernel machine does not have."""
+        """Warn if parameters were set that a closed form does not have."""
         idle = {**defaults, **OF_NETWORKS}
         given = {name: getattr(self, name) for name in sorted(idle)}
         ignored = [

@@ -297,7 +297,8 @@ class NoisyRobustClassifier(TorchClassifier):
             resolve("stopping", self.stopping, STOPPING, LabelWave, True)
         if not self._regularizers():
             return
-        if self.freeze_encoder or isinstance(asked, KernelPosterior):
+        closed = asked is not None and asked.closed_form
+        if self.freeze_encoder or closed:
             other = "freeze_encoder=True" if self.freeze_encoder else f"loss={asked}"
             raise ValueError(
                 f"regularizers={self.regularizers!r} is not valid with {other}: they "
@@ -329,7 +330,7 @@ class NoisyRobustClassifier(TorchClassifier):
         return KernelPosterior() if fixed and plain and no_views else ELR()
 
     def _defaults(self, method, n_samples, spec, is_pretrained):
-        if isinstance(method, KernelPosterior):
+        if method.closed_form:
             return super()._defaults(method, n_samples, spec, is_pretrained)
         few = spec.kind == "vector" and not is_pretrained
         return {
@@ -343,7 +344,7 @@ class NoisyRobustClassifier(TorchClassifier):
     def _stopping(self, method):
         if self.stopping is None:
             return None
-        if isinstance(method, KernelPosterior):
+        if method.closed_form:
             raise ValueError(
                 f"stopping={self.stopping!r} is not valid with loss={self.loss!r} "
                 "where no encoder is trained: the kernel machine corrects the labels, "

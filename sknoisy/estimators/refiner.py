@@ -212,7 +212,8 @@ class PseudoLabelRefiner(
             with tasks.part("fit-front", front):
                 X = front.fit_transform(X, y)
             estimator.steps = [*front.steps, estimator.steps[-1]]
-        closed = isinstance(classifier, TorchClassifier) and classifier._leaves_out(X)
+        ours = isinstance(classifier, TorchClassifier)
+        closed = ours and classifier._method_for(X).closed_form
         if "max_epochs" in classifier.get_params() and not closed:
             classifier.set_params(max_epochs=n_epochs)
         learned = {"estimator_": estimator, "classes_": classes}

@@ -23,6 +23,9 @@ class Learner(Method):
         Head of each network; None: the classifier's `head`; of the class.
     predicting : tuple of int or None
         Networks whose mean probability is the prediction; None: all; of the class.
+    closed_form : bool
+        Whether all is solved at once before the first epoch, so that parameters of the
+        training of networks change nothing; of the class.
     leaves_out : bool
         Whether what is recorded of each sample was predicted without its label; of the
         class.
@@ -41,6 +44,7 @@ class Learner(Method):
     n_networks = None
     heads = None
     predicting = None
+    closed_form = False
     leaves_out = False
     vector_encoder = None
     needs_float64 = False

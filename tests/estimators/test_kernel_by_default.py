@@ -68,7 +68,8 @@ def test_an_encoder_with_random_weights_is_an_encoder(freeze):
     features = PretrainedEncoder("mlp", weights=None).fit_transform(X)
     clf = NoisyRobustClassifier(freeze_encoder=freeze, random_state=0)
     clf.fit(features, Y)
-    assert clf._leaves_out(features) == hasattr(clf, "clean_proba_") == freeze
+    assert clf._method_for(features).leaves_out == freeze
+    assert hasattr(clf, "clean_proba_") == freeze
     assert clf.predict_proba(X).shape == (150, 3)
     clf.partial_fit(features, Y)
     pickle.loads(pickle.dumps(clf)).partial_fit(features, Y)
