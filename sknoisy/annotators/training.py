@@ -6,7 +6,7 @@ from sklearn.base import clone
 from sknoisy._compat import safe_indexing
 from sknoisy.annotators.agreement import agreement_with_others
 from sknoisy.data.given import Labels
-from sknoisy.detection.features import fit_label_free
+from sknoisy.detection.label_free import fit_pretrainers
 from sknoisy.detection.sources import fit_arguments, from_folds
 from sknoisy.estimators.pipelines import finding_classes
 from sknoisy.scores.probabilities import in_columns
@@ -58,7 +58,7 @@ def out_of_sample(
             "predictions, such as method='majority_vote'."
         )
     if not usable.all():
-        estimator, X = fit_label_free(estimator, X)
+        estimator, X = fit_pretrainers(estimator, X)
         groups = None if groups is None else safe_indexing(groups, rows)
     of_rows = X if usable.all() else safe_indexing(X, rows)
     given = np.searchsorted(present, codes[rows])

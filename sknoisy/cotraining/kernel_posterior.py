@@ -16,7 +16,7 @@ from sknoisy.kernels.confusion import (
     first_guess,
     stretched,
 )
-from sknoisy.kernels.features import LARGEST
+from sknoisy.kernels.nystroem import LARGEST
 from sknoisy.kernels.ridge import KernelRidge
 
 LANDMARKS = 1000, 4000  # by default at least and at most

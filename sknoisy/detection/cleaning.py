@@ -13,7 +13,8 @@ from sknoisy.data.inputs import check_container
 from sknoisy.data.labels import check_given, check_several, encode_labels
 from sknoisy.detection.checks import check_detector
 from sknoisy.detection.detector import LabelErrorDetector
-from sknoisy.detection.features import as_table, label_free_steps
+from sknoisy.detection.features import as_table
+from sknoisy.detection.label_free import label_free_steps
 from sknoisy.encoders.features import LazyFeatures
 from sknoisy.estimators.base import fitting
 from sknoisy.estimators.classifier import NoisyRobustClassifier

@@ -1,20 +1,19 @@
-"""Features of samples: what unsupervised steps and networks make of them, or X."""
-
-from inspect import Parameter, signature
-from itertools import takewhile
+"""Features of samples, by which they are compared: a table of numbers."""
 
 import numpy as np
 from scipy.sparse import issparse
-from sklearn.base import clone
 from sklearn.decomposition import TruncatedSVD
-from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler, normalize
-from sklearn.utils import get_tags
 
 from sknoisy.data.inputs import as_inputs
+from sknoisy.detection.label_free import (
+    fit_label_free,
+    label_free_steps,
+    pretrainers,
+    transform_label_free,
+)
 from sknoisy.encoders.features import LazyFeatures
 from sknoisy.estimators.base_classifier import TorchClassifier
-from sknoisy.estimators.lazy import LazyTransformer
 from sknoisy.scores.distances import neighbor_distances
 from sknoisy.scores.neighbors import directions
 from sknoisy.scores.reading import chunks
@@ -23,35 +22,6 @@ NEIGHBORS = 10
 TRIAL = 2000  # samples on which the scale of features is decided
 MOST_CELLS = 2**26  # of a sparse table that is made dense: 256 MiB
 MOST_COLUMNS = 256  # of the same; of more columns, as many singular vectors
-
-
-def fit_label_free(estimator, X):
-    """Return the rest of a pipeline, and its pre-trainers' features, fitted once."""
-    n = len(_pretrainers(estimator))
-    return (estimator[n:], _fit_first(estimator, n, X)) if n else (estimator, X)
-
-
-def fit_features(estimator, X):
-    """Return what all steps of a pipeline that learn without labels make of X."""
-    n = len(label_free_steps(estimator))
-    return _fit_first(estimator, n, X) if n else X
-
-
-def transform_label_free(estimator, X):
-    """Return the same of a fitted pipeline."""
-    n = len(label_free_steps(estimator))
-    return estimator[:n].transform(X) if n else X
-
-
-def label_free_steps(estimator):
-    """Return the transformers that lead a pipeline, and learn without labels."""
-    steps = []
-    for _, step in estimator.steps if isinstance(estimator, Pipeline) else []:
-        if step is not None and not isinstance(step, str):  # not "passthrough"
-            if not hasattr(step, "transform") or _learns_from_labels(step):
-                break
-        steps.append(step)
-    return steps
 
 
 def densifier(X, random_state=None):
@@ -95,7 +65,7 @@ def features_of(X, estimator=None, rest=None):
         or else what other leading steps that learn without labels make of it, if that
         is one; those of a fitted network.
     """
-    for step in _pretrainers(estimator):
+    for step in pretrainers(estimator):
         X = step.transform(X)
     if isinstance(X, LazyFeatures):
         return X
@@ -103,26 +73,10 @@ def features_of(X, estimator=None, rest=None):
     if table is None and label_free_steps(estimator):
         table = as_table(transform_label_free(estimator, X), MOST_CELLS)
     elif table is None and label_free_steps(rest):
-        table = as_table(fit_features(rest, X), MOST_CELLS)
+        table = as_table(fit_label_free(rest, X), MOST_CELLS)
     if table is None and isinstance(estimator, TorchClassifier):
         return LazyFeatures(as_inputs(X), estimator.encoder_)
     return table
-
-
-def _pretrainers(estimator):
-    """Return the pre-trainers among those steps, as long as nothing else comes."""
-    return [
-        *takewhile(
-            lambda s: isinstance(s, LazyTransformer), label_free_steps(estimator)
-        )
-    ]
-
-
-def _fit_first(estimator, n, X):
-    """Return what the first n steps of a pipeline, fitted without labels, make of X."""
-    # A last step that does nothing, for a pipeline's cache leaves out its last step.
-    steps = [*estimator.steps[:n], ("rest", "passthrough")]
-    return clone(Pipeline(steps, memory=estimator.memory)).fit_transform(X)
 
 
 def comparable_features(features, codes, *, angles=False):
@@ -162,22 +116,6 @@ def _agreement(features, codes):
     """Return how often the labels of samples and of their neighbours are equal."""
     index, _ = neighbor_distances(features, min(NEIGHBORS, len(codes) - 1))
     return np.mean(codes[index] == codes[:, None])
-
-
-def _learns_from_labels(step):
-    """Whether a transformer, or one inside it, says that it needs labels."""
-    inner = step.get_params().values() if hasattr(step, "get_params") else ()
-    for part in (step, *inner):
-        if isinstance(part, type) or not hasattr(part, "fit"):
-            continue
-        if hasattr(part, "score_func"):  # SelectKBest's tags say nothing of labels
-            return True
-        y = signature(part.fit).parameters.get("y")
-        if y is not None and y.default is Parameter.empty:
-            return True
-        if hasattr(part, "__sklearn_tags__") and get_tags(part).target_tags.required:
-            return True
-    return False
 
 
 def as_table(X, most_cells=0):

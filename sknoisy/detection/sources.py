@@ -20,10 +20,10 @@ from sknoisy.checks import random_numbers
 from sknoisy.data.labels import some
 from sknoisy.detection.checks import folds_of
 from sknoisy.detection.evidence import Evidence
-from sknoisy.detection.features import (
-    comparable_features,
-    fit_features,
+from sknoisy.detection.features import comparable_features
+from sknoisy.detection.label_free import (
     fit_label_free,
+    fit_pretrainers,
     label_free_steps,
     transform_label_free,
 )
@@ -86,7 +86,7 @@ def from_folds(
     alone = np.bincount(codes)[codes] == 1
     present, judged = np.unique(codes[~alone], return_inverse=True)
     estimator = finding_classes(estimator, classes)
-    rest, X = fit_label_free(_weighted_by_code(estimator, classes[present]), X)
+    rest, X = fit_pretrainers(_weighted_by_code(estimator, classes[present]), X)
     of_folds = _computed_once(X, rest)
     if alone.any():
         of_folds = safe_indexing(*indexable(of_folds), np.flatnonzero(~alone))
@@ -360,7 +360,7 @@ def from_neighbors(
         )
     if hasattr(estimator, "transform") and not isinstance(estimator, Pipeline):
         estimator = Pipeline([("features", estimator)])
-    X = (transform_label_free if prefit else fit_features)(estimator, X)
+    X = (transform_label_free if prefit else fit_label_free)(estimator, X)
     inputs = X
     if issparse(X):
         index = neighbor_index(X, n_neighbors)

@@ -6,7 +6,7 @@ import torch
 
 from sknoisy.encoders.heads import UNLIMITED, Rescale, kernel
 from sknoisy.encoders.initialization import build
-from sknoisy.kernels.features import PART
+from sknoisy.kernels.nystroem import PART
 from sknoisy.kernels.ridge import KernelRidge, combined
 
 TRIAL_ROWS, TRIAL_LANDMARKS = 4000, 500  # what the candidates are compared on

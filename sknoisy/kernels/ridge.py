@@ -5,7 +5,7 @@ from bisect import bisect_left
 import numpy as np
 import torch
 
-from sknoisy.kernels.features import PART, column_means, features_of
+from sknoisy.kernels.nystroem import PART, column_means, features_of
 
 PENALTIES = [10 ** (e / 2) for e in range(-4, 7)]  # 0.01 to 1,000
 CENTRE_ROUNDS = 3

@@ -38,7 +38,7 @@ from sknoisy import (
     SSLPretrainer,
 )
 from sknoisy.detection.evidence import Evidence
-from sknoisy.detection.features import label_free_steps
+from sknoisy.detection.label_free import label_free_steps
 from sknoisy.detection.methods import (
     DETECTION_METHODS,
     ConfidentLearning,

@@ -7,10 +7,10 @@ from scipy.spatial.distance import cdist
 from sklearn.cluster import KMeans
 
 from sknoisy.encoders.heads import kernel
-from sknoisy.kernels import features as kernel_features
+from sknoisy.kernels import nystroem
 from sknoisy.kernels import ridge as kernel_ridge
 from sknoisy.kernels.choice import mean_square_slopes
-from sknoisy.kernels.features import KeptFeatures, RecomputedFeatures
+from sknoisy.kernels.nystroem import KeptFeatures, RecomputedFeatures
 from sknoisy.kernels.ridge import (
     PENALTIES,
     KernelRidge,
@@ -79,7 +79,7 @@ def test_the_penalty_is_at_least_what_is_asked_for():
 
 def test_parts_give_what_the_whole_gives(monkeypatch):
     """Of rows, of columns, and of what all penalties predict."""
-    sizes = (kernel_features, "PART", 70), (kernel_features, "COLUMNS", 64)
+    sizes = (nystroem, "PART", 70), (nystroem, "COLUMNS", 64)
     generator = torch.Generator()
     X = torch.randn(300, 3, generator=generator.manual_seed(0))
     found = []
@@ -102,10 +102,10 @@ def test_features_that_are_not_kept_give_the_same(monkeypatch, power, weighted):
     weights = (
         torch.rand(300, generator=generator).round(decimals=1) if weighted else None
     )
-    monkeypatch.setattr(kernel_features, "PART", 70)
+    monkeypatch.setattr(nystroem, "PART", 70)
     found = []
     for largest, kind in ((300 * 50, KeptFeatures), (300 * 50 - 1, RecomputedFeatures)):
-        monkeypatch.setattr(kernel_features, "LARGEST", largest)
+        monkeypatch.setattr(nystroem, "LARGEST", largest)
         settings = {"n_landmarks": 50, "generator": generator.manual_seed(0)}
         ridge = KernelRidge(X, power, 1.0, weights=weights, **settings)
         assert type(ridge._features) is kind

@@ -12,7 +12,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 
 from sknoisy import SimCLR, SSLPretrainer, SupCon
-from sknoisy.detection.features import fit_label_free
+from sknoisy.detection.label_free import fit_pretrainers
 from sknoisy.selfsup.simclr import nt_xent
 from sknoisy.selfsup.supcon import (
     FORMS,
@@ -289,6 +289,6 @@ def test_the_detector_fits_it_within_each_fold(data):
     """Only pre-trainers that see no labels are fitted once, on all samples."""
     X, _ = data
     pipe = make_pipeline(pretrainer(), LogisticRegression())
-    assert fit_label_free(pipe, X)[0] is pipe
-    rest, _ = fit_label_free(clone(pipe).set_params(sslpretrainer__method="simclr"), X)
+    assert fit_pretrainers(pipe, X)[0] is pipe
+    rest, _ = fit_pretrainers(clone(pipe).set_params(sslpretrainer__method="simclr"), X)
     assert len(rest) == 1
