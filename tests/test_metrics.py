@@ -167,6 +167,13 @@ def test_error_bar_is_the_spread_of_scores():
     assert again.standard_error == result.standard_error
 
 
+def singular(entry):
+    """Return a matrix of labels that tell nothing, one number of which may be off."""
+    T = np.full((5, 5), 0.2)
+    T[0, 0] = entry
+    return T
+
+
 @pytest.mark.parametrize("balanced", [False, True])
 def test_ill_conditioned_is_not_corrected(balanced):
     _, noisy, _, better = simulated(400, 0)
@@ -178,11 +185,17 @@ def test_ill_conditioned_is_not_corrected(balanced):
         scorer = NoiseCorrectedScorer(matrix, balanced=balanced)
         with pytest.warns(UserWarning, match="condition number .*not corrected"):
             assert scorer(Fixed(), better, noisy) == pytest.approx(score)
+    # Rounding makes singular values 0 or tiny, by the version of LAPACK.
+    for entry in (0.2, np.nextafter(0.2, 1)):
+        scorer = NoiseCorrectedScorer(singular(entry), max_condition=np.inf)
+        with pytest.warns(UserWarning, match="condition number inf.*not corrected"):
+            assert not scorer.evaluate(Fixed(), better, noisy).is_corrected
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         NoiseCorrectedScorer(T, max_condition=50)(Fixed(), better, noisy)
-    with pytest.raises(ValueError, match="singular"):
-        noise_corrected_accuracy(noisy, better, np.full((5, 5), 0.2))
+    for entry in (0.2, np.nextafter(0.2, 1)):
+        with pytest.raises(ValueError, match="transition_matrix is singular"):
+            noise_corrected_accuracy(noisy, better, singular(entry))
 
 
 def blobs():

@@ -15,6 +15,7 @@ from sknoisy.checks import (
 )
 from sknoisy.data.labels import encode_labels, some
 from sknoisy.metrics.counts import (
+    condition_of,
     confusion_counts,
     is_finite,
     is_table,
@@ -111,7 +112,7 @@ def noise_corrected_accuracy(
     check_sorted(classes)
     counts = confusion_counts(y, y_pred, np.asarray(classes))
     T = _checked(transition_matrix, classes)
-    if not np.isfinite(np.linalg.cond(T)):
+    if not np.isfinite(condition_of(T)):
         raise ValueError(
             "transition_matrix is singular: true classes cannot be told apart by their "
             "labels, so the accuracy cannot be corrected."
@@ -331,8 +332,8 @@ class NoiseCorrectedScorer(BaseEstimator):
             T = self._estimated(estimator, X, y, classes)
         else:
             T = _checked(self.transition_matrix, classes)
-        condition = np.linalg.cond(T)
-        is_corrected = bool(condition <= self.max_condition)
+        condition = condition_of(T)
+        is_corrected = np.isfinite(condition) and condition <= self.max_condition
         if not is_corrected:
             warn(
                 f"The transition matrix has condition number {condition:.3g}, above "

@@ -36,6 +36,16 @@ def confusion_counts(y, y_pred, classes):
     return np.bincount(given * n + predicted, minlength=n * n).reshape(n, n)
 
 
+def condition_of(matrix):
+    """Return the condition number of a square matrix, inf if it is singular.
+
+    The smallest singular value of a singular matrix is 0 but for rounding.
+    """
+    if np.linalg.matrix_rank(matrix) < len(matrix):
+        return np.inf
+    return float(np.linalg.cond(matrix))
+
+
 def true_counts(counts, transition_matrix):
     """Return the estimated counts of each true class (row) and prediction (column)."""
     return np.linalg.solve(transition_matrix.T, counts)
