@@ -19,7 +19,7 @@ from sknoisy.data.inputs import check_container, index_of, paths_of
 from sknoisy.data.labels import check_given, check_several, encode_labels, some
 from sknoisy.data.weights import check_sample_weight
 from sknoisy.detection.checks import FOLDS, check_detector, checked_judgement, source_of
-from sknoisy.detection.features import densifier
+from sknoisy.detection.features import Densifier
 from sknoisy.detection.issues import ListingIssues
 from sknoisy.detection.methods import DETECTION_METHODS
 from sknoisy.detection.report import (
@@ -448,7 +448,7 @@ class LabelErrorDetector(
         """Return the same; by default, it begins with what makes sparse X dense."""
         if self.estimator is not None or not issparse(X) or X.ndim != 2:
             return self._classifier
-        return make_pipeline(densifier(X, self.random_state), self._classifier)
+        return make_pipeline(Densifier(self.random_state), self._classifier)
 
 
 def _relabel_order(evidence, trusted):

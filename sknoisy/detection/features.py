@@ -2,8 +2,9 @@
 
 import numpy as np
 from scipy.sparse import issparse
+from sklearn.base import TransformerMixin
 from sklearn.decomposition import TruncatedSVD
-from sklearn.preprocessing import FunctionTransformer, StandardScaler, normalize
+from sklearn.preprocessing import StandardScaler, normalize
 
 from sknoisy.data.inputs import as_inputs
 from sknoisy.detection.label_free import (
@@ -14,6 +15,7 @@ from sknoisy.detection.label_free import (
 )
 from sknoisy.encoders.features import LazyFeatures
 from sknoisy.estimators.base_classifier import TorchClassifier
+from sknoisy.estimators.saving import Saved
 from sknoisy.scores.distances import neighbor_distances
 from sknoisy.scores.neighbors import directions
 from sknoisy.scores.reading import chunks
@@ -24,26 +26,52 @@ MOST_CELLS = 2**26  # of a sparse table that is made dense: 256 MiB
 MOST_COLUMNS = 256  # of the same; of more columns, as many singular vectors
 
 
-def densifier(X, random_state=None):
-    """Return a transformer that makes sparse samples dense, with few columns.
+class Densifier(TransformerMixin, Saved):
+    """Make sparse samples dense, with few columns.
+
+    Many columns, as those of words, become their truncated singular value
+    decomposition; few stay as they are. Of many, those without an entry, such as most
+    of the million that hashed words have, do not count and are left out.
 
     Parameters
     ----------
-    X : sparse matrix or array of shape (n_samples, n_features)
-        Samples: many columns, as those of words, become their truncated singular value
-        decomposition; few stay as they are.
     random_state : int, RandomState or None, default=None
         Source of randomness of the decomposition.
     """
-    n_samples, n_columns = X.shape
-    if n_columns <= MOST_COLUMNS:
-        return FunctionTransformer(dense, accept_sparse=True)
-    return TruncatedSVD(min(n_samples, MOST_COLUMNS), random_state=random_state)
 
+    def __init__(self, random_state=None):
+        self.random_state = random_state
 
-def dense(X):
-    """Return a sparse matrix as an array; others as they are."""
-    return X.toarray() if issparse(X) else X
+    def fit(self, X, y=None):
+        """Choose the columns, and decompose them; y is not used."""
+        n_samples, n_columns = X.shape
+        self.n_features_in_ = n_columns
+        self.columns_ = self.svd_ = None
+        if n_columns > MOST_COLUMNS:
+            filled = np.unique(X.tocsr().indices)
+            self.columns_ = filled if len(filled) < n_columns else None
+            if len(filled) > MOST_COLUMNS:
+                n_vectors = min(n_samples, MOST_COLUMNS)
+                svd = TruncatedSVD(n_vectors, random_state=self.random_state)
+                self.svd_ = svd.fit(self._chosen(X))
+        return self
+
+    def transform(self, X):
+        """Return samples, dense, of shape (n_samples, n_new_columns)."""
+        X = self._chosen(X)
+        if self.svd_ is not None:
+            return self.svd_.transform(X)
+        return X.toarray() if issparse(X) else X
+
+    def _chosen(self, X):
+        if self.columns_ is None:
+            return X
+        return (X.tocsr() if issparse(X) else np.asarray(X))[:, self.columns_]
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
 
 
 def features_of(X, estimator=None, rest=None):

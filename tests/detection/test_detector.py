@@ -1,4 +1,5 @@
 import pickle
+import warnings
 
 import joblib
 import numpy as np
@@ -521,22 +522,27 @@ KINDS = {
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_sparse_tables_of_few_columns_are_judged_as_dense_ones(kind, noisy):
+def test_sparse_tables_of_few_columns_are_judged_as_dense_ones(kind, noisy, tmp_path):
     X, y = noisy[0][:400], noisy[1].y[:400]
     dense = LabelErrorDetector(random_state=0).fit(X, y)
     sparse = LabelErrorDetector(random_state=0).fit(KINDS[kind](X), y)
     np.testing.assert_allclose(sparse.pred_probs_, dense.pred_probs_, atol=1e-6)
     assert sparse.n_features_in_ == X.shape[1]
+    sparse.save(tmp_path / "detector")
+    loaded = sknoisy.load(tmp_path / "detector")  # it has no code of others
+    np.testing.assert_array_equal(
+        loaded.estimator_.predict(KINDS[kind](X)), loaded.estimator_.predict(X)
+    )
 
 
 def test_sparse_tables_of_many_columns(noisy, tmp_path):
     """Their singular vectors are judged, and no sample by its own label."""
     X, y, wrong = noisy[0], noisy[1].y, noisy[1].is_wrong
-    wide = csr_matrix(np.hstack([X, np.zeros((len(X), 300)), X]))
+    wide = csr_matrix(np.hstack([X] * 5))
     detector = LabelErrorDetector(random_state=0).fit(wide, y)
     assert detection_f1(wrong, detector.label_errors_) > 0.9
     svd = detector.estimator_[0]
-    assert svd.n_components == 256
+    assert svd.transform(wide).shape == (len(X), 256)
     by_hand = LabelErrorDetector(
         make_pipeline(clone(svd), NoisyRobustClassifier(random_state=0)), random_state=0
     ).fit(wide, y)
@@ -551,6 +557,26 @@ def test_sparse_tables_of_many_columns(noisy, tmp_path):
     assert len(detector.issues_)
     few = LabelErrorDetector(random_state=0).fit(wide[:90], y[:90])  # fewer than 256
     assert few.pred_probs_.shape == (90, 10)
+
+
+def test_empty_columns_of_sparse_tables_do_not_count(noisy, tmp_path):
+    """Hashed words fill a few of a million columns: they are judged as those few."""
+    X, y = noisy[0][:400], noisy[1].y[:400]
+    filled = np.flatnonzero(X.any(axis=0))
+    rows, columns = np.nonzero(X)
+    hashed = coo_array((X[rows, columns], (rows, 7 * columns + 2**19)), (400, 2**20))
+    few = LabelErrorDetector(random_state=0).fit(csr_matrix(X[:, filled]), y)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        detector = LabelErrorDetector(random_state=0).fit(hashed, y)
+    np.testing.assert_allclose(detector.pred_probs_, few.pred_probs_, atol=1e-6)
+    detector.save(tmp_path / "detector")
+    assert (tmp_path / "detector").stat().st_size < 2**21
+    loaded = sknoisy.load(tmp_path / "detector")
+    later = hashed + coo_array(([9.0], ([0], [5])), hashed.shape)
+    np.testing.assert_array_equal(
+        loaded.estimator_.predict(later), detector.estimator_.predict(hashed)
+    )
 
 
 def test_words_are_judged_without_a_classifier():
