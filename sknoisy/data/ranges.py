@@ -203,7 +203,7 @@ def check_images(X, low, high):
     )
 
 
-def check_columns(X, mean, std):
+def check_columns(X, mean, std, limits):
     """Warn if a table has columns on another scale than those of the training X.
 
     Parameters
@@ -211,7 +211,9 @@ def check_columns(X, mean, std):
     X : ndarray or tensor of shape (n_samples, n_features)
         A table.
     mean, std : ndarray of shape (n_features,)
-        Moments of the training X.
+        Moments of the training X; the deviation of columns that were constant is 1.
+    limits : ndarray of shape (2, n_features)
+        Minimum and maximum of the columns of the training X.
 
     Returns
     -------
@@ -224,8 +226,10 @@ def check_columns(X, mean, std):
     if len(X) >= SEVERAL:
         with np.errstate(over="ignore"):
             spread = rows.std(axis=0)
-        narrow[spread > 0] = (spread < std / 20)[spread > 0]
-        narrow &= narrow.sum() > 0.5 * np.sum(spread > 0)
+        # What was constant but for rounding has no spread to compare with.
+        judged = (spread > 0) & (limits[1] - limits[0] >= std)
+        narrow[judged] = (spread < std / 20)[judged]
+        narrow &= narrow.sum() > 0.5 * judged.sum()
     elif far.mean() <= 0.5:  # a few rows may have a rare value
         return False
     columns = np.flatnonzero(far | narrow)

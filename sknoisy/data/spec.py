@@ -225,7 +225,7 @@ class InputSpec:
         if self.limits is None:  # learned by an earlier version
             return self
         shift = 0 if self.shift is None else self.shift
-        scaled = check_columns(X, self.mean + shift, self.std)
+        scaled = check_columns(X, self.mean + shift, self.std, self.limits)
         fences = later_fences(X, self.limits, self.bounds, quiet=scaled)
         return replace(self, fences=fences)
 
@@ -327,6 +327,8 @@ def _moments(store):
     mean = total / count
     std = (squares / count - mean.square()).clamp(min=0).sqrt()
     mean = mean + shift.flatten()
-    # A constant channel or feature must not divide by zero.
-    std[std <= 1e-7 * mean.abs().clamp(min=1e-6)] = 1.0
+    # A constant channel or feature must not divide by zero, nor by the rounding of
+    # others: of the last components of a PCA, say.
+    rounding = 1e-13 * std.max().clamp(max=1)
+    std[std <= torch.maximum(1e-7 * mean.abs(), rounding)] = 1.0
     return mean.float().cpu().numpy(), std.float().cpu().numpy()

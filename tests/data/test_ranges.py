@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 import torch
 from sklearn.datasets import load_breast_cancer
+from sklearn.decomposition import PCA
+from sklearn.preprocessing import StandardScaler
 
 from sknoisy import NoisyRobustClassifier
 from sknoisy.data.inputs import as_inputs
@@ -301,6 +303,30 @@ def test_a_row_is_read_alike_whatever_the_others_are(offset, table):
     assert alone[0, 0] > spec.open(X).fetch(torch.arange(len(X)))[:, 0].max()
     later[1, 0] += 1000 * np.ptp(X[:, 0])
     assert spec.open(later).fetch(torch.arange(1)).equal(alone)
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e-15, 1, 1e30])
+def test_tables_of_any_scale(scale, table):
+    X = table[0] - 5 * table[0].std(axis=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        spec = InputSpec.learn(scale * X)
+        spec.open(scale * X)
+    np.testing.assert_allclose(spec.std / scale, X.std(axis=0), rtol=1e-3)
+
+
+def test_rounding_is_no_scale(table):
+    """Of a PCA, components that are 0 but for rounding stay so, and nothing is said."""
+    X = StandardScaler().fit_transform(table[0])[:, :8]
+    pca = PCA().fit(np.hstack([X] * 5))
+    X = pca.transform(np.hstack([X] * 5))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        spec = InputSpec.learn(X)
+        spec.open(X[::2])
+    assert (spec.std[8:] == 1).all() and (spec.std[:8] != 1).all()
+    with pytest.warns(UserWarning, match="X has 8 columns on another scale than"):
+        spec.open(X / 100)
 
 
 def test_a_constant_column_may_change_later():
