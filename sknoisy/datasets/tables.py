@@ -109,7 +109,9 @@ def load_table(
     report(skipped, on_error)
     kept = np.flatnonzero(~incomplete)
     if file:
-        keep, unreadable = keep_readable(paths[kept], on_error, verify)
+        keep, unreadable = keep_readable(paths[kept], "skip", verify)
+        if keep.any():  # else the folder may be wrong, as said below
+            report(unreadable, on_error)
         kept, skipped = kept[keep], skipped + unreadable
     if not len(kept):
         where = (

@@ -184,6 +184,21 @@ def test_tables_with_names(asked):
     assert again.score(named_X, long) == pytest.approx(again.score(named_X, frame))
 
 
+def test_a_wide_table_in_another_order_than_x(asked):
+    """As of ``pivot``, which sorts names: "image 10" comes before "image 9"."""
+    X, table, _ = asked
+    X = pd.DataFrame(X, index=[f"image {i}" for i in range(len(X))])
+    wide = pd.DataFrame(table, index=X.index)
+    clf = AnnotatorConsensus(LOGISTIC, random_state=0).fit(X, wide)
+    for use in (clone(clf).fit, clf.score):
+        with pytest.raises(ValueError, match=r"another order. Pass y.loc\[X.index\]"):
+            use(X, wide.sort_index())
+    again = clone(clf).fit(X, wide.sort_index().loc[X.index])
+    np.testing.assert_array_equal(again.labels_, clf.labels_)
+    plain = clone(clf).fit(X, wide.set_axis(range(500, 500 + len(X))))
+    np.testing.assert_array_equal(plain.labels_, clf.labels_)
+
+
 def test_clone_pickle_and_files(asked, tmp_path):
     X, table, _ = asked
     inner = NoisyRobustClassifier("ce", max_epochs=2, random_state=0)

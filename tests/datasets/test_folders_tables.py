@@ -342,6 +342,7 @@ def test_a_column_of_files_that_is_a_feature(tmp_path):
         ("a,label\n1,x,3\n", {}, "row 0 .* does not have the 2 fields"),
         ('a,label\n1,"x\n', {}, "no CSV file"),
         ("file,label\nx.png,x\n", {"on_error": "skip"}, "no row can be used"),
+        ("file,label\nx.png,x\ny.png,y\n", {}, "x.png does not exist.*pass root"),
     ],
 )
 def test_tables_that_are_not_valid(tmp_path, text, settings, message):
