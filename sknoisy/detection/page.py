@@ -156,8 +156,12 @@ def _looks(X, names, rows, folder, are_files):
     if X is None or len(rows) == 0:
         return looks
     columns = getattr(X, "columns", None)
+    is_pandas = hasattr(X, "iloc")
+    if columns is not None and not is_pandas:
+        columns = getattr(X, "column_names", columns)  # so called by PyArrow
+        X = np.asarray(X)
     if columns is not None and len(columns) > 1:  # perhaps with categories
-        values = X.iloc[rows].astype(object).to_numpy()
+        values = X.iloc[rows].astype(object).to_numpy() if is_pandas else X[rows]
         return [
             look | {"values": _values(row, columns)}
             for look, row in zip(looks, values, strict=True)
@@ -202,6 +206,8 @@ def _fitted(picture):
 def _without_gaps(X):
     """Return texts with empty ones in the place of missing ones; else X as it is."""
     column = X.iloc[:, 0] if hasattr(X, "columns") else X
+    if isinstance(X, np.ndarray) and X.shape[1:] == (1,):
+        column = X[:, 0]
     if getattr(column, "ndim", 1) != 1:
         return X
     texts = ["" if is_missing(value) else value for value in column]

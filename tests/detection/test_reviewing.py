@@ -474,3 +474,18 @@ def test_texts_that_are_missing_are_empty(kind, gap, detector, tmp_path):
     for card in data_of(tmp_path / "report.html")["cards"]:
         expected = f"a text {card['sample']}" if card["sample"] % 3 == 0 else ""
         assert card["text"] == expected
+
+
+@pytest.mark.parametrize("library", ["polars", "pyarrow"])
+def test_frames_of_other_libraries_are_shown(library, detector, digits, tmp_path):
+    frames = pytest.importorskip(library)
+    make = frames.DataFrame if library == "polars" else frames.table
+    page = tmp_path / "report.html"
+    texts = [f"text {i}" if i % 3 else None for i in range(len(digits))]
+    detector.to_html(page, make({"text": texts}))
+    for card in data_of(page)["cards"]:
+        assert card["text"] == (texts[card["sample"]] or "")
+    detector.to_html(page, make({"row": range(len(digits)), "text": texts}))
+    for card in data_of(page)["cards"]:
+        assert card["values"][0] == ["row", str(card["sample"])]
+        assert card["values"][1][0] == "text"
