@@ -245,6 +245,8 @@ def test_from_samples_of_images_and_lazy_features():
         NoiseCorrectedScorer.from_samples(images, noisy)
     with pytest.raises(ValueError, match="method='votes' needs an estimator"):
         NoiseCorrectedScorer.from_samples(X, noisy, method="votes")
+    with pytest.raises(ValueError, match="RidgeClassifier.* is not valid"):
+        NoiseCorrectedScorer.from_samples(X, noisy, estimator=RidgeClassifier())
     scorer = NoiseCorrectedScorer.from_samples(images, noisy, estimator=clf)
     np.testing.assert_allclose(scorer.transition_matrix, T, atol=0.1)
     features = SSLPretrainer(max_epochs=1, random_state=0).fit_transform(X[:300])

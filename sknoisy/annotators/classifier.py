@@ -21,6 +21,7 @@ from sknoisy.data.labels import check_given, check_several
 from sknoisy.detection.checks import check_source
 from sknoisy.estimators.base import fitting
 from sknoisy.estimators.pipelines import (
+    check_classifier,
     check_steps,
     finding_classes,
 )
@@ -229,6 +230,7 @@ class AnnotatorConsensus(OnSoftLabels, CallbackSupportMixin, Saved):
     def _check_parameters(self):
         check_choice("method", self.method, ["crowdlab", *FROM_LABELS])
         check_source(self.cv, names=())
+        check_classifier(self.estimator)
         check_steps(self.estimator)
         if self.method == "crowdlab" and not hasattr(self.estimator, "predict_proba"):
             raise ValueError(

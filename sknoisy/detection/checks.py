@@ -15,7 +15,7 @@ from sknoisy.detection.methods import (
     DetectionMethod,
 )
 from sknoisy.estimators.base import TorchEstimator
-from sknoisy.estimators.pipelines import check_steps, split_pipeline
+from sknoisy.estimators.pipelines import check_classifier, check_steps, split_pipeline
 from sknoisy.parameters import resolve
 
 FOLDS = 5  # of cv="auto", unless one training does
@@ -116,6 +116,7 @@ def _check_together(detector, source, method):
         )
     estimator = detector._classifier
     if method.needs != "features" and not hasattr(estimator, "predict_proba"):
+        check_classifier(estimator)
         raise ValueError(
             f"estimator={estimator!r} is not valid: it must have predict_proba. "
             "CalibratedClassifierCV gives it to any classifier."

@@ -2,7 +2,7 @@
 
 import numpy as np
 from scipy.sparse import issparse
-from sklearn.base import clone, is_classifier
+from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import validate_data
 
@@ -19,7 +19,11 @@ from sknoisy.encoders.features import LazyFeatures
 from sknoisy.estimators.base import fitting
 from sknoisy.estimators.classifier import NoisyRobustClassifier
 from sknoisy.estimators.findings import Findings
-from sknoisy.estimators.pipelines import check_steps, finding_classes
+from sknoisy.estimators.pipelines import (
+    check_classifier,
+    check_steps,
+    finding_classes,
+)
 from sknoisy.estimators.saving import Saved
 from sknoisy.estimators.soft_training import OnSoftLabels, fit_soft
 from sknoisy.training.progress import Tasks
@@ -180,14 +184,8 @@ class LabelCleaningClassifier(Findings, OnSoftLabels, CallbackSupportMixin, Save
         return self
 
     def _check_parameters(self):
-        estimator = self.estimator
-        is_object = hasattr(estimator, "fit") and not isinstance(estimator, type)
-        if not (is_object and is_classifier(estimator)):
-            raise ValueError(
-                f"estimator={estimator!r} is not valid: it must be a classifier, such "
-                "as RandomForestClassifier(), or a Pipeline that ends in one."
-            )
-        check_steps(estimator)
+        check_classifier(self.estimator)
+        check_steps(self.estimator)
         if not (self.detector is None or isinstance(self.detector, LabelErrorDetector)):
             raise ValueError(
                 f"detector={self.detector!r} is not valid: it must be a "

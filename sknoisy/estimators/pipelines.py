@@ -10,6 +10,16 @@ from sknoisy.estimators.base import TorchEstimator
 from sknoisy.estimators.saving import Saved
 
 
+def check_classifier(estimator):
+    """Raise ``ValueError`` unless it is, or ends in, a classifier."""
+    is_object = hasattr(estimator, "fit") and not isinstance(estimator, type)
+    if not (is_object and is_classifier(estimator)):
+        raise ValueError(
+            f"estimator={estimator!r} is not valid: it must be a classifier, such "
+            "as RandomForestClassifier(), or a Pipeline that ends in one."
+        )
+
+
 def check_steps(estimator):
     """Check the parameters of our estimators in a pipeline, before any is trained."""
     steps = estimator.steps if isinstance(estimator, Pipeline) else [("", estimator)]

@@ -250,6 +250,11 @@ class NoiseCorrectedScorer(BaseEstimator):
         if method not in OF_FEATURES:
             if estimator is None:
                 raise ValueError(f"method={method!r} needs an estimator.")
+            if not hasattr(estimator, "predict_proba"):
+                raise ValueError(
+                    f"estimator={estimator!r} is not valid: it must be a classifier "
+                    "with predict_proba."
+                )
             how = {"cv": cv, "method": "predict_proba"}
             pred_probs = cross_val_predict(estimator, X, y, **how)
         T = transition_matrix_of(method, X, y, classes, pred_probs)

@@ -7,7 +7,7 @@ import pytest
 from sklearn import config_context
 from sklearn.base import clone
 from sklearn.datasets import load_digits
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.model_selection import GridSearchCV, KFold
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
@@ -297,6 +297,9 @@ def test_weights_reach_the_folds(asked):
     [
         ({"method": "crowd"}, "method='crowd' is not valid"),
         ({"estimator": LinearSVC()}, "must have predict_proba"),
+        ({"estimator": LinearRegression()}, "must be a classifier, such as Random"),
+        ({"estimator": LinearRegression(), "method": "majority_vote"}, "must be a cla"),
+        ({"estimator": "rf"}, "must be a classifier, such as Random"),
         ({"estimator": NoisyRobustClassifier("erl")}, "loss='erl'"),
     ],
 )

@@ -16,7 +16,7 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.feature_selection import SelectKBest
 from sklearn.frozen import FrozenEstimator
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import (
     GridSearchCV,
@@ -755,6 +755,7 @@ class Untrained(LogisticRegression):
         ({"cv": None}, "cv=None is not valid"),
         ({"cv": 30}, "n_splits=30 cannot be greater"),
         ({"estimator": LinearSVC()}, r"LinearSVC\(\) is not valid: it must have pred"),
+        ({"estimator": LinearRegression()}, r"must be a classifier, such as Random"),
         ({"estimator": LogisticRegression}, "must be a classifier, an object"),
         ({"estimator": "logistic"}, "estimator='logistic' is not valid"),
     ],
