@@ -248,7 +248,8 @@ def _duration(seconds):
 def _equal_rows(X):
     """Return a group for each row, the same for equal ones; None without any.
 
-    They stay evidence of each other: tables of few values have equal rows by chance.
+    They are no groups: tables of few values have equal rows by chance, and the kernel
+    machine tells these from copies itself.
     """
     import pandas as pd
 

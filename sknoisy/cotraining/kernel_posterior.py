@@ -16,6 +16,7 @@ from sknoisy.kernels.confusion import (
     first_guess,
     stretched,
 )
+from sknoisy.kernels.copies import copies_of
 from sknoisy.kernels.nystroem import LARGEST
 from sknoisy.kernels.ridge import KernelRidge
 
@@ -164,6 +165,11 @@ class KernelPosterior(CoTraining):
     Samples without a label have the posterior of the prediction, and take part in all
     rounds.
 
+    Copies, equal samples with equal labels, are left out together: if a wrong label was
+    copied, the other copy would tell that it is right. Where equal samples have other
+    labels, or columns have so few values that samples are equal by chance, they are
+    evidence of each other.
+
     A label that no other sample has is kept: the others could never predict it, which
     says nothing against it. Its posterior is certain.
 
@@ -263,12 +269,13 @@ class KernelPosterior(CoTraining):
     def _correct(self, net):
         """Compute the posteriors, and the kernel machine that learned them."""
         data, head = net.data_, _head(net.module_)
-        features = head.rescale(_features(net.module_, data.store))
+        features = _features(net.module_, data.store)
         every = torch.arange(len(features), device=features.device)
         weights = net.weights(every)
         given = data.labels.distributions(self.n_classes)
         trusted = data.labels.trusted
-        ridge = self._ridge(features, weights)
+        originals, features = copies_of(features, given), head.rescale(features)
+        ridge = self._ridge(features, weights, originals)
         probs = ridge.fit(given)
         least, first = SMOOTHEST * ridge.penalty, simplex(probs)
         shares = given if weights is None else given * weights[:, None]
@@ -288,7 +295,8 @@ class KernelPosterior(CoTraining):
         labels = corrected(first_guess(probs, T, given, trusted))
         if data.labels.labelled is not None:  # from here on, all have a posterior
             del ridge  # it is as large as the next one
-            ridge = self._ridge(features, net.sample_weights(every))
+            weights = net.sample_weights(every)
+            ridge = self._ridge(features, weights, originals)
         for _ in range(self.n_rounds):
             probs = ridge.fit(labels, least)
             labels = corrected(probs)
@@ -306,7 +314,7 @@ class KernelPosterior(CoTraining):
             head.coefficients = factor * head.coefficients
             head.intercept = stretched(head.intercept, factor)
 
-    def _ridge(self, features, weights):
+    def _ridge(self, features, weights, originals):
         """Return the regression, to be fitted, with landmarks of its own."""
         power, width = self._kernel
         return KernelRidge(
@@ -316,6 +324,7 @@ class KernelPosterior(CoTraining):
             n_landmarks=self.resolved()["n_landmarks"],
             generator=self._generator,
             weights=weights,
+            originals=originals,
         )
 
     def batches(self, net, store):  # noqa: D102

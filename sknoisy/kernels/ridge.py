@@ -5,6 +5,7 @@ from bisect import bisect_left
 import numpy as np
 import torch
 
+from sknoisy.kernels.copies import totals
 from sknoisy.kernels.nystroem import PART, column_means, features_of
 
 PENALTIES = [10 ** (e / 2) for e in range(-4, 7)]  # 0.01 to 1,000
@@ -24,7 +25,7 @@ class KernelRidge:
 
     All is computed in the basis in which the features of the kernel are orthogonal, so
     that the solution for every penalty is a division, and the predictions for each
-    sample without that sample are known at once.
+    sample without that sample, and without its copies, are known at once.
 
     Parameters
     ----------
@@ -42,6 +43,9 @@ class KernelRidge:
     weights : tensor of shape (n_samples,), default=None
         Weights of the squared errors; by default all are 1. A sample of weight 0 is
         predicted, and no part of the regression.
+    originals : tensor of shape (n_samples,), int64, default=None
+        What each sample is a copy of, see :func:`sknoisy.kernels.copies.copies_of`;
+        copies are left out together. By default there are none.
 
     Attributes
     ----------
@@ -77,13 +81,16 @@ class KernelRidge:
     True
     """
 
-    def __init__(self, X, power, width, n_landmarks, generator, weights=None):
+    def __init__(
+        self, X, power, width, n_landmarks, generator, weights=None, originals=None
+    ):
         n_landmarks = max(1, min(n_landmarks, len(X)))
         n_rounds = CENTRE_ROUNDS if power == 2 else 0
         self.landmarks = centres_of_clusters(X, n_landmarks, generator, n_rounds)
         self.power = power
         self.gamma = width / self._median_distance() ** power
         self._weights = None if weights is None else weights[:, None]
+        self._originals = originals
         self._features = features_of(
             X, self.landmarks, self.gamma, power, self._weights
         )
@@ -111,7 +118,8 @@ class KernelRidge:
         products = self._features.products(self._weighted(rest))
         first = bisect_left(PENALTIES[:-1], least_penalty)
         tried = slice(first, None)
-        errors = self._errors(combined(rest), combined(products), tried)
+        few, own = combined(rest), self._of_copies(rest)
+        errors = self._errors(few, combined(own), combined(products), tried)
         best = first + int(np.argmin(errors))
         self.error = errors[best - first] / targets.shape[1]
         self.penalty = PENALTIES[best]
@@ -120,19 +128,19 @@ class KernelRidge:
         self.coefficients = self._features.projection @ solution
         self.intercept = mean - self._features.offset @ solution
         every = slice(None)
-        return targets + self._residuals(every, rest, products, tried)[:, 0]
+        return targets + self._residuals(every, rest, own, products, tried)[:, 0]
 
-    def _errors(self, rest, products, tried):
+    def _errors(self, rest, own, products, tried):
         """Return leave-one-out squared errors, summed over targets, by penalty."""
         n_rows = max(1, CELLS // products[0].numel() // len(PENALTIES))
         squares = []
         for start in range(0, len(rest), n_rows):
             rows = slice(start, start + n_rows)
-            residuals = self._residuals(rows, rest, products, tried)
+            residuals = self._residuals(rows, rest, own, products, tried)
             squares.append(residuals.square_().sum(dim=2))
         return column_means(torch.cat(squares), self._weights).tolist()
 
-    def _residuals(self, rows, rest, products, tried):
+    def _residuals(self, rows, rest, own, products, tried):
         """Return what predictions of left-out samples are off by, for some penalties.
 
         All penalties share one pass over the features.
@@ -141,8 +149,8 @@ class KernelRidge:
         ----------
         rows : slice
             Which samples.
-        rest : tensor of shape (n_samples, n_classes)
-            Centred targets.
+        rest, own : tensor of shape (n_samples, n_classes)
+            Centred targets, and their means over the copies of each sample.
         products : tensor of shape (n_landmarks, n_classes)
             Products of the features and these.
         tried : slice
@@ -157,13 +165,27 @@ class KernelRidge:
         fitted = self._features.fitted(rows, solutions.flatten(start_dim=1))
         fitted = fitted.view(-1, *solutions.shape[1:])
         leverages = self._leverages[rows, tried, None]
-        return fitted.sub_(rest[rows, None]).div_(1 - leverages)
+        residuals = fitted.sub_(own[rows, None]).div_(1 - leverages)
+        if self._originals is None:
+            return residuals
+        return residuals.add_((own - rest)[rows, None])
+
+    def _of_copies(self, rest):
+        """Return weighted means of targets over the copies of each sample."""
+        if self._originals is None:
+            return rest
+        sums = totals(self._weighted(rest), self._originals)
+        counts = totals(self._weighted(torch.ones_like(rest[:, :1])), self._originals)
+        return torch.where(counts > 0, sums / counts, rest)
 
     def _leverage(self, n_samples):
-        """Return how far each sample's prediction follows its target, by penalty."""
+        """Return how far predictions follow targets, of copies together, by penalty."""
         own = self._features.leverages(self._inverses)
         total = n_samples if self._weights is None else self._weights.sum()
-        return self._weighted(own + 1 / total).clamp(max=0.999)
+        leverages = self._weighted(own + 1 / total)
+        if self._originals is not None:
+            leverages = totals(leverages, self._originals)
+        return leverages.clamp(max=0.999)
 
     def _weighted(self, rows):
         return rows if self._weights is None else rows * self._weights
