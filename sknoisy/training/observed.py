@@ -185,8 +185,10 @@ class ObservedNet(NeuralNet):
         if method_name == "on_epoch_end":
             self._update_row()  # with what callbacks recorded
             raise_lost_interrupt()
-            progress = self.run.progress
-            asked = progress is not None and progress.epoch_end(self.run.history[-1])
+            progress, row = self.run.progress, self.run.history[-1]
+            # Only what is solved in closed form can leave each sample out.
+            is_solved = getattr(self.criterion_, "leaves_out", False)
+            asked = progress is not None and progress.epoch_end(row, is_solved)
             limit = self.run.limit
             late = limit is not None and limit.is_over(self.history[-1, "dur"])
             if ranks.any_rank(asked or late or self._stop_asked):

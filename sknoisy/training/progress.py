@@ -117,13 +117,18 @@ class Progress:
             self._tells_time = False
             self._tell_time()
 
-    def epoch_end(self, row):
-        """Called with the history's row of an epoch; return whether to stop."""
+    def epoch_end(self, row, is_solved=False):
+        """Called with the history's row of an epoch; return whether to stop.
+
+        What is solved in closed form has no epochs to tell of, but within a search it
+        has a place.
+        """
         names = [n for n in ("train_loss", "valid_loss", "valid_acc") if n in row]
         shown = {name: f"{row[name]:.4f}" for name in names}
         if self._bar is not None:
             self._bar.set_postfix(epoch=row["epoch"], **shown, refresh=False)
-        self._log_epoch(row, shown)
+        if self._prints or not is_solved or search_position():
+            self._log_epoch(row, shown)
         if self._epoch is None:
             return False
         return self._task_end(self._epoch, self._learned)

@@ -68,6 +68,20 @@ def test_lines_say_which_part_of_a_search_it_is(caplog):
     assert places == [*expected, name]
 
 
+def test_what_is_solved_in_closed_form_has_no_epochs(caplog):
+    """A network of one epoch has a line, and within a search each fit has its place."""
+    solved = NoisyRobustClassifier(random_state=0)
+    with caplog.at_level(logging.INFO, logger="sknoisy"):
+        solved.fit(X, Y)
+        assert not caplog.records
+        clf(max_epochs=1).fit(X, Y)
+        assert len(caplog.records) == 1
+        GridSearchCV(solved, {"class_weight": [None]}, cv=2, refit=False).fit(X, Y)
+    assert [r.getMessage().split(":")[0] for r in caplog.records[1:]] == [
+        f"NoisyRobustClassifier (split {i}/2, candidate 1/1)" for i in (1, 2)
+    ]
+
+
 class Clock:
     """A clock that is set by hand."""
 
