@@ -3,6 +3,7 @@
 import numpy as np
 import torch
 
+from sknoisy.data.labels import counted
 from sknoisy.warning import warn
 
 # Largest share of the values that may be outliers on one side, and their least distance
@@ -63,13 +64,15 @@ def image_range(X):
     return low, high if high > low else low + 1.0
 
 
-def column_ranges(X):
+def column_ranges(X, names=None):
     """Return the ranges of the columns of a table.
 
     Parameters
     ----------
     X : ndarray or tensor of shape (n_samples, n_features)
         A table. A warning names its columns with outliers.
+    names : sequence of str, default=None
+        What to call the columns; by default their positions.
 
     Returns
     -------
@@ -99,7 +102,7 @@ def column_ranges(X):
         return limits, None
     warn(
         f"X holds values far outside the range of all others in their column "
-        f"({_listed(counts)}). Outliers are clipped to the range of the others. If "
+        f"({_listed(counts, names)}). Outliers are clipped to the range of the others. If "
         "they stand for missing values, impute them before; if they are signal, pass "
         "logarithms or ranks.",
     )
@@ -108,7 +111,7 @@ def column_ranges(X):
     return limits, bounds
 
 
-def later_fences(X, limits, bounds, quiet=False):
+def later_fences(X, limits, bounds, quiet=False, names=None):
     """Return the range of each column beyond which a later table has outliers.
 
     Parameters
@@ -119,6 +122,8 @@ def later_fences(X, limits, bounds, quiet=False):
         Those of the training X; `bounds` may be None.
     quiet : bool, default=False
         Whether to give no warning.
+    names : sequence of str, default=None
+        What to call the columns; by default their positions.
 
     Returns
     -------
@@ -140,14 +145,18 @@ def later_fences(X, limits, bounds, quiet=False):
         counts = {j: _inner_range(X[:, j], *fences[:, j])[2] for j in columns}
         warn(
             f"X holds values far outside the range of the training X in their column "
-            f"({_listed(counts)}). They are clipped to that range.",
+            f"({_listed(counts, names)}). They are clipped to that range.",
         )
     return fences
 
 
-def _listed(counts, shown=5):
+def _called(j, names):
+    return f"column {j if names is None else repr(names[j])}"
+
+
+def _listed(counts, names, shown=5):
     """Return numbers of values by column as text."""
-    listed = [f"column {j}: {count}" for j, count in counts.items()][:shown]
+    listed = [f"{_called(j, names)}: {count}" for j, count in counts.items()][:shown]
     more = len(counts) - len(listed)
     return ", ".join(listed) + (f" and {more} more columns" if more else "")
 
@@ -203,7 +212,7 @@ def check_images(X, low, high):
     )
 
 
-def check_columns(X, mean, std, limits):
+def check_columns(X, mean, std, limits, names=None):
     """Warn if a table has columns on another scale than those of the training X.
 
     Parameters
@@ -214,6 +223,8 @@ def check_columns(X, mean, std, limits):
         Moments of the training X; the deviation of columns that were constant is 1.
     limits : ndarray of shape (2, n_features)
         Minimum and maximum of the columns of the training X.
+    names : sequence of str, default=None
+        What to call the columns; by default their positions.
 
     Returns
     -------
@@ -237,8 +248,8 @@ def check_columns(X, mean, std, limits):
         return False
     j = columns[0]
     warn(
-        f"X has {len(columns)} columns on another scale than the training X: the "
-        f"values of column {j} are about {np.median(rows[:, j]):.6g}, those of the "
+        f"X has {counted(len(columns), 'column')} on another scale than the training "
+        f"X: the values of {_called(j, names)} are about {np.median(rows[:, j]):.6g}, those of the "
         f"training X had mean {mean[j]:.6g} and standard deviation {std[j]:.6g}. "
         "Scale X as the training X was.",
     )

@@ -253,7 +253,7 @@ def test_dark_images_and_a_few_outliers_later_are_no_other_range(digits):
 def test_another_range_of_tables_later(change, n, table):
     X = table[0]
     spec = InputSpec.learn(X)
-    with pytest.warns(UserWarning, match="columns on another scale than") as messages:
+    with pytest.warns(UserWarning, match="columns? on another scale than") as messages:
         spec.open(change(X)[:n])
     assert len(messages) == 1
     with warnings.catch_warnings():
