@@ -1014,6 +1014,37 @@ def test_values_that_are_new_to_a_model_are_told(tmp_path, capsys):
         assert ("Warning: nearly all values are unlike" in err) == bool(expected)
 
 
+def test_numbers_on_another_scale_are_told_by_name(tmp_path, capsys):
+    """By the names and in the units of the table, and not those of what is learned."""
+    data, out = tmp_path / "plants.csv", tmp_path / "out"
+    rng = np.random.default_rng(0)
+    label = np.arange(60) % 2
+    table = pd.DataFrame({"soil": np.array(["dry", "wet"])[rng.integers(0, 2, 60)]})
+    table["height"] = 1 + label + rng.normal(size=60)
+    table["weight"] = 50 + 10 * label + rng.normal(size=60)
+    table.loc[3, "weight"] = 1e9
+    table.assign(label=label).to_csv(data, index=False)
+    assert main(["check", str(data), "--out", str(out)]) == 0
+    err = capsys.readouterr().err
+    assert err.count("X holds values far outside") == 1
+    assert "in their column (column 'weight': 1)" in err
+
+    def told(table):
+        table.to_csv(data, index=False)
+        assert main(["predict", str(out / "model.safetensors"), str(data)]) == 0
+        err = capsys.readouterr().err.splitlines()
+        assert len(err) < 2
+        return "".join(err)
+
+    assert told(table) == told(table[:1]) == ""
+    grams = told(table.assign(height=1000 * table["height"]))
+    assert "1 column on another scale" in grams and "values of column 'height'" in grams
+    assert "values far outside" in told(
+        table.assign(height=[1e6, *table["height"][1:]])
+    )
+    assert "(column 'height': 1)" in told(table.assign(height=[1e6] + 59 * [1.0]))
+
+
 def test_categories_of_digits(tmp_path, capsys):
     """They are the same where the table that is predicted has nothing else there."""
     pytest.importorskip("pandas")

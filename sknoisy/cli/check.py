@@ -4,12 +4,13 @@ import hashlib
 import os
 import time
 from collections import Counter
+from contextlib import nullcontext
 
 import numpy as np
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 
-from sknoisy.cli.columns import Columns
+from sknoisy.cli.columns import Columns, told_by_name
 from sknoisy.cli.encoding import make_encoder
 from sknoisy.cli.messages import Output, say
 from sknoisy.cli.results import BY_CHANCE, summarize, write_all
@@ -66,12 +67,14 @@ def run(args):
     say(args, f"Checking the labels{in_folds}.")
     copies = _copies(X) if is_images else _equal_rows(X if encoder else features)
     together = is_images and args.method != "knn_agreement"
-    detector.fit(features, found.y, groups=copies if together else None)
-    model = detector.estimator_
-    if model is None:
-        say(args, "Training a model on all samples.")
-        model = clone(clf).fit(features, found.y)
-    if isinstance(encoder, Columns):  # a classifier of images has its encoder inside
+    by_name = isinstance(encoder, Columns)
+    with told_by_name() if by_name else nullcontext():
+        detector.fit(features, found.y, groups=copies if together else None)
+        model = detector.estimator_
+        if model is None:
+            say(args, "Training a model on all samples.")
+            model = clone(clf).fit(features, found.y)
+    if by_name:  # a classifier of images has its encoder inside
         model = Pipeline([("columns", encoder), ("clf", model)])
     written = write_all(out, detector, model, found, args)
     print(summarize(detector, found, copies), file=Output())

@@ -1,11 +1,15 @@
 """Tables of numbers, categories and texts as arrays of numbers."""
 
+import warnings
+from contextlib import contextmanager
+
 import numpy as np
 from sklearn.base import TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from sknoisy.cli.words import apply_words, are_texts, fit_words
 from sknoisy.data.labels import some
+from sknoisy.data.ranges import check_columns, column_ranges, later_fences
 from sknoisy.datasets.tables import without_marks
 from sknoisy.estimators.saving import Saved
 
@@ -44,6 +48,9 @@ class Columns(TransformerMixin, Saved):
     moments_ : ndarray of shape (3, n_numbers), float64
         Their median, which stands for missing values, and what is subtracted from them
         and what they are divided by: mean and standard deviation, or 0 and 1.
+    ranges_ : ndarray of shape (6, n_numbers), float64
+        Their mean and standard deviation, lowest and highest value, and bounds beyond
+        which there are outliers, to tell of a later table of another scale.
     categories_ : dict of str to list of str
         The most frequent values of the other columns.
     words_ : dict of str to dict
@@ -58,7 +65,7 @@ class Columns(TransformerMixin, Saved):
     """
 
     def fit(self, X, y=None):
-        """Learn from a pandas.DataFrame."""
+        """Learn from a pandas.DataFrame; warn of outliers in columns of numbers."""
         self.columns_ = [str(name) for name in X.columns]
         X = X.set_axis(self.columns_, axis="columns")
         self.readings_ = _readings(X)
@@ -70,6 +77,7 @@ class Columns(TransformerMixin, Saved):
         medians = values.median().fillna(0)
         filled = values.fillna(medians)
         deviations = filled.std(ddof=0)
+        self.ranges_ = _ranges(filled)
         moments = [medians, filled.mean(), deviations.where(deviations > 0, 1)]
         others = [name for name in self.columns_ if name not in numbers]
         others = {name: X[name].astype(str).value_counts() for name in others}
@@ -148,8 +156,12 @@ class Columns(TransformerMixin, Saved):
         )
 
     def doubt_new(self, X):
-        """Return a sentence on columns whose values are new to the model, or ""."""
+        """Return a sentence on columns whose values are new to the model, or "".
+
+        Of numbers on another scale there is a warning.
+        """
         X = X.set_axis([str(name) for name in X.columns], axis="columns")
+        self._check_numbers(X)
         texts = {name: X[name].dropna() for name in self.texts_ if name in X.columns}
         read = self._read(X)
         told = []
@@ -169,6 +181,16 @@ class Columns(TransformerMixin, Saved):
             f"nothing to it, in {', '.join(told)}"
         )
 
+    def _check_numbers(self, X):
+        ranges = getattr(self, "ranges_", None)  # files of before have none
+        if ranges is None or 0 in (ranges.shape[1], len(X)):
+            return
+        values = self._numbers_of(self._read(X))
+        mean, std, *ends = ranges
+        limits, bounds = np.reshape(ends, (2, 2, -1))
+        told = check_columns(values, mean, std, limits, self.numbers_)
+        later_fences(values, limits, bounds, quiet=told, names=self.numbers_)
+
     def transform(self, X):
         """Return an array (n_samples, n_features), float64, of a DataFrame."""
         check_is_fitted(self)
@@ -183,15 +205,43 @@ class Columns(TransformerMixin, Saved):
 
     def _other_parts(self, X):
         """Return the arrays of numbers and of each column of categories."""
-        medians, means, deviations = self.moments_
-        numbers = [_as_numbers(name, X[name]) for name in self.numbers_]
-        numbers = np.array(numbers, dtype=float).reshape(-1, len(X)).T
-        numbers = np.where(np.isfinite(numbers), numbers, medians)
-        parts = [(numbers - means) / deviations]
+        _, means, deviations = self.moments_
+        parts = [(self._numbers_of(X) - means) / deviations]
         for name, values in self.categories_.items():
             given = np.array(X[name].astype(str), dtype=object)
             parts.append(given[:, None] == np.array(values, dtype=object))
         return parts
+
+    def _numbers_of(self, X):
+        """Return an array of the columns of numbers, without gaps."""
+        numbers = [_as_numbers(name, X[name]) for name in self.numbers_]
+        numbers = np.array(numbers, dtype=float).reshape(-1, len(X)).T
+        return np.where(np.isfinite(numbers), numbers, self.moments_[0])
+
+
+@contextmanager
+def told_by_name():
+    """Where columns are told of by their names, no warning tells their positions.
+
+    These are positions in what :class:`Columns` returns, which nobody sees.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", r"X (has|holds) .*\bcolumn \d")
+        yield
+
+
+def _ranges(values):
+    """Return what :meth:`Columns.doubt_new` compares with; warn of outliers."""
+    names, values = [*values.columns], values.to_numpy()
+    if not names:
+        return np.empty((6, 0))
+    limits, bounds = column_ranges(values, names)
+    if bounds is None:
+        bounds = np.repeat([[-np.inf], [np.inf]], len(names), axis=1)
+    values = values.clip(*bounds)
+    with np.errstate(over="ignore"):
+        mean, std = values.mean(axis=0), values.std(axis=0)
+    return np.stack([mean, np.where(std > 0, std, 1), *limits, *bounds])
 
 
 def _words(X):

@@ -3,11 +3,12 @@
 import csv
 import os
 import sys
+from contextlib import nullcontext
 
 import numpy as np
 from sklearn.pipeline import Pipeline
 
-from sknoisy.cli.columns import Columns
+from sknoisy.cli.columns import Columns, told_by_name
 from sknoisy.cli.messages import Output, printable, say
 from sknoisy.cli.results import write_rows
 from sknoisy.data.inputs import is_paths
@@ -34,8 +35,9 @@ def run(args):
         raise ValueError(f"{args.model!r} holds no classifier")
     names, X = _samples(args, model)
     _check_kind(args.model, model, X)
-    probabilities = model.predict_proba(X)
     front = _front(model)
+    with told_by_name() if isinstance(front, Columns) else nullcontext():
+        probabilities = model.predict_proba(X)
     if isinstance(front, Columns) and (doubt := front.doubt_new(X)):
         say(args, f"Warning: {doubt}.")
     best = probabilities.argmax(axis=1)

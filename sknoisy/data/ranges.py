@@ -102,9 +102,9 @@ def column_ranges(X, names=None):
         return limits, None
     warn(
         f"X holds values far outside the range of all others in their column "
-        f"({_listed(counts, names)}). Outliers are clipped to the range of the others. If "
-        "they stand for missing values, impute them before; if they are signal, pass "
-        "logarithms or ranks.",
+        f"({_listed(counts, names)}). Outliers are clipped to the range of the "
+        "others. If they stand for missing values, impute them before; if they are "
+        "signal, pass logarithms or ranks.",
     )
     columns = [*counts]
     limits[:, columns] = bounds[:, columns]
@@ -249,9 +249,10 @@ def check_columns(X, mean, std, limits, names=None):
     j = columns[0]
     warn(
         f"X has {counted(len(columns), 'column')} on another scale than the training "
-        f"X: the values of {_called(j, names)} are about {np.median(rows[:, j]):.6g}, those of the "
-        f"training X had mean {mean[j]:.6g} and standard deviation {std[j]:.6g}. "
-        "Scale X as the training X was.",
+        f"X: the values of {_called(j, names)} are about "
+        f"{np.median(rows[:, j]):.6g}, those of the training X had mean "
+        f"{mean[j]:.6g} and standard deviation {std[j]:.6g}. Scale X as "
+        "the training X was.",
     )
     return True
 
