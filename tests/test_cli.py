@@ -464,7 +464,7 @@ def test_the_table_of_labels_keeps_its_other_columns(tmp_path):
     [
         ("0,gone.png,a,b,take,b", "no row of 'gone.png'"),
         ("0,x.png,b,a,take,a", "has the label 'a' in .* but was reviewed with 'b'"),
-        ("0,x.png,a,b,maybe,b", "row 2: decision='maybe' is not valid"),
+        ("0,x.png,a,b,maybe,b", "line 2: decision='maybe' is not valid"),
         ("0,x.png,a,b,keep,b", "label='b' is not valid for the decision 'keep'"),
         ("0,x.png,a,b,other,", "label='' is not valid for the decision 'other'"),
         ("0,y.png,a,b,take,b", "several rows of 'y.png'"),
@@ -492,6 +492,34 @@ def test_spaces_around_labels(tmp_path):
     assert main(["apply", str(labels), str(reviewed)]) == 0
     merged = tmp_path / "labels-reviewed.csv"
     assert merged.read_text() == "file,label\n x.png,dog\ny.png,dog\n"
+
+
+def test_what_apply_counts(tmp_path, capsys):
+    """Rows without a label are nothing to review; a row that is there twice is one."""
+    labels, reviewed = tmp_path / "labels.csv", tmp_path / "reviewed.csv"
+    labels.write_text("x,label\n1,a\n2,b\n3,\n4, \n5,a\n6,b\n")
+    lines = ["name,given,suggested,decision,label", "0,a,b,take,"]
+    reviewed.write_text("\n".join([*lines, "1,b,b,keep,", "1,b,b,keep,b"]))
+    assert main(["apply", str(labels), str(reviewed)]) == 0
+    told = "1 label changed, 1 confirmed, 2 not reviewed, 2 without a label."
+    assert told in capsys.readouterr().err
+    reviewed.write_text("\n".join([*lines, "0,a,b,keep,"]))
+    assert main(["apply", str(labels), str(reviewed)]) == 2
+    assert "has '0' twice, with different labels" in capsys.readouterr().err
+
+
+def test_apply_keeps_the_encoding_of_older_spreadsheets(tmp_path, capsys):
+    labels, reviewed = tmp_path / "labels.csv", tmp_path / "reviewed.csv"
+    merged = tmp_path / "labels-reviewed.csv"
+    labels.write_bytes("x,label\n1,café\n2,thé\n".encode("cp1252"))
+    header = "name,given,suggested,decision,label\n"
+    reviewed.write_text(header + "0,café,thé,take,", encoding="utf-8")
+    assert main(["apply", str(labels), str(reviewed)]) == 0
+    assert "is read as cp1252" in capsys.readouterr().err
+    assert merged.read_bytes() == "x,label\n1,thé\n2,thé\n".encode("cp1252")
+    reviewed.write_text(header + "0,café,thé,other,чай", encoding="utf-8")
+    assert main(["apply", str(labels), str(reviewed), "--new-classes"]) == 0
+    assert merged.read_text(encoding="utf-8-sig") == "x,label\n1,чай\n2,thé\n"
 
 
 def test_a_label_that_no_sample_had(tmp_path, capsys):

@@ -8,16 +8,22 @@ from difflib import get_close_matches
 
 from sknoisy.cli.messages import say
 from sknoisy.cli.results import write_rows
-from sknoisy.datasets.cells import from_text
-from sknoisy.datasets.tables import LABELS, PATHS, SEPARATOR, find_column, read_rows
-
-NEEDED = ("name", "given", "suggested", "decision", "label")
-DECISIONS = ("", "skip", "keep", "take", "other")
+from sknoisy.data.labels import counted
+from sknoisy.datasets.tables import (
+    ENCODING,
+    LABELS,
+    PATHS,
+    SEPARATOR,
+    find_column,
+    read_rows,
+)
+from sknoisy.detection.decisions import decided_label, read_decisions
 
 
 def run(args):
     """Merge decisions into labels, and write them."""
-    columns, rows, separator = read_rows(args.labels)
+    table = read_rows(args.labels)
+    columns, rows = table.columns, table.rows
     label = find_column(args.labels, columns, "label", args.label, LABELS)
     if label is None:
         raise ValueError(
@@ -30,39 +36,55 @@ def run(args):
     names = [row[file] if file else str(i) for i, row in enumerate(rows)]
     twice = [name for name, count in Counter(names).items() if count > 1]
     at = {name: i for i, name in enumerate(names)}
-    changed = confirmed = 0
+    done = {}
     known = {row[label].strip() for row in rows}
     for name, given, decided in _decisions(args.reviewed):
         if name not in at or name in twice:
             why = "several rows" if name in twice else "no row"
             raise ValueError(f"{args.labels!r} has {why} of {name!r}")
-        row = rows[at[name]]
-        if row[label].strip() != given:
+        if done.setdefault(name, (given, decided)) != (given, decided):
             raise ValueError(
-                f"{name!r} has the label {row[label]!r} in {args.labels!r}, but was "
+                f"{args.reviewed!r} has {name!r} twice, with different labels"
+            )
+        held = rows[at[name]][label]
+        if held.strip() != given:
+            raise ValueError(
+                f"{name!r} has the label {held!r} in {args.labels!r}, but was "
                 f"reviewed with {given!r}: these are other labels"
             )
         if not args.new_classes:
             _refuse_new(name, decided, known)
-        changed += decided != given
-        confirmed += decided == given
-        row[label] = decided
+    for name, (_, decided) in done.items():
+        rows[at[name]][label] = decided
     out = args.out or "{}-reviewed{}".format(*os.path.splitext(args.labels))
     values = ([row[column] for column in columns] for row in rows)
-    write_rows(out, columns, values, separator, *_format_of(args.labels))
-    say(
-        args,
-        f"{changed:,} labels changed, {confirmed:,} confirmed, "
-        f"{len(rows) - changed - confirmed:,} not reviewed. Wrote {out!r}.",
-    )
+    how = _format_of(args.labels, table.encoding, [label for _, label in done.values()])
+    write_rows(out, columns, values, table.separator, *how)
+    changed = sum(given != decided for given, decided in done.values())
+    without = sum(not row[label].strip() for row in rows)
+    told = [
+        f"{counted(changed, 'label')} changed",
+        f"{len(done) - changed:,} confirmed",
+        f"{len(rows) - len(done) - without:,} not reviewed",
+        f"{without:,} without a label" if without else "",
+    ]
+    say(args, f"{', '.join(filter(None, told))}. Wrote {out!r}.")
     return False
 
 
-def _format_of(path):
-    """Return line end, encoding and line of the separator, which stay as they are."""
+def _format_of(path, encoding, decided):
+    """Return line end, encoding and line of the separator, which stay as they are.
+
+    Unless labels that were decided on cannot be written so.
+    """
     with open(path, "rb") as file:
         first = file.readline()
-    encoding = "utf-8-sig" if first.startswith(codecs.BOM_UTF8) else "utf-8"
+    if encoding == ENCODING and not first.startswith(codecs.BOM_UTF8):
+        encoding = "utf-8"
+    try:
+        "".join(decided).encode(encoding)
+    except UnicodeEncodeError:
+        encoding = ENCODING
     line = first.decode(encoding, "replace")
     line = line if re.fullmatch(SEPARATOR, line) else ""
     return "\r\n" if first.endswith(b"\r\n") else "\n", encoding, line
@@ -81,28 +103,9 @@ def _refuse_new(name, decided, known):
 
 def _decisions(path):
     """Yield the name, the given label and the decided one of each reviewed sample."""
-    columns, rows, _ = read_rows(path)
-    lacking = [name for name in NEEDED if name not in columns]
-    if lacking:
-        raise ValueError(
-            f"{path!r} is no table of reviewed labels: it lacks the columns {lacking}"
-        )
-    for line, row in enumerate(rows, start=2):
-        row = {name: from_text(row[name]) for name in NEEDED}
-        # Labels are compared without spaces around them, as load_table reads them.
-        row |= {name: row[name].strip() for name in NEEDED if name != "name"}
-        decision, chosen = row["decision"].lower(), row["label"]
-        if decision not in DECISIONS:
-            raise ValueError(
-                f"{path!r}, row {line}: decision={row['decision']!r} is not valid: it "
-                f"must be one of {DECISIONS}"
-            )
-        if decision == "skip" or not (decision or chosen):
-            continue
-        usual = {"keep": row["given"], "take": row["suggested"]}.get(decision, chosen)
-        if not usual or (chosen and chosen != usual):
-            raise ValueError(
-                f"{path!r}, row {line}: label={chosen!r} is not valid for the decision "
-                f"{decision!r}" + (f": it must be {usual!r}" if usual else "")
-            )
-        yield row["name"], row["given"], usual
+    for place, row in read_decisions(path, ["name", "suggested"]):
+        given, suggested = row["given"].strip(), row["suggested"].strip()
+        try:
+            yield row["name"], given, decided_label(row, given, suggested)
+        except ValueError as error:
+            raise ValueError(f"{place}: {error}") from None

@@ -132,7 +132,7 @@ def _read(args):
             _refuse(args, ["ignore"], "is not valid with --features, but for files")
     file = args.file
     if file == "auto" and args.ignore:  # a column of features may be called like files
-        columns = read_rows(args.data)[0]
+        columns = read_rows(args.data).columns
         file = find_column(args.data, columns, "file", file, PATHS, args.ignore)
     columns = {"label": args.label, "file": file}
     found = load_table(args.data, args.root, on_error="skip", **columns)

@@ -4,16 +4,19 @@ import csv
 import os
 import re
 from difflib import get_close_matches
+from typing import NamedTuple
 
 import numpy as np
 from sklearn.utils import Bunch
 
 from sknoisy.checks import as_path
 from sknoisy.datasets.found import Skipped, check_on_error, keep_readable, report
+from sknoisy.warning import warn
 
 PATHS = "path file filename file_name filepath file_path image image_path".split()
 LABELS = "label labels class target y category".split()
 ENCODING = "utf-8-sig"  # spreadsheets put a mark in front
+OLDER = "cp1252"  # what they write on Windows unless they are asked for UTF-8
 MISSING = "? - -- . na n.a. n/a nan none null missing unknown".split()  # in any case
 SEPARATOR = r"(?i)sep=(.)\r?\n"  # a first line that spreadsheets read
 THOUSANDS = r"[+-]?\d{1,3}(,\d{3})+"  # numbers whose commas are no decimal ones
@@ -27,7 +30,8 @@ def load_table(
     Parameters
     ----------
     path : str or path-like
-        Table with a header, in UTF-8. Columns are separated by commas, semicolons, tabs
+        Table with a header, in UTF-8, or else, with a warning, in Windows' encoding
+        of Western languages (cp1252). Columns are separated by commas, semicolons, tabs
         or pipes, whichever divides the header into most, or by what a first line such
         as "sep=;" says. Between semicolons, tabs and pipes, features may have decimal
         commas; between tabs and pipes, 1,500 alone is taken for text. In columns of
@@ -81,7 +85,8 @@ def load_table(
     """
     check_on_error(on_error)
     path = as_path("path", path)
-    columns, rows, separator = read_rows(path)
+    table = read_rows(path)
+    columns, rows = table.columns, table.rows
     label = find_column(path, columns, "label", label, LABELS)
     file = None if file is None else find_column(path, columns, "file", file, PATHS)
     if label is None:
@@ -123,7 +128,7 @@ def load_table(
             f"{' '.join(skipped[0])}." + (where if file else "")
         )
     return Bunch(
-        X=paths[kept] if file else read_features(path, separator, label).iloc[kept],
+        X=paths[kept] if file else read_features(path, table, label).iloc[kept],
         y=y[kept],
         names=names[kept],
         rows=kept,
@@ -135,32 +140,62 @@ def load_table(
     )
 
 
+class Rows(NamedTuple):
+    """The rows of a CSV file, each a dict, and how they are written there."""
+
+    columns: list
+    rows: list
+    lines: list  # where each row ends, from 1 on
+    separator: str
+    encoding: str
+
+
 def read_rows(path):
-    """Return the columns of a CSV file, its rows as dicts, and its separator."""
+    """Return the :class:`Rows` of a CSV file; warn if it is in no UTF-8."""
     try:
-        with open(path, newline="", encoding=ENCODING) as table:
-            separator = separator_of(table)
-            reader = csv.DictReader(table, delimiter=separator, strict=True)
-            rows = list(reader)
+        table = _rows_in(path, ENCODING)
+    except UnicodeDecodeError as error:
+        try:
+            table = _rows_in(path, OLDER)
+        except UnicodeDecodeError:
+            table = None
+        if table is None or any("\0" in cell for cell in table.columns):
+            raise ValueError(
+                f"path={path!r} is no CSV file in UTF-8: {error}. Export the table as "
+                'CSV in UTF-8, which spreadsheets call "CSV UTF-8".'
+            ) from error
+        warn(
+            f"{path!r} is no CSV file in UTF-8. It is read as {OLDER}, which "
+            "spreadsheets on Windows write in Western languages. If letters become "
+            'others, export the table as "CSV UTF-8".',
+        )
+    for i, row in enumerate(table.rows):
+        if None in row or None in row.values():
+            raise ValueError(
+                f"path={path!r} is damaged: row {i} (from 0 on, without the header) "
+                f"does not have the {len(table.columns)} fields of the header "
+                f"{table.columns}."
+            )
+    return table
+
+
+def _rows_in(path, encoding):
+    try:
+        with open(path, newline="", encoding=encoding) as file:
+            skipped = bool(re.fullmatch(SEPARATOR, file.readline()))
+            file.seek(0)
+            separator = separator_of(file)
+            reader = csv.DictReader(file, delimiter=separator, strict=True)
+            rows = [(row, reader.line_num) for row in reader]
             columns = list(reader.fieldnames or [])
     except OSError as error:
         raise ValueError(
             f"path={path!r} is not valid: the file cannot be opened ({error.strerror})."
         ) from error
-    except UnicodeDecodeError as error:
-        raise ValueError(
-            f"path={path!r} is no CSV file in UTF-8: {error}. Export the table as CSV "
-            'in UTF-8, which spreadsheets call "CSV UTF-8".'
-        ) from error
     except csv.Error as error:
         raise ValueError(f"path={path!r} is no CSV file: {error}.") from error
-    for i, row in enumerate(rows):
-        if None in row or None in row.values():
-            raise ValueError(
-                f"path={path!r} is damaged: row {i} (from 0 on, without the header) "
-                f"does not have the {len(columns)} fields of the header {columns}."
-            )
-    return columns, rows, separator
+    lines = [line + skipped for _, line in rows]
+    return Rows(columns, [row for row, _ in rows], lines, separator, encoding)
 
 
 def separator_of(table):
@@ -211,22 +246,22 @@ def _refuse_several(path, columns, name):
         )
 
 
-def read_features(path, separator=None, label=None, texts=()):
+def read_features(path, table=None, label=None, texts=()):
     """Return the columns of a CSV file as a DataFrame.
 
     Parameters
     ----------
     path : str
         The file.
-    separator : str, default=None
-        What separates the columns; None: it is looked for.
+    table : Rows, default=None
+        The same by :func:`read_rows`, if it was read already.
     label : str, default=None
         Column that is left out: that of the labels.
     texts : collection of str, default=()
         Columns that are texts, even if this file has nothing but numbers there.
     """
-    if separator is None:
-        _, _, separator = read_rows(path)
+    table = read_rows(path) if table is None else table
+    separator = table.separator
     try:
         import pandas  # noqa: F401
     except ImportError as error:
@@ -234,6 +269,7 @@ def read_features(path, separator=None, label=None, texts=()):
             f"{path!r} holds features, not files: install pandas to read them."
         ) from error
     how = {"sep": separator, "dtype": dict.fromkeys(texts, str)}
+    how["encoding"] = table.encoding
     frame = _read_frame(path, **how)
     if frame.shape[1] == 1:  # a blank line between others is a row without a value
         whole = _read_frame(path, **how, skip_blank_lines=False)
@@ -245,10 +281,10 @@ def read_features(path, separator=None, label=None, texts=()):
     return frame if separator == "," else _with_decimal_commas(frame, separator, texts)
 
 
-def _read_frame(path, **how):
+def _read_frame(path, encoding, **how):
     import pandas as pd
 
-    with open(path, newline="", encoding=ENCODING) as table:
+    with open(path, newline="", encoding=encoding) as table:
         separator_of(table)  # its line is no row
         return pd.read_csv(table, **how)
 

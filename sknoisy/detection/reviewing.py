@@ -1,6 +1,5 @@
 """The page on which people review labels, and the way back from their decisions."""
 
-import csv
 from pathlib import Path
 
 import numpy as np
@@ -8,14 +7,10 @@ from sklearn.utils.validation import check_is_fitted
 
 from sknoisy._compat import num_samples
 from sknoisy.checks import as_path, check_integer
-from sknoisy.datasets.cells import from_text
-from sknoisy.datasets.tables import separator_of
+from sknoisy.detection.decisions import decided_label, named_label, read_decisions
 from sknoisy.detection.page import render
 from sknoisy.estimators.findings import Findings, percent
 from sknoisy.files import replacing
-
-DECISIONS = ("keep", "take", "other", "skip")
-NEEDED = ("sample", "given", "decision", "label")
 
 
 class Reviewing(Findings):
@@ -125,7 +120,8 @@ class Reviewing(Findings):
             The CSV file that the page of :meth:`to_html` gives, perhaps edited. Of its
             columns, "sample" (position in X), "given", "decision" ("keep", "take",
             "other" or "skip") and "label" are read; the label may be empty for "keep"
-            and "take".
+            and "take". Spaces around decisions and labels do not count, nor do rows
+            that nobody decided on.
 
         Returns
         -------
@@ -161,15 +157,14 @@ class Reviewing(Findings):
         check_is_fitted(self, "label_errors_")
         codes = self._codes.copy()
         reviewed = np.zeros(len(codes), dtype=bool)
-        names = {str(name): code for code, name in enumerate(self.classes_)}
-        for line, row in _rows(path):
-            place = f"{str(path)!r}, line {line}"
+        classes = [str(name) for name in self.classes_]
+        for place, row in read_decisions(str(as_path("path", path)), ["sample"]):
             try:
-                i, code = _decided(row, self._codes, self._suggested, names)
+                i = _sample_of(row, self._codes, classes)
+                known = classes[self._codes[i]], classes[self._suggested[i]]
+                code = classes.index(decided_label(row, *known, classes))
             except ValueError as error:
                 raise ValueError(f"{place}: {error}") from None
-            if code is None:
-                continue
             if reviewed[i] and codes[i] != code:
                 raise ValueError(
                     f"{place}: sample {i} is there twice, with different labels."
@@ -178,61 +173,21 @@ class Reviewing(Findings):
         return self.classes_[codes], reviewed
 
 
-def _rows(path):
-    """Return the rows of a table of reviewed labels, with their lines."""
-    try:
-        with open(path, newline="", encoding="utf-8-sig") as file:
-            rows = csv.DictReader(file, delimiter=separator_of(file))
-            found = [(rows.line_num, _as_written(row)) for row in rows]
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise ValueError(f"{str(path)!r} is no CSV file in UTF-8: {error}.") from error
-    lacking = [name for name in NEEDED if name not in (rows.fieldnames or ())]
-    if lacking:
-        raise ValueError(
-            f"{str(path)!r} is no table of reviewed labels: it lacks the columns "
-            f"{lacking}."
-        )
-    return found
-
-
-def _as_written(row):
-    """Return a row without what keeps spreadsheets from running its cells."""
-    return {k: from_text(v) if isinstance(v, str) else v for k, v in row.items()}
-
-
-def _decided(row, given, suggested, names):
-    """Return the sample of a row, and the code that was decided on, or None."""
+def _sample_of(row, given, classes):
+    """Return the position of the sample of a row, whose label must be the given one."""
     try:
         i = int(row["sample"])
-    except (TypeError, ValueError):
+    except ValueError:
         i = -1
     if not 0 <= i < len(given):
         raise ValueError(
             f"sample={row['sample']!r} is not valid: it must be a position in X, 0 to "
             f"{len(given) - 1}."
         )
-    if names.get(row["given"]) != given[i]:
-        label = list(names)[given[i]]
+    label = classes[given[i]]
+    if named_label(row["given"], classes) != label:
         raise ValueError(
             f"sample {i} has the label {label!r}, but the file says {row['given']!r}: "
             "it was made of other labels."
         )
-    decision = (row["decision"] or "").strip().lower()
-    if decision == "skip" or not (decision or row["label"]):
-        return i, None
-    decision = decision or "other"
-    if decision not in DECISIONS:
-        raise ValueError(
-            f"decision={decision!r} is not valid: it must be one of {DECISIONS}, or "
-            "nothing where nobody decided."
-        )
-    fixed = {"keep": given[i], "take": suggested[i]}.get(decision)
-    code = names.get(row["label"]) if row["label"] or fixed is None else fixed
-    fixed = code if fixed is None else fixed
-    if code is None or code != fixed:
-        allowed = list(names) if decision == "other" else [list(names)[fixed]]
-        raise ValueError(
-            f"label={row['label']!r} is not valid for the decision {decision!r}: it "
-            f"must be one of {allowed}."
-        )
-    return i, code
+    return i

@@ -294,6 +294,15 @@ def test_separators_of_other_programs(tmp_path, text):
     assert found.y.tolist() == ["x", "z"]
 
 
+def test_a_table_in_the_encoding_of_older_spreadsheets(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_bytes("größe;note;y\n1,5;à;é\n2,5;€;z\n".encode("cp1252"))
+    with pytest.warns(UserWarning, match=r"t.csv' is no CSV file in UTF-8. .* cp1252"):
+        found = load_table(path)
+    assert found.X.to_dict("list") == {"größe": [1.5, 2.5], "note": ["à", "€"]}
+    assert found.y.tolist() == ["é", "z"]
+
+
 def test_separators_in_a_quoted_header(tmp_path):
     pytest.importorskip("pandas")
     found = load_table(write(tmp_path / "t.csv", '"a,b,c";"d,e";y\n1;2;x\n3;4;z\n'))
@@ -353,7 +362,7 @@ def test_tables_that_are_not_valid(tmp_path, text, settings, message):
 def test_a_table_that_is_not_there(tmp_path):
     with pytest.raises(ValueError, match="cannot be opened"):
         load_table(tmp_path / "t.csv")
-    (tmp_path / "t.csv").write_bytes(b"file,label\n\xff\xfe,x\n")
+    (tmp_path / "t.csv").write_bytes("\ufefffile,label\nx.png,x\n".encode("utf-16-le"))
     with pytest.raises(
         ValueError, match="no CSV file in UTF-8: .*Export the table as CSV"
     ):

@@ -16,6 +16,8 @@ from sklearn.preprocessing import FunctionTransformer
 
 import sknoisy
 from sknoisy import LabelErrorDetector
+from sknoisy.cli import main
+from sknoisy.datasets import load_table
 from sknoisy.datasets.cells import FORMULA, NUMBER
 from sknoisy.noise import pair_flip
 
@@ -283,7 +285,7 @@ def test_review_needs_no_label_for_what_says_it(detector, noisy, tmp_path):
         ("6,a,6,6,maybe,6", "decision='maybe' is not valid"),
         ("6,a,6,6,other,ten", "label='ten' is not valid for the decision 'other'"),
         ("6,a,6,6,keep,four", r"it must be one of \['6'\]"),
-        ("6", "sample 6 has the label"),
+        ("6", "row 0 .* does not have the 6 fields"),
     ],
 )
 def test_review_names_the_line_that_is_wrong(detector, tmp_path, row, message):
@@ -326,15 +328,72 @@ def test_review_wants_its_columns(detector, tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"sample,given,decision,label\n1,caf\xe9,keep,\n", "no CSV file in UTF-8"),
-        (b"sample,given,decision,label\n1," + 2**18 * b"x", "no CSV file in UTF-8"),
+        (b"sample,given,decision,label\n1,caf\x81,keep,\n", "no CSV file in UTF-8"),
+        (b"sample,given,decision,label\n1," + 2**18 * b"x", "no CSV file: field larg"),
     ],
-    ids=["latin", "long"],
+    ids=["other", "long"],
 )
 def test_files_that_are_no_tables(detector, tmp_path, content, message):
     (tmp_path / "reviewed.csv").write_bytes(content)
     with pytest.raises(ValueError, match=f"reviewed.csv' is {message}"):
         detector.review(tmp_path / "reviewed.csv")
+
+
+def test_the_line_that_is_wrong_is_that_of_the_file(detector, tmp_path):
+    """Also after a line that names the separator, and cells of several lines."""
+    path, header = tmp_path / "reviewed.csv", "sample;name;given;decision;label"
+    path.write_text(f'sep=;\n{header}\n6;"a\nb";6;;\n7;c;7;maybe;\n')
+    with pytest.raises(ValueError, match="reviewed.csv', line 5: decision='maybe'"):
+        detector.review(path)
+
+
+@pytest.mark.parametrize(
+    ("decision", "label", "expected"),
+    [
+        ("", "", None),
+        (" ", " ", None),
+        (" Skip", "dog", None),
+        ("Keep ", " ", "cat"),
+        ("keep", " cat ", "cat"),
+        (" take", "", "dog"),
+        ("", " dog ", "dog"),
+        ("other", "dog ", "dog"),
+        ("other", " ", ValueError),
+        ("keep", "dog", ValueError),
+        ("maybe", "dog", ValueError),
+    ],
+)
+def test_both_readers_of_reviews_have_the_same_rules(
+    decision, label, expected, tmp_path
+):
+    X, y = make_blobs(40, centers=[[0, 0], [9, 9]], random_state=0)
+    X, y = np.r_[X, X[y == 1][:1]], np.array(["cat", "dog"])[np.r_[y, 0]]
+    detector = LabelErrorDetector(LogisticRegression(), random_state=0).fit(X, y)
+    assert detector.suggested_labels_[40] == "dog"
+    row = f"40,40, cat,dog ,{decision},{label}"
+    path = write(tmp_path / "reviewed.csv", row, "3,3,neither,,skip,", "9,9,,,,")
+    labels, merged = tmp_path / "labels.csv", tmp_path / "labels-reviewed.csv"
+    labels.write_text("x,label\n" + "".join(f"0,{name}\n" for name in y))
+    code = main(["apply", str(labels), str(path)])
+    if expected is ValueError:
+        assert code == 2
+        with pytest.raises(ValueError, match="line 2: .* is not valid"):
+            detector.review(path)
+        return
+    assert code == 0
+    changed, reviewed = detector.review(path)
+    assert np.flatnonzero(reviewed).tolist() == [40] * (expected is not None)
+    assert changed.tolist() == [*y[:40], expected or "cat"]
+    assert load_table(merged).y.tolist() == changed.tolist()
+
+
+def test_classes_that_differ_in_spaces_alone(tmp_path):
+    X, y = make_blobs(40, centers=[[0, 0], [9, 9]], random_state=0)
+    y = np.array(["cat", "cat "])[y]
+    detector = LabelErrorDetector(LogisticRegression(), random_state=0).fit(X, y)
+    other = "cat" if y[3] == "cat " else "cat "
+    path = write(tmp_path / "reviewed.csv", f"3,a,{y[3]},,other,{other}")
+    assert detector.review(path)[0][3] == other
 
 
 def test_a_sample_is_decided_on_once(detector, tmp_path):
