@@ -18,6 +18,8 @@ from torch import nn
 import sknoisy
 from sknoisy.cli import main
 from sknoisy.cli.columns import Columns
+from sknoisy.cli.encoding import make_encoder
+from sknoisy.cli.parser import make_parser
 from sknoisy.cli.results import write_rows
 from sknoisy.datasets import load_image_folder, load_table
 from sknoisy.metrics import detection_average_precision
@@ -211,12 +213,46 @@ def test_without_weights_the_encoder_is_trained_here(
     out = ["--out", str(tmp_path / "out")]
     assert main(["check", str(photos), *settings, *out]) == 0
     said = capsys.readouterr().err
-    assert "SimCLR on these images alone, 1 epochs at 32 pixels, for want of" in said
+    assert "SimCLR on these images alone, 1 epoch at 32 pixels, for want of" in said
     model = sknoisy.load(tmp_path / "out" / "model.safetensors")
     assert set(model.predict(load_image_folder(photos, on_error="skip").X)) <= {
         "bright",
         "dark",
     }
+
+
+def published_encoder():
+    """Return an encoder that has its size and its weights."""
+    return sknoisy.PretrainedEncoder(Mean(), image_size=8)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ([*ENCODER, "--epochs=3"], "--epochs is for --encoder ssl, and not for"),
+        (["--encoder=resnet18", "--max-time=3"], "--max-time is for --encoder ssl"),
+        (["--encoder=ssl", "--weights=w.pt"], "--weights is not valid with"),
+        ([f"--encoder={__name__}:published_encoder", "--image-size=8"], "set it there"),
+        ([f"--encoder={__name__}:published_encoder", "--weights=w"], "set it there"),
+    ],
+)
+def test_options_of_other_encoders_are_refused(
+    options, message, photos, tmp_path, capsys
+):
+    assert main(["check", str(photos), "--out", str(tmp_path), *options]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_epochs_are_told_to_change_nothing_where_there_are_weights(
+    tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    (tmp_path / "hub" / "checkpoints").mkdir(parents=True)
+    (tmp_path / "hub" / "checkpoints" / "resnet18-f37072fd.pth").touch()
+    args = make_parser().parse_args(["check", "photos", "--epochs=3"])
+    _, about = make_encoder(np.array(["a.png"]), args)
+    assert about.startswith("resnet18, trained on ImageNet")
+    assert capsys.readouterr().err.startswith("Warning: --epochs changes nothing")
 
 
 @pytest.mark.parametrize(("share", "code"), [("0.5", 0), ("1", 1)])

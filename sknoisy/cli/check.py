@@ -11,7 +11,7 @@ from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 
 from sknoisy.cli.columns import Columns, told_by_name
-from sknoisy.cli.encoding import make_encoder
+from sknoisy.cli.encoding import make_encoder, refuse
 from sknoisy.cli.messages import Output, say
 from sknoisy.cli.results import BY_CHANCE, summarize, write_all
 from sknoisy.data.labels import some
@@ -124,12 +124,12 @@ def _name_of(data):
 def _read(args):
     if os.path.isdir(args.data):
         why = f"is for a CSV file, and {args.data!r} is a folder"
-        _refuse(args, ["label", "file", "root", "features", "ignore"], why)
+        refuse(args, ["label", "file", "root", "features", "ignore"], why)
         return load_image_folder(args.data, on_error="skip")
     if args.features is not None:
-        _refuse(args, OF_IMAGES, "is not valid with --features")
+        refuse(args, OF_IMAGES, "is not valid with --features")
         if not any(name.strip().lower() in PATHS for name in args.ignore):
-            _refuse(args, ["ignore"], "is not valid with --features, but for files")
+            refuse(args, ["ignore"], "is not valid with --features, but for files")
     file = args.file
     if file == "auto" and args.ignore:  # a column of features may be called like files
         columns = read_rows(args.data).columns
@@ -138,7 +138,7 @@ def _read(args):
     found = load_table(args.data, args.root, on_error="skip", **columns)
     if found.file is None:
         why = f"is for images, and {args.data!r} is a table of features"
-        _refuse(args, [*OF_IMAGES, "root"], why)
+        refuse(args, [*OF_IMAGES, "root"], why)
     return found
 
 
@@ -162,14 +162,6 @@ def _used(found, args):
             "features of its rows in a file of NumPy (--features)"
         )
     return X
-
-
-def _refuse(args, options, why):
-    """Raise ``ValueError`` if one of the options is given."""
-    for option in options:
-        given = getattr(args, option.replace("-", "_"))
-        if given not in (None, "auto", []):
-            raise ValueError(f"--{option} {why}")
 
 
 def _given_features(found, args):

@@ -11,11 +11,13 @@ from torch import nn
 
 from sknoisy.cli.columns import Columns
 from sknoisy.cli.messages import say
+from sknoisy.data.labels import counted
 from sknoisy.data.stores import open_image
 from sknoisy.estimators.pretrained import PretrainedEncoder
 from sknoisy.estimators.pretrainer import SSLPretrainer
 
 DEFAULT = "resnet18"  # of torchvision: the smallest of its usual ones
+OF_TRAINING = ["epochs", "max-time"]
 TIMEOUT = 5  # seconds in which the server of the weights must answer
 PASSES = 30_000  # of images of 32 x 32 pixels through the network: minutes on two cores
 EPOCHS = (5, 200)  # least and largest number, whatever these are
@@ -47,7 +49,13 @@ def make_encoder(X, args):
     elif name == "auto":
         name = DEFAULT
     if name == "ssl":
+        refuse(args, ["weights"], "is not valid with --encoder ssl, which has its own")
         return _trained_here(X, args, why)
+    if why:  # nobody chose it, and elsewhere it may be another
+        for option in given(args, OF_TRAINING):
+            say(args, f"Warning: --{option} changes nothing: it is for --encoder ssl.")
+    else:
+        refuse(args, OF_TRAINING, f"is for --encoder ssl, and not for {name}")
     if ":" in name:
         return _of_user(name, args)
     if args.offline and args.weights is None:
@@ -72,6 +80,18 @@ def make_encoder(X, args):
         why = f"weights in {args.weights}"
     encoder._check_parameters()  # before anything is said of its weights
     return encoder, f"{name}, {why or 'with its published weights'}"
+
+
+def given(args, options):
+    """Return those of the options that are given."""
+    values = {option: getattr(args, option.replace("-", "_")) for option in options}
+    return [option for option in options if values[option] not in (None, "auto", [])]
+
+
+def refuse(args, options, why):
+    """Raise ``ValueError`` if one of the options is given."""
+    for option in given(args, options):
+        raise ValueError(f"--{option} {why}")
 
 
 def _default(args):
@@ -116,7 +136,7 @@ def _trained_here(paths, args, why):
         device=args.device,
         random_state=args.seed,
     )
-    about = f"SimCLR on these images alone, {epochs} epochs at {size} pixels"
+    about = f"SimCLR on these images alone, {counted(epochs, 'epoch')} at {size} pixels"
     return encoder, f"{about}, {why}; --encoder takes better ones" if why else about
 
 
@@ -145,6 +165,10 @@ def _of_user(name, args):
         sys.path[:] = before
     about = f"{name}, of yours"
     if isinstance(made, PretrainedEncoder):
+        why = (
+            f"is not valid with {name}, which returns a PretrainedEncoder: set it there"
+        )
+        refuse(args, ["weights", "image-size"], why)
         return made, about
     if not isinstance(made, nn.Module):
         kind = type(made).__name__
