@@ -828,8 +828,13 @@ def test_time_zones_that_differ():
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("{},034.50 €", True),
-        ("-${}", True),
+        ("(${})", True),
+        ("01/20{}", True),
+        ("Mar 20{}", True),
+        ("20{}-Q3", True),
+        ("{}:30 PM", True),
+        ("SKU {}", False),
+        ("may {}", False),
         ("{} kg", True),
         ("{}%", True),
         ("1/31/20{} 2:30 PM", True),
@@ -844,6 +849,41 @@ def test_quantities_that_cannot_be_read_are_no_names_of_rows_silently(text, told
     assert columns.doubt().startswith("taken for names of the rows, though") == told
     few = Columns().fit(pd.DataFrame({"a": texts[:2] * 25, "b": [1, 2] * 25}))
     assert few.doubt().startswith("taken for categories, though") == told
+
+
+@pytest.mark.parametrize(
+    ("texts", "numbers"),
+    [
+        (["2024-01", "1999-12", " 2000-2 "], [19723, 10926, 10988]),
+        (["12:30", "6:00", "18:00:00"], [25 / 48, 0.25, 0.75]),
+        (["36:00", None, "0:45:00.5"], [1.5, np.nan, 2700.5 / 86400]),
+        (["EUR 12", "EUR 1,200.50", "-EUR 3"], [12, 1200.5, -3]),
+        (["12 EUR", "7", None], [12, 7, np.nan]),
+        (["$12.50", "-$3", "$-4"], [12.5, -3, -4]),
+        (["US$5", "US$ 6", "US$1,000"], [5, 6, 1000]),
+        (["12,50 €", "1.234,50€", "€ 3"], [12.5, 1234.5, 3]),
+        (["12:75", "10:20", "11:30"], None),
+        (["2024-13", "2024-01", "2024-02"], None),
+        (["EURO 5", "EURO 6", "EURO 7"], None),
+        (["$5$6", "$5", "$6"], None),
+    ],
+)
+def test_months_times_and_amounts_are_quantities(texts, numbers):
+    columns = Columns().fit(pd.DataFrame({"a": texts}))
+    if numbers is None:
+        assert [*columns.categories_] == ["a"]
+        return
+    assert columns.numbers_ == ["a"] and columns.doubt() == ""
+    plain = Columns().fit(pd.DataFrame({"a": numbers}))
+    np.testing.assert_allclose(columns.moments_, plain.moments_)
+
+
+def test_amounts_of_several_currencies_are_told():
+    texts = [f"{'$€'[i % 2]}{i}" for i in range(60)]
+    frame = pd.DataFrame({"price": texts, "b": [1, 2] * 30})
+    assert "numbers or dates: 'price'." in Columns().fit(frame).doubt()
+    dollars = Columns().fit(frame[::2])
+    assert "'price' (30 of 30)" in dollars.doubt_new(frame[1::2])
 
 
 def test_what_can_be_read_in_several_ways_is_a_category_and_told(tmp_path, capsys):

@@ -1,5 +1,6 @@
 """Tables of numbers, categories and texts as arrays of numbers."""
 
+import re
 import warnings
 from contextlib import contextmanager
 
@@ -21,11 +22,28 @@ NUMBERS = {  # how texts of numbers may be written, and what makes numbers of th
     "1.234,5": (r"[-+]?([1-9]\d{0,2}(\.\d{3})+|\d+)(,\d+)?", {".": "", ",": "."}),
 }
 DATES = ("%Y-%m-%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y")  # with a time or without
+CLOCK = "%H:%M"  # also beyond 24 hours, and with seconds
+OTHERS = (*DATES, "%Y-%m", CLOCK)
+CURRENCY = (
+    r"US\$|[$€£¥₹]|(?:AUD|BRL|CAD|CHF|CNY|CZK|DKK|EUR|GBP|HUF|INR|JPY|KRW|MXN|NOK|PLN"
+    r"|SEK|USD|ZAR)"
+)
 MOSTLY = 0.9  # share of texts that look like numbers, where others may be mistakes
 DISTINCT = 0.9  # share of texts that differ where they name rows, some of them twice
 TIME = r"([^\sT]+)(?:[\sT]+(.+))?"  # the day, and the time of day
-NUMBER = r"([-+$€£¥]*)\s?\d[\d.,']*\s?([^\d\s.,]{0,4})"  # or like one, with a unit
-DATE = r"(?:\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4})(?:[T ].*)?"
+# What looks like numbers, with a currency or a unit, or like dates and times.
+NUMBER = rf"[-+(]*({CURRENCY})?\s?[-+]?\d[\d.,']*\s?([^\d\s.,)]{{0,4}})\)?"
+MONTHS = "(?i:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*"
+DATE = "|".join(
+    [
+        r"\d{4}[-/.]\d{1,2}(?:[-/.]\d{1,2}(?:[T ].*)?)?",
+        r"\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}(?:[T ].*)?",
+        r"\d{1,2}[-/.](?:19|20)\d{2}",
+        rf"(?:\d{{1,2}}[ .-]+)?{MONTHS}[ .,-]+(?:\d{{1,2}},? )?(?:19|20)\d{{2}}",
+        r"\d{4}[ -]?[QW]\d{1,2}",
+        r"\d+:\d{2}(?::\d{2})?(?i: ?[ap]\.?m\.?)?",
+    ]
+)
 
 
 class Columns(TransformerMixin, Saved):
@@ -43,8 +61,8 @@ class Columns(TransformerMixin, Saved):
     numbers_ : list of str
         Those that hold numbers, or texts that are read as numbers.
     readings_ : dict of str to str
-        How these texts are written: as numbers with commas, or as dates, which become
-        days.
+        How these texts are written: as numbers with commas, amounts of one currency, or
+        as dates, months and times, which become days.
     moments_ : ndarray of shape (3, n_numbers), float64
         Their median, which stands for missing values, and what is subtracted from them
         and what they are divided by: mean and standard deviation, or 0 and 1.
@@ -289,10 +307,17 @@ def _readings(X):
     for name in X.columns.difference(_numeric(X)):
         texts = without_marks(X[name]).dropna()
         ways = [how for how in NUMBERS if _can_be_read(texts, how)][:1]
-        ways = ways or [how for how in DATES if _can_be_read(texts, how)]
+        ways = ways or [how for how in OTHERS if _can_be_read(texts, how)]
+        ways = ways or [how for how in _amounts(texts) if _can_be_read(texts, how)][:1]
         if len(texts) and len(ways) == 1:
             found[name] = ways[0]
     return found
+
+
+def _amounts(texts):
+    """Return how amounts of one currency may be written, such as "1,234.5 EUR"."""
+    found = texts.str.extract(f"({CURRENCY})")[0].dropna().unique()
+    return [f"{how} {found[0]}" for how in NUMBERS] if len(found) == 1 else []
 
 
 def _can_be_read(texts, how):
@@ -313,14 +338,24 @@ def _read(column, how):
     import pandas as pd
 
     texts = column.astype("string").str.strip()
-    if how not in NUMBERS:
+    way, _, currency = how.partition(" ")
+    if how == CLOCK:
+        texts = texts.where(texts.str.fullmatch(r"\d+:[0-5]\d(:[0-5]\d(\.\d+)?)?"))
+        short = texts.str.count(":") == 1
+        texts = texts.mask(short.fillna(False), texts + ":00")
+        return pd.to_timedelta(texts, errors="coerce") / pd.Timedelta(days=1)
+    if way not in NUMBERS:
         parts = texts.str.extract(f"^{TIME}$")
         days = pd.to_datetime(parts[0], format=how.split()[0], errors="coerce")
         times = parts[1].fillna("0:00").str.replace(r"^(\d:)", r"0\1", regex=True)
         dates = days.dt.strftime("%Y-%m-%dT") + times  # the time may have a zone
         dates = pd.to_datetime(dates, format="ISO8601", utc=True, errors="coerce")
         return (dates - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(days=1)
-    pattern, marks = NUMBERS[how]
+    if currency:
+        unit = rf"(?:\s*{re.escape(currency)}\s*)?"
+        parts = texts.str.extract(f"^([-+]?){unit}(.*?){unit}$")
+        texts = parts[0] + parts[1]
+    pattern, marks = NUMBERS[way]
     texts = texts.where(texts.str.fullmatch(pattern))
     for mark, other in marks.items():
         texts = texts.str.replace(mark, other, regex=False)
@@ -334,7 +369,8 @@ def _is_quantity(column):
     texts = without_marks(column).dropna()
     if not len(texts):
         return False
-    units = texts.str.extract(f"^{NUMBER}$").replace({0: r"[-+]"}, "", regex=True)
+    units = texts.str.extract(f"^{NUMBER}$").fillna({0: ""})
+    units = units.replace(f"^(?:{CURRENCY})$", "", regex=True)  # they may be mixed
     units = units.mask(pd.to_numeric(texts, errors="coerce").notna(), "")
     alike = [texts.str.fullmatch(DATE).sum(), *units.value_counts()]  # of one unit
     return max(alike) >= MOSTLY * len(texts)
