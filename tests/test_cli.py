@@ -293,6 +293,15 @@ def test_features_in_a_file_of_numpy(embedded, capsys):
     assert np.mean(right) > 0.85
 
 
+def test_features_of_a_table_of_labels_alone(embedded):
+    table = pd.read_csv(embedded / "labels.csv")
+    table[["label"]].to_csv(embedded / "alone.csv", index=False)
+    given = ["--features", str(embedded / "features.npy")]
+    out = embedded / "out"
+    assert main(["check", str(embedded / "alone.csv"), *given, "--out", str(out)]) == 0
+    assert (out / "report.html").exists()
+
+
 def test_features_of_rows_that_are_used(embedded):
     """A row without a label takes its features with it."""
     table = pd.read_csv(embedded / "labels.csv")

@@ -296,7 +296,7 @@ def _distinct(name, values):
 def _encode(labels, classes, has_gaps=False):
     if len(labels) == 0:
         raise ValueError("y holds no label: a table needs at least one.")
-    if labels.dtype.kind in "OU":
+    if labels.dtype.kind in "OUT":
         n_empty = sum(isinstance(k, str) and not k.strip() for k in labels.tolist())
         if n_empty:
             raise ValueError(
@@ -305,7 +305,26 @@ def _encode(labels, classes, has_gaps=False):
             )
     if has_gaps and labels.dtype.kind == "f" and (labels == labels.astype(int)).all():
         labels = labels.astype(np.int64)  # NaN made floats of integers
-    return encode_labels(labels, classes)
+    found, codes = encode_labels(labels, classes)
+    if classes is None and not has_gaps:
+        _warn_of_minus_one(found)
+    return found, codes
+
+
+def _warn_of_minus_one(classes):
+    """Warn of -1 beside 0, 1 and so on, which in some tables says: no label.
+
+    It may be a class, as it may be for every classifier.
+    """
+    codes = [str(label) for label in classes.tolist()]
+    others = {code.removesuffix(".0") for code in codes} - {"-1"}
+    usual = {*map(str, range(len(others)))}
+    if 1 < len(others) < len(codes) and others == usual:
+        warn(
+            f"y holds -1 beside 0 to {len(others) - 1}, and it counts as a class. If "
+            "it says that there is no label, put NaN there, or leave the row out of a "
+            "long table.",
+        )
 
 
 def _gaps(table):

@@ -160,7 +160,7 @@ def _looks(X, names, rows, folder, are_files):
     if columns is not None and not is_pandas:
         columns = getattr(X, "column_names", columns)  # so called by PyArrow
         X = np.asarray(X)
-    if columns is not None and len(columns) > 1:  # perhaps with categories
+    if columns is not None and len(columns) != 1:  # perhaps with categories, or none
         values = X.iloc[rows].astype(object).to_numpy() if is_pandas else X[rows]
         return [
             look | {"values": _values(row, columns)}

@@ -333,3 +333,23 @@ def test_a_consensus_prints_in_one_line():
         "'00', '01', '02', '03', '04' and 35 more)"
     )
     assert repr(found.annotations).startswith("Annotations(47,999 labels of 1,200 ")
+
+
+@pytest.mark.parametrize(
+    ("table", "told"),
+    [
+        ([[0, 1, -1], [1, 2, 2], [-1, 0, 0]], True),
+        ([["0", "1"], ["-1", "0"]], True),
+        ([[0.0, 1.0], [-1.0, 0.0]], True),
+        ([[-1, 1], [1, -1]], False),  # two classes, as they are often written
+        ([[-1, 0], [0, -1]], False),
+        ([[-1, 0], [1, None]], False),  # there, gaps say that there is no label
+        ([[-1, 3], [5, 3]], False),
+    ],
+)
+def test_minus_one_is_a_class_and_told_where_it_may_be_none(table, told):
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        read = read_annotations(table)
+    assert [str(label) for label in read.classes][0].startswith("-1")
+    assert ["it counts as a class" in str(w.message) for w in found] == [True] * told
