@@ -6,6 +6,7 @@ from torch import nn
 from sknoisy.checks import check_integer
 from sknoisy.cotraining.base import CoTraining
 from sknoisy.data.batches import Batches
+from sknoisy.data.copies import copies_of
 from sknoisy.encoders.architecture import trains_encoder
 from sknoisy.encoders.heads import simplex
 from sknoisy.encoders.inference import forward_all
@@ -16,7 +17,6 @@ from sknoisy.kernels.confusion import (
     first_guess,
     stretched,
 )
-from sknoisy.kernels.copies import copies_of
 from sknoisy.kernels.nystroem import LARGEST
 from sknoisy.kernels.ridge import KernelRidge
 

@@ -169,6 +169,10 @@ class LabelErrorDetector(
     low; the upper end of its interval is at least the share of the labels that these
     epochs missed.
 
+    Rows of a table that are copies, equal with equal labels, are in one fold, if `cv`
+    is a number; and a single training leaves them out together. Where equal rows have
+    different labels, or columns have few values, they are evidence of each other.
+
     Folds are scikit-learn's ``cross_val_predict``, in which classifiers are fitted on
     the positions of the labels in `classes_`; a `class_weight` by label, of the
     estimator or its steps, is brought to these, but not those in a search's grid.

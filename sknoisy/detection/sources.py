@@ -4,6 +4,7 @@ from dataclasses import replace
 from numbers import Real
 
 import numpy as np
+import torch
 from scipy.sparse import issparse
 from sklearn import get_config
 from sklearn.base import clone
@@ -17,10 +18,11 @@ from sklearn.utils import indexable
 
 from sknoisy._compat import safe_indexing
 from sknoisy.checks import random_numbers
+from sknoisy.data.copies import copies_of
 from sknoisy.data.labels import some
 from sknoisy.detection.checks import folds_of
 from sknoisy.detection.evidence import Evidence
-from sknoisy.detection.features import comparable_features
+from sknoisy.detection.features import as_table, comparable_features
 from sknoisy.detection.label_free import (
     fit_label_free,
     fit_pretrainers,
@@ -195,11 +197,16 @@ def fit_arguments(estimator, labels):
 
 def _make_folds(cv, X, codes, random_state, groups):
     """Return the folds as a list; raise if they do not test each sample once."""
+    originals = None
     if isinstance(cv, (int, np.integer)):
         seed = random_numbers(random_state).randint(2**31 - 1)
         kind = StratifiedKFold if groups is None else StratifiedGroupKFold
         cv = kind(cv, shuffle=True, random_state=seed)
-    folds = folds_of(cv, X, codes, groups)
+        originals = _originals(X, codes) if groups is None else None
+    if originals is None:
+        folds = folds_of(cv, X, codes, groups)
+    else:
+        folds = _folds_of_copies(cv, originals, codes)
     if any(np.isin(test, train).any() for train, test in folds):
         raise ValueError(
             f"cv={cv!r} is not valid: it trains on samples that it tests, which says "
@@ -214,6 +221,29 @@ def _make_folds(cv, X, codes, random_state, groups):
             "than once. Pass a number of folds, or a splitter such as KFold."
         )
     return folds
+
+
+def _originals(X, codes):
+    """Return what each row of a table is a copy of; None of others, or without any."""
+    table = as_table(X)
+    if table is None:
+        return None
+    given = torch.from_numpy(codes[:, None] + 1)
+    originals = copies_of(torch.from_numpy(table), given)
+    return None if originals is None else originals.numpy()
+
+
+def _folds_of_copies(cv, originals, codes):
+    """Return folds, in which copies are where their originals are."""
+    distinct, copied = np.unique(originals, return_inverse=True)
+    if np.bincount(codes[distinct])[codes].min() < 2:  # each fold needs all classes
+        return folds_of(cv, originals, codes)
+    tested = np.empty(len(distinct), dtype=np.int64)
+    for number, (_, test) in enumerate(folds_of(cv, distinct, codes[distinct])):
+        tested[test] = number
+    of_all = tested[copied]
+    numbers = range(tested.max() + 1)
+    return [(np.flatnonzero(of_all != i), np.flatnonzero(of_all == i)) for i in numbers]
 
 
 def _weighted_by_code(estimator, classes):

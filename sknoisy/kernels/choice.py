@@ -4,9 +4,9 @@ from typing import NamedTuple
 
 import torch
 
+from sknoisy.data.copies import copies_of
 from sknoisy.encoders.heads import UNLIMITED, Rescale, kernel
 from sknoisy.encoders.initialization import build
-from sknoisy.kernels.copies import copies_of
 from sknoisy.kernels.nystroem import PART
 from sknoisy.kernels.ridge import KernelRidge, combined
 

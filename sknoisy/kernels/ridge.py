@@ -5,7 +5,7 @@ from bisect import bisect_left
 import numpy as np
 import torch
 
-from sknoisy.kernels.copies import totals
+from sknoisy.data.copies import totals
 from sknoisy.kernels.nystroem import PART, column_means, features_of
 
 PENALTIES = [10 ** (e / 2) for e in range(-4, 7)]  # 0.01 to 1,000
@@ -44,7 +44,7 @@ class KernelRidge:
         Weights of the squared errors; by default all are 1. A sample of weight 0 is
         predicted, and no part of the regression.
     originals : tensor of shape (n_samples,), int64, default=None
-        What each sample is a copy of, see :func:`sknoisy.kernels.copies.copies_of`;
+        What each sample is a copy of, see :func:`sknoisy.data.copies.copies_of`;
         copies are left out together. By default there are none.
 
     Attributes

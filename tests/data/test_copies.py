@@ -2,10 +2,12 @@ import numpy as np
 import pytest
 import torch
 from sklearn.datasets import load_wine
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
 
 from sknoisy import LabelErrorDetector, NoisyRobustClassifier
+from sknoisy.data.copies import copies_of, totals
 from sknoisy.kernels import nystroem
-from sknoisy.kernels.copies import copies_of, totals
 from sknoisy.kernels.ridge import KernelRidge
 from sknoisy.noise import symmetric_exclusive
 
@@ -38,7 +40,7 @@ def test_zeros_have_no_sign():
 
 
 def test_equal_hashes_are_not_enough(monkeypatch):
-    monkeypatch.setattr("sknoisy.kernels.copies._hashes", lambda X: X[:, 0].long())
+    monkeypatch.setattr("sknoisy.data.copies._hashes", lambda X: X[:, 0].long())
     assert copies_of(X, GIVEN) is None
 
 
@@ -89,16 +91,25 @@ def test_copies_are_left_out_together(monkeypatch, kept, weighted):
         torch.testing.assert_close(left_out[i], expected, atol=2e-3, rtol=2e-3)
 
 
-def test_copied_wrong_labels_are_found():
+@pytest.mark.parametrize("forest", [False, True])
+def test_copied_wrong_labels_are_found(forest):
     X, y = load_wine(return_X_y=True)
     noisy = symmetric_exclusive(y, 0.2, random_state=0).y
-    once = LabelErrorDetector(random_state=0).fit(X, noisy)
+    clf = RandomForestClassifier(random_state=0) if forest else None
+    once = LabelErrorDetector(clf, random_state=0).fit(X, noisy)
     rows = np.r_[: len(X), : len(X)]
-    twice = LabelErrorDetector(random_state=0).fit(X[rows], noisy[rows])
+    twice = LabelErrorDetector(clf, random_state=0).fit(X[rows], noisy[rows])
     wrong = noisy != y
     assert once.label_errors_[wrong].mean() > 0.6
     assert twice.label_errors_[wrong[rows]].mean() > 0.6
     assert twice.noise_rate_ == pytest.approx(once.noise_rate_, abs=0.05)
+
+
+def test_a_class_of_copies_alone_is_in_several_folds():
+    X = np.r_[np.random.default_rng(0).normal(size=(20, 9)), np.ones((2, 9))]
+    y = np.r_[[0, 1] * 10, 2, 2]
+    detector = LabelErrorDetector(LogisticRegression(), cv=2, random_state=0)
+    assert detector.fit(X, y).pred_probs_.shape == (22, 3)
 
 
 def test_equal_samples_of_few_values_are_learned_from():

@@ -2,8 +2,7 @@
 
 import torch
 
-from sknoisy.kernels.nystroem import PART
-
+PART = 2**11  # rows that are compared at once
 DIFFERENT = 0.01  # share of equal samples whose labels may differ
 CHANCE = 0.01  # equal samples that chance explains, as a share of all that are equal
 
@@ -19,8 +18,8 @@ def copies_of(X, given):
     ----------
     X : tensor of shape (n_samples, d), float32
         The samples.
-    given : tensor of shape (n_samples, n_classes)
-        Probabilities of the given classes, all 0 without a label.
+    given : tensor of shape (n_samples, n)
+        What is given of their classes, such as probabilities; all 0 without a label.
 
     Returns
     -------
@@ -32,7 +31,7 @@ def copies_of(X, given):
     Examples
     --------
     >>> import torch
-    >>> from sknoisy.kernels.copies import copies_of
+    >>> from sknoisy.data.copies import copies_of
     >>> X = torch.randn(4, 8, generator=torch.Generator().manual_seed(0))
     >>> given = torch.eye(4)[:, :2]
     >>> copies_of(torch.cat([X, X[2:]]), torch.cat([given, given[2:]]))
