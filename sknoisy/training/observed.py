@@ -186,8 +186,7 @@ class ObservedNet(NeuralNet):
             self._update_row()  # with what callbacks recorded
             raise_lost_interrupt()
             progress, row = self.run.progress, self.run.history[-1]
-            # Only what is solved in closed form can leave each sample out.
-            is_solved = getattr(self.criterion_, "leaves_out", False)
+            is_solved = getattr(self.criterion_, "closed_form", False)
             asked = progress is not None and progress.epoch_end(row, is_solved)
             limit = self.run.limit
             late = limit is not None and limit.is_over(self.history[-1, "dur"])
