@@ -236,7 +236,9 @@ def _originals(X, codes):
 def _folds_of_copies(cv, originals, codes):
     """Return folds, in which copies are where their originals are."""
     distinct, copied = np.unique(originals, return_inverse=True)
-    if np.bincount(codes[distinct])[codes].min() < 2:  # each fold needs all classes
+    counts = np.bincount(codes[distinct], minlength=codes.max() + 1)
+    # Each fold trains on all classes, and so many folds need as many samples of one.
+    if counts[codes].min() < 2 or counts.max() < cv.n_splits:
         return folds_of(cv, originals, codes)
     tested = np.empty(len(distinct), dtype=np.int64)
     for number, (_, test) in enumerate(folds_of(cv, distinct, codes[distinct])):

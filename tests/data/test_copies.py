@@ -112,6 +112,13 @@ def test_a_class_of_copies_alone_is_in_several_folds():
     assert detector.fit(X, y).pred_probs_.shape == (22, 3)
 
 
+def test_few_samples_that_are_copied_are_in_as_many_folds_as_asked_for():
+    X = np.repeat(np.random.default_rng(0).normal(size=(8, 9)), 3, axis=0)
+    y = np.repeat([0, 1] * 4, 3)
+    detector = LabelErrorDetector(LogisticRegression(), cv=5, random_state=0)
+    assert "5 folds" in detector.fit(X, y)._source
+
+
 def test_equal_samples_of_few_values_are_learned_from():
     X = np.array([[0, 0], [0, 1], [1, 0], [1, 1]] * 30)
     y = X[:, 0] ^ X[:, 1]
