@@ -28,7 +28,7 @@ from sknoisy.training.observed import ObservedNet
 from sknoisy.training.optim import SCHEDULES, fill_momenta
 from sknoisy.training.run import DivergenceError
 
-SUSPECT = 1e4  # weights from which on sums of products may overflow
+SUSPECT = 10.0  # weights from which on many layers of them may overflow
 
 
 class Net(ObservedNet):

@@ -694,3 +694,10 @@ def test_weights_that_are_finite_but_predictions_are_not(loss):
     huge = clf(loss=loss, weight_decay=1e30, max_epochs=1, batch_size=60)
     with pytest.raises(DivergenceError, match="predictions are not finite in epoch 1"):
         huge.fit(X, Y)
+
+
+def test_weights_of_many_layers_need_not_be_huge_for_predictions_that_are_not_finite():
+    images = np.random.RandomState(0).rand(10, 3, 8, 8).astype(np.float32)
+    large = NoisyRobustClassifier("ce", lr=1e4, max_epochs=1, random_state=39)
+    with pytest.raises(DivergenceError, match="predictions are not finite in epoch 1"):
+        large.fit(images, np.arange(10) % 2)
