@@ -11,8 +11,8 @@ from sknoisy.cotraining.ensembles import given_losses, held_out, own_half_loss
 from sknoisy.data.batches import Batches
 from sknoisy.losses.expected import weighted_mean
 from sknoisy.losses.learner import Learner
-from sknoisy.scores import gmm_clean_probability, label_votes, noise_concentration
-from sknoisy.scores.estimates import transition_of
+from sknoisy.scores import gmm_clean_probability, noise_concentration
+from sknoisy.scores.posterior import rate_of_votes, surest_votes
 
 FEW, MANY = 0.05, 0.2  # share of samples that vote on the noise's rate, on its kind
 CONCENTRATED = 0.22  # noise above this counts as asymmetric
@@ -228,9 +228,10 @@ class CoTraining(Learner):
         rows = rows & (codes >= 0)
         if trusted is not None and not trusted.all().item():
             rows &= ~trusted.cpu().numpy()
-        labels = codes[rows], softmax(logits[rows], axis=1), range(self.n_classes)
-        rate = 1 - transition_of(label_votes(*labels, share=FEW)).diagonal().mean()
-        return rate, noise_concentration(label_votes(*labels, share=MANY))
+        codes, pred_probs = codes[rows], softmax(logits[rows], axis=1)
+        votes = surest_votes(codes, pred_probs, FEW)
+        rate, _ = rate_of_votes(votes, pred_probs.argmax(axis=1))
+        return rate, noise_concentration(surest_votes(codes, pred_probs, MANY))
 
     def batches(self, net, store):
         """Return the batches of an epoch; called after ``before_epoch``.

@@ -102,6 +102,11 @@ def estimate_transition_matrix(
     return transition_of(rows)
 
 
+def shares_of(codes, n):
+    """Return how often each of n codes occurs, as shares of all."""
+    return np.bincount(codes, minlength=n) / len(codes)
+
+
 def count_pairs(given, true, n):
     """Count pairs of codes, ndarray of int64 of shape (n, n)."""
     return np.bincount(given * n + true, minlength=n * n).reshape(n, n)
@@ -220,8 +225,9 @@ def estimate_noise_rate(y, pred_probs, classes=None, method="confident_joint"):
         The classes; by default the sorted distinct labels.
     method : {"confident_joint", "votes", "anchor"}, default="confident_joint"
         "confident_joint": the share of its counts that are off the diagonal. Others:
-        the mean of 1 minus the diagonal of the transition matrix.
-        :func:`estimate_transition_matrix` explains when to use which.
+        the mean of 1 minus the diagonal of the transition matrix, each class weighted
+        by how often it is predicted. :func:`estimate_transition_matrix` explains when
+        to use which.
 
     Returns
     -------
@@ -239,7 +245,8 @@ def estimate_noise_rate(y, pred_probs, classes=None, method="confident_joint"):
     if method == "confident_joint":
         return noise_rate_of(confident_joint(y, pred_probs, classes))
     T = estimate_transition_matrix(y, pred_probs, classes, method)
-    return float(1 - T.diagonal().mean())
+    predicted = np.argmax(as_numbers("pred_probs", pred_probs), axis=1)
+    return float(1 - shares_of(predicted, len(T)) @ T.diagonal())
 
 
 def noise_concentration(votes):

@@ -9,7 +9,12 @@ from sknoisy.data.given import check_trusted
 from sknoisy.data.labels import check_several
 from sknoisy.scores.calibration import SURE, true_classes
 from sknoisy.scores.consensus import true_shares
-from sknoisy.scores.estimates import count_pairs, label_votes, transition_of
+from sknoisy.scores.estimates import (
+    count_pairs,
+    label_votes,
+    shares_of,
+    transition_of,
+)
 from sknoisy.scores.probabilities import (
     best_others,
     check_probabilities,
@@ -150,7 +155,8 @@ def label_posterior(y, pred_probs, classes=None, trusted=None):
     if trusted is not None:
         return _with_trusted(codes, pred_probs, trusted)
     n_samples, n_classes = pred_probs.shape
-    votes, share = surest_votes(codes, pred_probs)
+    share = voting_share(n_samples, n_classes)
+    votes = surest_votes(codes, pred_probs, share)
     predicted = pred_probs.argmax(axis=1)
     disagree = float(np.mean(predicted != codes))
     rate, n_votes = rate_of_votes(votes, predicted)
@@ -230,8 +236,13 @@ def limit_false_alarms(error_probability, max_false_alarms=0.3):
     return is_error & (right <= 0.5)
 
 
-def surest_votes(codes, pred_probs):
-    """Return the labels of the surest predictions, see `label_votes`, and their share.
+def voting_share(n_samples, n_classes):
+    """Return how many samples vote for a class, as a share of the mean class size."""
+    return min(max(SHARE, LEAST * n_classes / n_samples), MOST)
+
+
+def surest_votes(codes, pred_probs, share):
+    """Return the labels of the surest predictions, see `label_votes`.
 
     Of a class that is predicted more rarely than there are votes, all that are
     predicted vote: most others would be of other classes.
@@ -242,22 +253,21 @@ def surest_votes(codes, pred_probs):
         Columns of the given labels.
     pred_probs : ndarray of shape (n_samples, n_classes)
         Out-of-sample probabilities.
+    share : float
+        Voters, as a share of the mean class size.
 
     Returns
     -------
     votes : ndarray of shape (n_classes, n_classes), float64
         Number of votes for each label (column) of each class (row).
-    share : float
-        Voters, as a share of the mean class size.
     """
-    n_samples, n_classes = pred_probs.shape
-    share = min(max(SHARE, LEAST * n_classes / n_samples), MOST)
+    n_classes = pred_probs.shape[1]
     votes = label_votes(codes, pred_probs, np.arange(n_classes), share)
     predicted = pred_probs.argmax(axis=1)
     counts = np.bincount(predicted, minlength=n_classes)
     for k in np.flatnonzero(counts < votes.sum(axis=1)):
         votes[k] = np.bincount(codes[predicted == k], minlength=n_classes)
-    return votes.astype(np.float64), share
+    return votes.astype(np.float64)
 
 
 def rate_of_votes(votes, predicted):
@@ -267,7 +277,7 @@ def rate_of_votes(votes, predicted):
     """
     voters = votes.sum(axis=1).clip(min=1)
     wrong = 1 - votes.diagonal() / voters
-    shares = np.bincount(predicted, minlength=len(votes)) / len(predicted)
+    shares = shares_of(predicted, len(votes))
     return float(shares @ wrong), float(1 / np.sum(shares**2 / voters))
 
 

@@ -10,6 +10,7 @@ from sknoisy.scores.posterior import (
     matrix_of_votes,
     rate_of_votes,
     surest_votes,
+    voting_share,
 )
 from sknoisy.scores.probabilities import check_probabilities
 
@@ -79,7 +80,7 @@ def soft_labels(y, pred_probs, classes=None, trusted=None):
 
 
 def _posterior(codes, pred_probs):
-    votes, _ = surest_votes(codes, pred_probs)
+    votes = surest_votes(codes, pred_probs, voting_share(*pred_probs.shape))
     predicted = pred_probs.argmax(axis=1)
     rate, _ = rate_of_votes(votes, predicted)
     # Labels disagree with predictions at least as often as they are wrong.

@@ -174,3 +174,14 @@ def test_arguments_are_checked_by_every_method():
         area_under_margin([0, 1] * 3, np.array(0.5))
     with pytest.raises(ValueError, match="label_quality is not valid"):
         detection_average_precision([True, False], {})
+
+
+@pytest.mark.parametrize("method", ["votes", "anchor"])
+def test_the_rate_is_a_share_of_samples_where_classes_are_of_different_sizes(method):
+    rng = np.random.default_rng(0)
+    true = (rng.random(3000) < 0.1).astype(int)
+    given = np.where((true == 1) & (rng.random(3000) < 0.4), 0, true)
+    noisy_probs = np.array([[1.0, 0.0], [0.4, 0.6]])[true]  # of the given labels
+    probs = noisy_probs + 1e-3 * rng.random((3000, 1)) * [-1, 1]
+    rate = estimate_noise_rate(given, np.clip(probs, 0, 1), method=method)
+    assert rate == pytest.approx(np.mean(given != true), abs=0.01)  # 0.2 by classes
