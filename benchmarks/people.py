@@ -121,7 +121,7 @@ def found_by(detector, X, y, seed):
     """Return the quality of labels and which are called wrong, by ours or cleanlab."""
     if detector == "detector":
         found = LabelErrorDetector(random_state=seed).fit(X, y)
-        return found.label_quality_, found.is_wrong_
+        return found.label_quality_, found.label_errors_
     from cleanlab.filter import find_label_issues
     from cleanlab.rank import get_label_quality_scores
 
@@ -187,6 +187,7 @@ def run_row(row, args):
                 ),
                 "precision": percent(precision_score(wrong, found)),
                 "recall": percent(recall_score(wrong, found)),
+                "called_wrong": percent(found.mean()),
             }
         else:
             model = make(seed).fit(X, given)
