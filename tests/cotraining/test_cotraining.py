@@ -838,9 +838,9 @@ def test_averages_of_heads_go_on_when_the_encoder_is_trained():
 
 def test_the_noise_is_a_share_of_samples_where_classes_are_of_different_sizes():
     rng = np.random.default_rng(0)
-    y = (rng.random(2000) < 0.1).astype(int)
-    X = (6 * np.eye(2)[y] + rng.normal(size=(2000, 2))).astype(np.float32)
-    given = np.where((y == 1) & (rng.random(2000) < 0.4), 0, y)
+    y = (rng.random(3000) < 0.1).astype(int)
+    X = (6 * np.eye(2)[y] + rng.normal(size=(3000, 2))).astype(np.float32)
+    given = np.where((y == 1) & (rng.random(3000) < 0.4), 0, y)
     settings = {"encoder": "mlp", "max_epochs": 8, "random_state": 0}
     clf = CoTrainingClassifier("jocor", **settings).fit(X, given)
     # Of the second class 40% are wrong, which is not to be left out of every batch.
