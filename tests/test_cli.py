@@ -1310,3 +1310,35 @@ def test_a_table_of_texts_alone_has_gaps(tmp_path, capsys):
     model = str(out / "model.safetensors")
     assert main(["predict", model, str(tmp_path / "others.csv")]) == 0
     assert len(capsys.readouterr().out.splitlines()) == 1 + 6
+
+
+@pytest.mark.parametrize("reviewed_in", ["samples.csv", "report.html"])
+def test_a_table_that_was_sorted_after_the_check(tmp_path, capsys, reviewed_in):
+    """Its rows are known by their places, so that another one would be changed."""
+    pytest.importorskip("pandas")
+    rng = np.random.default_rng(0)
+    lines = [
+        f"{rng.normal():.9f},{'long ' * 99}{i},{'' if i % 7 else 3},{'ab'[i % 2]}"
+        for i in range(40)
+    ]
+    head = "size,given,gaps,label"
+    path, out = tmp_path / "t.csv", tmp_path / "out"
+    path.write_text("\n".join([head, *lines]))
+    assert main(["check", str(path), "--out", str(out)]) == 0
+    samples = rows(out / "samples.csv")
+    if reviewed_in == "report.html":  # whose values are rounded, and shortened
+        for row in samples:
+            row["size"] = f"{float(row['size']):.4g}"
+            row["given (table)"] = row["given (table)"][:30] + " …"
+            row["gaps"] = row["gaps"] or "nan"
+    first = min(samples, key=lambda row: int(row["sample"]))
+    first |= {"decision": "other", "label": "b"}
+    reviewed = tmp_path / "reviewed.csv"
+    write(reviewed, samples)
+    path.write_text("\n".join([head, *lines]).replace(",3,", ",3.0,"))
+    assert main(["apply", str(path), str(reviewed)]) == 0
+    path.write_text("\n".join([head, lines[2], lines[1], lines[0], *lines[3:]]))
+    capsys.readouterr()
+    assert main(["apply", str(path), str(reviewed)]) == 2
+    message = capsys.readouterr().err
+    assert "Row 0 has " in message and "were the rows sorted" in message

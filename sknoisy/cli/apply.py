@@ -1,13 +1,14 @@
 """``sknoisy apply``: a table of labels with what people decided."""
 
 import codecs
+import math
 import os
 import re
 from collections import Counter
 from difflib import get_close_matches
 
 from sknoisy.cli.messages import say
-from sknoisy.cli.results import write_rows
+from sknoisy.cli.results import COLUMNS, write_rows
 from sknoisy.data.labels import counted
 from sknoisy.datasets.tables import (
     ENCODING,
@@ -18,6 +19,8 @@ from sknoisy.datasets.tables import (
     read_rows,
 )
 from sknoisy.detection.decisions import decided_label, read_decisions
+
+MISSING = ("", "nan", "None", "NaT", "<NA>")  # what is shown of a cell without a value
 
 
 def run(args):
@@ -38,7 +41,7 @@ def run(args):
     at = {name: i for i, name in enumerate(names)}
     done = {}
     known = {row[label].strip() for row in rows}
-    for name, given, decided in _decisions(args.reviewed):
+    for name, given, decided, shown in _decisions(args.reviewed):
         if name not in at or name in twice:
             why = "several rows" if name in twice else "no row"
             raise ValueError(f"{args.labels!r} has {why} of {name!r}")
@@ -52,6 +55,8 @@ def run(args):
                 f"{name!r} has the label {held!r} in {args.labels!r}, but was "
                 f"reviewed with {given!r}: these are other labels"
             )
+        if file is None:  # rows are known by their places alone
+            _check_same(name, shown, rows[at[name]], args)
         if not args.new_classes:
             _refuse_new(name, decided, known)
     for name, (_, decided) in done.items():
@@ -90,6 +95,30 @@ def _format_of(path, encoding, decided):
     return "\r\n" if first.endswith(b"\r\n") else "\n", encoding, line
 
 
+def _check_same(name, shown, row, args):
+    """Raise ``ValueError`` if a row holds other values than what was reviewed."""
+    for column in (name for name in row if name not in COLUMNS):
+        if not _are_same(shown.get(column, ""), row[column]):
+            raise ValueError(
+                f"Row {name} has {row[column]!r} as {column!r} in {args.labels!r}, but "
+                f"had {shown[column]!r} when it was reviewed: were the rows sorted, or "
+                "changed, in between? Apply the review to the table that was checked"
+            )
+
+
+def _are_same(shown, cell):
+    """Whether a cell may be what was shown, perhaps rounded or shortened."""
+    shown, cell = shown.strip(), cell.strip()
+    if shown in MISSING or shown == cell:
+        return True
+    if shown.endswith("…"):
+        return cell.startswith(shown[:-1].rstrip())
+    try:
+        return math.isclose(float(shown), float(cell), rel_tol=1e-3)
+    except ValueError:
+        return False
+
+
 def _refuse_new(name, decided, known):
     """Raise ``ValueError`` for a label that no sample has, which may be mistyped."""
     if decided not in known:
@@ -102,10 +131,10 @@ def _refuse_new(name, decided, known):
 
 
 def _decisions(path):
-    """Yield the name, the given label and the decided one of each reviewed sample."""
+    """Yield name, given and decided label of reviewed samples, and all their cells."""
     for place, row in read_decisions(path, ["name", "suggested"]):
         given, suggested = row["given"].strip(), row["suggested"].strip()
         try:
-            yield row["name"], given, decided_label(row, given, suggested)
+            yield row["name"], given, decided_label(row, given, suggested), row
         except ValueError as error:
             raise ValueError(f"{place}: {error}") from None

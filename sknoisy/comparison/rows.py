@@ -7,15 +7,8 @@ from pathlib import Path
 
 from sknoisy._version import __version__
 from sknoisy.parameters import comparable
-from sknoisy.training.identity import (
-    checked_hash,
-    compiled,
-    data_of,
-    estimator_name,
-    hash_of,
-    is_versioned,
-    sources,
-)
+from sknoisy.training.identity import checked_hash, data_of, estimator_name, hash_of
+from sknoisy.training.own_code import compiled, is_versioned, sources
 
 
 class Rows:

@@ -40,7 +40,7 @@ def read_decisions(path, needed):
     found = []
     for line, row in zip(table.lines, table.rows, strict=True):
         place = f"{path!r}, line {line}"
-        row = {name: from_text(row[name]) for name in needed}
+        row = {name: from_text(cell) for name, cell in row.items()}
         decision = row["decision"].strip().lower()
         if decision not in ("", *DECISIONS):
             raise ValueError(

@@ -8,7 +8,8 @@ from sknoisy._version import __version__
 from sknoisy.data.devices import resolve_device, resolve_precision
 from sknoisy.data.inputs import by_value, file_stamps, is_paths
 from sknoisy.training.callbacks import changing
-from sknoisy.training.identity import checked_hash, sources
+from sknoisy.training.identity import checked_hash
+from sknoisy.training.own_code import sources
 
 
 def cached_pretraining(pretrainer, memory, inputs, trained, labels, reporting, seeds):

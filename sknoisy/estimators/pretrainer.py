@@ -84,8 +84,8 @@ class SSLPretrainer(LazyTransformer, TorchEstimator):
         Whether ``transform`` returns :class:`~sknoisy.encoders.features.LazyFeatures`
         or an ndarray. ``set_output(transform="pandas")`` makes it a data frame.
     memory : str, path or joblib.Memory, default=None
-        Cache of trained encoders, by X and the parameters; by y and its weights only
-        where the method learns from them.
+        Cache of trained encoders, by X, the parameters and the code that you wrote
+        of them; by y and its weights only where the method learns from them.
     device : str, default="auto"
         "auto" (a GPU if there is one), "cpu", "cuda", "cuda:1", "mps".
     precision : {"auto", "float32", "bfloat16"}, default="auto"

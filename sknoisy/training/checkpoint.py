@@ -55,8 +55,8 @@ class Checkpoint(Callback):
 
     Trainings without a `random_state` are equal if data and parameters are. A loss, an
     encoder or views that you wrote are told apart by the source of their class, its
-    bases or function, not by that of what these call. The files of a training that
-    diverged are removed, too.
+    bases or function, and of what these call in modules that are not installed. The
+    files of a training that diverged are removed, too.
 
     The short training of the head that comes before that of a pre-trained encoder is
     not written. Other callbacks begin anew when a training goes on. ``partial_fit``,

@@ -1,8 +1,6 @@
 """What tells trainings apart: data, parameters, versions and code, as one name."""
 
-import inspect
 import os
-from functools import partial
 
 import torch
 from joblib.hashing import NumpyHasher
@@ -10,11 +8,10 @@ from joblib.hashing import NumpyHasher
 from sknoisy import _version
 from sknoisy.data.inputs import by_value, file_stamps
 from sknoisy.encoders.features import LazyFeatures
+from sknoisy.training.own_code import sources
 
 # Parameters that are not compared: what callbacks do to a training cannot be known.
 REPORTING = ("callbacks", "memory", "output", "verbose")
-# Packages whose code the versions stand for.
-VERSIONED = ("builtins", "numpy", "sklearn", "sknoisy", "torch", "torchvision")
 
 
 def training_name(estimator, settings, data):
@@ -104,69 +101,6 @@ class _Hasher(NumpyHasher):
 def hash_of(value):
     """Return the hash of a value, also of tensors by what they hold."""
     return _Hasher(hash_name="md5").hash(value)
-
-
-def sources(value):
-    """Return the code of what a user wrote: with other code it is another training.
-
-    Parameters
-    ----------
-    value : object
-        A parameter of an estimator, or an estimator.
-
-    Returns
-    -------
-    sources : list
-        Source texts of its class or function, of those it is derived from, and of its
-        parameters.
-    """
-    if isinstance(value, partial):
-        value = [value.func, value.args, value.keywords]
-    if isinstance(value, dict):
-        value = [*value.items()]
-    if isinstance(value, (list, tuple)):
-        return [sources(one) for one in value]
-    is_code = inspect.isclass(value) or inspect.isfunction(value)
-    code = value if is_code else type(value)
-    if not inspect.isclass(code):
-        return [_source(code)]
-    bases = [base for base in code.__mro__ if not is_versioned(base)]
-    # In a notebook there is no source of a class, but of its methods.
-    found = [
-        _source(base) or [_source(f) for f in vars(base).values() if callable(f)]
-        for base in bases
-    ]
-    if is_code or not hasattr(value, "get_params"):
-        return found
-    parts = value.get_params(deep=False).items()
-    return found + [(name, sources(part)) for name, part in parts]
-
-
-def is_versioned(code):
-    """Whether a class or function is of a package whose version stands for its code."""
-    module = getattr(code, "__module__", None) or ""
-    return module.partition(".")[0] in VERSIONED
-
-
-def _source(code):
-    if is_versioned(code):
-        return None
-    try:
-        return inspect.getsource(code)
-    except (OSError, TypeError):  # typed into an interpreter, or made by exec
-        return compiled(code.__code__) if inspect.isfunction(code) else None
-
-
-def compiled(code):
-    """Return what a function's code does, without where it was written."""
-    consts = []
-    for one in code.co_consts:
-        if inspect.iscode(one):
-            consts.append(compiled(one))
-        else:  # of a set, the order is another in each process
-            is_set = isinstance(one, frozenset)
-            consts.append(sorted(map(repr, one)) if is_set else repr(one))
-    return code.co_code, code.co_names, consts
 
 
 def data_of(data):

@@ -2,6 +2,7 @@
 
 import importlib
 import importlib.util
+import itertools
 import linecache
 import os
 import pickle
@@ -41,7 +42,8 @@ from sknoisy import (
 )
 from sknoisy.encoders.features import LazyFeatures
 from sknoisy.losses import CrossEntropy
-from sknoisy.training.identity import sources, training_name
+from sknoisy.training.identity import training_name
+from sknoisy.training.own_code import sources
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(0, 256, (60, 8, 8), dtype=np.uint8)
@@ -592,3 +594,53 @@ def test_code_without_a_file_is_told_apart():
     assert sources(one()) == sources(same()) != sources(other())
     in_a_set = made('z.sum(1) if i in {"a", "b", "c"} else z.sum(2)')
     assert "[''a'', ''b'', ''c'']" in repr(sources(in_a_set())).replace('"', "'")
+
+
+OWN = """
+import numpy as np
+import torch
+from sknoisy import CrossEntropy
+import {helper}
+
+SCALE = {scale}
+def _twice(z): return {helper}.times * z
+def scaled(z): return _twice(SCALE * z)
+class Base(CrossEntropy):
+    def __call__(self, z, y, i): return self.of(scaled(z), y)
+    @staticmethod
+    def of(z, y): return {helper}.of(z, y) + np.pi
+class Mine(Base):
+    unused = {unused}
+def not_called(): return {other}
+"""
+HELPER = "times = {times}\ndef of(z, y): return [z[k].sum() for k in y] {more}\n"
+
+
+@pytest.mark.parametrize("has_source", [True, False])
+def test_what_code_calls_tells_trainings_apart(tmp_path, monkeypatch, has_source):
+    """Functions and constants of modules of the user's, however deep."""
+    monkeypatch.syspath_prepend(tmp_path)
+    usual = {"scale": 1, "unused": 0, "other": 1, "times": 2, "more": ""}
+    names = "own_module_of_a_test", "own_helper_of_a_test"
+
+    def made(**changed):
+        values = usual | changed | {"helper": names[1]}
+        for name, text in zip(names, (OWN, HELPER), strict=True):
+            (tmp_path / f"{name}.py").write_text(text.format(**values))
+            sys.modules.pop(name, None)
+        importlib.invalidate_caches()
+        linecache.clearcache()
+        module = importlib.import_module(names[0])
+        if not has_source:
+            for name in names:
+                (tmp_path / f"{name}.py").unlink()
+            linecache.clearcache()
+        return sources(module.Mine())
+
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    assert made() == made() == made(other=2)
+    changes = [{"scale": 3}, {"times": 3}, {"more": "+ [1]"}]
+    found = [made(), *(made(**change) for change in changes)]
+    assert all(a != b for a, b in itertools.combinations(found, 2))
+    for name in names:
+        sys.modules.pop(name, None)

@@ -187,12 +187,18 @@
   };
 
   function toCsv() {
-    const rows = [["sample", "name", "given", "suggested", "decision", "label"]];
+    const own = ["sample", "name", "given", "suggested", "decision", "label"];
+    // Values that were shown tell later whether a row is still the one that was reviewed.
+    const [first] = data.cards;
+    const columns = ((first && first.values) || []).map(([name]) => name)
+      .filter((name) => name !== "…" && !own.includes(name));
+    const rows = [[...own, ...columns]];
     for (const card of data.cards) {
       const made = decisions[card.sample];
       if (!made) continue;
+      const values = new Map(card.values);
       rows.push([card.sample, card.name, className(card.given), className(card.suggested),
-        made.decision, className(made.label)]);
+        made.decision, className(made.label), ...columns.map((name) => values.get(name))]);
     }
     return rows.map((row) => `${row.map(field).join(",")}\r\n`).join("");
   }
