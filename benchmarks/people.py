@@ -60,7 +60,11 @@ ON_FEATURES = (
     "default logistic logistic_one_scale knn_50 mlp forest cleanlab_logistic "
     "cleaned_logistic"
 ).split()
-DETECTORS = ["detector", "cleanlab"]
+DETECTORS = {
+    "detector": "ours",
+    "detector_unlimited": "ours, no limit",
+    "cleanlab": "cleanlab",
+}
 
 
 @lru_cache(maxsize=1)
@@ -119,8 +123,9 @@ def sentiments(name, kind, seed, folder):
 
 def found_by(detector, X, y, seed):
     """Return the quality of labels and which are called wrong, by ours or cleanlab."""
-    if detector == "detector":
-        found = LabelErrorDetector(random_state=seed).fit(X, y)
+    if detector != "cleanlab":
+        settings = {"max_false_alarms": None} if "unlimited" in detector else {}
+        found = LabelErrorDetector(random_state=seed, **settings).fit(X, y)
         return found.label_quality_, found.label_errors_
     from cleanlab.filter import find_label_issues
     from cleanlab.rank import get_label_quality_scores

@@ -1,6 +1,7 @@
 """What was found in all: of each class, and how predictions agree with labels."""
 
 import numpy as np
+from scipy.stats import rankdata
 
 from sknoisy.scores.confident import confident_joint
 from sknoisy.scores.estimates import count_pairs
@@ -8,6 +9,7 @@ from sknoisy.warning import warn
 
 WIDE = 0.2  # intervals of the noise rate that tell little
 MANY = 0.45  # share of wrong labels that may as well be classes that overlap
+SURELY = 5.0  # standard deviations by which a class ranks higher than by chance
 OFTEN = 0.1  # share of wrong predictions from which on they may look like noise
 
 
@@ -46,7 +48,8 @@ def agreement_of(codes, pred_probs):
     agreement : float
         The share.
     by_chance : bool
-        Whether labels in any other order would agree with as many.
+        Whether labels in any other order would agree with as many, and their classes
+        would be no less probable: of rare classes hardly any may be predicted.
     """
     n, n_classes = pred_probs.shape
     predicted = pred_probs.argmax(axis=1)
@@ -56,6 +59,7 @@ def agreement_of(codes, pred_probs):
     # Variance of the agreement if labels were shuffled: both shares are given.
     variance = max(0.0, chance + chance**2 - float((p * q * (p + q)).sum())) / n
     by_chance = agreement <= chance + 2 * np.sqrt(variance) + 1e-9
+    by_chance = by_chance and _ranks_by_chance(codes, pred_probs)
     if by_chance:
         warn(
             f"out-of-sample predictions agree with {agreement:.0%} of the labels, "
@@ -64,6 +68,23 @@ def agreement_of(codes, pred_probs):
             "another estimator.",
         )
     return agreement, by_chance
+
+
+def _ranks_by_chance(codes, pred_probs):
+    """Whether samples of no class surely rank higher by its probability than others.
+
+    By Wilcoxon's rank sums. They vary more than if labels were shuffled, as each sample
+    was predicted without its own label: of pure noise by up to 4 standard deviations.
+    """
+    n = len(codes)
+    for k, of_class in enumerate(pred_probs.T):
+        is_of, ranks = codes == k, rankdata(of_class)
+        n_of = np.count_nonzero(is_of)
+        expected = n_of * (n + 1) / 2
+        deviation = np.sqrt(n_of * (n - n_of) / max(n - 1, 1)) * ranks.std()
+        if ranks[is_of].sum() > expected + SURELY * deviation:
+            return False
+    return True
 
 
 def doubt_of_rate(posterior, unseen):

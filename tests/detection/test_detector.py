@@ -174,6 +174,16 @@ def test_predictions_that_say_nothing(noisy):
         assert detector.label_errors_.any()  # by the published rule
 
 
+def test_a_class_that_is_never_predicted_is_no_chance_where_it_ranks_higher():
+    rng = np.random.default_rng(0)
+    codes = (rng.random(2000) < 0.2).astype(int)
+    share = 0.2 + 0.2 * expit(rng.normal(size=2000) + codes)  # below a half
+    probs = np.stack([1 - share, share], axis=1)
+    assert agreement_of(codes, probs) == (np.mean(codes == 0), False)
+    with pytest.warns(UserWarning, match="may be chance"):
+        assert agreement_of(codes, rng.permutation(probs))[1]
+
+
 @pytest.mark.filterwarnings("error:out-of-sample")
 @pytest.mark.parametrize("seed", range(10))
 def test_few_of_a_class_are_no_chance(seed):
