@@ -5,8 +5,10 @@
 
 The data are the embeddings of CIFAR-10 of ``vector_data.py``. Three annotators label
 all 20,000 training samples, of which they get 20, 40 and 60% wrong, each by
-instance-dependent noise of its own. Rows go to a JSON lines file; those that are there
-already are skipped.
+instance-dependent noise of its own. With ``--labels CIFAR-10_human.pt``, of
+https://github.com/UCSC-REAL/cifar-10-100n, the labels are the three that people gave to
+each image; each column is of many people. Rows go to a JSON lines file; those that are
+there already are skipped.
 """
 
 import argparse
@@ -22,7 +24,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from vector_data import load
+from vector_data import labels_of_people, load
 
 from sknoisy import NoisyRobustClassifier
 from sknoisy.annotators import AnnotatorConsensus
@@ -42,15 +44,19 @@ TRAININGS = {  # by name: the method, whether soft labels are trained on
     "dawid_skene": "Dawid-Skene, soft labels",
     "majority_soft": "shares of votes, soft labels",
     "majority": "majority vote",
-    "best": "annotator with 20% wrong",
+    "best": "the first annotator's labels",
     "clean": "right labels",
 }
 
 
 @cache
-def annotated(folder, seed):
+def annotated(folder, labels, seed):
     """Return samples, true labels, the table of labels, and the test set."""
     X, y, X_test, y_test = load("cifar10_features", folder)
+    if labels is not None:
+        given = labels_of_people(folder, labels)
+        table = np.stack([given[f"random_label{k}"] for k in (1, 2, 3)], axis=1)
+        return X, y, table, X_test, y_test
     scaled = StandardScaler().fit_transform(X)
     given = [
         instance_dependent(y, rate, X=scaled, random_state=10 * seed + k).y
@@ -73,9 +79,9 @@ def train(training, classifier, X, y, table, seed):
     return model, model.labels_, model
 
 
-def run_row(row, folder):
+def run_row(row, folder, labels):
     """Train on the labels of one row; return the finished row."""
-    X, y, table, X_test, y_test = annotated(folder, row["seed"])
+    X, y, table, X_test, y_test = annotated(folder, labels, row["seed"])
     classifier = CLASSIFIERS[row["classifier"]](row["seed"])
     started = time.perf_counter()
     with warnings.catch_warnings():
@@ -96,11 +102,12 @@ def run_row(row, folder):
 
 
 def key(row):
-    return tuple(row[name] for name in ("classifier", "training", "seed"))
+    return tuple(row.get(name) for name in ("of", "classifier", "training", "seed"))
 
 
-def annotators_table(rows):
+def annotators_table(rows, of=None):
     """Return means and standard deviations over seeds, as Markdown."""
+    rows = [row for row in rows if row.get("of") == of]
     names = [name for name in CLASSIFIERS if name in {r["classifier"] for r in rows}]
     head = [[f"`{name}`: labels right", "accuracy"] for name in names]
     lines = [["trained on", *sum(head, []), "seconds"]]
@@ -108,9 +115,9 @@ def annotators_table(rows):
         lines.append([title])
         for name in names:
             wanted = training, name
-            of = [r for r in rows if (r["training"], r["classifier"]) == wanted]
+            own = [r for r in rows if (r["training"], r["classifier"]) == wanted]
             for score in ("labels_right", "accuracy"):
-                lines[-1].append(mean([row[score] for row in of]))
+                lines[-1].append(mean([row[score] for row in own]))
         seconds = [row["seconds"] for row in rows if row["training"] == training]
         lines[-1].append(f"{np.median(seconds):.0f}" if seconds else "")
     return table(lines[0], lines[1:])
@@ -126,6 +133,7 @@ def mean(values):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", required=True, help="folder of cifar10_features.npz")
+    parser.add_argument("--labels", help="the file CIFAR-10_human.pt")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--classifiers", nargs="+", default=["logistic"])
     parser.add_argument("--trainings", nargs="+", default=list(TRAININGS))
@@ -136,13 +144,15 @@ def main():
         for classifier in args.classifiers:
             for training in args.trainings:
                 row = {"classifier": classifier, "training": training, "seed": seed}
+                row |= {"of": "people"} if args.labels else {}
                 if key(row) in done:
                     continue
-                row = run_row(row, args.data)
+                row = run_row(row, args.data, args.labels)
                 add_rows(args.rows, row)
                 shown = ("accuracy", "labels_right", "annotator_quality", "seconds")
                 print(*key(row), *(row[name] for name in shown), flush=True)
-    print(annotators_table(read_rows(args.rows)))
+    of = "people" if args.labels else None
+    print(annotators_table(read_rows(args.rows), of))
 
 
 if __name__ == "__main__":

@@ -36,10 +36,9 @@ from sklearn.model_selection import (
     cross_val_predict,
     train_test_split,
 )
-from vector_data import Absent, load
+from vector_data import Absent, labels_of_people, load
 
 from sknoisy import LabelErrorDetector
-from sknoisy.datasets.pickles import read_torch
 from sknoisy.metrics import detection_average_precision
 
 HERE = Path(__file__).parent
@@ -72,13 +71,9 @@ def cifar10n(name, folder, labels):
     """Return training samples, given and right labels, and the test set."""
     if labels is None or not Path(labels).exists():
         raise Absent("--labels must be the file CIFAR-10_human.pt")
-    given = read_torch(labels)
     X, y, X_test, y_test = load("cifar10_features", folder)
-    with np.load(Path(folder, "cifar10_features.npz")) as file:
-        rows = file["train_index"]
-    if (given["clean_label"][rows] != y).any():
-        raise SystemExit(f"{labels} has its labels in another order")
-    return X, given[CIFAR10N[name]][rows], y, X_test, y_test
+    given = labels_of_people(folder, labels)[CIFAR10N[name]]
+    return X, given, y, X_test, y_test
 
 
 @lru_cache(maxsize=1)
@@ -247,7 +242,9 @@ def people_errors_table(rows):
             ]
             lines.append([kind, d, f"{wrong[kind, d]:.1f}", *cells])
     header = [
-        f"{s.replace('_', ' ')}, {m}" for s in scores for m in ("ours", "cleanlab")
+        f"{score.replace('_', ' ')}, {name}"
+        for score in scores
+        for name in DETECTORS.values()
     ]
     return table(["samples", "data", "wrong", *header], lines)
 

@@ -38,6 +38,7 @@ from sklearn.datasets import load_breast_cancer, load_digits, load_wine
 from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
 
+from sknoisy.datasets.pickles import read_torch
 from sknoisy.noise import add_noise
 
 MAX_ROWS = 6_000
@@ -69,6 +70,16 @@ def cifar10_features(folder):
     with np.load(path) as file:
         X, X_test = (file[name].astype(np.float32) for name in ("train", "test"))
         return X, file["train_labels"], X_test, file["test_labels"]
+
+
+def labels_of_people(folder, path):
+    """Return the labels of CIFAR-10N, by name, of the images of these embeddings."""
+    given = read_torch(path)
+    with np.load(Path(folder, "cifar10_features.npz")) as file:
+        rows, right = file["train_index"], file["train_labels"]
+    if (given["clean_label"][rows] != right).any():
+        raise SystemExit(f"{path} has its labels in another order")
+    return {name: labels[rows] for name, labels in given.items()}
 
 
 def digits_projected(folder):

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.sparse import coo_array, csc_array, csr_matrix
+from scipy.special import expit
 from sklearn import config_context
 from sklearn.base import clone
 from sklearn.compose import ColumnTransformer
@@ -48,6 +49,7 @@ from sknoisy.detection.methods import (
     LossGMM,
     WrongEvents,
 )
+from sknoisy.detection.report import agreement_of
 from sknoisy.detection.sources import leaves_out
 from sknoisy.metrics import detection_average_precision, detection_f1
 from sknoisy.noise import pair_flip, symmetric_exclusive
