@@ -333,4 +333,6 @@ def _noise(name, rate):
 
 def _short(name, rate):
     """Return the name of a noise without its protocol, for the head of a column."""
+    if name.endswith("_label"):
+        return "CIFAR-10N, " + name.removesuffix("_label").replace("worse", "worst")
     return _noise(name.split("_")[0].replace("instance", "instance-dependent"), rate)

@@ -59,6 +59,7 @@ ON_FEATURES = (
     "default logistic logistic_one_scale knn_50 mlp forest cleanlab_logistic "
     "cleaned_logistic"
 ).split()
+OTHERS = "logistic logistic_one_scale knn_50 mlp forest svm bayes".split()
 DETECTORS = {
     "detector": "ours",
     "detector_unlimited": "ours, no limit",
@@ -211,6 +212,37 @@ SHOWN = {
 }
 
 
+def _title(kind, data):
+    return f"CIFAR-10N, {data}" if kind == "features" else f"{data}, {kind}"
+
+
+def best_of_people(rows):
+    """Return data, accuracy of the default, and of the best method that is not ours."""
+    means, _ = _by(rows, "accuracy")
+    cells = []
+    for kind, (data, methods) in SHOWN.items():
+        others = [m for m in methods if m.startswith("cleanlab") or m in OTHERS]
+        for d in data:
+            by_method = means["accuracy"][kind].xs(d, level="data")
+            best = by_method[by_method.index.intersection(others)].max()
+            cells.append((_title(kind, d), by_method["default"], best))
+    return cells
+
+
+def found_of_people(rows):
+    """Return the average precision by data, of our detector and of cleanlab's."""
+    means, _ = _by(rows, "average_precision")
+    scores = means["average_precision"]
+    return {
+        title: {
+            _title(kind, d): scores[kind, detector, d]
+            for kind, (data, _) in SHOWN.items()
+            for d in data
+        }
+        for detector, title in (("detector", "ours"), ("cleanlab", "cleanlab"))
+    }
+
+
 def people_table(rows, kind):
     """Return the accuracies on one kind of samples, as Markdown."""
     means, wrong = _by(rows, "accuracy")
@@ -228,25 +260,17 @@ def people_table(rows, kind):
 
 def people_errors_table(rows):
     """Return how well wrong labels were found, as Markdown."""
-    scores = ["average_precision", "precision", "recall"]
-    means, wrong = _by(rows, *scores)
+    shown = [("average_precision", d) for d in ("detector", "cleanlab")]
+    shown += [(score, d) for score in ("precision", "recall") for d in DETECTORS]
+    means, wrong = _by(rows, *dict(shown))
     lines = []
     for kind, (data, _) in SHOWN.items():
         for d in data:
-            if (kind, d) not in wrong:
-                continue
-            cells = [
-                f"{means[score][kind, method, d]:.1f}"
-                for score in scores
-                for method in DETECTORS
-            ]
-            lines.append([kind, d, f"{wrong[kind, d]:.1f}", *cells])
-    header = [
-        f"{score.replace('_', ' ')}, {name}"
-        for score in scores
-        for name in DETECTORS.values()
-    ]
-    return table(["samples", "data", "wrong", *header], lines)
+            if (kind, d) in wrong:
+                cells = [f"{means[score][kind, by, d]:.1f}" for score, by in shown]
+                lines.append([_title(kind, d), f"{wrong[kind, d]:.1f}", *cells])
+    header = [f"{score.replace('_', ' ')}, {DETECTORS[by]}" for score, by in shown]
+    return table(["data", "wrong", *header], lines)
 
 
 def main():

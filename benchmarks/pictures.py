@@ -20,6 +20,7 @@ from accuracy_tables import (
     grouped,
 )
 from annotators import TRAININGS as CONSENSUS
+from people import best_of_people, found_of_people
 from relabelling import ORDERS
 from rows import read_rows
 from selection import cells, regret
@@ -336,7 +337,7 @@ def choosing():
 def annotators():
     """Accuracy by what is trained on: several annotators, and trusted labels."""
     fig, axes = plt.subplots(1, 2, figsize=(10, 3.6), sharex=True)
-    rows = rows_of("annotators")
+    rows = [row for row in rows_of("annotators") if "of" not in row]
     dots(axes[0], rows, CONSENSUS, BLUE, "o", None)
     axes[0].set(title="Three annotators", xlabel="Test accuracy (%)")
     rows = [row for row in rows_of("trusted") if row["size"] == "large"]
@@ -346,6 +347,30 @@ def annotators():
         dots(axes[1], of, TRUST, color, marker, title_of(*noise))
     axes[1].set(title="2,000 trusted labels", xlabel="Test accuracy (%)")
     fig.legend(loc="outside lower right", ncols=3, frameon=False)
+    return fig
+
+
+def people():
+    """Accuracy and labels found where people made the noise, ours beside others'."""
+    fig, axes = plt.subplots(1, 2, figsize=(10, 3.8), sharey=True)
+    rows = rows_of("people")
+    best = best_of_people(rows)
+    titles = [title for title, *_ in best]
+    looks = (("default", GREEN, "o"), ("the best other method", GREY, "s"))
+    for at, (name, color, marker) in enumerate(looks, start=1):
+        axes[0].plot(
+            [cell[at] for cell in best], titles, marker, color=color, label=name
+        )
+    found = found_of_people(rows)
+    looks = (("ours", GREEN, "o"), ("cleanlab", GREY, "s"))
+    for name, color, marker in looks:
+        scores = [found[name][title] for title in titles]
+        axes[1].plot(scores, titles, marker, color=color, label=name)
+    axes[0].invert_yaxis()
+    axes[0].set(title="Classifiers", xlabel="Test accuracy (%)")
+    axes[1].set(title="Wrong labels", xlabel="Average precision (%)")
+    for ax in axes:
+        ax.legend(frameon=False)
     return fig
 
 
@@ -414,6 +439,7 @@ PICTURES = [
     relabelling,
     choosing,
     annotators,
+    people,
     speed,
 ]
 

@@ -21,6 +21,7 @@ from detection_speed import file_table
 from detection_speed import speed_table as detection_speed_table
 from detectors import detectors_table
 from encoders import encoders_table
+from people import people_errors_table, people_table
 from photographs import photographs_table
 from pictures import draw_all
 from relabelling import relabelling_table
@@ -49,6 +50,7 @@ FILES = {
     "vectors": "embeddings and tables",
     "unseen": "embeddings and tables",
     "texts": "texts",
+    "people": "labels of people",
     "photographs": "a few photographs",
     "detection": "wrong labels",
     "detectors": "wrong labels",
@@ -185,6 +187,12 @@ def tables():
         "unseen": unseen_table(rows["unseen"]),
         "texts": texts_table(rows["texts"]),
         "text_errors": text_errors_table(rows["texts"]),
+        **{
+            f"people {kind}": people_table(rows["people"], kind)
+            for kind in ("features", "words", "embeddings")
+        },
+        "people errors": people_errors_table(rows["people"]),
+        "annotators people": annotators_table(rows["annotators"], "people"),
         "vectors by cell": cells_table(vectors),
         "cleaned": cleaned_table(rows["vectors"]),
         "vector networks": networks_table(rows["vectors"]),

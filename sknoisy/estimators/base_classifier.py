@@ -1,6 +1,7 @@
 """What classifiers share: training in one go or by epochs, and prediction."""
 
 import numpy as np
+import torch
 from sklearn.base import ClassifierMixin
 from sklearn.utils.validation import check_consistent_length
 
@@ -72,6 +73,7 @@ class TorchClassifier(Beginning, Learning, ClassifierMixin, HoldingOut, Predicti
         interrupt, limit = None, self._time_limit()
         with fitting(self):
             training, *known = self._begin(X, y, None, sample_weight, trusted)
+            self._note_first(training)
             training.stopping = self._stopping(training.loss)
             training.limit = limit
             if limit is not None:
@@ -135,9 +137,13 @@ class TorchClassifier(Beginning, Learning, ClassifierMixin, HoldingOut, Predicti
             with fitting(self):
                 given = sample_weight, trusted
                 if begun:
+                    before = getattr(self, "_training", None)
+                    first = None if before is None else before.first
                     training, *known = self._continue(X, y, *given)
+                    self._note_first(training, first)
                 else:
                     training, *known = self._begin(X, y, classes, *given)
+                    self._note_first(training)
                 trains = True
                 training.train_epochs(1)
                 self._finish(training, *known)
@@ -147,6 +153,19 @@ class TorchClassifier(Beginning, Learning, ClassifierMixin, HoldingOut, Predicti
                 self._network = self._training = None
             raise
         return self
+
+    def _note_first(self, training, before=None):
+        """Keep the first sample of a closed form; warn if it was another one before."""
+        if not training.loss.closed_form:
+            return
+        index = torch.zeros(1, dtype=torch.int64, device="cpu")
+        training.first = training.data.store.fetch(index, "cpu")
+        if before is not None and not torch.equal(before, training.first):
+            warn(
+                "partial_fit forgets the samples of the calls before: the kernel "
+                f"machine that {self._why_kernel} is fitted to those of this call "
+                "alone. Pass all samples in each call, or to fit."
+            )
 
     def score(self, X, y, sample_weight=None):
         """Return how often predictions are the labels.

@@ -94,6 +94,8 @@ class ClassifierTraining:
         The network's weights after the first phase, as long as they will be needed.
     run : Run
         The history, the dynamics, and what else the phases share.
+    first : tensor or None
+        The first sample of a closed form, by which forgotten ones are noticed.
     """
 
     def __init__(
@@ -121,7 +123,7 @@ class ClassifierTraining:
         self.head_lr, self.head_schedule = head_lr, head_schedule
         self.seed = seed
         self.first_weights = first_weights
-        self.stopping = self.stopped_epoch = self.limit = None
+        self.stopping = self.stopped_epoch = self.limit = self.first = None
         self.order = generator(seed)
         self.view_generator = generator(ranks.own_seed(seed + 1), settings.device)
         self.data = self._samples = None

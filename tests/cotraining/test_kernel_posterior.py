@@ -1,6 +1,7 @@
 """The kernel machine that corrects labels, by hand; and as what vectors get."""
 
 import pickle
+import warnings
 
 import numpy as np
 import pytest
@@ -253,3 +254,18 @@ def test_an_identity_encoder_keeps_relative_scales():
         X[:, 1].std() / X[:, 0].std(), rel=1e-3
     )
     assert isinstance(clf._network.head, nn.Linear)
+
+
+def test_chunks_are_forgotten_with_a_warning():
+    X, y = load_digits(return_X_y=True)
+    forgets = pytest.warns(UserWarning, match="partial_fit forgets the samples")
+    clf = NoisyRobustClassifier(random_state=0).fit(X[:300], y[:300])
+    with forgets:
+        clf.partial_fit(X[300:600], y[300:600])
+    with forgets:
+        clf.partial_fit(X[:300], y[:300])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        clf.partial_fit(X[:300], y[:300]).partial_fit(X[:600], y[:600])
+        elr = NoisyRobustClassifier("elr", random_state=0).fit(X[:300], y[:300])
+        elr.partial_fit(X[300:600], y[300:600])
