@@ -28,6 +28,7 @@ from sknoisy.detection.report import (
     doubt_of_rate,
     trusting_joint,
     warn_of_doubt,
+    warn_of_near_copies,
 )
 from sknoisy.detection.reviewing import Reviewing
 from sknoisy.detection.sources import (
@@ -262,8 +263,9 @@ class LabelErrorDetector(
             If predictions agree with labels no more than they may by chance (of folds,
             neighbours and fitted classifiers; the predictions of a training's dynamics
             are not out-of-sample); if the noise rate may be nearly anything, or cannot
-            be told from what the classifier gets wrong itself; or if a class has no
-            label left among those suggested.
+            be told from what the classifier gets wrong itself; if a class has no label
+            left among those suggested; or if many rows of a table are near-copies of
+            others, and no `groups` are given.
         """
         with fitting(self):
             return self._fit(X, y, sample_weight, groups, trusted)
@@ -293,6 +295,8 @@ class LabelErrorDetector(
         self._doubt = doubt_of_rate(posterior, unseen)
         if self._advises:
             warn_of_doubt(self._doubt)
+        if groups is None:
+            warn_of_near_copies(X, labels.codes)
         self.classes_ = classes
         self.agreement_ = agreement
         self.label_errors_ = errors

@@ -3,13 +3,17 @@
 import numpy as np
 from scipy.stats import rankdata
 
+from sknoisy.detection.features import as_table
+from sknoisy.encoders.features import LazyFeatures
 from sknoisy.scores.confident import confident_joint
+from sknoisy.scores.distances import share_of_near_copies
 from sknoisy.scores.estimates import count_pairs
 from sknoisy.warning import warn
 
 WIDE = 0.2  # intervals of the noise rate that tell little
 MANY = 0.45  # share of wrong labels that may as well be classes that overlap
 SURELY = 5.0  # standard deviations by which a class ranks higher than by chance
+COPIED, ALIKE = 0.3, 0.98  # near-copies among samples, and of them the same labels
 OFTEN = 0.1  # share of wrong predictions from which on they may look like noise
 
 
@@ -119,6 +123,23 @@ def doubt_of_rate(posterior, unseen):
     return (
         f"the share of wrong labels may be anything from {low:.0%} to {high:.0%}: {why}"
     )
+
+
+def warn_of_near_copies(X, codes):
+    """Warn if many rows of a table are near-copies of others, with their labels."""
+    # Features that are computed when asked for may not be needed at all.
+    table = None if isinstance(X, LazyFeatures) else as_table(X)
+    if table is None:
+        return
+    share, agreement = share_of_near_copies(table, codes)
+    if share > COPIED and agreement > ALIKE:
+        warn(
+            f"about {share:.0%} of the samples are nearly copies of others, with the "
+            "same labels, as augmented or interpolated samples are. Wrong labels of "
+            "copies vouch for each other, so that hardly any is found. Pass groups=, "
+            "with the same value for a sample and what was made of it, or leave the "
+            "copies out.",
+        )
 
 
 def warn_of_doubt(doubt):

@@ -3,6 +3,7 @@
 import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
+from sklearn.neighbors import NearestNeighbors
 
 from sknoisy.checks import as_numbers, check_integer
 from sknoisy.scores.neighbors import TREE_FEATURES, fill_nearest, safe_scale
@@ -12,6 +13,7 @@ BY_CHANCE = 0.5  # pairs that are expected to be called near-duplicates, and are
 NEAREST = 0.65  # pairs that are further apart, in distances of neighbours, never are
 CENTRED = 1e-3  # largest mean, in root mean squares, that nothing is subtracted for
 EXACT = 1e-6  # of the median distance of neighbours: rounding
+LOOKED_AT, RARE = 300, 1e-3  # samples; how rarely chance makes them near-copies
 FENCE = 1.5  # ranges between the quartiles that outliers are above the upper one
 
 
@@ -111,8 +113,9 @@ def near_duplicates(index, distances):
     of either. Where samples are spread evenly in D dimensions, a neighbour is as near
     as that by chance with probability r^D; r is chosen so that half a pair is expected
     in all, and at most 0.65. D is the median over samples of Levina and Bickel's
-    estimate. In few dimensions only near copies are found: there, everything has close
-    neighbours. Of groups larger than `n_neighbors`, only copies are found.
+    estimate, from the farther half of the neighbours alone. In few dimensions only near
+    copies are found: there, everything has close neighbours. Of groups larger than
+    `n_neighbors`, only copies are found.
 
     References
     ----------
@@ -222,7 +225,56 @@ def _largest_ratio(distances):
     valid = distances[:, 0] > 0
     if n_neighbors < 2 or not valid.any():
         return 0.0
-    some = distances[valid].astype(np.float64)
-    inverse = np.median(np.log(some[:, -1:] / some[:, :-1]).mean(axis=1))
     by_chance = BY_CHANCE / (n_samples * (n_neighbors - 1))
-    return min(by_chance**inverse, NEAREST)
+    return min(by_chance ** _inverse_dimension(distances[valid]), NEAREST)
+
+
+def _inverse_dimension(distances):
+    """Return the inverse of the dimension, in the median of samples.
+
+    Near-duplicates tell nothing of how samples are spread: the farther half of the
+    neighbours does.
+    """
+    n_neighbors = distances.shape[1]
+    distances = distances.astype(np.float64)
+    first = n_neighbors // 2 - 1
+    logs = np.log(distances[:, -1:] / distances[:, first:-1]).sum(axis=1)
+    expected = (1 / np.arange(1, n_neighbors))[::-1].cumsum()[::-1]
+    return np.median(logs) / expected[first:].sum()
+
+
+def share_of_near_copies(X, codes):
+    """Return how many samples seem to be near-copies, and how many of these agree.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, n_features), float
+        The samples, of which some hundreds are looked at.
+    codes : ndarray of shape (n_samples,), int
+        Codes of their labels.
+
+    Returns
+    -------
+    share : float
+        Share of samples whose nearest neighbour is as near, measured by their tenth, as
+        chance makes it of 1 in 1,000. Equal samples do not count.
+    agreement : float
+        How many of these neighbours have the label of the sample, as a share.
+    """
+    n_neighbors = 10
+    if len(X) <= 5 * n_neighbors or X.shape[1] == 0:
+        return 0.0, 0.0
+    rows = np.random.default_rng(0).permutation(len(X))[:LOOKED_AT]
+    search = NearestNeighbors(n_neighbors=n_neighbors + 1, algorithm="brute").fit(X)
+    distances, index = search.kneighbors(X[rows])
+    distances, index = distances[:, 1:], index[:, 1]
+    apart = distances[:, 0] > EXACT * np.median(distances[:, -1])
+    if np.count_nonzero(apart) < n_neighbors:
+        return 0.0, 0.0
+    inverse = _inverse_dimension(distances[apart])
+    if inverse <= 0:  # columns have few values, so that distances are equal
+        return 0.0, 0.0
+    ratio = distances[:, 0] / distances[:, -1].clip(min=np.finfo(np.float32).tiny)
+    near = apart & (ratio < RARE**inverse)
+    same = codes[rows[near]] == codes[index[near]]
+    return float(near.mean()), float(same.mean()) if near.any() else 0.0

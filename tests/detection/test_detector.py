@@ -176,6 +176,30 @@ def test_predictions_that_say_nothing(noisy):
         assert detector.label_errors_.any()  # by the published rule
 
 
+@pytest.mark.parametrize("made", ["augmented", "interpolated"])
+def test_near_copies_without_groups_are_warned_of(made):
+    X, y = load_digits(return_X_y=True)
+    rng = np.random.default_rng(0)
+    X, y = X[:600], y[:600]
+    more = X + rng.normal(size=X.shape)
+    if made == "interpolated":  # of another sample of the class
+        other = np.array([rng.choice(np.flatnonzero(y == c)) for c in y])
+        more = X + rng.uniform(0.05, 0.3, size=(600, 1)) * (X[other] - X)
+    noisy = np.where(rng.random(600) < 0.2, (y + 1) % 10, y)
+    both = np.r_[X, more], np.r_[noisy, noisy]
+    with pytest.warns(UserWarning, match="nearly copies of others.*Pass groups="):
+        LabelErrorDetector(LOGISTIC, random_state=0).fit(*both)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message=".*nearly copies")
+        groups = np.r_[np.arange(600), np.arange(600)]
+        found = LabelErrorDetector(random_state=0).fit(*both, groups=groups)
+        assert found.label_errors_[:600][noisy != y].mean() > 0.6
+        LabelErrorDetector(LOGISTIC, random_state=0).fit(X, noisy)
+        pixels = (X > 8).astype(float)  # equal by chance, and at equal distances
+        LabelErrorDetector(LOGISTIC, random_state=0).fit(pixels, noisy)
+        LabelErrorDetector(LOGISTIC, random_state=0).fit(X[:, :1] * 0, noisy)
+
+
 def test_a_class_that_is_never_predicted_is_no_chance_where_it_ranks_higher():
     rng = np.random.default_rng(0)
     codes = (rng.random(2000) < 0.2).astype(int)

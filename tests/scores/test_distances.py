@@ -103,3 +103,13 @@ def test_distances_that_are_none(wrong):
 def test_neighbors_that_are_none(index):
     with pytest.raises(ValueError, match="^index is not valid.* integers from 0 to 1"):
         near_duplicates(index, np.ones((2, 1)))
+
+
+@pytest.mark.parametrize("scale", [0.1, 0.3])
+def test_where_all_samples_have_copies_with_little_noise(scale):
+    X, _ = load_digits(return_X_y=True)
+    noise = np.random.default_rng(0).normal(scale=scale, size=X.shape)
+    groups, _ = near_duplicates(*neighbor_distances(np.vstack([X, X + noise])))
+    first, second = np.split(groups, 2)
+    assert ((first == second) & (first >= 0)).mean() > 0.9
+    assert np.bincount(groups[groups >= 0]).mean() < 2.2
