@@ -267,7 +267,12 @@ def people_errors_table(rows):
     for kind, (data, _) in SHOWN.items():
         for d in data:
             if (kind, d) in wrong:
-                cells = [f"{means[score][kind, by, d]:.1f}" for score, by in shown]
+                cells = [
+                    f"{means[score][kind, by, d]:.1f}"
+                    if means["recall"][kind, by, d] > 0 or score == "average_precision"
+                    else "none called"
+                    for score, by in shown
+                ]
                 lines.append([_title(kind, d), f"{wrong[kind, d]:.1f}", *cells])
     header = [f"{score.replace('_', ' ')}, {DETECTORS[by]}" for score, by in shown]
     return table(["data", "wrong", *header], lines)

@@ -105,7 +105,8 @@ class Learner(Method):
         Returns
         -------
         module : torch.nn.Module
-            The same, or one that has more heads.
+            The same, unchanged, or another one that has it and more heads, which are
+            not kept after the training.
         """
         return module
 

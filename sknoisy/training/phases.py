@@ -318,7 +318,13 @@ class ClassifierTraining:
             module = Regularized(
                 module, self.regularizers, spec, self.n_classes, source
             )
+        before, names = module, [*module.state_dict()]
         module = self.loss.extend(module, data, generator(self.seed + 2))
+        if [*before.state_dict()] != names:  # it is kept, and read back without these
+            raise ValueError(
+                f"extend of {type(self.loss).__name__} changed the network that it was "
+                "given: return another module, which has that network and what is new."
+            )
         net = self.net_class(
             module,
             self.loss,

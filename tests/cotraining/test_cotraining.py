@@ -746,6 +746,24 @@ def test_a_method_of_ones_own(digits):
     assert len(search.best_estimator_._network.networks) == 3
 
 
+def test_a_method_that_changes_the_network_is_refused(digits):
+    """What it added would be saved, and could not be loaded."""
+
+    class Changing(CoTraining):
+        n_networks = 1
+
+        def extend(self, module, data, generator):
+            module.register_parameter("T", nn.Parameter(torch.eye(10)))
+            return module
+
+        def loss(self, net, index, batch):
+            return given_losses(net.logits(batch), net.targets(index)).mean()
+
+    X, y = digits[0].reshape(300, -1), digits[1]
+    with pytest.raises(ValueError, match="extend of Changing changed the network"):
+        CoTrainingClassifier(Changing(), max_epochs=2, random_state=0).fit(X, y)
+
+
 def test_a_method_may_choose_the_batches_of_each_epoch(digits):
     class Shrinking(CoTraining):
         """After the warm-up, learns the first samples only, fewer in each epoch."""
