@@ -122,7 +122,9 @@ class LabelErrorDetector(
         Estimated share of wrong labels, not counting the classifier's own mistakes. It
         says nothing if `by_chance_`.
     noise_rate_interval_ : tuple of float
-        Ends of an interval that should hold the true share with a probability of 95%.
+        Ends of an interval that should hold the true share with a probability of 95%,
+        if all samples of a class are as likely to have a wrong label. People err where
+        samples are hard: more of their labels are wrong than it says.
     agreement_ : float or None
         Share of the labels that equal the most probable class of `pred_probs_`; None
         without these.

@@ -3,7 +3,6 @@
 import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
-from sklearn.neighbors import NearestNeighbors
 
 from sknoisy.checks import as_numbers, check_integer
 from sknoisy.scores.neighbors import TREE_FEATURES, fill_nearest, safe_scale
@@ -264,6 +263,8 @@ def share_of_near_copies(X, codes):
     n_neighbors = 10
     if len(X) <= 5 * n_neighbors or X.shape[1] == 0:
         return 0.0, 0.0
+    from sklearn.neighbors import NearestNeighbors  # slow to import
+
     rows = np.random.default_rng(0).permutation(len(X))[:LOOKED_AT]
     search = NearestNeighbors(n_neighbors=n_neighbors + 1, algorithm="brute").fit(X)
     distances, index = search.kneighbors(X[rows])

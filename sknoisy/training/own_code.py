@@ -129,7 +129,8 @@ def _named(code, by):
 
 
 def _is_plain(value):
-    if isinstance(value, (tuple, list)):
+    """Whether a value is a constant; lists may be what is counted or logged in."""
+    if isinstance(value, tuple):
         return all(map(_is_plain, value))
     return isinstance(value, PLAIN)
 
