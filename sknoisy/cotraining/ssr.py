@@ -18,6 +18,7 @@ from sknoisy.scores import neighbor_index, relative_votes, votes_from
 from sknoisy.views.automatic import check_views, resolve_views
 from sknoisy.views.randaugment import RandAugment
 
+N_NEIGHBORS = 200
 SMALL = 16  # pixels from which on RandAugment's operations leave enough of an image
 
 
@@ -130,9 +131,10 @@ class SSR(CoTraining):
     select_threshold : float, default=1.0
         Votes for the label, relative to the class of most votes, from which a sample is
         selected, in (0, 1].
-    n_neighbors : int, default=200
+    n_neighbors : int or "auto", default="auto"
         Number of neighbours that vote, the sample itself included; all samples if they
-        are fewer.
+        are fewer. "auto": 200, as in the paper, but at most two fifths of what a class
+        has on average, as 200 are on CIFAR-100.
     consistency : float or "auto", default="auto"
         Weight of the feature consistency. "auto": 1, as in the paper, where an encoder
         of images is trained, and else 0.
@@ -182,7 +184,7 @@ class SSR(CoTraining):
         self,
         relabel_threshold=0.9,
         select_threshold=1.0,
-        n_neighbors=200,
+        n_neighbors="auto",
         consistency="auto",
         alpha=4.0,
         views="auto",
@@ -202,7 +204,7 @@ class SSR(CoTraining):
         super().check()
         check_real("relabel_threshold", self.relabel_threshold, "[0, 1]")
         check_real("select_threshold", self.select_threshold, "(0, 1]")
-        check_integer("n_neighbors", self.n_neighbors)
+        check_integer("n_neighbors", self.n_neighbors, other="auto")
         check_real("consistency", self.consistency, "[0, inf)", other="auto")
         check_real("alpha", self.alpha, "(0, inf)")
         check_choice("epoch_size", self.epoch_size, ["all", "selected"])
@@ -261,7 +263,11 @@ class SSR(CoTraining):
         """Return the neighbours of all samples, searched once if features stay."""
         if self._index is not None:
             return self._index
-        n_neighbors = min(self.n_neighbors, len(features))
+        n_neighbors = self.n_neighbors
+        if n_neighbors == "auto":
+            of_class = 2 * len(features) // (5 * self.n_classes)
+            n_neighbors = max(1, min(N_NEIGHBORS, of_class))
+        n_neighbors = min(n_neighbors, len(features))
         index = neighbor_index(features, n_neighbors, include_self=True)
         if not trains_encoder(net.module_.networks[0]):
             self._index = index

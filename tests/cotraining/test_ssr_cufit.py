@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from sklearn.base import clone
+from sklearn.datasets import load_digits
 from sklearn.neighbors import NearestNeighbors
 from torch import nn
 from torch.nn import functional as F
@@ -92,6 +93,19 @@ def test_selection_against_the_formula():
     assert clf.noise_rate_ == pytest.approx((expected < 1).mean())
 
 
+def test_neighbours_are_at_most_two_fifths_of_a_class():
+    X, y = load_digits(return_X_y=True)
+    settings = {"encoder": flat, "max_epochs": 1, "random_state": 0}
+    first, same, other = (
+        CoTrainingClassifier(SSR(n_neighbors=n_neighbors), **settings)
+        .fit(X[:600], y[:600])
+        .loss_state_["clean_proba"]
+        for n_neighbors in ("auto", 24, 200)  # of ten classes
+    )
+    np.testing.assert_array_equal(first, same)
+    assert not np.array_equal(first, other)
+
+
 def test_consistency_by_hand():
     encoder = nn.Linear(3, 4)
     encoder.n_features = 4
@@ -135,8 +149,6 @@ def test_batches_hold_the_selected_and_any_others():
 
 @pytest.fixture(scope="module")
 def noisy_digits():
-    from sklearn.datasets import load_digits
-
     X, y = load_digits(return_X_y=True)
     return (X / 16).astype(np.float32), y
 
