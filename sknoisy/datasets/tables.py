@@ -3,6 +3,7 @@
 import csv
 import os
 import re
+from contextlib import suppress
 from difflib import get_close_matches
 from typing import NamedTuple
 
@@ -17,6 +18,12 @@ PATHS = "path file filename file_name filepath file_path image image_path".split
 LABELS = "label labels class target y category".split()
 ENCODING = "utf-8-sig"  # spreadsheets put a mark in front
 OLDER = "cp1252"  # what they write on Windows unless they are asked for UTF-8
+OTHERS = {  # by what these files begin with
+    b"PAR1": "a Parquet file",
+    b"\x1f\x8b": "compressed (gzip)",
+    b"PK\x03\x04": "a spreadsheet of Excel, or another archive",
+    b"\xd0\xcf\x11\xe0": "an old spreadsheet of Excel",
+}
 MISSING = "? - -- . na n.a. n/a nan none null missing unknown".split()  # in any case
 SEPARATOR = r"(?i)sep=(.)\r?\n"  # a first line that spreadsheets read
 THOUSANDS = r"[+-]?\d{1,3}(,\d{3})+"  # numbers whose commas are no decimal ones
@@ -152,6 +159,7 @@ class Rows(NamedTuple):
 
 def read_rows(path):
     """Return the :class:`Rows` of a CSV file; warn if it is in no UTF-8."""
+    _refuse_others(path)
     try:
         table = _rows_in(path, ENCODING)
     except UnicodeDecodeError as error:
@@ -177,6 +185,18 @@ def read_rows(path):
                 f"{table.columns}."
             )
     return table
+
+
+def _refuse_others(path):
+    """Raise ``ValueError`` for a file of another format, which has no lines."""
+    with suppress(OSError), open(path, "rb") as file:
+        begins = file.read(8)
+        for begin, kind in OTHERS.items():
+            if begins.startswith(begin):
+                raise ValueError(
+                    f"path={path!r} is {kind}, and no CSV file: export the table as "
+                    "CSV."
+                )
 
 
 def _rows_in(path, encoding):

@@ -176,7 +176,8 @@ class Reviewing(Findings):
 def _sample_of(row, given, classes):
     """Return the position of the sample of a row, whose label must be the given one."""
     try:
-        i = int(row["sample"])
+        i = float(row["sample"])  # pandas writes 3.0 where a cell is empty
+        i = int(i) if i.is_integer() else -1
     except ValueError:
         i = -1
     if not 0 <= i < len(given):

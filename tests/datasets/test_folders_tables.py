@@ -374,3 +374,14 @@ def test_names_are_sorted_also_those_that_differ_in_length(tmp_path):
         picture(tmp_path / "a" / f"{i}.png")
     names = load_image_folder(tmp_path).names
     assert names.tolist() == np.sort(names).tolist()
+
+
+@pytest.mark.parametrize(
+    ("begins", "kind"),
+    [(b"PAR1\x15", "Parquet"), (b"\x1f\x8b\x08", "gzip"), (b"PK\x03\x04", "Excel")],
+)
+def test_other_files_are_called_what_they_are(tmp_path, begins, kind):
+    path = tmp_path / "labels.csv"
+    path.write_bytes(begins + bytes(range(256)))
+    with pytest.raises(ValueError, match=f"{kind}.*export the table as CSV"):
+        load_table(path)

@@ -246,7 +246,7 @@ def test_review_takes_what_was_decided(detector, noisy, tmp_path):
     path = write(
         tmp_path / "reviewed.csv",
         f"{first},a,{quoted[0]},{quoted[1]},take,{quoted[1]}",
-        f"6,b,{given[6]},{given[6]},keep,{given[6]}",
+        f"6.0,b,{given[6]},{given[6]},keep,{given[6]}",  # as pandas may write it
         f"7,c,{given[7]},{given[7]},other,four",
         f"8,d,{given[8]},{given[8]},skip,{given[8]}",
         f"9,e,{given[9]},{given[9]},,",
