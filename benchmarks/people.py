@@ -21,7 +21,7 @@ import argparse
 import re
 import time
 import warnings
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -31,11 +31,7 @@ import vectors
 from rows import add_rows, environment, percent, read_rows, table
 from scipy.sparse import issparse
 from sklearn.metrics import precision_score, recall_score
-from sklearn.model_selection import (
-    StratifiedKFold,
-    cross_val_predict,
-    train_test_split,
-)
+from sklearn.model_selection import train_test_split
 from vector_data import Absent, labels_of_people, load
 
 from sknoisy import LabelErrorDetector
@@ -94,9 +90,8 @@ def rated(name, folder):
             ratings = np.array(re.findall(r"-?\d+", ratings), dtype=int)
             counts[key] = [(np.sign(ratings) == s).sum() for s in (-1, 0, 1)]
     keys = [key for key in shown if key in counts]
-    return np.array([shown[k] for k in keys], object), np.array(
-        [counts[k] for k in keys]
-    )
+    read = np.array([shown[key] for key in keys], dtype=object)
+    return read, np.array([counts[key] for key in keys])
 
 
 @lru_cache(maxsize=1)
@@ -131,8 +126,7 @@ def found_by(detector, X, y, seed):
     else:
         searched = vectors.PEERS["logistic"](seed).fit(X, y)
         estimator = vectors.scaled(searched[-1].best_estimator_)
-    folds = StratifiedKFold(5, shuffle=True, random_state=seed)
-    probs = cross_val_predict(estimator, X, y, cv=folds, method="predict_proba")
+    probs = texts.out_of_sample(estimator, X, y, seed)
     return get_label_quality_scores(y, probs), find_label_issues(y, probs, n_jobs=1)
 
 
@@ -172,7 +166,7 @@ def run_row(row, args):
     name, kind, method, seed = key(row)
     if name in CIFAR10N:
         X, given, y, X_test, y_test = cifar10n(name, args.data, args.labels)
-        make = lambda seed: vectors.make(method, seed, {})  # noqa: E731
+        make = partial(vectors.make, method, settings={})
     else:
         X, given, y, X_test, y_test = sentiments(name, kind, seed, args.texts)
         make = texts.METHODS[kind].get(method)

@@ -233,10 +233,14 @@ def quality(detector, X, y, seed):
         return LabelErrorDetector(random_state=seed).fit(X, y).label_quality_
     from cleanlab.rank import get_label_quality_scores
 
-    folds = StratifiedKFold(5, shuffle=True, random_state=seed)
     estimator = logistic(seed).fit(X, y).best_estimator_
-    probs = cross_val_predict(estimator, X, y, cv=folds, method="predict_proba")
-    return get_label_quality_scores(y, probs)
+    return get_label_quality_scores(y, out_of_sample(estimator, X, y, seed))
+
+
+def out_of_sample(estimator, X, y, seed):
+    """Return the probabilities of five folds."""
+    folds = StratifiedKFold(5, shuffle=True, random_state=seed)
+    return cross_val_predict(estimator, X, y, cv=folds, method="predict_proba")
 
 
 def key(row):
