@@ -98,6 +98,8 @@ def run_row(row, data, protocol, args):
     make = CLASSIFIERS.get(loss, partial(NoisyRobustClassifier, loss))
     clf = make(callbacks=[watch], random_state=row["seed"])
     clf.set_params(**clf_settings)  # also loss__beta and the like
+    if args.max_time:
+        clf.set_params(max_time=args.max_time)
     model = clf
     if pipeline:
         settings = protocol.pipelines.get(pipeline, {})
@@ -122,14 +124,16 @@ def run_row(row, data, protocol, args):
         "ssl_seconds": round(ssl_seconds, 1),
         "clf_seconds": round(seconds, 1),
         "n_train": len(X),
+        **({"max_time": args.max_time} if args.max_time else {}),
         **environment(args.device),
     }
 
 
 def pretrained(name, X, row, protocol, args):
     """Return the fitted SSLPretrainer of a protocol, from its file or the cache."""
-    if protocol.pretrained:
-        return sknoisy.load(protocol.pretrained)
+    file = protocol.pretrained
+    if name == "simclr" and not row["overrides"]["ssl"] and file and file.exists():
+        return sknoisy.load(file)
     settings = {"encoder": protocol.encoder, "random_state": 0, "device": args.device}
     settings |= {"image_size": args.image_size} | protocol.ssl | row["overrides"]["ssl"]
     return SSLPretrainer(PRETRAINERS[name], memory=args.cache, **settings).fit(X)
@@ -254,6 +258,11 @@ def main():
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     parser.add_argument("--device", default="auto")
     parser.add_argument("--workers", type=int, default=1, help="rows at the same time")
+    parser.add_argument(
+        "--max-time",
+        type=float,
+        help="seconds that the schedule of a row is fitted into",
+    )
     parser.add_argument("--cache", default=str(HERE / ".cache"))
     parser.add_argument("--ssl", default="{}", help="JSON of pre-trainer settings")
     parser.add_argument("--clf", default="{}", help="JSON of classifier settings")

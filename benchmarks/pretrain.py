@@ -32,7 +32,7 @@ def wide_convnet(shape):
     return ConvNet(shape, width=64)
 
 
-ENCODERS = {"convnet": "convnet", "narrow": small_convnet, "wide": wide_convnet}
+OTHER_ENCODERS = {"narrow": small_convnet, "wide": wide_convnet}
 
 
 class LinearProbe(Callback):
@@ -91,7 +91,7 @@ def portable(ssl):
 def default_file(protocol, encoder):
     """Return the protocol's file, or one beside it for another encoder."""
     file = protocol.pretrained
-    return file if encoder == "convnet" else file.with_stem(f"{file.stem}_{encoder}")
+    return file if encoder is None else file.with_stem(f"{file.stem}_{encoder}")
 
 
 def probe_of(file, data):
@@ -107,9 +107,9 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", help="folder of the data set")
     parser.add_argument("--protocol", choices=PROTOCOLS, default="cifar10_cpu")
-    parser.add_argument("--encoder", choices=ENCODERS, default="convnet")
-    parser.add_argument("--epochs", type=int, default=200)
-    parser.add_argument("--batch-size", type=int, default=1024)
+    parser.add_argument("--encoder", choices=OTHER_ENCODERS, help="not the protocol's")
+    parser.add_argument("--epochs", type=int, help="default: the protocol's")
+    parser.add_argument("--batch-size", type=int, help="default: the protocol's")
     parser.add_argument("--max-time", type=float, help="seconds of training")
     parser.add_argument("--every", type=int, default=20, help="epochs between probes")
     parser.add_argument("--device", default="auto")
@@ -123,26 +123,28 @@ def main():
         return
     spec = sknoisy.data.spec.InputSpec.learn(data[0])
     probe = LinearProbe(data, spec, args.every)
+    settings = {"max_epochs": 200, "batch_size": 1024} | protocol.ssl
+    given = {"max_epochs": args.epochs, "batch_size": args.batch_size}
+    settings |= {name: value for name, value in given.items() if value is not None}
     ssl = SSLPretrainer(
         "simclr",
-        encoder=ENCODERS[args.encoder],
-        max_epochs=args.epochs,
+        encoder=OTHER_ENCODERS.get(args.encoder, protocol.encoder),
         max_time=args.max_time,
-        batch_size=args.batch_size,
         device=args.device,
         callbacks=[probe],
         random_state=0,
         verbose=False,
+        **settings,
     )
     started = time.perf_counter()
     ssl.fit(data[0])
     out.parent.mkdir(exist_ok=True)
     portable(ssl).save(out)
     about = {
-        "encoder": args.encoder,
+        "encoder": args.encoder or protocol.encoder,
         "method": "simclr",
         "epochs": len(ssl.history_),
-        "batch_size": args.batch_size,
+        "batch_size": settings["batch_size"],
         "max_time": args.max_time,
         "n_train": len(data[0]),
         "seconds": round(time.perf_counter() - started, 1),

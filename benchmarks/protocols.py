@@ -35,8 +35,8 @@ class Protocol:
     per_class : (int, int) or None
         How many training and test images of each class, the first ones; None: all.
     pretrained : Path or None
-        File of the SSLPretrainer that "simclr+" stands for, from pretrain.py; None:
-        one is trained, and cached.
+        File of the SSLPretrainer that "simclr+" stands for, from pretrain.py; without
+        it, one is trained, and cached.
     """
 
     data: str
@@ -58,8 +58,9 @@ def small_convnet(shape):
 FULL = {
     "encoder": "resnet18",
     "ssl": {"max_epochs": 200, "batch_size": 512, "lr": 0.8},
-    "clf": {"max_epochs": 100, "head": "mlp"},
+    "clf": {"max_epochs": 30, "head": "mlp"},
 }
+CIFAR10 = FULL | {"pretrained": CACHE / "cifar10_simclr_resnet18.safetensors"}
 PROTOCOLS = {
     # 1,257 training and 540 test images that come with scikit-learn, 8 x 8 pixels.
     "digits": Protocol("digits", ssl={"max_epochs": 50}),
@@ -96,13 +97,13 @@ PROTOCOLS = {
         },
         pretrained=CACHE / "dry.safetensors",
     ),
-    "cifar10": Protocol("cifar10", **FULL),
+    "cifar10": Protocol("cifar10", **CIFAR10),
     "cifar100": Protocol("cifar100", **FULL),
     # CIFAR-N: labels by people, from a file that the user downloads (CC BY-NC 4.0).
-    "cifar10n": Protocol("cifar10", **FULL),
+    "cifar10n": Protocol("cifar10", **CIFAR10),
     "cifar100n": Protocol("cifar100", **FULL),
     # Folders train and test, in each a folder of images for each class.
-    "folder": Protocol("folder", **FULL | {"clf": {"max_epochs": 100}}),
+    "folder": Protocol("folder", **FULL | {"clf": {"max_epochs": 30}}),
 }
 
 
