@@ -221,9 +221,9 @@ def published_table(rows):
     return table(header, lines)
 
 
-def cifar10_cpu_table(rows):
+def cifar10_cpu_table(rows, protocol="cifar10_cpu"):
     """All of CIFAR-10 with the small network: every method and noise that has rows."""
-    groups = grouped(rows, "cifar10_cpu")
+    groups = grouped(rows, protocol)
     noises = sorted({tuple(noise) for _, *noise in groups}, key=_in_order)
     header = ["method", *(_short(*noise) for noise in noises), "hardware", "minutes"]
     lines = []
@@ -234,6 +234,26 @@ def cifar10_cpu_table(rows):
         cells += [", ".join(places), minutes(found), how(method)]
         lines.append([f"`{method}`", *cells])
     return table([*header, "verified"], lines)
+
+
+def cifar10_table(rows):
+    """All of CIFAR-10 with a ResNet18."""
+    return cifar10_cpu_table(rows, "cifar10")
+
+
+def epochs_table(rows):
+    """How the accuracy of a ResNet18 goes on over the epochs, to show memorisation."""
+    shown = (1, 5, 10, 20)
+    found = [
+        ([_short(row["noise"], row["rate"]), f"`{row['method']}`"], row)
+        for row in rows
+        if row["protocol"] == "cifar10" and row.get("curve")
+    ]
+    lines = [
+        [*names, *(f"{row['curve'][e - 1]:.1f}" for e in shown), f"{row['last']:.1f}"]
+        for names, row in sorted(found, key=lambda pair: pair[0])
+    ]
+    return table(["noise", "method", *(f"epoch {e}" for e in shown), "last"], lines)
 
 
 def cifar10_cpu_gains_table(rows):

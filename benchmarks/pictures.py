@@ -6,6 +6,7 @@ Equal rows give equal files. Text stays text, which keeps the files small.
 """
 
 import json
+from itertools import product
 from pathlib import Path
 
 import matplotlib
@@ -67,7 +68,7 @@ def images():
         "cifar10_cpu": "Ours: all of CIFAR-10, small network",
         "cifar10": "Ours: all of CIFAR-10, ResNet18",
     }
-    drawn = [p for p in titles if any(row["protocol"] == p for row in rows)]
+    drawn = [p for p in titles if any(points_of(grouped(rows, p)).values())]
     size = 3 * len(drawn) + 6, 4.2
     fig, axes = plt.subplots(1, len(drawn) + 1, figsize=size, sharey=True)
     for ax, protocol in zip(axes, drawn, strict=False):
@@ -93,16 +94,23 @@ def images():
 
 def curves(ax, groups):
     """Draw the mean accuracy of each loss and pre-training over symmetric noise."""
-    for loss, color in COLORS.items():
-        for prefix, style in STYLES.items():
-            points = sorted(
-                (100 * rate, np.mean([row["last"] for row in found]))
-                for (method, noise, rate), found in groups.items()
-                if method == prefix + loss and noise in SYMMETRIC
-            )
-            if len(points) > 2:
-                x, y = zip(*points, strict=True)
-                ax.plot(x, y, style, color=color, label=prefix + loss)
+    for (prefix, loss), points in points_of(groups).items():
+        if points:
+            x, y = zip(*points, strict=True)
+            ax.plot(x, y, STYLES[prefix], color=COLORS[loss], label=prefix + loss)
+
+
+def points_of(groups):
+    """Return rates and mean accuracies by pre-training and loss; none of few rates."""
+    found = {}
+    for loss, prefix in product(COLORS, STYLES):
+        points = sorted(
+            (100 * rate, np.mean([row["last"] for row in rows]))
+            for (method, noise, rate), rows in groups.items()
+            if method == prefix + loss and noise in SYMMETRIC
+        )
+        found[prefix, loss] = points if len(points) > 2 else []
+    return found
 
 
 def accuracy():

@@ -12,7 +12,7 @@ from sklearn.model_selection import train_test_split
 
 from sknoisy.datasets.pickles import read_torch
 from sknoisy.encoders.networks import ConvNet
-from sknoisy.noise import add_noise
+from sknoisy.noise import NOISES, add_noise
 
 HERE = Path(__file__).parent
 CACHE = HERE / ".cache"
@@ -129,7 +129,7 @@ def noisy_labels(y, X, noise, rate, seed, labels=None):
     """
     if noise == "none":
         return y, None
-    if labels is None:
+    if labels is None or noise in NOISES:
         noisy = add_noise(y, noise, rate, X=X, random_state=seed)
         return noisy.y, noisy.is_wrong
     given = read_torch(labels)

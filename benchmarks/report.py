@@ -167,7 +167,7 @@ def tables():
     vectors = published(rows["vectors"])
     of_images = (
         "memorisation losses noise gains networks recipes labels ablation published "
-        "cifar10_cpu cifar10_cpu_gains bfloat16"
+        "cifar10 epochs cifar10_cpu cifar10_cpu_gains bfloat16"
     )
     found = {
         name: getattr(of_accuracy, f"{name}_table")(rows["accuracy"])

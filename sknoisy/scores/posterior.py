@@ -27,6 +27,7 @@ FEW = 30  # voters of each class whose errors are compared with those of the nex
 PRIOR = 15.0  # votes that each class gets by the mean of all
 OWN_SHARE = 0.15  # errors among a classifier's surest predictions, over those of all
 SEEING, STEEP = 0.35, 3.0  # which rises by this where they are wrong more often
+TIMES = 3.0  # as many votes, of which at least this many times as many errors
 QUANTILE = 1.96  # of intervals of 95%
 
 
@@ -118,9 +119,11 @@ def label_posterior(y, pred_probs, classes=None, trusted=None):
     where the error is above 35% of chance's; so much is subtracted from the votes, and
     no prediction is believed more. Nothing in the labels tells this number. It was
     chosen so that on embeddings of CIFAR-10, and in simulations where classes overlap,
-    no label is called wrong where all are right; with a classifier whose surest
-    predictions are hardly ever wrong, it is too high, and less is found. The interval
-    is Wilson's of as many votes as count, and goes down by twice what was subtracted.
+    no label is called wrong where all are right. It is less where predictions and
+    labels disagree hardly more among three times as many votes, as a classifier's own
+    errors would be three times as frequent there; with few samples that cannot be told,
+    and less is found. The interval is Wilson's of as many votes as count, and goes down
+    by twice what was subtracted.
     Where it cannot be told that anything is wrong, its lower end is 0, and T that of
     one wrong vote: so a label that is clearly wrong is found among thousands. The noise
     rate then is the mean probability of an error.
@@ -164,6 +167,9 @@ def label_posterior(y, pred_probs, classes=None, trusted=None):
     blind = own_error / (1 - 1 / n_classes)  # 1 if predictions are chance
     limit = min(OWN_SHARE + STEEP * max(blind - SEEING, 0), 1) * own_error
     own_votes = limit * np.sqrt(share / SHARE)  # more voters are less sure
+    if blind <= SEEING:
+        own_votes = min(own_votes, _most_errors(codes, pred_probs, share, votes))
+        limit = min(limit, own_votes)
     least = _least_rate(codes, pred_probs, disagree)
     if least <= 0:
         own_error, own_votes = _own_error(disagree, 0, n_classes), rate
@@ -301,6 +307,21 @@ def _with_trusted(codes, pred_probs, trusted):
     low, high = found.noise_rate_interval
     rates = share * found.noise_rate, (share * low, share * high)
     return LabelPosterior(given, others, other, T, *rates, found.own_error)
+
+
+def _most_errors(codes, pred_probs, share, votes):
+    """Return how large a share of the votes may be a classifier's own errors.
+
+    It errs ever more the less sure it is: of `TIMES` as many votes, at least that many
+    times as large a share is its errors, and wrong labels are no rarer. So errors grow
+    by no more than the disagreement does; two standard errors are allowed for.
+    """
+    predicted = pred_probs.argmax(axis=1)
+    rate, n_votes = rate_of_votes(votes, predicted)
+    wide = min(TIMES * share, 1)
+    more, _ = rate_of_votes(surest_votes(codes, pred_probs, wide), predicted)
+    chance = np.sqrt(more * (1 - more) / n_votes)
+    return (max(more - rate, 0) + 2 * chance) / (wide / share - 1)
 
 
 def _least_rate(codes, pred_probs, disagree):

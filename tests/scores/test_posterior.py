@@ -70,6 +70,16 @@ def test_nothing_is_found_where_nothing_is_wrong(accuracy, seed):
     assert low == 0 and found.noise_rate < 0.1
 
 
+def test_few_wrong_labels_show_where_the_surest_predictions_are_hardly_ever_wrong():
+    """Wrong predictions are many, but not among the surest; labels are, everywhere."""
+    true, noisy, probs = simulated(0.03, n_samples=20_000)
+    found = label_posterior(noisy, probs)
+    errors = limit_false_alarms(1 - found.given)
+    assert found.own_error > 0.2
+    assert 0.005 < found.noise_rate < 0.03  # and not 0.0005
+    assert errors.sum() > 100 and np.mean((noisy != true)[errors]) > 0.8
+
+
 def test_transition_matrix_of_pairs():
     X, y = load_digits(return_X_y=True)
     labels = pair_flip(y, 0.2, random_state=0)
