@@ -634,6 +634,22 @@ def test_columns_that_name_rows_are_ignored(tmp_path, capsys):
     )
 
 
+@pytest.mark.parametrize("names", [["no", "yes"], [7, 9]])
+def test_a_column_that_is_the_label_is_told_of(names, tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    codes = np.arange(60) % 2
+    table = {"x": codes + rng.normal(size=60), "alive": np.array(names)[codes]}
+    data = str(tmp_path / "table.csv")
+    pd.DataFrame(table | {"label": codes}).to_csv(data, index=False)
+    assert main(["check", data, "--out", str(tmp_path / "out")]) == 0
+    told = capsys.readouterr()
+    told = told.out + told.err
+    assert "column 'alive' has one value for each label" in told
+    assert "--ignore 'alive'" in told and "labels themselves" not in told
+    assert main(["check", data, "--out", str(tmp_path / "b"), "--ignore", "alive"]) == 0
+    assert "one value for each label" not in capsys.readouterr().err
+
+
 def test_names_of_rows_may_occur_twice(tmp_path, capsys):
     pd = pytest.importorskip("pandas")
     names = pd.Series([f"plant {min(i, 18)}" for i in range(20)])

@@ -15,6 +15,7 @@ from sknoisy.cli.encoding import make_encoder, refuse
 from sknoisy.cli.messages import Output, say
 from sknoisy.cli.results import BY_CHANCE, summarize, write_all
 from sknoisy.data.labels import some
+from sknoisy.data.leaks import columns_like_labels
 from sknoisy.datasets import Skipped, load_image_folder, load_table
 from sknoisy.datasets.arrays import check_finite, read_array
 from sknoisy.datasets.tables import PATHS, find_column, read_rows
@@ -44,6 +45,13 @@ def run(args):
     if k > MANY and all(map(_is_number, found.classes)):
         say(args, f"Warning: the labels are {k} different numbers. Are these classes?")
     is_images = isinstance(X, np.ndarray)
+    for name in [] if is_images or args.features else _like_labels(X, found.y):
+        say(
+            args,
+            f"Warning: the column {name!r} has one value for each label. If it is the "
+            f"label in other words, leave it out, or no wrong one is found: --ignore "
+            f"{name!r}.",
+        )
     encoder = None
     if args.features is None:
         encoder, about = make_encoder(X, args)
@@ -250,6 +258,15 @@ def _equal_rows(X):
 
     hashes = pd.util.hash_pandas_object(pd.DataFrame(X), index=False).to_numpy()
     return hashes if len(np.unique(hashes)) < len(hashes) else None
+
+
+def _like_labels(X, y):
+    """Return the names of columns that may be the label under another name."""
+    import pandas as pd
+
+    values = [pd.factorize(X.iloc[:, j])[0] for j in range(X.shape[1])]
+    codes = np.unique(y, return_inverse=True)[1]
+    return [X.columns[j] for j in columns_like_labels(np.stack(values, axis=1), codes)]
 
 
 def _copies(paths):

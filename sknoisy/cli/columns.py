@@ -244,7 +244,7 @@ def told_by_name():
     These are positions in what :class:`Columns` returns, which nobody sees.
     """
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", r"X (has|holds) .*\bcolumn \d")
+        warnings.filterwarnings("ignore", r"X (has|holds) .*\bcolumns? \d")
         yield
 
 

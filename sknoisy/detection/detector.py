@@ -26,8 +26,10 @@ from sknoisy.detection.report import (
     agreement_of,
     class_table,
     doubt_of_rate,
+    table_of,
     trusting_joint,
     warn_of_doubt,
+    warn_of_labels,
     warn_of_near_copies,
 )
 from sknoisy.detection.reviewing import Reviewing
@@ -266,8 +268,9 @@ class LabelErrorDetector(
             neighbours and fitted classifiers; the predictions of a training's dynamics
             are not out-of-sample); if the noise rate may be nearly anything, or cannot
             be told from what the classifier gets wrong itself; if a class has no label
-            left among those suggested; or if many rows of a table are near-copies of
-            others, and no `groups` are given.
+            left among those suggested; if a column of a table has one value for each
+            class; or if many rows of a table are near-copies of others, and no `groups`
+            are given.
         """
         with fitting(self):
             return self._fit(X, y, sample_weight, groups, trusted)
@@ -297,8 +300,10 @@ class LabelErrorDetector(
         self._doubt = doubt_of_rate(posterior, unseen)
         if self._advises:
             warn_of_doubt(self._doubt)
-        if groups is None:
-            warn_of_near_copies(X, labels.codes)
+        if (table := table_of(X)) is not None:
+            warn_of_labels(table, labels.codes)
+            if groups is None:
+                warn_of_near_copies(table, labels.codes)
         self.classes_ = classes
         self.agreement_ = agreement
         self.label_errors_ = errors

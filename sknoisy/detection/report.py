@@ -3,6 +3,7 @@
 import numpy as np
 from scipy.stats import rankdata
 
+from sknoisy.data.leaks import columns_like_labels
 from sknoisy.detection.features import as_table
 from sknoisy.encoders.features import LazyFeatures
 from sknoisy.scores.confident import confident_joint
@@ -125,12 +126,26 @@ def doubt_of_rate(posterior, unseen):
     )
 
 
-def warn_of_near_copies(X, codes):
-    """Warn if many rows of a table are near-copies of others, with their labels."""
+def table_of(X):
+    """Return X as an array of numbers, or None if it is no table."""
     # Features that are computed when asked for may not be needed at all.
-    table = None if isinstance(X, LazyFeatures) else as_table(X)
-    if table is None:
-        return
+    return None if isinstance(X, LazyFeatures) else as_table(X)
+
+
+def warn_of_labels(table, codes):
+    """Warn if columns of a table are the labels themselves."""
+    if found := columns_like_labels(table, codes):
+        columns = "column" if len(found) == 1 else "columns"
+        warn(
+            f"X holds the labels themselves, as it seems, in {columns} "
+            f"{', '.join(map(str, found[:5]))}: there is one value for each class. Who "
+            "learns from it agrees with every label, wrong ones, too. Leave it out "
+            "unless it was measured.",
+        )
+
+
+def warn_of_near_copies(table, codes):
+    """Warn if many rows of a table are near-copies of others, with their labels."""
     share, agreement = share_of_near_copies(table, codes)
     if share > COPIED and agreement > ALIKE:
         warn(

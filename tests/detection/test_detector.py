@@ -176,6 +176,22 @@ def test_predictions_that_say_nothing(noisy):
         assert detector.label_errors_.any()  # by the published rule
 
 
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_a_column_that_is_the_label_is_warned_of(n_classes):
+    X, y = load_iris(return_X_y=True)
+    X, y = X[y < n_classes], y[y < n_classes]
+    noisy = pair_flip(y, 0.2, random_state=0).y
+    told = np.c_[X[:, :2], 10.0 - noisy, X[:, 2:]]
+    with pytest.warns(UserWarning, match="labels themselves.* in column 2"):
+        detector = LabelErrorDetector(random_state=0).fit(told, noisy)
+    assert not detector.label_errors_.any()
+    once = np.where(np.arange(len(y)) == 7, 5.0, told[:, 2])  # not everywhere
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message=".*labels themselves")
+        for column in (y, y == 0, once, np.arange(len(y))):
+            LabelErrorDetector(LOGISTIC, random_state=0).fit(np.c_[X, column], noisy)
+
+
 @pytest.mark.parametrize("made", ["augmented", "interpolated"])
 def test_near_copies_without_groups_are_warned_of(made):
     X, y = load_digits(return_X_y=True)
