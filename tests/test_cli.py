@@ -634,6 +634,18 @@ def test_columns_that_name_rows_are_ignored(tmp_path, capsys):
     )
 
 
+def test_spellings_of_a_class_are_told_of(tmp_path, capsys):
+    names = ["ice cream", "Ice-Cream", "cake", "1", "-1", "_", "-"]
+    codes = np.arange(140) % 7
+    data = tmp_path / "table.csv"
+    table = {"x": codes + np.random.default_rng(0).normal(0, 0.1, 140)}
+    pd.DataFrame(table | {"label": np.array(names)[codes]}).to_csv(data, index=False)
+    assert main(["check", str(data), "--out", str(tmp_path / "out")]) == 0
+    told = capsys.readouterr().err
+    assert told.count("are classes of their own") == 1
+    assert "'Ice-Cream', 'ice cream' are classes of their own. Are they one?" in told
+
+
 @pytest.mark.parametrize("names", [["no", "yes"], [7, 9]])
 def test_a_column_that_is_the_label_is_told_of(names, tmp_path, capsys):
     rng = np.random.default_rng(0)

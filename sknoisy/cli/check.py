@@ -44,6 +44,8 @@ def run(args):
     )
     if k > MANY and all(map(_is_number, found.classes)):
         say(args, f"Warning: the labels are {k} different numbers. Are these classes?")
+    for names in _alike(found.classes):
+        say(args, f"Warning: {some(names)} are classes of their own. Are they one?")
     is_images = isinstance(X, np.ndarray)
     for name in [] if is_images or args.features else _like_labels(X, found.y):
         say(
@@ -121,6 +123,17 @@ def _is_number(label):
     except ValueError:
         return False
     return True
+
+
+def _alike(classes):
+    """Return lists of classes whose names differ only in case, spaces or hyphens."""
+    groups = {}
+    for name in map(str, classes):
+        key = name.casefold()
+        letters = "".join(c for c in key if not (c.isspace() or c in "-_"))
+        # Numbers such as 1 and -1 are no spellings of each other.
+        groups.setdefault(key if _is_number(name) else letters or key, []).append(name)
+    return [names for names in groups.values() if len(names) > 1]
 
 
 def _name_of(data):
