@@ -18,6 +18,7 @@ LEARN_ROWS = 10_000  # rows of tables that they are measured on, if these are no
 CHECK_VALUES = 2**14  # values of images that a later X is judged by
 CHECK_ROWS = 256  # rows of tables that a later X is judged by
 LATER_WIDTHS = 30.0  # of a column, beyond which later values are clipped
+NARROW = 1 / 10  # of the training X's width, of which several samples have more
 SEVERAL = 8  # samples that are enough to judge a scale: one image may be dark
 PART_BYTES = 8 * 2**20  # that are read at a time
 
@@ -198,7 +199,7 @@ def check_images(X, low, high):
 
     if share_beyond(width) > 0.5:
         raise ValueError(f"{ranges}: bring X to the same scale.")
-    narrow = 1 / 10 if len(X) >= SEVERAL else 1 / 200
+    narrow = NARROW if len(X) >= SEVERAL else 1 / 200
     if (clipped := share_beyond(0.1 * width)) > 0.1:
         problem = f"{clipped:.0%} of X is clipped to that range"
     elif 0 < highest - lowest < narrow * width:
@@ -239,7 +240,7 @@ def check_columns(X, mean, std, limits, names=None):
             spread = rows.std(axis=0)
         # What was constant but for rounding has no spread to compare with.
         judged = (spread > 0) & (limits[1] - limits[0] >= std)
-        narrow[judged] = (spread < std / 20)[judged]
+        narrow[judged] = (spread < NARROW * std)[judged]
         narrow &= narrow.sum() > 0.5 * judged.sum()
     elif far.mean() <= 0.5:  # a few rows may have a rare value
         return False

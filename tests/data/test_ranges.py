@@ -271,6 +271,13 @@ def test_tables_that_are_standardised_only_later(table):
         spec.open(scaled[:, X.std(axis=0) > 2])
 
 
+def test_tables_that_are_divided_by_their_maximum_only_later(table):
+    X = table[0]
+    spec = InputSpec.learn(X)
+    with pytest.warns(UserWarning, match="another scale"):
+        spec.open(X / 16)
+
+
 @pytest.mark.parametrize("value", [5e9, -99_999, 1e300])
 @pytest.mark.parametrize("offset", [0, 1e9])
 def test_outliers_that_only_a_later_table_has(value, offset, table):
