@@ -21,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 import vectors
+from joblib import Memory
 from pipelines import PIPELINES, classifier_of, label_accuracy
 from protocols import PROTOCOLS, load, noisy_labels
 from rows import add_rows, environment, read_rows
@@ -139,7 +140,12 @@ def pretrained(name, X, row, protocol, args):
     return SSLPretrainer(PRETRAINERS[name], memory=args.cache, **settings).fit(X)
 
 
-FROZEN = {}  # features of this process's data by the pre-trainer, computed once
+FROZEN = {}  # features of this process's data by the pre-trainer, read once
+
+
+def features_of(ssl, *parts):
+    """Return the features of each part of the data; minutes, with a large network."""
+    return [np.asarray(ssl.transform(X)) for X in parts]
 
 
 def run_frozen(row, data, protocol, args):
@@ -151,7 +157,8 @@ def run_frozen(row, data, protocol, args):
     known = pretrainer, json.dumps(row["overrides"]["ssl"])
     if known not in FROZEN:
         ssl = pretrained(pretrainer, X, row, protocol, args)
-        FROZEN[known] = [np.asarray(ssl.transform(x)) for x in (X, X_test)]
+        kept = Memory(args.cache, verbose=0).cache(features_of)
+        FROZEN[known] = kept(ssl, X, X_test)
     features, test = FROZEN[known]
     name = method if method in vectors.METHODS else f"sknoisy:{method}"
     model = vectors.make(name, row["seed"], row["overrides"]["clf"])

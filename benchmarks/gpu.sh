@@ -61,9 +61,12 @@ run_rows() {
 }
 
 run_full() {
-  accuracy "$full" 2 --noises symmetric_inclusive:0.8 --methods simclr+elr
-  accuracy "$full" 4 --noises symmetric_inclusive:0.8 symmetric_inclusive:0.5 \
-    --methods simclr+ssr simclr+dividemix simclr+ce elr ce
+  python3 benchmarks/pretrain.py --data "$data" --device "$device" \
+    --protocol "$full" ${PRETRAIN:-}
+  accuracy "$full" "$workers" --noises $high $middle \
+    --methods simclr+elr simclr+nfl_rce simclr+ce ce elr nfl_rce
+  accuracy "$full" "$few" --noises symmetric_inclusive:0.8 \
+    --methods simclr+ssr simclr+dividemix
 }
 
 run_speed() {
