@@ -221,8 +221,18 @@ def published_table(rows):
     return table(header, lines)
 
 
-def cifar10_cpu_table(rows, protocol="cifar10_cpu"):
-    """All of CIFAR-10 with the small network: every method and noise that has rows."""
+def cifar10_cpu_table(rows):
+    """All of CIFAR-10 with the small network."""
+    return _whole_table(rows, "cifar10_cpu")
+
+
+def cifar10_table(rows):
+    """All of CIFAR-10 with a ResNet18."""
+    return _whole_table(rows, "cifar10")
+
+
+def _whole_table(rows, protocol):
+    """Every method and noise of a protocol that has rows."""
     groups = grouped(rows, protocol)
     noises = sorted({tuple(noise) for _, *noise in groups}, key=_in_order)
     header = ["method", *(_short(*noise) for noise in noises), "hardware", "minutes"]
@@ -234,11 +244,6 @@ def cifar10_cpu_table(rows, protocol="cifar10_cpu"):
         cells += [", ".join(places), minutes(found), how(method)]
         lines.append([f"`{method}`", *cells])
     return table([*header, "verified"], lines)
-
-
-def cifar10_table(rows):
-    """All of CIFAR-10 with a ResNet18."""
-    return cifar10_cpu_table(rows, "cifar10")
 
 
 def epochs_table(rows):

@@ -45,9 +45,11 @@ def run(args):
     if k > MANY and all(map(_is_number, found.classes)):
         say(args, f"Warning: the labels are {k} different numbers. Are these classes?")
     for names in _alike(found.classes):
-        say(args, f"Warning: {some(names)} are classes of their own. Are they one?")
+        say(args, f"Warning: {some(names)} differ only in spelling. Are they one?")
     is_images = isinstance(X, np.ndarray)
-    for name in [] if is_images or args.features else _like_labels(X, found.y):
+    learns_from_table = not is_images and args.features is None
+    for j in columns_like_labels(X, found.y) if learns_from_table else []:
+        name = X.columns[j]
         say(
             args,
             f"Warning: the column {name!r} has one value for each label. If it is the "
@@ -271,15 +273,6 @@ def _equal_rows(X):
 
     hashes = pd.util.hash_pandas_object(pd.DataFrame(X), index=False).to_numpy()
     return hashes if len(np.unique(hashes)) < len(hashes) else None
-
-
-def _like_labels(X, y):
-    """Return the names of columns that may be the label under another name."""
-    import pandas as pd
-
-    values = [pd.factorize(X.iloc[:, j])[0] for j in range(X.shape[1])]
-    codes = np.unique(y, return_inverse=True)[1]
-    return [X.columns[j] for j in columns_like_labels(np.stack(values, axis=1), codes)]
 
 
 def _copies(paths):

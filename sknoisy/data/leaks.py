@@ -6,14 +6,14 @@ LOOKED_AT = 200  # rows by which columns are chosen that are looked at as a whol
 FEWEST = 20  # rows, of which a column may say the same by chance
 
 
-def columns_like_labels(table, codes):
+def columns_like_labels(table, labels):
     """Return the columns that have one value in each class, another in each.
 
     Parameters
     ----------
-    table : ndarray of shape (n_samples, n_columns)
-        Numbers, or codes of other values.
-    codes : ndarray of shape (n_samples,), int
+    table : ndarray or pandas.DataFrame of shape (n_samples, n_columns)
+        Numbers, or any other values.
+    labels : ndarray of shape (n_samples,)
         Class of each sample.
 
     Returns
@@ -25,19 +25,20 @@ def columns_like_labels(table, codes):
     --------
     >>> import numpy as np
     >>> from sknoisy.data.leaks import columns_like_labels
-    >>> codes = np.arange(30) % 3
-    >>> columns_like_labels(np.c_[np.arange(30), 7 - codes], codes)
+    >>> labels = np.arange(30) % 3
+    >>> columns_like_labels(np.c_[np.arange(30), 7 - labels], labels)
     [1]
     """
-    _, first, codes = np.unique(codes, return_index=True, return_inverse=True)
+    _, first, codes = np.unique(labels, return_index=True, return_inverse=True)
     if len(codes) < FEWEST or len(first) < 2:
         return []
-    values = table[first]
+    table = getattr(table, "iloc", table)
+    values = np.asarray(table[first])
     some = np.linspace(0, len(codes) - 1, min(len(codes), LOOKED_AT)).astype(int)
-    alike = (table[some] == values[codes[some]]).all(axis=0)
+    alike = (np.asarray(table[some]) == values[codes[some]]).all(axis=0)
     return [
         int(j)
         for j in np.flatnonzero(alike)
-        if len(np.unique(values[:, j])) == len(values)
-        and (table[:, j] == values[codes, j]).all()
+        if len(set(values[:, j].tolist())) == len(values)
+        and (np.asarray(table[:, j]) == values[codes, j]).all()
     ]

@@ -27,7 +27,7 @@ FEW = 30  # voters of each class whose errors are compared with those of the nex
 PRIOR = 15.0  # votes that each class gets by the mean of all
 OWN_SHARE = 0.15  # errors among a classifier's surest predictions, over those of all
 SEEING, STEEP = 0.35, 3.0  # which rises by this where they are wrong more often
-TIMES = 3.0  # as many votes, of which at least this many times as many errors
+TIMES = 3.0  # as many votes, among which own errors are as many times as frequent
 QUANTILE = 1.96  # of intervals of 95%
 
 
@@ -168,7 +168,9 @@ def label_posterior(y, pred_probs, classes=None, trusted=None):
     limit = min(OWN_SHARE + STEEP * max(blind - SEEING, 0), 1) * own_error
     own_votes = limit * np.sqrt(share / SHARE)  # more voters are less sure
     if blind <= SEEING:
-        own_votes = min(own_votes, _most_errors(codes, pred_probs, share, votes))
+        wide = min(TIMES * share, 1)
+        more, _ = rate_of_votes(surest_votes(codes, pred_probs, wide), predicted)
+        own_votes = min(own_votes, _most_errors(rate, n_votes, more, wide / share))
         limit = min(limit, own_votes)
     least = _least_rate(codes, pred_probs, disagree)
     if least <= 0:
@@ -309,19 +311,16 @@ def _with_trusted(codes, pred_probs, trusted):
     return LabelPosterior(given, others, other, T, *rates, found.own_error)
 
 
-def _most_errors(codes, pred_probs, share, votes):
+def _most_errors(rate, n_votes, more, times):
     """Return how large a share of the votes may be a classifier's own errors.
 
-    It errs ever more the less sure it is: of `TIMES` as many votes, at least that many
-    times as large a share is its errors, and wrong labels are no rarer. So errors grow
-    by no more than the disagreement does; two standard errors are allowed for.
+    It errs the more often the less sure it is: among so many times as many votes, its
+    errors are at least as many times as frequent, and wrong labels are no rarer. So its
+    errors grow by no more than the disagreement does, from `rate` to `more`; two
+    standard errors are allowed for.
     """
-    predicted = pred_probs.argmax(axis=1)
-    rate, n_votes = rate_of_votes(votes, predicted)
-    wide = min(TIMES * share, 1)
-    more, _ = rate_of_votes(surest_votes(codes, pred_probs, wide), predicted)
     chance = np.sqrt(more * (1 - more) / n_votes)
-    return (max(more - rate, 0) + 2 * chance) / (wide / share - 1)
+    return (max(more - rate, 0) + 2 * chance) / (times - 1)
 
 
 def _least_rate(codes, pred_probs, disagree):
