@@ -9,6 +9,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 
 from sknoisy._compat import check_y
+from sknoisy.warning import warn
 
 PART = 2**13  # labels that are encoded at a time
 
@@ -129,6 +130,19 @@ def check_several(classes):
     if len(classes) < 2:
         one = f"one class, {classes.tolist()[0]!r}" if len(classes) else "0 samples"
         raise ValueError(f"y holds only {one}: at least 2 classes are needed.")
+
+
+def warn_of_minus_one(classes):
+    """Warn if -1 is a class beside 0, 1, 2 and more, where it may say "no label"."""
+    if np.asarray(classes).dtype.kind not in "if" or len(classes) < 4:
+        return
+    if np.array_equal(classes, np.arange(-1, len(classes) - 1)):
+        warn(
+            f"-1 is a class like 0 to {len(classes) - 2}. If it marks samples without "
+            "a label, leave these out; NoisyRobustClassifier and CoTrainingClassifier "
+            "also take them, as rows of NaN in y of shape (n_samples, n_classes), with "
+            "the parameter `classes`."
+        )
 
 
 def check_passed_on(y):

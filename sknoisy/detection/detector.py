@@ -16,7 +16,13 @@ from sknoisy._compat import CallbackSupportMixin, with_callbacks
 from sknoisy.checks import check_lengths
 from sknoisy.data.given import Labels, check_groups, check_trusted
 from sknoisy.data.inputs import check_container, index_of, paths_of
-from sknoisy.data.labels import check_given, check_several, encode_labels, some
+from sknoisy.data.labels import (
+    check_given,
+    check_several,
+    encode_labels,
+    some,
+    warn_of_minus_one,
+)
 from sknoisy.data.weights import check_sample_weight
 from sknoisy.detection.checks import FOLDS, check_detector, checked_judgement, source_of
 from sknoisy.detection.features import Densifier
@@ -30,6 +36,7 @@ from sknoisy.detection.report import (
     trusting_joint,
     warn_of_doubt,
     warn_of_labels,
+    warn_of_memory,
     warn_of_near_copies,
 )
 from sknoisy.detection.reviewing import Reviewing
@@ -426,7 +433,9 @@ class LabelErrorDetector(
             settings = len(classes), neighbors, prefit, labels.weights
             return from_neighbors(classifier, X, codes, *settings)
         if source == "prefit":
-            return from_prefit(classifier, X, codes)
+            evidence = from_prefit(classifier, X, codes)
+            warn_of_memory(codes, evidence.pred_probs)
+            return evidence
         given = fit_arguments(classifier, labels)
         is_auto = isinstance(self.cv, str) and self.cv == "auto"
         once = is_auto and groups is None and leaves_out(classifier, X)
@@ -438,6 +447,7 @@ class LabelErrorDetector(
                 evidence = from_dynamics(estimator, X, codes, classes, given)
             if source == "dynamics" or evidence.pred_probs is not None:
                 return evidence
+        warn_of_minus_one(classes)  # folds learn codes, which do not show it
         cv = FOLDS if is_auto else self.cv
         settings = cv, self.n_jobs, self.random_state, groups, given, labels.trusted
         with tasks.part("folds"):

@@ -15,6 +15,7 @@ WIDE = 0.2  # intervals of the noise rate that tell little
 MANY = 0.45  # share of wrong labels that may as well be classes that overlap
 SURELY = 5.0  # standard deviations by which a class ranks higher than by chance
 COPIED, ALIKE = 0.3, 0.98  # near-copies among samples, and of them the same labels
+FEW = 50  # samples among which all labels may agree with predictions by chance
 OFTEN = 0.1  # share of wrong predictions from which on they may look like noise
 
 
@@ -154,6 +155,16 @@ def warn_of_near_copies(table, codes):
             "copies vouch for each other, so that hardly any is found. Pass groups=, "
             "with the same value for a sample and what was made of it, or leave the "
             "copies out.",
+        )
+
+
+def warn_of_memory(codes, pred_probs):
+    """Warn if a classifier that was fitted before predicts each of many labels."""
+    if len(codes) >= FEW and (pred_probs.argmax(axis=1) == codes).all():
+        warn(
+            f"the fitted classifier predicts all {len(codes)} labels. If it was fitted "
+            "on these samples, it may have learned the wrong ones, too, and nothing "
+            "can be found: pass cv=5, which fits it on other samples than it judges.",
         )
 
 

@@ -7,7 +7,7 @@ from torch import nn
 
 from sknoisy.cotraining import CoTraining
 from sknoisy.data.devices import generator, with_float64
-from sknoisy.data.labels import check_given, check_several
+from sknoisy.data.labels import check_given, check_several, warn_of_minus_one
 from sknoisy.encoders.architecture import Architecture
 from sknoisy.encoders.blueprint import Blueprint, load_numpy_state
 from sknoisy.encoders.features import LazyFeatures
@@ -37,6 +37,7 @@ class Beginning:
         given = sample_weight, trusted
         classes, labels = self._labels(inputs, y, classes, *given)
         check_several(classes)
+        warn_of_minus_one(classes)
         check_two(labels.codes)
         self._fitted_on_lazy = trained is not None
         self._held_rows = None

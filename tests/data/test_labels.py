@@ -1,6 +1,7 @@
 """Kinds of y: kept as they are, or refused with the number of what is wrong."""
 
 import enum
+import warnings
 from decimal import Decimal
 from fractions import Fraction
 from functools import partial
@@ -12,10 +13,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
+from sklearn.linear_model import LogisticRegression
 
-from sknoisy import NoisyRobustClassifier
+from sknoisy import LabelErrorDetector, NoisyRobustClassifier
 from sknoisy.data.given import read_labels
-from sknoisy.data.labels import encode_labels
+from sknoisy.data.labels import encode_labels, warn_of_minus_one
 
 
 class Label(str, enum.Enum):  # noqa: UP042
@@ -214,3 +216,31 @@ def test_masked_rows_are_without_a_label():
 def test_rows_of_different_lengths():
     with pytest.raises(ValueError, match="^y is not valid: its rows must be equally"):
         read_labels([[0.5, 0.5], [1.0]], columns=["a", "b"])
+
+
+MINUS_ONE = "-1 is a class like 0 to 2"
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        NoisyRobustClassifier(loss="ce", max_epochs=1),
+        LabelErrorDetector(),
+        LabelErrorDetector(LogisticRegression(), cv=2),
+    ],
+)
+def test_minus_one_is_warned_of_once(model):
+    X = np.random.default_rng(0).normal(size=(60, 3))
+    y = np.arange(60) % 4 - 1
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        model.fit(X, y)
+    assert sum(MINUS_ONE in str(entry.message) for entry in caught) == 1
+
+
+@pytest.mark.parametrize(
+    "classes", [[-1, 1], [-1, 0, 1], [-2, -1, 0, 1], [-1, 0, 1, 5]]
+)
+def test_minus_one_where_it_is_meant(classes, recwarn):
+    warn_of_minus_one(np.array(classes))
+    assert not recwarn

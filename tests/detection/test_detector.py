@@ -279,6 +279,16 @@ def test_prefit(noisy):
         detector.fit(X, y + 1)
 
 
+def test_a_classifier_that_memorised_the_labels_is_warned_of(noisy):
+    X, y = noisy[0][:600], noisy[1].y[:600]
+    forest = RandomForestClassifier(30, random_state=0).fit(X[:300], y[:300])
+    with pytest.warns(UserWarning, match="predicts all 300 labels"):
+        LabelErrorDetector(forest, cv="prefit").fit(X[:300], y[:300])
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", "the fitted classifier")
+        LabelErrorDetector(forest, cv="prefit").fit(X[300:], y[300:])
+
+
 def test_prefit_neighbours_use_the_fitted_pretrainer(digits):
     X, y = digits[0].reshape(300, -1), digits[1]
     ssl = SSLPretrainer(max_epochs=1, random_state=0)
