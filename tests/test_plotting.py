@@ -13,6 +13,7 @@ from sklearn.preprocessing import StandardScaler
 from sknoisy import (
     ContrastiveFineTuner,
     CoTrainingClassifier,
+    LabelCleaningClassifier,
     LabelErrorDetector,
     LabelWave,
     LazyFeatures,
@@ -158,6 +159,20 @@ def test_quality_histogram(found):
     settings = {"ax": ax, "bins": 5, "names": ("right", "wrong")}
     again = LabelQualityDisplay.from_predictions([0.1, 0.9], [True, False], **settings)
     assert again.ax_ is ax and len(ax.patches) == 10
+
+
+def test_displays_take_the_detector_of_a_cleaning_classifier(digits):
+    X, y = digits[0].reshape(len(digits[0]), -1), digits[1]
+    model = LabelCleaningClassifier(LogisticRegression(), random_state=0).fit(X, y)
+    for display in (
+        LabelQualityDisplay,
+        TransitionMatrixDisplay,
+        DetectionCurveDisplay,
+    ):
+        drawn(display.from_estimator(model).figure_)
+    drawn(LabelErrorDisplay.from_estimator(model, digits[0], y, n_images=2).figure_)
+    with pytest.raises(ValueError, match="a LabelCleaningClassifier keeps no history_"):
+        TrainingCurveDisplay.from_estimator(model)
 
 
 def test_detection_curve(found, digits):

@@ -4,6 +4,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from sknoisy.checks import as_numbers
+from sknoisy.detection.detector import LabelErrorDetector
 
 # Of Okabe and Ito, whose yellow is darkened for white paper, and two more.
 BLUE, ORANGE, GREEN = "#0072B2", "#D55E00", "#009E73"
@@ -31,6 +32,13 @@ def check_fitted(name, estimator, attribute, kind):
             f"{name}={estimator!r} is not valid: it must be a {kind.__name__}."
         )
     check_is_fitted(estimator, attribute)
+
+
+def detector_of(estimator, attribute="label_errors_"):
+    """Return a fitted detector: what is given, or that of a LabelCleaningClassifier."""
+    detector = getattr(estimator, "detector_", estimator)
+    check_fitted("detector", detector, attribute, LabelErrorDetector)
+    return detector
 
 
 def as_column(name, value):

@@ -225,7 +225,11 @@ class TrainingCurveDisplay:
 def _curve(name, estimator, key):
     """Return what an estimator kept of its epochs."""
     _, last = split_pipeline(estimator)
-    check_is_fitted(last, "history_")
+    check_is_fitted(last)
+    if not hasattr(last, "history_"):
+        raise ValueError(
+            f"{name} is not valid: a {type(last).__name__} keeps no history_ of epochs."
+        )
     if not any(key in row for row in last.history_):
         known = sorted(set().union(*last.history_))
         raise ValueError(

@@ -7,11 +7,10 @@ import numpy as np
 from sknoisy.checks import as_mask, check_integer, check_lengths
 from sknoisy.data.inputs import as_inputs, is_paths
 from sknoisy.data.pictures import as_images
-from sknoisy.detection.detector import LabelErrorDetector
 from sknoisy.encoders.features import LazyFeatures
 from sknoisy.plotting.base import (
     as_column,
-    check_fitted,
+    detector_of,
     plain,
     pyplot,
     show_image,
@@ -77,7 +76,7 @@ class LabelErrorDisplay:
 
         Parameters
         ----------
-        detector : LabelErrorDetector
+        detector : LabelErrorDetector or LabelCleaningClassifier
             Fitted on these samples.
         X : array-like, tensor, array of paths or LazyFeatures of shape (n_samples, ...)
             The images, in any layout that the classifiers take; not what the detector
@@ -94,7 +93,7 @@ class LabelErrorDisplay:
         display : LabelErrorDisplay
             The display, drawn.
         """
-        check_fitted("detector", detector, "label_errors_", LabelErrorDetector)
+        detector = detector_of(detector)
         return cls.from_predictions(
             X,
             y,

@@ -3,8 +3,7 @@
 import numpy as np
 
 from sknoisy.checks import as_mask, check_lengths
-from sknoisy.detection.detector import LabelErrorDetector
-from sknoisy.plotting.base import BLUE, ORANGE, as_column, check_fitted, pyplot
+from sknoisy.plotting.base import BLUE, ORANGE, as_column, detector_of, pyplot
 
 
 class DetectionCurveDisplay:
@@ -56,7 +55,7 @@ class DetectionCurveDisplay:
 
         Parameters
         ----------
-        detector : LabelErrorDetector
+        detector : LabelErrorDetector or LabelCleaningClassifier
             Fitted.
         is_wrong : array-like of shape (n_samples,), dtype bool, default=None
             Which labels are wrong, where that is known.
@@ -68,7 +67,7 @@ class DetectionCurveDisplay:
         display : DetectionCurveDisplay
             The display, drawn.
         """
-        check_fitted("detector", detector, "error_probability_", LabelErrorDetector)
+        detector = detector_of(detector, "error_probability_")
         return cls.from_predictions(
             detector.error_probability_,
             label_errors=detector.label_errors_,

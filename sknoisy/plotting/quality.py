@@ -3,8 +3,7 @@
 import numpy as np
 
 from sknoisy.checks import as_mask, check_lengths
-from sknoisy.detection.detector import LabelErrorDetector
-from sknoisy.plotting.base import BLUE, ORANGE, as_column, check_fitted, pyplot
+from sknoisy.plotting.base import BLUE, ORANGE, as_column, detector_of, pyplot
 
 
 class LabelQualityDisplay:
@@ -46,7 +45,7 @@ class LabelQualityDisplay:
 
         Parameters
         ----------
-        detector : LabelErrorDetector
+        detector : LabelErrorDetector or LabelCleaningClassifier
             Fitted.
         **kwargs : dict
             Passed to :meth:`plot`.
@@ -56,7 +55,7 @@ class LabelQualityDisplay:
         display : LabelQualityDisplay
             The display, drawn.
         """
-        check_fitted("detector", detector, "label_errors_", LabelErrorDetector)
+        detector = detector_of(detector)
         quality, errors = detector.label_quality_, detector.label_errors_
         return cls.from_predictions(quality, errors, **kwargs)
 

@@ -3,8 +3,7 @@
 import numpy as np
 
 from sknoisy.data.labels import encode_labels
-from sknoisy.detection.detector import LabelErrorDetector
-from sknoisy.plotting.base import check_fitted, plain, pyplot
+from sknoisy.plotting.base import detector_of, plain, pyplot
 from sknoisy.scores.estimates import estimate_transition_matrix
 
 NAMED_CLASSES = 30  # beyond that, ticks and numbers would overlap
@@ -50,7 +49,7 @@ class TransitionMatrixDisplay:
 
         Parameters
         ----------
-        detector : LabelErrorDetector
+        detector : LabelErrorDetector or LabelCleaningClassifier
             Fitted.
         **kwargs : dict
             Passed to :meth:`plot`.
@@ -60,7 +59,7 @@ class TransitionMatrixDisplay:
         display : TransitionMatrixDisplay
             The display, drawn.
         """
-        check_fitted("detector", detector, "label_errors_", LabelErrorDetector)
+        detector = detector_of(detector)
         return cls(detector.transition_matrix_, detector.classes_).plot(**kwargs)
 
     @classmethod
