@@ -2,6 +2,7 @@
 
 from functools import partial
 
+from sknoisy.losses.anl import ANL
 from sknoisy.losses.apl import APL
 from sknoisy.losses.base import Loss
 from sknoisy.losses.bootstrap import HardBootstrap, ProgressiveBootstrap, SoftBootstrap
@@ -20,6 +21,8 @@ from sknoisy.losses.transition import Backward, Forward
 from sknoisy.losses.truncated_gce import TruncatedGCE
 
 LOSSES = {
+    "anl_ce": ANL,
+    "anl_fl": partial(ANL, gamma=0.5),
     "backward": Backward,
     "bootstrap_hard": HardBootstrap,
     "bootstrap_progressive": ProgressiveBootstrap,
@@ -49,6 +52,7 @@ LOSSES = {
 }
 
 __all__ = [
+    "ANL",
     "APL",
     "ELR",
     "GCE",

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from sknoisy import (
+    ANL,
     APL,
     ELR,
     GCE,
@@ -54,7 +55,14 @@ def reference(name, z, y, A=-4.0):
     p_y = (q * p).sum(axis=1)
     norms = np.exp(8 * p_y * (1 - p_y))
     entropy = -(p * np.log(p)).sum(axis=1)
+    largest = 0.9999999**0.5 * np.log(1e7)
+    nnce = 1 - (q * (np.log(1e7) + np.log(p))).sum(axis=1) / (
+        np.log(1e7) + np.log(p)
+    ).sum(axis=1)
+    nnfl = 1 - (q * (largest - focal)).sum(axis=1) / (largest - focal).sum(axis=1)
     return {
+        "anl_ce": 5 * nce + 5 * nnce,
+        "anl_fl": 5 * nfl + 5 * nnfl,
         "backward": ce,  # before the transition matrix is estimated
         "forward": ce,
         "bootstrap_hard": 0.8 * ce - 0.2 * np.log(p.max(axis=1)),
@@ -122,7 +130,7 @@ def test_value_is_the_formula(name):
 
 # Those with factors that are constants of the gradient, or that change with every
 # call, have tests of their own.
-DETACHED = {"elr", "imae", "nfl", "nfl_mae", "nfl_rce", "sop", "volminnet"}
+DETACHED = {"anl_fl", "elr", "imae", "nfl", "nfl_mae", "nfl_rce", "sop", "volminnet"}
 
 
 @pytest.mark.parametrize("name", sorted(set(LOSSES) - DETACHED))
@@ -154,14 +162,19 @@ def test_gradient_of_elr_holds_the_target_constant():
         torch.testing.assert_close(ours, theirs)
 
 
-def test_gradient_of_nfl_detaches_the_focal_factor():
+def test_focal_factors_have_no_gradient():
     z, y, index = batch()
     z.requires_grad_()
     factor = (1 - z.detach().softmax(dim=1)) ** 0.5
     focal = -factor * z.log_softmax(dim=1)
     nfl = focal.gather(1, y[:, None])[:, 0] / focal.sum(dim=1)
-    theirs = torch.autograd.grad(nfl.sum(), z)[0]
+    theirs = torch.autograd.grad(nfl.sum(), z, retain_graph=True)[0]
     ours = torch.autograd.grad(APL("nfl", None)(z, y, index).sum(), z)[0]
+    torch.testing.assert_close(ours, theirs)
+    below = (1 - 1e-7) ** 0.5 * np.log(1e7) - focal
+    anl = nfl + 2 - 2 * below.gather(1, y[:, None])[:, 0] / below.sum(dim=1)
+    theirs = torch.autograd.grad(anl.sum(), z)[0]
+    ours = torch.autograd.grad(ANL(1, 2, gamma=0.5)(z, y, index).sum(), z)[0]
     torch.testing.assert_close(ours, theirs)
 
 
@@ -181,6 +194,9 @@ def test_by_hand():
     nce = np.log(4) / (np.log(4) + np.log(4 / 3))
     assert value(APL("nfl", None, gamma=0.0)) == pytest.approx(nce)
     assert value(APL("nce", "mae", 2.0, 3.0)) == pytest.approx(2 * nce + 3 * 0.75)
+    nnce = 1 - np.log(4) / (2 * np.log(16) - np.log(4) - np.log(4 / 3))
+    anl = ANL(2.0, 3.0, min_prob=1 / 16)
+    assert value(anl) == pytest.approx(2 * nce + 3 * nnce)
     assert value(Focal(gamma=2.0)) == pytest.approx(0.75**2 * np.log(4))
     half = 0.5 * np.log(4) + 0.5 * np.log(4 / 3)
     assert value(HardBootstrap(beta=0.5)) == pytest.approx(half)
@@ -228,7 +244,7 @@ def test_normalised_losses_sum_to_one_over_the_labels():
 def test_robust_losses_are_symmetric():
     """Summed over all labels they are constant: symmetric noise only scales them."""
     z, _, index = batch()
-    for name in ("mae", "rce", "nce", "nfl", "nce_rce", "nfl_mae"):
+    for name in ("mae", "rce", "nce", "nfl", "nce_rce", "nfl_mae", "anl_ce", "anl_fl"):
         loss = LOSSES[name]()
         total = sum(loss(z, torch.full((6,), y), index) for y in range(4))
         assert total.std() < 1e-6, name
@@ -441,6 +457,7 @@ def test_extreme_logits_are_finite(name, dtype):
         (ELR(beta=1.0), "beta"),
         (GCE(q=0.0), "q"),
         (SCE(A=1.0), "A"),
+        (ANL(min_prob=1.0), "min_prob"),
         (APL(gamma=float("nan")), "gamma"),
         (APL(active="ce"), "active"),
         (APL(active=None, passive=None), "active"),

@@ -1,0 +1,98 @@
+"""Active negative losses: a normalised loss plus a normalised negative loss."""
+
+import math
+
+from sknoisy.checks import check_real
+from sknoisy.losses.apl import normalized_focal
+from sknoisy.losses.base import Loss
+from sknoisy.losses.expected import as_distributions
+
+
+def normalized_negative_focal(logits, target, gamma, min_prob):
+    """Return the normalised negative focal loss of each sample.
+
+    How far the focal loss of each class is below the largest that there can be, as a
+    share of the sum over all classes: the loss is what the other classes have of it.
+
+    Parameters
+    ----------
+    logits : tensor of shape (n, n_classes)
+        Outputs before the softmax.
+    target : tensor of shape (n,), int64, or (n, n_classes)
+        Codes of the labels, or soft labels.
+    gamma : float
+        Exponent of the focal factor (1 - p)^gamma. No gradient flows through the
+        factor, as in the official code. With 0 this is the normalised negative
+        cross-entropy.
+    min_prob : float
+        The least probability, in (0, 1). Classes below it have no gradient.
+    """
+    log_p = logits.log_softmax(dim=1).clamp(min=math.log(min_prob))
+    factor = (1 - log_p.detach().exp()).clamp(min=0) ** gamma
+    largest = -((1 - min_prob) ** gamma) * math.log(min_prob)
+    below = largest + factor * log_p
+    label = as_distributions(target, logits.shape[1], logits.dtype)
+    return 1 - (label * below).sum(dim=1) / below.sum(dim=1)
+
+
+class ANL(Loss):
+    """Weighted sum of a normalised loss and a normalised negative loss.
+
+    As in :class:`APL`, an active loss raises the probability of the label, and a second
+    one lowers those of the other classes. Here that is the active loss turned upside
+    down, in place of a multiple of the mean absolute error, which takes long to learn.
+
+    Parameters
+    ----------
+    alpha : float, default=5.0
+        Weight of the normalised loss. The official code takes 5 for CIFAR-10, and 10
+        for CIFAR-100, and 20 for WebVision.
+    beta : float, default=5.0
+        Weight of the normalised negative loss. The official code takes 5 for CIFAR-10,
+        else 1.
+    gamma : float, default=0.0
+        Exponent of the focal factor: 0 is cross-entropy; the paper takes 0.5.
+    min_prob : float, default=1e-7
+        The least probability, in (0, 1).
+
+    Notes
+    -----
+    The names "anl_ce" and "anl_fl" are short for this class with a `gamma` of 0 and of
+    0.5.
+
+    The official code adds the L1 norm of all weights of the network, times 5e-5 for
+    CIFAR-10 and 5e-7 for CIFAR-100, in place of weight decay. This class is the loss of
+    the labels alone, and the classifier's `weight_decay` stays what it is.
+
+    References
+    ----------
+    Ye et al., Active Negative Loss Functions for Learning with Noisy Labels, NeurIPS
+    2023.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sknoisy.losses import ANL
+    >>> ANL(1.0, 1.0)(torch.zeros(1, 4), torch.tensor([2]), None)
+    tensor([1.])
+    """
+
+    soft_labels = True
+
+    def __init__(self, alpha=5.0, beta=5.0, gamma=0.0, min_prob=1e-7):
+        self.alpha = alpha
+        self.beta = beta
+        self.gamma = gamma
+        self.min_prob = min_prob
+
+    def check(self):  # noqa: D102
+        check_real("alpha", self.alpha, "[0, inf)")
+        check_real("beta", self.beta, "[0, inf)")
+        check_real("gamma", self.gamma, "[0, inf)")
+        check_real("min_prob", self.min_prob, "(0, 1)")
+
+    def __call__(self, logits, target, index):  # noqa: D102
+        gamma = self.gamma
+        active = normalized_focal(logits, target, gamma)
+        negative = normalized_negative_focal(logits, target, gamma, self.min_prob)
+        return self.alpha * active + self.beta * negative
