@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -19,6 +20,7 @@ import sknoisy
 from sknoisy.cli import main
 from sknoisy.cli.columns import Columns
 from sknoisy.cli.encoding import make_encoder
+from sknoisy.cli.main import _Shown
 from sknoisy.cli.parser import make_parser
 from sknoisy.cli.results import write_rows
 from sknoisy.datasets import load_image_folder, load_table
@@ -1370,3 +1372,12 @@ def test_a_table_that_was_sorted_after_the_check(tmp_path, capsys, reviewed_in):
     assert main(["apply", str(path), str(reviewed)]) == 2
     message = capsys.readouterr().err
     assert "Row 0 has " in message and "were the rows sorted" in message
+
+
+def test_a_warning_is_shown_once(capsys):
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        warnings.showwarning = _Shown()
+        for text in ("of a\nfold", "of a fold", "of all"):
+            warnings.warn(text, stacklevel=1)
+    assert capsys.readouterr().err == "Warning: of a fold\nWarning: of all\n"

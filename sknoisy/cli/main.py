@@ -34,7 +34,7 @@ def main(argv=None):
         if not args.debug:
             warnings.simplefilter("ignore")
             warnings.simplefilter("always", UserWarning)
-            warnings.showwarning = _show
+            warnings.showwarning = _Shown()
         try:
             return FAILED if run(args) else 0
         except KeyboardInterrupt:
@@ -52,10 +52,17 @@ def main(argv=None):
             return BROKEN
 
 
-def _show(message, category, filename, lineno, file=None, line=None):
-    """Show a warning in one line, without the place in the code."""
-    text = printable(" ".join(str(message).split()))
-    print(f"Warning: {text}", file=sys.stderr)
+class _Shown:
+    """Shows each warning once, in one line, without the place in the code."""
+
+    def __init__(self):
+        self._texts = set()
+
+    def __call__(self, message, category, filename, lineno, file=None, line=None):
+        text = printable(" ".join(str(message).split()))
+        if text not in self._texts:
+            self._texts.add(text)
+            print(f"Warning: {text}", file=sys.stderr)
 
 
 @contextmanager

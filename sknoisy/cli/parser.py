@@ -47,7 +47,9 @@ def _command(commands, name, summary, description=None):
         description=description or summary,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    command.add_argument("--quiet", action="store_true", help="no messages but errors")
+    command.add_argument(
+        "--quiet", action="store_true", help="no messages but warnings and errors"
+    )
     command.add_argument(
         "--debug", action="store_true", help="show where an error came from"
     )
