@@ -37,12 +37,13 @@ class Rows:
         named = {name: _named(scorer, keeper) for name, scorer in scorers.items()}
         self._common = __version__, data, named
 
-    def key(self, method, rows):
-        """Return what a row is known by."""
+    def key(self, method, rows, noisy=None):
+        """Return what a row is known by; `noisy` are labels that are drawn for it."""
         if self.path is None:
             return None
         name = estimator_name(method, f"path={str(self.path)!r}")
-        return hash_of((self._common, name, rows))
+        drawn = () if noisy is None else (data_of(noisy),)
+        return hash_of((self._common, name, rows, *drawn))
 
     def add(self, key, row):
         """Add a row to the file at once."""

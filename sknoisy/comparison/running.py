@@ -40,6 +40,7 @@ def compare(
     scoring=None,
     X_test=None,
     y_test=None,
+    noise=None,
     path=None,
     verbose=None,
 ):
@@ -54,7 +55,7 @@ def compare(
     X : array-like, array of paths or LazyFeatures of shape (n_samples, ...)
         Samples.
     y : array-like of shape (n_samples,)
-        Their labels, some of them wrong.
+        Their labels, some of them wrong; with `noise`, all of them right.
     estimator : classifier or Pipeline, default=None
         What losses are put into; by default ``NoisyRobustClassifier()``.
     seeds : sequence of int, default=(0, 1, 2)
@@ -72,6 +73,12 @@ def compare(
         Samples with clean labels, for research: a score "test_accuracy" on them.
     y_test : array-like of shape (n_test,), default=None
         Their labels.
+    noise : callable, default=None
+        For research: makes labels wrong, such as ``partial(symmetric_exclusive,
+        rate=0.4)``. It is called by ``noise(y, random_state=seed)`` once for each seed
+        and returns labels or :class:`~sknoisy.noise.NoisyLabels`. Methods are then
+        ranked by "test_accuracy", that on the clean labels of the held-out samples,
+        unless there is a test set.
     path : str or path, default=None
         File of JSON lines to which each result is added at once. What it holds already
         for the same data, parameters, folds, version and code of yours is not trained
@@ -106,6 +113,13 @@ def compare(
     ['ce', 'gce']
     >>> found.scores
     ['corrected', 'noisy']
+
+    With clean labels, and noise that is drawn anew with each seed:
+
+    >>> from functools import partial
+    >>> noise = partial(symmetric_exclusive, rate=0.2)
+    >>> sknoisy.compare(["ce", "gce"], X, y, noise=noise, seeds=[0], cv=2).scores
+    ['test_accuracy', 'noisy']
     """
     methods = _estimators(methods, estimator)
     seeds = _check_seeds(seeds)
@@ -113,29 +127,38 @@ def compare(
     y = classes[codes]  # no objects, which scikit-learn's folds and scores refuse
     check_lengths(X=X, y=y)
     test = _checked_test(X_test, y_test, cv, classes)
-    scorers = {} if cv is None else _scorers(scoring, X, y)
+    noisy = {seed: y if noise is None else _noisy(noise, y, seed) for seed in seeds}
+    scorers = {}
+    if cv is not None:
+        scorers = _scorers(scoring, X, y if noise is None else None)
     scores = [*scorers, *([TEST] if test else [])]
+    if noise is not None:
+        scores = [TEST, *scorers]
     if cv is not None and not isinstance(cv, Integral):
         if not hasattr(cv, "split"):
             cv = folds_of(cv, np.zeros(len(y)), y)  # keeps those of an iterator
+    clean = y if noise is not None and test is None else None
     plan = [
         (name, seed, fold, rows)
         for seed in seeds
-        for fold, rows in enumerate(_splits(cv, X, y, seed))
+        for fold, rows in enumerate(_splits(cv, noisy[seed], seed))
         for name in methods
     ]
     for method in methods.values():
         check_steps(method)
     file = Rows(path, X, y, test, scorers, [*SIZES, *scores])
     keys = [
-        file.key(_seeded(methods[name], seed), rows) for name, seed, _, rows in plan
+        file.key(
+            _seeded(methods[name], seed), rows, None if noise is None else noisy[seed]
+        )
+        for name, seed, _, rows in plan
     ]
     found = []
     for key, (name, seed, fold, rows) in zip(keys, _bar(plan, verbose), strict=True):
         method = _seeded(methods[name], seed)
         row = file.done.get(key)
         if row is None:
-            row = _row(method, X, y, rows, scorers, test)
+            row = _row(method, X, noisy[seed], rows, scorers, test, clean)
             file.add(key, row)
         found.append({"method": name, "seed": seed, "fold": fold} | row)
     order = list(methods)
@@ -229,11 +252,28 @@ def _checked_test(X_test, y_test, cv, classes):
     return X_test, found[codes]
 
 
+def _noisy(noise, y, seed):
+    """Return what a noise makes of the labels."""
+    if not callable(noise):
+        raise ValueError(
+            f"noise={noise!r} is not valid: it must be called with labels and a "
+            "random_state, as functools.partial(symmetric_exclusive, rate=0.4) is."
+        )
+    noisy = noise(y, random_state=seed)
+    noisy = getattr(noisy, "y", noisy)
+    try:
+        classes, codes = encode_labels(noisy, np.unique(y))
+        check_lengths(y=y, noisy=noisy)
+    except ValueError as error:
+        raise ValueError(f"noise returned labels that are not valid: {error}") from None
+    return classes[codes]
+
+
 def _scorers(scoring, X, y):
-    """Return the scorers by name."""
+    """Return the scorers by name; `y` is None if labels change with the seed."""
     if scoring is None:
         scoring = {"noisy": "accuracy"}
-        if is_table(X) and is_finite(X):
+        if y is not None and is_table(X) and is_finite(X):
             corrected = NoiseCorrectedScorer.from_samples(X, y)
             scoring = {"corrected": corrected, **scoring}
     elif not isinstance(scoring, Mapping):
@@ -246,7 +286,7 @@ def _scorers(scoring, X, y):
     return {name: check_scoring(scoring=value) for name, value in scoring.items()}
 
 
-def _splits(cv, X, y, seed):
+def _splits(cv, y, seed):
     """Return the rows to train on and to score, all and None without folds."""
     if cv is None:
         return [(np.arange(len(y)), None)]
@@ -263,8 +303,12 @@ def _seeded(method, seed):
     return method.set_params(**dict.fromkeys(names, seed))
 
 
-def _row(method, X, y, rows, scorers, test):
-    """Train a method on a fold; return its scores and its time."""
+def _row(method, X, y, rows, scorers, test, clean):
+    """Train a method on a fold; return its scores and its time.
+
+    It is tested on samples of their own, or, if there are `clean` labels, on those that
+    were held out.
+    """
     train, held_out = rows
     started = time.perf_counter()
     method.fit(safe_indexing(X, train), safe_indexing(y, train))
@@ -273,6 +317,8 @@ def _row(method, X, y, rows, scorers, test):
     if scorers:
         part = safe_indexing(X, held_out), safe_indexing(y, held_out)
         row |= {name: float(s(method, *part)) for name, s in scorers.items()}
+    if clean is not None:
+        test = safe_indexing(X, held_out), clean[held_out]
     if test is not None:
         X_test, y_test = test
         row[TEST] = float(accuracy_score(y_test, method.predict(X_test)))

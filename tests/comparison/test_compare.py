@@ -270,6 +270,34 @@ def test_clean_test_samples():
     assert both.best == "nb"
 
 
+NOISE = partial(symmetric_exclusive, rate=0.3)
+
+
+def test_noise_is_drawn_with_each_seed():
+    found = sknoisy.compare({"nb": GaussianNB()}, X, CLEAN, noise=NOISE, seeds=[3, 4])
+    assert found.scores == ["test_accuracy", "noisy"]
+    expected = []
+    for seed in (3, 4):
+        noisy = symmetric_exclusive(CLEAN, 0.3, random_state=seed).y
+        cv = StratifiedKFold(3, shuffle=True, random_state=seed)
+        for train, held in cv.split(X, noisy):
+            model = GaussianNB().fit(X[train], noisy[train])
+            expected.append([model.score(X[held], y[held]) for y in (CLEAN, noisy)])
+    scores = [[row[name] for name in found.scores] for row in found.rows]
+    np.testing.assert_allclose(scores, expected)
+    test = {"X_test": X[:60], "y_test": CLEAN[:60], "cv": None, "seeds": [0]}
+    alone = sknoisy.compare(["ce"], X[60:], CLEAN[60:], noise=NOISE, **test)
+    assert alone.scores == ["test_accuracy"] and len(alone.rows) == 1
+
+
+def test_rows_of_another_noise_are_others(tmp_path, fits):
+    settings = {"path": tmp_path / "rows.jsonl", "seeds": [0], "cv": 2}
+    for rate in (0.3, 0.3, 0.2, None):
+        noise = None if rate is None else partial(symmetric_exclusive, rate=rate)
+        sknoisy.compare({"a": Counting()}, X, CLEAN, noise=noise, **settings)
+    assert len(fits) == 6
+
+
 @pytest.mark.parametrize("installed", [True, False], ids=["pandas", "no pandas"])
 def test_tables(installed, monkeypatch):
     methods = {"chance": DummyClassifier(), "lr": LogisticRegression()}
@@ -314,6 +342,13 @@ def test_tables(installed, monkeypatch):
         ({"X_test": X}, "given together"),
         ({"scoring": "acuracy"}, "acuracy"),
         ({"scoring": {"seconds": "accuracy"}}, "names of other columns"),
+        ({"noise": 0.4}, "noise=0.4 is not valid"),
+        (
+            {"noise": lambda y, random_state: y[:-1]},
+            "noise returned labels .*inconsistent",
+        ),
+        ({"noise": lambda y, random_state: y + 1}, "noise returned .*not among the"),
+        ({"noise": NOISE, "cv": None}, "cv=None is not valid without X_test"),
         ({"y": Y[:5]}, "inconsistent numbers"),
         ({"cv": GroupKFold(2)}, r"where there is no such argument the splits"),
     ],
