@@ -182,8 +182,6 @@ class AnnotatorConsensus(OnSoftLabels, CallbackSupportMixin, Saved):
         ------
         ValueError
             If X, y or a parameter is not valid, before training starts.
-        ImportError
-            If the method needs crowd-kit, which is not installed.
         """
         with fitting(self):
             return self._fit(X, y, sample_weight, groups)

@@ -1,20 +1,20 @@
-"""Consensus from the labels alone: majority vote and Dawid-Skene, of crowd-kit."""
-
-import warnings
-from contextlib import contextmanager
+"""Consensus from the labels alone: majority vote and Dawid-Skene."""
 
 import numpy as np
+from scipy.sparse import csr_array
+from scipy.special import logsumexp, softmax
 
 from sknoisy.annotators.consensus import Consensus
 from sknoisy.annotators.table import read_annotations
 from sknoisy.checks import check_integer, check_real
 from sknoisy.data.labels import some
 
+LEAST = 1e-10  # probability of a label that an annotator never gave to a class
+TINY = np.finfo(np.float64).tiny  # of a label that the annotator never gave at all
+
 
 def majority_vote(y, classes=None):
     """Take the label that most annotators give to each sample.
-
-    It needs the package crowd-kit: ``pip install "sknoisy[annotators]"``.
 
     Parameters
     ----------
@@ -34,8 +34,6 @@ def majority_vote(y, classes=None):
     ------
     ValueError
         If the table is not valid, or a sample has no label.
-    ImportError
-        If crowd-kit is not installed.
 
     Examples
     --------
@@ -48,15 +46,17 @@ def majority_vote(y, classes=None):
     array([1. , 1. , 0.5])
     """
     annotations = _complete(read_annotations(y, classes), "majority vote")
-    with _without_deprecations():
-        voting = _crowdkit().MajorityVote().fit(_as_frame(annotations))
-    return _consensus(annotations, voting.probas_, _of_annotators(voting.skills_))
+    votes = _votes(annotations)
+    right = votes.argmax(axis=1)[annotations.rows] == annotations.codes
+    n = len(annotations.annotators)
+    given, agreed = (np.bincount(annotations.columns, w, n) for w in (None, right))
+    with np.errstate(invalid="ignore"):  # an annotator who gave no label
+        quality = agreed / given
+    return _consensus(annotations, votes, quality)
 
 
-def dawid_skene(y, classes=None, n_iter=100, tol=1e-5):
+def dawid_skene(y, classes=None, n_iter=1000, tol=1e-9):
     """Weigh labels by how each annotator confuses classes: Dawid and Skene's model.
-
-    It needs the package crowd-kit: ``pip install "sknoisy[annotators]"``.
 
     Parameters
     ----------
@@ -64,10 +64,10 @@ def dawid_skene(y, classes=None, n_iter=100, tol=1e-5):
         Labels of several annotators, see :func:`read_annotations`.
     classes : array-like of shape (n_classes,), default=None
         The classes; by default the sorted distinct labels.
-    n_iter : int, default=100
+    n_iter : int, default=1000
         Steps of expectation maximisation, at most.
-    tol : float, default=1e-5
-        It ends where the likelihood's bound, in nats for each label, rises by less.
+    tol : float, default=1e-9
+        It ends where the log-likelihood, in nats for each label, rises by less.
 
     Returns
     -------
@@ -79,8 +79,11 @@ def dawid_skene(y, classes=None, n_iter=100, tol=1e-5):
     ------
     ValueError
         If the table or a parameter is not valid, or a sample has no label.
-    ImportError
-        If crowd-kit is not installed.
+
+    Notes
+    -----
+    It begins with the shares of votes, and has no prior: what an annotator never called
+    samples of a class has a probability of 1e-10 there, if it was used at all.
 
     References
     ----------
@@ -99,32 +102,38 @@ def dawid_skene(y, classes=None, n_iter=100, tol=1e-5):
     check_integer("n_iter", n_iter)
     check_real("tol", tol, "[0, inf)")
     annotations = _complete(read_annotations(y, classes), "Dawid-Skene")
-    with _without_deprecations():
-        model = _crowdkit().DawidSkene(n_iter=n_iter, tol=tol)
-        model.fit(_as_frame(annotations))
-    priors, right = model.priors_, {}
-    for (annotator, label), row in model.errors_.iterrows():
-        right[annotator] = right.get(annotator, 0.0) + priors[label] * row[label]
-    return _consensus(annotations, model.probas_, right)
+    n_classes, n_annotators = len(annotations.classes), len(annotations.annotators)
+    n_labels = len(annotations.codes)
+    # One row for each annotator and label: which samples it was given to.
+    pairs = annotations.columns * n_classes + annotations.codes
+    shape = n_annotators * n_classes, annotations.n_samples
+    given = csr_array((np.ones(n_labels), (pairs, annotations.rows)), shape=shape)
+    is_used = (given.sum(axis=1) > 0).reshape(n_annotators, n_classes, 1)
+    soft, before = _votes(annotations), -np.inf
+    for _ in range(n_iter):
+        prior = soft.mean(axis=0)
+        # errors[j, l, k]: how probably annotator j calls class k l
+        errors = (given @ soft).reshape(n_annotators, n_classes, n_classes)
+        errors = errors.clip(min=LEAST) * is_used
+        errors /= errors.sum(axis=1, keepdims=True).clip(min=LEAST)
+        logs = np.log(errors.clip(min=TINY)).reshape(-1, n_classes)
+        joint = np.log(prior.clip(min=LEAST)) + given.T @ logs
+        soft = softmax(joint, axis=1)
+        likelihood = logsumexp(joint, axis=1).sum() / n_labels
+        if likelihood - before < tol:
+            break
+        before = likelihood
+    right = np.einsum("jkk,k->j", errors, prior)
+    right[np.bincount(annotations.columns, minlength=n_annotators) == 0] = np.nan
+    return _consensus(annotations, soft, right)
 
 
-def _crowdkit():
-    try:
-        from crowdkit import aggregation
-    except ImportError as error:
-        raise ImportError(
-            "Majority vote and Dawid-Skene need crowd-kit: pip install crowd-kit, or "
-            'pip install "sknoisy[annotators]". CROWDLAB does not.'
-        ) from error
-    return aggregation
-
-
-@contextmanager
-def _without_deprecations():
-    """In this context, pandas warns of no use of it that is crowd-kit's."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module="crowdkit")
-        yield
+def _votes(annotations):
+    """Return the share of each class in each sample's labels."""
+    shape = annotations.n_samples, len(annotations.classes)
+    places = np.ravel_multi_index((annotations.rows, annotations.codes), shape)
+    counts = np.bincount(places, minlength=shape[0] * shape[1]).reshape(shape)
+    return counts / counts.sum(axis=1, keepdims=True)
 
 
 def _complete(annotations, method):
@@ -139,31 +148,13 @@ def _complete(annotations, method):
     return annotations
 
 
-def _as_frame(annotations):
-    import pandas as pd
-
-    columns = annotations.rows, annotations.columns, annotations.codes
-    return pd.DataFrame(dict(zip(("task", "worker", "label"), columns, strict=True)))
-
-
-def _of_annotators(skills):
-    return dict(zip(skills.index.tolist(), skills.tolist(), strict=True))
-
-
-def _consensus(annotations, probas, qualities):
-    """Return a consensus of crowd-kit's frame of probabilities, and its qualities."""
-    n_classes = len(annotations.classes)
-    probas = probas.reindex(
-        index=range(annotations.n_samples), columns=range(n_classes)
-    )
-    soft = np.nan_to_num(probas.to_numpy(dtype=np.float64))
+def _consensus(annotations, soft, annotator_quality):
     codes = soft.argmax(axis=1)
-    everyone = range(len(annotations.annotators))
     return Consensus(
         annotations.classes[codes],
         soft,
         soft[np.arange(len(soft)), codes],
-        np.array([qualities.get(j, np.nan) for j in everyone], dtype=np.float64),
+        annotator_quality,
         annotations.classes,
         annotations.annotators,
         annotations,
