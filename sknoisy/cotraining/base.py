@@ -170,6 +170,15 @@ class CoTraining(Learner):
         half = torch.zeros(n_samples, dtype=torch.int64, device=device)
         self.state_ = {"noise": noise, "half": half}
 
+    def check_started(self):  # noqa: D102
+        if not {"noise", "half"} <= self.state_.keys():
+            name = type(self).__name__
+            raise ValueError(
+                f'{name}.start left out state_["noise"] or state_["half"]: it must '
+                "call super().start(n_samples, n_classes, device) first, and add to "
+                "state_."
+            )
+
     def on_epoch(self, epoch, n_epochs):
         """Called at the beginning of each epoch, before ``before_epoch``."""
         self.epoch, self.n_epochs = epoch, n_epochs
@@ -341,3 +350,20 @@ class CoTraining(Learner):
         clean = np.full(len(labelled), np.nan)
         clean[labelled] = gmm_clean_probability(dynamics.mean_loss[labelled])
         return clean
+
+
+def check_networks(method):
+    """Raise ``ValueError`` unless what a class says of its networks fits together."""
+    name, n = type(method).__name__, method.n_networks
+    check_integer(f"{name}.n_networks", n)
+    if method.heads is not None and len(method.heads) != n:
+        raise ValueError(
+            f"{name}.heads={method.heads!r} is not valid: it must have one head for "
+            f"each of the {n} networks, n_networks."
+        )
+    predicting = range(n) if method.predicting is None else method.predicting
+    if not predicting or not set(predicting) <= set(range(n)):
+        raise ValueError(
+            f"{name}.predicting={predicting!r} is not valid: it must be positions of "
+            f"networks, of which there are {n}, n_networks."
+        )

@@ -6,7 +6,7 @@ explicit generator, so that fits in parallel threads do not influence each other
 
 import math
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import torch
 from torch import nn
@@ -41,10 +41,24 @@ def build_heads(method, *args, generator=None):
     -------
     heads : torch.nn.ModuleDict
         On the CPU.
+
+    Raises
+    ------
+    ValueError
+        If ``build`` returns anything but modules by names, or one called "encoder".
     """
 
     def factory():
-        return nn.ModuleDict(method.build(*args))
+        built = heads = method.build(*args)
+        if built is not None:
+            with suppress(TypeError, ValueError):
+                heads = nn.ModuleDict(built)
+        if not isinstance(heads, nn.ModuleDict) or "encoder" in heads:
+            raise ValueError(
+                f"{type(method).__name__}.build returned {built!r}: it must return a "
+                'dict of str to torch.nn.Module, none of them called "encoder".'
+            )
+        return heads
 
     if type(method).__module__.partition(".")[0] == "sknoisy":
         return build(factory, generator=generator)

@@ -15,6 +15,7 @@ from sknoisy.data.inputs import as_inputs, is_paths
 from sknoisy.data.spec import InputSpec
 from sknoisy.encoders.features import LazyFeatures
 from sknoisy.views.automatic import resolve_views
+from sknoisy.views.base import random_view
 
 BATCH = 512  # samples that views are made of at a time
 
@@ -73,7 +74,8 @@ class AugmentedCopies:
         batches = stream(self.store, torch.from_numpy(index), n_batches, self.device)
         parts = [self.inputs]
         for _, batch in batches:  # only a batch is in float32 at a time
-            views = self.spec.restore(self.views(batch, self.generator).cpu())
+            views = random_view(self.views, batch, self.generator)
+            views = self.spec.restore(views.cpu())
             parts.append(self._like_inputs(views, start=sum(map(len, parts[1:]))))
         if isinstance(self.inputs, torch.Tensor):
             return torch.cat(parts)

@@ -1,6 +1,7 @@
 """CoTrainingClassifier: networks that choose and correct what they learn from."""
 
 from sknoisy.cotraining import COTRAINING_METHODS, CoTraining
+from sknoisy.cotraining.base import check_networks
 from sknoisy.estimators.base_classifier import TorchClassifier
 from sknoisy.losses import LOSSES, Loss
 from sknoisy.parameters import resolve
@@ -231,7 +232,9 @@ class CoTrainingClassifier(TorchClassifier):
                 f"method={method!r} is not valid: it is no method, but a loss of "
                 f"NoisyRobustClassifier({method!r})."
             )
-        return resolve("method", method, COTRAINING_METHODS, CoTraining)
+        method = resolve("method", method, COTRAINING_METHODS, CoTraining)
+        check_networks(method)
+        return method
 
     def _defaults(self, method, n_samples, spec, is_pretrained):
         defaults = super()._defaults(method, n_samples, spec, is_pretrained)

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from sknoisy.data.devices import generator
-from sknoisy.views.base import NoViews
+from sknoisy.views.base import NoViews, random_view
 
 
 class OverViews(nn.Module):
@@ -31,7 +31,9 @@ class OverViews(nn.Module):
 
     def forward(self, batch):
         """Return the logarithms of the mean probabilities, up to a constant."""
-        views = (self.views(batch, self.generator) for _ in range(self.n_views))
+        views = (
+            random_view(self.views, batch, self.generator) for _ in range(self.n_views)
+        )
         logits = [self.network(view).float() for view in (batch, *views)]
         of_prediction = getattr(self.network, "of_prediction", lambda logits: logits)
         log_p = torch.stack([of_prediction(x).log_softmax(dim=-1) for x in logits])

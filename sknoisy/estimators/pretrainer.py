@@ -330,7 +330,7 @@ class SSLPretrainer(LazyTransformer, TorchEstimator):
             run,
             generator=generator(seeds[3]),
             view_generator=generator(ranks.own_seed(seeds[2]), settings.device),
-            views=method.make_views(spec),
+            views=_pair_of_views(method, spec),
             labels=[torch.from_numpy(v).to(settings.device) for v in labels],
         ).initialize()
         data = TrainingData(store.resident(settings.device))
@@ -395,3 +395,14 @@ def _attributes(device, encoder, heads, history):
         "history_": history,
         "_n_features_out": encoder.n_features,
     }
+
+
+def _pair_of_views(method, spec):
+    """Return the augmentations of both views."""
+    views = method.make_views(spec)
+    if not isinstance(views, (tuple, list)) or len(views) != 2:
+        raise ValueError(
+            f"{type(method).__name__}.make_views returned {views!r}: it must return "
+            "two augmentations, those of the first and of the second view."
+        )
+    return views

@@ -91,9 +91,16 @@ def check_scalar(loss, method):
     method : Method
         What returned it, for the error message.
     """
-    if loss.shape != ():
+    if not isinstance(loss, torch.Tensor) or loss.shape != ():
         raise ValueError(
-            f"{type(method).__name__} returned a loss of shape {tuple(loss.shape)} for "
-            "a batch: it must return one number for all of its samples, such as their "
-            "mean, of shape ()."
+            f"{type(method).__name__} returned {described(loss)} as the loss of a "
+            "batch: it must return one number for all of its samples, such as their "
+            "mean, a tensor of shape ()."
         )
+
+
+def described(value):
+    """Return what a value is, for messages: a tensor with its shape, or its type."""
+    if isinstance(value, torch.Tensor):
+        return f"a tensor of shape {tuple(value.shape)}"
+    return f"an object of type {type(value).__name__}"

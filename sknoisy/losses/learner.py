@@ -36,6 +36,9 @@ class Learner(Method):
         Whether it computes in float64; of the class.
     state_ : dict of str to tensor
         State that is kept between batches.
+    rows : ndarray of shape (n_samples,), int64, or None
+        Positions of the training samples among those that fit was given, which may be
+        more: others have no weight, no label, or are held out. None: these are all.
     """
 
     soft_labels = False
@@ -48,6 +51,7 @@ class Learner(Method):
     leaves_out = False
     vector_encoder = None
     needs_float64 = False
+    rows = None
 
     def plan(self, n_epochs, head_epochs):
         """Resolve what depends on the length of the training.
@@ -73,6 +77,9 @@ class Learner(Method):
             Device of the logits.
         """
         self.state_ = {}
+
+    def check_started(self):
+        """Raise ``ValueError`` if `start` left out what the training needs."""
 
     def trust(self, trusted):
         """Take the mask of trusted labels; called after `start`, for each y.

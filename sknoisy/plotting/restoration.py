@@ -15,6 +15,7 @@ from sknoisy.encoders.initialization import build
 from sknoisy.estimators.pretrainer import SSLPretrainer
 from sknoisy.plotting.base import pyplot, show_image
 from sknoisy.selfsup import Restoration
+from sknoisy.views.base import random_view
 
 
 class RestorationDisplay:
@@ -94,7 +95,7 @@ class RestorationDisplay:
         batch = spec.open(X).fetch(torch.arange(len(X), device="cpu")).cpu()
         seed = random_numbers(random_state).randint(2**31 - 1)
         _, views = method.make_views(spec)
-        view = views(batch, generator(seed))
+        view = random_view(views, batch, generator(seed))
         images = [batch, view, _restore(pretrainer, method, view)]
         return cls(*(_as_numpy(part) for part in images)).plot(**kwargs)
 

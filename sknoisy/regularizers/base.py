@@ -2,12 +2,12 @@
 
 from torch import nn
 
-from sknoisy.data.devices import full_precision, to_channels_last
 from sknoisy.encoders.encoding import encode, encode_example
 from sknoisy.encoders.initialization import build_heads
 from sknoisy.losses.expected import check_scalar
 from sknoisy.parameters import Method, comparable
 from sknoisy.views.automatic import resolve_views
+from sknoisy.views.base import random_view
 
 
 class Regularizer(Method):
@@ -139,8 +139,7 @@ class Regularized(nn.Module):
             self.regularizers, self.drawn_with, self.heads, strict=True
         ):
             if i not in augmented:
-                with full_precision(batch):
-                    view = to_channels_last(self.views[i](batch, generator))
+                view = random_view(self.views[i], batch, generator)
                 augmented[i] = encode(self.network.encoder, view)
             loss = regularizer.loss(heads, original, augmented[i])
             check_scalar(loss, regularizer)

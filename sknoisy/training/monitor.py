@@ -9,6 +9,7 @@ from sknoisy.encoders.inference import in_order
 from sknoisy.encoders.modes import evaluating
 from sknoisy.scores.representation import lidar, rankme
 from sknoisy.scores.votes import knn_votes
+from sknoisy.views.base import random_view
 from sknoisy.warning import warn
 
 SAMPLES = 1_000  # that are looked at, at most
@@ -77,7 +78,7 @@ class EncoderMonitor:
             return None
         batch = self.store.fetch(torch.arange(n, device="cpu"), self.device)
         random = generator(self.seed, self.device)
-        pairs = [self.views[i % 2](batch, random) for i in range(VIEWS)]
+        pairs = [random_view(self.views[i % 2], batch, random) for i in range(VIEWS)]
         return torch.cat(pairs)
 
     def _rank(self, features, epoch):

@@ -214,7 +214,9 @@ class ClassifierTraining:
         if not _are_same(samples, self._samples):
             before = getattr(self.loss, "state_", {})
             self.loss.state_ = {}
+            self.loss.rows = data.rows
             self.loss.start(len(data), n_classes, device)
+            self.loss.check_started()
             self._carry_over(before)
             self.run.dynamics = Dynamics(len(data), device)
         self._samples = samples

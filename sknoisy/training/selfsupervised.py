@@ -1,7 +1,7 @@
 """The net of self-supervised learning: pairs of views, and the method's loss."""
 
-from sknoisy.data.devices import full_precision, to_channels_last
 from sknoisy.training.nets import Net
+from sknoisy.views.base import random_view
 
 
 class SelfSupervisedNet(Net):
@@ -53,9 +53,9 @@ class SelfSupervisedNet(Net):
                 self.history.record(name, value)
 
     def batch_loss(self, index, batch):  # noqa: D102
-        with full_precision(batch):
-            first, second = (views(batch, self.view_generator) for views in self.views)
-        first, second = to_channels_last(first), to_channels_last(second)
+        first, second = (
+            random_view(views, batch, self.view_generator) for views in self.views
+        )
         labels = (values[index] for values in self.labels)
         return self.criterion_.loss(self.module_, first, second, *labels)
 

@@ -7,11 +7,12 @@ import torch
 from sklearn.base import ClassifierMixin
 
 from sknoisy import ranks
-from sknoisy.data.devices import full_precision, to_channels_last
+from sknoisy.data.devices import full_precision
 from sknoisy.losses.cross_entropy import cross_entropy
-from sknoisy.losses.expected import weighted_mean
+from sknoisy.losses.expected import described, weighted_mean
 from sknoisy.regularizers.base import Regularized
 from sknoisy.training.nets import Net
+from sknoisy.views.base import random_view
 
 
 class ClassifierNet(ClassifierMixin, Net):
@@ -82,11 +83,11 @@ class ClassifierNet(ClassifierMixin, Net):
         self.run.dynamics.update(logits, codes, index)
         with full_precision(logits):
             losses = self.criterion_(logits, target, index)
-        if losses.shape != (n,):
+        if not isinstance(losses, torch.Tensor) or losses.shape != (n,):
             raise ValueError(
-                f"{type(self.criterion_).__name__} returned a loss of shape "
-                f"{tuple(losses.shape)} for a batch of {n} samples: it must return one "
-                f"for each sample, of shape ({n},)."
+                f"{type(self.criterion_).__name__} returned {described(losses)} as the "
+                f"loss of a batch of {n} samples: it must return one for each sample, "
+                f"a tensor of shape ({n},)."
             )
         if labels.trusted is not None:
             plain = cross_entropy(logits, target)
@@ -97,8 +98,7 @@ class ClassifierNet(ClassifierMixin, Net):
     def view(self, batch, views=None):
         """Return a random view of a batch, in float32; by default, by its own views."""
         views = self.views if views is None else views
-        with full_precision(batch):
-            return to_channels_last(views(batch, self.view_generator))
+        return random_view(views, batch, self.view_generator)
 
     def training_outputs(self, batch):  # noqa: D102
         return self.logits_

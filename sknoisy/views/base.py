@@ -1,8 +1,10 @@
 """Base class of random views."""
 
 import numpy as np
+import torch
 
 from sknoisy.checks import check_real
+from sknoisy.data.devices import full_precision, to_channels_last
 from sknoisy.parameters import Method
 
 
@@ -37,7 +39,7 @@ class Views(Method):
         Returns
         -------
         view : tensor of the same shape as `batch`
-            The augmented samples. `batch` itself must not be changed.
+            The augmented samples, float32. `batch` itself must not be changed.
         """
         raise NotImplementedError(f"{type(self).__name__} must define __call__.")
 
@@ -47,6 +49,49 @@ class NoViews(Views):
 
     def __call__(self, batch, generator):  # noqa: D102
         return batch
+
+
+def random_view(views, batch, generator):
+    """Return a random view of each sample, in the memory format of convolutions.
+
+    Parameters
+    ----------
+    views : Views
+        The augmentation.
+    batch : tensor of shape (n, ...), float32
+        Samples.
+    generator : torch.Generator
+        Source of randomness, on the device of `batch`.
+
+    Returns
+    -------
+    view : tensor of shape (n, ...), float32
+        The augmented samples.
+
+    Raises
+    ------
+    ValueError
+        If the views changed `batch`, or returned anything but as many samples of the
+        same shape and dtype.
+    """
+    version = None if batch.is_inference() else batch._version
+    with full_precision(batch):
+        view = views(batch, generator)
+    if version is not None and batch._version != version:
+        raise ValueError(
+            f"{views!r} changed the batch that it was given, which other views are "
+            "made of: change a copy, batch.clone()."
+        )
+    if not isinstance(view, torch.Tensor):
+        found = f"an object of type {type(view).__name__}"
+    elif (view.shape, view.dtype) != (batch.shape, batch.dtype):
+        found = f"a tensor of shape {tuple(view.shape)} and {view.dtype}"
+    else:
+        return to_channels_last(view)
+    raise ValueError(
+        f"{views!r} returned {found} for a batch of shape {tuple(batch.shape)}: it "
+        f"must return a tensor of the same shape, {batch.dtype}."
+    )
 
 
 def check_numbers(name, values, n, interval):
