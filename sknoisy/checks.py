@@ -79,8 +79,10 @@ def check_real(name, value, interval, other=None):
     valid = valid and (value < high if interval[-1] == ")" else value <= high)
     if not valid:  # also for NaN, which compares as false
         also = "" if other is None else f", or {other!r}"
+        shape = np.shape(value) if isinstance(value, np.ndarray) else ()
+        shown = f" of shape {shape}" if shape else f"={value!r}"
         raise ValueError(
-            f"{name}={value!r} is not valid: it must be a number in {interval}{also}."
+            f"{name}{shown} is not valid: it must be a number in {interval}{also}."
         )
 
 

@@ -221,8 +221,11 @@ def _named(methods, names):
 def _check_seeds(seeds):
     try:
         seeds = [*seeds]
-    except TypeError:  # a single one
-        seeds = [seeds]
+    except TypeError:
+        raise ValueError(
+            f"seeds={seeds!r} is not valid: it must be a sequence of integers, such as "
+            "[0] or range(3)."
+        ) from None
     for seed in seeds:
         check_integer("seeds", seed, low=0)
     if not seeds or len(set(seeds)) < len(seeds):
