@@ -338,7 +338,7 @@ class CoTraining(Learner):
         Returns
         -------
         clean : ndarray of shape (n_samples,), float64
-            In [0, 1]; anything where there is no label.
+            In [0, 1]; anything where there is no label, NaN where nothing is known.
         """
         clean = self.state_.get("clean_proba")
         if clean is not None:
@@ -348,7 +348,9 @@ class CoTraining(Learner):
                 return clean
         # The others have losses, too, but of labels that nobody gave.
         clean = np.full(len(labelled), np.nan)
-        clean[labelled] = gmm_clean_probability(dynamics.mean_loss[labelled])
+        known = labelled & dynamics.seen
+        if known.any():
+            clean[known] = gmm_clean_probability(dynamics.mean_loss[known])
         return clean
 
 

@@ -92,8 +92,8 @@ class DynamicBootstrap(CoTraining):
 
     def start(self, n_samples, n_classes, device):  # noqa: D102
         super().start(n_samples, n_classes, device)
-        self.state_["clean_proba"] = torch.ones(
-            n_samples, dtype=torch.float32, device=device
+        self.state_["clean_proba"] = torch.full(
+            (n_samples,), torch.nan, dtype=torch.float32, device=device
         )
 
     def before_epoch(self, net):  # noqa: D102
@@ -118,7 +118,9 @@ class DynamicBootstrap(CoTraining):
                 probs = in_parts(network, view).float().softmax(dim=1)
             if self.bootstrap == "hard":
                 probs = one_hot(probs.argmax(dim=1), self.n_classes).float()
-            labels = refine(probs, target, self.state_["clean_proba"][index])
+            # Of too few samples it is not known: their labels are kept.
+            clean = self.state_["clean_proba"][index].nan_to_num(1.0)
+            labels = refine(probs, target, clean)
         lam = self.rng.beta(self.alpha, self.alpha) if self.alpha else 1.0
         order = net.permutation(len(view))
         labels = weigh(labels, net.weights(index))

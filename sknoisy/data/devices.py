@@ -75,7 +75,7 @@ def resolve_device(device, fallback=False):
     index = getattr(resolved, "index", None)
     name = f"{resolved.type}:{index or 0}" if resolved else ""
     if name in available or getattr(resolved, "type", "") in available:
-        if device == "cuda":
+        if resolved.type == "cuda" and resolved.index is None:
             own = ranks.local_device(torch.cuda.device_count())
             return resolved if own is None else torch.device("cuda", own)
         return resolved

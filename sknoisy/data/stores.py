@@ -1,5 +1,6 @@
 """Stores of samples that return batches on a device: arrays and image files."""
 
+import errno
 import os
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +15,8 @@ from sknoisy.data.labels import counted
 LISTED = 64  # least number of paths in one folder for which it is listed
 LOOKED_FOR = 2**17  # paths that are looked for before any is read; of more, a sample
 TRIED = 10_000  # images that are tried once one is damaged; of more, those of its batch
+# Too little memory, too many open files: another image would fail, too.
+NOT_OF_THE_FILE = {errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EIO}
 CHUNK_BYTES = 64 * 2**20  # that are copied to a device at a time
 # Of Pillow's formats: EPS is PostScript, a program that Ghostscript runs, IPTC may hold
 # it, and the system draws WMF. Pillow goes by the content, whatever a file is called.
@@ -309,7 +312,11 @@ def read_image(path, size):
         ) from error
     except FileNotFoundError as error:
         raise ValueError(f"{str(path)!r} does not exist") from error
+    except MemoryError:
+        raise
     except Exception as error:  # decoders raise anything on damaged files
+        if getattr(error, "errno", None) in NOT_OF_THE_FILE:
+            raise
         raise ValueError(
             f"{str(path)!r} is not an image, or is damaged "
             f"({type(error).__name__}: {error})"

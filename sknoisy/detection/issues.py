@@ -46,16 +46,22 @@ class ListingIssues:
         sknoisy.scores.far_samples : What counts as far.
         """
         check_is_fitted(self, "label_errors_")
+        issues = self._found_issues()
+        if not getattr(self, "_has_features", True):  # older files do not say
+            _warn_no_features()
+        return issues
+
+    def _found_issues(self):
+        """Return the table; whether there are features for it is kept."""
         if getattr(self, "_issues", None) is None:
             inputs = getattr(self, "_inputs", None)
             features = None
             if inputs is not None:
                 features = features_of(inputs, self.estimator_, self._rest)
-            if features is None:
-                _warn_no_features()
             judged = self.label_errors_, self.error_probability_, self._suggested
             confidence = self.suggestion_confidence_
             self._issues = find_issues(self._codes, *judged, confidence, features)
+            self._has_features = features is not None
             self._inputs = self._rest = None
         return _as_table(self._issues, self._codes, self.classes_)
 

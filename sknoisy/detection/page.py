@@ -5,7 +5,6 @@ import datetime
 import hashlib
 import io
 import os
-import warnings
 from numbers import Real
 from pathlib import Path
 from urllib.parse import quote
@@ -107,9 +106,7 @@ def _findings(detector):
     for i in np.lexsort((-sure, ~wrong)).tolist():
         if wrong[i] or sure[i] > DOUBTFUL:
             found[i] = {"kinds": [WRONG if wrong[i] else UNSURE], "group": -1}
-    with warnings.catch_warnings():  # there may be no features
-        warnings.simplefilter("ignore", UserWarning)
-        issues = detector.issues_
+    issues = detector._found_issues()
     columns = (list(issues[name]) for name in ("sample", "kind", "group", "severity"))
     others = [row for row in zip(*columns, strict=True) if row[1] in OTHERS]
     others.sort(key=lambda row: (list(OTHERS).index(row[1]), row[2], -row[3]))

@@ -81,22 +81,21 @@ class TorchClassifier(Beginning, Learning, ClassifierMixin, HoldingOut, Predicti
             planned = training.planned_epochs
             given = {"sample_weight": sample_weight, "trusted": trusted}
             given = [(k, v) for k, v in given.items() if v is not None]
-            with (
-                resumable(self, training, X, y, *given) as interrupts,
-                self._progress(training, X, y, *known) as bar,
-            ):
-                try:
-                    training.train_epochs(planned - training.epochs, bar)
-                except KeyboardInterrupt as error:
-                    if not training.epochs:
-                        raise
-                    interrupt = error  # what was learned so far can be used
-                    interrupts.append(error)
-            training.settle()
-            training.limit = training.run.limit = None
-            if interrupt is None:
-                training.forget_momentum()
-            self._finish(training, *known)
+            # What fails after the last epoch, too, can be gone on from.
+            with resumable(self, training, X, y, *given) as interrupts:
+                with self._progress(training, X, y, *known) as bar:
+                    try:
+                        training.train_epochs(planned - training.epochs, bar)
+                    except KeyboardInterrupt as error:
+                        if not training.epochs:
+                            raise
+                        interrupt = error  # what was learned so far can be used
+                        interrupts.append(error)
+                training.settle()
+                training.limit = training.run.limit = None
+                if interrupt is None:
+                    training.forget_momentum()
+                self._finish(training, *known)
         if interrupt is not None:
             raise interrupt
         return self

@@ -22,10 +22,11 @@ class Learning(Findings):
         self.history_ = [dict(row) for row in training.run.history]
         labelled, dynamics = training.data.labels.labelled, training.dynamics
         known = None if labelled is None else labelled.cpu().numpy()
-        self.label_quality_ = self._of_all((1 + dynamics.mean_margin) / 2, known)
-        self.training_loss_ = self._of_all(dynamics.mean_loss, known)
-        self.wrong_events_ = self._of_all(dynamics.wrong_events, known)
-        self.prediction_changes_ = self._of_all(dynamics.prediction_changes, known)
+        seen = dynamics.seen if known is None else dynamics.seen & known
+        self.label_quality_ = self._of_all((1 + dynamics.mean_margin) / 2, seen)
+        self.training_loss_ = self._of_all(dynamics.mean_loss, seen)
+        self.wrong_events_ = self._of_all(dynamics.wrong_events, seen)
+        self.prediction_changes_ = self._of_all(dynamics.prediction_changes, seen)
         self.loss_state_ = training.loss_state()
         self._dynamics = training.dynamics.numpy()
         self._first_weights = training.first_weights

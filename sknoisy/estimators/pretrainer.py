@@ -350,27 +350,24 @@ class SSLPretrainer(LazyTransformer, TorchEstimator):
             return trained, numpy_state(nn.ModuleDict(kept)), run.history
 
         epochs = self.max_epochs
-        with (
-            resumable(reporting, net, inputs, trained, labels),
-            Progress(
-                reporting,
-                len(store),
-                epochs,
-                net.epochs_,
-                X=X,
-                y=y,
-                learned=lambda: _attributes(reporting.device, *learned()),
-                limit=limit,
-                spec=spec,
-            ) as run.progress,
-        ):
-            try:
-                net.train_epochs(data, epochs - net.epochs_)
-            except KeyboardInterrupt as error:
-                if run.history:
-                    error.learned = learned()  # it can be used
-                raise
-        return learned()
+        shown = {
+            "X": X,
+            "y": y,
+            "learned": lambda: _attributes(reporting.device, *learned()),
+            "limit": limit,
+            "spec": spec,
+        }
+        # What fails after the last epoch, too, can be gone on from.
+        with resumable(reporting, net, inputs, trained, labels):
+            size = len(store), epochs, net.epochs_
+            with Progress(reporting, *size, **shown) as run.progress:
+                try:
+                    net.train_epochs(data, epochs - net.epochs_)
+                except KeyboardInterrupt as error:
+                    if run.history:
+                        error.learned = learned()  # it can be used
+                    raise
+            return learned()
 
     def _keep(self, encoder, heads, history):
         vars(self).update(_attributes(self.device, encoder, heads, history))

@@ -109,6 +109,8 @@ class _Corrected(Loss):
             )
             labels = torch.zeros(n_samples, dtype=torch.int64, device=device)
             self.state_["labels"] = labels
+            is_estimated = torch.zeros(1, dtype=torch.bool, device=device)
+            self.state_["is_estimated"] = is_estimated
             # With the identity the loss is cross-entropy, until T is estimated.
             T = self.state_["transition_matrix"] = torch.eye(
                 n_classes, dtype=torch.float32, device=device
@@ -120,7 +122,7 @@ class _Corrected(Loss):
 
     def on_epoch(self, epoch, n_epochs):  # noqa: D102
         is_due = epoch >= max(1, round(self.begin * n_epochs))
-        if is_due and not self._is_given() and not self._is_estimated():
+        if is_due and not self._is_given() and not self.state_["is_estimated"]:
             self._estimate()
         if not self._is_given():
             self._prepare(self.state_["transition_matrix"])
@@ -135,11 +137,6 @@ class _Corrected(Loss):
 
     def _is_given(self):
         return not isinstance(self.transition_matrix, str)
-
-    def _is_estimated(self):
-        """Return whether the matrix differs from its initial value, the identity."""
-        T = self.state_["transition_matrix"]
-        return not torch.equal(T, torch.eye(len(T), dtype=T.dtype, device=T.device))
 
     def _estimate(self):
         """Estimate the matrix by all samples that have been trained on, if any."""
@@ -164,6 +161,7 @@ class _Corrected(Loss):
             trusted=None if self._trusted is None else self._trusted[seen],
         )
         self.state_["transition_matrix"].copy_(torch.from_numpy(T))
+        self.state_["is_estimated"].fill_(True)
 
     def _prepare(self, T):
         """Compute from the transition matrix what is the same for all batches."""

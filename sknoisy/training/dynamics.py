@@ -113,6 +113,11 @@ class Dynamics:
         self._wrong_changes = float(kept[0, -1])
 
     @property
+    def seen(self):
+        """Which samples were predicted at all, ndarray of shape (n_samples,), bool."""
+        return self.numpy()[:, 2] > 0
+
+    @property
     def mean_loss(self):
         """Mean cross-entropy of each sample's label, ndarray of shape (n_samples,)."""
         return self._mean(0)

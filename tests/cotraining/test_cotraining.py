@@ -864,3 +864,11 @@ def test_the_noise_is_a_share_of_samples_where_classes_are_of_different_sizes():
     # Of the second class 40% are wrong, which is not to be left out of every batch.
     assert clf.noise_rate_ == pytest.approx(np.mean(given != y), abs=0.03)
     assert clf.method_params_["forget_rate"] == clf.noise_rate_
+
+
+def test_bootstrap_that_ends_in_its_warmup_knows_nothing_of_labels(digits):
+    X, y = digits[0].reshape(300, -1), digits[1]
+    clf = CoTrainingClassifier("dynamic_bootstrap", max_epochs=1).fit(X, y)
+    assert np.isnan(clf.noise_rate_)
+    for name in ("clean_proba_", "label_quality_", "training_loss_", "wrong_events_"):
+        assert np.isnan(getattr(clf, name)).all(), name

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from sknoisy import NoisyRobustClassifier, SSLPretrainer
-from sknoisy.data.devices import resolve_precision, with_float64
+from sknoisy.data.devices import resolve_device, resolve_precision, with_float64
 
 CPU = torch.device("cpu")
 
@@ -25,6 +25,16 @@ def test_auto_on_a_cpu(capabilities, expected, monkeypatch):
     assert resolve_precision("auto", CPU) is None  # of a fitted model
     assert resolve_precision("float32", CPU, "image") is None
     assert resolve_precision("bfloat16", CPU, "vector") == torch.bfloat16
+
+
+@pytest.mark.parametrize("device", ["auto", "cuda", torch.device("cuda")])
+def test_each_local_rank_has_a_gpu_of_its_own(device, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert resolve_device(device) == torch.device("cuda:1")
+    assert resolve_device("cuda:0") == torch.device("cuda:0")
 
 
 def test_a_pytorch_that_does_not_tell(monkeypatch):

@@ -1,10 +1,11 @@
 """Folders of images, and tables of labels or features."""
 
+import errno
 import os
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from sknoisy.data.pictures import thumbnail
 from sknoisy.datasets import load_image_folder, load_table
@@ -86,6 +87,18 @@ def test_what_cannot_be_read_is_left_out_and_named(folder, monkeypatch):
     assert listed["broken.png"].startswith("is not an image, or is damaged")
     assert listed["huge.png"].startswith("has too many pixels")
     assert listed["deep.png"].startswith("has more than 8 bits per channel")
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError(), OSError(errno.EMFILE, "Too many open files")]
+)
+def test_what_is_not_the_files_fault_ends_the_reading(error, folder, monkeypatch):
+    def fail(*args, **kwargs):
+        raise error
+
+    monkeypatch.setattr(ImageOps, "fit", fail)
+    with pytest.raises(type(error)):
+        load_image_folder(folder, on_error="skip")
 
 
 def test_a_link_to_itself_is_left_out(folder):

@@ -346,6 +346,19 @@ def test_labels_that_no_class_changes_into_teach_forward_nothing():
     assert value.isfinite().all() and z.grad.abs().max() < 1e-5
 
 
+def test_a_matrix_that_is_the_identity_is_estimated_once():
+    """Later, when wrong labels are memorised, it would say what is not so."""
+    y, index = torch.arange(300) % 3, torch.arange(300)
+    sure = 9.0 * torch.nn.functional.one_hot(y, 3).float()
+    loss = Forward(begin=0.2)
+    loss.start(300, 3, "cpu")
+    for epoch, logits in enumerate([sure, sure, sure, sure.roll(1, dims=1), sure]):
+        loss.on_epoch(epoch, 10)
+        assert bool(loss.state_["is_estimated"]) == (epoch >= 2)
+        loss(logits, y, index)
+    torch.testing.assert_close(loss.state_["transition_matrix"], torch.eye(3))
+
+
 @pytest.mark.parametrize("kind", [Forward, Backward])
 def test_transition_matrix_is_estimated_on_time(kind):
     """The estimate is made at a third of the epochs, here from the true classes."""

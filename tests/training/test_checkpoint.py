@@ -27,6 +27,7 @@ from sknoisy import (
     ELR,
     MOIT,
     Checkpoint,
+    CoTeaching,
     CoTrainingClassifier,
     DivergenceError,
     DivideMix,
@@ -644,3 +645,25 @@ def test_what_code_calls_tells_trainings_apart(tmp_path, monkeypatch, has_source
     assert all(a != b for a, b in itertools.combinations(found, 2))
     for name in names:
         sys.modules.pop(name, None)
+
+
+class Unfinished(CoTeaching):
+    """Fails once the training is over, the first time."""
+
+    fails = True
+
+    def clean_probability(self, dynamics, labelled):
+        if Unfinished.fails:
+            Unfinished.fails = False
+            raise MemoryError
+        return super().clean_probability(dynamics, labelled)
+
+
+def test_what_fails_after_the_last_epoch_keeps_its_checkpoint(tmp_path):
+    clf = CoTrainingClassifier(Unfinished(), max_epochs=2, random_state=0)
+    clf.set_params(callbacks=[Checkpoint(tmp_path)])
+    with pytest.raises(MemoryError):
+        clf.fit(X, Y)
+    assert os.listdir(tmp_path)
+    clf.fit(X, Y)
+    assert len(clf.history_) == 2 and not os.listdir(tmp_path)
