@@ -27,7 +27,8 @@ class Rescale(_ShapedByState):
     """Centres features and divides them by scales, clipped to what was common.
 
     Long tails are drawn in before: of columns that have a unit, the inverse hyperbolic
-    sine is taken, which is linear below one unit and a logarithm far above.
+    sine is taken, which is linear below one unit and a logarithm far above. Last, the
+    features may be turned to other axes.
 
     Parameters
     ----------
@@ -41,6 +42,7 @@ class Rescale(_ShapedByState):
         self.register_buffer("scale", torch.ones(n_features))
         self.register_buffer("limit", torch.zeros(()))
         self.register_buffer("unit", torch.zeros(0))  # for each column, or for none
+        self.register_buffer("axes", torch.zeros(0))  # (n_features, n_axes), or none
         self.reset_state()
 
     def reset_state(self):
@@ -49,9 +51,11 @@ class Rescale(_ShapedByState):
         self.scale.fill_(1)
         self.limit.fill_(UNLIMITED)
         self.unit = self.unit.new_zeros(0)
+        self.axes = self.axes.new_zeros(0)
 
     def _load_from_state_dict(self, state_dict, prefix, *args):
-        state_dict.setdefault(prefix + "unit", torch.zeros(0))  # of older files
+        for name in ("unit", "axes"):  # which older files lack
+            state_dict.setdefault(prefix + name, torch.zeros(0))
         super()._load_from_state_dict(state_dict, prefix, *args)
 
     def forward(self, features):  # noqa: D102
@@ -61,7 +65,8 @@ class Rescale(_ShapedByState):
             drawn_in = (centred / torch.where(has_unit, self.unit, 1.0)).asinh()
             centred = torch.where(has_unit, drawn_in, centred)
         scaled = centred / self.scale
-        return scaled.maximum(-self.limit).minimum(self.limit)
+        scaled = scaled.maximum(-self.limit).minimum(self.limit)
+        return scaled @ self.axes if len(self.axes) else scaled
 
 
 class KernelHead(_ShapedByState):

@@ -32,13 +32,17 @@ class Kernel(NamedTuple):
     width : float
         See :class:`~sknoisy.kernels.ridge.KernelRidge`.
     relevance : tensor of shape (d,) or None
-        Factors of the scaled columns; None: all are 1.
+        Factors of the scaled columns, or of their principal axes; None: all are 1.
+    whitened : bool
+        Whether the scaled columns are turned to their principal axes, each of which
+        gets a deviation of 1.
     """
 
     column: bool
     power: int
     width: float
     relevance: torch.Tensor = None
+    whitened: bool = False
 
 
 # Laplacian kernels, of power 1, are rough and follow the axes, as trees do.
@@ -51,8 +55,12 @@ CANDIDATES = [
     Kernel(True, 1, 1.5),
 ]
 # Distances of few columns that matter vary more, so the kernel may have to be narrower.
-COLUMNS = [k for k, kernel in enumerate(CANDIDATES) if kernel.column]
 RELEVANT = [*(kernel for kernel in CANDIDATES if kernel.column), Kernel(True, 1, 4.5)]
+# Where columns are nearly combinations of others, as those of spectra and differences
+# are, what tells classes apart may lie in axes of which the others see nothing.
+WHITENED = [Kernel(True, 2, 0.05, None, True), Kernel(True, 2, 0.25, None, True)]
+WIDEST = 1024  # columns that principal axes are computed of, at most
+LEAST_VARIANCE = 1e-9  # of the largest one, of axes that are more than rounding
 
 
 def choose_kernel(features, labels, n_classes, generator):
@@ -86,9 +94,15 @@ def choose_kernel(features, labels, n_classes, generator):
     def trial(rows):
         return _Trial(features[rows], labels.take(rows), n_classes, generator)
 
-    whole = trial(rows)
+    whole, candidates = trial(rows), RELEVANT
     fits = [[whole.fit(kernel)] for kernel in CANDIDATES]
-    best, by_column = _best(fits), _best(fits[k] for k in COLUMNS)
+    best = _best(fits)
+    by_column = _best(fit for fit in fits if fit[0].kernel.column)
+    if features.shape[1] <= min(WIDEST, len(rows) / 2):
+        whitened = _best([whole.fit(kernel)] for kernel in WHITENED)
+        if _gain(best, whitened) >= SURE:
+            best = by_column = whitened
+            candidates = WHITENED
     if len(rows) < 2 or _gain(by_column, best) >= SURE:
         return best[0].kernel
     halves = trial(rows[::2]), trial(rows[1::2])
@@ -101,7 +115,7 @@ def choose_kernel(features, labels, n_classes, generator):
                 half.fit(kernel._replace(relevance=other))
                 for half, other in zip(halves, others, strict=True)
             ]
-            for kernel in RELEVANT
+            for kernel in candidates
         )
         if _gain(weighed, found) < SURE:
             break
@@ -130,9 +144,26 @@ def set_scale(rescale, features, kernel):
     else:
         overall = std.square().mean().sqrt().clamp(min=1e-12)
         scale, limit = overall.expand_as(std).clone(), std.new_tensor(UNLIMITED)
-    if kernel.relevance is not None:
+    if kernel.relevance is not None and not kernel.whitened:
         scale, limit = scale / kernel.relevance, limit * kernel.relevance
     rescale.centre, rescale.scale, rescale.limit = mean, scale, limit
+    if kernel.whitened:
+        axes = _principal_axes([rescale(part) for part in features.split(PART)])
+        rescale.axes = axes if kernel.relevance is None else axes * kernel.relevance
+
+
+def _principal_axes(parts):
+    """Return the axes (d, d) along which scaled samples have a deviation of 1.
+
+    Axes along which they hardly differ at all are 0.
+    """
+    n, doubles = sum(map(len, parts)), [part.double() for part in parts]
+    mean = sum(part.sum(dim=0) for part in doubles) / n
+    scatter = sum((part - mean).T @ (part - mean) for part in doubles) / n
+    variances, axes = torch.linalg.eigh(scatter)
+    kept = variances > LEAST_VARIANCE * variances[-1]
+    factors = torch.where(kept, variances.clamp(min=1e-300).rsqrt(), 0.0)
+    return (axes * factors).float()
 
 
 def _middles(features, mean, deviation):
