@@ -163,7 +163,7 @@ def _principal_axes(parts):
     variances, axes = torch.linalg.eigh(scatter)
     kept = variances > LEAST_VARIANCE * variances[-1]
     factors = torch.where(kept, variances.clamp(min=1e-300).rsqrt(), 0.0)
-    return (axes * factors).float()
+    return (axes * factors).float().contiguous()
 
 
 def _middles(features, mean, deviation):

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 
+import sknoisy
 from sknoisy import NoisyRobustClassifier
 from sknoisy.data.given import Labels
 from sknoisy.encoders.heads import Rescale, kernel
@@ -133,3 +134,48 @@ def test_irrelevant_columns_cost_less_under_noise():
     noisy = symmetric_exclusive(y[:1000], rate=0.3, random_state=1).y
     clf = NoisyRobustClassifier(random_state=0).fit(X[:1000], noisy)
     assert clf.score(X[1000:], y[1000:]) > 0.9  # 0.87 if all columns count alike
+
+
+def collinear(n, noise=0.0, seed=0):
+    """Columns that are nearly equal; classes differ in the differences of two."""
+    rng = np.random.default_rng(seed)
+    common, own = rng.normal(size=(n, 1)), 0.02 * rng.normal(size=(n, 5))
+    y = (own[:, 0] - own[:, 1] > 0).astype(int) + 2 * (own[:, 2] - own[:, 3] > 0)
+    given = np.where(rng.random(n) < noise, rng.integers(4, size=n), y)
+    return (10 * common + own).astype(np.float32), y, given
+
+
+def test_differences_of_columns_that_are_nearly_equal_are_seen():
+    X, y, _ = collinear(400)
+    labels = Labels(torch.from_numpy(y))
+    assert choose_kernel(torch.from_numpy(X), labels, 4, generator()).whitened
+    X, y, given = collinear(900, noise=0.4)
+    clf = NoisyRobustClassifier(random_state=0).fit(X[:400], given[:400])
+    assert clf.score(X[400:], y[400:]) > 0.85
+
+
+def test_axes_have_a_deviation_of_one_and_rounding_has_none():
+    X, *_ = collinear(300)
+    X = np.c_[X, X[:, :1]]  # the last axis is rounding alone
+    rescale = Rescale(6)
+    set_scale(rescale, torch.from_numpy(X), Kernel(True, 2, 0.25, None, True))
+    turned = rescale(torch.from_numpy(X)).double()
+    covariance = torch.cov(turned.T, correction=0)
+    expected = torch.diag(torch.tensor([0.0, 1, 1, 1, 1, 1], dtype=torch.float64))
+    torch.testing.assert_close(covariance, expected, rtol=0, atol=0.02)
+    relevance = torch.tensor([1.0, 2, 1, 1, 1, 1])
+    set_scale(rescale, torch.from_numpy(X), Kernel(True, 2, 0.25, relevance, True))
+    torch.testing.assert_close(
+        rescale(torch.from_numpy(X)).double(), turned * relevance, rtol=1e-4, atol=1e-3
+    )
+
+
+def test_turned_columns_are_in_files_and_modules(tmp_path):
+    X, _, given = collinear(300, noise=0.2)
+    clf = NoisyRobustClassifier(random_state=0).fit(X, given)
+    clf.save(tmp_path / "model.safetensors")
+    loaded = sknoisy.load(tmp_path / "model.safetensors")
+    expected = clf.predict_proba(X)
+    np.testing.assert_array_equal(loaded.predict_proba(X), expected)
+    probs = clf.to_module()(torch.from_numpy(X)).numpy()
+    np.testing.assert_allclose(probs, expected, atol=1e-5)
