@@ -67,11 +67,20 @@ def agreement_of(codes, pred_probs):
     by_chance = agreement <= chance + 2 * np.sqrt(variance) + 1e-9
     by_chance = by_chance and _ranks_by_chance(codes, pred_probs)
     if by_chance:
+        why = (
+            "either there are too few samples, or nothing was learned that labels "
+            "could be judged by. Train longer, or pass another estimator."
+        )
+        if p.max() == 1:
+            why = (
+                "all are of one class. The others have too few samples or too many "
+                "wrong labels, or nothing was learned that they could be told by. The "
+                "order, ranked(all_samples=True), may still tell; or pass another "
+                "estimator."
+            )
         warn(
             f"out-of-sample predictions agree with {agreement:.0%} of the labels, "
-            f"which may be chance ({chance:.0%}): either there are too few samples, or "
-            "nothing was learned that labels could be judged by. Train longer, or pass "
-            "another estimator.",
+            f"which may be chance ({chance:.0%}): {why}",
         )
     return agreement, by_chance
 

@@ -154,7 +154,9 @@ def fit_soft(
         if sample_weight is not None:
             weights = weights * sample_weight[rows[copies]]
         copied = safe_indexing(*indexable(X), rows[copies])
-        last.fit(copied, classes[codes], sample_weight=weights)
+        # Weights that are all 1 say nothing, but make boosted trees much slower.
+        given = {} if (weights == 1).all() else {"sample_weight": weights}
+        last.fit(copied, classes[codes], **given)
     else:
         last.fit(safe_indexing(*indexable(X), rows), labels[rows])
     return estimator

@@ -16,6 +16,7 @@ LONG_TAILED = 10.0  # kurtosis, which is 3 of a normal distribution
 LEAST_UNIT = 1e-9  # deviations: closer values are as good as equal
 RELEVANCE_ROUNDS = 4
 SURE = 2.0  # standard errors that a round must lower the error by
+SURER = 3.0  # that turning to principal axes must, which few data need
 LEAST_RELEVANCE = 0.02  # a column that did not matter may matter in the next round
 GRADIENTS = 2**28  # products that gradients are computed of, at most
 
@@ -100,7 +101,7 @@ def choose_kernel(features, labels, n_classes, generator):
     by_column = _best(fit for fit in fits if fit[0].kernel.column)
     if features.shape[1] <= min(WIDEST, len(rows) / 2):
         whitened = _best([whole.fit(kernel)] for kernel in WHITENED)
-        if _gain(best, whitened) >= SURE:
+        if _gain(best, whitened) >= SURER:
             best = by_column = whitened
             candidates = WHITENED
     if len(rows) < 2 or _gain(by_column, best) >= SURE:

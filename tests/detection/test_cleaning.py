@@ -329,7 +329,7 @@ def test_by_chance_labels_stay():
     with pytest.warns(UserWarning, match="chance"):
         clf = cleaning(FOREST).fit(X, y)
     np.testing.assert_array_equal(clf.labels_, y)
-    plain = clone(FOREST).fit(X, y, np.ones(300))
+    plain = clone(FOREST).fit(X, y)
     np.testing.assert_array_equal(clf.predict_proba(X), plain.predict_proba(X))
 
 
@@ -430,7 +430,7 @@ def test_trusted_labels_are_kept(noisy):
     np.testing.assert_array_equal(clf.labels_[wrong], y[wrong])
     np.testing.assert_array_equal(clf.soft_labels_[wrong, y[wrong]], 1)
     everything = cleaning(FOREST).fit(X, y, trusted=np.ones(len(y), dtype=bool))
-    plain = clone(FOREST).fit(X, y, np.ones(len(y)))
+    plain = clone(FOREST).fit(X, y)
     np.testing.assert_array_equal(everything.predict(X), plain.predict(X))
 
 

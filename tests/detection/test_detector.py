@@ -226,6 +226,14 @@ def test_a_class_that_is_never_predicted_is_no_chance_where_it_ranks_higher():
         assert agreement_of(codes, rng.permutation(probs))[1]
 
 
+def test_predictions_of_one_class_alone_are_named_so():
+    rng = np.random.default_rng(0)
+    codes, share = rng.permutation(np.arange(400) % 10 == 0), rng.uniform(0, 0.4, 400)
+    with pytest.warns(UserWarning, match="may be chance.*all are of one class.*order"):
+        _, by_chance = agreement_of(codes.astype(int), np.c_[1 - share, share])
+    assert by_chance
+
+
 @pytest.mark.filterwarnings("error:out-of-sample")
 @pytest.mark.parametrize("seed", range(10))
 def test_few_of_a_class_are_no_chance(seed):
