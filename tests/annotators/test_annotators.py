@@ -139,9 +139,13 @@ def test_votes_and_dawid_skene_are_crowd_kits(make, seed):
         expected = theirs.labels_.sort_index().to_numpy()
         np.testing.assert_array_equal(ours.labels[clear], expected[clear])
         assert (ours.labels == names[true]).mean() > 0.65
-    skills = aggregation.MajorityVote().fit(frame).skills_.sort_index()
-    if not (np.diff(np.sort(majority_vote(given).soft_labels)[:, -2:]) == 0).any():
-        np.testing.assert_allclose(majority_vote(given).annotator_quality, skills)
+
+
+def test_annotators_of_a_majority_vote_by_hand():
+    table = [[0, 0, 1, None], [1, 1, 0, None], [2, 2, 2, None], [0, None, 1, None]]
+    found = majority_vote(np.array(table, dtype=object), classes=[0, 1, 2])
+    assert found.labels.tolist() == [0, 1, 2, 0]  # of a tie the first class
+    np.testing.assert_array_equal(found.annotator_quality, [1, 1, 0.25, np.nan])
 
 
 @pytest.mark.parametrize("seed", range(8))

@@ -37,8 +37,7 @@ def expected_failures(estimator):
         SSLPretrainer("supcon", max_epochs=2),
         NoisyRobustClassifier(),
         NoisyRobustClassifier("elr", max_epochs=30),
-        NoisyRobustClassifier("ce", class_weight="balanced", max_epochs=30),
-        CoTrainingClassifier("dividemix", max_epochs=20),
+        CoTrainingClassifier("coteaching", max_epochs=30),
         PseudoLabelRefiner(
             NoisyRobustClassifier("elr", lr=0.1, random_state=0),
             warmup_epochs=10,
@@ -79,7 +78,7 @@ def test_scikit_learn(estimator, check):
 @pytest.mark.parametrize(
     ("method", "lr"),
     [
-        ("coteaching", "auto"),
+        ("dividemix", "auto"),
         ("dynamic_bootstrap", 0.1),
         ("elr_plus", "auto"),
         ("mentornet", "auto"),
@@ -89,6 +88,11 @@ def test_scikit_learn(estimator, check):
 def test_checks_that_depend_on_the_method(method, lr, check):
     """How data are read and checked does not: all checks run with one method, above."""
     check(method, CoTrainingClassifier(method, max_epochs=30, lr=lr))
+
+
+def test_class_weights():
+    estimator = NoisyRobustClassifier("ce", class_weight="balanced", max_epochs=30)
+    checks.check_class_weight_classifiers("NoisyRobustClassifier", estimator)
 
 
 @pytest.mark.parametrize(
