@@ -300,7 +300,8 @@ def read_image(path, size):
             mode = file.mode
             if not mode.startswith(("I", "F")):
                 # JPEG decodes at a half, quarter or eighth at the cost of that size.
-                file.draft("RGB", (2 * width, 2 * height))
+                size = 2 * width, 2 * height
+                file.draft("RGB", size[::-1] if _is_turned(file) else size)
                 file.load()
                 image = upright(file).convert("RGB")
                 image = ImageOps.fit(image, (width, height), Image.Resampling.BILINEAR)
@@ -325,6 +326,16 @@ def read_image(path, size):
         f"{str(path)!r} has more than 8 bits per channel (mode {mode!r}): pass an "
         "array instead, or convert the file"
     )
+
+
+def _is_turned(image):
+    """Whether an image is stored with its sides exchanged."""
+    from PIL import ExifTags
+
+    try:
+        return image.getexif().get(ExifTags.Base.Orientation) in (5, 6, 7, 8)
+    except Exception:  # metadata may be damaged in any way
+        return False
 
 
 def upright(image):

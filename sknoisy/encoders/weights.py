@@ -6,6 +6,7 @@ import re
 import zipfile
 from collections import OrderedDict
 from collections.abc import Mapping
+from functools import lru_cache
 
 import torch
 
@@ -65,7 +66,19 @@ def load_tensors(module, tensors):
 
 
 def check_file(path):
-    """Raise ``ValueError`` unless a file can be read and holds a state dict."""
+    """Raise ``ValueError`` unless a file can be read and holds a state dict.
+
+    A file that was checked is not read again, unless it has changed.
+    """
+    if os.path.isfile(path):
+        status = os.stat(path)
+        _check_contents(os.path.abspath(path), status.st_size, status.st_mtime_ns)
+    else:
+        read(path)  # says what is wrong
+
+
+@lru_cache(maxsize=16)
+def _check_contents(path, size, modified):
     if next(_state_dicts(read(path)), None) is None:
         raise ValueError(_no_state_dict(path))
 

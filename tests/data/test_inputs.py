@@ -501,6 +501,24 @@ def write(path, image, **options):
     return str(path)
 
 
+def test_a_turned_photograph_is_decoded_as_finely_as_an_upright_one(tmp_path):
+    from PIL import Image
+
+    rng = np.random.default_rng(0)
+    upright = np.kron(rng.integers(0, 256, (800, 200, 1)), np.ones((5, 5, 3)))
+    upright = upright.astype(np.uint8)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    first, second = (
+        read_image(write(tmp_path / name, Image.fromarray(image), **options), (32, 256))
+        for name, image, options in (
+            ("upright.jpg", upright, {}),
+            ("turned.jpg", np.rot90(upright), {"exif": exif}),
+        )
+    )
+    assert np.abs(first.astype(int) - second).mean() < 3
+
+
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
 def test_damaged_orientation_is_ignored(tmp_path):
     from PIL import Image
