@@ -14,6 +14,7 @@ from sklearn.pipeline import Pipeline
 from torch import nn
 
 from sknoisy import _version, files
+from sknoisy._compat import CALLBACK_STATE
 from sknoisy.data.spec import InputSpec
 from sknoisy.encoders.architecture import Architecture
 from sknoisy.encoders.blueprint import Blueprint
@@ -26,7 +27,7 @@ from sknoisy.warning import warn
 KIND = "model"
 LEFT_OUT = ("callbacks", "memory")  # parameters that only make sense where they are
 # What scikit-learn keeps of its callbacks, which are not saved either.
-CALLBACKS = ("_skl_callbacks", "_callback_fit_ctx", "_skl_callbacks_to_teardown")
+CALLBACKS = ("_skl_callbacks", *CALLBACK_STATE)
 PARTS = {cls.__name__: cls for cls in (Architecture, Blueprint, InputSpec)}
 OF_MODULES = tuple(vars(nn.Module()))
 TRUSTED_LAYERS = "torch.nn.modules."
