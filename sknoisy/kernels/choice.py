@@ -149,19 +149,22 @@ def set_scale(rescale, features, kernel):
         scale, limit = scale / kernel.relevance, limit * kernel.relevance
     rescale.centre, rescale.scale, rescale.limit = mean, scale, limit
     if kernel.whitened:
-        axes = _principal_axes([rescale(part) for part in features.split(PART)])
+        axes = _principal_axes(rescale, features)
         rescale.axes = axes if kernel.relevance is None else axes * kernel.relevance
 
 
-def _principal_axes(parts):
+def _principal_axes(rescale, features):
     """Return the axes (d, d) along which scaled samples have a deviation of 1.
 
     Axes along which they hardly differ at all are 0.
     """
-    n, doubles = sum(map(len, parts)), [part.double() for part in parts]
-    mean = sum(part.sum(dim=0) for part in doubles) / n
-    scatter = sum((part - mean).T @ (part - mean) for part in doubles) / n
-    variances, axes = torch.linalg.eigh(scatter)
+    parts = features.split(PART)
+    mean = sum(rescale(part).double().sum(dim=0) for part in parts) / len(features)
+    scatter = torch.zeros(len(mean), len(mean), dtype=mean.dtype, device=mean.device)
+    for part in parts:
+        centred = rescale(part).double() - mean
+        scatter += centred.T @ centred
+    variances, axes = torch.linalg.eigh(scatter / len(features))
     kept = variances > LEAST_VARIANCE * variances[-1]
     factors = torch.where(kept, variances.clamp(min=1e-300).rsqrt(), 0.0)
     return (axes * factors).float().contiguous()
