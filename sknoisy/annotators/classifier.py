@@ -19,7 +19,7 @@ from sknoisy.data.given import check_groups
 from sknoisy.data.inputs import check_container, index_of
 from sknoisy.data.labels import check_given, check_several
 from sknoisy.detection.checks import check_source
-from sknoisy.estimators.base import fitting
+from sknoisy.estimators.base import fitting_often
 from sknoisy.estimators.pipelines import (
     check_classifier,
     check_steps,
@@ -183,7 +183,7 @@ class AnnotatorConsensus(OnSoftLabels, CallbackSupportMixin, Saved):
         ValueError
             If X, y or a parameter is not valid, before training starts.
         """
-        with fitting(self):
+        with fitting_often(self, X):
             return self._fit(X, y, sample_weight, groups)
 
     @property

@@ -4,6 +4,8 @@ import errno
 import os
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from contextvars import ContextVar
 from itertools import islice
 
 import numpy as np
@@ -17,6 +19,7 @@ LOOKED_FOR = 2**17  # paths that are looked for before any is read; of more, a s
 TRIED = 10_000  # images that are tried once one is damaged; of more, those of its batch
 # Too little memory, too many open files: another image would fail, too.
 NOT_OF_THE_FILE = {errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EIO}
+KEEP_BYTES = 2**31  # of decoded images
 CHUNK_BYTES = 64 * 2**20  # that are copied to a device at a time
 # Of Pillow's formats: EPS is PostScript, a program that Ghostscript runs, IPTC may hold
 # it, and the system draws WMF. Pillow goes by the content, whatever a file is called.
@@ -109,11 +112,57 @@ def _plain(array):
     return array.astype(array.dtype.newbyteorder("="), copy=False)
 
 
+class _Decoded:
+    """Decoded images of some files by path and size, up to a number of bytes."""
+
+    def __init__(self, paths, keep_bytes):
+        self._paths = frozenset(paths.tolist())
+        self._images = {}
+        self._left = keep_bytes
+
+    def read(self, path, size):
+        """Return an image like :func:`read_image`; it must not be changed."""
+        image = self._images.get((path, size))
+        if image is None:
+            image = read_image(path, size)
+            if path in self._paths and image.nbytes <= self._left:
+                self._left -= image.nbytes
+                self._images[path, size] = image
+        return image
+
+
+_SHARED = ContextVar("decoded images that stores share", default=None)
+
+
+@contextmanager
+def sharing_decoded(paths, keep_bytes=KEEP_BYTES):
+    """In this context, stores share what they decode of some files.
+
+    For those who fit or ask classifiers many times, each of which opens the files.
+
+    Parameters
+    ----------
+    paths : ndarray of str of shape (n_samples,), or None
+        The files, which must not change meanwhile. None: nothing is shared.
+    keep_bytes : int, default=2**31
+        Largest size of all images that are kept, in bytes; others are decoded anew.
+    """
+    token = None
+    if paths is not None and _SHARED.get() is None:
+        token = _SHARED.set(_Decoded(paths, keep_bytes))
+    try:
+        yield
+    finally:
+        if token is not None:
+            _SHARED.reset(token)
+
+
 class PathStore:
     """Samples in image files, which are decoded when they are first needed.
 
     Decoded images are kept as uint8 if all of them together take at most `keep_bytes`;
-    otherwise each epoch decodes them again.
+    otherwise each epoch decodes them again. Within :func:`sharing_decoded` they are
+    kept for all stores.
 
     Whether the files exist is checked at once, but of more than 131,072 only as many,
     evenly spread; a missing one is found when it is read.
@@ -128,12 +177,14 @@ class PathStore:
         Largest size of all decoded images to keep in memory, in bytes.
     """
 
-    def __init__(self, paths, spec, keep_bytes=2**31):
+    def __init__(self, paths, spec, keep_bytes=KEEP_BYTES):
         _check_exist(paths)
         self.paths = paths
         self.spec = spec
         shape = (len(paths), *spec.shape[1:], 3)
-        keep = int(np.prod(shape)) <= keep_bytes
+        shared = _SHARED.get()
+        self._read = read_image if shared is None else shared.read
+        keep = shared is None and int(np.prod(shape)) <= keep_bytes
         self._decoded = np.zeros(shape, np.uint8) if keep else None
         self._known = np.zeros(len(paths), bool)
 
@@ -167,7 +218,7 @@ class PathStore:
         size = self.spec.shape[1:]
         # Pillow decodes without the interpreter lock, so threads run in parallel.
         with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-            images = pool.map(lambda i: read_image(self.paths[i], size), index)
+            images = pool.map(lambda i: self._read(str(self.paths[i]), size), index)
             try:
                 return np.stack(list(images))
             except ValueError as error:

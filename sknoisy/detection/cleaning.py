@@ -16,7 +16,7 @@ from sknoisy.detection.detector import LabelErrorDetector
 from sknoisy.detection.features import as_table
 from sknoisy.detection.label_free import label_free_steps
 from sknoisy.encoders.features import LazyFeatures
-from sknoisy.estimators.base import fitting
+from sknoisy.estimators.base import fitting_often
 from sknoisy.estimators.classifier import NoisyRobustClassifier
 from sknoisy.estimators.findings import Findings
 from sknoisy.estimators.pipelines import (
@@ -148,7 +148,7 @@ class LabelCleaningClassifier(Findings, OnSoftLabels, CallbackSupportMixin, Save
             If the detector's predictions agree with labels no more than they may by
             chance, so that these stay as they are, or if a class has no label left.
         """
-        with fitting(self):
+        with fitting_often(self, X):
             return self._fit(X, y, sample_weight, groups, trusted)
 
     def _fit(self, X, y, sample_weight, groups, trusted):

@@ -49,7 +49,7 @@ from sknoisy.detection.sources import (
     from_prefit,
     leaves_out,
 )
-from sknoisy.estimators.base import fitting
+from sknoisy.estimators.base import fitting_often
 from sknoisy.estimators.classifier import NoisyRobustClassifier
 from sknoisy.estimators.pipelines import finding_classes
 from sknoisy.estimators.saving import Saved
@@ -279,7 +279,7 @@ class LabelErrorDetector(
             class; or if many rows of a table are near-copies of others, and no `groups`
             are given.
         """
-        with fitting(self):
+        with fitting_often(self, X):
             return self._fit(X, y, sample_weight, groups, trusted)
 
     def _fit(self, X, y, sample_weight, groups, trusted):

@@ -17,8 +17,15 @@ from sknoisy.data.devices import (
     resolve_device,
     resolve_precision,
 )
-from sknoisy.data.inputs import as_inputs, check_image_size, check_unused, is_paths
+from sknoisy.data.inputs import (
+    as_inputs,
+    check_image_size,
+    check_unused,
+    is_paths,
+    paths_of,
+)
 from sknoisy.data.spec import InputSpec
+from sknoisy.data.stores import sharing_decoded
 from sknoisy.encoders.blueprint import Blueprint
 from sknoisy.encoders.features import LazyFeatures
 from sknoisy.encoders.named import check_encoder
@@ -245,6 +252,24 @@ def fitting(estimator):
         now.update(before)
         raise
     raise_lost_interrupt()
+
+
+@contextmanager
+def fitting_often(estimator, X):
+    """The same for who fits and asks classifiers on X, or parts of it, many times.
+
+    Image files are then decoded once for all of them, as far as they are kept.
+
+    Parameters
+    ----------
+    estimator : estimator instance
+        What is fitted in this context.
+    X : array-like of shape (n_samples, ...)
+        What it is given.
+    """
+    inputs = X.inputs if isinstance(X, LazyFeatures) else X
+    with fitting(estimator), sharing_decoded(paths_of(inputs)):
+        yield
 
 
 def _is_checkpoint(callback):

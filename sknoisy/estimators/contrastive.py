@@ -11,7 +11,7 @@ from sknoisy.data.given import Labels, check_trusted
 from sknoisy.data.labels import check_given, check_several, encode_labels
 from sknoisy.data.weights import check_sample_weight
 from sknoisy.encoders.features import LazyFeatures
-from sknoisy.estimators.base import TorchEstimator, fitting
+from sknoisy.estimators.base import TorchEstimator, fitting_often
 from sknoisy.estimators.classifier import NoisyRobustClassifier
 from sknoisy.estimators.lazy import LazyTransformer
 from sknoisy.estimators.pipelines import (
@@ -177,7 +177,7 @@ class ContrastiveFineTuner(
             If y or a parameter is not valid, before training starts; or if the first
             classifier predicts one class for all samples.
         """
-        with fitting(self):
+        with fitting_often(self, X):
             return self._fit(X, y, sample_weight, trusted)
 
     def _fit(self, X, y, sample_weight, trusted):

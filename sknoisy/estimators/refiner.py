@@ -9,7 +9,7 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 from sknoisy._compat import CallbackSupportMixin, with_callbacks
 from sknoisy.checks import check_choice, check_integer, check_real, random_numbers
 from sknoisy.data.labels import check_given, check_several, encode_labels
-from sknoisy.estimators.base import fitting
+from sknoisy.estimators.base import fitting_often
 from sknoisy.estimators.base_classifier import TorchClassifier
 from sknoisy.estimators.findings import Findings, percent
 from sknoisy.estimators.pipelines import (
@@ -187,7 +187,7 @@ class PseudoLabelRefiner(
         ValueError
             If y or a parameter is not valid; before training starts.
         """
-        with fitting(self):
+        with fitting_often(self, X):
             interrupt = self._fit(X, y, sample_weight, trusted)
         if interrupt is not None:
             raise interrupt

@@ -1,17 +1,26 @@
 import os
 import pickle
+from collections import Counter
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from sklearn import config_context
+from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.linear_model import LogisticRegression
 from sklearn.manifold import TSNE
 from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
 
-from sknoisy import LazyFeatures, NoisyRobustClassifier, SSLPretrainer
+from sknoisy import (
+    LabelErrorDetector,
+    LazyFeatures,
+    NoisyRobustClassifier,
+    PseudoLabelRefiner,
+    SSLPretrainer,
+)
 from sknoisy.data import stores
 from sknoisy.data.batches import stream
 from sknoisy.data.inputs import as_inputs, is_paths
@@ -218,8 +227,6 @@ def test_memmaps_stay_on_disk(colour, tmp_path):
 
 def test_read_image_keeps_the_shape_of_things(tmp_path):
     """A wide image is cropped at its sides, not squeezed."""
-    from PIL import Image
-
     wide = np.zeros((20, 60, 3), np.uint8)
     wide[:, 20:40] = 255
     Image.fromarray(wide).save(tmp_path / "wide.png")
@@ -228,8 +235,6 @@ def test_read_image_keeps_the_shape_of_things(tmp_path):
 
 
 def test_read_image_turns_photographs_upright(tmp_path):
-    from PIL import Image
-
     image = np.zeros((20, 20, 3), np.uint8)
     image[:10] = 255
     exif = Image.Exif()
@@ -240,8 +245,6 @@ def test_read_image_turns_photographs_upright(tmp_path):
 
 
 def test_images_of_another_size_than_32_on_disk(tmp_path):
-    from PIL import Image
-
     paths = []
     for i, size in enumerate([(40, 30), (200, 100), (16, 16)]):
         Image.new("L", size, color=10 * i).save(tmp_path / f"{i}.jpg")
@@ -502,8 +505,6 @@ def write(path, image, **options):
 
 
 def test_a_turned_photograph_is_decoded_as_finely_as_an_upright_one(tmp_path):
-    from PIL import Image
-
     rng = np.random.default_rng(0)
     upright = np.kron(rng.integers(0, 256, (800, 200, 1)), np.ones((5, 5, 3)))
     upright = upright.astype(np.uint8)
@@ -521,8 +522,6 @@ def test_a_turned_photograph_is_decoded_as_finely_as_an_upright_one(tmp_path):
 
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
 def test_damaged_orientation_is_ignored(tmp_path):
-    from PIL import Image
-
     image = Image.fromarray(np.arange(48, dtype=np.uint8).reshape(4, 4, 3))
     plain = read_image(write(tmp_path / "a.png", image), (4, 4))
     for i, exif in enumerate(
@@ -534,8 +533,6 @@ def test_damaged_orientation_is_ignored(tmp_path):
 
 
 def test_whatever_is_wrong_with_files_names_them(tmp_path, monkeypatch):
-    from PIL import Image
-
     rng = np.random.default_rng(0)
     image = Image.fromarray(rng.integers(0, 256, (32, 32, 3), dtype=np.uint8))
     good = open(write(tmp_path / "good.png", image), "rb").read()
@@ -582,3 +579,35 @@ def test_modes_of_pytorch_do_not_change_batches(colour):
     assert other.mean.dtype == np.float32 and (other.mean == spec.mean).all()
     for (_, batch), (_, same) in zip(expected, found, strict=True):
         assert same.dtype == torch.float32 and same.equal(batch)
+
+
+def test_who_fits_often_decodes_files_once(tmp_path, monkeypatch):
+    rng, read, decoded = np.random.default_rng(0), stores.read_image, Counter()
+
+    def counted(path, size):
+        decoded[path] += 1
+        return read(path, size)
+
+    y = np.arange(40) % 2
+    images = rng.integers(0, 128, (40, 16, 16, 3)) + 127 * y[:, None, None, None]
+    paths = [
+        write(tmp_path / f"{i}.png", Image.fromarray(image.astype(np.uint8)))
+        for i, image in enumerate(images)
+    ]
+    clf = NoisyRobustClassifier("ce", image_size=16, max_epochs=3, random_state=0)
+    settings = {"warmup_epochs": 1, "n_iterations": 2, "random_state": 0}
+    settings |= {"first_stages": (1, 2), "stages": (2,), "views": "none"}
+    for model in (
+        LabelErrorDetector(clf, cv=3, random_state=0),
+        PseudoLabelRefiner(clf, loss_threshold=9.0, **settings),
+    ):
+        alone = clone(model).set_params(estimator__image_size=None)
+        alone.fit(images.astype(np.uint8), y)
+        monkeypatch.setattr(stores, "read_image", counted)
+        found = model.fit(paths, y)
+        monkeypatch.setattr(stores, "read_image", read)
+        assert {decoded.pop(path) for path in paths} <= {1, 2}  # 1 to learn the range
+        for name in ("label_quality_", "labels_"):
+            if hasattr(found, name):
+                expected = getattr(alone, name)
+                np.testing.assert_array_equal(getattr(found, name), expected)
