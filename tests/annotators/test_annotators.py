@@ -116,6 +116,7 @@ def test_active_scores():
         active_scores(majority_vote(table))
 
 
+@pytest.mark.filterwarnings("ignore:::crowdkit")
 @pytest.mark.parametrize("make, seed", TABLES)
 def test_votes_and_dawid_skene_are_crowd_kits(make, seed):
     aggregation = pytest.importorskip("crowdkit.aggregation")
