@@ -250,3 +250,10 @@ def as_floats(value):
         return np.asarray(value, dtype=np.float64)
     except (TypeError, ValueError):
         return np.array(np.nan)
+
+
+def described(value):
+    """Return what a value is, for messages: a tensor with its shape, or its type."""
+    if isinstance(value, torch.Tensor):
+        return f"a tensor of shape {tuple(value.shape)} and {value.dtype}"
+    return f"an object of type {type(value).__name__}"

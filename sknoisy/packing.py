@@ -89,8 +89,7 @@ class _Packer:
         if described is not None:
             name, state = described
             return {"object": name, "state": self.pack(state, where)}
-        # What a defaultdict or a Counter does with a missing key would be lost.
-        if isinstance(value, dict) and not hasattr(value, "__missing__"):
+        if isinstance(value, dict):
             if all(type(key) is str for key in value):
                 parts = {k: self.pack(v, _at(where, k)) for k, v in value.items()}
                 return {"dict": parts}

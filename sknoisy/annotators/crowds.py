@@ -9,8 +9,7 @@ from sknoisy.annotators.table import read_annotations
 from sknoisy.checks import check_integer, check_real
 from sknoisy.data.labels import some
 
-LEAST = 1e-10  # probability of a label that an annotator never gave to a class
-TINY = np.finfo(np.float64).tiny  # of a label that the annotator never gave at all
+LEAST = 1e-10  # samples of a class that get a label which the annotator uses
 
 
 def majority_vote(y, classes=None):
@@ -48,11 +47,7 @@ def majority_vote(y, classes=None):
     annotations = _complete(read_annotations(y, classes), "majority vote")
     votes = _votes(annotations)
     right = votes.argmax(axis=1)[annotations.rows] == annotations.codes
-    n = len(annotations.annotators)
-    given, agreed = (np.bincount(annotations.columns, w, n) for w in (None, right))
-    with np.errstate(invalid="ignore"):  # an annotator who gave no label
-        quality = agreed / given
-    return _consensus(annotations, votes, quality)
+    return _consensus(annotations, votes, annotations.of_annotators(right))
 
 
 def dawid_skene(y, classes=None, n_iter=1000, tol=1e-9):
@@ -82,8 +77,9 @@ def dawid_skene(y, classes=None, n_iter=1000, tol=1e-9):
 
     Notes
     -----
-    It begins with the shares of votes, and has no prior: what an annotator never called
-    samples of a class has a probability of 1e-10 there, if it was used at all.
+    It begins with the shares of votes. A label that an annotator uses, but never for
+    some class, gets about 1e-10 there, in place of 0. The likelihood may have other
+    maxima, and a class without any label stays without.
 
     References
     ----------
@@ -102,37 +98,39 @@ def dawid_skene(y, classes=None, n_iter=1000, tol=1e-9):
     check_integer("n_iter", n_iter)
     check_real("tol", tol, "[0, inf)")
     annotations = _complete(read_annotations(y, classes), "Dawid-Skene")
-    n_classes, n_annotators = len(annotations.classes), len(annotations.annotators)
-    n_labels = len(annotations.codes)
-    # One row for each annotator and label: which samples it was given to.
-    pairs = annotations.columns * n_classes + annotations.codes
-    shape = n_annotators * n_classes, annotations.n_samples
-    given = csr_array((np.ones(n_labels), (pairs, annotations.rows)), shape=shape)
-    is_used = (given.sum(axis=1) > 0).reshape(n_annotators, n_classes, 1)
+    n_classes, n_labels = len(annotations.classes), len(annotations.codes)
+    # One row for each label that an annotator uses: which samples it was given to.
+    pairs, pair = np.unique(
+        annotations.columns * n_classes + annotations.codes, return_inverse=True
+    )
+    annotator, label = np.divmod(pairs, n_classes)
+    _, first, own = np.unique(annotator, return_index=True, return_inverse=True)
+    given = csr_array(
+        (np.ones(n_labels), (pair, annotations.rows)),
+        shape=(len(pairs), annotations.n_samples),
+    )
     soft, before = _votes(annotations), -np.inf
     for _ in range(n_iter):
         prior = soft.mean(axis=0)
-        # errors[j, l, k]: how probably annotator j calls class k l
-        errors = (given @ soft).reshape(n_annotators, n_classes, n_classes)
-        errors = errors.clip(min=LEAST) * is_used
-        errors /= errors.sum(axis=1, keepdims=True).clip(min=LEAST)
-        logs = np.log(errors.clip(min=TINY)).reshape(-1, n_classes)
-        joint = np.log(prior.clip(min=LEAST)) + given.T @ logs
+        # errors[i, k]: how probably an annotator calls class k by the label of pair i
+        errors = (given @ soft).clip(min=LEAST)
+        errors /= np.add.reduceat(errors, first, axis=0)[own]
+        log_prior = np.log(prior, where=prior > 0, out=np.full(n_classes, -np.inf))
+        joint = log_prior + given.T @ np.log(errors)
         soft = softmax(joint, axis=1)
         likelihood = logsumexp(joint, axis=1).sum() / n_labels
         if likelihood - before < tol:
             break
         before = likelihood
-    right = np.einsum("jkk,k->j", errors, prior)
-    right[np.bincount(annotations.columns, minlength=n_annotators) == 0] = np.nan
-    return _consensus(annotations, soft, right)
+    right = prior[label] * errors[np.arange(len(pairs)), label]
+    quality = np.bincount(annotator, right, len(annotations.annotators))
+    quality[annotations.n_labels_of_annotators == 0] = np.nan
+    return _consensus(annotations, soft, quality)
 
 
 def _votes(annotations):
     """Return the share of each class in each sample's labels."""
-    shape = annotations.n_samples, len(annotations.classes)
-    places = np.ravel_multi_index((annotations.rows, annotations.codes), shape)
-    counts = np.bincount(places, minlength=shape[0] * shape[1]).reshape(shape)
+    counts = annotations.counts
     return counts / counts.sum(axis=1, keepdims=True)
 
 

@@ -64,7 +64,8 @@ def compare(
         Number of folds, stratified and shuffled with each seed, or a splitter. None:
         each method is trained on all samples, and only tested.
     scoring : str, callable or dict, default=None
-        As in ``cross_validate``; methods are ranked by the first. By default "noisy",
+        As in ``cross_validate``; methods are ranked by the first, unless there is
+        `noise`. By default "noisy",
         the accuracy on the held-out noisy labels, and before it, if X is a table or
         features, "corrected", by
         :meth:`NoiseCorrectedScorer.from_samples
@@ -77,8 +78,8 @@ def compare(
         For research: makes labels wrong, such as ``partial(symmetric_exclusive,
         rate=0.4)``. It is called by ``noise(y, random_state=seed)`` once for each seed
         and returns labels or :class:`~sknoisy.noise.NoisyLabels`. Methods are then
-        ranked by "test_accuracy", that on the clean labels of the held-out samples,
-        unless there is a test set.
+        ranked by "test_accuracy": on `X_test` if it is given, else on the clean labels
+        of the held-out samples. By default there is no "corrected".
     path : str or path, default=None
         File of JSON lines to which each result is added at once. What it holds already
         for the same data, parameters, folds, version and code of yours is not trained
@@ -262,7 +263,7 @@ def _noisy(noise, y, seed):
             f"noise={noise!r} is not valid: it must be called with labels and a "
             "random_state, as functools.partial(symmetric_exclusive, rate=0.4) is."
         )
-    noisy = noise(y, random_state=seed)
+    noisy = noise(y.copy(), random_state=seed)  # it may change what it gets
     noisy = getattr(noisy, "y", noisy)
     try:
         classes, codes = encode_labels(noisy, np.unique(y))
@@ -317,11 +318,12 @@ def _row(method, X, y, rows, scorers, test, clean):
     method.fit(safe_indexing(X, train), safe_indexing(y, train))
     row = {"seconds": round(time.perf_counter() - started, 3)}
     row |= {"n_train": len(train), "n_test": 0 if held_out is None else len(held_out)}
-    if scorers:
-        part = safe_indexing(X, held_out), safe_indexing(y, held_out)
+    if held_out is not None:
+        others = safe_indexing(X, held_out)
+        part = others, safe_indexing(y, held_out)
         row |= {name: float(s(method, *part)) for name, s in scorers.items()}
-    if clean is not None:
-        test = safe_indexing(X, held_out), clean[held_out]
+        if clean is not None:
+            test = others, clean[held_out]
     if test is not None:
         X_test, y_test = test
         row[TEST] = float(accuracy_score(y_test, method.predict(X_test)))

@@ -171,7 +171,8 @@ class CoTraining(Learner):
         self.state_ = {"noise": noise, "half": half}
 
     def check_started(self):  # noqa: D102
-        if not {"noise", "half"} <= self.state_.keys():
+        estimates = self.estimates_noise and self.warmup_epochs_ > 0
+        if estimates and not {"noise", "half"} <= self.state_.keys():
             name = type(self).__name__
             raise ValueError(
                 f'{name}.start left out state_["noise"] or state_["half"]: it must '
@@ -364,7 +365,7 @@ def check_networks(method):
             f"each of the {n} networks, n_networks."
         )
     predicting = range(n) if method.predicting is None else method.predicting
-    if not predicting or not set(predicting) <= set(range(n)):
+    if len(predicting) == 0 or not set(predicting) <= set(range(n)):
         raise ValueError(
             f"{name}.predicting={predicting!r} is not valid: it must be positions of "
             f"networks, of which there are {n}, n_networks."

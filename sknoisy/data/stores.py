@@ -1,6 +1,7 @@
 """Stores of samples that return batches on a device: arrays and image files."""
 
 import errno
+import math
 import os
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +19,7 @@ LISTED = 64  # least number of paths in one folder for which it is listed
 LOOKED_FOR = 2**17  # paths that are looked for before any is read; of more, a sample
 TRIED = 10_000  # images that are tried once one is damaged; of more, those of its batch
 # Too little memory, too many open files: another image would fail, too.
-NOT_OF_THE_FILE = {errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EIO}
+NOT_OF_THE_FILE = {errno.ENOMEM, errno.EMFILE, errno.ENFILE}
 KEEP_BYTES = 2**31  # of decoded images
 CHUNK_BYTES = 64 * 2**20  # that are copied to a device at a time
 # Of Pillow's formats: EPS is PostScript, a program that Ghostscript runs, IPTC may hold
@@ -145,7 +146,8 @@ def sharing_decoded(paths, keep_bytes=KEEP_BYTES):
     paths : ndarray of str of shape (n_samples,), or None
         The files, which must not change meanwhile. None: nothing is shared.
     keep_bytes : int, default=2**31
-        Largest size of all images that are kept, in bytes; others are decoded anew.
+        Largest size of all images that are kept, in bytes, beside what stores keep;
+        others are decoded anew.
     """
     token = None
     if paths is not None and _SHARED.get() is None:
@@ -161,8 +163,8 @@ class PathStore:
     """Samples in image files, which are decoded when they are first needed.
 
     Decoded images are kept as uint8 if all of them together take at most `keep_bytes`;
-    otherwise each epoch decodes them again. Within :func:`sharing_decoded` they are
-    kept for all stores.
+    otherwise each epoch decodes them again. Within :func:`sharing_decoded`, images are
+    kept for other stores, too.
 
     Whether the files exist is checked at once, but of more than 131,072 only as many,
     evenly spread; a missing one is found when it is read.
@@ -182,11 +184,11 @@ class PathStore:
         self.paths = paths
         self.spec = spec
         shape = (len(paths), *spec.shape[1:], 3)
-        shared = _SHARED.get()
-        self._read = read_image if shared is None else shared.read
-        keep = shared is None and int(np.prod(shape)) <= keep_bytes
+        keep = math.prod(shape) <= keep_bytes
         self._decoded = np.zeros(shape, np.uint8) if keep else None
         self._known = np.zeros(len(paths), bool)
+        shared = _SHARED.get()
+        self._read = read_image if shared is None else shared.read
 
     def __len__(self):
         return len(self.paths)
@@ -351,8 +353,8 @@ def read_image(path, size):
             mode = file.mode
             if not mode.startswith(("I", "F")):
                 # JPEG decodes at a half, quarter or eighth at the cost of that size.
-                size = 2 * width, 2 * height
-                file.draft("RGB", size[::-1] if _is_turned(file) else size)
+                least = 2 * width, 2 * height
+                file.draft("RGB", least[::-1] if _is_turned(file) else least)
                 file.load()
                 image = upright(file).convert("RGB")
                 image = ImageOps.fit(image, (width, height), Image.Resampling.BILINEAR)
@@ -380,9 +382,14 @@ def read_image(path, size):
 
 
 def _is_turned(image):
-    """Whether an image is stored with its sides exchanged."""
+    """Whether a photograph is stored with its sides exchanged.
+
+    Of other kinds of files, asking may decode them, and hide that they are damaged.
+    """
     from PIL import ExifTags
 
+    if image.format not in ("JPEG", "MPO"):
+        return False
     try:
         return image.getexif().get(ExifTags.Base.Orientation) in (5, 6, 7, 8)
     except Exception:  # metadata may be damaged in any way

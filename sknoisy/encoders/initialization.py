@@ -51,7 +51,7 @@ def build_heads(method, *args, generator=None):
     def factory():
         built = heads = method.build(*args)
         if built is not None:
-            with suppress(TypeError, ValueError):
+            with suppress(KeyError, TypeError, ValueError):
                 heads = nn.ModuleDict(built)
         if not isinstance(heads, nn.ModuleDict) or "encoder" in heads:
             raise ValueError(

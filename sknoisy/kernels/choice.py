@@ -16,7 +16,7 @@ LONG_TAILED = 10.0  # kurtosis, which is 3 of a normal distribution
 LEAST_UNIT = 1e-9  # deviations: closer values are as good as equal
 RELEVANCE_ROUNDS = 4
 SURE = 2.0  # standard errors that a round must lower the error by
-SURER = 3.0  # that turning to principal axes must, which few data need
+SURER = 3.0  # the same of turning to principal axes, which few data need
 LEAST_RELEVANCE = 0.02  # a column that did not matter may matter in the next round
 GRADIENTS = 2**28  # products that gradients are computed of, at most
 

@@ -39,21 +39,22 @@ class ANL(Loss):
     """Weighted sum of a normalised loss and a normalised negative loss.
 
     As in :class:`APL`, an active loss raises the probability of the label, and a second
-    one lowers those of the other classes. Here that is the active loss turned upside
-    down, in place of a multiple of the mean absolute error, which takes long to learn.
+    one lowers those of the other classes. There the second one is a multiple of the
+    mean absolute error, with which networks learn slowly; here it is the active loss
+    turned upside down.
 
     Parameters
     ----------
     alpha : float, default=5.0
-        Weight of the normalised loss. The official code takes 5 for CIFAR-10, and 10
-        for CIFAR-100, and 20 for WebVision.
+        Weight of the normalised loss. The official code takes 5 for CIFAR-10, 10
+        for CIFAR-100 and 20 for WebVision.
     beta : float, default=5.0
         Weight of the normalised negative loss. The official code takes 5 for CIFAR-10,
         else 1.
     gamma : float, default=0.0
         Exponent of the focal factor: 0 is cross-entropy; the paper takes 0.5.
     min_prob : float, default=1e-7
-        The least probability, in (0, 1).
+        The least probability, in (0, 1 / n_classes).
 
     Notes
     -----
@@ -90,6 +91,14 @@ class ANL(Loss):
         check_real("beta", self.beta, "[0, inf)")
         check_real("gamma", self.gamma, "[0, inf)")
         check_real("min_prob", self.min_prob, "(0, 1)")
+
+    def start(self, n_samples, n_classes, device):  # noqa: D102
+        super().start(n_samples, n_classes, device)
+        if self.min_prob >= 1 / n_classes:
+            raise ValueError(
+                f"min_prob={self.min_prob!r} is not valid with {n_classes} classes: it "
+                f"must be below 1 / {n_classes}."
+            )
 
     def __call__(self, logits, target, index):  # noqa: D102
         gamma = self.gamma

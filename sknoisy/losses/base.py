@@ -44,8 +44,8 @@ class Loss(Learner):
             Codes of the given labels; soft labels, if `soft_labels` is True and any
             label is soft.
         index : tensor of shape (n,), int64
-            Positions of the samples in the training set, of which ``self.rows`` has
-            the positions among the samples that fit was given.
+            Positions of the samples in the training set, of which
+            ``self.positions_`` has the positions among those that fit was given.
 
         Returns
         -------

@@ -3,6 +3,8 @@
 import torch
 from torch.nn import functional as F
 
+from sknoisy.checks import described
+
 LEAST_WEIGHT = 1e-12  # less than any sum of weights other than 0
 
 
@@ -97,10 +99,3 @@ def check_scalar(loss, method):
             "batch: it must return one number for all of its samples, such as their "
             "mean, a tensor of shape ()."
         )
-
-
-def described(value):
-    """Return what a value is, for messages: a tensor with its shape, or its type."""
-    if isinstance(value, torch.Tensor):
-        return f"a tensor of shape {tuple(value.shape)}"
-    return f"an object of type {type(value).__name__}"

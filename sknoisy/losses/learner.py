@@ -36,9 +36,9 @@ class Learner(Method):
         Whether it computes in float64; of the class.
     state_ : dict of str to tensor
         State that is kept between batches.
-    rows : ndarray of shape (n_samples,), int64, or None
+    positions_ : tensor of shape (n_samples,), int64
         Positions of the training samples among those that fit was given, which may be
-        more: others have no weight, no label, or are held out. None: these are all.
+        more: others have no weight, no label, or are held out. On the device.
     """
 
     soft_labels = False
@@ -51,7 +51,6 @@ class Learner(Method):
     leaves_out = False
     vector_encoder = None
     needs_float64 = False
-    rows = None
 
     def plan(self, n_epochs, head_epochs):
         """Resolve what depends on the length of the training.

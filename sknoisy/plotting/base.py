@@ -36,7 +36,10 @@ def check_fitted(name, estimator, attribute, kind):
 
 def detector_of(estimator, attribute="label_errors_"):
     """Return a fitted detector: what is given, or that of a LabelCleaningClassifier."""
-    detector = getattr(estimator, "detector_", estimator)
+    detector = estimator
+    if hasattr(estimator, "detector"):  # a parameter of a LabelCleaningClassifier
+        check_is_fitted(estimator, "detector_")
+        detector = estimator.detector_
     check_fitted("detector", detector, attribute, LabelErrorDetector)
     return detector
 

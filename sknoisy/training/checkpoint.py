@@ -265,7 +265,11 @@ def _check_method(training):
     if method is None:
         return
     try:
-        files.pack(method.checkpoint())
+        kept = method.checkpoint()
+        for name, value in (*kept.items(), *kept.get("state_", {}).items()):
+            if hasattr(value, "__missing__"):  # which would be a plain dict then
+                raise TypeError(f"{name} is a {type(value).__name__}")
+        files.pack(kept)
     except TypeError as error:
         raise ValueError(
             f"{type(method).__name__} is not valid with a Checkpoint: its attribute "

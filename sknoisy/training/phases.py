@@ -214,7 +214,8 @@ class ClassifierTraining:
         if not _are_same(samples, self._samples):
             before = getattr(self.loss, "state_", {})
             self.loss.state_ = {}
-            self.loss.rows = data.rows
+            rows = np.arange(len(data)) if data.rows is None else data.rows
+            self.loss.positions_ = torch.from_numpy(rows).to(device)
             self.loss.start(len(data), n_classes, device)
             self.loss.check_started()
             self._carry_over(before)

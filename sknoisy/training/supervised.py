@@ -7,9 +7,10 @@ import torch
 from sklearn.base import ClassifierMixin
 
 from sknoisy import ranks
+from sknoisy.checks import described
 from sknoisy.data.devices import full_precision
 from sknoisy.losses.cross_entropy import cross_entropy
-from sknoisy.losses.expected import described, weighted_mean
+from sknoisy.losses.expected import weighted_mean
 from sknoisy.regularizers.base import Regularized
 from sknoisy.training.nets import Net
 from sknoisy.views.base import random_view

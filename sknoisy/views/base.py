@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from sknoisy.checks import check_real
+from sknoisy.checks import check_real, described
 from sknoisy.data.devices import full_precision, to_channels_last
 from sknoisy.parameters import Method
 
@@ -82,16 +82,14 @@ def random_view(views, batch, generator):
             f"{views!r} changed the batch that it was given, which other views are "
             "made of: change a copy, batch.clone()."
         )
-    if not isinstance(view, torch.Tensor):
-        found = f"an object of type {type(view).__name__}"
-    elif (view.shape, view.dtype) != (batch.shape, batch.dtype):
-        found = f"a tensor of shape {tuple(view.shape)} and {view.dtype}"
-    else:
-        return to_channels_last(view)
-    raise ValueError(
-        f"{views!r} returned {found} for a batch of shape {tuple(batch.shape)}: it "
-        f"must return a tensor of the same shape, {batch.dtype}."
-    )
+    is_alike = isinstance(view, torch.Tensor) and view.shape == batch.shape
+    if not is_alike or view.dtype != batch.dtype:
+        raise ValueError(
+            f"{views!r} returned {described(view)} for a batch of shape "
+            f"{tuple(batch.shape)}: it must return a tensor of the same shape, "
+            f"{batch.dtype}."
+        )
+    return to_channels_last(view)
 
 
 def check_numbers(name, values, n, interval):

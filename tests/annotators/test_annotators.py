@@ -175,6 +175,16 @@ def test_dawid_skene_ends_where_the_likelihood_is_greatest(seed):
     np.testing.assert_allclose(found.soft_labels, best.soft_labels, atol=0.02)
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_a_class_without_a_label_stays_without(seed):
+    _, table, _ = random_table(seed, n=60, n_annotators=3)
+    more = dawid_skene(table, classes=range(6))
+    np.testing.assert_array_equal(more.soft_labels[:, 4:], 0)
+    np.testing.assert_allclose(
+        more.soft_labels[:, :4], dawid_skene(table).soft_labels, atol=1e-8
+    )
+
+
 def test_dawid_skene_knows_whom_to_trust():
     rng = np.random.default_rng(0)
     true = rng.integers(3, size=600)

@@ -290,6 +290,20 @@ def test_noise_is_drawn_with_each_seed():
     assert alone.scores == ["test_accuracy"] and len(alone.rows) == 1
 
 
+def test_a_noise_may_change_what_it_gets():
+    def in_place(y, random_state):
+        y[:] = symmetric_exclusive(y, 0.3, random_state=random_state).y
+        return y
+
+    settings = {"seeds": [0, 1], "cv": 2}
+    found, expected = (
+        sknoisy.compare({"nb": GaussianNB()}, X, CLEAN, noise=noise, **settings).rows
+        for noise in (in_place, NOISE)
+    )
+    for row, other in zip(found, expected, strict=True):
+        assert row["test_accuracy"] == other["test_accuracy"]
+
+
 def test_rows_of_another_noise_are_others(tmp_path, fits):
     settings = {"path": tmp_path / "rows.jsonl", "seeds": [0], "cv": 2}
     for rate in (0.3, 0.3, 0.2, None):

@@ -1,6 +1,7 @@
 import os
 import pickle
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -581,6 +582,20 @@ def test_modes_of_pytorch_do_not_change_batches(colour):
         assert same.dtype == torch.float32 and same.equal(batch)
 
 
+def test_a_flipped_byte_of_a_png_is_found(tmp_path):
+    rng = np.random.default_rng(0)
+    image = rng.integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    path = write(tmp_path / "image.png", Image.fromarray(image))
+    content = Path(path).read_bytes()
+    start = content.index(b"IDAT") + 100
+    for place in range(start, len(content) - 50, 1000):
+        flipped = bytearray(content)
+        flipped[place] ^= 255
+        Path(path).write_bytes(flipped)
+        with pytest.raises(ValueError, match="is damaged"):
+            read_image(path, (32, 32))
+
+
 def test_who_fits_often_decodes_files_once(tmp_path, monkeypatch):
     rng, read, decoded = np.random.default_rng(0), stores.read_image, Counter()
 
@@ -594,19 +609,26 @@ def test_who_fits_often_decodes_files_once(tmp_path, monkeypatch):
         write(tmp_path / f"{i}.png", Image.fromarray(image.astype(np.uint8)))
         for i, image in enumerate(images)
     ]
-    clf = NoisyRobustClassifier("ce", image_size=16, max_epochs=3, random_state=0)
+    others = [write(tmp_path / f"v{i}.png", Image.open(paths[i])) for i in range(9)]
+    settings = {"image_size": 16, "max_epochs": 3, "random_state": 0}
+    clf = NoisyRobustClassifier("ce", validation=(others, y[:9]), **settings)
     settings = {"warmup_epochs": 1, "n_iterations": 2, "random_state": 0}
     settings |= {"first_stages": (1, 2), "stages": (2,), "views": "none"}
     for model in (
         LabelErrorDetector(clf, cv=3, random_state=0),
         PseudoLabelRefiner(clf, loss_threshold=9.0, **settings),
     ):
-        alone = clone(model).set_params(estimator__image_size=None)
+        held_out = images[:9].astype(np.uint8), y[:9]
+        alone = clone(model).set_params(
+            estimator__image_size=None, estimator__validation=held_out
+        )
         alone.fit(images.astype(np.uint8), y)
         monkeypatch.setattr(stores, "read_image", counted)
         found = model.fit(paths, y)
         monkeypatch.setattr(stores, "read_image", read)
-        assert {decoded.pop(path) for path in paths} <= {1, 2}  # 1 to learn the range
+        assert {decoded.pop(path) for path in paths} == {1}
+        assert max(decoded[path] for path in others) < 6  # not once in each epoch
+        decoded.clear()
         for name in ("label_quality_", "labels_"):
             if hasattr(found, name):
                 expected = getattr(alone, name)

@@ -178,6 +178,11 @@ def test_focal_factors_have_no_gradient():
     torch.testing.assert_close(ours, theirs)
 
 
+def test_a_least_probability_that_all_classes_may_have_is_refused():
+    with pytest.raises(ValueError, match="min_prob=0.25 is not valid with 4 classes"):
+        ANL(min_prob=0.25).start(6, 4, "cpu")
+
+
 def test_by_hand():
     """p = (3/4, 1/4), label 1: p_y = 1/4."""
     z = torch.tensor([[np.log(3.0), 0.0]])
