@@ -24,10 +24,7 @@ _value = ("value", f"{LOSSES}::test_value_is_the_formula")
 VERIFIED = {
     # losses
     "anl_ce": _gradient,
-    "anl_fl": (
-        "gradient",
-        f"{LOSSES}::test_focal_factors_have_no_gradient",
-    ),
+    "anl_fl": ("gradient", f"{LOSSES}::test_focal_factors_have_no_gradient"),
     "backward": ("gradient", f"{LOSSES}::test_gradients_of_corrections_by_hand"),
     "bootstrap_hard": _gradient,
     "bootstrap_progressive": _gradient,
@@ -45,10 +42,7 @@ VERIFIED = {
     "nce": _gradient,
     "nce_mae": _gradient,
     "nce_rce": _gradient,
-    "nfl": (
-        "gradient",
-        f"{LOSSES}::test_focal_factors_have_no_gradient",
-    ),
+    "nfl": ("gradient", f"{LOSSES}::test_focal_factors_have_no_gradient"),
     "nfl_mae": _value,
     "nfl_rce": _value,
     "noise_layer": ("steps", f"{LEARNED}::test_twenty_steps"),
