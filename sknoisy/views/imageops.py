@@ -36,7 +36,8 @@ class Draw:
 
     def uniform(self, *shape, low=0.0, high=1.0):
         """Draw numbers uniformly from `low` to `high`, in the given shape."""
-        return low + (high - low) * torch.rand(*shape, **self.floats)
+        numbers = torch.rand(*shape, **self.floats)
+        return numbers if (low, high) == (0, 1) else numbers.mul_(high - low).add_(low)
 
     def normal(self, *shape):
         """Draw standard normal numbers, in the given shape."""
@@ -215,38 +216,35 @@ def color_jitter(images, brightness, contrast, saturation, hue, order):
         Values in [0, 1].
     """
     n, is_rgb = len(images), images.shape[1] == 3
-    blocks = []
+    images = images.clone()
+    # The other operations are blends, f * image + (1 - f) * base: with black for
+    # brightness, with the mean grey for contrast, with the pixel's grey for saturation.
+    if not is_rgb:
+        saturation = torch.ones_like(saturation)
+    factors = torch.cat([brightness, contrast, saturation], dim=1).flatten(1)
+    factors = factors.gather(1, order)
+    rest = 1 - factors
+    shares = factors, rest * (order == 1), rest * (order == 2)
+    shares = [share[:, :, None, None, None] for share in shares]
+    # A GPU takes longer to be told of small steps than to do them: neighbouring
+    # quarters whose hue is due at another time take them together.
+    ends = [turn * n // 4 for turn in range(5)]
     for turn in range(4):
-        rows = slice(turn * n // 4, (turn + 1) * n // 4)
-        block, which = images[rows], order[rows, :, None, None, None]
-        factors = brightness[rows], contrast[rows], saturation[rows]
-        for i in range(4):
-            if i != turn:
-                block = _blend(block, which[:, i - (i > turn)], *factors)
-            elif is_rgb:
-                block = rotate_hue(block, hue[rows])
-        blocks.append(block)
-    return torch.cat(blocks)
+        now, later = ends[turn], ends[turn + 1]
+        for rows, i in ((slice(0, now), turn - 1), (slice(later, n), turn)):
+            if rows.start < rows.stop:
+                _blend(images[rows], *(share[rows, i] for share in shares))
+        if is_rgb and now < later:
+            images[now:later] = rotate_hue(images[now:later], hue[now:later])
+    return images
 
 
-def _blend(images, which, brightness, contrast, saturation):
-    """Apply one operation to each image: 0 brightness, 1 contrast, 2 saturation.
-
-    All of them are blends, f * image + (1 - f) * base. The base is black for
-    brightness, the mean grey for contrast, and the grey of the pixel for saturation.
-    """
+def _blend(images, of_image, of_mean, of_gray):
+    """Blend images with their grey and its mean, in place; the shares are by image."""
     gray = luma(images)
     mean = gray.mean(dim=(2, 3), keepdim=True)
-    saturation = saturation if images.shape[1] == 3 else torch.ones_like(saturation)
-    factor = torch.where(
-        which == 0, brightness, torch.where(which == 1, contrast, saturation)
-    )
-    # Factors of the grey and of its mean, by image: no pixel has to choose its base.
-    rest = 1 - factor
-    of_gray = torch.where(which == 2, rest, 0.0)
-    of_mean = torch.where(which == 1, rest, 0.0)
     base = gray.mul_(of_gray).add_(of_mean * mean)
-    return (factor * images).add_(base).clamp_(0, 1)
+    images.mul_(of_image).add_(base).clamp_(0, 1)
 
 
 def rotate_hue(images, turns):
