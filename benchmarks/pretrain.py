@@ -2,6 +2,7 @@
 
     python benchmarks/pretrain.py --data DIR
     python benchmarks/pretrain.py --data DIR --encoder wide
+    python benchmarks/pretrain.py --data DIR --start encoder.safetensors
 
 If the file is there, only its linear probe is printed. Otherwise, written are the
 fitted SSLPretrainer, its weights rounded to float16, for ``sknoisy.load``, and beside
@@ -33,6 +34,7 @@ def wide_convnet(shape):
 
 
 OTHER_ENCODERS = {"narrow": small_convnet, "wide": wide_convnet}
+OWN = [f"protocols.{small_convnet.__name__}", f"__main__.{wide_convnet.__name__}"]
 
 
 class LinearProbe(Callback):
@@ -97,10 +99,17 @@ def default_file(protocol, encoder):
 def probe_of(file, data):
     """Return the accuracy of the linear probe of an encoder in a file."""
     X, y, X_test, y_test = data
-    own = [f"protocols.{small_convnet.__name__}", f"__main__.{wide_convnet.__name__}"]
-    ssl = sknoisy.load(file, allow=own)
+    ssl = sknoisy.load(file, allow=OWN)
     features, test = (np.asarray(ssl.transform(part)) for part in (X, X_test))
     return ridge_probe(features, y, test, y_test)
+
+
+def started_from(file):
+    """Return what is known of the training that this one goes on from."""
+    if file is None:
+        return {}
+    about = file.with_suffix(".json")
+    return {"start": json.loads(about.read_text()) if about.exists() else file.name}
 
 
 def main():
@@ -111,6 +120,7 @@ def main():
     parser.add_argument("--epochs", type=int, help="default: the protocol's")
     parser.add_argument("--batch-size", type=int, help="default: the protocol's")
     parser.add_argument("--max-time", type=float, help="seconds of training")
+    parser.add_argument("--start", type=Path, help="file of this to go on from")
     parser.add_argument("--every", type=int, default=20, help="epochs between probes")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--out", type=Path, help="default: the file of the protocol")
@@ -136,8 +146,9 @@ def main():
         verbose=False,
         **settings,
     )
+    start = args.start and sknoisy.load(args.start, allow=OWN)
     started = time.perf_counter()
-    ssl.fit(data[0])
+    ssl.fit(start.transform(data[0]) if start else data[0])
     out.parent.mkdir(exist_ok=True)
     portable(ssl).save(out)
     about = {
@@ -146,6 +157,7 @@ def main():
         "epochs": len(ssl.history_),
         "batch_size": settings["batch_size"],
         "max_time": args.max_time,
+        **started_from(args.start),
         "n_train": len(data[0]),
         "seconds": round(time.perf_counter() - started, 1),
         "curve": "epoch, seconds of training, accuracy of the linear probe",

@@ -36,7 +36,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from accuracy import CLASSIFIERS
-from pretrain import ENCODERS
+from pretrain import OTHER_ENCODERS
 from regressions import losses
 from torch import nn
 from torch.nn import functional as F
@@ -78,8 +78,8 @@ CONFIGS = {
     "ce/resnet18": ("ce", "resnet18", 256, (32, 32, 3), 128),
     "simclr/resnet18/128/files": ("simclr", "resnet18", 64, (128, 128, 3), 16),
     "predict/convnet": ("predict", "convnet", 10_000, (32, 32, 3), 128),
-    "simclr/narrow": ("simclr", ENCODERS["narrow"], 2048, (32, 32, 3), 256),
-    "simclr/wide": ("simclr", ENCODERS["wide"], 1024, (32, 32, 3), 256),
+    "simclr/narrow": ("simclr", OTHER_ENCODERS["narrow"], 2048, (32, 32, 3), 256),
+    "simclr/wide": ("simclr", OTHER_ENCODERS["wide"], 1024, (32, 32, 3), 256),
 }
 WITHOUT_PEERS = ("predict/convnet", "simclr/narrow", "simclr/wide")
 BASELINE = Path(__file__).with_name("speed.json")

@@ -1,4 +1,4 @@
-"""The script that needs a GPU for hours' worth of rows, tried in seconds on the CPU."""
+"""The scripts of benchmarks/ fit together; that for GPUs, tried in seconds on the CPU."""
 
 import json
 import os
@@ -35,3 +35,13 @@ def test_the_script_for_gpus_runs_each_row_once(tmp_path):
     lines = rows.read_text().splitlines()
     found = Counter(json.loads(line)["method"] for line in lines)
     assert len(found) == 13 and set(found.values()) == {1}
+
+
+def test_every_script_finds_what_it_imports():
+    folder = ROOT / "benchmarks"
+    names = sorted(path.stem for path in folder.glob("*.py"))
+    # Packages that a benchmark compares with need not be there.
+    code = "import importlib\nfor name in {}:\n    importlib.import_module(name)"
+    command = [sys.executable, "-c", code.format(names)]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
