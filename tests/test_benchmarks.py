@@ -1,4 +1,4 @@
-"""The scripts of benchmarks/ fit together; that for GPUs, tried in seconds on the CPU."""
+"""The scripts of benchmarks/ fit together; that for GPUs runs on the CPU in seconds."""
 
 import json
 import os
