@@ -12,10 +12,11 @@ from sknoisy.cotraining.moit_heads import (
     InterpolatedEnsemble,
     Projecting,
 )
+from sknoisy.cotraining.neighbors import neighbors_on
 from sknoisy.data.devices import full_precision
 from sknoisy.losses.expected import weighted_mean
 from sknoisy.ranks import in_parts
-from sknoisy.scores import neighbor_index, votes_from
+from sknoisy.scores import votes_from
 from sknoisy.views.automatic import check_views, resolve_views
 from sknoisy.views.base import NoViews
 
@@ -307,7 +308,7 @@ class MOIT(CoTraining):
         n_neighbors = self.n_neighbors
         if n_neighbors == "auto":
             n_neighbors = max(1, min(N_NEIGHBORS, len(codes) // (2 * self.n_classes)))
-        index = neighbor_index(rows, min(n_neighbors, len(codes) - 1))
+        index = neighbors_on(net.device, rows, min(n_neighbors, len(codes) - 1))
         votes = corrected_votes(index, codes, self.n_classes)
         clean = balanced_clean(votes, codes).astype(np.float32)
         if not clean.any():  # most classes have no label that neighbours favour

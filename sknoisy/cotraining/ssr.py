@@ -10,11 +10,12 @@ from torch.nn.functional import one_hot
 from sknoisy.checks import check_choice, check_integer, check_real
 from sknoisy.cotraining.base import CoTraining
 from sknoisy.cotraining.mixing import mixed_loss, mixup, weigh
+from sknoisy.cotraining.neighbors import neighbors_on
 from sknoisy.cotraining.selected_batches import SelectedBatches
 from sknoisy.cotraining.ssr_heads import ConsistentEnsemble
 from sknoisy.encoders.architecture import trains_encoder
 from sknoisy.ranks import gathered, in_parts, of_part
-from sknoisy.scores import neighbor_index, relative_votes, votes_from
+from sknoisy.scores import relative_votes, votes_from
 from sknoisy.views.automatic import check_views, resolve_views
 from sknoisy.views.randaugment import RandAugment
 
@@ -268,7 +269,7 @@ class SSR(CoTraining):
             of_class = 2 * len(features) // (5 * self.n_classes)
             n_neighbors = max(1, min(N_NEIGHBORS, of_class))
         n_neighbors = min(n_neighbors, len(features))
-        index = neighbor_index(features, n_neighbors, include_self=True)
+        index = neighbors_on(net.device, features, n_neighbors, include_self=True)
         if not trains_encoder(net.module_.networks[0]):
             self._index = index
         return index
