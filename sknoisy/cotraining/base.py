@@ -129,6 +129,7 @@ class CoTraining(Learner):
             any, a warm-up that is "auto" is exactly these, else a tenth of `n_epochs`,
             at least three.
         """
+        self.head_epochs_, self.n_epochs = head_epochs, head_epochs + n_epochs
         self.warmup_epochs_ = self.warmup_epochs
         if self.warmup_epochs == "auto":
             self.warmup_epochs_ = head_epochs or max(min(3, n_epochs), n_epochs // 10)
@@ -181,8 +182,15 @@ class CoTraining(Learner):
             )
 
     def on_epoch(self, epoch, n_epochs):
-        """Called at the beginning of each epoch, before ``before_epoch``."""
-        self.epoch, self.n_epochs = epoch, n_epochs
+        """Called at the beginning of each epoch, before ``before_epoch``.
+
+        In the warm-up, what depends on the number of epochs is planned anew where fewer
+        fit into a limited time.
+        """
+        self.epoch = epoch
+        if n_epochs != self.n_epochs and self.is_warmup:
+            self.plan(n_epochs - self.head_epochs_, self.head_epochs_)
+        self.n_epochs = n_epochs
 
     @property
     def is_warmup(self):

@@ -54,6 +54,11 @@ class CoTrainingClassifier(TorchClassifier):
         which a network memorises sooner, except for "cufit" and "ssr", which train
         heads alone. For "kernel_posterior", this and other values of "auto" are those
         of :class:`~sknoisy.KernelPosterior`.
+    max_time : float, default=None
+        About how many seconds ``fit`` may take: the schedule is fitted into them, and
+        so is a warm-up that is "auto", and no epoch begins that could not end in time.
+        At least one epoch is trained. The result depends on the speed of the machine.
+        None: no limit.
     head_epochs : int or "auto", default="auto"
         Epochs before these, in which only the heads are trained, on the frozen
         encoder's features: the warm-up of most methods. "auto": with a pre-trained
@@ -176,6 +181,7 @@ class CoTrainingClassifier(TorchClassifier):
         validation=None,
         classes=None,
         max_epochs="auto",
+        max_time=None,
         head_epochs="auto",
         batch_size="auto",
         lr="auto",
@@ -202,6 +208,7 @@ class CoTrainingClassifier(TorchClassifier):
         self.validation = validation
         self.classes = classes
         self.max_epochs = max_epochs
+        self.max_time = max_time
         self.head_epochs = head_epochs
         self.batch_size = batch_size
         self.lr = lr

@@ -8,7 +8,8 @@ from sklearn.base import clone
 from sklearn.datasets import load_digits
 from skorch.callbacks import Callback
 
-from sknoisy import NoisyRobustClassifier, SSLPretrainer
+from sknoisy import CoTrainingClassifier, NoisyRobustClassifier, SSLPretrainer
+from sknoisy.cotraining import CoTeaching, DivideMix
 from sknoisy.losses import PENCIL, JointOptimization
 from sknoisy.selfsup import BYOL
 from sknoisy.training.optim import cosine
@@ -131,6 +132,23 @@ def test_moving_averages_follow_the_time(clock):
     np.testing.assert_allclose(Momenta.seen, np.arange(9) / 10 + 1 / 60)
 
 
+@pytest.mark.parametrize("method", [CoTeaching, DivideMix])
+def test_the_warm_up_of_co_training_follows_the_time(method, clock):
+    class Watched(method):
+        seen = []
+
+        def on_epoch(self, epoch, n_epochs):
+            super().on_epoch(epoch, n_epochs)
+            self.seen.append(self.warmup_epochs_)
+
+    clf = CoTrainingClassifier(Watched(), encoder="mlp", batch_size=100, random_state=0)
+    clf.set_params(max_epochs=100, max_time=31, callbacks=[Takes(clock, 1)]).fit(X, Y)
+    # Ten epochs of three batches would fit; those of DivideMix become longer.
+    assert Watched.seen[0] == 10 and set(Watched.seen[1:]) == {3}
+    assert 1020 < clock.now <= 1031 and clf.history_[-1]["lr"] < 0.002
+    assert np.isfinite(clf.noise_rate_)
+
+
 def test_a_loss_that_trains_twice_has_no_limit(clock):
     with pytest.raises(ValueError, match="max_time=5 is not valid.*a second time"):
         fit(clock, 1, loss="joint_optimization", max_time=5)
@@ -153,7 +171,9 @@ def test_a_pretrainer_ends_in_time(clock):
 
 
 @pytest.mark.parametrize(
-    "estimator", [NoisyRobustClassifier(), SSLPretrainer()], ids=str
+    "estimator",
+    [NoisyRobustClassifier(), CoTrainingClassifier(), SSLPretrainer()],
+    ids=str,
 )
 @pytest.mark.parametrize("max_time", [0, -1.0, "1 h", np.nan])
 def test_what_is_no_time(estimator, max_time):
