@@ -231,9 +231,14 @@ def cifar10_table(rows):
     return _whole_table(rows, "cifar10")
 
 
-def _whole_table(rows, protocol):
+def longer_table(rows):
+    """The same, with an encoder that was pre-trained longer."""
+    return _whole_table(rows, "cifar10", "longer")
+
+
+def _whole_table(rows, protocol, tag=""):
     """Every method and noise of a protocol that has rows."""
-    groups = grouped(rows, protocol)
+    groups = grouped(rows, protocol, tag)
     noises = sorted({tuple(noise) for _, *noise in groups}, key=_in_order)
     header = ["method", *(_short(*noise) for noise in noises), "hardware", "minutes"]
     lines = []
@@ -252,7 +257,7 @@ def epochs_table(rows):
     found = [
         ([_short(row["noise"], row["rate"]), f"`{row['method']}`"], row)
         for row in rows
-        if row["protocol"] == "cifar10" and row.get("curve")
+        if row["protocol"] == "cifar10" and row.get("curve") and not row["tag"]
     ]
     lines = [
         [*names, *(f"{row['curve'][e - 1]:.1f}" for e in shown), f"{row['last']:.1f}"]

@@ -24,6 +24,7 @@ from encoders import encoders_table
 from people import people_errors_table, people_table
 from photographs import photographs_table
 from pictures import draw_all
+from rare import rare_table
 from relabelling import relabelling_table
 from rows import read_rows, table
 from selection import selection_table
@@ -49,6 +50,7 @@ FILES = {
     "estimates": "networks",
     "vectors": "embeddings and tables",
     "unseen": "embeddings and tables",
+    "rare": "embeddings and tables",
     "texts": "texts",
     "people": "labels of people",
     "photographs": "a few photographs",
@@ -167,7 +169,7 @@ def tables():
     vectors = published(rows["vectors"])
     of_images = (
         "memorisation losses noise gains networks recipes labels ablation published "
-        "cifar10 epochs cifar10_cpu cifar10_cpu_gains bfloat16"
+        "cifar10 longer epochs cifar10_cpu cifar10_cpu_gains bfloat16"
     )
     found = {
         name: getattr(of_accuracy, f"{name}_table")(rows["accuracy"])
@@ -185,6 +187,7 @@ def tables():
         "encoders": encoders_table(rows["encoders"]),
         "vectors": summary_table(vectors),
         "unseen": unseen_table(rows["unseen"]),
+        "rare": rare_table(rows["rare"]),
         "texts": texts_table(rows["texts"]),
         "text_errors": text_errors_table(rows["texts"]),
         **{
