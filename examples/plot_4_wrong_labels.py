@@ -8,8 +8,9 @@ decisions become labels.
 """
 
 # %%
-# A tenth of the labels of handwritten digits are made wrong. The detector works with
-# any scikit-learn classifier.
+# A tenth of the labels of handwritten digits are made wrong. Without a classifier, the
+# detector judges them by :class:`~sknoisy.NoisyRobustClassifier`, which it trains once;
+# any scikit-learn classifier can be passed instead.
 
 import tempfile
 from pathlib import Path
@@ -17,14 +18,13 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 from sklearn.datasets import load_digits
 
-from sknoisy import LabelErrorDetector, NoisyRobustClassifier
+from sknoisy import LabelErrorDetector
 from sknoisy.noise import pair_flip
 from sknoisy.plotting import LabelErrorDisplay, TransitionMatrixDisplay
 
 digits = load_digits()
 noisy = pair_flip(digits.target, rate=0.1, random_state=0)
-clf = NoisyRobustClassifier(random_state=0)
-detector = LabelErrorDetector(clf, cv=3, random_state=0).fit(digits.data, noisy.y)
+detector = LabelErrorDetector(random_state=0).fit(digits.data, noisy.y)
 
 low, high = detector.noise_rate_interval_
 print(

@@ -34,7 +34,8 @@ table.head()
 
 # %%
 # Any classifier can be trained on the consensus. CROWDLAB also uses its predictions for
-# samples that it was not trained on.
+# samples that it was not trained on, so more of its consensus is right. The classifier
+# here corrects wrong labels itself, and learns as well from the majority vote.
 
 clf = NoisyRobustClassifier(random_state=0)
 for method in ("majority_vote", "crowdlab"):

@@ -58,7 +58,11 @@ def _command(commands, name, summary, description=None):
 
 def _add_check(commands):
     check = _command(commands, "check", "find labels that are probably wrong", CHECK)
-    check.add_argument("data", metavar="FOLDER_OR_CSV")
+    check.add_argument(
+        "data",
+        metavar="FOLDER_OR_CSV",
+        help="a folder with a folder of images for each class, or a CSV file",
+    )
     check.add_argument(
         "--out", metavar="DIR", help="where to write; by default NAME-check"
     )
@@ -70,9 +74,18 @@ def _add_check(commands):
         "as 0.95",
     )
     data = check.add_argument_group("data")
-    data.add_argument("--label", default="auto", metavar="COLUMN", help="of a CSV file")
     data.add_argument(
-        "--file", default="auto", metavar="COLUMN", help="of a CSV file: image files"
+        "--label",
+        default="auto",
+        metavar="COLUMN",
+        help="of a CSV file: labels; by default one called label, class, target or y",
+    )
+    data.add_argument(
+        "--file",
+        default="auto",
+        metavar="COLUMN",
+        help="of a CSV file: image files; by default one called file, path or image; "
+        "without any, all columns but the labels are features",
     )
     data.add_argument(
         "--features",
@@ -89,12 +102,16 @@ def _add_check(commands):
         "files; may be given several times",
     )
     data.add_argument(
-        "--root", metavar="DIR", help="of the files in a CSV file; by default its own"
+        "--root",
+        metavar="DIR",
+        help="folder of the image files of a CSV file; by default that of the CSV file",
     )
     how = check.add_argument_group("how it is done")
     how.add_argument("--encoder", default="auto", metavar="ENCODER", help=ENCODER)
     how.add_argument(
-        "--weights", metavar="FILE", help="weights of the encoder, instead of published"
+        "--weights",
+        metavar="FILE",
+        help="weights for the encoder, instead of published",
     )
     how.add_argument(
         "--image-size",
@@ -115,20 +132,23 @@ def _add_check(commands):
         help='that "ssl" may train; the result then depends on the machine',
     )
     how.add_argument("--offline", action="store_true", help="download no weights")
-    how.add_argument("--method", default="auto", choices=METHODS)
+    how.add_argument(
+        "--method", default="auto", choices=METHODS, help="what labels are ranked by"
+    )
     how.add_argument(
         "--folds",
         type=_integer(2),
         metavar="N",
-        help="default: one training that leaves each sample out; 5 where there are "
-        "copies of files",
+        help="folds of a cross-validation; default: none, but one training that leaves "
+        "each sample out; 5 where there are copies of files",
     )
     how.add_argument(
         "--max-false-alarms",
         type=_share_below_one,
         default=0.3,
         metavar="SHARE",
-        help="of right labels among those that are called wrong; default: 0.3",
+        help="greatest share of right labels among those that are called wrong; "
+        "default: 0.3",
     )
     how.add_argument("--device", default="auto", help="cpu, cuda, ...; default: auto")
     how.add_argument("--seed", type=int, default=0, metavar="N", help="default: 0")
@@ -156,7 +176,7 @@ def _add_predict(commands):
 
 def _add_apply(commands):
     apply = _command(commands, "apply", "merge reviewed labels into a table of labels")
-    apply.add_argument("labels", metavar="LABELS.csv")
+    apply.add_argument("labels", metavar="LABELS.csv", help="the table of labels")
     apply.add_argument(
         "reviewed", metavar="REVIEWED.csv", help="from the report, or samples.csv"
     )
@@ -166,16 +186,20 @@ def _add_apply(commands):
     apply.add_argument(
         "--new-classes",
         action="store_true",
-        help="take labels that no sample had before",
+        help="accept labels that no sample had before",
     )
-    apply.add_argument("--label", default="auto", metavar="COLUMN")
-    apply.add_argument("--file", default="auto", metavar="COLUMN")
+    apply.add_argument(
+        "--label", default="auto", metavar="COLUMN", help="labels; as for `check`"
+    )
+    apply.add_argument(
+        "--file", default="auto", metavar="COLUMN", help="image files; as for `check`"
+    )
     apply.add_argument(
         "--ignore",
         action="append",
         default=[],
         metavar="COLUMN",
-        help="no files, whatever it is called; as for `check`",
+        help="holds no image files, whatever it is called; as for `check`",
     )
 
 

@@ -14,7 +14,7 @@ KERNEL = "kernel_posterior"
 
 
 class NoisyRobustClassifier(TorchClassifier):
-    """Train a network on noisy labels with a robust loss.
+    """Train on noisy labels: a network with a robust loss, or a kernel machine.
 
     Given lazy features of :class:`SSLPretrainer`, it fine-tunes the encoder that they
     carry: first the head alone, with the encoder frozen, then all of it. Given other

@@ -89,9 +89,9 @@ class SSLPretrainer(LazyTransformer, TorchEstimator):
     device : str, default="auto"
         "auto" (a GPU if there is one), "cpu", "cuda", "cuda:1", "mps".
     precision : {"auto", "float32", "bfloat16"}, default="auto"
-        That the encoder is trained in. "auto" is bfloat16 on GPUs that have it and, for
-        images, on CPUs that do, else float32. On a CPU, "auto" computes features in
-        float32.
+        Number format in which the encoder is trained. "auto" is bfloat16 on GPUs that
+        have it and, for images, on CPUs that do, else float32. On a CPU, "auto"
+        computes features in float32.
     compile : bool, default=False
         Whether to compile the encoder, which pays for itself on long fits.
     monitor : int, default=None

@@ -29,7 +29,7 @@ def prediction_error(prediction, target):
 
 
 class BYOL(SelfSupervised):
-    """Bootstrap your own latent: contrastive learning without negative samples.
+    """Bootstrap your own latent: self-supervised learning without negative samples.
 
     Parameters
     ----------
