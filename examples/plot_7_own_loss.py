@@ -48,7 +48,7 @@ noisy = symmetric_exclusive(y, rate=0.4, random_state=0)
 # %%
 # A search over its parameter, by accuracy on noisy labels that are held out.
 
-settings = {"encoder": "mlp", "max_epochs": 40, "random_state": 0}
+settings = {"encoder": "mlp", "max_epochs": 20, "random_state": 0}
 search = GridSearchCV(
     NoisyRobustClassifier(Mixed(), **settings),
     {"loss__share": [0.0, 0.1, 0.3, 1.0]},
@@ -64,7 +64,7 @@ curves = {}
 for share in (search.best_params_["loss__share"], 1.0):
     clf = NoisyRobustClassifier(Mixed(share), **settings)
     curve = []
-    for _ in range(40):
+    for _ in range(20):
         curve.append(
             clf.partial_fit(X, noisy.y, classes=range(10)).score(X_test, y_test)
         )
