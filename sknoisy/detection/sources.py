@@ -247,6 +247,7 @@ def _originals(X, codes):
     if table is None:
         return None
     given = torch.from_numpy(codes[:, None] + 1)
+    table = np.require(table, requirements="W")  # a mapped one may be read-only
     originals = copies_of(torch.from_numpy(table), given)
     return None if originals is None else originals.numpy()
 
