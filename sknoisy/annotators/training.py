@@ -7,7 +7,7 @@ from sknoisy._compat import safe_indexing
 from sknoisy.annotators.agreement import agreement_with_others
 from sknoisy.data.given import Labels
 from sknoisy.detection.label_free import fit_pretrainers
-from sknoisy.detection.sources import fit_arguments, from_folds
+from sknoisy.detection.sources import from_folds, with_arguments
 from sknoisy.estimators.pipelines import finding_classes
 from sknoisy.scores.probabilities import in_columns
 
@@ -63,7 +63,8 @@ def out_of_sample(
     of_rows = X if usable.all() else safe_indexing(X, rows)
     given = np.searchsorted(present, codes[rows])
     weights = None if sample_weight is None else sample_weight[rows]
-    arguments = fit_arguments(estimator, Labels(given, weights=weights))
+    labels = Labels(given, weights=weights)
+    estimator, arguments = with_arguments(estimator, labels)
     settings = cv, n_jobs, random_state, groups, arguments
     evidence = from_folds(estimator, of_rows, given, classes[present], *settings)
     probs = np.zeros((n_samples, len(present)))

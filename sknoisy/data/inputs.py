@@ -8,6 +8,8 @@ import numpy as np
 import torch
 from scipy.sparse import issparse
 
+from sknoisy.data.labels import is_missing
+
 MIN_SIDE = 4  # pixels; smaller images leave nothing to convolve
 IMAGE_SUFFIXES = tuple(
     ".jpg .jpeg .jfif .png .bmp .gif .tif .tiff .webp .avif .jp2 .ppm .pgm .pbm".split()
@@ -52,7 +54,7 @@ def as_inputs(X):
         stacked = _stack(column)
         if stacked is not None:
             return stacked
-    elif hasattr(X, "columns") and hasattr(X, "isna"):
+    if hasattr(X, "columns") and hasattr(X, "dtypes"):
         _check_frame(X)
     return X
 
@@ -316,13 +318,17 @@ def _stack(column):
 
 
 def _check_frame(X):
-    """Raise ``ValueError`` if a data frame has categories, dates or missing values."""
-    kinds = [str(dtype) for dtype in X.dtypes]
+    """Raise an error if a data frame has categories, dates or missing values."""
+    if {str(dtype).startswith("Sparse") for dtype in X.dtypes} == {True}:
+        raise TypeError(
+            "X is a data frame of sparse columns, and sparse data is not supported: "
+            "pass X.sparse.to_dense() if it fits in memory, or fewer columns, for "
+            "example those of sklearn.decomposition.TruncatedSVD."
+        )
     odd = [
-        f"{name!r} ({kind})"
-        for i, (name, kind) in enumerate(zip(X.columns, kinds, strict=True))
-        if kind.startswith(("category", "str", "datetime", "timedelta", "period"))
-        or (kind == "object" and any(isinstance(v, str) for v in X.iloc[:, i]))
+        f"{name!r} ({dtype})"
+        for i, (name, dtype) in enumerate(zip(X.columns, X.dtypes, strict=True))
+        if not _is_numeric(dtype, X, i)
     ]
     if odd:
         more = "" if len(odd) <= 5 else f" and {len(odd) - 5} more"
@@ -330,6 +336,8 @@ def _check_frame(X):
             f"X has columns that are not numeric: {', '.join(odd[:5])}{more}. "
             f"{FRAME_HINT}"
         )
+    if not hasattr(X, "isna"):
+        return  # scikit-learn finds what polars misses
     missing = np.asarray(X.isna()).sum(axis=0)
     if missing.any():
         names = [f"{X.columns[j]!r} ({missing[j]})" for j in np.flatnonzero(missing)]
@@ -338,6 +346,27 @@ def _check_frame(X):
             f"X has missing values in the columns {', '.join(names[:5])}{more}. "
             f"{FRAME_HINT} Input X contains NaN."
         )
+
+
+def _is_numeric(dtype, X, i):
+    """Whether a column of a frame of pandas or polars holds numbers or booleans."""
+    if hasattr(dtype, "is_numeric"):  # of polars
+        return dtype.is_numeric() or str(dtype) in ("Boolean", "Null")
+    if getattr(dtype, "kind", "O") != "O":
+        return dtype.kind in "biufc"
+    objects = str(dtype) == "object" or str(dtype).startswith("decimal")
+    return objects and all(_is_number(value) for value in X.iloc[:, i])
+
+
+def _is_number(value):
+    """Whether an object, such as a Decimal, can become a float, or is missing."""
+    if isinstance(value, (str, bytes)):
+        return False
+    try:
+        float(value)
+    except (TypeError, ValueError):
+        return is_missing(value)
+    return True
 
 
 def check_unused(X, image_size):

@@ -42,12 +42,12 @@ from sknoisy.detection.report import (
 from sknoisy.detection.reviewing import Reviewing
 from sknoisy.detection.sources import (
     check_two_of_each,
-    fit_arguments,
     from_dynamics,
     from_folds,
     from_neighbors,
     from_prefit,
     leaves_out,
+    with_arguments,
 )
 from sknoisy.estimators.base import fitting_often
 from sknoisy.estimators.classifier import NoisyRobustClassifier
@@ -436,7 +436,7 @@ class LabelErrorDetector(
             evidence = from_prefit(classifier, X, codes)
             warn_of_memory(codes, evidence.pred_probs)
             return evidence
-        given = fit_arguments(classifier, labels)
+        classifier, given = with_arguments(classifier, labels)
         is_auto = isinstance(self.cv, str) and self.cv == "auto"
         once = is_auto and groups is None and leaves_out(classifier, X)
         if once:

@@ -15,6 +15,7 @@ from sklearn.model_selection import (
 )
 from sklearn.pipeline import Pipeline
 from sklearn.utils import indexable
+from sklearn.utils.metadata_routing import MetadataRequest, get_routing_for_object
 
 from sknoisy._compat import safe_indexing
 from sknoisy.checks import random_numbers
@@ -73,7 +74,7 @@ def from_folds(
     groups : array-like of shape (n_samples,), default=None
         Samples of one group are in one fold.
     given : dict of str to ndarray, default=None
-        What fits get beside labels, see :func:`fit_arguments`.
+        What fits get beside labels, see :func:`with_arguments`.
     trusted : ndarray of shape (n_samples,), bool, default=None
         Which labels are right. Those of them that no other sample has are in no fold,
         and have the probability 1.
@@ -172,27 +173,44 @@ def leaves_out(estimator, X):
     return last._method_for(is_lazy=is_lazy).leaves_out
 
 
-def fit_arguments(estimator, labels):
-    """Return what the fit of a classifier, or of its pipeline, gets beside labels.
+def with_arguments(estimator, labels):
+    """Return a classifier, or its pipeline, and what its fit gets beside labels.
 
     Parameters
     ----------
     estimator : classifier or Pipeline
-        What is fitted.
+        What is to be fitted.
     labels : Labels
-        Whose weights and trust are handed on: without scikit-learn's metadata routing
-        to the last step of a Pipeline, else wherever they are requested.
+        Whose weights and trust are handed on to the last step of a Pipeline; with
+        scikit-learn's metadata routing also wherever else they are requested.
 
     Returns
     -------
+    estimator : classifier or Pipeline
+        The same, or with routing a clone, whose last step asks for what it is given
+        unless it says itself whether it does.
     arguments : dict of str to ndarray
         Keyword arguments.
     """
     given = labels.arguments(split_pipeline(estimator)[1], "estimator")
-    if not isinstance(estimator, Pipeline) or get_config()["enable_metadata_routing"]:
-        return given
-    name, _ = estimator.steps[-1]
-    return {f"{name}__{argument}": values for argument, values in given.items()}
+    if get_config()["enable_metadata_routing"]:
+        return _asking(estimator, given), given
+    if isinstance(estimator, Pipeline):
+        name, _ = estimator.steps[-1]
+        given = {f"{name}__{argument}": values for argument, values in given.items()}
+    return estimator, given
+
+
+def _asking(estimator, names):
+    """Return an estimator whose last step asks for metadata, unless it says itself."""
+    routing = get_routing_for_object(split_pipeline(estimator)[1])
+    if not isinstance(routing, MetadataRequest):
+        return estimator  # it routes by itself
+    unsaid = {name: True for name in names if routing.fit.requests.get(name) is None}
+    if unsaid:
+        estimator = clone(estimator)
+        split_pipeline(estimator)[1].set_fit_request(**unsaid)
+    return estimator
 
 
 def _make_folds(cv, X, codes, random_state, groups):
@@ -229,6 +247,7 @@ def _originals(X, codes):
     if table is None:
         return None
     given = torch.from_numpy(codes[:, None] + 1)
+    table = np.require(table, requirements="W")  # a mapped one may be read-only
     originals = copies_of(torch.from_numpy(table), given)
     return None if originals is None else originals.numpy()
 

@@ -11,6 +11,15 @@ from sknoisy.encoders.published import PublishedInput
 PARALLEL = nn.DataParallel, nn.parallel.DistributedDataParallel
 
 
+def refuse_meta(module):
+    """Raise ``ValueError`` if some weights of a module have no values."""
+    if any(tensor.is_meta for tensor in (*module.parameters(), *module.buffers())):
+        raise ValueError(
+            f"encoder={type(module).__name__} object is not valid: it has weights on "
+            "the device 'meta', which holds no values. Load them before."
+        )
+
+
 def copied(module):
     """Return a copy of a module, on the CPU, in float32, all of it trainable.
 
@@ -33,6 +42,7 @@ def copied(module):
             f"encoder={name} object is not valid: it has lazy layers without weights. "
             "Pass a batch of samples through it before."
         )
+    refuse_meta(module)
     try:
         module = copy.deepcopy(module)
     except Exception as error:

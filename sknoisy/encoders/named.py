@@ -11,6 +11,7 @@ from torch import nn
 from sknoisy.checks import unknown
 from sknoisy.encoders.initialization import build, seeded
 from sknoisy.encoders.modes import evaluating
+from sknoisy.encoders.modules import refuse_meta
 from sknoisy.encoders.networks import MLP, ConvNet, Identity, PreActResNet18, conv3x3
 from sknoisy.encoders.published import (
     TIMM,
@@ -192,6 +193,7 @@ def make_module(encoder, *shape, generator=None):
             f"encoder={encoder!r} is not valid: it returned "
             f"{type(module).__name__}, not a torch.nn.Module."
         )
+    refuse_meta(module)
     return module.to("cpu", torch.float32)
 
 

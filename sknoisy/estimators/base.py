@@ -122,6 +122,8 @@ class TorchEstimator(NamedMethods, CallbackSupportMixin, Saved):
             if not hint:
                 raise
             raise ValueError(f"{error} {hint}") from error
+        if checked.dtype == object:  # of decimals in a frame, which it leaves alone
+            checked = checked.astype(np.float64)
         # scikit-learn returns a memmap as an array, which would not be streamed.
         as_it_was = isinstance(inputs, np.memmap) and inputs.dtype == checked.dtype
         return inputs if as_it_was else checked, trained

@@ -106,7 +106,7 @@ class Dynamics:
         if kept.shape != (n, n_sums + 6):
             return
         self._waiting, self._size, self._epoch = [], 0, None
-        kept = torch.from_numpy(kept)
+        kept = torch.tensor(kept, device="cpu")
         self._sums.copy_(kept[:, :n_sums])
         self._predicted.copy_(kept[:, n_sums])
         self._early.copy_(kept[:, n_sums + 1 : -1])

@@ -164,7 +164,9 @@ class ClassifierTraining:
         rows : ndarray or None
             Positions of the samples, see :class:`~sknoisy.training.run.TrainingData`.
         """
-        self._carry_over({k: torch.from_numpy(v) for k, v in loss_state.items()})
+        # They are read-only where a pickle was mapped, which from_numpy warns of.
+        loss_state = {k: torch.tensor(v, device="cpu") for k, v in loss_state.items()}
+        self._carry_over(loss_state)
         if not _are_same((len(dynamics), rows), self._samples):
             return
         self.dynamics.load(dynamics)
@@ -174,7 +176,7 @@ class ClassifierTraining:
         )
         if shapes == kept:  # all of it or nothing: numbers and classes go together
             for name, tensor in self.loss.state_.items():
-                tensor.copy_(torch.from_numpy(loss_state[name]))
+                tensor.copy_(loss_state[name])
 
     def state(self):
         """Return all that the next epochs depend on, but for the data."""

@@ -1,6 +1,8 @@
 import os
 import pickle
 from collections import Counter
+from datetime import date
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
@@ -443,6 +445,8 @@ def test_frames_with_categories_or_missing_values():
         ["a", "b", "a"],
         pd.Series(["a", None, "b"], dtype=object),
         pd.to_datetime(["2026-01-01"] * 3),
+        pd.Series([date(2026, 1, 1)] * 3, dtype=object),
+        pd.Series([[1, 2], [3], [4]], dtype=object),
     ):
         message = "not numeric: 'city' .*ColumnTransformer.*OneHotEncoder"
         with pytest.raises(ValueError, match=message):
@@ -451,6 +455,43 @@ def test_frames_with_categories_or_missing_values():
     for column in ([np.nan, 1, np.nan], pd.array([None, 1, None], dtype="Int64")):
         with pytest.raises(ValueError, match=message):
             as_inputs(frame.assign(b=column))
+
+
+def test_frames_of_arrow():
+    """Dates, and decimals as of databases, which scikit-learn leaves objects."""
+    import pandas as pd
+
+    pa = pytest.importorskip("pyarrow")
+    X = np.arange(40.0).reshape(20, 2)
+    y = np.arange(20) // 10
+    frame = pd.DataFrame(X, columns=["a", "b"])
+    plain = NoisyRobustClassifier(random_state=0).fit(X, y).predict_proba(X)
+    decimals = frame.map(Decimal).astype(pd.ArrowDtype(pa.decimal128(10, 2)))
+    for given in (frame.map(Decimal), decimals):
+        model = NoisyRobustClassifier(random_state=0).fit(given, y)
+        np.testing.assert_array_equal(model.predict_proba(given), plain)
+    dates = frame.astype("int64").astype("timestamp[ns][pyarrow]")
+    for given in (dates, dates[["a"]]):
+        with pytest.raises(ValueError, match="not numeric: 'a' "):
+            as_inputs(given)
+
+
+def test_frames_of_sparse_columns():
+    import pandas as pd
+
+    frame = pd.DataFrame({"sparse": [0.0, 1, 2], "b": [0.0, 0, 1]})
+    assert as_inputs(frame) is frame
+    with pytest.raises(TypeError, match=r"pass X\.sparse\.to_dense\(\)"):
+        as_inputs(frame.astype(pd.SparseDtype(float, 0)))
+
+
+def test_frames_of_polars():
+    polars = pytest.importorskip("polars")
+    frame = polars.DataFrame({"a": [1, 2], "b": [0.5, None], "c": [True, False]})
+    assert as_inputs(frame) is frame
+    for values in ([date(2026, 1, 1)] * 2, ["x", "y"], [[1], [2]]):
+        with pytest.raises(ValueError, match="not numeric: 'd' "):
+            as_inputs(frame.with_columns(polars.Series("d", values)))
 
 
 @pytest.mark.parametrize("layout", ["HW", "HWC", "CHW"])

@@ -2,6 +2,7 @@
 
 import warnings
 
+import joblib
 import numpy as np
 import pandas as pd
 import pytest
@@ -135,6 +136,26 @@ def test_fits_within_modes_of_pytorch(vectors, mode):
         SSLPretrainer(max_epochs=1).fit(X)
     np.testing.assert_array_equal(plain, found)
     assert default.score(X, y) > 0.9
+
+
+@pytest.mark.filterwarnings("error:.*not writable")
+def test_what_is_mapped_may_be_read_only(vectors, tmp_path):
+    """As joblib maps the samples and the models that it hands to other processes."""
+    X, y = vectors
+    X = X.copy()
+    X.flags.writeable = False
+    model = elr().partial_fit(X, y)
+    joblib.dump(model, tmp_path / "model")
+    mapped = joblib.load(tmp_path / "model", mmap_mode="r")
+    again = joblib.load(tmp_path / "model")
+    torch.set_warn_always(True)  # else only the first warning of a process
+    try:
+        mapped.partial_fit(X, y)
+        LabelErrorDetector(elr(max_epochs=1), cv=2).fit(X, y)
+    finally:
+        torch.set_warn_always(False)
+    found = mapped.predict_proba(X)
+    np.testing.assert_array_equal(found, again.partial_fit(X, y).predict_proba(X))
 
 
 @pytest.mark.parametrize("kind", [np.float32, np.float64, np.int64])

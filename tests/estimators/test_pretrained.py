@@ -473,6 +473,8 @@ class Uncopied(nn.Module):
         ({"encoder": Named()}, "encoder='Named'.*returned type dict"),
         ({"encoder": Uncopied()}, "encoder=Uncopied object.*bound to a file"),
         ({"encoder": torch.jit.ScriptModule()}, "TorchScript"),
+        ({"encoder": nn.Linear(3, 2, device="meta")}, "encoder=Linear.*'meta'"),
+        ({"encoder": lambda: nn.Linear(3, 2, device="meta")}, "Linear.*'meta'"),
         ({"encoder": "convnet"}, "weights='auto'.*encoder='convnet'.*path of a file"),
         ({"encoder": nn.ReLU(), "weights": "imagenet"}, "encoder='ReLU'"),
         ({"weights": "none.pt"}, "weights='none.pt' is not valid.*no such file"),

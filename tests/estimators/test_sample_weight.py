@@ -5,9 +5,11 @@ from inspect import signature
 import numpy as np
 import pytest
 import torch
+from scipy.sparse import csr_array
 from sklearn import config_context
 from sklearn.datasets import load_digits
-from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis as LDA
+from sklearn.ensemble import BaggingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, cross_validate
 from sklearn.pipeline import make_pipeline
@@ -202,7 +204,7 @@ def test_bad_weights(make, weights, message):
 
 
 def test_a_classifier_that_takes_no_weights():
-    lda = LinearDiscriminantAnalysis()
+    lda = LDA()
     for estimator in (LabelErrorDetector(lda), ContrastiveFineTuner(lda)):
         with pytest.raises(ValueError, match="sample_weight is not valid with estimat"):
             estimator.fit(X, Y, sample_weight=WEIGHTS)
@@ -259,6 +261,39 @@ def test_detector_hands_them_on(routing):
         plain = detector.fit(X, Y).pred_probs_
         weighted = detector.fit(X, Y, sample_weight=10 * WEIGHTS**4).pred_probs_
     assert not np.allclose(plain, weighted, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    "fit",
+    [
+        lambda: LabelErrorDetector(cv=3, random_state=0).fit(X, Y, WEIGHTS),
+        lambda: LabelErrorDetector(random_state=0).fit(csr_array(X), Y, WEIGHTS),
+        lambda: AnnotatorConsensus(clf(), cv=3, random_state=0).fit(
+            X, np.stack([Y, Y], 1), sample_weight=WEIGHTS
+        ),
+        lambda: (
+            LabelCleaningClassifier(LDA(), random_state=0)
+            .fit(X, np.where(np.arange(120) == 5, 77, Y), groups=np.arange(120) // 2)
+            .detector_
+        ),
+    ],
+    ids=["folds", "sparse", "annotators", "a label that no other has"],
+)
+def test_routing_needs_no_request_of_the_last_step(fit):
+    """Nobody could ask for what a classifier that is made within a fit is given."""
+    plain = fit().pred_probs_
+    with config_context(enable_metadata_routing=True):
+        np.testing.assert_array_equal(fit().pred_probs_, plain)
+
+
+def test_routing_leaves_what_was_said():
+    """A request that was declined, and those of an ensemble, which routes itself."""
+    with config_context(enable_metadata_routing=True):
+        declining = clf().set_fit_request(sample_weight=False)
+        many = BaggingClassifier(clf(), n_estimators=2, random_state=0)
+        LabelErrorDetector(many, cv=2).fit(X, Y, sample_weight=WEIGHTS)
+        with pytest.raises(TypeError, match="not routed to any object"):
+            LabelErrorDetector(declining, cv=3).fit(X, Y, sample_weight=WEIGHTS)
 
 
 def test_detector_by_dynamics_judges_what_has_no_weight():
