@@ -6,10 +6,10 @@ prints a table of accuracies, means over seeds: of spectra, small peaks on a lar
 smooth baseline; of columns that are nearly equal, whose differences tell the classes;
 of embeddings whose components of little variance do; and of classes with straight
 boundaries in all directions, where a linear model has to be best. All are made up: 800
-rows train. "cleaned" is our LabelCleaningClassifier around the same logistic regression,
-and "cleanlab" is its CleanLearning. The script needs nothing of ours but public
-classes, so it can be run at older revisions, too: at bf3f06b, the default saw little of
-such directions.
+rows train. "cleaned" is our LabelCleaningClassifier around the logistic regression, and
+"cleanlab" its CleanLearning. The script needs nothing of ours but public classes, so it
+can be run at older revisions, too: at bf3f06b, the default saw little of such
+directions.
 """
 
 import argparse
