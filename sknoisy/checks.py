@@ -163,6 +163,19 @@ def random_numbers(random_state):
         ) from error
 
 
+def seed_for_clones(random_state):
+    """Return what to give estimators that are cloned before they are fitted.
+
+    Parameters
+    ----------
+    random_state : int, RandomState or None
+        A clone would begin with a copy of a RandomState, which never moves on: of one,
+        an int is drawn. An int and None stay as they are.
+    """
+    drawn = isinstance(random_state, np.random.RandomState)
+    return int(random_state.randint(2**31 - 1)) if drawn else random_state
+
+
 def as_numbers(name, value):
     """Return a value as an ndarray of numbers, or raise ``ValueError``.
 

@@ -317,9 +317,20 @@ def _stack(column):
     return np.stack([np.asarray(value) for value in column])
 
 
+def is_sparse_frame(X):
+    """Whether X is a data frame all of whose columns are sparse."""
+    kinds = {str(dtype).startswith("Sparse") for dtype in getattr(X, "dtypes", ())}
+    return hasattr(X, "columns") and kinds == {True}
+
+
+def as_sparse(X):
+    """Return a data frame of sparse columns as a CSR matrix; all else as it is."""
+    return X.sparse.to_coo().tocsr() if is_sparse_frame(X) else X
+
+
 def _check_frame(X):
     """Raise an error if a data frame has categories, dates or missing values."""
-    if {str(dtype).startswith("Sparse") for dtype in X.dtypes} == {True}:
+    if is_sparse_frame(X):
         raise TypeError(
             "X is a data frame of sparse columns, and sparse data is not supported: "
             "pass X.sparse.to_dense() if it fits in memory, or fewer columns, for "

@@ -7,9 +7,9 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import validate_data
 
 from sknoisy._compat import CallbackSupportMixin, with_callbacks
-from sknoisy.checks import check_lengths, random_numbers
+from sknoisy.checks import check_lengths, random_numbers, seed_for_clones
 from sknoisy.data.given import check_groups, check_trusted
-from sknoisy.data.inputs import check_container
+from sknoisy.data.inputs import as_sparse, check_container
 from sknoisy.data.labels import check_given, check_several, encode_labels
 from sknoisy.detection.checks import check_detector
 from sknoisy.detection.detector import LabelErrorDetector
@@ -210,8 +210,9 @@ class LabelCleaningClassifier(Findings, OnSoftLabels, CallbackSupportMixin, Save
         """Return the detector, to be fitted on X."""
         if self.detector is not None:
             return clone(self.detector)
-        lazy, seed = isinstance(X, LazyFeatures), self.random_state
-        if issparse(X) and np.isfinite(X.tocsr().data).all():
+        lazy, seed = isinstance(X, LazyFeatures), seed_for_clones(self.random_state)
+        sparse = as_sparse(X)
+        if issparse(sparse) and np.isfinite(sparse.tocsr().data).all():
             judge = None
         elif lazy or as_table(X) is not None:
             judge = NoisyRobustClassifier(freeze_encoder=lazy, random_state=seed)

@@ -13,9 +13,9 @@ from sklearn.utils.validation import (
 )
 
 from sknoisy._compat import CallbackSupportMixin, with_callbacks
-from sknoisy.checks import check_lengths
+from sknoisy.checks import check_lengths, seed_for_clones
 from sknoisy.data.given import Labels, check_groups, check_trusted
-from sknoisy.data.inputs import check_container, index_of, paths_of
+from sknoisy.data.inputs import as_sparse, check_container, index_of, paths_of
 from sknoisy.data.labels import (
     check_given,
     check_several,
@@ -422,6 +422,8 @@ class LabelErrorDetector(
         """Return the evidence that the method needs."""
         source, codes = source_of(self.cv, method), labels.codes
         by_neighbors = method.needs == "features"
+        if self.estimator is None:
+            X = as_sparse(X)
         classifier = self._classifier_of(X)
         if labels.weights is not None and source == "prefit" and not by_neighbors:
             raise ValueError(
@@ -471,9 +473,13 @@ class LabelErrorDetector(
 
     def _classifier_of(self, X):
         """Return the same; by default, it begins with what makes sparse X dense."""
-        if self.estimator is not None or not issparse(X) or X.ndim != 2:
-            return self._classifier
-        return make_pipeline(Densifier(self.random_state), self._classifier)
+        if self.estimator is not None:
+            return self.estimator
+        seed = seed_for_clones(self.random_state)
+        classifier = NoisyRobustClassifier(random_state=seed)
+        if not issparse(X) or X.ndim != 2:
+            return classifier
+        return make_pipeline(Densifier(seed), classifier)
 
 
 def _relabel_order(evidence, trusted):

@@ -6,7 +6,7 @@ from sklearn.base import TransformerMixin
 from sklearn.decomposition import TruncatedSVD
 from sklearn.preprocessing import StandardScaler, normalize
 
-from sknoisy.data.inputs import as_inputs
+from sknoisy.data.inputs import as_inputs, as_sparse
 from sknoisy.detection.label_free import (
     fit_label_free,
     label_free_steps,
@@ -44,6 +44,7 @@ class Densifier(TransformerMixin, Saved):
 
     def fit(self, X, y=None):
         """Choose the columns, and decompose them; y is not used."""
+        X = as_sparse(X)
         n_samples, n_columns = X.shape
         self.n_features_in_ = n_columns
         self.columns_ = self.svd_ = None
@@ -58,7 +59,7 @@ class Densifier(TransformerMixin, Saved):
 
     def transform(self, X):
         """Return samples, dense, of shape (n_samples, n_new_columns)."""
-        X = self._chosen(X)
+        X = self._chosen(as_sparse(X))
         if self.svd_ is not None:
             return self.svd_.transform(X)
         return X.toarray() if issparse(X) else X

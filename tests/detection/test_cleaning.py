@@ -185,6 +185,9 @@ def test_who_judges_what(noisy):
     sparse = cleaning(LOGISTIC[-1]).fit(csr_matrix(X), y)
     dense = cleaning(LOGISTIC[-1]).fit(X, y)
     np.testing.assert_allclose(sparse.soft_labels_, dense.soft_labels_, atol=1e-6)
+    columns = pd.DataFrame.sparse.from_spmatrix(csr_matrix(X)).rename(columns=str)
+    frame = cleaning(LOGISTIC[-1]).fit(columns, y)
+    np.testing.assert_allclose(frame.soft_labels_, dense.soft_labels_, atol=1e-6)
 
 
 @pytest.mark.parametrize("dtype", ["str", "category", "datetime64[ns]"])

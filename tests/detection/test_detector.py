@@ -34,6 +34,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 import sknoisy
 from sknoisy import (
     CoTrainingClassifier,
+    LabelCleaningClassifier,
     LabelErrorDetector,
     NoisyRobustClassifier,
     PseudoLabelRefiner,
@@ -587,6 +588,7 @@ KINDS = {
     "csc_array": csc_array,
     "coo_array": coo_array,
     "int": lambda X: csr_matrix(X.astype(np.int32)),
+    "frame": lambda X: pd.DataFrame.sparse.from_spmatrix(csr_matrix(X)),
 }
 
 
@@ -602,6 +604,18 @@ def test_sparse_tables_of_few_columns_are_judged_as_dense_ones(kind, noisy, tmp_
     np.testing.assert_array_equal(
         loaded.estimator_.predict(KINDS[kind](X)), loaded.estimator_.predict(X)
     )
+
+
+def test_a_random_state_is_used_up(noisy):
+    """As scikit-learn's are: the next fit draws other numbers, an int the same ones."""
+    X, y = noisy[0][:100], noisy[1].y[:100]
+    for estimator in (
+        LabelErrorDetector(),
+        LabelCleaningClassifier(LogisticRegression()),
+    ):
+        rng = np.random.RandomState(0)
+        estimator.set_params(random_state=rng).fit(X, y)
+        assert rng.randint(2**31) != np.random.RandomState(0).randint(2**31)
 
 
 def test_sparse_tables_of_many_columns(noisy, tmp_path):
