@@ -16,7 +16,7 @@ from sknoisy.annotators.table import is_long, read_annotations
 from sknoisy.annotators.training import out_of_sample
 from sknoisy.checks import check_choice, check_lengths
 from sknoisy.data.given import check_groups
-from sknoisy.data.inputs import check_container, index_of
+from sknoisy.data.inputs import check_container, check_order
 from sknoisy.data.labels import check_given, check_several
 from sknoisy.detection.checks import check_source
 from sknoisy.estimators.base import fitting_often
@@ -42,20 +42,10 @@ def annotations_of(X, y):
         :func:`read_annotations` does.
     """
     if not is_long(y):
-        named, labelled = index_of(X), index_of(y)
-        if named is not None and labelled is not None and _reordered(named, labelled):
-            raise ValueError(
-                "y is not valid: its index has the names of the samples of X in "
-                "another order. Pass y.loc[X.index], or y.to_numpy() if its rows are "
-                "those of X."
-            )
+        check_order(X, y=y)
         return read_annotations(y)
     names = X.index if hasattr(X, "iloc") else np.arange(num_samples(X))
     return read_annotations(y, samples=names)
-
-
-def _reordered(names, others):
-    return not np.array_equal(names, others) and sorted(names) == sorted(others)
 
 
 class AnnotatorConsensus(OnSoftLabels, CallbackSupportMixin, Saved):

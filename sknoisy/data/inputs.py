@@ -2,6 +2,7 @@
 
 import glob
 import os
+import re
 import stat
 
 import numpy as np
@@ -9,6 +10,7 @@ import torch
 from scipy.sparse import issparse
 
 from sknoisy.data.labels import is_missing
+from sknoisy.warning import warn
 
 MIN_SIDE = 4  # pixels; smaller images leave nothing to convolve
 IMAGE_SUFFIXES = tuple(
@@ -94,10 +96,61 @@ def index_of(*frames):
     """
     for frame in frames:
         if hasattr(frame, "iloc"):
-            names = np.array([str(name) for name in frame.index])
-            if not np.array_equal(names, np.arange(len(names)).astype(str)):
+            names = names_of(frame)
+            if not _are_positions(names):
                 return names
     return None
+
+
+def check_order(X, **given):
+    """Refuse what has the names of the samples of X in another order.
+
+    Rows count by their positions, whatever index they have, so that each sample would
+    get what belongs to another.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_samples, ...)
+        Samples; only a frame or series of pandas names them.
+    **given : object
+        What is given of each sample, such as ``y=y``.
+
+    Raises
+    ------
+    ValueError
+        If one of them has the index of X in another order.
+
+    Warns
+    -----
+    UserWarning
+        If one of the two has the index 0, 1 and so on, which may be new there.
+    """
+    for name, value in given.items():
+        both = hasattr(X, "iloc") and hasattr(value, "iloc")
+        if both and not X.index.equals(value.index):
+            what = (
+                f"{name} has the index of X in another order. Pass {name}.loc[X.index],"
+                f" or {name}.to_numpy() if its rows are those of X."
+            )
+            refuse_order(names_of(X), names_of(value), what)
+
+
+def refuse_order(names, others, message):
+    """Raise if others are the names in another order; warn if some are positions."""
+    if np.array_equal(names, others) or sorted(names) != sorted(others):
+        return
+    if not (_are_positions(names) or _are_positions(others)):
+        raise ValueError(message)
+    warn(message)
+
+
+def names_of(frame):
+    """Return the index of a frame or series, as str."""
+    return np.array([str(name) for name in frame.index])
+
+
+def _are_positions(names):
+    return np.array_equal(names, np.arange(len(names)).astype(str))
 
 
 def file_stamps(paths):
@@ -343,9 +396,11 @@ def _check_frame(X):
     ]
     if odd:
         more = "" if len(odd) <= 5 else f" and {len(odd) - 5} more"
+        of_time = re.search("date|time|duration", "".join(map(str, X.dtypes)), re.I)
+        days = " Make numbers of dates and times, such as days." if of_time else ""
         raise ValueError(
             f"X has columns that are not numeric: {', '.join(odd[:5])}{more}. "
-            f"{FRAME_HINT}"
+            f"{FRAME_HINT}{days}"
         )
     if not hasattr(X, "isna"):
         return  # scikit-learn finds what polars misses

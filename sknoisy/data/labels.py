@@ -249,9 +249,9 @@ def _refuse_missing(missing, kind="NaN or None"):
         raise ValueError(
             f"y holds {counted(missing.sum(), 'missing label')} ({kind}), the first at "
             f"index {missing.argmax()}: every sample needs a label, right or wrong. "
-            "Input y contains NaN. NoisyRobustClassifier and CoTrainingClassifier take "
-            "samples without a label as rows of NaN in y of shape (n_samples, "
-            "n_classes), with the parameter `classes`."
+            "Input y contains NaN. Leave out samples without a label; "
+            "NoisyRobustClassifier and CoTrainingClassifier also take them, as rows of "
+            "NaN in y of shape (n_samples, n_classes), with the parameter `classes`."
         )
 
 

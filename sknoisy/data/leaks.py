@@ -28,17 +28,32 @@ def columns_like_labels(table, labels):
     >>> labels = np.arange(30) % 3
     >>> columns_like_labels(np.c_[np.arange(30), 7 - labels], labels)
     [1]
+    >>> import pandas as pd
+    >>> gaps = pd.array(["a", None, "b"] * 10, dtype="string")
+    >>> names = np.array(["a", "c", "b"])[labels]
+    >>> columns_like_labels(pd.DataFrame({"gaps": gaps, "names": names}), labels)
+    [1]
     """
     _, first, codes = np.unique(labels, return_index=True, return_inverse=True)
     if len(codes) < FEWEST or len(first) < 2:
         return []
-    table = getattr(table, "iloc", table)
-    values = np.asarray(table[first])
+    if not hasattr(table, "iloc"):
+        return _alike(table, first, codes)
+    # Columns by themselves: values of one that do not compare are no obstacle.
+    columns = (table.iloc[:, [j]].to_numpy() for j in range(table.shape[1]))
+    return [j for j, column in enumerate(columns) if _alike(column, first, codes)]
+
+
+def _alike(table, first, codes):
+    values = table[first]
     some = np.linspace(0, len(codes) - 1, min(len(codes), LOOKED_AT)).astype(int)
-    alike = (np.asarray(table[some]) == values[codes[some]]).all(axis=0)
-    return [
-        int(j)
-        for j in np.flatnonzero(alike)
-        if len(set(values[:, j].tolist())) == len(values)
-        and (np.asarray(table[:, j]) == values[codes, j]).all()
-    ]
+    try:
+        alike = (table[some] == values[codes[some]]).all(axis=0)
+        return [
+            int(j)
+            for j in np.flatnonzero(alike)
+            if len(set(values[:, j].tolist())) == len(values)
+            and (table[:, j] == values[codes, j]).all()
+        ]
+    except (TypeError, ValueError):  # of pandas.NA, or lists and arrays in cells
+        return []

@@ -9,12 +9,13 @@ from sklearn.utils.validation import validate_data
 from sknoisy._compat import CallbackSupportMixin, with_callbacks
 from sknoisy.checks import check_lengths, random_numbers, seed_for_clones
 from sknoisy.data.given import check_groups, check_trusted
-from sknoisy.data.inputs import as_sparse, check_container
+from sknoisy.data.inputs import as_sparse, check_container, check_order
 from sknoisy.data.labels import check_given, check_several, encode_labels
 from sknoisy.detection.checks import check_detector
 from sknoisy.detection.detector import LabelErrorDetector
 from sknoisy.detection.features import as_table
 from sknoisy.detection.label_free import label_free_steps
+from sknoisy.detection.report import warn_of_labels
 from sknoisy.encoders.features import LazyFeatures
 from sknoisy.estimators.base import fitting_often
 from sknoisy.estimators.classifier import NoisyRobustClassifier
@@ -158,12 +159,14 @@ class LabelCleaningClassifier(Findings, OnSoftLabels, CallbackSupportMixin, Save
         classes, codes = encode_labels(y)
         check_several(classes)
         check_lengths(X=X, y=codes)
+        check_order(X, y=y, sample_weight=sample_weight, groups=groups, trusted=trusted)
         check_groups(groups, len(codes))
         trusted = _trust_alone(check_trusted(trusted, len(codes)), codes)
         weights = self._weights(sample_weight, len(codes))
         validate_data(self, X, skip_check_array=True)
         tasks = Tasks(self, X, y, n_tasks=2)
         estimator = rest = finding_classes(clone(self.estimator), classes)
+        warn_of_labels(X, codes)
         n_shared = self._n_shared(estimator)
         if n_shared:
             head, rest = estimator[:n_shared], estimator[n_shared:]

@@ -15,7 +15,13 @@ from sklearn.utils.validation import (
 from sknoisy._compat import CallbackSupportMixin, with_callbacks
 from sknoisy.checks import check_lengths, seed_for_clones
 from sknoisy.data.given import Labels, check_groups, check_trusted
-from sknoisy.data.inputs import as_sparse, check_container, index_of, paths_of
+from sknoisy.data.inputs import (
+    as_sparse,
+    check_container,
+    check_order,
+    index_of,
+    paths_of,
+)
 from sknoisy.data.labels import (
     check_given,
     check_several,
@@ -215,7 +221,7 @@ class LabelErrorDetector(
     """
 
     _registries = {"method": DETECTION_METHODS}
-    _advises = True  # on what to do with suggestions, which may not be looked at
+    _advises = True  # on suggestions and columns; who made it may do so instead
     _ephemeral = ("_inputs", "_rest")  # samples are not kept in files
 
     def __init__(
@@ -307,10 +313,9 @@ class LabelErrorDetector(
         self._doubt = doubt_of_rate(posterior, unseen)
         if self._advises:
             warn_of_doubt(self._doubt)
-        if (table := table_of(X)) is not None:
-            warn_of_labels(table, labels.codes)
-            if groups is None:
-                warn_of_near_copies(table, labels.codes)
+            warn_of_labels(X, labels.codes)
+        if groups is None and (table := table_of(X)) is not None:
+            warn_of_near_copies(table, labels.codes)
         self.classes_ = classes
         self.agreement_ = agreement
         self.label_errors_ = errors
@@ -354,6 +359,7 @@ class LabelErrorDetector(
             trusted=check_trusted(trusted, len(codes)),
         )
         check_lengths(X=X, y=codes)
+        check_order(X, y=y, sample_weight=sample_weight, groups=groups, trusted=trusted)
         check_groups(groups, len(codes))
         check_several(classes)
         return classes, labels

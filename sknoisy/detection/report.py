@@ -142,10 +142,14 @@ def table_of(X):
     return None if isinstance(X, LazyFeatures) else as_table(X)
 
 
-def warn_of_labels(table, codes):
-    """Warn if columns of a table are the labels themselves."""
-    if found := columns_like_labels(table, codes):
+def warn_of_labels(X, codes):
+    """Warn if columns of a table, of numbers or other values, are the labels."""
+    is_frame = hasattr(X, "iloc") and X.ndim == 2
+    table = X if is_frame else table_of(X)
+    if table is not None and (found := columns_like_labels(table, codes)):
         columns = "column" if len(found) == 1 else "columns"
+        if is_frame:
+            found = [repr(X.columns[j]) for j in found]
         warn(
             f"X holds the labels themselves, as it seems, in {columns} "
             f"{', '.join(map(str, found[:5]))}: there is one value for each class. Who "

@@ -7,6 +7,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sknoisy._compat import num_samples
 from sknoisy.checks import as_path, check_integer
+from sknoisy.data.inputs import names_of, refuse_order
 from sknoisy.detection.decisions import decided_label, named_label, read_decisions
 from sknoisy.detection.page import render
 from sknoisy.estimators.findings import Findings, percent
@@ -72,7 +73,7 @@ class Reviewing(Findings):
         Raises
         ------
         ValueError
-            If X or names is not as long as the labels.
+            If X or names is not as long as the labels, or X is in another order.
 
         Examples
         --------
@@ -104,6 +105,14 @@ class Reviewing(Findings):
                     f"{len(self.label_errors_)}: pass the samples of fit, in their "
                     "order."
                 )
+        if hasattr(X, "iloc"):
+            n = len(self.label_errors_)
+            fitted = np.arange(n).astype(str) if known is None else known
+            what = (
+                "X has the index of fit in another order. Pass the samples in their "
+                "order, or X.reset_index(drop=True) if they are."
+            )
+            refuse_order(fitted, names_of(X), what)
         path = Path(as_path("path", path))
         unreadable = [(str(file), str(why)) for file, why in unreadable]
         page = render(self, X, names, n_shown, title, unreadable, path.parent)

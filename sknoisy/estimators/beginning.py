@@ -7,6 +7,7 @@ from torch import nn
 
 from sknoisy.cotraining import CoTraining
 from sknoisy.data.devices import generator, with_float64
+from sknoisy.data.inputs import check_order
 from sknoisy.data.labels import check_given, check_several, warn_of_minus_one
 from sknoisy.encoders.architecture import Architecture
 from sknoisy.encoders.blueprint import Blueprint, load_numpy_state
@@ -33,6 +34,7 @@ class Beginning:
         """Check everything; return the training, the classes and the architecture."""
         self._check_parameters()
         check_given(self, y)
+        check_order(X, y=y, sample_weight=sample_weight, trusted=trusted)
         inputs, trained = self._read(X, reset=True)
         given = sample_weight, trusted
         classes, labels = self._labels(inputs, y, classes, *given)
@@ -132,6 +134,7 @@ class Beginning:
         """Check the data of one epoch more; return what :meth:`_begin` returns."""
         self._check_parameters()
         check_given(self, y)
+        check_order(X, y=y, sample_weight=sample_weight, trusted=trusted)
         inputs, _ = self._read(X, reset=False)
         given = sample_weight, trusted
         _, labels = self._labels(inputs, y, self.classes_, *given)

@@ -8,6 +8,7 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 from sknoisy._compat import CallbackSupportMixin, safe_indexing, with_callbacks
 from sknoisy.checks import check_choice, random_numbers
 from sknoisy.data.given import Labels, check_trusted
+from sknoisy.data.inputs import check_order
 from sknoisy.data.labels import check_given, check_several, encode_labels
 from sknoisy.data.weights import check_sample_weight
 from sknoisy.encoders.features import LazyFeatures
@@ -182,6 +183,7 @@ class ContrastiveFineTuner(
 
     def _fit(self, X, y, sample_weight, trusted):
         check_given(self, y)
+        check_order(X, y=y, sample_weight=sample_weight, trusted=trusted)
         classes, codes = encode_labels(y)
         front, first, contrastive, last = self._parts(X, classes)
         for part in (first, last):

@@ -8,6 +8,7 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from sknoisy._compat import CallbackSupportMixin, with_callbacks
 from sknoisy.checks import check_choice, check_integer, check_real, random_numbers
+from sknoisy.data.inputs import check_order
 from sknoisy.data.labels import check_given, check_several, encode_labels
 from sknoisy.estimators.base import fitting_often
 from sknoisy.estimators.base_classifier import TorchClassifier
@@ -197,6 +198,7 @@ class PseudoLabelRefiner(
         """Fit; return the KeyboardInterrupt that ended it early, or None."""
         self._check_parameters()
         check_given(self, y)
+        check_order(X, y=y, sample_weight=sample_weight, trusted=trusted)
         classes, codes = encode_labels(y)
         check_several(classes)
         estimator = finding_classes(clone(self.estimator), classes)

@@ -451,6 +451,8 @@ def test_frames_with_categories_or_missing_values():
         message = "not numeric: 'city' .*ColumnTransformer.*OneHotEncoder"
         with pytest.raises(ValueError, match=message):
             as_inputs(frame.assign(city=column))
+    with pytest.raises(ValueError, match="Make numbers of dates and times, such as d"):
+        as_inputs(frame.assign(city=pd.to_datetime(["2026-01-01"] * 3)))
     message = r"missing values in the columns 'b' \(2\)\..*ColumnTransformer"
     for column in ([np.nan, 1, np.nan], pd.array([None, 1, None], dtype="Int64")):
         with pytest.raises(ValueError, match=message):

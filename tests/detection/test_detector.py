@@ -193,6 +193,24 @@ def test_a_column_that_is_the_label_is_warned_of(n_classes):
             LabelErrorDetector(LOGISTIC, random_state=0).fit(np.c_[X, column], noisy)
 
 
+@pytest.mark.parametrize("kind", ["str", "category", "string"])
+def test_a_named_column_that_is_the_label_is_warned_of(kind):
+    """Also beside gaps and categories, of which no table of numbers can be made."""
+    X, y = load_iris(return_X_y=True, as_frame=True)
+    noisy = pair_flip(y, 0.2, random_state=0).y
+    X["parity"] = pd.Series(noisy % 2).map({0: "even", 1: None})
+    names = pd.Series(np.array(["b", "c", "a"])[noisy])
+    encode = OneHotEncoder(handle_unknown="ignore")
+    clf = make_pipeline(encode, LogisticRegression())
+    told = X.assign(species=names.astype(kind))
+    for estimator in (LabelErrorDetector(clf, cv=2), LabelCleaningClassifier(clf)):
+        with pytest.warns(UserWarning, match="labels themselves.* in column 'species'"):
+            estimator.fit(told, noisy)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("error", message=".*labels themselves")
+            estimator.fit(X, noisy)
+
+
 @pytest.mark.parametrize("made", ["augmented", "interpolated"])
 def test_near_copies_without_groups_are_warned_of(made):
     X, y = load_digits(return_X_y=True)

@@ -203,6 +203,21 @@ def test_samples_are_called_as_in_the_index(kind, digits, noisy, tmp_path):
     assert card["name"] == f"{prefix}{card['sample']}"
 
 
+def test_samples_are_shown_in_the_order_of_fit(detector, digits, noisy, tmp_path):
+    page = tmp_path / "report.html"
+    shown = pd.DataFrame(digits).add_prefix("pixel ")
+    named = shown.set_axis([f"scan {i}" for i in range(len(shown))])
+    by_name = clone(detector).fit(named, noisy.y)
+    message = "index of fit in another order. Pass the samples in their order, or X.res"
+    with pytest.raises(ValueError, match=message):
+        by_name.to_html(page, named[::-1])
+    with pytest.warns(UserWarning, match=message):  # rows may have been put in order
+        detector.to_html(page, shown[::-1])
+    by_name.to_html(page, named)
+    by_name.to_html(page, named[::-1].reset_index(drop=True))
+    detector.to_html(page, named)
+
+
 def test_a_detector_that_found_nothing_has_a_page(digits, tmp_path):
     y = load_digits().target[:600]
     detector = LabelErrorDetector(LogisticRegression(C=0.3), random_state=0)
