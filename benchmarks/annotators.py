@@ -28,6 +28,7 @@ from vector_data import labels_of_people, load
 
 from sknoisy import NoisyRobustClassifier
 from sknoisy.annotators import AnnotatorConsensus
+from sknoisy.estimators.soft_training import fit_soft
 from sknoisy.noise import instance_dependent
 
 HERE = Path(__file__).parent
@@ -39,8 +40,8 @@ CLASSIFIERS = {
     "default": lambda seed: NoisyRobustClassifier(random_state=seed),
 }
 TRAININGS = {  # by name: the method, whether soft labels are trained on
-    "crowdlab": "CROWDLAB, soft labels",
-    "crowdlab_labels": "CROWDLAB, consensus labels",
+    "crowdlab": "CROWDLAB, consensus labels",
+    "crowdlab_soft": "CROWDLAB, soft labels",
     "dawid_skene": "Dawid-Skene, soft labels",
     "majority_soft": "shares of votes, soft labels",
     "majority": "majority vote",
@@ -71,11 +72,14 @@ def train(training, classifier, X, y, table, seed):
         labels = y if training == "clean" else table[:, 0]
         return classifier.fit(X, labels), labels, None
     method = {"majority_soft": "majority_vote", "majority": "majority_vote"}
-    method = method.get(training, training.removesuffix("_labels"))
+    method = method.get(training, training.removesuffix("_soft"))
     model = AnnotatorConsensus(classifier, method=method, random_state=seed)
     model.fit(X, table)
-    if training in ("majority", "crowdlab_labels"):
+    if training == "majority":
         return clone(classifier).fit(X, model.labels_), model.labels_, model
+    if training == "crowdlab_soft":
+        learned = X, model.labels_, model.soft_labels_, model.classes_
+        return fit_soft(clone(classifier), *learned), model.labels_, model
     return model, model.labels_, model
 
 

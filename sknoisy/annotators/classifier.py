@@ -51,17 +51,18 @@ def annotations_of(X, y):
 class AnnotatorConsensus(OnSoftLabels, CallbackSupportMixin, Saved):
     """Train a classifier on the labels of several annotators.
 
-    The labels of each sample become one soft label, a probability for each class, which
-    the classifier is trained on.
+    The labels of each sample become one, which the classifier is trained on: by
+    CROWDLAB the consensus, by other methods a soft label, a probability for each class.
 
     Parameters
     ----------
     estimator : classifier
-        Any scikit-learn classifier or pipeline; it is cloned. It is trained on the soft
-        labels if it takes them, as those of this package do, or else a
-        ``sample_weight``: each sample then stands once for each of its probable
-        classes, with their probabilities as weights. Otherwise, and in pipelines with a
-        sampler, such as those of imbalanced-learn, it is trained on ``labels_``.
+        Any scikit-learn classifier or pipeline; it is cloned. With CROWDLAB it is
+        trained on ``labels_``. With other methods it is trained on ``soft_labels_`` if
+        it takes them, as those of this package do, or else a ``sample_weight``: each
+        sample then stands once for each of its probable classes, with their
+        probabilities as weights. Otherwise, and in pipelines with a sampler, such as
+        those of imbalanced-learn, it is trained on ``labels_``.
     method : {"crowdlab", "dawid_skene", "majority_vote"}, default="crowdlab"
         How labels are combined: :func:`crowdlab`, with the classifier's own
         out-of-sample probabilities, or from the labels alone.
@@ -105,6 +106,10 @@ class AnnotatorConsensus(OnSoftLabels, CallbackSupportMixin, Saved):
 
     Notes
     -----
+    CROWDLAB's probabilities are far less sure than they are right, because each
+    annotator's label leaves a share to all other classes: the classifiers that were
+    tried were better on its labels.
+
     For CROWDLAB the classifier is first cross-validated on the labels that most
     annotators give; if equally many give several, on that of the annotators who agree
     most with the others. Pre-trainers that lead a pipeline are fitted once.
@@ -247,7 +252,7 @@ class AnnotatorConsensus(OnSoftLabels, CallbackSupportMixin, Saved):
                 estimator,
                 X,
                 consensus.labels,
-                consensus.soft_labels,
+                self._learned(consensus),
                 consensus.classes,
                 labelled=annotations.n_labels > 0,
                 sample_weight=weights,
@@ -261,6 +266,13 @@ class AnnotatorConsensus(OnSoftLabels, CallbackSupportMixin, Saved):
         self.annotators_ = consensus.annotators
         tasks.end()
         return self
+
+    def _learned(self, consensus):
+        """Return what is trained on, probabilities of classes, (n, n_classes)."""
+        if self.method != "crowdlab":
+            return consensus.soft_labels
+        codes = np.searchsorted(consensus.classes, consensus.labels)
+        return np.eye(len(consensus.classes))[codes]
 
     def _combine(self, X, annotations, groups, weights):
         """Return the consensus; set what the method knows besides."""

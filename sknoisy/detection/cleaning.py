@@ -4,6 +4,12 @@ import numpy as np
 from scipy.sparse import issparse
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
+from sklearn.preprocessing import (
+    MaxAbsScaler,
+    MinMaxScaler,
+    RobustScaler,
+    StandardScaler,
+)
 from sklearn.utils.validation import validate_data
 
 from sknoisy._compat import CallbackSupportMixin, with_callbacks
@@ -28,6 +34,9 @@ from sknoisy.estimators.pipelines import (
 from sknoisy.estimators.saving import Saved
 from sknoisy.estimators.soft_training import OnSoftLabels, fit_soft
 from sknoisy.training.progress import Tasks
+
+# Of columns by themselves, which change no shape and no order of values.
+SCALERS = StandardScaler, MinMaxScaler, MaxAbsScaler, RobustScaler
 
 
 class LabelCleaningClassifier(Findings, OnSoftLabels, CallbackSupportMixin, Saved):
@@ -167,20 +176,20 @@ class LabelCleaningClassifier(Findings, OnSoftLabels, CallbackSupportMixin, Save
         tasks = Tasks(self, X, y, n_tasks=2)
         estimator = rest = finding_classes(clone(self.estimator), classes)
         warn_of_labels(X, codes)
-        n_shared = self._n_shared(estimator)
-        if n_shared:
-            head, rest = estimator[:n_shared], estimator[n_shared:]
-            X = head.fit_transform(X)
-        detector = self._make_detector(rest, X)
+        judged, shared = X, label_free_steps(estimator) if self.detector is None else []
+        if shared:
+            judged, X, steps = _shared_features(estimator, len(shared), X)
+            rest = estimator[len(shared) :]
+        detector = self._make_detector(rest, judged)
         detector._advises = False
         with tasks.part("fit-detector", detector):
-            detector.fit(X, y, sample_weight, groups, trusted)
+            detector.fit(judged, y, sample_weight, groups, trusted)
         classes, soft_labels = detector.classes_, detector.soft_labels_
         labels = classes[soft_labels.argmax(axis=1)]
         with tasks.part("fit-estimator", rest):
             fit_soft(rest, X, labels, soft_labels, classes, sample_weight=weights)
-        if n_shared:
-            estimator.steps = [*head.steps, *rest.steps]
+        if shared:
+            estimator.steps = [*steps, *rest.steps]
         self.estimator_, self.detector_ = estimator, detector
         self.classes_, self.labels_, self.soft_labels_ = classes, labels, soft_labels
         tasks.end()
@@ -204,10 +213,6 @@ class LabelCleaningClassifier(Findings, OnSoftLabels, CallbackSupportMixin, Save
                     "LabelErrorDetector(FrozenEstimator(classifier), cv='prefit')."
                 ) from error
         random_numbers(self.random_state)
-
-    def _n_shared(self, estimator):
-        """Return how many steps that learn without labels come before both."""
-        return len(label_free_steps(estimator)) if self.detector is None else 0
 
     def _make_detector(self, estimator, X):
         """Return the detector, to be fitted on X."""
@@ -238,6 +243,47 @@ class LabelCleaningClassifier(Findings, OnSoftLabels, CallbackSupportMixin, Save
             ("Estimated share of wrong labels", self.detector_._rate()),
             ("Classes", len(self.classes_)),
         ]
+
+
+def _shared_features(estimator, n, X):
+    """Fit the first n steps of a pipeline, which learn without labels.
+
+    Parameters
+    ----------
+    estimator : Pipeline
+        Whose steps are fitted.
+    n : int
+        Number of steps.
+    X : array-like of shape (n_samples, ...)
+        Samples.
+
+    Returns
+    -------
+    judged : array-like of shape (n_samples, ...)
+        What a kernel machine is to judge: what the steps make of X, but for scalers at
+        their end. It chooses scales by itself, and of embeddings one for all columns.
+    X : array-like of shape (n_samples, ...)
+        What all of these steps make of X.
+    steps : list of tuple
+        These steps, fitted, with their names.
+    """
+    n_before = n
+    while n_before and isinstance(estimator.steps[n_before - 1][1], SCALERS):
+        n_before -= 1
+    steps, judged = [], X
+    if n_before:
+        first = estimator[:n_before]
+        judged = first.fit_transform(X)
+        steps = first.steps
+    X = judged
+    if n_before < n:
+        scalers = estimator[n_before:n]
+        X = scalers.fit_transform(judged)
+        steps = [*steps, *scalers.steps]
+        is_lazy = isinstance(judged, LazyFeatures)
+        if not (is_lazy or issparse(as_sparse(judged)) or as_table(judged) is not None):
+            judged = X  # which the classifier's own folds judge
+    return judged, X, steps
 
 
 def _trust_alone(trusted, codes):

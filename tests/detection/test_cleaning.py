@@ -31,7 +31,9 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import (
+    MinMaxScaler,
     OneHotEncoder,
+    RobustScaler,
     StandardScaler,
     TargetEncoder,
 )
@@ -188,6 +190,24 @@ def test_who_judges_what(noisy):
     columns = pd.DataFrame.sparse.from_spmatrix(csr_matrix(X)).rename(columns=str)
     frame = cleaning(LOGISTIC[-1]).fit(columns, y)
     np.testing.assert_allclose(frame.soft_labels_, dense.soft_labels_, atol=1e-6)
+
+
+def test_scalers_are_for_the_classifier_alone(noisy):
+    """The kernel machine chooses scales by itself: scaled ones are no choice."""
+    X, y, _ = noisy
+    X = X * np.linspace(1, 20, X.shape[1])
+    alone = cleaning(LOGISTIC[-1]).fit(X, y)
+    for scalers in ([MinMaxScaler()], [StandardScaler(), RobustScaler()]):
+        clf = cleaning(make_pipeline(*scalers, LOGISTIC[-1])).fit(X, y)
+        np.testing.assert_array_equal(clf.soft_labels_, alone.soft_labels_)
+        rows = make_pipeline(*scalers).fit_transform(X)
+        assert clf.estimator_[-1].score(rows, y) == clf.score(X, y)
+    missing = X.copy()
+    missing[0, 3] = np.nan  # what the classifier judges by itself, it gets scaled
+    boosting = HistGradientBoostingClassifier(max_iter=2)
+    clf = cleaning(make_pipeline(StandardScaler(), boosting)).fit(missing, y)
+    assert type(clf.detector_.estimator[-1]) is type(boosting)
+    assert abs(np.nanmean(clf.detector_._inputs)) < 0.1
 
 
 @pytest.mark.parametrize("dtype", ["str", "category", "datetime64[ns]"])
