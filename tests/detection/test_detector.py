@@ -468,7 +468,7 @@ def test_a_method_of_dynamics_asks_for_one_training(noisy):
 def test_a_single_sample_of_a_class_is_refused(noisy):
     X, y = noisy[0][:200], noisy[1].y[:200].copy()
     y[0] = 99
-    with pytest.raises(ValueError, match="1 sample of each of the classes 99"):
+    with pytest.raises(ValueError, match="1 sample of the class 99"):
         LabelErrorDetector(OURS).fit(X, y)
 
 
