@@ -144,8 +144,8 @@ def check_two_of_each(codes, classes, trusted=None):
         of = "the class" if len(single) == 1 else "each of the classes"
         raise ValueError(
             f"y has 1 sample of {of} {some(single)}: out-of-sample probabilities need "
-            "at least 2 of each class. Leave those samples out, merge their classes with "
-            "others, trust their labels, or pass cv='dynamics' or "
+            "at least 2 of each class. Leave those samples out, merge their classes "
+            "with others, trust their labels, or pass cv='dynamics' or "
             "method='knn_agreement'."
         )
 
