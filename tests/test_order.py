@@ -1,6 +1,7 @@
 """Frames whose index tells that their rows are in another order than those of X."""
 
 import warnings
+from inspect import signature
 
 import numpy as np
 import pandas as pd
@@ -10,12 +11,14 @@ from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from torch import nn
 
 from sknoisy import (
     ContrastiveFineTuner,
     LabelCleaningClassifier,
     LabelErrorDetector,
     NoisyRobustClassifier,
+    PretrainedEncoder,
     PseudoLabelRefiner,
     SSLPretrainer,
 )
@@ -53,12 +56,28 @@ def test_labels_in_another_order_than_their_samples(name):
         estimator.fit(named, Y)  # other names
 
 
-@pytest.mark.parametrize("name", [name for name in ESTIMATORS if name != "annotators"])
+@pytest.mark.parametrize("name", ESTIMATORS)
 @pytest.mark.parametrize("given", ["sample_weight", "trusted", "groups"])
 def test_what_else_is_given_in_another_order(name, given):
-    if given == "groups" and name not in ("detector", "cleaning"):
+    if given not in signature(ESTIMATORS[name].fit).parameters:
         return
     value = pd.Series(np.arange(len(Y)) % 2 == 0, NAMES)
     named = X.set_axis(NAMES), Y.set_axis(NAMES)
     with pytest.raises(ValueError, match=rf"{given} has the index of X in another"):
         clone(ESTIMATORS[name]).fit(*named, **{given: value.sort_index()})
+
+
+@pytest.mark.parametrize("first", [SUPCON, PretrainedEncoder(nn.Linear(4, 2))])
+def test_what_comes_first_looks_at_the_order_for_what_follows(first):
+    """Lazy features do not know the index of the samples."""
+    named, labels = X.set_axis(NAMES), Y.set_axis(NAMES)
+    pipeline = clone(make_pipeline(first, NETWORK))
+    with pytest.raises(ValueError, match="y has the index of X in another order"):
+        pipeline.fit(named, labels.sort_index())
+    pipeline.fit(named, labels)
+
+
+def test_validation_samples_in_another_order():
+    validation = X.set_axis(NAMES), Y.set_axis(NAMES).sort_index()
+    with pytest.raises(ValueError, match="validation=.* y has the index of X in anoth"):
+        clone(NETWORK).set_params(validation=validation).fit(X, Y)

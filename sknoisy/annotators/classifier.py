@@ -238,6 +238,7 @@ class AnnotatorConsensus(OnSoftLabels, CallbackSupportMixin, Saved):
         check_given(self, y)
         annotations = annotations_of(X, y)
         check_lengths(X=X, y=annotations.samples)
+        check_order(X, sample_weight=sample_weight, groups=groups)
         check_groups(groups, annotations.n_samples)
         check_several(annotations.classes)
         weights = self._weights(sample_weight, annotations.n_samples)

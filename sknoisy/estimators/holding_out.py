@@ -6,6 +6,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils.validation import check_consistent_length
 
 from sknoisy.data.given import read_labels
+from sknoisy.data.inputs import check_order
 from sknoisy.data.labels import check_given
 from sknoisy.data.subset import Subset
 from sknoisy.training.run import TrainingData
@@ -51,6 +52,7 @@ class HoldingOut:
         """Return validation samples that were given with their labels."""
         try:
             check_given(self, y)
+            check_order(X, y=y)
             _, labels = read_labels(y, classes, self.classes)
             inputs, _ = self._read(X, reset=False, spec=spec)
             check_consistent_length(inputs, labels.codes)

@@ -2,7 +2,7 @@
 
 from sknoisy.checks import check_choice, check_lengths
 from sknoisy.data.devices import generator, resolve_device
-from sknoisy.data.inputs import check_image_size, is_paths
+from sknoisy.data.inputs import check_image_size, check_order, is_paths
 from sknoisy.data.spec import InputSpec
 from sknoisy.encoders.blueprint import Blueprint, numpy_state
 from sknoisy.encoders.features import TrainedEncoder
@@ -180,6 +180,7 @@ class PretrainedEncoder(LazyTransformer, TorchEstimator):
     def _fit(self, X, y):
         self._check_parameters()
         check_what_follows(self, y)
+        check_order(X, y=y)
         inputs, trained = self._read(X, reset=True)
         if y is not None:  # what comes after this would find out late
             check_lengths(X=inputs, y=y)

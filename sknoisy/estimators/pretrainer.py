@@ -12,6 +12,7 @@ from sknoisy._compat import with_callbacks
 from sknoisy.checks import check_choice, check_integer, check_lengths
 from sknoisy.data.devices import generator
 from sknoisy.data.given import read_labels
+from sknoisy.data.inputs import check_order
 from sknoisy.data.labels import check_given, encode_labels
 from sknoisy.data.weights import check_label_weights
 from sknoisy.encoders.blueprint import load_numpy_state, numpy_state
@@ -242,6 +243,7 @@ class SSLPretrainer(LazyTransformer, TorchEstimator):
         with fitting(self):
             self._check_parameters()
             check_what_follows(self, y)
+            check_order(X, y=y, **weights)
             inputs, trained = self._read(X, reset=True)
             labels = self._labels(inputs, y, **weights)
             memory = open_memory(self.memory)
