@@ -101,6 +101,7 @@ class CoTraining(Learner):
     estimates_noise = True
     lasting = ("noise",)  # networks that memorised some samples cannot judge others
     transient = ("rng",)
+    head_epochs_ = None  # of a plan of its own, which need not call this class's
 
     def __init__(self, warmup_epochs="auto"):
         self.warmup_epochs = warmup_epochs
@@ -187,9 +188,9 @@ class CoTraining(Learner):
         In the warm-up, what depends on the number of epochs is planned anew where fewer
         fit into a limited time.
         """
-        self.epoch = epoch
-        if n_epochs != self.n_epochs and self.is_warmup:
-            self.plan(n_epochs - self.head_epochs_, self.head_epochs_)
+        self.epoch, head_epochs = epoch, self.head_epochs_
+        if head_epochs is not None and n_epochs != self.n_epochs and self.is_warmup:
+            self.plan(n_epochs - head_epochs, head_epochs)
         self.n_epochs = n_epochs
 
     @property

@@ -149,6 +149,16 @@ def test_the_warm_up_of_co_training_follows_the_time(method, clock):
     assert np.isfinite(clf.noise_rate_)
 
 
+def test_a_method_with_a_plan_of_its_own(clock):
+    class Planned(CoTeaching):
+        def plan(self, n_epochs, head_epochs):
+            self.warmup_epochs_ = self.ramp_epochs_ = 4
+
+    clf = CoTrainingClassifier(Planned(), encoder="mlp", batch_size=100, random_state=0)
+    clf.set_params(max_epochs=100, max_time=31, callbacks=[Takes(clock, 1)]).fit(X, Y)
+    assert len(clf.history_) == 10
+
+
 def test_a_loss_that_trains_twice_has_no_limit(clock):
     with pytest.raises(ValueError, match="max_time=5 is not valid.*a second time"):
         fit(clock, 1, loss="joint_optimization", max_time=5)
