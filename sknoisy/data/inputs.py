@@ -372,8 +372,9 @@ def _stack(column):
 
 def is_sparse_frame(X):
     """Whether X is a data frame all of whose columns are sparse."""
-    kinds = {str(dtype).startswith("Sparse") for dtype in getattr(X, "dtypes", ())}
-    return hasattr(X, "columns") and kinds == {True}
+    if not (hasattr(X, "columns") and hasattr(X, "dtypes")):
+        return False
+    return {str(dtype).startswith("Sparse") for dtype in X.dtypes} == {True}
 
 
 def as_sparse(X):

@@ -219,11 +219,10 @@ class LabelCleaningClassifier(Findings, OnSoftLabels, CallbackSupportMixin, Save
         if self.detector is not None:
             return clone(self.detector)
         lazy, seed = isinstance(X, LazyFeatures), seed_for_clones(self.random_state)
-        sparse = as_sparse(X)
-        if issparse(sparse) and np.isfinite(sparse.tocsr().data).all():
+        if _kernel_can_judge(X):
             judge = None
-        elif lazy or as_table(X) is not None:
-            judge = NoisyRobustClassifier(freeze_encoder=lazy, random_state=seed)
+            if not issparse(as_sparse(X)):
+                judge = NoisyRobustClassifier(freeze_encoder=lazy, random_state=seed)
         elif hasattr(estimator, "predict_proba"):
             judge = clone(estimator)
         else:
@@ -243,6 +242,14 @@ class LabelCleaningClassifier(Findings, OnSoftLabels, CallbackSupportMixin, Save
             ("Estimated share of wrong labels", self.detector_._rate()),
             ("Classes", len(self.classes_)),
         ]
+
+
+def _kernel_can_judge(X):
+    """Whether X is a table of finite numbers, dense or sparse, or lazy features."""
+    X = as_sparse(X)
+    if issparse(X):
+        return bool(np.isfinite(X.tocsr().data).all())
+    return isinstance(X, LazyFeatures) or as_table(X) is not None
 
 
 def _shared_features(estimator, n, X):
@@ -280,8 +287,7 @@ def _shared_features(estimator, n, X):
         scalers = estimator[n_before:n]
         X = scalers.fit_transform(judged)
         steps = [*steps, *scalers.steps]
-        is_lazy = isinstance(judged, LazyFeatures)
-        if not (is_lazy or issparse(as_sparse(judged)) or as_table(judged) is not None):
+        if not _kernel_can_judge(judged):
             judged = X  # which the classifier's own folds judge
     return judged, X, steps
 

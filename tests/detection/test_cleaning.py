@@ -12,6 +12,7 @@ from sklearn.base import clone
 from sklearn.cluster import KMeans
 from sklearn.compose import make_column_transformer
 from sklearn.datasets import load_digits, load_wine
+from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import (
     HistGradientBoostingClassifier,
     RandomForestClassifier,
@@ -31,6 +32,7 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import (
+    MaxAbsScaler,
     MinMaxScaler,
     OneHotEncoder,
     RobustScaler,
@@ -208,6 +210,9 @@ def test_scalers_are_for_the_classifier_alone(noisy):
     clf = cleaning(make_pipeline(StandardScaler(), boosting)).fit(missing, y)
     assert type(clf.detector_.estimator[-1]) is type(boosting)
     assert abs(np.nanmean(clf.detector_._inputs)) < 0.1
+    dummy = make_pipeline(MaxAbsScaler(), DummyClassifier())
+    clf = cleaning(dummy).fit(csr_matrix(missing), y)
+    assert np.nanmax(clf.detector_._inputs.data) == 1
 
 
 @pytest.mark.parametrize("dtype", ["str", "category", "datetime64[ns]"])
@@ -408,6 +413,18 @@ def test_texts():
     plain = clone(pipe).fit(X, y)
     others, of_others = texts(300, seed=1)
     assert clf.score(others, of_others) > plain.score(others, of_others) + 0.1
+
+
+@pytest.mark.parametrize("kind", [list, pd.Series])
+def test_texts_that_a_search_reads(kind):
+    """The detector is given the texts themselves."""
+    X, y = texts(80)
+    pipe = make_pipeline(TfidfVectorizer(), LogisticRegression())
+    search = GridSearchCV(pipe, {"logisticregression__C": [1, 10]}, cv=2)
+    clf = cleaning(search).fit(kind(X), y)
+    assert clf.score(kind(X), y) > 0.9
+    with pytest.raises(ValueError, match="image_size"):
+        LabelErrorDetector().fit(kind(X), y)
 
 
 def texts(n, seed=0):
