@@ -1,6 +1,5 @@
 """The nearest neighbours of each sample, on a GPU where networks are trained there."""
 
-import numpy as np
 import torch
 
 from sknoisy.scores import neighbor_index
@@ -55,6 +54,6 @@ def nearest(rows, n_neighbors, include_self=False, products=PRODUCTS):
         similarity = rows[part] @ rows.T
         # Each sample is nearest to itself, also where others are as near.
         similarity[part - part[0], part] = torch.inf
-        found.append(similarity.topk(n_neighbors + (not include_self)).indices)
-    index = torch.cat(found)[:, not include_self :]
-    return index.cpu().numpy().astype(np.int32)
+        index = similarity.topk(n_neighbors + (not include_self)).indices
+        found.append(index[:, not include_self :].int())
+    return torch.cat(found).cpu().numpy()
