@@ -56,6 +56,15 @@ def test_labels_in_another_order_than_their_samples(name):
         estimator.fit(named, Y)  # other names
 
 
+def test_a_name_that_is_there_twice():
+    """By loc, its rows would be there four times."""
+    names = [f"flower {i // 2}" for i in range(len(Y))]
+    named, labels = X.set_axis(names), Y.set_axis(names)
+    with pytest.raises(ValueError, match=r"Pass its rows in that order, or y.to_numpy"):
+        clone(NETWORK).fit(named, labels[::-1])
+    clone(NETWORK).fit(named, labels)
+
+
 @pytest.mark.parametrize("name", ESTIMATORS)
 @pytest.mark.parametrize("given", ["sample_weight", "trusted", "groups"])
 def test_what_else_is_given_in_another_order(name, given):

@@ -128,9 +128,12 @@ def check_order(X, **given):
     for name, value in given.items():
         both = hasattr(X, "iloc") and hasattr(value, "iloc")
         if both and not X.index.equals(value.index):
+            # Of a name that is there twice, loc has all rows each time.
+            is_unique = value.index.is_unique
+            rows = f"{name}.loc[X.index]" if is_unique else "its rows in that order"
             what = (
-                f"{name} has the index of X in another order. Pass {name}.loc[X.index],"
-                f" or {name}.to_numpy() if its rows are those of X."
+                f"{name} has the index of X in another order. Pass {rows}, or "
+                f"{name}.to_numpy() if its rows are those of X."
             )
             refuse_order(names_of(X), names_of(value), what)
 
