@@ -121,6 +121,8 @@ class CoTraining(Learner):
     def plan(self, n_epochs, head_epochs):
         """Resolve what depends on the length of the training.
 
+        Called before it, and again in the warm-up if time allows for fewer epochs.
+
         Parameters
         ----------
         n_epochs : int
