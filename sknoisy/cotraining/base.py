@@ -193,6 +193,8 @@ class CoTraining(Learner):
         self.epoch, head_epochs = epoch, self.head_epochs_
         if head_epochs is not None and n_epochs != self.n_epochs and self.is_warmup:
             self.plan(n_epochs - head_epochs, head_epochs)
+            # What begins after the warm-up begins now, and not midway.
+            self.warmup_epochs_ = max(self.warmup_epochs_, epoch)
         self.n_epochs = n_epochs
 
     @property

@@ -434,7 +434,7 @@ def _is_number(value):
         return False
     try:
         float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return is_missing(value)
     return True
 

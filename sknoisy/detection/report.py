@@ -3,6 +3,7 @@
 import numpy as np
 from scipy.stats import rankdata
 
+from sknoisy.data.inputs import is_sparse_frame
 from sknoisy.data.leaks import columns_like_labels
 from sknoisy.detection.features import as_table
 from sknoisy.encoders.features import LazyFeatures
@@ -145,6 +146,8 @@ def table_of(X):
 def warn_of_labels(X, codes):
     """Warn if columns of a table, of numbers or other values, are the labels."""
     is_frame = hasattr(X, "iloc") and X.ndim == 2
+    if is_sparse_frame(X):  # nor are sparse matrices looked at
+        return
     table = X if is_frame else table_of(X)
     if table is not None and (found := columns_like_labels(table, codes)):
         columns = "column" if len(found) == 1 else "columns"

@@ -447,6 +447,7 @@ def test_frames_with_categories_or_missing_values():
         pd.to_datetime(["2026-01-01"] * 3),
         pd.Series([date(2026, 1, 1)] * 3, dtype=object),
         pd.Series([[1, 2], [3], [4]], dtype=object),
+        pd.Series([1, 2, 10**400], dtype=object),
     ):
         message = "not numeric: 'city' .*ColumnTransformer.*OneHotEncoder"
         with pytest.raises(ValueError, match=message):

@@ -149,6 +149,15 @@ def test_the_warm_up_of_co_training_follows_the_time(method, clock):
     assert np.isfinite(clf.noise_rate_)
 
 
+def test_what_follows_a_shortened_warm_up_begins_at_its_beginning():
+    method = CoTeaching()
+    method.plan(n_epochs=100, head_epochs=0)
+    method.on_epoch(6, 100)
+    assert method.is_warmup and method.warmup_epochs_ == 10
+    method.on_epoch(7, 20)  # whose warm-up would have had three epochs
+    assert not method.is_warmup and method.epochs_after_warmup == 0
+
+
 def test_a_method_with_a_plan_of_its_own(clock):
     class Planned(CoTeaching):
         def plan(self, n_epochs, head_epochs):
