@@ -40,7 +40,6 @@ def test_the_script_for_gpus_runs_each_row_once(tmp_path):
 def test_every_script_finds_what_it_imports():
     folder = ROOT / "benchmarks"
     names = sorted(path.stem for path in folder.glob("*.py"))
-    # Packages that a benchmark compares with need not be there.
     code = "import importlib\nfor name in {}:\n    importlib.import_module(name)"
     command = [sys.executable, "-c", code.format(names)]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
