@@ -382,7 +382,15 @@ def is_sparse_frame(X):
 
 def as_sparse(X):
     """Return a data frame of sparse columns as a CSR matrix; all else as it is."""
-    return X.sparse.to_coo().tocsr() if is_sparse_frame(X) else X
+    if not is_sparse_frame(X):
+        return X
+    odd = [f"{n!r} ({d})" for n, d in X.dtypes.items() if d.fill_value != 0]
+    if odd:
+        raise ValueError(
+            "X has sparse columns that are filled with other values than 0: "
+            f"{', '.join(odd[:5])}. Pass X.sparse.to_dense()."
+        )
+    return X.sparse.to_coo().tocsr()
 
 
 def _check_frame(X):

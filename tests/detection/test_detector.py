@@ -624,6 +624,13 @@ def test_sparse_tables_of_few_columns_are_judged_as_dense_ones(kind, noisy, tmp_
     )
 
 
+def test_sparse_columns_that_are_not_filled_with_zeros(noisy):
+    X, y = noisy[0][:100, :2], noisy[1].y[:100]
+    frame = pd.DataFrame(X, columns=["a", "b"]).astype(pd.SparseDtype(float, np.nan))
+    with pytest.raises(ValueError, match="other values than 0: 'a' .*to_dense"):
+        LabelErrorDetector().fit(frame, y)
+
+
 def test_a_random_state_is_used_up(noisy):
     """As scikit-learn's are: the next fit draws other numbers, an int the same ones."""
     X, y = noisy[0][:100], noisy[1].y[:100]
