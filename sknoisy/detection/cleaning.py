@@ -19,17 +19,19 @@ from sknoisy.data.inputs import as_sparse, check_container, check_order
 from sknoisy.data.labels import check_given, check_several, encode_labels
 from sknoisy.detection.checks import check_detector
 from sknoisy.detection.detector import LabelErrorDetector
-from sknoisy.detection.features import as_table
+from sknoisy.detection.judging import better_judge, kernel_can_judge, predicts_better
 from sknoisy.detection.label_free import label_free_steps
 from sknoisy.detection.report import warn_of_labels
 from sknoisy.encoders.features import LazyFeatures
 from sknoisy.estimators.base import fitting_often
+from sknoisy.estimators.base_classifier import TorchClassifier
 from sknoisy.estimators.classifier import NoisyRobustClassifier
 from sknoisy.estimators.findings import Findings
 from sknoisy.estimators.pipelines import (
     check_classifier,
     check_steps,
     finding_classes,
+    split_pipeline,
 )
 from sknoisy.estimators.saving import Saved
 from sknoisy.estimators.soft_training import OnSoftLabels, fit_soft
@@ -184,6 +186,13 @@ class LabelCleaningClassifier(Findings, OnSoftLabels, CallbackSupportMixin, Save
         detector._advises = False
         with tasks.part("fit-detector", detector):
             detector.fit(judged, y, sample_weight, groups, trusted)
+        if self._may_judge(rest, judged) and predicts_better(
+            rest, X, detector, weights, groups, detector.random_state
+        ):
+            other = LabelErrorDetector(clone(rest), random_state=detector.random_state)
+            other._advises = False
+            other.fit(X, y, sample_weight, groups, trusted)
+            detector = better_judge(detector, other)
         classes, soft_labels = detector.classes_, detector.soft_labels_
         labels = classes[soft_labels.argmax(axis=1)]
         with tasks.part("fit-estimator", rest):
@@ -219,7 +228,7 @@ class LabelCleaningClassifier(Findings, OnSoftLabels, CallbackSupportMixin, Save
         if self.detector is not None:
             return clone(self.detector)
         lazy, seed = isinstance(X, LazyFeatures), seed_for_clones(self.random_state)
-        if _kernel_can_judge(X):
+        if kernel_can_judge(X):
             judge = None
             if not issparse(as_sparse(X)):
                 judge = NoisyRobustClassifier(freeze_encoder=lazy, random_state=seed)
@@ -234,6 +243,13 @@ class LabelCleaningClassifier(Findings, OnSoftLabels, CallbackSupportMixin, Save
             )
         return LabelErrorDetector(judge, random_state=seed)
 
+    def _may_judge(self, estimator, judged):
+        """Whether the classifier's own folds might judge instead of what has judged."""
+        _, last = split_pipeline(estimator)
+        by_kernel = self.detector is None and kernel_can_judge(judged)
+        ours = isinstance(last, TorchClassifier)  # whose folds would take too long
+        return by_kernel and not ours and hasattr(estimator, "predict_proba")
+
     def _findings(self):
         given = self.classes_[self.detector_._codes]
         n_changed, n = np.count_nonzero(self.labels_ != given), len(given)
@@ -242,14 +258,6 @@ class LabelCleaningClassifier(Findings, OnSoftLabels, CallbackSupportMixin, Save
             ("Estimated share of wrong labels", self.detector_._rate()),
             ("Classes", len(self.classes_)),
         ]
-
-
-def _kernel_can_judge(X):
-    """Whether X is a table of finite numbers, dense or sparse, or lazy features."""
-    X = as_sparse(X)
-    if issparse(X):
-        return bool(np.isfinite(X.tocsr().data).all())
-    return isinstance(X, LazyFeatures) or as_table(X) is not None
 
 
 def _shared_features(estimator, n, X):
@@ -287,7 +295,7 @@ def _shared_features(estimator, n, X):
         scalers = estimator[n_before:n]
         X = scalers.fit_transform(judged)
         steps = [*steps, *scalers.steps]
-        if not _kernel_can_judge(judged):
+        if not kernel_can_judge(judged):
             judged = X  # which the classifier's own folds judge
     return judged, X, steps
 

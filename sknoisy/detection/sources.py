@@ -85,7 +85,7 @@ def from_folds(
         Out-of-sample probabilities and losses.
     """
     check_two_of_each(codes, classes, trusted)
-    folds = _make_folds(cv, X, codes, random_state, groups)
+    folds = make_folds(cv, X, codes, random_state, groups)
     alone = np.bincount(codes)[codes] == 1
     present, judged = np.unique(codes[~alone], return_inverse=True)
     estimator = finding_classes(estimator, classes)
@@ -214,7 +214,7 @@ def _asking(estimator, names):
     return estimator
 
 
-def _make_folds(cv, X, codes, random_state, groups):
+def make_folds(cv, X, codes, random_state, groups):
     """Return the folds as a list; raise if they do not test each sample once."""
     originals = None
     if isinstance(cv, (int, np.integer)):

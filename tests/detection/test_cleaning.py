@@ -49,6 +49,7 @@ from sknoisy import (
     NoisyRobustClassifier,
     SSLPretrainer,
 )
+from sknoisy.detection.judging import lead
 from sknoisy.estimators.soft_training import weighted_copies
 from sknoisy.noise import symmetric_exclusive
 from sknoisy.scores import soft_labels
@@ -192,6 +193,44 @@ def test_who_judges_what(noisy):
     columns = pd.DataFrame.sparse.from_spmatrix(csr_matrix(X)).rename(columns=str)
     frame = cleaning(LOGISTIC[-1]).fit(columns, y)
     np.testing.assert_allclose(frame.soft_labels_, dense.soft_labels_, atol=1e-6)
+
+
+def checkerboard(n=800):
+    """Four by four fields of two columns, beside eight that tell nothing."""
+    X = np.random.default_rng(0).uniform(-1, 1, size=(n, 10))
+    fields = np.floor(2 * X[:, :2]).astype(int)
+    return X, np.array(["black", "white"])[fields.sum(axis=1) % 2]
+
+
+def test_where_the_classifier_predicts_better_it_judges():
+    X, y = checkerboard()
+    trees = HistGradientBoostingClassifier(max_iter=20, random_state=0)
+    pipe = make_pipeline(StandardScaler(), trees)
+    clf = cleaning(pipe).fit(X, y)
+    assert type(clf.detector_.estimator[-1]) is type(trees)
+    assert (clf.labels_ == y).mean() > 0.9
+    by_kernel = cleaning(trees, detector=LabelErrorDetector(random_state=0)).fit(X, y)
+    assert (by_kernel.labels_ == y).mean() < 0.8
+    given = {"groups": np.arange(800) // 2, "sample_weight": np.linspace(0.5, 1, 800)}
+    clf = cleaning(pipe).fit(X, y, **given)
+    assert type(clf.detector_.estimator[-1]) is type(trees)
+    judge = cleaning(LOGISTIC).fit(X, y).detector_.estimator
+    assert isinstance(judge, NoisyRobustClassifier)
+
+
+def test_a_classifier_that_four_fifths_are_too_few_for():
+    X, y = checkerboard(200)
+    clf = cleaning(KNeighborsClassifier(180)).fit(X, y)
+    assert isinstance(clf.detector_.estimator, NoisyRobustClassifier)
+
+
+def test_lead():
+    """Of discordant pairs: their difference over the root of their number."""
+    right = np.array([True, True, True, False, True, False])
+    others = np.array([False, False, False, True, True, False])
+    assert lead(right, others) == pytest.approx((3 - 1) / np.sqrt(4))
+    assert lead(others, right) == -lead(right, others)
+    assert lead(right, right) == 0
 
 
 def test_scalers_are_for_the_classifier_alone(noisy):
