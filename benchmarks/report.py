@@ -118,7 +118,7 @@ def encoder_minutes_table(path):
         if "samples_per_s" in row
     }
     lines = []
-    for name, suffix in (("narrow", "_narrow"), ("convnet", ""), ("wide", "_wide")):
+    for name, suffix in (("narrow", "_narrow"), ("convnet", "_convnet"), ("wide", "_wide")):
         found = json.loads((HERE / f"cifar10_simclr{suffix}.json").read_text())
         for epoch, _, accuracy in found["probe"]:
             minutes = [
