@@ -132,12 +132,7 @@ def later_fences(X, limits, bounds, quiet=False, names=None):
         Lowest and highest value that is no outlier, of each column: whatever else X
         holds. None where there is no outlier.
     """
-    low, high = limits
-    # A column that was constant has no scale to judge other values by.
-    reach = np.where(high > low, LATER_WIDTHS * (high - low), np.inf)
-    if bounds is not None:  # all that lies beyond the others is clipped
-        reach[np.isfinite(bounds).all(axis=0)] = np.inf
-    fences = np.stack([low - reach, high + reach])
+    fences = fences_of(limits, bounds)
     far = (_host(X.min(0)) < fences[0]) | (_host(X.max(0)) > fences[1])
     columns = np.flatnonzero(far)
     if len(columns) == 0:
@@ -149,6 +144,27 @@ def later_fences(X, limits, bounds, quiet=False, names=None):
             f"({_listed(counts, names)}). They are clipped to that range.",
         )
     return fences
+
+
+def fences_of(limits, bounds):
+    """Return the lowest and highest value of each column that is no later outlier.
+
+    Parameters
+    ----------
+    limits, bounds : ndarray of shape (2, n_features), float64
+        Those of the training X; `bounds` may be None.
+
+    Returns
+    -------
+    fences : ndarray of shape (2, n_features), float64
+        Infinite for columns that are clipped by `bounds`, or were constant.
+    """
+    low, high = limits
+    # A column that was constant has no scale to judge other values by.
+    reach = np.where(high > low, LATER_WIDTHS * (high - low), np.inf)
+    if bounds is not None:  # all that lies beyond the others is clipped
+        reach[np.isfinite(bounds).all(axis=0)] = np.inf
+    return np.stack([low - reach, high + reach])
 
 
 def _called(j, names):

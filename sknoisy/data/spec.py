@@ -18,6 +18,7 @@ from sknoisy.data.ranges import (
     check_columns,
     check_images,
     column_ranges,
+    fences_of,
     image_range,
     later_fences,
     rows_of,
@@ -228,6 +229,15 @@ class InputSpec:
         scaled = check_columns(X, self.mean + shift, self.std, self.limits)
         fences = later_fences(X, self.limits, self.bounds, quiet=scaled)
         return replace(self, fences=fences)
+
+    def for_any(self):
+        """Return the description of samples that are not known yet.
+
+        Outliers among them are clipped as :meth:`open` clips those that it finds.
+        """
+        if self.limits is None:  # images, or learned by an earlier version
+            return self
+        return replace(self, fences=fences_of(self.limits, self.bounds))
 
     def _clipped(self, batch):
         """Return vectors without their outliers; there is no `shift`."""

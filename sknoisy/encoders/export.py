@@ -17,7 +17,7 @@ class RawInput(nn.Module):
 
     def __init__(self, spec):
         super().__init__()
-        self.spec = spec
+        self.spec = spec.for_any()
         shift = None if spec.shift is None else torch.from_numpy(spec.shift.copy())
         self.register_buffer("shift", shift)
 

@@ -44,6 +44,7 @@ class Predicting(TorchEstimator):
         It takes raw samples, scaling and layout included, for ``torch.export``, ONNX,
         or tools that explain predictions. Images of files are given decoded, as RGB
         (n, height, width, 3) from 0 to 255, in the size that this was fitted with.
+        Random views, by `n_test_views`, are left out.
 
         Returns
         -------

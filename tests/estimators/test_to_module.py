@@ -51,6 +51,20 @@ def test_module_is_predict_proba(kind, digits, colour):
     assert probs.dtype == torch.float32
 
 
+@pytest.mark.filterwarnings("ignore:X holds values far outside")
+@pytest.mark.parametrize("kind", ["vectors", "kernel"])
+def test_later_outliers_are_clipped(kind, digits):
+    clf, X = fitted(kind, digits, None)
+    later = X[:20].copy()
+    later[0, 3], later[1, 5] = 1e9, -1e9
+    module = clf.to_module()
+    program = torch.export.export(module, (torch.from_numpy(X[:20]),)).module()
+    for exported in (module, program):
+        with torch.no_grad():
+            probs = exported(torch.from_numpy(later))
+        np.testing.assert_allclose(probs, clf.predict_proba(later), atol=1e-5)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_exported_programs_agree(kind, digits, colour):
     clf, X = fitted(kind, digits, colour)
