@@ -27,10 +27,13 @@ def as_path(name, value):
         path = os.fsdecode(value)
     except TypeError as error:
         raise ValueError(
-            f"{name}={value!r} is not valid: it must be a path, a string or path-like."
+            f"{name}={value!r:.99} is not valid: it must be a path, a string or "
+            "path-like."
         ) from error
-    if "\0" in path:
-        raise ValueError(f"{name}={value!r} is not valid: no path holds a null byte.")
+    if "\0" in path:  # bytes may be all that a file holds
+        raise ValueError(
+            f"{name}={value!r:.99} is not valid: no path holds a null byte."
+        )
     return path
 
 

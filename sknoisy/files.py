@@ -15,12 +15,14 @@ or by a function that the caller passes.
 import hashlib
 import json
 import os
+import shutil
 import uuid
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from sknoisy import _version
 from sknoisy._compat import parse_version
+from sknoisy.checks import as_path
 from sknoisy.packing import Stored, pack, unpack
 
 NAME = "sknoisy"
@@ -74,7 +76,8 @@ def write(path, content, kind, describe=None, part=None, keep=None):
 def replacing(path, part=None, keep=None, **settings):
     """In this context, an open file that takes the place of another at its end.
 
-    Whatever happens, there is the old file or the new one, and no part of it.
+    Whatever happens, there is the old file or the new one, and no part of it. The new
+    one has the permissions of the old one, and where that was a link, is where it led.
 
     Parameters
     ----------
@@ -90,7 +93,12 @@ def replacing(path, part=None, keep=None, **settings):
     OSError
         See :func:`write`.
     """
-    path = Path(path)
+    path = Path(as_path("path", path))
+    if path.exists() and not path.is_file():
+        raise FileExistsError(
+            f"path={str(path)!r} is not valid: it is a folder or a device, not a file."
+        )
+    path = path.resolve()
     if not path.parent.is_dir():
         raise FileNotFoundError(
             f"path={str(path)!r} is not valid: there is no folder {str(path.parent)!r}."
@@ -101,6 +109,8 @@ def replacing(path, part=None, keep=None, **settings):
             yield file
             file.flush()
             os.fsync(file.fileno())
+        with suppress(OSError):  # no file yet, or a file system without permissions
+            shutil.copymode(path, part)
         if keep is not None and path.exists():
             os.replace(path, keep)
         os.replace(part, path)
@@ -132,7 +142,8 @@ def read(path, kind, build=None, device="cpu"):
     OSError
         If it cannot be read.
     """
-    return parse(Path(path).read_bytes(), path, kind, build, device)
+    raw = Path(as_path("path", path)).read_bytes()
+    return parse(raw, path, kind, build, device)
 
 
 def parse(raw, path, kind, build=None, device="cpu"):

@@ -1,7 +1,9 @@
 """Models are saved without code, and loaded with a check of every bit."""
 
 import hashlib
+import io
 import json
+import os
 import pickle
 import re
 import runpy
@@ -355,6 +357,31 @@ def test_a_folder_that_does_not_exist(tmp_path):
         FileNotFoundError, match="path=.*gone.model.* there is no folder"
     ):
         NoisyRobustClassifier().save(path)
+
+
+def test_a_link_is_followed_and_permissions_stay(tmp_path):
+    model = NoisyRobustClassifier()
+    model.save(tmp_path / "first")
+    (tmp_path / "first").chmod(0o604)
+    (tmp_path / "current").symlink_to("first")
+    NoisyRobustClassifier(lr=7.0).save(tmp_path / "current")
+    assert (tmp_path / "current").is_symlink()
+    assert sknoisy.load(tmp_path / "first").lr == 7
+    assert (tmp_path / "first").stat().st_mode & 0o777 == 0o604
+
+
+def test_what_is_no_file(tmp_path):
+    model = NoisyRobustClassifier()
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path, tmp_path / "pipe"):
+        with pytest.raises(FileExistsError, match="is a folder or a device"):
+            model.save(path)
+    for value in (io.BytesIO(), None, b"\0" * 1000):
+        for call in (model.save, sknoisy.load):
+            with pytest.raises(ValueError, match="path=.* is not valid") as caught:
+                call(value)
+            assert len(str(caught.value)) < 200
+    assert [*tmp_path.iterdir()] == [tmp_path / "pipe"]
 
 
 def test_a_file_without_an_estimator(tmp_path):
