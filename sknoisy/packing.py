@@ -140,6 +140,8 @@ class _Packer:
             described = {"array": self._add(native, code)}
             if native.dtype.str != value.dtype.str:
                 described["dtype"] = value.dtype.str
+            if value.flags.fnc:  # products round by the order in memory
+                described["order"] = "F"
             return described
         if kind not in AS_BYTES or value.dtype.hasobject:
             raise TypeError(f"{where} is an array of {value.dtype}")
@@ -203,6 +205,8 @@ def unpack(described, tensors, build=None, device="cpu"):
             return tensor.to(device)
         if "array" in d:
             array = take(d["array"]).array()
+            if d.get("order") == "F":
+                array = np.asfortranarray(array)
             return _swapped(array, _dtype(d["dtype"])) if "dtype" in d else array
         if "bytes" in d:
             dtype = _dtype(d["dtype"])

@@ -6,6 +6,7 @@ from pathlib import Path
 from pkgutil import resolve_name
 
 import numpy as np
+import sklearn
 import torch
 from sklearn.base import BaseEstimator
 from sklearn.pipeline import Pipeline
@@ -27,6 +28,7 @@ from sknoisy.estimators.saving import (
     without_caches,
 )
 from sknoisy.parameters import Method
+from sknoisy.warning import warn
 
 
 class NotAllowed(ValueError):
@@ -64,6 +66,11 @@ def load(path, allow=()):
         If the file is damaged, not a model of this package, or of a newer version; or
         if it needs something that is not allowed, which the message names.
 
+    Warns
+    -----
+    UserWarning
+        If it holds estimators of another version of scikit-learn.
+
     See Also
     --------
     save : Saves the file, and has an example.
@@ -84,6 +91,13 @@ def load(path, allow=()):
     estimator = content.get("estimator") if isinstance(content, dict) else None
     if not isinstance(estimator, BaseEstimator):
         raise ValueError(f"the file {str(path)!r} cannot be read: it has no estimator.")
+    saved = content.get("versions", {}).get("scikit-learn")
+    if builder.of_sklearn and saved != sklearn.__version__:
+        names = ", ".join(sorted(builder.of_sklearn))
+        warn(
+            f"the file {str(path)!r} holds {names} of scikit-learn {saved} and is "
+            f"loaded by {sklearn.__version__}: its predictions may differ, or fail.",
+        )
     return estimator
 
 
@@ -99,6 +113,7 @@ class _Builder:
 
     def __init__(self, allow):
         self.refused = set()
+        self.of_sklearn = set()  # names of estimators, which fit their own version
         self.allowed, self.packages = {}, ()
         for one in allow:
             if isinstance(one, str) and one.endswith(".*"):
@@ -179,6 +194,8 @@ class _Builder:
         if cls is None:
             return None
         value = cls.__new__(cls)
+        if isinstance(value, BaseEstimator) and cls.__module__.startswith("sklearn."):
+            self.of_sklearn.add(cls.__name__)
         vars(value).update(without_caches(state["attributes"]))
         return value
 

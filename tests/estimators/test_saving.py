@@ -18,6 +18,7 @@ import joblib
 import numpy as np
 import pandas as pd
 import pytest
+import sklearn
 import torch
 from safetensors import safe_open
 from sklearn.base import clone
@@ -585,6 +586,19 @@ def test_versions(clf, tmp_path, monkeypatch):  # [67]
         sknoisy.load(path)
 
 
+def test_estimators_of_another_scikit_learn(clf, tmp_path, monkeypatch):
+    pipe = make_pipeline(StandardScaler(), NoisyRobustClassifier(random_state=0))
+    pipe.fit(X, Y)
+    with monkeypatch.context() as patch:
+        patch.setattr(sklearn, "__version__", "1.4.2")
+        sknoisy.save(pipe, tmp_path / "pipe")
+        clf.save(tmp_path / "own")
+    sknoisy.load(tmp_path / "own")  # of which nothing is kept by scikit-learn
+    match = "pipe' holds StandardScaler of scikit-learn 1.4.2"
+    with pytest.warns(UserWarning, match=match):
+        sknoisy.load(tmp_path / "pipe", allow=["sklearn.*"])
+
+
 def test_an_older_format_migrates(clf, tmp_path, monkeypatch):
     clf.save(tmp_path / "model")
 
@@ -654,6 +668,7 @@ def test_values_of_all_kinds(tmp_path):
         "0-d": np.array(2.5),
         "scalar": np.float32(0.1),
         "big-endian": np.arange(3, dtype=">i4"),
+        "columns": np.arange(6).reshape(3, 2).T,
         "dates": np.array(["2020-01-01"], "M8[D]"),
         "complex": np.array([1j]),
         "floats": [0.1, float("nan"), float("-inf"), 1e308],
@@ -671,6 +686,7 @@ def test_values_of_all_kinds(tmp_path):
     found = files.read(tmp_path / "file", "model")
     assert repr(found) == repr(values)
     assert found["channels_last"].stride() == values["channels_last"].stride()
+    assert found["columns"].strides == values["columns"].strides
     assert files.pack(found) == files.pack(values)
 
 
