@@ -51,6 +51,14 @@ class ListingIssues:
             _warn_no_features()
         return issues
 
+    def __dir__(self):
+        # scikit-learn evaluates all that it lists, and so do displays in notebooks:
+        # neither may begin a search. Until it is done, the table is not listed.
+        names = object.__dir__(self)
+        if getattr(self, "_issues", None) is None:
+            names.remove("issues_")
+        return names
+
     def _found_issues(self):
         """Return the table; whether there are features for it is kept."""
         if getattr(self, "_issues", None) is None:

@@ -2,6 +2,7 @@
 
 import pickle
 import sys
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -114,6 +115,19 @@ def test_issues_are_kept_in_files_and_features_are_not(flawed, tmp_path):
     loaded = sknoisy.load(tmp_path / "detector.safetensors")
     pd.testing.assert_frame_equal(loaded.issues_, issues)
     np.testing.assert_array_equal(loaded.relabel_order_, detector.relabel_order_)
+
+
+def test_a_display_begins_no_search(flawed):
+    X, y = flawed
+    detector = LabelErrorDetector(LOGISTIC, cv=3, random_state=0).fit(X, y)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for shown in (detector, pickle.loads(pickle.dumps(detector))):
+            assert "issues_" not in dir(shown)
+            assert "label_quality_" in dir(shown)
+            assert "Labels called wrong" in shown._repr_html_()
+    assert "near_duplicate" in set(detector.issues_["kind"])  # X was still there
+    assert "issues_" in dir(detector)
 
 
 def kinds_of(detector):
