@@ -1,5 +1,6 @@
 """Progress bars that change nothing in the process."""
 
+import sys
 import threading
 from functools import cache
 
@@ -10,6 +11,8 @@ def bar(*args, **settings):
     tqdm's own bars make a lock for several processes, which settles for good how this
     process starts others, and a thread that watches the bars, even if none is shown.
     """
+    if getattr(sys.stderr, "closed", sys.stderr is None):
+        settings["disable"] = True  # a service may have nothing to draw it on
     return _quiet_class()(*args, **settings)
 
 

@@ -1,5 +1,6 @@
 """What a user sees of a training while it runs."""
 
+import io
 import logging
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import pytest
 from sklearn.model_selection import GridSearchCV
 
 from sknoisy import CoTrainingClassifier, NoisyRobustClassifier, SSLPretrainer
+from sknoisy.bars import bar
 from sknoisy.data.spec import InputSpec
 from sknoisy.training import progress
 from sknoisy.training.progress import Progress, advice
@@ -39,6 +41,17 @@ def test_a_bar_in_a_terminal(capsys, monkeypatch):
     shown = capsys.readouterr().err
     assert "NoisyRobustClassifier" in shown and "loss=" in shown
     assert "samples/s" in shown
+
+
+def test_a_service_may_have_no_terminal_at_all(monkeypatch):
+    closed = io.StringIO()
+    closed.close()
+    for stream in (None, closed):
+        monkeypatch.setattr(sys, "stderr", stream)
+        for _ in bar([1], delay=0):
+            pass
+    monkeypatch.setattr(sys, "stderr", None)
+    clf(verbose=True).fit(X, Y)
 
 
 def test_lines_go_to_the_log(caplog, capsys):
