@@ -118,8 +118,8 @@ def encoder_minutes_table(path):
         if "samples_per_s" in row
     }
     lines = []
-    for name, suffix in (("narrow", "_narrow"), ("convnet", "_convnet"), ("wide", "_wide")):
-        found = json.loads((HERE / f"cifar10_simclr{suffix}.json").read_text())
+    for name in ("narrow", "convnet", "wide"):
+        found = json.loads((HERE / f"cifar10_simclr_{name}.json").read_text())
         for epoch, _, accuracy in found["probe"]:
             minutes = [
                 f"{epoch * found['n_train'] / speeds[key] / 60:.0f}"
