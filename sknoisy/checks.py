@@ -32,7 +32,7 @@ def as_path(name, value):
         ) from error
     if "\0" in path:  # bytes may be all that a file holds
         raise ValueError(
-            f"{name}={value!r:.99} is not valid: no path holds a null byte."
+            f"{name}={value!r:.99} is not valid: a path cannot hold a null byte."
         )
     return path
 

@@ -273,7 +273,7 @@ def _check_whole(raw, start, header, metadata, name):
     found = hashlib.sha256(raw[:start].replace(known, _checksum(ZEROS)))
     found.update(view[start:])
     if found.hexdigest() != digest:
-        raise ValueError(f"{name}: it is damaged: its checksum is another.")
+        raise ValueError(f"{name}: it is damaged: its checksum does not match.")
 
 
 def _checksum(digest):

@@ -323,9 +323,9 @@ def test_features_of_rows_that_are_used(embedded):
         (np.zeros((7, 2)), "has 7 rows, and"),
         (np.zeros(300), "of shape (300,) and dtype float64"),
         (np.full((300, 1), "a"), "dtype <U1"),
-        (np.full((300, 1), None), "is no array of NumPy"),
+        (np.full((300, 1), None), "is not an array written by numpy"),
         (None, "the file cannot be opened (No such file or directory)"),
-        (b"", "is no array of NumPy"),
+        (b"", "is not an array written by numpy"),
         ({"a": np.zeros((300, 2))}, "numpy.save('one.npy', numpy.load("),
     ],
 )
@@ -717,7 +717,7 @@ def test_a_table_without_features(tmp_path, ignored, capsys):
     options = [f"--ignore={name}" for name in ignored]
     assert main(["check", str(path), "--label=kind", *options]) == 2
     beside = "'kind', 'a', 'b': pass" if ignored else "'kind': pass"
-    assert f"has no column to learn from beside {beside}" in capsys.readouterr().err
+    assert f"has no column to learn from besides {beside}" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("data", ["folder", "table", "embedded"])
@@ -1181,7 +1181,10 @@ def test_numbers_on_another_scale_are_told_by_name(tmp_path, capsys):
 
     assert told(table) == told(table[:1]) == ""
     grams = told(table.assign(height=1000 * table["height"]))
-    assert "1 column on another scale" in grams and "values of column 'height'" in grams
+    assert (
+        "1 column on a different scale" in grams
+        and "values of column 'height'" in grams
+    )
     assert "values far outside" in told(
         table.assign(height=[1e6, *table["height"][1:]])
     )

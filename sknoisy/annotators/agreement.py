@@ -167,7 +167,9 @@ def active_scores(consensus):
     array([0.8 , 0.69, 0.85, 0.82])
     """
     if consensus.model_weight is None:
-        raise ValueError("consensus is not valid: ActiveLab needs that of crowdlab.")
+        raise ValueError(
+            "consensus is not valid: ActiveLab needs a consensus of CROWDLAB."
+        )
     annotations, weights = consensus.annotations, consensus.annotator_weights
     n = annotations.n_samples
     own = np.bincount(annotations.rows, weights[annotations.columns], minlength=n)

@@ -139,9 +139,9 @@ def _complete(annotations, method):
     empty = np.flatnonzero(annotations.n_labels == 0)
     if len(empty):
         raise ValueError(
-            f"y has no label of the samples {some(annotations.samples[empty])}: "
-            f"{method} knows nothing of them. Leave them out, or use CROWDLAB, which "
-            "takes what a classifier predicts."
+            f"y has no label for the samples {some(annotations.samples[empty])}: "
+            f"{method} can say nothing about them. Leave them out, or use CROWDLAB, "
+            "which also learns from a classifier's predictions."
         )
     return annotations
 

@@ -165,7 +165,7 @@ def read_annotations(y, classes=None, samples=None):
     if table.ndim not in (1, 2):
         raise ValueError(
             f"y of shape {table.shape} is not valid: it must be of shape (n_samples, "
-            "n_annotators), or (n_samples,) of one annotator."
+            "n_annotators), or (n_samples,) for one annotator."
         )
     table = table[:, None] if table.ndim == 1 else table
     rows, columns = np.nonzero(~_gaps(table))
@@ -207,8 +207,8 @@ def _warn_of_names(table, annotators):
             and not _gaps(column).any()
         ):
             warn(
-                f"annotator {name!r} gives each sample a class of its own: is the "
-                "column the name of the samples? Make it the index of y.",
+                f"annotator {name!r} gives each sample a class of its own: does the "
+                "column hold the names of the samples? Make it the index of y.",
             )
             return
 
@@ -227,14 +227,15 @@ def is_long(y):
     if len(lacking) > 1 and len(columns) == len(LONG) and len(usual) > 1:
         raise ValueError(
             f"y is not valid: it has the columns {sorted(map(str, columns))}. A table "
-            f"of one row for each label has the columns {some(LONG)}: rename them. "
-            "Other columns are annotators, each with its label of each sample."
+            f"with one row for each label must have the columns {some(LONG)}: rename "
+            "them. In a table with one row for each sample, each column is an "
+            "annotator."
         )
     if len(lacking) == 1:
         raise ValueError(
-            f"y is not valid: it has no column {lacking[0]!r}. A table of one row for "
-            f"each label has the columns {some(np.array(LONG))}; one of a column for "
-            "each annotator has none of these."
+            f"y is not valid: it has no column {lacking[0]!r}. A table with one row "
+            f"for each label has the columns {some(np.array(LONG))}; a table with one "
+            "column for each annotator has none of these."
         )
     return not lacking
 
@@ -260,8 +261,9 @@ def _read_long(y, classes, samples):
             twice = [name for name, n in Counter(samples.tolist()).items() if n > 1]
             raise ValueError(
                 "samples, the index of X, is not valid with a long table: "
-                f"{some(twice)} are there several times, and the table does not tell "
-                "which is meant. Pass X.reset_index(drop=True), and positions in it."
+                f"{some(twice)} occur in it several times, and the table does not say "
+                "which is meant. Pass X.reset_index(drop=True), and positions in the "
+                "table."
             )
         rows = np.array([position.get(name, -1) for name in given.tolist()], int)
         if (rows < 0).any():
@@ -321,9 +323,9 @@ def _warn_of_minus_one(classes):
     usual = {*map(str, range(len(others)))}
     if 1 < len(others) < len(codes) and others == usual:
         warn(
-            f"y holds -1 beside 0 to {len(others) - 1}, and it counts as a class. If "
-            "it says that there is no label, put NaN there, or leave the row out of a "
-            "long table.",
+            f"y holds -1 besides 0 to {len(others) - 1}, and it counts as a class. If "
+            "it means that there is no label, put NaN there, or leave the row out of "
+            "a long table.",
         )
 
 

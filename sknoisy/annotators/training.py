@@ -52,8 +52,8 @@ def out_of_sample(
     present, rows = np.flatnonzero(counts > 1), np.flatnonzero(usable)
     if len(present) < 2:
         raise ValueError(
-            f"most annotators give {len(present)} of {len(classes)} classes to at "
-            "least two samples each, and at least 2 classes are needed to predict "
+            f"by majority vote, {len(present)} of {len(classes)} classes have at "
+            "least two samples, and at least 2 such classes are needed to predict "
             "samples from others. Pass more samples, or a method that needs no "
             "predictions, such as method='majority_vote'."
         )

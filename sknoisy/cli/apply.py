@@ -53,7 +53,7 @@ def run(args):
         if held.strip() != given:
             raise ValueError(
                 f"{name!r} has the label {held!r} in {args.labels!r}, but was "
-                f"reviewed with {given!r}: these are other labels"
+                f"reviewed with {given!r}: the review was made of other labels"
             )
         if file is None:  # rows are known by their places alone
             _check_same(name, shown, rows[at[name]], args)

@@ -181,8 +181,8 @@ def _used(found, args):
     if args.features is None and X.columns.empty:
         beside = [found.label, *args.ignore]
         raise ValueError(
-            f"{args.data!r} has no column to learn from beside {some(beside)}: pass "
-            "features of its rows in a file of NumPy (--features)"
+            f"{args.data!r} has no column to learn from besides {some(beside)}: pass "
+            "features for its rows in a NumPy file (--features)"
         )
     return X
 

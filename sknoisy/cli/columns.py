@@ -121,9 +121,9 @@ class Columns(TransformerMixin, Saved):
         self.unread_ = [name for name in others if _is_quantity(X[name])]
         if not self.needed_:
             raise ValueError(
-                "the table has no column to learn from: nearly every row has another "
-                f"value in {some(self.ignored_)}. Of texts that are not words with "
-                "spaces between them, compute embeddings before"
+                "the table has no column to learn from: nearly every row has a "
+                f"different value in {some(self.ignored_)}. If these are texts "
+                "without spaces between words, compute embeddings first"
             )
         return self
 
@@ -244,7 +244,7 @@ def told_by_name():
     These are positions in what :class:`Columns` returns, which nobody sees.
     """
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", r"X (has|holds) .*\bcolumns? \d")
+        warnings.filterwarnings("ignore", r"X (has|holds|seems) .*\bcolumns? \d")
         yield
 
 

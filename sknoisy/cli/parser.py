@@ -7,7 +7,7 @@ from sknoisy._version import __version__
 CHECK = """\
 Find the labels that are probably wrong, in a folder with a folder of images for each
 class, or in a CSV file of image files and labels, or of features and a label; the
-features, such as embeddings, may be in a file of NumPy instead.
+features, such as embeddings, may be in a NumPy file instead.
 
 Writes into a folder: report.html, samples.csv (each sample with its label's quality
 and a suggestion), model.safetensors (a classifier for `sknoisy predict`) and, for a
@@ -16,11 +16,11 @@ samples.csv, where they fill in the columns "decision" (keep, take or other) and
 "label"; `sknoisy apply` merges that into a table of labels.
 """
 ENCODER = """\
-what makes features of images: the name of a model of torchvision, or "timm/" and one of
-timm, with published weights; "ssl": learn from these images alone; or MODULE:NAME, a
-function in a Python file of yours that returns a torch module with weights, or a
-PretrainedEncoder. Without this option: resnet18 with the weights of ImageNet if they
-are in the cache of PyTorch or can be downloaded, else "ssl".
+what turns images into features: the name of a torchvision model, or "timm/" and the
+name of a timm model, both with published weights; "ssl", a network that first learns
+from these images alone; or MODULE:NAME, a function in a Python file of yours that
+returns a torch module with weights, or a PretrainedEncoder. By default: resnet18 with
+ImageNet weights if they are in PyTorch's cache or can be downloaded, else "ssl".
 """
 METHODS = (
     "auto confident_learning self_confidence normalized_margin loss_gmm knn_agreement"
@@ -30,7 +30,7 @@ METHODS = (
 def make_parser():
     """Return the parser of the command line."""
     parser = argparse.ArgumentParser(
-        prog="sknoisy", description="Find wrong labels, and train in spite of them."
+        prog="sknoisy", description="Find wrong labels, and train despite them."
     )
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -48,7 +48,7 @@ def _command(commands, name, summary, description=None):
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     command.add_argument(
-        "--quiet", action="store_true", help="no messages but warnings and errors"
+        "--quiet", action="store_true", help="print only warnings and errors"
     )
     command.add_argument(
         "--debug", action="store_true", help="show where an error came from"
@@ -61,116 +61,123 @@ def _add_check(commands):
     check.add_argument(
         "data",
         metavar="FOLDER_OR_CSV",
-        help="a folder with a folder of images for each class, or a CSV file",
+        help="a folder that holds a folder of images for each class, or a CSV file",
     )
     check.add_argument(
-        "--out", metavar="DIR", help="where to write; by default NAME-check"
+        "--out", metavar="DIR", help="folder to write to; default: NAME-check"
     )
     check.add_argument(
         "--fail-under",
         type=_share,
         metavar="SHARE",
-        help="exit with 1 if the estimated share of right labels is below this, such "
-        "as 0.95",
+        help="exit with status 1 if the estimated share of right labels is below this, "
+        "such as 0.95",
     )
     data = check.add_argument_group("data")
     data.add_argument(
         "--label",
         default="auto",
         metavar="COLUMN",
-        help="of a CSV file: labels; by default one called label, class, target or y",
+        help="column of a CSV file that holds the labels; default: the one called "
+        "label, class, target or y",
     )
     data.add_argument(
         "--file",
         default="auto",
         metavar="COLUMN",
-        help="of a CSV file: image files; by default one called file, path or image; "
-        "without any, all columns but the labels are features",
+        help="column of a CSV file that names image files; default: the one called "
+        "file, path or image; without one, all columns but the labels are features",
     )
     data.add_argument(
         "--features",
         metavar="FILE.npy",
-        help="an array of NumPy with a row of numbers, such as an embedding, for each "
-        "row of a CSV file; nothing else is learned from",
+        help="NumPy array with a row of numbers, such as an embedding, for each row of "
+        "a CSV file; then these are the only features",
     )
     data.add_argument(
         "--ignore",
         action="append",
         default=[],
         metavar="COLUMN",
-        help="of a CSV file: no feature, such as the number of a customer, nor image "
-        "files; may be given several times",
+        help="column of a CSV file that holds neither features nor image files, such "
+        "as a customer number; may be given several times",
     )
     data.add_argument(
         "--root",
         metavar="DIR",
-        help="folder of the image files of a CSV file; by default that of the CSV file",
+        help="folder of the image files in a CSV file; default: that of the CSV file",
     )
-    how = check.add_argument_group("how it is done")
+    how = check.add_argument_group("encoder and training")
     how.add_argument("--encoder", default="auto", metavar="ENCODER", help=ENCODER)
     how.add_argument(
         "--weights",
         metavar="FILE",
-        help="weights for the encoder, instead of published",
+        help="file of weights for the encoder, instead of the published ones",
     )
     how.add_argument(
         "--image-size",
         type=_integer(4),
         metavar="N",
-        help="pixels that images are brought to",
+        help="height and width, in pixels, to which images are resized",
     )
     how.add_argument(
         "--epochs",
         type=_integer(1),
         metavar="N",
-        help='of "ssl"; by default what takes minutes',
+        help='epochs of the "ssl" training; default: as many as take some minutes',
     )
     how.add_argument(
         "--max-time",
         type=_seconds,
         metavar="SECONDS",
-        help='that "ssl" may train; the result then depends on the machine',
+        help='time limit of the "ssl" training; the result then depends on the machine',
     )
     how.add_argument("--offline", action="store_true", help="download no weights")
     how.add_argument(
-        "--method", default="auto", choices=METHODS, help="what labels are ranked by"
+        "--method", default="auto", choices=METHODS, help="how labels are judged"
     )
     how.add_argument(
         "--folds",
         type=_integer(2),
         metavar="N",
-        help="folds of a cross-validation; default: none, but one training that leaves "
-        "each sample out; 5 where there are copies of files",
+        help="folds of a cross-validation; default: no folds, but one training whose "
+        "predictions leave each sample out; 5 if some files are copies",
     )
     how.add_argument(
         "--max-false-alarms",
         type=_share_below_one,
         default=0.3,
         metavar="SHARE",
-        help="greatest share of right labels among those that are called wrong; "
+        help="largest share of right labels allowed among those called wrong; "
         "default: 0.3",
     )
     how.add_argument("--device", default="auto", help="cpu, cuda, ...; default: auto")
-    how.add_argument("--seed", type=int, default=0, metavar="N", help="default: 0")
+    how.add_argument(
+        "--seed", type=int, default=0, metavar="N", help="random seed; default: 0"
+    )
 
 
 def _add_predict(commands):
     predict = _command(commands, "predict", "predict the labels of other samples")
-    predict.add_argument("model", metavar="MODEL", help="model.safetensors of a check")
+    predict.add_argument(
+        "model", metavar="MODEL", help="the model.safetensors that a check wrote"
+    )
     predict.add_argument(
         "files",
         nargs="+",
         metavar="FILES",
-        help="image files or folders of these; or a CSV file of features, or a file of "
-        "NumPy with an array of these",
+        help="image files or folders of them, a CSV file of features, or a NumPy file "
+        "with an array of features",
     )
-    predict.add_argument("--csv", metavar="FILE", help="write to a CSV file")
+    predict.add_argument(
+        "--csv", metavar="FILE", help="write the predictions to this CSV file"
+    )
     predict.add_argument(
         "--allow",
         action="append",
         default=[],
         metavar="NAME",
-        help="import path of code of yours that the model needs",
+        help="import path of your own code that the model may load",
     )
 
 
@@ -178,10 +185,12 @@ def _add_apply(commands):
     apply = _command(commands, "apply", "merge reviewed labels into a table of labels")
     apply.add_argument("labels", metavar="LABELS.csv", help="the table of labels")
     apply.add_argument(
-        "reviewed", metavar="REVIEWED.csv", help="from the report, or samples.csv"
+        "reviewed",
+        metavar="REVIEWED.csv",
+        help="the file that the report exports, or a filled-in samples.csv",
     )
     apply.add_argument(
-        "--out", metavar="FILE", help="what to write; by default LABELS-reviewed.csv"
+        "--out", metavar="FILE", help="file to write; default: LABELS-reviewed.csv"
     )
     apply.add_argument(
         "--new-classes",
@@ -189,17 +198,23 @@ def _add_apply(commands):
         help="accept labels that no sample had before",
     )
     apply.add_argument(
-        "--label", default="auto", metavar="COLUMN", help="labels; as for `check`"
+        "--label",
+        default="auto",
+        metavar="COLUMN",
+        help="column of labels; as for `check`",
     )
     apply.add_argument(
-        "--file", default="auto", metavar="COLUMN", help="image files; as for `check`"
+        "--file",
+        default="auto",
+        metavar="COLUMN",
+        help="column of image files; as for `check`",
     )
     apply.add_argument(
         "--ignore",
         action="append",
         default=[],
         metavar="COLUMN",
-        help="holds no image files, whatever it is called; as for `check`",
+        help="column that holds no image files, whatever it is called; as for `check`",
     )
 
 

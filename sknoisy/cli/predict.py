@@ -63,16 +63,16 @@ def _check_kind(path, model, X):
     if isinstance(front, Columns) and not hasattr(X, "columns"):
         raise ValueError(
             f"{path!r} was trained on a table with the columns {front.needed_}: pass "
-            "a CSV file with these"
+            "a CSV file that has them"
         )
     spec = front._known_spec() if isinstance(front, TorchEstimator) else None
     if getattr(spec, "layout", None) == "path" and not is_paths(X):
         raise ValueError(
-            f"{path!r} was trained on images: pass image files or folders of these"
+            f"{path!r} was trained on images: pass image files or folders of images"
         )
     if getattr(spec, "kind", None) == "vector" and is_paths(X):
         raise ValueError(
-            f"{path!r} was trained on features: pass a file of NumPy with these"
+            f"{path!r} was trained on features: pass a NumPy file of features"
         )
 
 

@@ -250,8 +250,8 @@ def _checked_test(X_test, y_test, cv, classes):
     found, codes = encode_labels(y_test)
     if len({labels.dtype.kind in "OUS" for labels in (classes, found)}) > 1:
         raise ValueError(
-            f"y_test holds labels of another type than y: {some(found)}, but those of "
-            f"y are {some(classes)}."
+            f"y_test and y hold labels of different types: {some(found)}, and "
+            f"{some(classes)}."
         )
     return X_test, found[codes]
 
@@ -286,7 +286,10 @@ def _scorers(scoring, X, y):
         raise ValueError("scoring is empty: name at least one score.")
     known = OTHERS & scoring.keys()
     if known:
-        raise ValueError(f"scoring is not valid: {known} are names of other columns.")
+        raise ValueError(
+            f"scoring is not valid: {known} are the names of other "
+            "columns of the result."
+        )
     return {name: check_scoring(scoring=value) for name, value in scoring.items()}
 
 

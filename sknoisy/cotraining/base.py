@@ -375,11 +375,11 @@ def check_networks(method):
     if method.heads is not None and len(method.heads) != n:
         raise ValueError(
             f"{name}.heads={method.heads!r} is not valid: it must have one head for "
-            f"each of the {n} networks, n_networks."
+            f"each of the n_networks={n} networks."
         )
     predicting = range(n) if method.predicting is None else method.predicting
     if len(predicting) == 0 or not set(predicting) <= set(range(n)):
         raise ValueError(
-            f"{name}.predicting={predicting!r} is not valid: it must be positions of "
-            f"networks, of which there are {n}, n_networks."
+            f"{name}.predicting={predicting!r} is not valid: it must hold positions "
+            f"of networks, and n_networks={n}."
         )

@@ -81,7 +81,7 @@ def resolve_device(device, fallback=False):
         return resolved
     if fallback:
         warn(
-            f"device={device!r} is not on this machine: the CPU is used.",
+            f"device={device!r} is not available on this machine: the CPU is used.",
         )
         return torch.device("cpu")
     raise ValueError(

@@ -201,14 +201,14 @@ def check_container(X):
     if module == "datasets":  # also for its columns, which decode on access
         raise ValueError(
             f"X is a Hugging Face {kind}: pass an array, or a list of paths of image "
-            "files. sknoisy.datasets.from_huggingface makes paths or arrays of a data "
-            "set."
+            "files. sknoisy.datasets.from_huggingface turns a data set into paths or "
+            "arrays."
         )
     if isinstance(X, torch.utils.data.Dataset) or module in ("tensorflow", "torchdata"):
         raise ValueError(
             f"X is a data set ({kind}): pass its samples as an array, or paths of "
-            "image files. sknoisy.datasets.from_torch makes these of a data set of "
-            "PyTorch."
+            "image files. sknoisy.datasets.from_torch turns a PyTorch data set into "
+            "one of these."
         )
     is_dict = isinstance(X, (dict, set, frozenset)) and not issparse(X)  # DOK is both
     if hasattr(X, "__next__") or is_dict:

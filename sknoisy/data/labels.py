@@ -204,9 +204,10 @@ def _as_column(y):
         hint = " It looks one-hot: pass y.argmax(axis=1)." if one_hot else ""
         raise ValueError(
             f"y of shape {y.shape} is not valid: it must be of shape (n_samples,), "
-            f"with one label a sample; multilabel targets are not supported.{hint} "
-            "Soft labels are taken by NoisyRobustClassifier and CoTrainingClassifier, "
-            "with the class of each column in the parameter `classes`."
+            "with one label for each sample; multilabel targets are not "
+            f"supported.{hint} Soft labels are taken by NoisyRobustClassifier and "
+            "CoTrainingClassifier, with the class of each column in the parameter "
+            "`classes`."
         )
     return column_or_1d(y, warn=True)
 
@@ -263,8 +264,8 @@ def _of_one_type(y):
     if len(kinds) > 1:
         raise ValueError(
             f"y mixes {' and '.join(sorted(kinds, reverse=True))}: its labels must be "
-            "of one type, for example y.astype(str), and its columns, if there are "
-            "several, labels alone."
+            "of one type, for example y.astype(str). If y has several columns, all of "
+            "them must hold labels."
         )
     if kinds & {"numbers", "booleans"}:
         return np.array(y.tolist())

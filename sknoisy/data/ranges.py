@@ -102,9 +102,9 @@ def column_ranges(X, names=None):
     if not counts:
         return limits, None
     warn(
-        f"X holds values far outside the range of all others in their column "
+        "X holds values far outside the range of all others in their column "
         f"({_listed(counts, names)}). Outliers are clipped to the range of the "
-        "others. If they stand for missing values, impute them before; if they are "
+        "others. If they stand for missing values, impute them first; if they are "
         "signal, pass logarithms or ranks.",
     )
     columns = [*counts]
@@ -225,7 +225,7 @@ def check_images(X, low, high):
     else:
         return
     warn(
-        f"{ranges}: {problem}. Bring X to the same scale if it is on another one.",
+        f"{ranges}: {problem}. If X is on a different scale, bring it to the same one.",
     )
 
 
@@ -265,11 +265,10 @@ def check_columns(X, mean, std, limits, names=None):
         return False
     j = columns[0]
     warn(
-        f"X has {counted(len(columns), 'column')} on another scale than the training "
-        f"X: the values of {_called(j, names)} are about "
-        f"{np.median(rows[:, j]):.6g}, those of the training X had mean "
-        f"{mean[j]:.6g} and standard deviation {std[j]:.6g}. Scale X as "
-        "the training X was.",
+        f"X has {counted(len(columns), 'column')} on a different scale from the "
+        f"training X: the values of {_called(j, names)} are about "
+        f"{np.median(rows[:, j]):.6g}, those of the training X had mean {mean[j]:.6g} "
+        f"and standard deviation {std[j]:.6g}. Scale X as the training X was.",
     )
     return True
 

@@ -120,7 +120,7 @@ def _numbers(sample_weight, n_samples, one=False):
         weights = np.full(n_samples, weights)
     if weights.shape != (n_samples,):
         raise ValueError(
-            f"sample_weight of shape {weights.shape} is not valid: it must be of shape "
-            f"({n_samples},), one weight a sample."
+            f"sample_weight of shape {weights.shape} is not valid: it must be of "
+            f"shape ({n_samples},), one weight for each sample."
         )
     return weights

@@ -66,7 +66,7 @@ def from_torch(dataset, *, folder=None, batch_size=64):
     if not is_mapped or not len(dataset):
         raise ValueError(
             f"dataset={type(dataset).__name__} object is not valid: it must be a "
-            "map-style data set of PyTorch, with a length above 0."
+            "map-style PyTorch data set with a length above 0."
         )
     held = _held(dataset)
     if held is None:
@@ -132,8 +132,8 @@ def from_huggingface(
             " It has several splits: pass one." if hasattr(dataset, "keys") else ""
         )
         raise ValueError(
-            f"dataset={type(dataset).__name__} object is not valid: it must be a data "
-            f"set of Hugging Face whose columns are known.{several}"
+            f"dataset={type(dataset).__name__} object is not valid: it must be a "
+            f"Hugging Face data set whose columns are known.{several}"
         )
     images = [k for k, v in features.items() if type(v).__name__ == "Image"]
     image = _column("image", image, images if len(images) == 1 else [], features)
@@ -197,8 +197,8 @@ def _pair(item):
         return sample, label
     if np.prod(label.shape) != 1:
         raise ValueError(
-            f"dataset has labels of shape {tuple(label.shape)}: each must be a single "
-            "one."
+            f"dataset has labels of shape {tuple(label.shape)}: each label must be a "
+            "single value."
         )
     return sample, label.item()
 
@@ -212,8 +212,8 @@ def _written(pairs, n_samples, folder, batch_size):
         is_image = hasattr(sample, "getpixel")
         if memmap is not None if is_image else files:
             raise ValueError(
-                f"dataset has images of Pillow and arrays, see index {i}: give it a "
-                "transform that makes all of them one of these."
+                f"dataset mixes Pillow images and arrays (see index {i}): give it a "
+                "transform that returns only one kind."
             )
         if is_image:
             files.append(os.path.join(folder, f"{i:07d}.png"))
@@ -231,13 +231,13 @@ def _written(pairs, n_samples, folder, batch_size):
         if not np.can_cast(sample.dtype, memmap.dtype):
             raise ValueError(
                 f"dataset has samples of {memmap.dtype} and, at index {i}, of "
-                f"{sample.dtype}: give it a transform that makes them one dtype."
+                f"{sample.dtype}: give it a transform that brings them to one dtype."
             )
         if sample.shape != memmap.shape[1:]:
             raise ValueError(
                 f"dataset has samples of different shapes: {memmap.shape[1:]} and, at "
                 f"index {i}, {sample.shape}. Give it a transform that brings them to "
-                "one size, or none, so that they are images of Pillow."
+                "one size, or no transform, so that they stay Pillow images."
             )
         batch.append(sample)
         if len(batch) == batch_size or i == n_samples - 1:
@@ -255,8 +255,9 @@ def _for_png(image, i):
         return image
     if image.mode in ("F", "I"):
         raise ValueError(
-            f"dataset has an image of mode {image.mode!r} at index {i}, of more than 8 "
-            "bits: give it a transform that makes an array of it."
+            f"dataset has an image of mode {image.mode!r} at index {i}, with more "
+            "than 8 bits per channel: give the data set a transform that turns its "
+            "images into arrays."
         )
     return image.convert("RGB")
 
@@ -285,8 +286,8 @@ def _new_folder(folder, n_samples):
     """Return the path of a folder that samples can be written to."""
     if folder is None:
         raise ValueError(
-            f"folder=None is not valid: {n_samples} samples of the data set are in no "
-            "files, and have to be written to one. Pass a new or empty folder."
+            f"folder=None is not valid: {n_samples} samples of the data set are not "
+            "in files, and must be written to a folder. Pass a new or empty one."
         )
     folder = as_path("folder", folder)
     os.makedirs(folder, exist_ok=True)
@@ -316,7 +317,8 @@ def _bunch(X, y, names):
         first = int(missing.argmax())
         raise ValueError(
             f"dataset has {missing.sum():,} samples without a label, the first at "
-            f"index {first} ({y[first]}): leave them out, by its filter or a Subset."
+            f"index {first} ({y[first]}): leave them out, with its filter method or a "
+            "Subset."
         )
     if named:
         y = np.array(names)[y]

@@ -36,7 +36,7 @@ def read_array(path):
                 f"numpy.save('one.npy', numpy.load({path!r})['NAME'])"
             ) from error
         raise ValueError(
-            f"{path!r} is no array of NumPy, as numpy.save writes it: {error}"
+            f"{path!r} is not an array written by numpy.save: {error}"
         ) from error
     if array.ndim != 2 or array.dtype.kind not in "fiub":
         raise ValueError(
@@ -62,6 +62,6 @@ def check_finite(path, array, rows=None):
     if len(wrong):
         first = wrong[0] if rows is None else rows[wrong[0]]
         raise ValueError(
-            f"{path!r} holds NaN or infinity in {len(wrong):,} of {len(array):,} rows, "
-            f"first in row {first} (from 0 on)"
+            f"{path!r} holds NaN or infinity in {len(wrong):,} of {len(array):,} "
+            f"rows, first in row {first} (counted from 0)"
         )

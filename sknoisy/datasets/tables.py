@@ -99,7 +99,7 @@ def load_table(
     if label is None:
         raise ValueError(
             f"label='auto' is not valid: {path!r} has the columns {columns}, none of "
-            f"them called like one of {LABELS}. Pass the name of the column of labels "
+            f"them called one of {LABELS}. Pass the name of the column of labels "
             "(--label)."
         )
     if not rows:
@@ -169,19 +169,19 @@ def read_rows(path):
             table = None
         if table is None or any("\0" in cell for cell in table.columns):
             raise ValueError(
-                f"path={path!r} is no CSV file in UTF-8: {error}. Export the table as "
-                'CSV in UTF-8, which spreadsheets call "CSV UTF-8".'
+                f"path={path!r} is not a CSV file in UTF-8: {error}. Export the table "
+                'as CSV in UTF-8, which spreadsheets call "CSV UTF-8".'
             ) from error
         warn(
-            f"{path!r} is no CSV file in UTF-8. It is read as {OLDER}, which "
-            "spreadsheets on Windows write in Western languages. If letters become "
-            'others, export the table as "CSV UTF-8".',
+            f"{path!r} is not a CSV file in UTF-8. It is read as {OLDER}, which "
+            "spreadsheets on Windows write in Western languages. If letters come out "
+            'wrong, export the table as "CSV UTF-8".',
         )
     for i, row in enumerate(table.rows):
         if None in row or None in row.values():
             raise ValueError(
-                f"path={path!r} is damaged: row {i} (from 0 on, without the header) "
-                f"does not have the {len(table.columns)} fields of the header "
+                f"path={path!r} is damaged: row {i} (counted from 0, without the "
+                f"header) does not have the {len(table.columns)} fields of the header "
                 f"{table.columns}."
             )
     return table
@@ -194,8 +194,7 @@ def _refuse_others(path):
         for begin, kind in OTHERS.items():
             if begins.startswith(begin):
                 raise ValueError(
-                    f"path={path!r} is {kind}, and no CSV file: export the table as "
-                    "CSV."
+                    f"path={path!r} is {kind}, not a CSV file: export the table as CSV."
                 )
 
 
@@ -213,7 +212,7 @@ def _rows_in(path, encoding):
             f"path={path!r} is not valid: the file cannot be opened ({error.strerror})."
         ) from error
     except csv.Error as error:
-        raise ValueError(f"path={path!r} is no CSV file: {error}.") from error
+        raise ValueError(f"path={path!r} is not a CSV file: {error}.") from error
     lines = [line + skipped for _, line in rows]
     return Rows(columns, [row for row, _ in rows], lines, separator, encoding)
 

@@ -78,8 +78,8 @@ def _check_control(max_false_alarms, method):
         value = getattr(method, name)
         if name in defaults and value != defaults[name].default:
             raise ValueError(
-                f"{name}={value!r} is not valid with max_false_alarms="
-                f"{max_false_alarms!r}, which decides instead of it. Pass "
+                f"{name}={value!r} is not valid with "
+                f"max_false_alarms={max_false_alarms!r}, which takes its place. Pass "
                 "max_false_alarms=None for the method's own rule."
             )
 
@@ -93,8 +93,8 @@ def _check_together(detector, source, method):
         )
     if source != "dynamics" and method.needs in ("margins", "wrong_events"):
         raise ValueError(
-            f"method={detector.method!r} is not valid with cv={detector.cv!r}: "
-            f"{method.needs.replace('_', ' ')} are those of one training, "
+            f"method={detector.method!r} is not valid with cv={detector.cv!r}: it "
+            f"needs the {method.needs.replace('_', ' ')} of one training. Pass "
             "cv='dynamics'."
         )
     _, last = split_pipeline(detector._classifier)
@@ -110,8 +110,8 @@ def _check_together(detector, source, method):
     held_out = getattr(last, "validation", None)
     if source == "dynamics" and isinstance(held_out, Real):
         raise ValueError(
-            f"validation={held_out!r} is not valid with {asked}: nothing "
-            "would be known of the samples that are held out. Pass other samples, "
+            f"validation={held_out!r} is not valid with {asked}: nothing would be "
+            "known about the samples that are held out. Pass other samples, "
             "validation=(X, y), or None."
         )
     estimator = detector._classifier
@@ -171,9 +171,9 @@ def folds_of(cv, X, y, groups=None):
     except (IndexError, OverflowError, TypeError, ValueError) as error:
         if groups is None and "groups" in str(error):
             raise ValueError(
-                f"cv={cv!r} is not valid without groups: pass fit(X, y, groups=...), "
-                "or where there is no such argument the splits, "
-                "[*cv.split(X, y, groups)]."
+                f"cv={cv!r} is not valid without groups: pass fit(X, y, groups=...) "
+                "or, where fit takes no groups, the splits, cv=[*cv.split(X, y, "
+                "groups)]."
             ) from error
         raise ValueError(
             f"cv={cv!r} is not valid: it must be a number of folds, a splitter or an "
@@ -196,8 +196,8 @@ def checked_judgement(method, judgement, n):
         valid = False
     if not valid:
         raise ValueError(
-            f"{type(method).__name__}.judge is not valid: it must return which labels "
-            "are wrong, bool, and the quality of all labels, floats in [0, 1], both of "
-            f"shape ({n},)."
+            f"{type(method).__name__}.judge is not valid: it must return two arrays "
+            f"of shape ({n},): whether each label is wrong (bool), and the quality of "
+            "each label (floats in [0, 1])."
         )
     return errors, quality

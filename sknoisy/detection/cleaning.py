@@ -219,8 +219,8 @@ class LabelCleaningClassifier(Findings, OnSoftLabels, CallbackSupportMixin, Save
                 check_detector(clone(self.detector))
             except NotFittedError as error:
                 raise ValueError(
-                    f"detector={self.detector!r} is not valid: it is cloned, and its "
-                    "classifier with it, which is then not fitted any more. Pass "
+                    f"detector={self.detector!r} is not valid: it is cloned together "
+                    "with its classifier, which is then no longer fitted. Pass "
                     "LabelErrorDetector(FrozenEstimator(classifier), cv='prefit')."
                 ) from error
         random_numbers(self.random_state)
@@ -238,10 +238,10 @@ class LabelCleaningClassifier(Findings, OnSoftLabels, CallbackSupportMixin, Save
             judge = clone(estimator)
         else:
             raise ValueError(
-                f"estimator={self.estimator!r} is not valid without predict_proba: its "
-                "own folds must judge labels where X is no table of finite numbers. "
-                "Put CalibratedClassifierCV around the classifier, or pass "
-                "detector=LabelErrorDetector(another_classifier)."
+                f"estimator={self.estimator!r} is not valid: it has no predict_proba, "
+                "by which it must judge the labels itself where X is not a table of "
+                "finite numbers. Put CalibratedClassifierCV around the classifier, or "
+                "pass detector=LabelErrorDetector(another_classifier)."
             )
         return LabelErrorDetector(judge, random_state=seed)
 

@@ -35,7 +35,8 @@ def read_decisions(path, needed):
     lacking = [name for name in needed if name not in table.columns]
     if lacking:
         raise ValueError(
-            f"{path!r} is no table of reviewed labels: it lacks the columns {lacking}."
+            f"{path!r} is not a table of reviewed labels: it lacks the columns "
+            f"{lacking}."
         )
     found = []
     for line, row in zip(table.lines, table.rows, strict=True):
@@ -45,7 +46,7 @@ def read_decisions(path, needed):
         if decision not in ("", *DECISIONS):
             raise ValueError(
                 f"{place}: decision={decision!r} is not valid: it must be one of "
-                f"{DECISIONS}, or nothing where nobody decided."
+                f"{DECISIONS}, or empty where nobody has decided."
             )
         if decision != "skip" and (decision or row["label"].strip()):
             found.append((place, row | {"decision": decision or "other"}))

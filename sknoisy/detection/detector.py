@@ -502,7 +502,7 @@ def _warn_lost(classes, codes, suggested):
     lost = classes[np.setdiff1d(codes, suggested)]
     if len(lost):
         warn(
-            f"the suggested labels have none of the classes {some(lost)}: labels that "
-            "few samples have are hard to tell from wrong ones. Look at them before "
-            "you take what is suggested.",
+            f"no suggested label is of the classes {some(lost)}: the right labels of "
+            "rare classes are hard to tell from wrong ones. Look at the samples of "
+            "these classes before you accept the suggestions.",
         )

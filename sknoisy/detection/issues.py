@@ -146,10 +146,10 @@ def _warn_no_features():
     """Say that only labels are listed."""
     warn(
         "issues_ holds wrong labels only: there are no features in which "
-        "near-duplicates and outliers could be found. Features are X where it is a "
-        "table of finite numbers, what a pipeline's leading steps that learn without "
-        "labels make of it, or those of a fitted network. They are "
-        "not kept in files: ask for issues_ before saving.",
+        "near-duplicates and outliers could be found. Features are X itself if it is "
+        "a table of finite numbers, the output of a pipeline's first steps that learn "
+        "without labels, or those of a fitted network. They are not saved in files: "
+        "read issues_ before saving.",
     )
 
 

@@ -69,15 +69,15 @@ def agreement_of(codes, pred_probs):
     by_chance = by_chance and _ranks_by_chance(codes, pred_probs)
     if by_chance:
         why = (
-            "either there are too few samples, or nothing was learned that labels "
-            "could be judged by. Train longer, or pass another estimator."
+            "either there are too few samples, or the classifier learned nothing by "
+            "which labels could be judged. Train longer, or pass another estimator."
         )
         if p.max() == 1:
             why = (
-                "all are of one class. The others have too few samples or too many "
-                "wrong labels, or nothing was learned that they could be told by. The "
-                "order, ranked(all_samples=True), may still tell; or pass another "
-                "estimator."
+                "all predictions are of one class. The other classes have too few "
+                "samples or too many wrong labels, or the classifier learned nothing "
+                "that tells them apart. The order of ranked(all_samples=True) may "
+                "still be useful; or pass another estimator."
             )
         warn(
             f"out-of-sample predictions agree with {agreement:.0%} of the labels, "
@@ -115,15 +115,15 @@ def doubt_of_rate(posterior, unseen):
     low, high = posterior.noise_rate_interval
     if high - low > WIDE and not unseen:
         why = (
-            "the network missed as many in its first epochs, some because they are "
-            "wrong, some because it had learned little"
+            "in its first epochs the network disagreed with as many labels, with some "
+            "because they are wrong, with others because it had learned little"
         )
     elif high - low > WIDE:
         why = "there are too few samples, or predictions are wrong too often, to tell"
     elif low <= 0 and posterior.own_error > OFTEN:
         why = (
             f"predictions are wrong for about {posterior.own_error:.0%} of the "
-            "samples, which explains as much as is seen"
+            "samples, which alone explains the disagreement with the labels"
         )
     elif posterior.noise_rate > MANY:
         return (
@@ -154,10 +154,10 @@ def warn_of_labels(X, codes):
         if is_frame:
             found = [repr(X.columns[j]) for j in found]
         warn(
-            f"X holds the labels themselves, as it seems, in {columns} "
-            f"{', '.join(map(str, found[:5]))}: there is one value for each class. Who "
-            "learns from it agrees with every label, wrong ones, too. Leave it out "
-            "unless it was measured.",
+            f"X seems to hold the labels themselves, in {columns} "
+            f"{', '.join(map(str, found[:5]))}: each class has its own value there. A "
+            "classifier that learns from it agrees with every label, even the wrong "
+            "ones. Leave it out, unless it was measured.",
         )
 
 
@@ -167,10 +167,9 @@ def warn_of_near_copies(table, codes):
     if share > COPIED and agreement > ALIKE:
         warn(
             f"about {share:.0%} of the samples are nearly copies of others, with the "
-            "same labels, as augmented or interpolated samples are. Wrong labels of "
-            "copies vouch for each other, so that hardly any is found. Pass groups=, "
-            "with the same value for a sample and what was made of it, or leave the "
-            "copies out.",
+            "same labels, as augmented or interpolated samples are. The wrong labels "
+            "of copies confirm each other, so hardly any will be found. Pass groups=, "
+            "with the same value for a sample and its copies, or leave the copies out.",
         )
 
 
@@ -178,9 +177,10 @@ def warn_of_memory(codes, pred_probs):
     """Warn if a classifier that was fitted before predicts each of many labels."""
     if len(codes) >= FEW and (pred_probs.argmax(axis=1) == codes).all():
         warn(
-            f"the fitted classifier predicts all {len(codes)} labels. If it was fitted "
-            "on these samples, it may have learned the wrong ones, too, and nothing "
-            "can be found: pass cv=5, which fits it on other samples than it judges.",
+            f"the fitted classifier predicts all {len(codes)} labels. If it was "
+            "fitted on these samples, it may have learned the wrong ones too, and "
+            "none can be found: pass cv=5, so that each label is judged by a "
+            "classifier that has not seen it.",
         )
 
 
@@ -188,8 +188,8 @@ def warn_of_doubt(doubt):
     """Warn of what :func:`doubt_of_rate` returned, unless it is None."""
     if doubt is not None:
         warn(
-            f"{doubt}. Have the labels of lowest quality checked, and take nothing "
-            "that is suggested unseen.",
+            f"{doubt}. Have the labels of lowest quality checked, and accept no "
+            "suggestion without a look at the sample.",
         )
 
 

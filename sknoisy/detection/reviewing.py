@@ -176,7 +176,7 @@ class Reviewing(Findings):
                 raise ValueError(f"{place}: {error}") from None
             if reviewed[i] and codes[i] != code:
                 raise ValueError(
-                    f"{place}: sample {i} is there twice, with different labels."
+                    f"{place}: sample {i} occurs twice, with different labels."
                 )
             codes[i], reviewed[i] = code, True
         return self.classes_[codes], reviewed
@@ -198,6 +198,6 @@ def _sample_of(row, given, classes):
     if named_label(row["given"], classes) != label:
         raise ValueError(
             f"sample {i} has the label {label!r}, but the file says {row['given']!r}: "
-            "it was made of other labels."
+            "it was made for other labels."
         )
     return i

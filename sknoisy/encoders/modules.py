@@ -16,7 +16,7 @@ def refuse_meta(module):
     if any(tensor.is_meta for tensor in (*module.parameters(), *module.buffers())):
         raise ValueError(
             f"encoder={type(module).__name__} object is not valid: it has weights on "
-            "the device 'meta', which holds no values. Load them before."
+            "the device 'meta', which holds no values. Load them first."
         )
 
 
@@ -34,13 +34,13 @@ def copied(module):
     name = type(module).__name__
     if isinstance(module, torch.jit.ScriptModule):
         raise ValueError(
-            f"encoder={name} object is not valid: TorchScript keeps no module that can "
-            "be trained. Pass the module that it was made from."
+            f"encoder={name} object is not valid: a TorchScript module cannot be "
+            "trained. Pass the module that it was made from."
         )
     if any(map(is_lazy, (*module.parameters(), *module.buffers()))):
         raise ValueError(
             f"encoder={name} object is not valid: it has lazy layers without weights. "
-            "Pass a batch of samples through it before."
+            "Pass a batch of samples through it first."
         )
     refuse_meta(module)
     try:
@@ -70,8 +70,8 @@ class Template:
         others = [k for k, v in module.state_dict().items() if not torch.is_tensor(v)]
         if others:
             raise ValueError(
-                f"encoder={name} object is not valid: its state dict must hold tensors "
-                f"only, but {others[0]!r} is none."
+                f"encoder={name} object is not valid: its state dict must hold "
+                f"tensors only, but {others[0]!r} is not one."
             )
         self.name = name
         self.module = copied(module)

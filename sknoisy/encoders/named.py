@@ -86,10 +86,10 @@ def check_encoder(encoder, spec):
             )
     elif isinstance(encoder, nn.Module) or not callable(encoder):
         raise ValueError(
-            f"encoder={type(encoder).__name__} object is not valid: it must be a name, "
-            "a module class or a function that returns a module. A module that has "
-            "weights goes into a PretrainedEncoder, which is a step of its own, in a "
-            "Pipeline before this estimator."
+            f"encoder={type(encoder).__name__} object is not valid: it must be a "
+            "name, a module class or a function that returns a module. Put a module "
+            "that has weights into a PretrainedEncoder, as a step of a Pipeline "
+            "before this estimator."
         )
     return encoder
 
@@ -256,9 +256,9 @@ def with_n_features(module, shape, name):
     if len(found) not in axes or found[0] != 2:
         what = f"shape {found}" if found else f"type {type(features).__name__}"
         raise ValueError(
-            f"encoder={name!r} is not valid: of 2 samples it returned {what}, but it "
-            "must return a tensor of shape (n, n_features), or maps of shape "
-            "(n, n_features, h, w), which are averaged."
+            f"encoder={name!r} is not valid: for 2 samples it returned {what}, but it "
+            "must return a tensor of shape (n, n_features), or maps of shape (n, "
+            "n_features, h, w), which are averaged."
         )
     if len(found) > 2:
         module = _Pooled(module)

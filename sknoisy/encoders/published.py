@@ -109,7 +109,7 @@ def with_moments(spec, mean, std):
     allowed = {1, n, 3} if spec.kind == "image" and n == 1 else {1, n}
     if not {len(mean), len(std)} <= allowed:
         raise ValueError(
-            f"X holds {spec}, of which each needs {n} means and deviations, not "
+            f"X holds {spec}, each of which needs {n} means and deviations, not "
             f"{len(mean)} and {len(std)}."
         )
     shape = (max(len(mean), len(std), n),)
@@ -150,7 +150,7 @@ def published_model(encoder, shape, weights=None):
             raise
         raise OSError(
             f"weights={weights!r} of encoder={encoder!r} could not be loaded: {error} "
-            "Where there is no network, pass the path of a file."
+            "Without a network connection, pass the path of a file."
         ) from error
     if weights is not None and not download:
         load_weights(net, weights, head)

@@ -110,9 +110,9 @@ def read(path):
                 f"{name}: the file is damaged, or holds no state dict."
             ) from None
         raise ValueError(
-            f"{name}: the file holds other Python objects than tensors "
-            f"({code[1]}), which may run code when they are loaded. Save the state "
-            "dict alone: torch.save(module.state_dict(), path)."
+            f"{name}: the file holds Python objects other than tensors ({code[1]}), "
+            "which may run code when they are loaded. Save the state dict alone: "
+            "torch.save(module.state_dict(), path)."
         ) from None
     except ImportError:
         raise

@@ -161,8 +161,8 @@ class TorchClassifier(Beginning, Learning, ClassifierMixin, HoldingOut, Predicti
         training.first = training.data.store.fetch(index, "cpu")
         if before is not None and not torch.equal(before, training.first):
             warn(
-                "partial_fit forgets the samples of the calls before: the kernel "
-                f"machine that {self._why_kernel} is fitted to those of this call "
+                "partial_fit forgets the samples of earlier calls: the kernel machine "
+                f"that {self._why_kernel} is fitted to the samples of this call "
                 "alone. Pass all samples in each call, or to fit."
             )
 
@@ -293,8 +293,8 @@ class TorchClassifier(Beginning, Learning, ClassifierMixin, HoldingOut, Predicti
         ]
         if ignored:
             warn(
-                f"{', '.join(ignored)} changes nothing: the kernel machine that "
-                f"{self._why_kernel} is solved in closed form. Pass "
+                f"setting {', '.join(ignored)} changes nothing: the kernel machine "
+                f"that {self._why_kernel} is solved in closed form. Pass "
                 f"{self._instead_of_kernel}, or leave it at 'auto'."
             )
 

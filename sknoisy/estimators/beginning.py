@@ -180,8 +180,8 @@ def _warn_of_random(network):
     if any(True for _ in getattr(one, "encoder", nn.Identity()).parameters()):
         warn(
             "freeze_encoder=True keeps random weights: X holds no features of a "
-            "pre-trained encoder, and there are no weights. Put an SSLPretrainer or a "
-            "PretrainedEncoder in front, or train the encoder, too.",
+            "pre-trained encoder, and no weights were passed. Put an SSLPretrainer or "
+            "a PretrainedEncoder in front, or train the encoder too.",
         )
 
 

@@ -314,7 +314,7 @@ class NoisyRobustClassifier(TorchClassifier):
             return resolve("loss", loss, COTRAINING_METHODS, KernelPosterior)
         if isinstance(loss, CoTraining) or (is_name and loss in COTRAINING_METHODS):
             raise ValueError(
-                f"loss={loss!r} is not valid: it is no loss, but a method of "
+                f"loss={loss!r} is not valid: it is not a loss but a method: use "
                 f"CoTrainingClassifier({loss!r})."
             )
         return resolve("loss", loss, self._registries["loss"], Loss)

@@ -236,7 +236,7 @@ class CoTrainingClassifier(TorchClassifier):
         method, is_name = self.method, isinstance(self.method, str)
         if isinstance(method, Loss) or (is_name and method in LOSSES):
             raise ValueError(
-                f"method={method!r} is not valid: it is no method, but a loss of "
+                f"method={method!r} is not valid: it is not a method but a loss: use "
                 f"NoisyRobustClassifier({method!r})."
             )
         method = resolve("method", method, COTRAINING_METHODS, CoTraining)

@@ -37,7 +37,7 @@ class HoldingOut:
             if len(scored) == 0:
                 raise ValueError(
                     "none of the samples that validation holds out since the first "
-                    "call has a label and a weight: one at least must."
+                    "call has both a label and a weight: at least one must."
                 )
             validation = _part(store, labels, features, scored)
         data = TrainingData(store, labels, features=features)
@@ -136,7 +136,7 @@ def check_takes(method, labels):
         raise ValueError(
             f"y holds soft labels, which {type(method).__name__} does not take: pass "
             "hard ones, y.argmax(axis=1), or a loss or method whose soft_labels is "
-            "True, as all losses of sknoisy have it."
+            "True, such as any loss of sknoisy."
         )
 
 
@@ -147,7 +147,7 @@ def check_left(labels, rows):
     left = np.unique(labels.codes[rows])
     if len(left[left >= 0]) < 2:
         raise ValueError(
-            "y has one class only among the samples that have a weight and are not "
+            "y has only one class among the samples that have a weight and are not "
             "held out: at least 2 classes are needed."
         )
 
@@ -156,5 +156,5 @@ def check_two(codes):
     """Raise ``ValueError`` if there are not two samples."""
     if len(codes) < 2:
         raise ValueError(
-            "X has 1 sample: an epoch takes at least 2, for normalisation of a batch."
+            "X has 1 sample: training needs at least 2, to normalise batches."
         )

@@ -40,8 +40,8 @@ class LazyTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         features = LazyFeatures(inputs, self.encoder_, memory=self._features_memory())
         if is_array_output(self) and not hasattr(self, "_sklearn_output_config"):
             warn(
-                "scikit-learn's global transform_output makes features a data frame: "
-                "classifiers after this cannot fine-tune the encoder. Call "
+                "scikit-learn's global transform_output turns features into a data "
+                "frame, from which classifiers cannot fine-tune the encoder. Call "
                 f'set_output(transform="default") on {type(self).__name__} to let '
                 "them.",
             )

@@ -157,9 +157,9 @@ class Predicting(TorchEstimator):
         if isinstance(X, LazyFeatures) and not (reset or self._fitted_on_lazy):
             warn(
                 "this classifier was fitted on an array of features: it predicts from "
-                "features, and did not fine-tune the encoder that lazy features carry. "
-                "What stands between the encoder and the classifier may have made them "
-                "an array.",
+                "features, and did not fine-tune the encoder that lazy features "
+                "carry. A step between the encoder and the classifier may have turned "
+                "them into an array.",
             )
             X = np.asarray(X)
         return super()._read(X, reset, spec)

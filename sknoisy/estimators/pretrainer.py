@@ -236,8 +236,8 @@ class SSLPretrainer(LazyTransformer, TorchEstimator):
         for name in weights:
             if name != "sample_weight":
                 raise TypeError(
-                    f"fit got an unexpected keyword argument {name!r}: beside X and y "
-                    "it takes 'sample_weight' only."
+                    f"fit got an unexpected keyword argument {name!r}: besides X and "
+                    "y it takes 'sample_weight' only."
                 )
         interrupt, limit = None, self._time_limit()
         with fitting(self):
@@ -402,6 +402,6 @@ def _pair_of_views(method, spec):
     if not isinstance(views, (tuple, list)) or len(views) != 2:
         raise ValueError(
             f"{type(method).__name__}.make_views returned {views!r}: it must return "
-            "two augmentations, those of the first and of the second view."
+            "two augmentations, one for each view."
         )
     return views

@@ -312,9 +312,9 @@ class PseudoLabelRefiner(
         callbacks = unnamed(getattr(classifier, "callbacks", None))
         if any(isinstance(callback, Checkpoint) for callback in callbacks):
             warn(
-                "a Checkpoint in the classifier of a PseudoLabelRefiner saves nothing: "
-                "labels change from epoch to epoch. In a pre-trainer before it, it "
-                "does.",
+                "a Checkpoint in the classifier of a PseudoLabelRefiner saves "
+                "nothing, because labels change from epoch to epoch. In a pre-trainer "
+                "before it, a Checkpoint works.",
             )
         for name in ("partial_fit", "predict_proba"):
             if not hasattr(classifier, name):

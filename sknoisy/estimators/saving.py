@@ -263,7 +263,7 @@ def import_path(value):
         found = None
     if found is not value:
         raise TypeError(
-            f"{name.replace(':', '.')} is not found by an import: define it at the top "
-            "level of a module"
+            f"{name.replace(':', '.')} cannot be imported: define it at the top level "
+            "of a module"
         )
     return name

@@ -91,7 +91,7 @@ class OnSoftLabels(ClassifierMixin, MetaEstimatorMixin):
         if resamples(self.estimator):
             raise ValueError(
                 f"sample_weight is not valid with estimator={self.estimator!r}, which "
-                "has a sampler: what it makes has no weights."
+                "has a sampler: the samples that it makes have no weights."
             )
         return weights
 

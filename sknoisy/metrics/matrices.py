@@ -47,8 +47,8 @@ def transition_matrix_of(method, X, y, classes, pred_probs=None):
     if method in OF_FEATURES and X.shape[0] < 2:
         raise ValueError(
             f"the transition matrix cannot be estimated by {method!r} from "
-            f"{X.shape[0]} sample: pass a matrix, as NoiseCorrectedScorer.from_samples "
-            "estimates it from all."
+            f"{X.shape[0]} sample: pass a matrix, such as "
+            "NoiseCorrectedScorer.from_samples estimates from all samples."
         )
     if method == "hoc":
         return _consensus(X, y, classes)

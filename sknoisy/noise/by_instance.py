@@ -58,7 +58,8 @@ def instance_dependent(y, rate, X, random_state=None):
     X = X.reshape(len(X), -1)
     if not np.isfinite(X).all():
         raise ValueError(
-            "X is not valid: it holds NaN or infinity, of which no noise can be drawn."
+            "X is not valid: it holds NaN or infinity, from which no noise can be "
+            "drawn."
         )
     ends = -rate / 0.1, (1 - rate) / 0.1
     rates = truncnorm(*ends, loc=rate, scale=0.1).rvs(len(codes), random_state=rng)

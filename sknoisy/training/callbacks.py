@@ -219,8 +219,8 @@ def _check_known(callback):
     kind = type(callback)
     if kind.__module__.startswith("skorch.") and kind.__name__ not in WORKING:
         raise ValueError(
-            f"callbacks=[{kind.__name__}] is not valid: of skorch's callbacks these "
-            f"work: {', '.join(WORKING)}."
+            f"callbacks=[{kind.__name__}] is not valid: the callbacks of skorch that "
+            f"work here are {', '.join(WORKING)}."
         )
 
 

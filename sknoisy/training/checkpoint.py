@@ -135,8 +135,8 @@ class Checkpoint(Callback):
             ValueError,
         ) as error:
             raise ValueError(
-                f"the checkpoint {path} does not fit this training ({error}). "
-                "Delete it, if code that it depends on has changed."
+                f"the checkpoint {path} does not fit this training ({error}). If code "
+                "that it depends on has changed, delete it."
             ) from error
 
     def _take(self):
@@ -149,9 +149,9 @@ class Checkpoint(Callback):
             lock.acquire()
         except Timeout:
             warn(
-                f"the checkpoint {self.last_} is that of an equal training that is "
-                "still running: this one keeps none. Pass another random_state, or "
-                "another folder, to keep both.",
+                f"the checkpoint {self.last_} belongs to an identical training that "
+                "is still running, so this one saves none. To save both, pass another "
+                "random_state or another folder.",
             )
             return False
         except (OSError, NotImplementedError) as error:  # a file system without locks
@@ -194,8 +194,8 @@ class Checkpoint(Callback):
 
     def _warn(self, error):
         warn(
-            f"the checkpoint {self.last_} could not be written ({error}): the training "
-            "goes on, but could not be resumed after this epoch.",
+            f"the checkpoint {self.last_} could not be written ({error}): the "
+            "training goes on, but cannot be resumed from this epoch.",
         )
 
 

@@ -81,7 +81,7 @@ def together():
                 ) from error
             raise
         if not (meeting.is_over or meeting.meet(failed=False)):
-            raise RuntimeError("another rank has failed in what this one has done.")
+            raise RuntimeError("another rank has failed where this one succeeded.")
 
 
 def fell_out():
@@ -199,9 +199,9 @@ def check_same(data, **numbers):
     for name, values in zip(found, all_found.T.tolist(), strict=True):
         if len(set(values)) > 1:
             raise ValueError(
-                f"{name} is not the same on all ranks, which train one model together. "
-                "Seed whatever is random in the script; ranks that shall train models "
-                "of their own must not be started by torchrun."
+                f"{name} is not the same on all ranks, which train one model "
+                "together. Seed whatever is random in the script; ranks that train "
+                "models of their own must not be started by torchrun."
             )
 
 

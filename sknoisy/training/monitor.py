@@ -87,8 +87,8 @@ class EncoderMonitor:
             self._warned = True
             warn(
                 f"the encoder has collapsed: after epoch {epoch} its features fill "
-                f"{rank:.1f} of {possible} dimensions (RankMe). Nothing that tells "
-                "samples apart may be left. Try a smaller lr, or another method.",
+                f"{rank:.1f} of {possible} dimensions (RankMe). They may no longer "
+                "tell samples apart. Try a smaller lr, or another method.",
             )
         return rank
 

@@ -327,8 +327,8 @@ class ClassifierTraining:
         module = self.loss.extend(module, data, generator(self.seed + 2))
         if [*before.state_dict()] != names:  # it is kept, and read back without these
             raise ValueError(
-                f"extend of {type(self.loss).__name__} changed the network that it was "
-                "given: return another module, which has that network and what is new."
+                f"extend of {type(self.loss).__name__} changed the network that it "
+                "was given: return a new module that contains it."
             )
         net = self.net_class(
             module,

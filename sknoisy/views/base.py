@@ -79,8 +79,8 @@ def random_view(views, batch, generator):
         view = views(batch, generator)
     if version is not None and batch._version != version:
         raise ValueError(
-            f"{views!r} changed the batch that it was given, which other views are "
-            "made of: change a copy, batch.clone()."
+            f"{views!r} changed the batch that it was given, from which other views "
+            "are made too: change a copy, batch.clone()."
         )
     is_alike = isinstance(view, torch.Tensor) and view.shape == batch.shape
     if not is_alike or view.dtype != batch.dtype:

@@ -341,7 +341,10 @@ def test_tables(installed, monkeypatch):
         ({"methods": ["ce", "gce", "ce"]}, "several are called 'ce'"),
         ({"methods": {1: "ce", "1": "gce"}}, "several are called '1'"),
         ({"methods": [Forward(np.eye(3)), Forward(EVEN)]}, "several are called 'Forw"),
-        ({"X_test": X, "y_test": Y.astype(str)}, "y_test holds labels of another type"),
+        (
+            {"X_test": X, "y_test": Y.astype(str)},
+            "y_test and y hold labels of different",
+        ),
         ({"methods": ["ce"], "estimator": 3}, "estimator=3 is not valid"),
         ({"seeds": None}, "seeds=None is not valid"),
         ({"seeds": []}, r"seeds=\[\] is not valid: name at least one"),
@@ -365,7 +368,7 @@ def test_tables(installed, monkeypatch):
         ({"noise": lambda y, random_state: y + 1}, "noise returned .*not among the"),
         ({"noise": NOISE, "cv": None}, "cv=None is not valid without X_test"),
         ({"y": Y[:5]}, "inconsistent numbers"),
-        ({"cv": GroupKFold(2)}, r"where there is no such argument the splits"),
+        ({"cv": GroupKFold(2)}, r"where fit takes no groups, the splits"),
     ],
     ids=lambda value: "+".join(value) if isinstance(value, dict) else "",
 )

@@ -164,7 +164,7 @@ def test_landmarks_are_a_quarter_of_the_samples(n, expected):
     assert KernelPosterior(n_landmarks=7).resolved() == {"n_landmarks": 7}
 
 
-@pytest.mark.filterwarnings("ignore:max_epochs=5 changes nothing")
+@pytest.mark.filterwarnings("ignore:setting max_epochs=5 changes nothing")
 def test_more_epochs_change_nothing(digits_of_vectors):
     X, y = digits_of_vectors[0][:300], digits_of_vectors[1][:300]
     once, often = (
@@ -175,7 +175,7 @@ def test_more_epochs_change_nothing(digits_of_vectors):
     assert often.history_[0]["train_loss"] == often.history_[4]["train_loss"]
 
 
-@pytest.mark.filterwarnings("ignore:max_epochs=3 changes nothing")
+@pytest.mark.filterwarnings("ignore:setting max_epochs=3 changes nothing")
 def test_it_goes_on_epoch_by_epoch_and_with_other_labels(digits_of_vectors):
     X, y = digits_of_vectors[0][:400], digits_of_vectors[1][:400]
     whole = NoisyRobustClassifier(max_epochs=3, random_state=0).fit(X, y)

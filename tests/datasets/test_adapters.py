@@ -107,7 +107,7 @@ def test_tensors_with_gradients(tmp_path):
 
 def test_labels_of_several_classes(tmp_path):
     items = [(a_tensor(0), torch.tensor([0, 1]))]
-    with pytest.raises(ValueError, match=r"labels of shape \(2,\): each must be a si"):
+    with pytest.raises(ValueError, match=r"labels of shape \(2,\): each label must"):
         from_torch(ListOf(items), folder=tmp_path / "new")
 
 
@@ -136,11 +136,14 @@ def test_nothing_is_read_unasked(tmp_path):
     ("dataset", "message"),
     [
         (Counting(lambda i: torch.zeros(i + 1)), "different shapes.*at index 1"),
-        (Counting(lambda i: a_tensor(i) if i else an_image(i)), "images of Pillow and"),
+        (
+            Counting(lambda i: a_tensor(i) if i else an_image(i)),
+            "mixes Pillow images and",
+        ),
         (Counting(lambda i: an_image(i) if i > 1 else a_tensor(i)), "see index 2"),
         (Counting(lambda i: a_tensor(i) if i else a_tensor(i).int()), "int32 and, at"),
         (Counting(an_image, n=0), "with a length above 0"),
-        (iter([]), "must be a map-style data set"),
+        (iter([]), "must be a map-style PyTorch data set"),
         (TensorDataset(torch.zeros(2)), "dataset has 1 tensors"),
         ([1, 2], "items of the type int"),
     ],
@@ -243,7 +246,7 @@ def test_data_sets_of_the_hub_that_are_not_valid(hub):
         from_huggingface(dataset, image="vector", label="y")
     with pytest.raises(ValueError, match="It has several splits: pass one"):
         from_huggingface(hub.DatasetDict({"train": dataset}))
-    with pytest.raises(ValueError, match="must be a data set of Hugging Face"):
+    with pytest.raises(ValueError, match="must be a Hugging Face data set"):
         from_huggingface([1])
 
 

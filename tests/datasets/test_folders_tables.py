@@ -310,7 +310,9 @@ def test_separators_of_other_programs(tmp_path, text):
 def test_a_table_in_the_encoding_of_older_spreadsheets(tmp_path):
     path = tmp_path / "t.csv"
     path.write_bytes("größe;note;y\n1,5;à;é\n2,5;€;z\n".encode("cp1252"))
-    with pytest.warns(UserWarning, match=r"t.csv' is no CSV file in UTF-8. .* cp1252"):
+    with pytest.warns(
+        UserWarning, match=r"t.csv' is not a CSV file in UTF-8. .* cp1252"
+    ):
         found = load_table(path)
     assert found.X.to_dict("list") == {"größe": [1.5, 2.5], "note": ["à", "€"]}
     assert found.y.tolist() == ["é", "z"]
@@ -362,7 +364,7 @@ def test_a_column_of_files_that_is_a_feature(tmp_path):
         ("a,label\n", {}, "the table has no rows"),
         ("a,label\n1,x\n2\n", {}, "row 1 .* does not have the 2 fields"),
         ("a,label\n1,x,3\n", {}, "row 0 .* does not have the 2 fields"),
-        ('a,label\n1,"x\n', {}, "no CSV file"),
+        ('a,label\n1,"x\n', {}, "not a CSV file"),
         ("file,label\nx.png,x\n", {"on_error": "skip"}, "no row can be used"),
         ("file,label\nx.png,x\ny.png,y\n", {}, "x.png does not exist.*pass root"),
     ],
@@ -377,7 +379,7 @@ def test_a_table_that_is_not_there(tmp_path):
         load_table(tmp_path / "t.csv")
     (tmp_path / "t.csv").write_bytes("\ufefffile,label\nx.png,x\n".encode("utf-16-le"))
     with pytest.raises(
-        ValueError, match="no CSV file in UTF-8: .*Export the table as CSV"
+        ValueError, match="not a CSV file in UTF-8: .*Export the table as CSV"
     ):
         load_table(tmp_path / "t.csv")
 

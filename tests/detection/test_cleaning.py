@@ -364,7 +364,7 @@ def test_a_class_of_which_no_label_is_left():
     y[:4] = 7
     detector = LabelErrorDetector(method="knn_agreement")
     clf = cleaning(KNeighborsClassifier(), detector=detector)
-    with pytest.warns(UserWarning, match="none of the classes 7"):
+    with pytest.warns(UserWarning, match="no suggested label is of the classes 7"):
         clf.fit(X, y)
     assert 7 not in clf.labels_
     assert clf.classes_.tolist() == [0, 1, 2, 7]
@@ -481,7 +481,7 @@ def test_without_probabilities_nobody_can_judge_what_is_no_table():
     pipe = make_pipeline(SimpleImputer(), LinearSVC())
     assert cleaning(pipe).fit(X, y).score(X, y) > 0.5  # a table, after the first step
     inside = OneVsRestClassifier(pipe)
-    with pytest.raises(ValueError, match="without predict_proba.*CalibratedClassifier"):
+    with pytest.raises(ValueError, match="no predict_proba.*CalibratedClassifier"):
         cleaning(inside).fit(X, y)
     detector = LabelErrorDetector(HistGradientBoostingClassifier(max_iter=2))
     assert cleaning(inside, detector=detector).fit(X, y).score(X, y) > 0.5

@@ -194,9 +194,11 @@ def test_an_encoder_that_was_taught_nothing_stays_so(digits):
 
 
 def test_methods_and_losses_are_told_apart(vectors):
-    with pytest.raises(ValueError, match=r"method of CoTrainingClassifier\('dividemix"):
+    with pytest.raises(
+        ValueError, match=r"a method: use CoTrainingClassifier\('dividemix"
+    ):
         NoisyRobustClassifier("dividemix").fit(*vectors)
-    with pytest.raises(ValueError, match=r"loss of NoisyRobustClassifier\('elr'\)"):
+    with pytest.raises(ValueError, match=r"a loss: use NoisyRobustClassifier\('elr'\)"):
         CoTrainingClassifier("elr").fit(*vectors)
     with pytest.raises(ValueError, match="loss='GCE' is not valid.*mean 'gce'"):
         NoisyRobustClassifier("GCE").fit(*vectors)

@@ -87,13 +87,13 @@ def test_what_it_is_not_for():
 
 @pytest.mark.parametrize("given", ["dividemix", DivideMix()], ids=["name", "object"])
 def test_a_method_given_as_a_loss(given):
-    with pytest.raises(ValueError, match="method of CoTrainingClassifier"):
+    with pytest.raises(ValueError, match="a method: use CoTrainingClassifier"):
         NoisyRobustClassifier(given).fit(X, Y)
 
 
 @pytest.mark.parametrize("given", ["elr", ELR()], ids=["name", "object"])
 def test_a_loss_given_as_a_method(given):
-    with pytest.raises(ValueError, match="loss of NoisyRobustClassifier"):
+    with pytest.raises(ValueError, match="a loss: use NoisyRobustClassifier"):
         CoTrainingClassifier(given).fit(X, Y)
 
 

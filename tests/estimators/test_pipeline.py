@@ -230,7 +230,7 @@ def test_a_model_of_another_machines_device_predicts_on_the_cpu(digits):
     pipe = pipeline().fit(X, y)
     expected = pipe.predict_proba(X)
     pipe.set_params(ssl__device="cuda:31", clf__device="cuda:31")
-    with pytest.warns(UserWarning, match="cuda:31.*not on this machine"):
+    with pytest.warns(UserWarning, match="cuda:31.*not available on this machine"):
         np.testing.assert_array_equal(pipe.predict_proba(X), expected)
 
 

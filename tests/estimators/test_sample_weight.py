@@ -193,8 +193,8 @@ def test_losses_of_batches_are_weighted():
         (np.full(120, np.nan), "holds nan at index 0"),
         (np.zeros(120), "all weights are zero"),
         (["a"] * 120, "must hold numbers"),
-        (np.arange(120) == 3, "one class only|has 1 sample"),
-        (np.where(Y == 3, 1.0, 0.0), "one class only"),
+        (np.arange(120) == 3, "only one class|has 1 sample"),
+        (np.where(Y == 3, 1.0, 0.0), "only one class"),
     ],
 )
 @pytest.mark.parametrize("make", [clf, lambda: co("coteaching")])

@@ -915,7 +915,7 @@ def test_scores_without_labels_are_refused():
 
 def test_what_skorch_may_have_later_is_refused():
     later = type("Later", (Callback,), {"__module__": "skorch.callbacks.later"})
-    with pytest.raises(ValueError, match=r"\[Later\].* skorch's callbacks these work"):
+    with pytest.raises(ValueError, match=r"\[Later\].* callbacks of skorch that work"):
         clf(later()).fit(X, Y)
 
 

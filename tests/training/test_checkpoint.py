@@ -412,7 +412,9 @@ def test_an_equal_training_that_runs(tmp_path):  # [63]
             if net.epochs_done == 2:
                 self.clf_ = NoisyRobustClassifier("elr", max_epochs=3)
                 self.clf_.set_params(callbacks=[Checkpoint(tmp_path), watch])
-                with pytest.warns(UserWarning, match="equal training.*still running"):
+                with pytest.warns(
+                    UserWarning, match="identical training.*still running"
+                ):
                     self.clf_.fit(X, Y)
 
     watch, rival = Epochs(), Rival()
