@@ -76,7 +76,7 @@ def agreeing(self, net, index, batch):
 
 
 COTRAINING = {
-    "heads": ({"heads": ("mlp",)}, r"Mine.heads=\('mlp',\) is not valid.* 2 networks"),
+    "heads": ({"heads": ("mlp",)}, r"Mine.heads=\('mlp',\) is not valid.*=2 networks"),
     "predicting": ({"predicting": (7,)}, r"Mine.predicting=\(7,\) is not valid"),
     "none": ({"n_networks": 0}, "Mine.n_networks=0 is not valid"),
     "start": (

@@ -253,7 +253,9 @@ def test_dark_images_and_a_few_outliers_later_are_no_other_range(digits):
 def test_another_range_of_tables_later(change, n, table):
     X = table[0]
     spec = InputSpec.learn(X)
-    with pytest.warns(UserWarning, match="columns? on another scale than") as messages:
+    with pytest.warns(
+        UserWarning, match="columns? on a different scale from"
+    ) as messages:
         spec.open(change(X)[:n])
     assert len(messages) == 1
     with warnings.catch_warnings():
@@ -267,14 +269,14 @@ def test_tables_that_are_standardised_only_later(table):
     X = table[0]
     spec = InputSpec.learn(X[:, X.std(axis=0) > 2])
     scaled = (X - X.mean(axis=0)) / X.std(axis=0) / 50
-    with pytest.warns(UserWarning, match="another scale"):
+    with pytest.warns(UserWarning, match="a different scale"):
         spec.open(scaled[:, X.std(axis=0) > 2])
 
 
 def test_tables_that_are_divided_by_their_maximum_only_later(table):
     X = table[0]
     spec = InputSpec.learn(X)
-    with pytest.warns(UserWarning, match="another scale"):
+    with pytest.warns(UserWarning, match="a different scale"):
         spec.open(X / 16)
 
 
@@ -332,7 +334,7 @@ def test_rounding_is_no_scale(table):
         spec = InputSpec.learn(X)
         spec.open(X[::2])
     assert (spec.std[8:] == 1).all() and (spec.std[:8] != 1).all()
-    with pytest.warns(UserWarning, match="X has 8 columns on another scale than"):
+    with pytest.warns(UserWarning, match="X has 8 columns on a different scale from"):
         spec.open(X / 100)
 
 
