@@ -153,12 +153,12 @@ def noise_table(rows):
 
 def gains_table(rows):
     """Tell what SimCLR adds to a loss, seed by seed."""
-    groups = grouped(rows, "small")
+    groups, noises = grouped(rows, "small"), STANDARD_NOISES
     lines = []
     for loss in STANDARD_LOSSES:
-        cells = [_gain(groups, loss, noise) for noise in STANDARD_NOISES]
-        lines.append([f"`{loss}`", *cells])
-    return table(["loss", *(_short(*noise) for noise in STANDARD_NOISES)], lines)
+        pairs = [(groups[loss, *n], groups[f"simclr+{loss}", *n]) for n in noises]
+        lines.append([f"`{loss}`", *(_gain(*pair) for pair in pairs)])
+    return table(["loss", *(_short(*noise) for noise in noises)], lines)
 
 
 def networks_table(rows):
@@ -274,17 +274,25 @@ def cifar10_cpu_gains_table(rows):
     for name in sorted(
         {m for m, *_ in groups if f"simclr+{m}" in {n for n, *_ in groups}}
     ):
-        cells = [_gain(groups, name, noise) for noise in noises]
-        lines.append([f"`{name}`", *cells])
+        pairs = [(groups[name, *n], groups[f"simclr+{name}", *n]) for n in noises]
+        lines.append([f"`{name}`", *(_gain(*pair) for pair in pairs)])
     return table(["method", *(_short(*noise) for noise in noises)], lines)
 
 
-def _gain(groups, name, noise):
-    """Return what SimCLR adds to a method at a noise, seed by seed."""
-    before, after = (
-        {row["seed"]: row["last"] for row in groups[method, *noise]}
-        for method in (name, f"simclr+{name}")
-    )
+def cifar10_cpu_longer_table(rows):
+    """Tell what 242 epochs of SimCLR add to 48, on all of CIFAR-10."""
+    shorter, longer = (grouped(rows, "cifar10_cpu", tag) for tag in ("48 epochs", ""))
+    noises = sorted({tuple(noise) for _, *noise in shorter}, key=_in_order)
+    lines = []
+    for name in sorted({name for name, *_ in shorter}, key=_after_plus):
+        pairs = [(shorter[name, *n], longer[name, *n]) for n in noises]
+        lines.append([f"`{name}`", *(_gain(*pair) for pair in pairs)])
+    return table(["method", *(_short(*noise) for noise in noises)], lines)
+
+
+def _gain(before, after):
+    """Return by how much rows are better than others, seed by seed."""
+    before, after = ({row["seed"]: row["last"] for row in r} for r in (before, after))
     seeds = before.keys() & after.keys()
     return cell([{"last": after[seed] - before[seed]} for seed in seeds])
 

@@ -169,7 +169,8 @@ def tables():
     vectors = published(rows["vectors"])
     of_images = (
         "memorisation losses noise gains networks recipes labels ablation published "
-        "cifar10 longer epochs cifar10_cpu cifar10_cpu_gains bfloat16"
+        "cifar10 longer epochs cifar10_cpu cifar10_cpu_gains cifar10_cpu_longer "
+        "bfloat16"
     )
     found = {
         name: getattr(of_accuracy, f"{name}_table")(rows["accuracy"])
