@@ -19,7 +19,7 @@ from sknoisy.data.inputs import as_sparse, check_container, check_order
 from sknoisy.data.labels import check_given, check_several, encode_labels
 from sknoisy.detection.checks import check_detector
 from sknoisy.detection.detector import LabelErrorDetector
-from sknoisy.detection.judging import better_judge, kernel_can_judge, predicts_better
+from sknoisy.detection.judging import better_judge, kernel_can_judge
 from sknoisy.detection.label_free import label_free_steps
 from sknoisy.detection.report import warn_of_labels
 from sknoisy.encoders.features import LazyFeatures
@@ -31,7 +31,6 @@ from sknoisy.estimators.pipelines import (
     check_classifier,
     check_steps,
     finding_classes,
-    split_pipeline,
 )
 from sknoisy.estimators.saving import Saved
 from sknoisy.estimators.soft_training import OnSoftLabels, fit_soft
@@ -188,13 +187,10 @@ class LabelCleaningClassifier(Findings, OnSoftLabels, CallbackSupportMixin, Save
         detector._advises = False
         with tasks.part("fit-detector", detector):
             detector.fit(judged, y, sample_weight, groups, trusted)
-        if self._may_judge(rest, judged) and predicts_better(
-            rest, X, detector, weights, groups, detector.random_state
-        ):
-            other = LabelErrorDetector(clone(rest), random_state=detector.random_state)
-            other._advises = False
-            other.fit(X, y, sample_weight, groups, trusted)
-            detector = better_judge(detector, other)
+        if self._may_judge(rest, judged):
+            given = sample_weight, groups, trusted
+            detector = better_judge(detector, rest, X, y, *given)
+        detector._warn()
         classes, soft_labels = detector.classes_, detector.soft_labels_
         labels = classes[soft_labels.argmax(axis=1)]
         with tasks.part("fit-estimator", rest):
@@ -247,9 +243,10 @@ class LabelCleaningClassifier(Findings, OnSoftLabels, CallbackSupportMixin, Save
 
     def _may_judge(self, estimator, judged):
         """Whether the classifier's own folds might judge instead of what has judged."""
-        _, last = split_pipeline(estimator)
         by_kernel = self.detector is None and kernel_can_judge(judged)
-        ours = isinstance(last, TorchClassifier)  # whose folds would take too long
+        parts = [estimator, *estimator.get_params().values()]
+        # Folds of networks would take too long.
+        ours = any(isinstance(part, TorchClassifier) for part in parts)
         return by_kernel and not ours and hasattr(estimator, "predict_proba")
 
     def _findings(self):

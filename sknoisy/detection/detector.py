@@ -297,21 +297,24 @@ class LabelErrorDetector(
         evidence = self._gather(method, X, labels, classes, groups, tasks)
         posterior = evidence.posterior(labels.trusted)
         unseen = evidence.pred_probs is not None
-        agreement, by_chance = None, False
+        agreement = chance = None
         if unseen:
-            agreement, by_chance = agreement_of(labels.codes, evidence.pred_probs)
+            agreement, chance = agreement_of(labels.codes, evidence.pred_probs)
+        by_chance = chance is not None
         if by_chance:
             posterior = replace(posterior, noise_rate_interval=(0.0, 1.0))
         errors, quality, suggested = self._judge(
             method, evidence, posterior, labels, by_chance
         )
-        _warn_lost(classes, labels.codes, suggested)
         if unseen:
             joint = trusting_joint(*evidence.labels, labels.trusted)
         else:
             joint = count_pairs(labels.codes, suggested, len(classes))
         self._doubt = doubt_of_rate(posterior, unseen)
+        lost = _lost(classes, labels.codes, suggested)
+        self._concerns = [concern for concern in (chance, lost) if concern]
         if self._advises:
+            self._warn()
             warn_of_doubt(self._doubt)
             warn_of_labels(X, labels.codes)
         if groups is None and (table := table_of(X)) is not None:
@@ -363,6 +366,11 @@ class LabelErrorDetector(
         check_groups(groups, len(codes))
         check_several(classes)
         return classes, labels
+
+    def _warn(self):
+        """Warn if labels stay as they are, or a class loses all of them."""
+        for concern in self._concerns:
+            warn(concern)
 
     def _judge(self, method, evidence, posterior, labels, by_chance):
         """Return which labels are wrong, their quality, and the suggested codes."""
@@ -497,12 +505,13 @@ def _relabel_order(evidence, trusted):
     return np.argsort(-priority, kind="stable")
 
 
-def _warn_lost(classes, codes, suggested):
-    """Warn if a class has no label left among those suggested."""
+def _lost(classes, codes, suggested):
+    """Return a message if a class has no label left among those suggested."""
     lost = classes[np.setdiff1d(codes, suggested)]
-    if len(lost):
-        warn(
-            f"no suggested label is of the classes {some(lost)}: the right labels of "
-            "rare classes are hard to tell from wrong ones. Look at the samples of "
-            "these classes before you accept the suggestions.",
-        )
+    if not len(lost):
+        return None
+    return (
+        f"no suggested label is of the classes {some(lost)}: the right labels of "
+        "rare classes are hard to tell from wrong ones. Look at the samples of "
+        "these classes before you accept the suggestions."
+    )

@@ -5,6 +5,8 @@ classifiers do, and takes one training of seconds. Where another one is better, 
 rules that hold of few columns together, it is the better judge.
 """
 
+import warnings
+
 import numpy as np
 from scipy.sparse import issparse
 from sklearn.base import clone
@@ -13,10 +15,13 @@ from sklearn.utils import indexable
 from sknoisy._compat import safe_indexing
 from sknoisy.data.given import Labels
 from sknoisy.data.inputs import as_sparse
+from sknoisy.data.weights import check_sample_weight
 from sknoisy.detection.checks import FOLDS
+from sknoisy.detection.detector import LabelErrorDetector
 from sknoisy.detection.features import as_table
 from sknoisy.detection.sources import make_folds, with_arguments
 from sknoisy.encoders.features import LazyFeatures
+from sknoisy.scores.probabilities import in_columns
 
 # Standard errors by which a classifier must be ahead: of the kernel machine in one
 # fold, to be asked for all, and then in all of them, to judge.
@@ -49,54 +54,62 @@ def lead(right, others):
     return float(differences.sum() / np.sqrt(squares)) if squares else 0.0
 
 
-def predicts_better(estimator, X, detector, weights=None, groups=None, seed=None):
-    """Whether a classifier may predict labels better than a detector's classifier.
-
-    It is trained on four fifths of the samples, and asked about the last one.
+def better_judge(detector, estimator, X, y, weights=None, groups=None, trusted=None):
+    """Return a detector by folds of a classifier if that surely predicts better.
 
     Parameters
     ----------
+    detector : LabelErrorDetector
+        Fitted, with out-of-sample probabilities; it is returned otherwise.
     estimator : classifier
-        What is cloned.
+        What is cloned. It is trained on four fifths of the samples first, to see
+        whether its folds may predict better.
     X : array-like of shape (n_samples, ...)
         Whatever it takes.
+    y : array-like of shape (n_samples,)
+        Labels.
+    weights, trusted, groups : array-like of shape (n_samples,), default=None
+        What the detector was given.
+
+    Returns
+    -------
     detector : LabelErrorDetector
-        Fitted to the same samples, with out-of-sample probabilities.
-    weights : ndarray of shape (n_samples,), float64, default=None
-        Weights of the samples.
-    groups : array-like of shape (n_samples,), default=None
-        Samples that are trained on or asked about together.
-    seed : int, default=None
-        Of the folds.
+        The fitted detector that is the better judge.
     """
+    other = LabelErrorDetector(clone(estimator), random_state=detector.random_state)
+    other._advises = False
+    with warnings.catch_warnings():
+        # The training on all samples, at the end, repeats the classifier's own warnings
+        # and errors. All others are due to the folds, which then cannot judge.
+        warnings.simplefilter("ignore")
+        try:
+            if not _may_predict_better(estimator, X, detector, weights, groups):
+                return detector
+            other.fit(X, y, weights, groups, trusted)
+        except Exception:
+            return detector
+    ahead = lead(_right(other), _right(detector)) > SURELY
+    # Of imbalanced labels a constant may predict most, and tells nothing.
+    return other if ahead and not other.by_chance_ else detector
+
+
+def _may_predict_better(estimator, X, detector, weights, groups):
+    """Whether a classifier predicts labels better, by a single fold."""
     codes, labels = detector._codes, detector.classes_[detector._codes]
     known = np.flatnonzero(np.bincount(codes)[codes] >= FOLDS)
     if len(np.unique(codes[known])) < 2:
         return False
     (X,) = indexable(X)
+    weights = check_sample_weight(weights, len(codes))
     estimator, given = with_arguments(estimator, Labels(codes, weights=weights))
     groups = None if groups is None else np.asarray(groups)[known]
-    of_known = safe_indexing(X, known), codes[known], seed, groups
+    of_known = safe_indexing(X, known), codes[known], detector.random_state, groups
     train, test = (known[rows] for rows in make_folds(FOLDS, *of_known)[0])
     given = {name: values[train] for name, values in given.items()}
-    try:
-        clf = clone(estimator).fit(safe_indexing(X, train), labels[train], **given)
-        predicted = clf.predict(safe_indexing(X, test))
-    except ValueError:  # then its folds could not judge either
-        return False
-    return lead(predicted == labels[test], _right(detector)[test]) > WORTH_A_LOOK
-
-
-def better_judge(detector, other):
-    """Return which of two fitted detectors predicts labels better; the first if equal.
-
-    Parameters
-    ----------
-    detector, other : LabelErrorDetector
-        Fitted to the same samples and labels, with out-of-sample probabilities.
-    """
-    ahead = lead(_right(other), _right(detector)) > SURELY
-    return other if ahead else detector
+    clf = clone(estimator).fit(safe_indexing(X, train), labels[train], **given)
+    probs = clf.predict_proba(safe_indexing(X, test))
+    predicted = in_columns(probs, clf.classes_, detector.classes_).argmax(axis=1)
+    return lead(predicted == codes[test], _right(detector)[test]) > WORTH_A_LOOK
 
 
 def _right(detector):

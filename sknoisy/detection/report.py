@@ -48,15 +48,15 @@ def class_table(detector):
 
 
 def agreement_of(codes, pred_probs):
-    """Return the share of labels that predictions agree with; warn of chance.
+    """Return the share of labels that predictions agree with, and whether by chance.
 
     Returns
     -------
     agreement : float
         The share.
-    by_chance : bool
-        Whether labels in any other order would agree with as many, and their classes
-        would be no less probable: of rare classes hardly any may be predicted.
+    chance : str or None
+        A message if labels in any other order would agree with as many, and their
+        classes would be no less probable: of rare classes hardly any may be predicted.
     """
     n, n_classes = pred_probs.shape
     predicted = pred_probs.argmax(axis=1)
@@ -66,24 +66,23 @@ def agreement_of(codes, pred_probs):
     # Variance of the agreement if labels were shuffled: both shares are given.
     variance = max(0.0, chance + chance**2 - float((p * q * (p + q)).sum())) / n
     by_chance = agreement <= chance + 2 * np.sqrt(variance) + 1e-9
-    by_chance = by_chance and _ranks_by_chance(codes, pred_probs)
-    if by_chance:
+    if not (by_chance and _ranks_by_chance(codes, pred_probs)):
+        return agreement, None
+    why = (
+        "either there are too few samples, or the classifier learned nothing by "
+        "which labels could be judged. Train longer, or pass another estimator."
+    )
+    if p.max() == 1:
         why = (
-            "either there are too few samples, or the classifier learned nothing by "
-            "which labels could be judged. Train longer, or pass another estimator."
+            "all predictions are of one class. The other classes have too few "
+            "samples or too many wrong labels, or the classifier learned nothing "
+            "that tells them apart. The order of ranked(all_samples=True) may "
+            "still be useful; or pass another estimator."
         )
-        if p.max() == 1:
-            why = (
-                "all predictions are of one class. The other classes have too few "
-                "samples or too many wrong labels, or the classifier learned nothing "
-                "that tells them apart. The order of ranked(all_samples=True) may "
-                "still be useful; or pass another estimator."
-            )
-        warn(
-            f"out-of-sample predictions agree with {agreement:.0%} of the labels, "
-            f"which may be chance ({chance:.0%}): {why}",
-        )
-    return agreement, by_chance
+    return agreement, (
+        f"out-of-sample predictions agree with {agreement:.0%} of the labels, "
+        f"which may be chance ({chance:.0%}): {why}"
+    )
 
 
 def _ranks_by_chance(codes, pred_probs):

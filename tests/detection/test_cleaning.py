@@ -9,6 +9,7 @@ import pytest
 from scipy.sparse import csr_matrix
 from sklearn import config_context
 from sklearn.base import clone
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.cluster import KMeans
 from sklearn.compose import make_column_transformer
 from sklearn.datasets import load_digits, load_wine
@@ -17,6 +18,7 @@ from sklearn.ensemble import (
     HistGradientBoostingClassifier,
     RandomForestClassifier,
     StackingClassifier,
+    VotingClassifier,
 )
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.frozen import FrozenEstimator
@@ -40,6 +42,7 @@ from sklearn.preprocessing import (
     TargetEncoder,
 )
 from sklearn.svm import LinearSVC
+from sklearn.tree import DecisionTreeClassifier
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import sknoisy
@@ -56,6 +59,7 @@ from sknoisy.scores import soft_labels
 
 LOGISTIC = make_pipeline(StandardScaler(), LogisticRegression(C=0.1))
 FOREST = RandomForestClassifier(30, random_state=0)
+TREE = DecisionTreeClassifier(random_state=0)
 
 
 def failing(estimator):
@@ -222,6 +226,69 @@ def test_a_classifier_that_four_fifths_are_too_few_for():
     X, y = checkerboard(200)
     clf = cleaning(KNeighborsClassifier(180)).fit(X, y)
     assert isinstance(clf.detector_.estimator, NoisyRobustClassifier)
+
+
+def stripes(n=300):
+    """Twenty stripes of one column, of which the kernel machine learns nothing."""
+    X = np.random.default_rng(0).uniform(-1, 1, size=(n, 10))
+    return X, np.floor(10 * (X[:, 0] + 1)).astype(int) % 2
+
+
+class FewFail(DecisionTreeClassifier):
+    """Of an error that no other library knows."""
+
+    def fit(self, X, y, sample_weight=None):
+        if len(X) < 300:
+            raise RuntimeError("too few")
+        return super().fit(X, y, sample_weight)
+
+
+@pytest.mark.filterwarnings("ignore:out-of-sample", "ignore:The least", "ignore:Number")
+def test_a_classifier_whose_folds_cannot_judge():
+    X, y = stripes()
+    rare = np.where(np.arange(300) < 2, 2, y)
+    first = np.where(np.arange(300) < 4, 2, y)
+    one_group = np.where(first == 2, 4, np.arange(300) % 4)
+    for clf, labels, groups in (
+        (FewFail(), y, None),
+        (CalibratedClassifierCV(TREE, cv=2), rare, None),  # a fold has one of them
+        (TREE, first, one_group),  # four groups without the rare class
+    ):
+        fitted = cleaning(clf).fit(X, labels, groups=groups)
+        assert isinstance(fitted.detector_.estimator, NoisyRobustClassifier)
+
+
+def test_warnings_are_of_the_detector_that_is_kept():
+    X, y = stripes()
+    rare = np.where(np.arange(300) < 3, 2, y)
+    with pytest.warns(UserWarning, match="may be chance"):
+        LabelErrorDetector(random_state=0).fit(X, y)
+    with pytest.warns(UserWarning, match="least populated class"):
+        LabelErrorDetector(TREE, random_state=0).fit(X, rare)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for labels in (y, rare):
+            judge = cleaning(TREE).fit(X, labels).detector_.estimator
+            assert isinstance(judge, DecisionTreeClassifier)
+
+
+def test_predictions_that_may_be_chance_judge_nothing():
+    X, y = (part[:20] for part in checkerboard())
+    with pytest.warns(UserWarning, match="may be chance") as caught:
+        clf = cleaning(DecisionTreeClassifier(max_depth=8, random_state=0)).fit(X, y)
+    assert isinstance(clf.detector_.estimator, NoisyRobustClassifier)
+    assert len(caught) == 1
+
+
+@pytest.mark.filterwarnings("ignore:out-of-sample")
+def test_networks_inside_are_not_trained_for_folds():
+    X, y = stripes()
+    network = NoisyRobustClassifier("ce", max_epochs=1, random_state=0)
+    for judges, inside in ((True, GaussianNB()), (False, network)):
+        parts = [("tree", TREE), ("inside", inside)]
+        clf = VotingClassifier(parts, voting="soft", weights=[1, 0])
+        judge = cleaning(clf).fit(X, y).detector_.estimator
+        assert isinstance(judge, VotingClassifier) == judges
 
 
 def test_lead():

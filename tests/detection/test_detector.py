@@ -239,19 +239,16 @@ def test_a_class_that_is_never_predicted_is_no_chance_where_it_ranks_higher():
     codes = (rng.random(2000) < 0.2).astype(int)
     share = 0.2 + 0.2 * expit(rng.normal(size=2000) + codes)  # below a half
     probs = np.stack([1 - share, share], axis=1)
-    assert agreement_of(codes, probs) == (np.mean(codes == 0), False)
-    with pytest.warns(UserWarning, match="may be chance"):
-        assert agreement_of(codes, rng.permutation(probs))[1]
+    assert agreement_of(codes, probs) == (np.mean(codes == 0), None)
+    assert "may be chance" in agreement_of(codes, rng.permutation(probs))[1]
 
 
 def test_predictions_of_one_class_alone_are_named_so():
     rng = np.random.default_rng(0)
     codes, share = rng.permutation(np.arange(400) % 10 == 0), rng.uniform(0, 0.4, 400)
-    with pytest.warns(
-        UserWarning, match="may be chance.*all predictions are of one class.*order"
-    ):
-        _, by_chance = agreement_of(codes.astype(int), np.c_[1 - share, share])
-    assert by_chance
+    _, message = agreement_of(codes.astype(int), np.c_[1 - share, share])
+    for part in ("may be chance", "all predictions are of one class", "order"):
+        assert part in message
 
 
 @pytest.mark.filterwarnings("error:out-of-sample")
