@@ -58,9 +58,10 @@ class LabelCleaningClassifier(Findings, OnSoftLabels, CallbackSupportMixin, Save
         What judges the labels; it is cloned. None: of tables of finite numbers, dense
         or sparse, and of lazy features, one around :class:`NoisyRobustClassifier`,
         which takes one training of seconds, and mostly judges better than five folds of
-        another classifier. If those of `estimator` predict the given labels better by
-        two standard errors, they judge: `estimator` is trained on four fifths of the
-        samples to see whether that is likely. Of a pipeline it judges what the
+        another classifier. If those of `estimator` predict more of the given labels,
+        and with a lower loss, both by two standard errors, they judge:
+        `estimator` is trained on four fifths of the samples to see whether that is
+        likely. Of a pipeline it judges what the
         leading steps make of X that learn without labels, such as a TfidfVectorizer of
         texts. Of all else, such as images and tables with missing values, one around
         `estimator` itself, which then needs ``predict_proba``.

@@ -21,7 +21,9 @@ from sknoisy.detection.detector import LabelErrorDetector
 from sknoisy.detection.features import as_table
 from sknoisy.detection.sources import make_folds, with_arguments
 from sknoisy.encoders.features import LazyFeatures
+from sknoisy.encoders.heads import LEAST_PROBABILITY
 from sknoisy.scores.probabilities import in_columns
+from sknoisy.scores.reading import of_labels
 
 # Standard errors by which a classifier must be ahead: of the kernel machine in one
 # fold, to be asked for all, and then in all of them, to judge.
@@ -37,12 +39,12 @@ def kernel_can_judge(X):
 
 
 def lead(right, others):
-    """Return by how many standard errors one prediction is right more often.
+    """Return by how many standard errors one prediction is better than another.
 
     Parameters
     ----------
-    right, others : ndarray of shape (n_samples,), bool
-        Where two predictions of the same labels are right.
+    right, others : ndarray of shape (n_samples,), bool or float64
+        Where two predictions of the same labels are right, or how good they are.
 
     Returns
     -------
@@ -55,7 +57,9 @@ def lead(right, others):
 
 
 def better_judge(detector, estimator, X, y, weights=None, groups=None, trusted=None):
-    """Return a detector by folds of a classifier if that surely predicts better.
+    """Return a detector by folds of a classifier if these surely predict better.
+
+    That is, more of the labels, and with a lower loss.
 
     Parameters
     ----------
@@ -88,7 +92,9 @@ def better_judge(detector, estimator, X, y, weights=None, groups=None, trusted=N
             other.fit(X, y, weights, groups, trusted)
         except Exception:
             return detector
+    # Labels are judged by probabilities: those of a tree, 0 and 1, are too sure.
     ahead = lead(_right(other), _right(detector)) > SURELY
+    ahead = ahead and lead(_losses(detector), _losses(other)) > SURELY
     # Of imbalanced labels a constant may predict most, and tells nothing.
     return other if ahead and not other.by_chance_ else detector
 
@@ -115,3 +121,9 @@ def _may_predict_better(estimator, X, detector, weights, groups):
 def _right(detector):
     """Return which labels a detector's classifier predicts, without their help."""
     return detector.pred_probs_.argmax(axis=1) == detector._codes
+
+
+def _losses(detector):
+    """Return losses of the same predictions, with the kernel machine's bound."""
+    own = of_labels(detector._codes, detector.pred_probs_)
+    return -np.log(own.clip(min=LEAST_PROBABILITY))

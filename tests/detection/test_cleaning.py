@@ -260,16 +260,21 @@ def test_a_classifier_whose_folds_cannot_judge():
 
 def test_warnings_are_of_the_detector_that_is_kept():
     X, y = stripes()
-    rare = np.where(np.arange(300) < 3, 2, y)
     with pytest.warns(UserWarning, match="may be chance"):
         LabelErrorDetector(random_state=0).fit(X, y)
-    with pytest.warns(UserWarning, match="least populated class"):
-        LabelErrorDetector(TREE, random_state=0).fit(X, rare)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        for labels in (y, rare):
-            judge = cleaning(TREE).fit(X, labels).detector_.estimator
-            assert isinstance(judge, DecisionTreeClassifier)
+        judge = cleaning(TREE).fit(X, y).detector_.estimator
+    assert isinstance(judge, DecisionTreeClassifier)
+
+
+@pytest.mark.filterwarnings("ignore:out-of-sample")
+def test_a_tree_that_is_too_sure_does_not_judge():
+    """It agrees with more labels, but where it is wrong, it has no doubt."""
+    X, y = stripes()
+    noisy = symmetric_exclusive(y, 0.1, random_state=0).y
+    clf = cleaning(TREE).fit(X, noisy)
+    assert isinstance(clf.detector_.estimator, NoisyRobustClassifier)
 
 
 def test_predictions_that_may_be_chance_judge_nothing():
