@@ -11,8 +11,8 @@ from sknoisy.losses.expected import as_distributions
 def normalized_negative_focal(logits, target, gamma, min_prob):
     """Return the normalised negative focal loss of each sample.
 
-    How far the focal loss of each class is below the largest that there can be, as a
-    share of the sum over all classes: the loss is what the other classes have of it.
+    Each class has a value: the largest possible focal loss minus the focal loss of the
+    class. The loss is the share that the classes other than the label have of the sum.
 
     Parameters
     ----------
@@ -25,7 +25,7 @@ def normalized_negative_focal(logits, target, gamma, min_prob):
         factor, as in the official code. With 0 this is the normalised negative
         cross-entropy.
     min_prob : float
-        The least probability, in (0, 1). Classes below it have no gradient.
+        Smaller probabilities count as this, in (0, 1), and get no gradient.
     """
     log_p = logits.log_softmax(dim=1).clamp(min=math.log(min_prob))
     factor = (1 - log_p.detach().exp()).clamp(min=0) ** gamma
@@ -39,9 +39,9 @@ class ANL(Loss):
     """Weighted sum of a normalised loss and a normalised negative loss.
 
     As in :class:`APL`, an active loss raises the probability of the label, and a second
-    one lowers those of the other classes. There the second one is a multiple of the
-    mean absolute error, with which networks learn slowly; here it is the active loss
-    turned upside down.
+    loss lowers the probabilities of the other classes. In APL, the second loss is a
+    multiple of the mean absolute error, with which networks learn slowly. Here it is
+    the active loss turned upside down.
 
     Parameters
     ----------
@@ -49,12 +49,13 @@ class ANL(Loss):
         Weight of the normalised loss. The official code takes 5 for CIFAR-10, 10
         for CIFAR-100 and 20 for WebVision.
     beta : float, default=5.0
-        Weight of the normalised negative loss. The official code takes 5 for CIFAR-10,
-        else 1.
+        Weight of the normalised negative loss. The official code takes 5 for CIFAR-10
+        and 1 for other data.
     gamma : float, default=0.0
-        Exponent of the focal factor: 0 is cross-entropy; the paper takes 0.5.
+        Exponent of the focal factor; 0 gives cross-entropy. The paper takes 0.5.
     min_prob : float, default=1e-7
-        The least probability, in (0, 1 / n_classes).
+        Smaller probabilities count as this in the negative loss, and get no gradient
+        there; in (0, 1 / n_classes).
 
     Notes
     -----
@@ -62,8 +63,8 @@ class ANL(Loss):
     0.5.
 
     The official code adds the L1 norm of all weights of the network, times 5e-5 for
-    CIFAR-10 and 5e-7 for CIFAR-100, in place of weight decay. This class is the loss of
-    the labels alone, and the classifier's `weight_decay` stays what it is.
+    CIFAR-10 and 5e-7 for CIFAR-100, in place of weight decay. This class does not add
+    it; the classifier's `weight_decay` applies as with other losses.
 
     References
     ----------

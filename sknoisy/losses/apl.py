@@ -52,7 +52,7 @@ class APL(Loss):
         Weight of the passive loss. The official code takes 1 for CIFAR-10 and 0.1 for
         CIFAR-100.
     gamma : float, default=0.5
-        Exponent of the focal factor.
+        Exponent of the focal factor, for "nfl" only; 0 gives cross-entropy.
     A : float, default=-4.0
         Value that replaces log 0 in reverse cross-entropy; see :class:`SCE`. Ciortan
         et al. take -4. The official code of the loss clamps labels at 1e-4, which

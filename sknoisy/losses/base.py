@@ -15,11 +15,12 @@ class Loss(Learner):
     Attributes
     ----------
     soft_labels : bool
-        Whether labels may be probabilities of the classes; of the class.
+        Class attribute: whether labels may be probabilities of the classes.
     state_ : dict of str to tensor
         State that is kept between batches.
     lasting : tuple of str
-        Keys of ``state_`` that stay valid when the training set changes.
+        Class attribute: keys of ``state_`` that stay valid when the training set
+        changes.
 
     Examples
     --------
@@ -41,15 +42,15 @@ class Loss(Learner):
         logits : tensor of shape (n, n_classes), float32
             The network's outputs before the softmax.
         target : tensor of shape (n,), int64, or (n, n_classes), float32
-            Codes of the given labels; soft labels, if `soft_labels` is True and any
+            Codes of the given labels; or soft labels, if `soft_labels` is True and any
             label is soft.
         index : tensor of shape (n,), int64
-            Positions of the samples in the training set, of which
-            ``self.positions_`` has the positions among those that fit was given.
+            Positions of the samples in the training set. ``self.positions_[index]`` are
+            their positions among the samples passed to ``fit``.
 
         Returns
         -------
         loss : tensor of shape (n,), float32
-            Losses, whose mean is minimised.
+            Losses; their mean is minimised.
         """
         raise NotImplementedError(f"{type(self).__name__} must define __call__.")

@@ -34,12 +34,12 @@ class Focal(Loss):
     Parameters
     ----------
     gamma : float, default=2.0
-        Exponent of the factor 1 - p_y.
+        Exponent of the factor 1 - p_y; 0 is cross-entropy.
 
     Notes
     -----
-    The gradient flows through the factor, as in the paper. In the normalised focal loss
-    of :class:`APL` it does not.
+    The gradient flows through the factor, as in the paper, but not in the normalised
+    focal loss of :class:`APL`.
 
     References
     ----------

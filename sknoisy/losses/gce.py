@@ -33,7 +33,8 @@ class GCE(Loss):
     Parameters
     ----------
     q : float, default=0.7
-        Exponent, in (0, 1]. The paper takes 0.7 for CIFAR.
+        Exponent, in (0, 1]: 1 is mean absolute error; the limit at 0 is cross-entropy.
+        The paper takes 0.7 for CIFAR.
 
     References
     ----------

@@ -33,13 +33,14 @@ class IMAE(Loss):
     """Improved mean absolute error: cross-entropy with weighted gradients.
 
     Mean absolute error has next to no gradient where the probability of the label is
-    near 0 or near 1. With IMAE, too, improbable labels have small gradients, but the
+    near 0 or near 1. With IMAE, improbable labels have small gradients, too, but the
     gradients of samples differ more from each other.
 
     Parameters
     ----------
     T : float, default=8.0
-        Scale of the exponent p_y (1 - p_y).
+        Factor of p_y (1 - p_y) in the exponent of the weights. The larger T is, the
+        more weight samples with p_y near 1/2 have.
 
     Notes
     -----

@@ -55,7 +55,7 @@ class JointOptimization(Loss):
     begin : float, default=70/320
         Share of the epochs before the first update of the labels.
     retrain : float, default=120/320
-        Share of the epochs for the second training; 0: no second training.
+        Share of the epochs for the second training; with 0 there is none.
     window : int, default=10
         Number of epochs whose probabilities are averaged.
     labels : {"soft", "hard"}, default="soft"
@@ -79,9 +79,9 @@ class JointOptimization(Loss):
     official code. The divergence in the paper differs by a constant.
 
     Labels are normalised, so that they sum to 1 while fewer than `window` epochs have
-    been completed. The official code divides by 10 from the first epoch on; with
-    less than 10 epochs, its labels sum to less than 1. The two are equal for the
-    published settings, where the first update comes after 70 epochs.
+    been completed. The official code divides by 10 from the first epoch on, so after
+    fewer than 10 epochs its labels sum to less than 1. With the published settings,
+    where the first update comes after 70 epochs, there is no difference.
 
     The authors use another learning rate in the second training (0.2 instead of 0.08).
     Here the schedule of the estimator starts again.

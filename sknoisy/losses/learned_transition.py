@@ -127,44 +127,45 @@ class NoiseLayer(_LearnedTransition):
 
     The network predicts the true class. Its probabilities are multiplied by a
     transition matrix, as in :class:`Forward`, but the matrix goes on learning: its rows
-    are softmaxes of weights that follow the gradient of the same loss. It begins with
-    how labels are distributed among the samples that the network predicts as a class,
-    after some epochs of cross-entropy.
+    are softmaxes of weights that follow the gradient of the same loss. After some
+    epochs of cross-entropy, each row begins as the distribution of the labels among the
+    samples that the network predicts to be of that class.
 
     Parameters
     ----------
     lr : float, default=0.001
         Learning rate of Adam for the weights of the layer. The larger it is, the sooner
-        the matrix follows a network that memorises labels, which is the identity.
+        the matrix becomes the identity, if the network memorises labels.
     transition_matrix : "auto" or array-like of shape (n_classes, n_classes)
-        The matrix to begin with: probability of each label (column) for each true class
-        (row), in the sorted order of the classes. "auto", the default, takes the
-        network's confusions. With a given one, such as ``numpy.eye(n_classes)``, the
-        layer learns from the first epoch on.
+        Initial matrix: probability of each label (column) for each true class (row), in
+        the sorted order of the classes. "auto", the default, counts the labels of each
+        class that the network predicts. With a given matrix, such as
+        ``numpy.eye(n_classes)``, the layer learns from the first epoch on.
     begin : float, default=0.1
-        Share of the epochs that use cross-entropy, with "auto", in (0, 1]; at least
-        one epoch.
+        With "auto", share of the epochs that use cross-entropy first, in (0, 1]; at
+        least one epoch.
 
     Attributes
     ----------
     state_ : dict
-        ``"transition_matrix"`` of shape (n_classes, n_classes), float32, and what it is
-        learned by: ``"weights"``, ``"mean"``, ``"square"`` and ``"steps"``; with
-        "auto", ``"counts"`` of shape (n_classes, n_classes), the labels (columns) of
-        the samples of each predicted class (rows) in the last epoch of cross-entropy.
+        ``"transition_matrix"`` of shape (n_classes, n_classes), float32; its weights
+        and the state of Adam: ``"weights"``, ``"mean"``, ``"square"`` and ``"steps"``;
+        with "auto" also ``"counts"`` of shape (n_classes, n_classes): how often each
+        label (column) occurred with each predicted class (row) in the last epoch of
+        cross-entropy.
 
     Notes
     -----
     This is the paper's simple model, whose matrix is the same for all samples. In its
     complex model the weights depend on the features.
 
-    The paper trains a network to the end on the given labels, takes the matrix from it,
-    and trains anew together with the layer; it weighs labels by the probability of the
-    class where the most probable class counts here. Here both happen within one
-    training, before wrong labels are memorised. A hundredth of each first row is spread
-    evenly over all labels, since a weight of -inf would learn nothing. `lr`, `begin`
-    and that share are ours. Trusted samples do not move the layer, and weights of
-    samples do not count for it.
+    The paper trains a network to the end on the given labels, estimates the matrix with
+    it, and trains again together with the layer. Here both happen within one training,
+    before wrong labels are memorised. For the estimate, the paper weights each label by
+    the predicted probability of the class; here it counts for the most probable class.
+    A hundredth of each initial row is spread evenly over all labels, because a weight
+    of -inf would learn nothing. `lr`, `begin` and that share are ours. Trusted samples
+    and sample weights have no influence on the layer.
 
     References
     ----------
@@ -250,40 +251,41 @@ def _spread(T):
 
 
 class VolMinNet(_LearnedTransition):
-    """The transition matrix of least volume that explains the labels is learned.
+    """Learns the transition matrix of least volume that explains the labels.
 
     The network predicts the true class, and the matrix turns its probabilities into
-    those of the label, as in :class:`Forward`. Both are learned from the first step on.
-    Of all matrices that fit the labels, the one of the smallest determinant is the true
-    one, if the classes' samples are spread enough; no sample has to be sure. The
-    diagonal is always the largest probability of a row.
+    probabilities of the label, as in :class:`Forward`. Both are learned from the first
+    step on. Of all matrices that fit the labels, the true one has the smallest
+    determinant if the samples of each class are spread enough; none has to belong to
+    its class for certain. The diagonal always holds the largest probability of a row.
 
     Parameters
     ----------
     volume : float, default=1e-4
-        Weight of the logarithm of the determinant's absolute value; the paper's.
+        Weight of the volume, the logarithm of the determinant's absolute value. The
+        paper takes 1e-4.
     lr : float, default=0.01
-        Learning rate of Adam for the weights of the matrix; the official code's for
-        MNIST and CIFAR-100.
+        Learning rate of Adam for the weights of the matrix. The official code takes
+        0.01 for MNIST and CIFAR-100.
     init : float or "auto", default="auto"
-        Minus the initial weights: what is beside the diagonal is at first the sigmoid
-        of `-init` times the diagonal. The official code takes 2, and 4.5 for CIFAR-100.
-        "auto" is the logarithm of the number of classes minus 2, but at least 2, which
-        gives a right label a probability of 1/2 from 10 classes on.
+        Elements off the diagonal begin as the sigmoid of `-init` times the diagonal, so
+        the larger it is, the less noise is assumed at first. The official code takes 2,
+        and 4.5 for CIFAR-100. "auto" is ``log(n_classes - 2)``, but at least 2: from 10
+        classes on, the right label then begins with a probability of 1/2.
 
     Attributes
     ----------
     state_ : dict
-        ``"transition_matrix"`` of shape (n_classes, n_classes), float32, and what it is
-        learned by: ``"weights"``, ``"mean"``, ``"square"`` and ``"steps"``.
+        ``"transition_matrix"`` of shape (n_classes, n_classes), float32; its weights
+        and the state of Adam: ``"weights"``, ``"mean"``, ``"square"`` and ``"steps"``.
 
     Notes
     -----
-    The volume is constant for the network and not part of the value that is returned.
-    The official code lets the rate of the matrix fall along with the network's, and
-    trains it by SGD with a momentum of 0.9 on CIFAR-10; here it is always Adam, at a
-    constant rate. Trusted samples do not move the matrix, and weights of samples do not
-    count for it.
+    The volume has no gradient for the network, so it is not part of the returned loss.
+    In the official code, the learning rate of the matrix falls along with the
+    network's, and on CIFAR-10 the matrix is trained by SGD with a momentum of 0.9. Here
+    it is always trained by Adam, at a constant rate. Trusted samples and sample weights
+    have no influence on the matrix.
 
     References
     ----------

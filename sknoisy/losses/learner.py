@@ -6,39 +6,39 @@ from sknoisy.parameters import Method
 class Learner(Method):
     """What a classifier trains its network with: a loss, or a co-training method.
 
-    Whatever is not of use to one of them does nothing here.
+    By default, methods that not all of them need do nothing. All attributes but the
+    last two are class attributes.
 
     Attributes
     ----------
     soft_labels : bool
-        Whether labels may be probabilities of the classes; of the class.
+        Whether labels may be probabilities of the classes.
     unlabelled : bool
-        Whether samples without a label are trained on, or left out; of the class.
+        Whether samples without a label are trained on, or left out.
     lasting : tuple of str
-        Keys of ``state_`` that stay valid when the training set changes, whose tensors
-        do not depend on its size; of the class.
+        Keys of ``state_`` that stay valid when the training set changes, because their
+        tensors do not depend on its size.
     n_networks : int or None
-        How many networks there are; None: one that is no ensemble; of the class.
+        Number of networks in the ensemble; None: a single network without one.
     heads : tuple of str or None
-        Head of each network; None: the classifier's `head`; of the class.
+        Head of each network; None: the classifier's `head`.
     predicting : tuple of int or None
-        Networks whose mean probability is the prediction; None: all; of the class.
+        Networks whose mean probability is the prediction; None: all.
     closed_form : bool
-        Whether all is solved at once before the first epoch, so that parameters of the
-        training of networks change nothing; of the class.
+        Whether everything is solved before the first epoch, so that parameters for the
+        training of networks have no effect.
     leaves_out : bool
-        Whether what is recorded of each sample was predicted without its label; of the
-        class.
+        Whether the predictions recorded for each sample were made without its label.
     vector_encoder : str or None
-        What the classifier's `encoder` "auto" means for vectors; None: as everywhere;
-        of the class.
+        Encoder that the classifier's ``encoder="auto"`` means for vectors; None: the
+        same as for other methods.
     needs_float64 : bool
-        Whether it computes in float64; of the class.
+        Whether it computes in float64.
     state_ : dict of str to tensor
         State that is kept between batches.
     positions_ : tensor of shape (n_samples,), int64
-        Positions of the training samples among those that fit was given, which may be
-        more: others have no weight, no label, or are held out. On the device.
+        Positions of the training samples among the samples passed to ``fit``, without
+        those that have no weight or no label, or are held out. On the device.
     """
 
     soft_labels = False
@@ -58,15 +58,15 @@ class Learner(Method):
         Parameters
         ----------
         n_epochs : int
-            Epochs in which all of the network is trained.
+            Number of epochs in which the whole network is trained.
         head_epochs : int
-            Epochs before these, in which its head alone is trained.
+            Number of epochs before these, in which only its head is trained.
         """
 
     def start(self, n_samples, n_classes, device):
         """Create ``state_``; called when a training begins, or its samples change.
 
-        Where they change, what `lasting` names is copied from the state before.
+        If the samples change, entries named in `lasting` are copied from the old state.
 
         Parameters
         ----------
@@ -83,8 +83,8 @@ class Learner(Method):
     def trust(self, trusted):
         """Take the mask of trusted labels; called after `start`, for each y.
 
-        By default, nothing happens: whatever a loss returns for them, trusted samples
-        are learned by cross-entropy, and co-training methods can ask their net.
+        By default, nothing happens: trusted samples are learned with cross-entropy, not
+        with the loss. Co-training methods can ask their net for the mask.
 
         Parameters
         ----------
@@ -93,7 +93,7 @@ class Learner(Method):
         """
 
     def extend(self, module, data, generator):
-        """Return the module that trains: the network, and heads of the method's own.
+        """Return the module to train: the network, and any heads of the method's own.
 
         Called before the optimiser is made.
 
@@ -111,8 +111,8 @@ class Learner(Method):
         Returns
         -------
         module : torch.nn.Module
-            The same, unchanged, or another one that has it and more heads, which are
-            not kept after the training.
+            The same module, or another one that contains it and further heads, which
+            are dropped after the training.
         """
         return module
 
@@ -124,8 +124,8 @@ class Learner(Method):
         epoch : int
             Number of completed epochs.
         n_epochs : int
-            Number of planned epochs; of those that fit into a limited time, an estimate
-            that changes from epoch to epoch.
+            Number of planned epochs. If the time is limited, this is an estimate that
+            changes from epoch to epoch.
         """
 
     def restart(self, n_epochs):

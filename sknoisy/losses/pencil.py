@@ -72,9 +72,10 @@ class PENCIL(Loss):
     end : float, default=200/320
         Share of the epochs before the third stage.
     double_softmax : bool, default=True
-        Whether compatibility applies the softmax to probabilities, that is twice, as
-        the official code does, for which `alpha` and `lam` were published. False is the
-        formula of the paper, which holds labels more strongly to the given ones.
+        Whether the compatibility applies the softmax twice, the second time to
+        probabilities. The official code does, and the published `alpha` and `lam`
+        belong to it. False is the paper's formula, which keeps label distributions
+        closer to the given labels.
     reduction : {"sum", "mean"}, default="sum"
         Whether the network's loss is summed or averaged over the classes. The paper
         averages and takes another learning rate in each stage; "sum" suits one schedule
@@ -92,8 +93,8 @@ class PENCIL(Loss):
     Notes
     -----
     The official code changes the learning rate with the stage: 0.06 in the first two
-    and 0.2 in the third, where it falls to 0 because ``lr // 10`` was written for a
-    tenth of it. Here the schedule of the estimator covers all stages.
+    and 0.2 in the third. There it should fall to a tenth, but falls to 0 because the
+    code has ``lr // 10``. Here the schedule of the estimator covers all stages.
 
     References
     ----------

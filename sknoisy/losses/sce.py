@@ -18,7 +18,7 @@ def reverse_cross_entropy(logits, target, A):
     target : tensor of shape (n,), int64, or (n, n_classes)
         Codes of the labels, or soft labels.
     A : float
-        Value that replaces log 0 of the label, and all that is less; negative.
+        Smallest logarithm of a label's probability, which replaces log 0; negative.
     """
     if not target.is_floating_point():
         return -A * mean_absolute_error(logits, target)

@@ -69,12 +69,12 @@ def _rows(target, v):
 
 
 class SOP(Loss):
-    """Sparse over-parametrisation: label noise is modelled beside the network.
+    """Sparse over-parametrisation: label noise has parameters of its own.
 
     The noise term of a sample adds u^2 to the probability of its label and subtracts
-    v^2 from those of the other classes. u and v start near 0 and are trained along with
-    the network. They grow where the network contradicts the label, so that the network
-    need not fit a wrong label.
+    v^2 from the probabilities of the other classes. u and v start near 0 and are
+    trained along with the network. They grow where the network contradicts the label,
+    so the network need not fit a wrong label.
 
     Parameters
     ----------
@@ -99,12 +99,13 @@ class SOP(Loss):
 
     Notes
     -----
-    This is the official code since August 2022, after the paper: u follows the gradient
-    of the cross-entropy and of the squared error between the label and the predicted
-    class plus noise term, and v that of the squared error. Before, u followed the
-    cross-entropy alone, which made u^2 grow to 1 on labels that the network predicts,
-    too; the published rate of u for asymmetric noise was then 1. The squared error is
-    constant for the network and not part of the value that is returned.
+    This follows the official code as changed in August 2022, after the paper. u follows
+    the gradients of the cross-entropy and of the squared error between the label and
+    the predicted class plus noise term; v follows that of the squared error alone.
+    Before the change, u followed the cross-entropy alone, so u^2 grew to 1 even for
+    labels that the network predicts; the published `lr_u` for asymmetric noise was then
+    1. The squared error has no gradient for the network, so it is not part of the
+    returned loss.
 
     The official code draws u and v from a normal distribution of standard deviation
     1e-8; here they are 1e-8, since only their squares matter. SOP+, which adds the

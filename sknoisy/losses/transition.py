@@ -190,7 +190,7 @@ class Forward(_Corrected):
         Share of the epochs that use cross-entropy, before the estimate, in (0, 1]; at
         least one epoch.
     percentile : float, default=97.0
-        Percentile of the method "anchor".
+        Percentile for the method "anchor"; other methods ignore it.
     storage : {"float32", "float16"} or int, default="float32"
         Number format of the probabilities that are stored for the estimate. An integer
         k stores the k largest probabilities of each sample only.
@@ -257,7 +257,7 @@ class Backward(_Corrected):
         Share of the epochs that use cross-entropy, before the estimate, in (0, 1]; at
         least one epoch.
     percentile : float, default=97.0
-        Percentile of the method "anchor".
+        Percentile for the method "anchor"; other methods ignore it.
     storage : {"float32", "float16"} or int, default="float32"
         Number format of the probabilities that are stored for the estimate. An integer
         k stores the k largest probabilities of each sample only.
@@ -277,9 +277,9 @@ class Backward(_Corrected):
     wrong labels are memorised. The estimate is repeated when the number of samples
     changes, or when it was the identity.
 
-    The defaults of `method` and `begin` are not those of :class:`Forward`: with an
-    early estimate by votes, the accuracy at 40% asymmetric noise on CIFAR-10 was 14%
-    instead of 48%.
+    The defaults of `method` and `begin` differ from those of :class:`Forward`, because
+    an early estimate by votes led to an accuracy of 14% instead of 48% at 40%
+    asymmetric noise on CIFAR-10.
 
     References
     ----------

@@ -18,9 +18,9 @@ class TruncatedGCE(Loss):
     Parameters
     ----------
     q : float, default=0.7
-        See :class:`GCE`.
+        Exponent, in (0, 1]; see :class:`GCE`.
     k : float, default=0.5
-        Threshold of the label's probability, in (0, 1).
+        Samples whose label has at most this probability are pruned, in (0, 1).
     begin : float, default=1/3
         Share of the epochs before the first pruning. The paper takes 40 of 120 epochs.
     every : int, default=10
@@ -29,14 +29,15 @@ class TruncatedGCE(Loss):
     Attributes
     ----------
     state_ : dict
-        ``"probability"`` of the label, when the sample was last trained on, and
-        ``"kept"``, which is 1 or 0: tensors of shape (n_samples,), float32, 8 bytes for
-        each sample.
+        ``"probability"``, that of the label when the sample was last trained on, and
+        ``"kept"``, which is 0 for pruned samples and otherwise 1: tensors of shape
+        (n_samples,), float32, 8 bytes for each sample.
 
     Notes
     -----
-    The official code prunes by the checkpoint with the best accuracy on clean test
-    data. Here no clean data are needed: the probabilities are those of the last epoch.
+    The official code prunes by the predictions of the checkpoint with the best accuracy
+    on clean test data. Here the predictions of the last epoch are used, so no clean
+    data are needed.
 
     References
     ----------
