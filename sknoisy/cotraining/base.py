@@ -23,8 +23,8 @@ LOOK = 5  # epochs after which the noise is estimated, or all of a shorter warm-
 class CoTraining(Learner):
     """Base class of co-training methods: how an ensemble of networks is trained.
 
-    A subclass defines ``loss``, and overrides the other methods where it does more.
-    Nothing needs registration: pass an instance as ``method`` of a
+    A subclass defines ``loss``, and overrides other methods if it does more. No
+    registration is needed: pass an instance as ``method`` of a
     :class:`~sknoisy.CoTrainingClassifier`.
 
     A training begins with a warm-up, cross-entropy on the given labels. In its first
@@ -32,8 +32,9 @@ class CoTraining(Learner):
     estimated from its predictions for the other half, which it has not memorised.
     Without a warm-up there is no estimate.
 
-    Methods get the net that trains, a
-    :class:`~sknoisy.training.cotraining.CoTrainingNet`, as an argument.
+    Methods get the net that is trained, a
+    :class:`~sknoisy.training.cotraining.CoTrainingNet`, as an argument. The attributes
+    from `n_networks` to `lasting` are class attributes.
 
     Parameters
     ----------
@@ -43,38 +44,37 @@ class CoTraining(Learner):
     Attributes
     ----------
     n_networks : int
-        How many networks the method trains; of the class.
+        Number of networks that the method trains.
     heads : tuple of str or None
-        Head of each network; None, the default: the classifier's `head`; of the class.
+        Head of each network; None, the default: the classifier's `head`.
     vector_encoder : str or None
-        What the classifier's `encoder` "auto" means for vectors; None, the default: as
-        everywhere; of the class.
+        Encoder that the classifier's ``encoder="auto"`` means for vectors; None, the
+        default: the same as for other methods.
     soft_labels : bool
-        Whether ``net.targets`` may return soft labels; of the class.
+        Whether ``net.targets`` may return soft labels.
     unlabelled : bool
-        Whether samples without a label are trained on, where their weight is 0, or are
-        left out; of the class.
+        Whether samples without a label are part of the training, with weight 0, or are
+        left out.
     estimates_noise : bool
-        Whether the noise is estimated in the warm-up; of the class.
+        Whether the noise is estimated in the warm-up.
     predicting : tuple of int or None
-        Networks whose mean probability is the prediction; None, the default: all; of
-        the class.
+        Networks whose mean probability is the prediction; None, the default: all.
     lasting : tuple of str
-        Keys of ``state_`` that stay valid when the training set changes; of the class.
+        Keys of ``state_`` that stay valid when the training set changes.
     state_ : dict of str to tensor
-        What is kept of the training set; among it ``"noise"``, the estimated rate and
-        concentration of the noise, NaN before there is an estimate, and ``"half"``, the
-        half that a sample is in, all 0 before the halves are drawn. A method that knows
-        how probably each label is right keeps it as ``"clean_proba"``, of shape
-        (n_samples,) or (n_samples, n_networks), NaN before it does.
+        State that is kept between batches. ``"noise"`` holds the estimated rate and
+        concentration of the noise, NaN before the estimate; ``"half"`` the half to
+        which each sample belongs, all 0 before the halves are drawn. A method that
+        knows how probably each label is right stores this as ``"clean_proba"``, of
+        shape (n_samples,) or (n_samples, n_networks), NaN before it is known.
     warmup_epochs_ : int
         Number of epochs of the warm-up.
     epoch, n_epochs : int
-        Epochs done, and planned.
+        Number of completed and of planned epochs.
     noise_rate, noise_concentration : float
-        The estimates, as numbers.
+        The estimates in ``state_["noise"]``.
     rng : numpy.random.Generator
-        Source of random numbers in an epoch.
+        Source of random numbers, seeded anew in each epoch.
 
     Examples
     --------
@@ -121,16 +121,17 @@ class CoTraining(Learner):
     def plan(self, n_epochs, head_epochs):
         """Resolve what depends on the length of the training.
 
-        Called before it, and again in the warm-up if time allows for fewer epochs.
+        Called before the training, and again in the warm-up if the time does not
+        suffice for all epochs.
 
         Parameters
         ----------
         n_epochs : int
-            Epochs in which all of the networks are trained.
+            Number of epochs in which the whole networks are trained.
         head_epochs : int
-            Epochs before these, in which their heads alone are trained. If there are
-            any, a warm-up that is "auto" is exactly these, else a tenth of `n_epochs`,
-            at least three.
+            Number of epochs before these, in which only their heads are trained. If
+            there are any, they are the warm-up that "auto" means; else it is a tenth of
+            `n_epochs`, but at least three epochs.
         """
         self.head_epochs_, self.n_epochs = head_epochs, head_epochs + n_epochs
         self.warmup_epochs_ = self.warmup_epochs
@@ -138,7 +139,7 @@ class CoTraining(Learner):
             self.warmup_epochs_ = head_epochs or max(min(3, n_epochs), n_epochs // 10)
 
     def defaults(self, n_samples):
-        """Return what parameters of the classifier are if they are "auto".
+        """Return the values that the classifier's parameters have if they are "auto".
 
         Parameters
         ----------
@@ -164,9 +165,9 @@ class CoTraining(Learner):
         Parameters
         ----------
         n_samples, n_classes : int
-            Size of the training set.
+            Number of training samples and of classes.
         device : torch.device
-            Where the logits will be.
+            Device of the logits.
         """
         self.n_classes = n_classes
         self.noise_rate = self.noise_concentration = math.nan
@@ -185,10 +186,10 @@ class CoTraining(Learner):
             )
 
     def on_epoch(self, epoch, n_epochs):
-        """Called at the beginning of each epoch, before ``before_epoch``.
+        """Prepare for an epoch; called at its beginning, before ``before_epoch``.
 
-        In the warm-up, what depends on the number of epochs is planned anew where fewer
-        fit into a limited time.
+        In the warm-up, this calls ``plan`` again if fewer epochs fit into a limited
+        time.
         """
         self.epoch, head_epochs = epoch, self.head_epochs_
         if head_epochs is not None and n_epochs != self.n_epochs and self.is_warmup:
@@ -211,8 +212,8 @@ class CoTraining(Learner):
     def rate_to_leave_out(self):
         """Share of labels that a selection by loss leaves out, if it is not set.
 
-        The estimated noise, within bounds: 0 before there is an estimate, and at most
-        0.8, for networks that find more labels wrong know too little to choose.
+        The estimated noise rate, or 0 before there is an estimate; at most 0.8, because
+        networks that find more labels wrong know too little to choose.
         """
         return 0.0 if math.isnan(self.noise_rate) else min(self.noise_rate, MOST)
 
@@ -222,7 +223,7 @@ class CoTraining(Learner):
         self.rng = np.random.default_rng(seed)
 
     def before_epoch(self, net):
-        """Called before each epoch: estimates the noise when that is due."""
+        """Prepare for an epoch: by default, estimate the noise when that is due."""
         self.draw(net)
         self.in_halves = False
         if self.estimates_noise and self.warmup_epochs_ > 0:
@@ -262,15 +263,15 @@ class CoTraining(Learner):
         Parameters
         ----------
         net : CoTrainingNet
-            What trains.
+            Net that is trained.
         store : ArrayStore, PathStore or Subset
             The samples.
 
         Returns
         -------
         batches : iterable of tuple
-            The positions of the samples, the samples, and whatever else ``loss`` takes;
-            with ``len``, ``store`` and ``n_samples``.
+            Positions of the samples, the samples, and further arguments of ``loss``, if
+            any. The iterable also has ``len``, ``store`` and ``n_samples``.
         """
         return Batches(store, net.batch_size, net.generator, net.device)
 
@@ -312,12 +313,13 @@ class CoTraining(Learner):
         Parameters
         ----------
         net : CoTrainingNet
-            What trains.
+            Net that is trained.
         index : tensor of shape (n,), int64
             Positions of the samples in the training set.
         batch : tensor of shape (n, ...), float32
-            The samples, before any view; of several ranks, this one's part of them.
-            ``net.view(batch)`` and ``net.observed_logits(index, batch)`` are of all.
+            The samples, without views; in distributed training, this process's part of
+            them. ``net.view(batch)`` and ``net.observed_logits(index, batch)`` return
+            the results for all samples.
 
         Returns
         -------
@@ -327,10 +329,10 @@ class CoTraining(Learner):
         raise NotImplementedError(f"{type(self).__name__} must define loss.")
 
     def after_step(self, net, progress):
-        """Called after each step; `progress` is the share of all steps done."""
+        """Do nothing; called after each step with the share of all steps done."""
 
     def resolved(self):
-        """Return parameters that may be "auto", by name, as what they stand for."""
+        """Return the values of the parameters that may be "auto", by name."""
         return {}
 
     def estimated_rate(self, clean_probability):
@@ -345,14 +347,15 @@ class CoTraining(Learner):
         Parameters
         ----------
         dynamics : Dynamics
-            What the training recorded of each sample.
+            What the training recorded for each sample.
         labelled : ndarray of shape (n_samples,), bool
             Which samples have a label.
 
         Returns
         -------
         clean : ndarray of shape (n_samples,), float64
-            In [0, 1]; anything where there is no label, NaN where nothing is known.
+            In [0, 1]; NaN where nothing is known. Values of samples without a label
+            have no meaning.
         """
         clean = self.state_.get("clean_proba")
         if clean is not None:

@@ -19,12 +19,12 @@ def small_losses(losses, share, among=None, trusted=None):
     among : tensor of shape (n,), bool, default=None
         The samples to choose from; by default all.
     trusted : tensor of shape (n,), bool, default=None
-        Samples that are chosen whatever their loss.
+        Samples that are always chosen.
 
     Returns
     -------
     chosen : tensor of shape (n,), bool
-        All False where there is no sample to choose from.
+        All False if there is no sample to choose from.
 
     Examples
     --------
@@ -111,23 +111,23 @@ class CoTeaching(CoTraining):
     Parameters
     ----------
     forget_rate : float or "auto", default="auto"
-        Share of a batch that is left out in the end, in [0, 1). "auto": the noise rate
-        that is estimated in the warm-up, but at most 0.8. The paper takes its true
-        value.
+        Share of a batch that is left out after `ramp_epochs`, in [0, 1). "auto": the
+        noise rate that is estimated in the warm-up, but at most 0.8. The paper takes
+        the true noise rate.
     ramp_epochs : int or "auto", default="auto"
         Epochs after the warm-up in which that share rises from 0. "auto": 10, as in
-        the paper, or a fifth of fewer than 50 `max_epochs`.
+        the paper, but at most a fifth of `max_epochs`.
     warmup_epochs : int or "auto", default="auto"
         Epochs of cross-entropy on all samples that come first, see
         :meth:`CoTraining.plan`.
 
     Notes
     -----
-    Both networks see the same views of the same batches. The official code divides a
-    mean by the number of samples once more; this is the paper. In the first epoch after
-    the warm-up a tenth of the share is left out already (`ramp_epochs` of them make the
-    whole), where the paper begins with none. The paper trains with Adam at 1e-3 for 200
-    epochs.
+    Both networks see the same views of the same batches. The loss is a mean over
+    samples, as in the paper; the official code divides this mean by the number of
+    samples once more. The share left out rises in `ramp_epochs` equal steps, the first
+    of which is taken in the first epoch after the warm-up; the paper begins with 0
+    there. The paper trains with Adam at 1e-3 for 200 epochs.
 
     References
     ----------
@@ -188,11 +188,11 @@ class CoTeachingPlus(CoTeaching):
 
     Notes
     -----
-    From a batch without any disagreement it learns nothing. The paper begins with
-    co-teaching, for 20 epochs on CIFAR-10 and 5 on CIFAR-100, for which the warm-up
-    stands here. The official code takes the cross-entropy of probabilities as if they
-    were logits, and loses the last disagreeing sample of a batch whenever its first
-    sample is among them; this is the paper.
+    Nothing is learned from a batch without any disagreement. The paper begins with
+    co-teaching, for 20 epochs on CIFAR-10 and 5 on CIFAR-100; here the warm-up takes
+    its place. Otherwise this follows the paper. The official code treats probabilities
+    as logits in the cross-entropy, and drops the last disagreeing sample of a batch
+    whenever the networks disagree on its first sample.
 
     References
     ----------
@@ -209,9 +209,9 @@ class JoCoR(CoTeaching):
     Parameters
     ----------
     lam : float or "auto", default="auto"
-        Weight of the networks' disagreement, in [0, 1]; cross-entropy has the rest.
-        "auto": 0.9, or 0.65 if more than 65% of labels are estimated to be wrong, which
-        are the paper's values for CIFAR-10; it takes 0.85 for CIFAR-100.
+        Weight of the networks' disagreement, in [0, 1]; cross-entropy has the weight
+        1 - lam. "auto": 0.9, or 0.65 if more than 65% of labels are estimated to be
+        wrong. These are the paper's values for CIFAR-10; for CIFAR-100 it takes 0.85.
     forget_rate, ramp_epochs, warmup_epochs
         As in :class:`CoTeaching`.
 

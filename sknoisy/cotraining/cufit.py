@@ -46,12 +46,13 @@ def cascade_loss(logits, target, weights=None, trusted=None):
 
 
 class CUFIT(CoTraining):
-    """Three heads, each of which learns the labels that the one before agrees with.
+    """Three heads, each of which learns the labels that the previous one predicts.
 
-    The first head is linear and sees all labels, the second those that the first one
-    predicts, the third those that the second one predicts; the third makes the
-    prediction. It is made for an encoder that stays as it is: an array of features, or
-    ``freeze_encoder=True``. No noise rate, threshold or state of samples is needed.
+    The first head is linear and learns all labels. The second learns the labels that
+    the first predicts, and the third those that the second predicts. The third head
+    makes the prediction. The method is meant for an encoder that is not trained: an
+    array of features, or ``freeze_encoder=True``. It needs no noise rate and no
+    threshold, and stores nothing for each sample.
 
     Parameters
     ----------
@@ -61,11 +62,11 @@ class CUFIT(CoTraining):
     Notes
     -----
     The paper's second and third heads are adapters inside a vision transformer; here
-    they are heads with one hidden, normalised layer, whatever the encoder. It trains
-    with Adam at 1e-3 and weight decay 1e-5 for 100 epochs, in batches of 32, at a tenth
-    of the rate from each of 50, 75 and 90 epochs on; here these are the classifier's
-    parameters. A classifier's `head` is not used. An encoder that is trained, too, is
-    trained three times.
+    they are heads with one hidden, normalised layer, for any encoder. The paper trains
+    with Adam at 1e-3 and weight decay 1e-5 for 100 epochs, in batches of 32, and
+    divides the rate by 10 after 50, 75 and 90 epochs; here the classifier's parameters
+    decide. The classifier's `head` is not used. If the encoder is trained, there are
+    three copies of it.
 
     References
     ----------

@@ -84,35 +84,37 @@ class DivideMix(CoTraining):
     Before each epoch, a mixture of two Gaussians, fitted to the losses of a network,
     gives the probability that each label is right. It decides which samples count as
     labelled for the other network. Their labels are mixed with that network's
-    predictions, which weigh more the less a label is trusted. The other samples get
-    the mean prediction of both networks. On all of these, the networks are trained by
+    predictions, which weigh more the less probably a label is right. The other samples
+    get the mean prediction of both networks. The networks are trained on all samples by
     MixMatch.
 
     Parameters
     ----------
     lambda_u : float or "auto", default="auto"
-        Weight of the samples without a label. "auto": by the estimated rate and kind of
-        the noise, between the values that the authors choose by the true noise: 0, 25
-        and 50 on CIFAR-10, 25 and 150 on CIFAR-100.
+        Weight of the unlabelled samples. "auto": depends on the estimated rate and kind
+        of the noise, between the values that the authors choose knowing the true noise:
+        0, 25 and 50 on CIFAR-10, 25 and 150 on CIFAR-100.
     p_threshold : float or "auto", default="auto"
-        Probability of being right above which a label is kept. "auto": 0.5, or 0.6 if
-        more than 77% are estimated to be wrong: what the authors take for 90% of noise.
+        Probability of being right from which a label is kept. "auto": 0.5, or 0.6 if
+        more than 77% of labels are estimated to be wrong. The authors take 0.6 for 90%
+        noise.
     loss_history : int or "auto", default="auto"
         Number of epochs whose losses are averaged for the mixture. "auto": 1, or 5 if
         more than 77% of labels are estimated to be wrong.
     confidence_penalty : bool or "auto", default="auto"
-        Whether to add the predictions' negative entropy to the warm-up's loss. "auto":
-        where the noise is estimated to be asymmetric, from that estimate on, which is
-        after five epochs of a longer warm-up; and where there are two classes.
+        Whether to add the negative entropy of the predictions to the loss in the
+        warm-up. "auto": with two classes, and once the noise has been estimated to be
+        asymmetric, which needs a warm-up of more than five epochs.
     mixture_steps : int, default=10
-        Steps of expectation maximisation that fit the mixture, at most; C2D takes 200.
+        Largest number of steps of expectation maximisation for the mixture; C2D takes
+        200.
     temperature : float, default=0.5
-        Temperature of the sharpening.
+        Temperature by which targets are sharpened; 1 leaves them unchanged.
     alpha : float, default=4.0
         Parameter of the beta distribution that mixup's weight is drawn from.
     rampup_epochs : int or "auto", default="auto"
-        Epochs after the warm-up in which `lambda_u` rises from 0. "auto": 16, as the
-        authors have it, or a third of fewer than 48 `max_epochs`.
+        Epochs after the warm-up in which `lambda_u` rises from 0. "auto": 16, as in the
+        authors' code, but at most a third of `max_epochs`.
     warmup_epochs : int or "auto", default="auto"
         Epochs of cross-entropy on all samples that come first, see
         :meth:`CoTraining.plan`. The authors take 10 of 300 on CIFAR-10, 30 on
@@ -121,34 +123,38 @@ class DivideMix(CoTraining):
     Notes
     -----
     After the warm-up, an epoch takes 10 forward and 4 backward passes for each labelled
-    sample and network: there are as many unlabelled ones, two views of both, and the
-    other network guesses, too. Where views leave samples as they are, as with vectors,
-    there is one of each, for less than half of the passes, and the other network's
-    guesses are made once in a turn. Memory is two networks'. A batch is
-    half labelled, half unlabelled samples; the authors' 64 of either make 128.
+    sample and network: there are as many unlabelled samples, two views of each sample,
+    and guesses by the other network. Where views leave samples unchanged, as with
+    vectors, there is only one view, and the other network guesses once in a turn, which
+    takes less than half of the passes. Two networks are kept in memory. Half of a batch
+    are labelled, half unlabelled samples; the authors' 64 of each make 128.
 
-    Where this differs from the authors' code: at least a tenth of the samples are
-    labelled, the most probably right ones, whatever the threshold; the network that
-    takes its turn sees labelled and unlabelled samples in one batch, also for its
-    guesses; losses are scaled to [0, 1] in each epoch before they are averaged; the
-    learning rate falls by a cosine (``schedule="steps"`` is nearer to theirs, a tenth
-    from half of the epochs on); SGD's momentum is Nesterov's; probabilities are
-    averaged for prediction, not logits; and in the first epochs of the warm-up each
-    network trains on a half of the samples, so that the noise can be estimated on the
-    other.
+    This differs from the authors' code as follows:
 
-    Contrast-to-Divide (C2D) puts this after SimCLR, and trains all of the networks in
-    the warm-up, for five epochs: :func:`sknoisy.recipes.contrast_to_divide`. By default
-    the heads are trained, which takes seconds. C2D also clips gradients in the warm-up,
-    measures the losses of the first network again when it has trained, before the
-    second takes its turn, and has settings of its own: a threshold of 0.03 and a weight
-    of 500 at 80% of noise on CIFAR-100.
+    - At least a tenth of the samples, those whose labels are most probably right, count
+      as labelled, even below the threshold.
+    - The network that is trained gets labelled and unlabelled samples in one batch,
+      also for its guesses.
+    - Losses are scaled to [0, 1] in each epoch before they are averaged.
+    - The learning rate falls by a cosine. Theirs falls to a tenth after half of the
+      epochs; ``schedule="steps"`` is closer to that.
+    - SGD has Nesterov momentum.
+    - The prediction averages probabilities, not logits.
+    - In the first epochs of the warm-up, each network trains on one half of the
+      samples, so that the noise can be estimated on the other half.
 
-    It learns from its own guesses, so that the warm-up decides. On 10,000 images of
-    CIFAR-10, 80% of whose labels were wrong, and an encoder that was pre-trained on
-    these, the guesses were right about a third of the samples, and got worse with each
-    epoch; on scikit-learn's digits, where they were right about two thirds, they rose
-    to nine tenths. :class:`SSR` asks less of them.
+    Contrast-to-Divide (C2D) trains this method after SimCLR, with a warm-up of five
+    epochs for the whole networks: :func:`sknoisy.recipes.contrast_to_divide`. By
+    default only the heads are trained, which takes seconds. C2D also clips gradients in
+    the warm-up, and computes the losses of the first network again after its turn,
+    before that of the second. It has settings of its own, such as a threshold of 0.03
+    and a weight of 500 at 80% noise on CIFAR-100.
+
+    The method learns from its own guesses, so the result depends on the warm-up. On
+    10,000 images of CIFAR-10 with 80% wrong labels and an encoder pre-trained on these
+    images, the guesses were right for about a third of the samples, and got worse with
+    each epoch. On scikit-learn's digits, they were right for about two thirds at first
+    and for nine tenths in the end. :class:`SSR` depends less on its guesses.
 
     References
     ----------

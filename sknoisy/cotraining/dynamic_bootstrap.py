@@ -37,23 +37,23 @@ class DynamicBootstrap(CoTraining):
         :func:`sknoisy.scores.bmm_clean_probability` and
         :func:`sknoisy.scores.gmm_clean_probability`.
     alpha : float, default=32.0
-        Parameter of the beta distribution that mixup's weight is drawn from; 0 is
-        without mixup.
+        Parameter of the beta distribution that mixup's weight is drawn from; with 0,
+        nothing is mixed.
     penalty : float, default=1.0
         Weight of the divergence of a batch's mean prediction from uniform, after the
         warm-up.
     warmup_epochs : int or "auto", default="auto"
-        Epochs of mixup on the given labels that come first. "auto": all epochs of the
-        head alone, if there are any; else 35% of `max_epochs`, as the authors' 105 of
-        300.
+        Epochs of mixup on the given labels that come first. "auto": all epochs in which
+        only the head is trained, if there are any; else 35% of `max_epochs`, like the
+        authors' 105 of 300.
 
     Notes
     -----
-    This is the paper's M-correction. Its weight decay is 1e-4 and its learning rate
-    0.1, which falls to a tenth after 100 and after 250 of 300 epochs. The
-    probabilities that labels are right are computed once per epoch, from samples
-    without augmentation; the authors' code computes them for each batch, from its
-    augmented views.
+    This is the paper's M-correction. The paper takes a weight decay of 1e-4 and a
+    learning rate of 0.1, which falls to a tenth after 100 and after 250 of 300 epochs.
+    Here the probabilities that labels are right are computed once per epoch, from
+    samples without augmentation; the authors' code computes them for each batch, from
+    its augmented views.
 
     References
     ----------

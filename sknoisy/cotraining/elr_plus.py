@@ -45,36 +45,37 @@ class ELRPlus(CoTraining):
     Parameters
     ----------
     lam : float or "auto", default="auto"
-        Weight of the regulariser. "auto": 3; 1 where the noise is estimated to be
-        asymmetric; for 50 classes and more 7, to which it rises over half of the
-        training. These are the authors' for CIFAR-10, its asymmetric noise, and
+        Weight of the regulariser. "auto": 3; but 1 if the noise is estimated to be
+        asymmetric, and with 50 or more classes 7, to which it rises over half of the
+        training. These are the authors' values for CIFAR-10, its asymmetric noise, and
         CIFAR-100.
     beta : float or "auto", default="auto"
-        Momentum of the targets, in [0, 1). "auto": 0.7, or 0.9 in the other two cases.
+        Momentum of the targets, in [0, 1). "auto": 0.7, but 0.9 if the noise is
+        estimated to be asymmetric or there are 50 or more classes.
     alpha : float, default=1.0
         Parameter of the beta distribution that mixup's weight is drawn from; 0 is
         without mixup.
     decay : float, default=0.997
-        Decay of the weights' averages, in [0, 1), from half of the training on.
+        Decay of the averages of the weights, in [0, 1); it rises to this value over
+        half of the training.
     storage : {"float32", "float16"} or int, default="float32"
-        How targets are kept: see :class:`~sknoisy.ELR`. There are two for each sample.
+        Number format of the targets, see :class:`~sknoisy.ELR`. There are two targets
+        for each sample.
     warmup_epochs : int or "auto", default="auto"
         Epochs of cross-entropy on all samples that come first, see
         :meth:`CoTraining.plan`. The authors have none on CIFAR.
 
     Notes
     -----
-    A step takes two forward and backward passes, and two more forward ones of the
-    averages: both networks learn from the same views of a batch, mixed differently.
-    Memory is four networks' and two rows of targets for each sample. Predictions are
-    those of the networks, not of the averages; what is recorded of the samples is of
-    the averages.
+    A step takes two forward and two backward passes of the networks, and two forward
+    passes of the averages. Both networks learn from the same views of a batch, mixed
+    differently. Four networks and two targets for each sample are kept in memory. The
+    networks make the predictions; the averages make those recorded for each sample.
 
-    Where this differs from the official code: the decay of averages, and for many
-    classes `lam`, epoch by epoch, rise over half of the training whatever its length,
-    which is 40,000 steps of 78,200 there; averages start anew after loading from a
-    file. That code multiplies labels by targets for 100 classes, which the paper does
-    not, nor this.
+    The decay of the averages, and `lam` with many classes (epoch by epoch), rise over
+    half of the training; in the official code, they rise over 40,000 of 78,200 steps.
+    The averages start again when a model is loaded from a file. For 100 classes, the
+    official code multiplies labels by targets; neither the paper nor this class does.
 
     References
     ----------

@@ -87,9 +87,9 @@ def given_losses(logits, target):
     Returns
     -------
     losses : tensor of shape (n, n_networks)
-        Cross-entropy of the label, in nats; of soft labels without their entropy: the
-        divergence of the prediction from the label, 0 if they are equal, so that what
-        is unsure does not look wrong.
+        Cross-entropy of the label, in nats. The entropy of soft labels is subtracted,
+        so that unsure labels do not look wrong: the loss is then the divergence of the
+        prediction from the label, which is 0 if they are equal.
     """
     n_networks = logits.shape[1]
     if target.is_floating_point():
@@ -107,14 +107,14 @@ def chosen_mean(losses, chosen, weights=None):
     losses : tensor of shape (n,)
         Losses of all samples of a batch.
     chosen : tensor of shape (n,), bool
-        Which of them count.
+        Which samples count.
     weights : tensor of shape (n,), default=None
         Weights of the samples; by default all are 1.
 
     Returns
     -------
     mean : tensor of shape ()
-        Their mean.
+        Mean loss, by the weights.
     """
     chosen = chosen.to(losses)
     return weighted_mean(losses, chosen if weights is None else chosen * weights)

@@ -111,10 +111,10 @@ def alone(given):
 class KernelPosterior(CoTraining):
     """A kernel machine that corrects the labels that it learns, on vectors.
 
-    Kernel ridge regression of the given labels predicts each sample by the others. The
-    predictions, and how they are confused with the labels, give the posterior of each
-    sample's true class, to which the regression is fitted again, a few times: the
-    expectation maximisation of a classifier under label noise.
+    Kernel ridge regression of the given labels predicts each sample from the others.
+    The predictions, and how they are confused with the labels, give the posterior
+    probabilities of each sample's true class. The regression is fitted to these again,
+    a few times. This is the expectation maximisation of a classifier under label noise.
 
     It is what :class:`~sknoisy.NoisyRobustClassifier` does by default with embeddings
     and tables; it needs neither the noise rate nor clean labels.
@@ -123,83 +123,87 @@ class KernelPosterior(CoTraining):
     ----------
     n_landmarks : int or "auto", default="auto"
         Number of landmarks, which the kernel compares samples with: centres of clusters
-        for the Gaussian kernel, samples for the Laplacian one. "auto": a quarter of
-        the number of samples, at least 1,000 and at most 4,000; of more than 67,000
-        samples as many as fit into 1 GiB, and 2,000 at least. Above 1 GiB, kernel
-        values are computed several times instead of once. With 2,000 instead of 4,000,
-        a fit took a third of the time, and was 0.4 points less accurate on 20,000
-        embeddings and 1.3 on 50,000, on average over noises.
+        for the Gaussian kernel, samples for the Laplacian kernel. "auto": a quarter of
+        the number of samples, but at least 1,000 and at most 4,000; with more than
+        67,000 samples, as many as fit into 1 GiB, but at least 2,000. Above 1 GiB,
+        kernel values are computed several times instead of once. With 2,000 instead of
+        4,000, a fit took a third of the time, and on average over kinds of noise its
+        accuracy was 0.4 points lower on 20,000 embeddings and 1.3 on 50,000.
     n_rounds : int, default=3
-        How often the posteriors are computed anew.
+        Number of times that the posteriors are computed again.
     warmup_epochs : int, default=0
-        It has no warm-up.
+        Has no effect: this method has no warm-up.
 
     Notes
     -----
-    Everything is solved in closed form before the first epoch. One is enough; more
-    change nothing, and neither do `lr`, `batch_size` and the like.
+    Everything is solved in closed form before the first epoch. One epoch is enough;
+    more have no effect, and neither have `lr`, `batch_size` and the like.
 
-    Whether columns are scaled each by its own deviation, as tables need it, or all by
-    one number, as the components of embeddings do, is chosen with the kernel, by the
-    leave-one-out error on the given labels, and so is the penalty: labels that are
-    wrong at random raise the error of all candidates alike.
+    The kernel, the penalty and the scaling of the columns are chosen by the
+    leave-one-out error on the given labels. Labels that are wrong at random raise the
+    error of all candidates alike. Either each column is scaled by its own deviation,
+    which suits tables, or all are scaled by one number, which suits embeddings.
 
-    Where columns have scales of their own, those with long tails, of a kurtosis above
-    10, are drawn in by an inverse hyperbolic sine, unless three quarters of the values
-    are equal: a deviation of a few large values would make all others look alike. And a
-    column counts by how much the regression changes along it: scales are multiplied by
-    the root mean square of its derivatives, up to four times, as long as the
-    leave-one-out error falls by two standard errors in halves of the samples, each
-    weighed by what the other half shows. Columns that do not matter thus count for
-    little, as they do for trees. Of up to 1,024 columns and half as many as samples,
-    the same is tried with their principal axes, all of a deviation of 1, if these lower
-    the error by three standard errors: of spectra, and of columns that are nearly
-    equal, classes may differ in directions of little variance.
+    Where each column has its own scale, columns with long tails (a kurtosis above 10)
+    are transformed by an inverse hyperbolic sine, unless three quarters of their values
+    are equal. Otherwise a few large values would determine the deviation and make all
+    others look alike. Columns are also multiplied by how much the regression changes
+    along them: the root mean square of its derivatives. Columns that do not matter thus
+    count for little, as with trees. Each half of the samples is judged with the factors
+    from the other half, up to four times, as long as the leave-one-out error falls by
+    two standard errors.
+
+    With up to 1,024 columns, and at most half as many columns as samples, principal
+    axes of deviation 1 replace the columns if this lowers the error by three standard
+    errors. In spectra, and with columns that are nearly equal, classes may differ in
+    directions of little variance.
 
     Posteriors are partly the regression's own predictions, so their leave-one-out error
-    favours ever smaller penalties; they get at least a thirtieth of the given labels'.
+    favours ever smaller penalties. Their penalty is therefore at least a thirtieth of
+    the penalty for the given labels.
 
-    At high noise, classes that were labelled a little more often by chance would take
-    over the posteriors. So these are balanced, as far as the frequencies of the labels
-    differ no more than those of equally frequent classes do by chance.
+    At high noise, classes that happen to be labelled a little more often would take
+    over the posteriors. The posteriors are therefore balanced, to the extent that
+    chance explains the differences between the frequencies of the labels.
 
-    The confusion is that of leave-one-out predictions with labels, so what the
-    classifier confuses itself counts as noise, too. It stays the same over the rounds.
-    Samples without a label have the posterior of the prediction, and take part in all
-    rounds.
+    The confusion is counted between leave-one-out predictions and labels, so the
+    classifier's own errors count as noise, too. It stays the same over the rounds.
+    The posterior of a sample without a label is its prediction; such samples take part
+    in all rounds.
 
-    Copies, equal samples with equal labels, are left out together: if a wrong label was
-    copied, the other copy would tell that it is right. Where equal samples have other
-    labels, or columns have so few values that samples are equal by chance, they are
-    evidence of each other.
+    Copies (equal samples with equal labels) are left out together, because the copy of
+    a wrong label would confirm it. Equal samples with different labels are evidence for
+    each other, and so are samples that are equal by chance because columns have few
+    values.
 
-    A label that no other sample has is kept: the others could never predict it, which
-    says nothing against it. Its posterior is certain.
+    A label that no other sample has is kept, with a certain posterior: the other
+    samples could never predict it, which says nothing against it.
 
-    Trusted labels have certain posteriors, too. They tell how the classifier errs, and
-    so the confusion, see :func:`sknoisy.scores.trusted_transition_matrix`. The first
-    probabilities of true classes are then those that explain the probabilities of
-    labels by it, if this is right more often: more than half of a class may have wrong
-    labels. And they tell how sure predictions should be: these are stretched away from
-    uniform by the factor of least leave-one-out Brier score. So it should be by chance
-    which labels are trusted.
+    Trusted labels have certain posteriors, too. They show how the classifier errs, and
+    so improve the confusion; see :func:`sknoisy.scores.trusted_transition_matrix`. As
+    more than half of a class may have wrong labels, the first probabilities of the true
+    classes are those from which the confusion explains the predicted labels, if these
+    are right more often. Trusted labels also show how sure predictions should be: these
+    are stretched away from uniform by the factor with the least leave-one-out Brier
+    score. Therefore the trusted labels should be a random choice.
 
-    ``training_loss_`` and ``label_quality_`` of the classifier are of the leave-one-out
-    predictions, which is what detection of wrong labels wants; their probabilities are
-    ``loss_state_["left_out"]``, the mean of the first, which learned the given labels,
-    and the last, which learned posteriors: it ranks wrong labels better than either.
-    ``clean_proba_`` is the posterior of the given label, and
-    ``loss_state_["posterior"]`` that of all classes. ``train_loss`` in ``history_`` is
-    the cross-entropy of the last leave-one-out predictions with the posteriors.
+    ``training_loss_`` and ``label_quality_`` of the classifier belong to leave-one-out
+    predictions, as the detection of wrong labels needs them. Their probabilities are
+    ``loss_state_["left_out"]``: the mean of the first prediction, which learned the
+    given labels, and the last, which learned the posteriors. The mean ranks wrong
+    labels better than either. ``clean_proba_`` is the posterior of the given label, and
+    ``loss_state_["posterior"]`` holds those of all classes. ``train_loss`` in
+    ``history_`` is the cross-entropy of the last leave-one-out predictions with the
+    posteriors.
 
     References
     ----------
     Bootkrajang and Kaban, Label-Noise Robust Logistic Regression and Its Applications,
-    ECML PKDD 2012, for the posterior of labels; Berthelot et al., ReMixMatch, ICLR
-    2020, for balancing by frequencies, there by those of true labels;
-    Radhakrishnan, Beaglehole, Pandit and Belkin, Mechanism for Feature Learning in
-    Neural Networks and Backpropagation-Free Machine Learning Models, Science 2024, for
-    columns that count by their derivatives, there a matrix of all pairs.
+    ECML PKDD 2012, for the posterior of labels. Berthelot et al., ReMixMatch, ICLR
+    2020, for balancing by frequencies (of true labels, in the paper). Radhakrishnan,
+    Beaglehole, Pandit and Belkin, Mechanism for Feature Learning in Neural Networks and
+    Backpropagation-Free Machine Learning Models, Science 2024, for factors of columns
+    from derivatives (in the paper, a matrix for all pairs of columns).
     """
 
     n_networks = 1

@@ -51,16 +51,16 @@ def curriculum_weights(losses, threshold, progress):
 class MentorNet(CoTraining):
     """Trains one network on samples of small loss, by MentorNet's fixed curriculum.
 
-    At first all samples count. Then those count whose loss is below a moving average
-    of a percentile of the losses; towards the end, those above it count the less the
-    larger their loss.
+    At first all samples count. Then only those count whose loss is below a threshold,
+    the moving average of a percentile of the losses. Towards the end, samples above the
+    threshold count again, but less the larger their loss is.
 
     Parameters
     ----------
     percentile : float or "auto", default="auto"
-        Percentile of the losses, in [0, 100]. "auto": that of the labels that are
+        Percentile of the losses, in [0, 100]. "auto": the percentage of labels that are
         estimated to be right, but at least 20. The official code takes 75 at 20 and
-        40% of noise, 50 at 80%.
+        40% noise, and 50 at 80%.
     decay : float, default=0.5
         Decay of the percentile's moving average over batches, in [0, 1).
     warmup_epochs : int or "auto", default="auto"
@@ -69,15 +69,17 @@ class MentorNet(CoTraining):
 
     Notes
     -----
-    This is MentorNet PD. Its curriculum is a formula, which the paper has a second
-    network learn to imitate; here the formula is used. As in the official code, all
-    weights are 1 in the first 18% of the epochs, the fading ones come after 90%, and a
-    random half of each batch is left out in the first 17% of the epochs, 5% later; but
-    nothing in the warm-up, which may be all of these epochs in a short training. The
-    curriculum that is learned from clean labels (MentorNet DD) is not offered, for
-    there are none here. Where the paper's moving average begins at 0, this one begins
-    at the first batch's percentile; and the loss is the mean of the samples that were
-    not left out, where the official code divides by all.
+    This is MentorNet PD, whose curriculum is a formula. In the paper a second network
+    learns to imitate the formula; here it is used directly. As in the official code,
+    all weights are 1 in the first 18% of the epochs, and samples above the threshold
+    count again after 90%. A random half of each batch is left out in the first 17% of
+    the epochs, and 5% of it later. In the warm-up, nothing is left out; in a short
+    training, the warm-up may cover all of the first 17%.
+
+    Unlike in the paper, the moving average begins at the percentile of the first batch
+    instead of 0. Unlike in the official code, the loss is divided by the number of
+    samples that were not left out instead of all. MentorNet DD, whose curriculum is
+    learned from clean labels, is not offered, because no clean labels are assumed.
 
     References
     ----------

@@ -16,19 +16,19 @@ def mixup(inputs, targets, lam, order):
     targets : tensor of shape (n, n_classes)
         Their probabilities of the classes.
     lam : float
-        Weight of the sample itself; the larger of lam and 1 - lam is taken.
+        Weight of the sample itself, for which the larger of lam and 1 - lam is taken.
     order : tensor of shape (n,), int64
-        The other samples.
+        Positions of the other samples in the batch.
 
     Returns
     -------
     inputs, targets : tensors
-        Mixed, of the same shapes.
+        Mixed inputs and targets, of the same shapes.
 
     References
     ----------
-    Zhang et al., mixup: Beyond Empirical Risk Minimization, ICLR 2018; the larger
-    weight is MixMatch's.
+    Zhang et al., mixup: Beyond Empirical Risk Minimization, ICLR 2018. Taking the
+    larger weight is due to MixMatch.
 
     Examples
     --------
@@ -143,7 +143,7 @@ def sharpen(probs, temperature):
     probs : tensor of shape (n, n_classes)
         Probabilities.
     temperature : float
-        1 leaves them; towards 0 the largest becomes 1.
+        1 leaves them unchanged; towards 0 the largest becomes 1.
 
     Returns
     -------

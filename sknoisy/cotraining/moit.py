@@ -122,31 +122,31 @@ def interpolated_contrastive(similarity, own, major, minor, lam):
 
 
 class MOIT(CoTraining):
-    """Multi-objective interpolation training, of one network.
+    """Multi-objective interpolation training of one network.
 
-    Samples are mixed, and two losses are mixed alike: a supervised contrastive loss of
-    a projection, against the batch and a memory, and cross-entropy. In the second half
-    of the training, labels that the neighbours in the projection do not favour give way
-    to the network's predictions in the cross-entropy.
+    Samples are mixed, and two losses are mixed in the same way: cross-entropy, and a
+    supervised contrastive loss of a projection, which compares each sample with the
+    batch and a memory. In the second half of the training, the network's predictions
+    replace labels that the neighbours in the projection do not favour, but only in the
+    cross-entropy.
 
     Parameters
     ----------
     n_neighbors : int or "auto", default="auto"
         Number of neighbours that vote, without the sample itself. "auto": 250, as in
-        the paper, but at most half as many as a class has on average, as 250 are on
-        CIFAR-100.
+        the paper, but at most half of the mean class size, which is 250 for CIFAR-100.
     correction : float, default=0.52
-        Share of the epochs after which predictions take the place of labels; the
-        authors' 130 of 250.
+        Share of the epochs after which predictions replace labels. The authors take 130
+        of 250 epochs.
     temperature : float, default=0.1
-        Temperature of the contrastive loss.
+        Divisor of the cosine similarities in the contrastive loss.
     alpha : float, default=1.0
         Parameter of the beta distribution that mixup's weight is drawn from.
     memory : int, default=100
-        Samples of each class that the memory has room for, two views of each. It is
-        not used before the fourth epoch, nor if it holds less than a batch.
+        Size of the memory, in samples per class, with two views of each. The memory is
+        not used before the fourth epoch, nor while it is smaller than a batch.
     views : "auto", "none" or Views, default="auto"
-        Views of the samples that are mixed. "auto": the strong ones of
+        Augmentation of the samples that are mixed. "auto": the strong views of
         :func:`sknoisy.views.resolve_views` for images, and none for vectors.
     warmup_epochs : int or "auto", default=0
         Epochs of cross-entropy on all samples that come first; the paper has none.
@@ -157,12 +157,13 @@ class MOIT(CoTraining):
     classifier has "clean", 1 where the label was taken as right, and "clean_proba", the
     share of the neighbours' votes for it.
 
-    Where this differs from the official code: mixed targets are mixed from each
-    sample's own, its label or prediction; that code lets the major sample decide
-    whether the minor one's label counts. The memory is a ring, and stays full. By
-    default, the learning rate is 0.02, and it falls by a cosine; the authors
-    train 250 epochs at 0.1, with weight decay 1e-4 and a tenth from epochs 125 and 200
-    on. MOIT+, which trains a new classifier on the samples that are left, is not here.
+    Unlike in the official code, the label or prediction of each sample is mixed by its
+    own rule; in that code, the sample with the larger weight decides whether the label
+    of the other one counts. The memory is a ring, and stays full. By default, the
+    learning rate is 0.02 and falls by a cosine. The authors train 250 epochs at 0.1
+    with weight decay 1e-4, and divide the rate by 10 after 125 and 200 epochs. MOIT+,
+    which trains a new classifier on the samples whose labels are taken as right, is not
+    offered.
 
     References
     ----------

@@ -44,10 +44,10 @@ def consistency(logits, ensemble):
 class SELF(CoTraining):
     """Self-ensemble filtering: labels that averages contradict are left out.
 
-    A second network is the moving average of the first one's weights. Besides, a moving
-    average of the predictions of each sample is kept. A label that is not the most
-    probable class of the latter is left out of the cross-entropy for as long as that
-    is so. On all samples, with or without a label, the network also learns to predict
+    A second network has the moving averages of the first network's weights. In
+    addition, a moving average of the predictions for each sample is kept. A label is
+    left out of the cross-entropy as long as it is not the most probable class of this
+    average. On all samples, with or without a label, the network also learns to predict
     what the averaged network predicts from another view.
 
     Parameters
@@ -57,28 +57,29 @@ class SELF(CoTraining):
     decay : float, default=0.99
         Decay of the averages of weights, from step to step, in [0, 1).
     consistency : float, default=100.0
-        Weight of the mean squared difference between predictions and those of the
-        average; Mean Teacher's for CIFAR-10.
+        Weight of the mean squared difference between the predictions of the network and
+        of its average. The default is Mean Teacher's for CIFAR-10.
     storage : {"float32", "float16"} or int, default="float32"
-        How averages of predictions are kept: see :class:`~sknoisy.ELR`.
+        Number format of the averaged predictions, see :class:`~sknoisy.ELR`.
     warmup_epochs : int or "auto", default="auto"
-        Epochs that learn all labels. "auto": those of the head alone, if there are any,
-        and a fifth of `max_epochs`, at least three. A filter that begins before all
-        classes are predicted leaves some out for good.
+        Epochs in which all labels are learned. "auto": the epochs in which only the
+        head is trained, if there are any, and a fifth of `max_epochs`, at least three.
+        If the filter begins before all classes are predicted, it leaves the others out
+        for good.
 
     Notes
     -----
-    Predictions are those of the averaged network, and so is what is recorded of the
-    samples. A step takes two forward passes and one backward pass. ``loss_state_`` of
-    the classifier has "predictions", the averages; "kept", whether these agree with the
-    label; and "clean_proba", the label's share of them.
+    The averaged network makes the predictions, also those recorded for each sample. A
+    step takes two forward passes and one backward pass. ``loss_state_`` of the
+    classifier has "predictions", the averaged predictions; "kept", whether they agree
+    with the label; and "clean_proba", the probability that they give the label.
 
     The paper trains a Mean Teacher until a validation score stops rising, filters the
-    given labels once, trains again on those that are left, and repeats this until no
-    filter makes it better. Here the filter is renewed in each epoch of one training,
-    and no validation samples are needed. We know of no official code. The settings are
-    ours, but for the consistency's form, weight and rise, and the start of the weights'
-    average, which are those of Mean Teacher's code.
+    given labels once, trains again on the remaining labels, and repeats this until
+    filtering brings no improvement. Here the filter is renewed in each epoch of one
+    training, and no validation samples are needed. We know of no official code. The
+    form, weight and rise of the consistency, and the start of the averaged weights, are
+    those of Mean Teacher's code; all other settings are ours.
 
     References
     ----------

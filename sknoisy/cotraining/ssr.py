@@ -116,40 +116,41 @@ def balanced_order(labels, generator, size=None):
 class SSR(CoTraining):
     """Sample selection and relabelling by one network, without the noise rate.
 
-    Before each epoch a prediction that is confident enough takes the place of a label,
-    anew from the given labels each time. A sample is selected if its label is the one
-    that its nearest neighbours in feature space favour, relative to the classes' sizes.
-    The network learns the labels of the selected samples only, by mixup, all classes
-    equally often. With images, it also learns to predict the features of one view of
-    any sample from those of another view (SSR+).
+    Before each epoch, predictions that are confident enough replace the given labels.
+    A sample is then selected if its nearest neighbours in feature space favour its
+    label, relative to the sizes of the classes. The network learns the labels of the
+    selected samples only, with mixup, all classes equally often. With images, it also
+    learns to predict the features of one view of a sample, selected or not, from the
+    features of another view (SSR+).
 
     Parameters
     ----------
     relabel_threshold : float, default=0.9
-        Probability above which a prediction takes the place of the label. The paper
-        takes 0.9 for CIFAR-10, 0.8 for CIFAR-100 with much noise, 0.95 for ANIMAL-10N
-        and WebVision, 0.99 for Clothing1M.
+        Probability above which a prediction replaces the label. The paper takes 0.9 for
+        CIFAR-10, 0.8 for CIFAR-100 with much noise, 0.95 for ANIMAL-10N and WebVision,
+        and 0.99 for Clothing1M.
     select_threshold : float, default=1.0
-        Votes for the label, relative to the class of most votes, from which a sample is
-        selected, in (0, 1].
+        A sample is selected if its label has at least this share of the votes of the
+        most voted class, in (0, 1]. With 1, the label must be that class.
     n_neighbors : int or "auto", default="auto"
-        Number of neighbours that vote, the sample itself included; all samples if they
-        are fewer. "auto": 200, as in the paper, but at most two fifths of what a class
-        has on average, as 200 are on CIFAR-100.
+        Number of neighbours that vote, the sample itself included, but at most the
+        number of samples. "auto": 200, as in the paper, but at most two fifths of the
+        mean class size, which is 200 for CIFAR-100.
     consistency : float or "auto", default="auto"
-        Weight of the feature consistency. "auto": 1, as in the paper, where an encoder
-        of images is trained, and else 0.
+        Weight of the feature consistency. "auto": 1, as in the paper, if an encoder of
+        images is trained, and 0 otherwise.
     alpha : float, default=4.0
         Parameter of the beta distribution that mixup's weight is drawn from.
     views : "auto", "none" or Views, default="auto"
-        What makes the classifier's views strong, applied after these to the samples
-        that are learned. "auto": :class:`~sknoisy.views.RandAugment` for images of 16
-        pixels and more, the strong views of :func:`sknoisy.views.resolve_views` for
-        smaller ones, and none for vectors.
+        Strong augmentation, applied to the samples that are learned after the
+        classifier's own views. "auto": :class:`~sknoisy.views.RandAugment` for images
+        of 16 pixels and more, the strong views of :func:`sknoisy.views.resolve_views`
+        for smaller images, and none for vectors.
     epoch_size : {"all", "selected"}, default="all"
-        How many samples an epoch takes: as many as there are, as in the official code,
-        where the selected ones come again and again; or each selected one about once,
-        which is faster, and trains little while few are selected.
+        "all": an epoch has as many samples as the training set, and repeats the
+        selected samples until then, as in the official code. "selected": each selected
+        sample occurs about once, which is faster, but trains little while few are
+        selected.
     warmup_epochs : int or "auto", default=0
         Epochs of cross-entropy on all samples that come first; the paper has none.
 
@@ -157,17 +158,21 @@ class SSR(CoTraining):
     -----
     Two strong views of each selected sample are learned. The consistency predicts the
     features of a weak view, one of the classifier's `views`, from those of a strong
-    one. The neighbours of features that do not change are searched once.
-    ``loss_state_`` of the classifier has "labels", the codes of the labels as they were
-    learned last, and "clean_proba", the votes for the given labels relative to the most
-    voted class.
+    view. If the encoder is frozen, neighbours are searched only once. ``loss_state_``
+    of the classifier has "labels", the codes of the labels that were learned last, and
+    "clean_proba", the votes for the given labels relative to the most voted class.
 
-    Where this differs from the official code: predictions and features that labels and
-    selection are based on are those of samples without augmentation, there of a weak
-    view; strong views are RandAugment's, there AutoAugment's for CIFAR-10; after
-    pre-training, the head is trained first, by the same selection; SGD's momentum is
-    Nesterov's. The paper trains for 300 epochs with SGD at 0.02, weight decay 5e-4 and
-    a cosine schedule, in batches of 128.
+    This differs from the official code as follows:
+
+    - Labels are replaced and samples are selected by predictions and features of
+      samples without augmentation; the official code takes a weak view.
+    - Strong views are made by RandAugment; the official code takes AutoAugment for
+      CIFAR-10.
+    - After pre-training, the head is trained first, with the same selection.
+    - SGD has Nesterov momentum.
+
+    The paper trains for 300 epochs with SGD at 0.02, weight decay 5e-4 and a cosine
+    schedule, in batches of 128.
 
     References
     ----------
@@ -294,7 +299,7 @@ class SSR(CoTraining):
         Parameters
         ----------
         net : CoTrainingNet
-            What trains.
+            Net that is trained.
         index : tensor of shape (n,), int64
             Positions of the samples.
         batch : tensor of shape (n, ...), float32

@@ -51,41 +51,44 @@ def perturbed_leaders(total, n, scale, generator=None):
 class TAkS(CoTraining):
     """Adaptive k-set selection: an epoch trains on k samples of small losses so far.
 
-    Before each epoch, the network's losses of all samples are added to those of the
-    epochs before. The k samples of the smallest sums, after a little noise, are what it
-    trains on until the next. Such a choice, "follow the perturbed leader", has over all
-    epochs hardly more loss than the best k samples that could have been kept from the
-    first to the last.
+    Before each epoch, the losses of all samples are added to those of the previous
+    epochs. The network then trains on the k samples with the smallest sums, after a
+    little noise has been added to these. This rule, "follow the perturbed leader", has
+    in total hardly more loss than the best fixed choice of k samples for all epochs.
 
     Parameters
     ----------
     share : float or "auto", default="auto"
         Share of the samples to train on, in (0, 1]. "auto": the share of labels that
-        the warm-up estimates to be right, at least 0.2. The official settings are less
-        than the true share of right labels: at 20, 40 and 60% of noise 0.75, 0.45 and
-        0.2 (CIFAR-10), or 0.65, 0.35 and 0.15 (MNIST, CIFAR-100).
+        the warm-up estimates to be right, but at least 0.2. The official settings are
+        below the true share of right labels: at 20, 40 and 60% noise they are 0.75,
+        0.45 and 0.2 (CIFAR-10), or 0.65, 0.35 and 0.15 (MNIST, CIFAR-100).
     perturbation : float, default=0.001
-        Standard deviation of the noise, over the square root of the number of epochs.
+        Standard deviation of the noise, divided by the square root of the number of
+        epochs.
     per_class : bool, default=True
-        Whether the share is one of each given class. Otherwise the classes that are
-        learned last may be left out for good. Of a class at least one is chosen.
+        Whether the share is taken of each class by itself, with at least one sample.
+        Otherwise, classes that are learned last may be left out for good.
     warmup_epochs : int or "auto", default="auto"
         Epochs of cross-entropy on all samples that come first, see
-        :meth:`CoTraining.plan`; the paper has none, and is told the share.
+        :meth:`CoTraining.plan`. The paper has none, because it sets the share.
 
     Notes
     -----
-    An epoch has as many samples as are chosen. Losses are those of samples without
-    views. Weights count in the loss of a batch, not in the choice; trusted labels are
-    always chosen, and the share is one of the others. Where a label changes between two
-    calls of ``partial_fit``, the sum starts again, as if all losses had been the new
-    one. ``loss_state_`` of the classifier has "total_loss", the sums, "chosen", the
-    samples of the last epoch, "rounds", how many losses were added, and "given", the
-    labels that they are of. ``clean_proba_`` is the mixture's of the mean losses.
+    An epoch has as many samples as are chosen. The losses are those of samples without
+    augmentation. Sample weights count in the loss of a batch, not in the choice.
+    Samples with trusted labels are always chosen; the share is taken of the others. If
+    a label changes between two calls of ``partial_fit``, its sum starts again, as if
+    the new loss had occurred in all epochs.
 
-    With `share` set, ``per_class=False`` and ``warmup_epochs=0`` this is the official
-    code with its default settings, but for the optimiser: it trains with Adam at 0.001
-    in batches of 512 (CIFAR), for 120 to 200 epochs. The paper's text was not at hand.
+    ``loss_state_`` of the classifier has "total_loss", the sums; "chosen", the samples
+    of the last epoch; "rounds", how many losses were added; and "given", the labels
+    that the losses belong to. ``clean_proba_`` comes from a mixture of the mean losses.
+
+    With `share` set, ``per_class=False`` and ``warmup_epochs=0``, this equals the
+    official code with its default settings, except for the optimiser. The official code
+    trains with Adam at 0.001 in batches of 512 (CIFAR), for 120 to 200 epochs. The
+    comparison is with the code only, not with the text of the paper.
 
     References
     ----------
