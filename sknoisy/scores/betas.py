@@ -128,13 +128,13 @@ def wrong_event_clean_probability(y, wrong_events, max_iter=20):
 
     Notes
     -----
-    The mixture begins as that of the losses in :func:`bmm_clean_probability`, with
-    posteriors 1 - x and x. As published, the component of fewer wrong events must
-    vanish at the most, and the other one at none: where the second shape parameter of
-    the first, or the first of the second, falls below 1.02, it becomes 1.1. A class of
-    fewer than four samples is judged by the mixture of all samples. Unlike in the
-    authors' code, scaled numbers are clipped to [0.001, 0.999], and a posterior never
-    rises with the number.
+    As in :func:`bmm_clean_probability`, the initial posteriors of a scaled number x are
+    1 - x and x. As published, the density of the component of fewer wrong events must
+    vanish at x = 1, and that of the other component at x = 0: if the second shape
+    parameter of the former, or the first one of the latter, falls below 1.02, it is set
+    to 1.1. A class of fewer than four samples is judged by the mixture of all samples.
+    Unlike in the authors' code, scaled numbers are clipped to [0.001, 0.999], and the
+    posterior never rises with the number of wrong events.
 
     References
     ----------

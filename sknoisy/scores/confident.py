@@ -28,7 +28,7 @@ RULES = [
 
 
 def confident_thresholds(y, pred_probs, classes=None):
-    """Return the mean predicted probability of each class over the samples so labelled.
+    """Return each class's mean predicted probability over the samples with its label.
 
     Parameters
     ----------
@@ -95,9 +95,9 @@ def confident_joint(y, pred_probs, classes=None):
     Notes
     -----
     The diagonal is at least 1. Counts are then calibrated: each row is scaled to the
-    number of samples with that label, and rounded so that its sum is kept. Of several
-    thresholds that are reached, the paper takes the most probable class among those;
-    the authors' code, and this function, take the most probable class of all.
+    number of samples with that label, and rounded so that its sum is kept. If several
+    thresholds are reached, the paper counts the most probable class among those; the
+    authors' code, and this function, count the most probable class of all.
 
     References
     ----------

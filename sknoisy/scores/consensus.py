@@ -60,7 +60,7 @@ def hoc_transition_matrix(
 
     See Also
     --------
-    hoc_noise_rate : The noise rate by this matrix.
+    hoc_noise_rate : The noise rate that follows from this matrix.
     estimate_transition_matrix : Estimates from predicted probabilities, or from the
         votes of neighbours, which were more accurate in our measurements.
 

@@ -22,8 +22,8 @@ def neighbor_distances(features, n_neighbors=10):
     Parameters
     ----------
     features : array-like of shape (n_samples, n_features)
-        Features; their Euclidean distances count. Columns of tables should be scaled,
-        features of networks normalised to length 1.
+        Features, compared by Euclidean distance. Columns of tables should be scaled,
+        and features of networks normalised to length 1.
     n_neighbors : int, default=10
         Number of neighbours.
 
@@ -41,13 +41,13 @@ def neighbor_distances(features, n_neighbors=10):
 
     See Also
     --------
-    neighbor_index : The same by the angle between features.
+    neighbor_index : Nearest neighbours by the angle between features.
 
     Notes
     -----
     Above 15 features, neighbours are found by products in float32, for a few rows at a
-    time; their distances are then computed from the differences, so that those of
-    copies are 0.
+    time; their distances are then computed from the differences, so that copies have a
+    distance of 0.
 
     Examples
     --------
@@ -103,18 +103,18 @@ def near_duplicates(index, distances):
     groups : ndarray of shape (n_samples,), dtype int64
         Number of each sample's group, from 0; -1 for samples without a near-duplicate.
     closeness : ndarray of shape (n_samples,), float64
-        1 minus the distance to the nearest of the group, in distances of the last
-        neighbour: 1 for copies; 0 outside of groups.
+        1 minus the distance to the nearest sample of the group, divided by the distance
+        of the last neighbour: 1 for copies; 0 outside of groups.
 
     Notes
     -----
-    A pair counts if its distance is below r times the distance of the last neighbour
-    of either. Where samples are spread evenly in D dimensions, a neighbour is as near
-    as that by chance with probability r^D; r is chosen so that half a pair is expected
-    in all, and at most 0.65. D is the median over samples of Levina and Bickel's
-    estimate, from the farther half of the neighbours alone. In few dimensions only near
-    copies are found: there, everything has close neighbours. Of groups larger than
-    `n_neighbors`, only copies are found.
+    Two samples are near-duplicates if their distance is below r times the distance of
+    the last neighbour of either. Where samples are spread evenly in D dimensions, a
+    neighbour is that near by chance with probability r^D. r is chosen so that half a
+    pair in all is expected by chance, but at most 0.65. D is the median over samples of
+    Levina and Bickel's estimate, from the farther half of the neighbours alone. In few
+    dimensions, where everything has close neighbours, only near copies are found. Of
+    groups larger than `n_neighbors`, only copies are found.
 
     References
     ----------
@@ -170,8 +170,8 @@ def far_samples(distances):
     Notes
     -----
     The distance is the mean over the neighbours. The limit is Tukey's upper fence of
-    its logarithm: the upper quartile and 1.5 times the range between the quartiles
-    more. Of a normal distribution, 0.35% are above it.
+    its logarithm: the upper quartile plus 1.5 times the range between the quartiles. In
+    a normal distribution, 0.35% of the values are above it.
 
     References
     ----------

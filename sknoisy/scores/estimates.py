@@ -44,9 +44,10 @@ def estimate_transition_matrix(
     share : float, default=0.1
         For "votes": how many samples vote, see :func:`label_votes`.
     trusted : array-like of shape (n_samples,), bool, default=None
-        Which labels are known to be right. They tell how the classifier confuses
-        classes, and so which disagreements with the other labels are its own: see
-        :func:`trusted_transition_matrix`, which starts at what `method` estimates.
+        Which labels are known to be right. They show how the classifier confuses
+        classes, and so which disagreements with the other labels are its own errors;
+        see :func:`trusted_transition_matrix`, which starts from the estimate by
+        `method`.
 
     Returns
     -------
@@ -66,10 +67,11 @@ def estimate_transition_matrix(
         estimate_transition_matrix(y, knn_votes(y, features, 50), method="votes")
 
     On 20,000 embeddings of CIFAR-10 with no, symmetric, asymmetric and instance-
-    dependent noise, this noise rate was off by 2.4 points on average, or 1.6 with 200
-    neighbours. "votes" on the probabilities of a logistic regression was off by 1.7 to
-    2.6 points, "confident_joint" by 9 to 11, and :func:`hoc_noise_rate` by 2.6. For few
-    samples, :func:`neighbor_label_votes` is better.
+    dependent noise, the noise rate from 50 neighbours was off by 2.4 points on average,
+    and from 200 neighbours by 1.6. "votes" on the probabilities of a logistic
+    regression was off by 1.7 to 2.6 points, "confident_joint" by 9 to 11, and
+    :func:`hoc_noise_rate` by 2.6. For few samples, :func:`neighbor_label_votes` is
+    better.
 
     References
     ----------
@@ -179,12 +181,12 @@ def shrunk_transition_matrix(votes):
 
     Notes
     -----
-    Some tens of votes a class leave errors of several points in each entry, which the
-    inverse of the matrix multiplies. Here the rows are draws from a Dirichlet
-    distribution whose mean is symmetric noise at the rate of all votes, and whose
-    strength, in votes, maximises the likelihood of the votes: empirical Bayes. If they
-    are compatible with symmetric noise, this is the matrix of that noise, for which the
-    corrected accuracy ranks as the noisy one does; if classes are confused with
+    With some tens of votes for each class, each entry has an error of several points,
+    which the inverse of the matrix amplifies. Here the rows are draws from a Dirichlet
+    distribution. Its mean is symmetric noise at the rate of all votes; its strength, in
+    votes, maximises the likelihood of the votes (empirical Bayes). If the votes are
+    compatible with symmetric noise, the result is the matrix of that noise, with which
+    corrected accuracies rank models as noisy ones do. If classes are confused with
     particular others, it is nearly the matrix of the votes.
 
     References
@@ -224,10 +226,10 @@ def estimate_noise_rate(y, pred_probs, classes=None, method="confident_joint"):
     classes : array-like of shape (n_classes,), default=None
         The classes; by default the sorted distinct labels.
     method : {"confident_joint", "votes", "anchor"}, default="confident_joint"
-        "confident_joint": the share of its counts that are off the diagonal. Others:
-        the mean of 1 minus the diagonal of the transition matrix, each class weighted
-        by how often it is predicted. :func:`estimate_transition_matrix` explains when
-        to use which.
+        "confident_joint": the share of its counts that are off the diagonal. Other
+        methods: the mean of 1 minus the diagonal of the transition matrix, each class
+        weighted by how often it is predicted. :func:`estimate_transition_matrix`
+        explains when to use which.
 
     Returns
     -------

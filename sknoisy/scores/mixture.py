@@ -111,8 +111,8 @@ def gmm_clean_probability(losses, max_iter=10, tol=1e-2, reg_covar=5e-4):
 
     Notes
     -----
-    The steps are those of scikit-learn's ``GaussianMixture``, which DivideMix uses. It
-    starts from k-means with a random initialisation; here, k-means starts from the
+    The steps are those of scikit-learn's ``GaussianMixture``, which DivideMix uses, and
+    which starts from k-means with a random initialisation. Here k-means starts from the
     mean, so that results are reproducible.
 
     References

@@ -19,7 +19,7 @@ N_WEIGHTS = 8
 
 
 def neighbor_label_votes(y, features, classes=None, n_neighbors=50):
-    """Count the given labels of each true class, as the labels of neighbours tell it.
+    """Count the given labels of each true class, inferred from labels of neighbours.
 
     Parameters
     ----------
@@ -36,8 +36,9 @@ def neighbor_label_votes(y, features, classes=None, n_neighbors=50):
     Returns
     -------
     votes : ndarray of shape (n_classes, n_classes), float64
-        Row: true class; column: given label. Expected counts, which sum to the number
-        of samples, or to 10,000 of more, drawn at random but always the same.
+        Expected counts. Row: true class; column: given label. They sum to the number of
+        samples. Of more than 10,000 samples, 10,000 are counted; they are drawn at
+        random, but are always the same.
 
     Raises
     ------
@@ -47,29 +48,29 @@ def neighbor_label_votes(y, features, classes=None, n_neighbors=50):
 
     See Also
     --------
-    shrunk_transition_matrix : A transition matrix of these counts.
+    shrunk_transition_matrix : Estimates a transition matrix from these counts.
     label_votes : Counts of the surest samples, by predicted probabilities.
     hoc_transition_matrix : Another estimate from neighbours.
 
     Notes
     -----
-    A sample's label and the labels of its neighbours are independent draws that depend
-    on its true class: the label by the transition matrix, each neighbour's by a
-    distribution that is another one, because some neighbours are of other classes. Both
-    are fitted by expectation maximisation, from where each sample is of the class that
-    is most frequent among its neighbours.
+    A sample's label and the labels of its neighbours are modelled as independent draws
+    that depend on its true class. The label is drawn from the transition matrix, and
+    each neighbour's from another distribution, because some neighbours are of other
+    classes. Both are fitted by expectation maximisation, which starts from the most
+    frequent label among each sample's neighbours as its class.
 
-    Neighbours are alike, so k of them tell less than k independent ones. As how many
-    they count is chosen from k, k / 1.5, k / 1.5 ** 2 and so on to k / 1.5 ** 7: by the
-    likelihood of the labels given those of the neighbours.
+    Neighbours are alike, so k of them tell less than k independent ones. The number of
+    independent ones that they count as is chosen from k, k / 1.5, k / 1.5 ** 2 and so
+    on to k / 1.5 ** 7, by the likelihood of the labels given those of the neighbours.
 
-    Every sample takes part. Counting the surest only, those with the most neighbours of
-    one label, overestimates the noise: a wrong label is not among its own neighbours,
-    but among those of the samples around it, so that it seems surer than they do. With
-    31 neighbours of 1,257 digits, 40% of whose labels were wrong, 46 to 50% of those of
-    the surest quarter were. Of 20,000 samples the surest tenth are the better choice:
-    the neighbourhoods hardly overlap, so that this does not matter, and nearly all
-    their neighbours are of one class.
+    All samples are used. Using only the surest samples, those with the most neighbours
+    of one label, overestimates the noise: a wrong label is not among its own sample's
+    neighbours, but among those of the samples around it, so that its own sample seems
+    the surest. Of 1,257 digits, 40% had wrong labels, but 46 to 50% of the surest
+    quarter by 31 neighbours. Of 20,000 samples, the surest tenth is the better choice:
+    there the neighbourhoods hardly overlap, and nearly all of their neighbours are of
+    one class.
 
     References
     ----------

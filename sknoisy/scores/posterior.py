@@ -62,19 +62,20 @@ class LabelPosterior:
     own_error: float
 
     def of(self, codes, labels):
-        """Return the probability of labels, each the given or the best other one.
+        """Return the probability of one label of each sample, the given or another.
 
         Parameters
         ----------
         codes : ndarray of shape (n_samples,), int
             Columns of the given labels.
         labels : ndarray of shape (n_samples,), int
-            Columns of the labels that are asked for.
+            Columns of the labels whose probability is returned.
 
         Returns
         -------
         probability : ndarray of shape (n_samples,), float64
-            Of a class that is neither, it is at most this.
+            Exact for the given label and the best other class; for any other class, an
+            upper bound.
         """
         return np.where(labels == codes, self.given, self.other)
 
@@ -94,8 +95,9 @@ def label_posterior(y, pred_probs, classes=None, trusted=None):
         The classes; by default the sorted distinct labels.
     trusted : array-like of shape (n_samples,), bool, default=None
         Which labels are known to be right; by default none. They have probability 1,
-        and count as right in the noise rate; all else is estimated by the others, but
-        for the transition matrix, see :func:`trusted_transition_matrix`.
+        and count as right in the noise rate. They also improve the transition matrix,
+        see :func:`trusted_transition_matrix`. Everything else is estimated from the
+        other labels.
 
     Returns
     -------
@@ -110,26 +112,29 @@ def label_posterior(y, pred_probs, classes=None, trusted=None):
 
     Notes
     -----
-    The labels of the samples that most probably belong to each class give the noise
-    rate, where each class counts by how often it is predicted, and the transition
-    matrix T, as :func:`label_votes` does; of a class that is predicted more rarely than
-    there are votes, the samples that are predicted. How often predictions and labels
-    agree in all, beyond what T explains, is the classifier's own error. Its surest
-    predictions are taken to be wrong at 15% of that rate, and at more of it
-    where the error is above 35% of chance's; so much is subtracted from the votes, and
-    no prediction is believed more. Nothing in the labels tells this number. It was
-    chosen so that on embeddings of CIFAR-10, and in simulations where classes overlap,
-    no label is called wrong where all are right. It is less where predictions and
-    labels disagree hardly more among three times as many votes, as a classifier's own
-    errors would be three times as frequent there; with few samples that cannot be told,
-    and less is found. The interval is Wilson's of as many votes as count, and goes down
-    by twice what was subtracted.
-    Where it cannot be told that anything is wrong, its lower end is 0, and T that of
-    one wrong vote: so a label that is clearly wrong is found among thousands. The noise
-    rate then is the mean probability of an error.
+    As in :func:`label_votes`, the labels of the samples that most probably belong to
+    each class give the transition matrix T, and the noise rate, in which each class
+    counts by how often it is predicted. If a class is predicted for fewer samples than
+    should vote, only these samples vote.
 
-    Probabilities p are calibrated on the noisy labels in two ways whose mean is used: a
-    power of p, chosen by the likelihood of the labels under T, and an isotonic
+    Disagreement between predictions and labels that T does not explain is the
+    classifier's own error. Its surest predictions are assumed to be wrong at 15% of
+    that rate, or more if the error is above 35% of the error of chance. This much is
+    subtracted from the votes, and no prediction is trusted further. The labels do not
+    determine this number. It was chosen so that no label is called wrong where all are
+    right, on embeddings of CIFAR-10 and in simulations where classes overlap. Less is
+    subtracted where predictions and labels disagree hardly more among three times as
+    many votes, because the classifier's own errors would be three times as frequent
+    there. With few samples this cannot be decided, and fewer wrong labels are found.
+
+    The interval of the noise rate is Wilson's, for the effective number of votes,
+    extended downwards by twice what was subtracted. If it is not certain that any label
+    is wrong, its lower end is 0, and T is that of one wrong vote, so that a clearly
+    wrong label is still found among thousands. The noise rate is then the mean
+    probability of an error.
+
+    Probabilities p are calibrated on the noisy labels in two ways, and the mean is
+    used: a power of p, chosen by the likelihood of the labels under T, and an isotonic
     regression of the agreement with the label on the margin of the best class. By
     Bayes' rule, the true class is c with probability proportional to
     ``p[c] * T[c, y]``.
@@ -197,7 +202,7 @@ def label_posterior(y, pred_probs, classes=None, trusted=None):
 
 
 def limit_false_alarms(error_probability, max_false_alarms=0.3):
-    """Return the labels that are probably wrong, as far as few of them may be right.
+    """Choose the labels to call wrong, so that few of them are expected to be right.
 
     Parameters
     ----------
@@ -209,14 +214,15 @@ def limit_false_alarms(error_probability, max_false_alarms=0.3):
     Returns
     -------
     is_error : ndarray of shape (n_samples,), dtype bool
-        The most probable errors; none of lower probability than those left out, and
-        none that is more probably right than wrong.
+        The most probable errors, without labels that are more probably right than
+        wrong.
 
     Notes
     -----
-    This is the Bayesian control of the false discovery rate: its expectation is that of
-    the probabilities, as right or wrong as they are. Where most errors are sure, labels
-    that are probably right would fit into the share, too, and are left out.
+    This is the Bayesian control of the false discovery rate. The expected rate follows
+    from the given probabilities, so it is only as good as they are. Where most errors
+    are certain, labels that are probably right would fit into the share, too; they are
+    left out.
 
     References
     ----------

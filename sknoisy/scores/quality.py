@@ -118,10 +118,10 @@ def pairwise_confidence(y, pred_probs, classes=None):
 
     Notes
     -----
-    Between :func:`self_confidence`, which does not tell apart labels that are all
-    improbable, and :func:`normalized_margin`, by which a label of probability 0 next to
-    one of 0.6 is as bad as one of 0.2 next to one of 0.8. With two classes, all three
-    give the same order.
+    This lies between :func:`self_confidence`, which hardly distinguishes improbable
+    labels, and :func:`normalized_margin`, for which a label of probability 0 next to a
+    class of 0.6 is as bad as a label of 0.2 next to a class of 0.8. With two classes,
+    all three give the same order.
 
     Examples
     --------
@@ -160,8 +160,8 @@ def confidence_weighted_entropy(y, pred_probs, classes=None):
     Notes
     -----
     As in the authors' code, the divisors, s and the label's probability, are at least
-    1e-6. If the model gives one class, right or wrong, all of the probability, s and
-    the quality are 0.
+    1e-6. If the model assigns all of the probability to one class, right or wrong, s
+    and the quality are 0.
 
     References
     ----------

@@ -8,7 +8,7 @@ from sknoisy.scores.reading import chunks
 
 
 def relabel_priority(y, pred_probs, classes=None):
-    """Return how much is to be gained by a second look at each label.
+    """Return how much a second look at each label would gain.
 
     Parameters
     ----------
@@ -32,9 +32,9 @@ def relabel_priority(y, pred_probs, classes=None):
 
     Notes
     -----
-    A label is wrong where the cross-entropy is large; it takes few looks to settle it
-    where the entropy is small. Of samples whose label is as improbable, those come
-    first in which one other class is probable; ambiguous ones wait.
+    If the cross-entropy is large, the label is probably wrong; if the entropy is small,
+    few looks settle it. Among samples whose labels are equally improbable, those with
+    one probable other class come first, and ambiguous ones last.
 
     References
     ----------

@@ -20,7 +20,7 @@ def rankme(features):
     Returns
     -------
     rank : float
-        From 1, where all samples are equal but for a factor, to
+        From 1, where all samples are equal up to a factor, to
         ``min(n_samples, n_features)``. High is good.
 
     Raises
@@ -30,14 +30,15 @@ def rankme(features):
 
     See Also
     --------
-    lidar : The same of what tells samples from views of one sample.
+    lidar : Number of dimensions that tell samples from each other, despite views.
 
     Notes
     -----
-    ``exp(-sum(p * log(p)))``, where p are the singular values of the features divided
-    by their sum, plus 1e-7. Features are not centred. The paper reports that it ranks
-    encoders of one method by their accuracy; methods should not be compared by it. The
-    paper takes the output of the projection head; here, take what will be used.
+    The rank is ``exp(-sum(p * log(p)))``, where p are the singular values of the
+    features divided by their sum, plus 1e-7. Features are not centred. The paper
+    reports that the rank orders encoders of one method by their accuracy; different
+    methods should not be compared by it. The paper takes the output of the projection
+    head; here, pass the features that will be used.
 
     References
     ----------
@@ -68,7 +69,7 @@ def lidar(features, delta=1e-4):
     features : array-like of shape (n_samples, n_views, n_features)
         Features of several random views of each sample.
     delta : float, default=1e-4
-        What is added to the variances within samples.
+        Added to the variances within samples.
 
     Returns
     -------
@@ -82,12 +83,12 @@ def lidar(features, delta=1e-4):
 
     Notes
     -----
-    Each sample is a class, and its views are the members of that class. With the
-    covariance of the means of the samples, B, and the mean covariance within samples
-    plus ``delta`` times the identity, W, this is the same function as in
-    :func:`rankme`, of the eigenvalues of ``W**-0.5 @ B @ W**-0.5``. Directions in which
-    samples differ no more than their views do not count. The paper takes 1,000 samples
-    and 50 views.
+    Each sample is a class, and its views are the members of that class. Let B be the
+    covariance of the means of the samples, and W the mean covariance within samples
+    plus ``delta`` times the identity. The formula is that of :func:`rankme`, with the
+    eigenvalues of ``W**-0.5 @ B @ W**-0.5`` instead of singular values. Directions in
+    which samples differ no more than their views do not count. The paper takes 1,000
+    samples and 50 views.
 
     References
     ----------

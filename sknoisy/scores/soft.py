@@ -46,10 +46,10 @@ def soft_labels(y, pred_probs, classes=None, trusted=None):
     -----
     As in :func:`label_posterior`, the labels of the surest predictions give the
     transition matrix T, and the true class is c with probability proportional to
-    ``p[c] * T[c, y]``, with calibrated predictions p. But nothing is subtracted for the
-    classifier's own errors. Who looks at labels is served by few false alarms; a
-    classifier that is trained on these loses little by a probability that is too far
-    from the label, and much by wrong labels that are kept.
+    ``p[c] * T[c, y]``, with calibrated predictions p. But here nothing is subtracted
+    for the classifier's own errors. People who review labels need few false alarms. A
+    classifier trained on soft labels loses little if they are too far from the given
+    label, but much if wrong labels are kept.
 
     References
     ----------

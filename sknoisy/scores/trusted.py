@@ -9,7 +9,7 @@ UNSEEN = 1e-6  # least probability of what was not seen
 
 
 def trusted_transition_matrix(confusion, joint, T, n_steps=100):
-    """Estimate a transition matrix where it is known how a classifier errs.
+    """Estimate a transition matrix, given how a classifier errs on known classes.
 
     Parameters
     ----------
@@ -20,7 +20,7 @@ def trusted_transition_matrix(confusion, joint, T, n_steps=100):
         Counts of samples of which only the label is known: row, the predicted class;
         column, the given label.
     T : array-like of shape (n_classes, n_classes)
-        Where to start: probability of each label (column) for each true class (row).
+        Initial matrix: probability of each label (column) for each true class (row).
     n_steps : int, default=100
         Steps of expectation maximisation.
 
@@ -32,14 +32,14 @@ def trusted_transition_matrix(confusion, joint, T, n_steps=100):
 
     Notes
     -----
-    Of each class three samples more are taken to be known and predicted right. Without
-    them, the errors of a classifier that were seen in a handful of samples can lead
-    further astray than to take it as never wrong.
+    Three more samples of each class are assumed to be known and predicted right.
+    Without them, errors seen in a handful of samples can mislead more than assuming
+    that the classifier is never wrong.
 
     References
     ----------
     Dawid and Skene, Maximum Likelihood Estimation of Observer Error-Rates Using the EM
-    Algorithm, 1979, of two observers, one of whom is known. For the use of trusted
+    Algorithm, 1979, for two observers, one of whom is known. For the use of trusted
     labels: Hendrycks et al., Using Trusted Data to Train Deep Networks on Labels
     Corrupted by Severe Noise, NeurIPS 2018, which averages predicted probabilities.
 

@@ -26,7 +26,7 @@ def votes_from(index, codes, n_classes, sample_weight=None):
     Returns
     -------
     votes : ndarray of shape (n_samples, n_classes), dtype float32
-        Rows sum to 1. Where all neighbours have weight 0, all classes have as many.
+        Rows sum to 1. Where all neighbours have weight 0, all shares are equal.
 
     Examples
     --------
@@ -158,7 +158,7 @@ def knn_votes(
     References
     ----------
     Zhu, Dong and Liu, Detecting Corrupted Labels Without Training a Model to Predict,
-    ICML 2022, "SimiFeat-V", there with two samples for each image.
+    ICML 2022: "SimiFeat-V", which takes two samples of each image.
 
     Examples
     --------
