@@ -90,9 +90,9 @@ class TrainedEncoder:
 class LazyFeatures:
     """Features of a trained encoder, computed when they are first asked for.
 
-    To any other library this is an array of shape (n_samples, n_features), float32.
-    The classifiers of this package find the raw inputs and the encoder in it and
-    fine-tune that encoder.
+    Other libraries see an array of shape (n_samples, n_features), float32. The
+    classifiers of sknoisy find the raw inputs and the encoder in it, and fine-tune the
+    encoder.
 
     Parameters
     ----------
@@ -103,9 +103,9 @@ class LazyFeatures:
     index : ndarray of int, default=None
         Rows of `inputs` that belong to this array; by default all.
     memory : joblib.Memory, default=None
-        Cache of features, by the inputs and the encoder. With a cache, the features of
-        all `inputs` are computed and kept even if only some rows are needed, so that
-        the folds of a cross-validation share them.
+        Cache of features for each combination of inputs and encoder. With a cache, the
+        features of all `inputs` are computed and kept even if only some rows are
+        needed, so that the folds of a cross-validation share them.
 
     Attributes
     ----------
@@ -151,7 +151,7 @@ class LazyFeatures:
 
     @property
     def is_computed(self):
-        """Whether the features are there already."""
+        """Whether the features have been computed."""
         return self._features is not None
 
     def __len__(self):

@@ -107,7 +107,7 @@ def build_encoder(encoder, shape, weights=None, generator=None, published=False)
         (d,) of a vector, (C, H, W) of an image.
     weights : str or path, default=None
         "auto": the published weights of a model of torchvision or timm; "imagenet":
-        the same, of torchvision; or the path of a file with weights.
+        those of torchvision only; or the path of a file with weights.
     generator : torch.Generator, default=None
         Source of the initial weights.
     published : bool, default=False

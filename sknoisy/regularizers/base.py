@@ -11,7 +11,7 @@ from sknoisy.views.base import random_view
 
 
 class Regularizer(Method):
-    """Base class of losses of the features of a classifier, which do not use labels.
+    """Base class of losses on the features of a classifier, which do not use labels.
 
     A subclass defines its augmented views, its heads and its loss, which is added to
     the loss of the labels while the whole network is trained. No registration is
@@ -72,7 +72,7 @@ class Regularizer(Method):
         Notes
         -----
         This runs in the classifier's `precision`. Operations other than those of the
-        networks belong into ``with full_precision(...)`` of
+        networks belong in ``with full_precision(...)`` of
         :mod:`sknoisy.data.devices`.
         """
         raise NotImplementedError(f"{type(self).__name__} must define loss.")

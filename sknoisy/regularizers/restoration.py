@@ -24,8 +24,8 @@ class RestorationRegularizer(Regularizer):
     are decoded by an MLP with one hidden layer. The squared error is averaged, not
     summed.
 
-    The views are RandAugment, as in the paper, which does not give its parameters, with
-    the cutout that is shown in figure 2 of the paper.
+    The views are RandAugment with a cutout, as in the paper, which shows the cutout in
+    figure 2 but does not give the parameters.
 
     References
     ----------

@@ -101,7 +101,7 @@ class SelfSupervised(Method):
         Notes
         -----
         This runs in the pre-trainer's `precision`. Operations other than those of the
-        networks belong into ``with full_precision(...)`` of
+        networks belong in ``with full_precision(...)`` of
         :mod:`sknoisy.data.devices`.
         """
         raise NotImplementedError(f"{type(self).__name__} must define loss.")

@@ -48,14 +48,14 @@ class BYOL(SelfSupervised):
     Notes
     -----
     The defaults are solo-learn's for CIFAR, which uses LARS with learning rate 1.0 and
-    weight decay 1e-5. It solarises one of the views; here, both are SimCLR's.
+    weight decay 1e-5. solo-learn also solarises one of the views, which is not done
+    here: both views are SimCLR's.
 
     The target network uses batch statistics, as the trained network does, and has its
     own running statistics, as in the official code.
 
-    The momentum is one step ahead of the paper's: after step k of K, which is counted
-    from 1, the paper takes the momentum at (k - 1) / K of the training, and this class
-    that at k / K.
+    After step k of K, counted from 1, the paper takes the momentum at (k - 1) / K of
+    the training; this class takes the momentum at k / K.
 
     References
     ----------

@@ -91,9 +91,9 @@ class MoCo(SelfSupervised):
     temperature : float, default=0.2
         Divisor of the cosine similarities.
     queue_size : int, default=32768
-        Number of keys in the queue. It is limited to two thirds of the training samples
-        (the default's share of CIFAR), because older keys of a sample itself would be
-        among its negatives.
+        Number of keys in the queue, but at most two thirds of the number of training
+        samples, as with the default on CIFAR. In a longer queue, older keys of a sample
+        would be among its own negatives.
     base_momentum : float, default=0.99
         Momentum of the key network, a moving average of the trained network, at the
         beginning of the training.

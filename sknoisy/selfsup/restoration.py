@@ -21,8 +21,8 @@ class Restoration(SelfSupervised):
 
     Notes
     -----
-    In the paper this loss is added to that of a classifier, as by
-    :class:`~sknoisy.regularizers.RestorationRegularizer`, which has the same decoder.
+    In the paper this loss is added to a classifier's loss, as
+    :class:`~sknoisy.regularizers.RestorationRegularizer` does with the same decoder.
     Here it is the only loss.
 
     References

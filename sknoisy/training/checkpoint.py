@@ -27,47 +27,47 @@ class Checkpoint(Callback):
     numbers. When ``fit`` is called again with the same data and parameters, for example
     in another process, it continues after the last epoch that was written. On a CPU, it
     ends with the same weights as if it had never been stopped. The file is removed when
-    the training is done. Of several ranks, the first one has the file; the training may
-    continue with another number of ranks.
+    the training is done. In distributed training, the first process keeps the file; the
+    training may continue with another number of processes.
 
     Parameters
     ----------
     folder : str or path-like
-        Where the files are; it is created if it does not exist. Their names depend on
+        Folder of the files; it is created if it does not exist. File names depend on
         data, parameters and version, so many trainings, such as the candidates of a
         search, can share a folder, and none resumes from another's file. Trainings that
         differ only in their other callbacks count as equal: give each its own folder.
     every : int, default=1
-        Epochs from one file to the next.
+        Number of epochs from one file to the next.
 
     Warns
     -----
     UserWarning
-        If a file cannot be written, on a full disk, say; the training goes on. If a
-        file is damaged; then the one before it is used, or none. If an equal training
-        is running; then this one keeps no file.
+        If a file cannot be written, for example on a full disk; the training goes on.
+        If a file is damaged; then the previous file is used, or none. If an equal
+        training is running; then no file is kept of this one.
 
     Notes
     -----
-    Two files are kept, the last and the one before it, each as large as the weights,
-    the optimiser's state and what the loss keeps for each sample. A file replaces
-    another only once it is whole on the disk.
+    The last two files are kept, each as large as the weights, the optimiser's state and
+    what the loss stores for each sample. A file replaces an older one only when it has
+    been written completely.
 
-    Trainings without a `random_state` are equal if data and parameters are. A loss, an
-    encoder or views that you wrote are told apart by the source of their class, its
-    bases or function, and of what these call in modules that are not installed. The
-    files of a training that diverged are removed, too.
+    Trainings without a `random_state` are equal if their data and parameters are. A
+    loss, an encoder or views of your own are identified by the source code of the class
+    with its bases, or of the function, and of what these call in modules that are not
+    installed. The files of a training that diverged are removed, too.
 
-    The short training of the head that comes before that of a pre-trained encoder is
-    not written. Other callbacks begin anew when a training goes on. ``partial_fit``,
-    and what is built on it, the :class:`~sknoisy.PseudoLabelRefiner`, write nothing:
-    save the estimator itself.
+    Before a pre-trained encoder is trained, there is a short training of the head,
+    which is not saved. Other callbacks start again when a training is resumed.
+    ``partial_fit`` writes nothing, nor does :class:`~sknoisy.PseudoLabelRefiner`, which
+    uses it: save the estimator itself.
 
-    Files hold tensors and numbers, with a checksum; nothing in them is run. A loss or a
-    co-training method of your own keeps its attributes in them, which must be tensors,
-    arrays, numbers, strings, or containers of these. Name others in its ``transient``
-    if ``start`` or ``on_epoch`` makes them anew; or define ``checkpoint`` and
-    ``resume``.
+    Files hold tensors and numbers, with a checksum, and loading them runs no code. For
+    a loss or a co-training method of your own, they hold its attributes, which must be
+    tensors, arrays, numbers, strings, or containers of these. Name other attributes in
+    its ``transient`` if ``start`` or ``on_epoch`` creates them again, or define
+    ``checkpoint`` and ``resume``.
 
     Examples
     --------

@@ -26,17 +26,17 @@ BUCKET = 2**18  # gradients that are sent at a time, of a MiB
 
 @contextmanager
 def together():
-    """In this context the ranks that torchrun started compute together.
+    """Let the processes that torchrun started, the ranks, share the work.
 
-    ``fit`` is always in it: there is nothing to call for a training. Around anything
-    else, such as ``predict_proba`` or a whole search, it lets the ranks share the work;
-    all of them must then do the same, with the same data. Without other ranks, and
-    within itself, it changes nothing.
+    ``fit`` does this by itself. Around other code, such as ``predict_proba`` or a whole
+    search, use this context manager; all ranks must then run the same code with the
+    same data. If there are no other ranks, or within another such context, it has no
+    effect.
 
     Yields
     ------
     None
-        The ranks are told by :mod:`torch.distributed`, if anyone asks.
+        :mod:`torch.distributed` tells the rank of a process and their number.
 
     Raises
     ------
@@ -45,14 +45,14 @@ def together():
 
     Notes
     -----
-    Ranks are found by the environment that torchrun sets, or by a process group of
-    yours (``torch.distributed.init_process_group``). They communicate by gloo, and by
-    NCCL between GPUs. What they begin with is torch's: it is set up once, when it is
-    first needed, and taken down when Python ends.
+    Ranks are found by the environment variables that torchrun sets, or by a process
+    group of your own (``torch.distributed.init_process_group``). They communicate by
+    gloo, and by NCCL between GPUs. The process group is created when it is first
+    needed, and destroyed when Python ends.
 
-    When a rank raises an exception, it waits some seconds for the others to do the
-    same, as they do if a parameter is wrong. If they do not, it leaves the group; when
-    its process ends, at the latest, their training ends, too.
+    When a rank raises an exception, it waits some seconds for the others to raise one,
+    too, as they do if a parameter is wrong. If they do not, it leaves the group. The
+    training of the others then ends when its process ends, at the latest.
 
     Examples
     --------

@@ -31,20 +31,21 @@ class LabelWave(Method):
     While a network learns what is common to a class, fewer and fewer predictions change
     from epoch to epoch. When it begins to memorise wrong labels, one by one, more of
     them change again. Once the changes have risen for good, the training returns to the
-    epoch with the fewest. That needs no clean labels. If the changes never rise, as
-    with a loss that resists memorisation, the training runs to its end.
+    epoch with the fewest changes. No clean labels are needed. If the changes never
+    rise, as with a loss that resists memorisation, the training runs to its end.
 
     Parameters
     ----------
     among : {"wrong", "all"}, default="wrong"
-        Which predictions are watched: those that were not the label in the epoch
-        before, or all, as published. A prediction that has become the label does not
-        change any more, so the share of all may fall while wrong labels are memorised.
+        Which predictions are watched: those that differed from the label in the
+        previous epoch, or all, as published. A prediction that has become the label
+        does not change any more, so the changes among all predictions may become fewer
+        while wrong labels are memorised.
     window : int, default=5
-        Epochs in the moving average of the changes.
+        Number of epochs in the moving average of the changes.
     patience : int, default=5
-        Epochs without a lower average, after which the training may stop. If it is
-        larger than the number of epochs, the training never does.
+        Number of epochs without a lower average after which the training may stop. If
+        it is larger than the number of epochs, the training never stops.
     rise : float, default=0.02
         How far the average must have risen above its minimum by then, as a share of all
         samples.
@@ -62,18 +63,18 @@ class LabelWave(Method):
 
     Notes
     -----
-    A prediction is that of the view that is trained on, made before the step, as in the
-    authors' code; so nothing is computed for this but one comparison an epoch. They
-    count the changes among "all", stop at the first local minimum, `rise` 0, and keep
-    the weights after its last epoch, `average` False. But if few predictions change at
-    all, as with right labels, such minima are due to chance. And the learning rate is
-    still high when the training stops, so that the accuracy of single epochs differs by
-    several points; that of the mean weights does not.
+    As in the authors' code, predictions are those made in training, for the view that
+    is trained on, so the only additional computation is one comparison an epoch. The
+    authors take ``among="all"``, ``rise=0``, which stops at the first local minimum,
+    and ``average=False``. But if few predictions change at all, as with right labels,
+    such minima are due to chance. Moreover, the learning rate is still high when the
+    training stops, so the accuracy of single epochs differs by several points; that of
+    the mean weights does not.
 
-    A network that memorises right labels, which does it good, changes its predictions
-    in the same way: the rule is for trainings with many wrong labels.
+    A network that memorises right labels, which is useful, changes its predictions in
+    the same way. Use this rule only where many labels are wrong.
 
-    The mean needs memory for as many copies of the weights as the window has epochs.
+    Averaging needs memory for as many copies of the weights as the window has epochs.
 
     References
     ----------
@@ -110,15 +111,15 @@ class LabelWave(Method):
         Parameters
         ----------
         changes : array-like of shape (n_epochs,)
-            Share of the predictions that were not those of the epoch before.
+            Share of the watched predictions that differ from the previous epoch's.
         wrong : float or array-like of shape (n_epochs,), default=1.0
-            Share of the samples that these predictions are of.
+            Share of all predictions that are watched.
 
         Returns
         -------
         position : int or None
-            In `changes`, the last epoch of the window with the fewest of them; None if
-            they have not risen enough after it.
+            Position in `changes` of the last epoch of the window with the fewest
+            changes; None if they have not risen enough after it.
         """
         means = smoothed(changes, self.window)
         wrong = smoothed(np.broadcast_to(wrong, len(changes)), self.window)
@@ -130,7 +131,7 @@ class LabelWave(Method):
         return None
 
     def watched(self, row):
-        """Return the shares of an epoch that :meth:`onset` takes.
+        """Return the two shares of an epoch that :meth:`onset` takes.
 
         Parameters
         ----------

@@ -39,7 +39,7 @@ class Views(Method):
         Returns
         -------
         view : tensor of the same shape as `batch`
-            The augmented samples, float32. `batch` itself must not be changed.
+            The augmented samples, float32. `batch` must not be changed in place.
         """
         raise NotImplementedError(f"{type(self).__name__} must define __call__.")
 

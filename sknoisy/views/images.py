@@ -24,7 +24,7 @@ class ImageViews(Views):
     Parameters
     ----------
     crop_scale : (float, float) or None, default=(0.2, 1.0)
-        Range of the area of a random crop, as a share of the image's. The crop is
+        Range of the area of a random crop, as a share of the image's area. The crop is
         resized to the size of the image, with antialiasing. None: no crop.
     crop_ratio : (float, float), default=(3/4, 4/3)
         Range of the ratio of width to height of the crop, which is drawn log-uniformly.
