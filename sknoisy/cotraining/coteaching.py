@@ -53,14 +53,14 @@ def exchange_loss(logits, target, share, disagreeing=False, weights=None, truste
     target : tensor of shape (n,), int64, or (n, n_classes)
         Codes of the given labels, or soft labels.
     share : float
-        Share of the samples, those of smallest loss, that a network chooses.
+        Share of the samples that a network chooses: those of smallest loss.
     disagreeing : bool, default=False
-        Whether they choose among samples on which their predictions differ: the
-        difference of co-teaching+ from co-teaching.
+        Whether the networks choose only among samples on which their predictions
+        differ, as in co-teaching+.
     weights : tensor of shape (n,), default=None
         Weights of the samples; by default all are 1.
     trusted : tensor of shape (n,), bool, default=None
-        Samples that are chosen whatever their loss.
+        Samples that are always chosen.
 
     Returns
     -------
@@ -96,7 +96,7 @@ def joint_loss(logits, target, lam):
     Returns
     -------
     loss : tensor of shape (n,)
-        In nats; the disagreement is the divergence of either from the other.
+        In nats; the disagreement is the sum of the divergences in both directions.
     """
     log_p, log_q = logits.log_softmax(dim=2).unbind(dim=1)
     divergence = ((log_p.exp() - log_q.exp()) * (log_p - log_q)).sum(dim=1)

@@ -23,8 +23,8 @@ def cascade_loss(logits, target, weights=None, trusted=None):
     Returns
     -------
     loss : tensor of shape ()
-        Sum over the heads of the mean over the batch; a sample that the head before
-        does not agree with counts 0.
+        Sum over the heads of the mean over the batch. A sample counts 0 for a head if
+        the previous head does not predict its label.
 
     Examples
     --------

@@ -27,13 +27,14 @@ LEAST_SHARE = 0.1  # share of the samples that is labelled whatever the threshol
 
 
 def lambda_u_for(noise_rate, concentration, n_classes):
-    """Return the weight of unlabelled samples, from the authors' for known noise.
+    """Return the weight of unlabelled samples, interpolated between the authors'.
 
-    Theirs are, where 18, 45, 72 and 81% of labels are wrong, 0, 25, 25 and 50 on
-    CIFAR-10 (20, 50, 80 and 90% of symmetric noise that may draw the true class again);
-    25 and then 150 on CIFAR-100; and 0 for asymmetric noise on CIFAR-10, but 150 on
-    CIFAR-100, by Contrast-to-Divide. Between these it is linear, in the logarithm of
-    the number of classes, too, and below ten classes it goes on so, down to 0.
+    On CIFAR-10, the authors take 0, 25, 25 and 50 if 18, 45, 72 and 81% of labels are
+    wrong (20, 50, 80 and 90% symmetric noise that may draw the true class again). On
+    CIFAR-100 they take 25 at 20% and 150 from 50% on. For asymmetric noise, the weight
+    is 0 on CIFAR-10, and 150 on CIFAR-100, as in Contrast-to-Divide. Between these, it
+    is linear in the noise rate and in the logarithm of the number of classes; below ten
+    classes it goes on falling, down to 0.
 
     Parameters
     ----------

@@ -26,9 +26,9 @@ class _ShapedByState(nn.Module):
 class Rescale(_ShapedByState):
     """Centres features and divides them by scales, clipped to what was common.
 
-    Long tails are drawn in before: of columns that have a unit, the inverse hyperbolic
-    sine is taken, which is linear below one unit and a logarithm far above. Last, the
-    features may be turned to other axes.
+    Before that, columns that have a unit, because of their long tails, are transformed
+    by the inverse hyperbolic sine, which is linear below one unit and a logarithm far
+    above. At the end, the features may be turned to other axes.
 
     Parameters
     ----------

@@ -93,8 +93,8 @@ class MLP(nn.Sequential):
 class FixedStatistics(nn.Sequential):
     """Layers in which batch normalisation keeps the statistics it was trained with.
 
-    A few hundred samples, or a few epochs, give worse ones than those that a published
-    encoder brings.
+    A few hundred samples, or a few epochs, would give worse statistics than those of a
+    published encoder.
     """
 
     def train(self, mode=True):

@@ -69,13 +69,13 @@ def choose_kernel(features, labels, n_classes, generator):
 
     Where columns may have scales of their own, they are then multiplied by their
     relevance, as long as this lowers the error by more than chance explains. Each half
-    of the samples is weighed by what matters in the other half: weights that were
+    of the samples is judged with the relevance from the other half, because relevance
     learned from the same labels would always seem to help.
 
     Parameters
     ----------
     features : tensor of shape (n_samples, d), float32
-        The samples. Some of them are tried.
+        The samples. The kernels are compared on some of them.
     labels : Labels
         Their labels.
     n_classes : int
@@ -129,8 +129,8 @@ def choose_kernel(features, labels, n_classes, generator):
 def set_scale(rescale, features, kernel):
     """Set the moments of a Rescale: by column, or one scale for all of them.
 
-    Where columns have scales of their own, long tails are drawn in: of a column whose
-    deviation is that of a few large values, all others would look alike.
+    Where columns have scales of their own, long tails are drawn in: if a few large
+    values determined the deviation of a column, all others would look alike.
     """
     std, mean = torch.std_mean(features, dim=0, correction=0)
     rescale.reset_state()
@@ -183,8 +183,9 @@ def _middles(features, mean, deviation):
     Returns
     -------
     centre, unit : tensor of shape (d,)
-        Of long tails the median, and the distance from it that a quarter exceeds; of
-        other columns, and where three quarters of the values are equal, the mean and 0.
+        For columns with long tails the median, and the distance from it that a quarter
+        of the values exceeds. For other columns, and where three quarters of the values
+        are equal, the mean and 0.
     """
     parts = features.split(PART)
     fourth = sum(((part - mean) / deviation).pow(4).sum(dim=0) for part in parts)

@@ -20,12 +20,12 @@ class KernelRidge:
     """Nystroem approximation of kernel ridge regression on some landmarks.
 
     The landmarks of a Gaussian kernel are centres of clusters, which cover the samples
-    better than as many random ones. Those of a Laplacian kernel are random samples: it
-    is sharp where columns agree, and means agree with no sample.
+    better than as many random samples. Those of a Laplacian kernel are random samples,
+    because this kernel is sharp where columns agree, and means agree with no sample.
 
-    All is computed in the basis in which the features of the kernel are orthogonal, so
-    that the solution for every penalty is a division, and the predictions for each
-    sample without that sample, and without its copies, are known at once.
+    Everything is computed in the basis in which the features of the kernel are
+    orthogonal. There, the solution for each penalty is a division, and the predictions
+    for each sample without that sample, and without its copies, follow directly.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ class KernelRidge:
         Source of randomness, on the CPU.
     weights : tensor of shape (n_samples,), default=None
         Weights of the squared errors; by default all are 1. A sample of weight 0 is
-        predicted, and no part of the regression.
+        predicted, but has no influence on the regression.
     originals : tensor of shape (n_samples,), int64, default=None
         What each sample is a copy of, see :func:`sknoisy.data.copies.copies_of`;
         copies are left out together. By default there are none.
@@ -59,7 +59,7 @@ class KernelRidge:
     coefficients : tensor of shape (n_landmarks, n_classes)
         Weights of the kernel values.
     intercept : tensor of shape (n_classes,)
-        What is added to them.
+        Added to the weighted kernel values.
 
     References
     ----------

@@ -103,8 +103,8 @@ class SOP(Loss):
     the gradients of the cross-entropy and of the squared error between the label and
     the predicted class plus noise term; v follows that of the squared error alone.
     Before the change, u followed the cross-entropy alone, so u^2 grew to 1 even for
-    labels that the network predicts; the published `lr_u` for asymmetric noise was then
-    1. The squared error has no gradient for the network, so it is not part of the
+    labels that the network predicts; the published `lr_u` for asymmetric noise was 1
+    then. The squared error has no gradient for the network, so it is not part of the
     returned loss.
 
     The official code draws u and v from a normal distribution of standard deviation

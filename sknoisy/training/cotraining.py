@@ -39,8 +39,8 @@ class CoTrainingNet(ClassifierNet):
     def targets(self, index):
         """Return the codes of the given labels of some samples, or soft labels.
 
-        Soft ones, (n, n_classes), if any label is soft, and the method takes them.
-        Where a sample has no label it is that of the first class, of weight 0.
+        They are soft, (n, n_classes), if any label is soft and the method accepts soft
+        labels. A sample without a label gets the first class, with weight 0.
         """
         labels = self.data_.labels
         if labels.soft is not None:
@@ -69,13 +69,14 @@ class CoTrainingNet(ClassifierNet):
     def view(self, batch, views=None):
         """Return a random view of a batch, in float32, also of other ranks' samples.
 
-        Methods mix it. Where the networks alone get it, :meth:`logits` does with less.
+        It is for methods that mix samples. If only the networks need the view, call
+        :meth:`logits`, which does with less.
         """
         return to_channels_last(ranks.gathered(self.own_view(batch, views)))
 
     @property
     def has_views(self):
-        """Whether a view of a sample may differ from it."""
+        """Whether views may differ from the samples."""
         return not isinstance(self.views, NoViews)
 
     def own_view(self, batch, views=None):
@@ -93,12 +94,12 @@ class CoTrainingNet(ClassifierNet):
         Returns
         -------
         logits : tensor of shape (n, n_networks, n_classes), float32
-            Logits of all networks, and of all ranks' samples.
+            Logits of all networks for the samples of all ranks.
         """
         return ranks.gathered(self.module_(self.own_view(batch)).float())
 
     def observed_logits(self, index, batch):
-        """Return the logits of a random view of a batch, which the dynamics record.
+        """Return the logits of a random view of a batch; the dynamics record them.
 
         Parameters
         ----------
@@ -129,16 +130,16 @@ class CoTrainingNet(ClassifierNet):
         Returns
         -------
         features : ndarray of shape (n_samples, n_features), float32
-            What the head gets, in evaluation mode, without views.
+            Input of the head, in evaluation mode, without views.
         logits : ndarray of shape (n_samples, n_classes), float32
-            What it makes of them.
+            Output of the head.
         """
         both = self.predict_with(_FeaturesAndLogits(self.module_.networks[0]))
         n_classes = self.criterion_.n_classes
         return both[:, :-n_classes], both[:, -n_classes:]
 
     def predict_with(self, module):
-        """Return what a module makes of all training samples, without views.
+        """Return the outputs of a module for all training samples, without views.
 
         Parameters
         ----------
@@ -180,12 +181,12 @@ class CoTrainingNet(ClassifierNet):
         return self._losses(forward_batches(*self._all_samples()))
 
     def losses_of(self, logits):
-        """Return what :meth:`losses` does, of logits that are known.
+        """Return the same as :meth:`losses`, from given logits.
 
         Parameters
         ----------
         logits : tensor of shape (n_samples, n_networks, n_classes), float32
-            On the device, what :meth:`predict_logits` returned.
+            Result of :meth:`predict_logits`, on the device.
         """
         every = torch.arange(len(logits), device=logits.device)
         return self._losses(zip(every.split(PART), logits.split(PART), strict=True))
