@@ -167,14 +167,14 @@ class KernelPosterior(CoTraining):
     chance explains the differences between the frequencies of the labels.
 
     The confusion is counted between leave-one-out predictions and labels, so the
-    classifier's own errors count as noise, too. It stays the same over the rounds.
-    The posterior of a sample without a label is its prediction; such samples take part
-    in all rounds.
+    classifier's own errors count as noise, too. It stays the same over the rounds. The
+    posterior of a sample without a label is its prediction. Such samples take part in
+    all rounds.
 
     Copies (equal samples with equal labels) are left out together, because the copy of
-    a wrong label would confirm it. Equal samples with different labels are evidence for
-    each other, and so are samples that are equal by chance because columns have few
-    values.
+    a wrong label would confirm it. If more than 1% of equal samples have different
+    labels, or columns have so few values that samples are equal by chance, equal
+    samples are evidence for each other, and each is left out alone.
 
     A label that no other sample has is kept, with a certain posterior: the other
     samples could never predict it, which says nothing against it.

@@ -144,7 +144,7 @@ class MOIT(CoTraining):
         Parameter of the beta distribution that mixup's weight is drawn from.
     memory : int, default=100
         Size of the memory, in samples per class, with two views of each. The memory is
-        not used before the fourth epoch, nor while it is smaller than a batch.
+        not used before the fourth epoch, nor if it is smaller than a batch.
     views : "auto", "none" or Views, default="auto"
         Augmentation of the samples that are mixed. "auto": the strong views of
         :func:`sknoisy.views.resolve_views` for images, and none for vectors.

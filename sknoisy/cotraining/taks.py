@@ -64,8 +64,8 @@ class TAkS(CoTraining):
         below the true share of right labels: at 20, 40 and 60% noise they are 0.75,
         0.45 and 0.2 (CIFAR-10), or 0.65, 0.35 and 0.15 (MNIST, CIFAR-100).
     perturbation : float, default=0.001
-        Standard deviation of the noise, divided by the square root of the number of
-        epochs.
+        The standard deviation of the noise is this times the square root of the number
+        of epochs; with 0, there is no noise.
     per_class : bool, default=True
         Whether the share is taken of each class by itself, with at least one sample.
         Otherwise, classes that are learned last may be left out for good.

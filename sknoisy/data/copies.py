@@ -25,8 +25,8 @@ def copies_of(X, given):
     -------
     originals : tensor of shape (n_samples,), int64, or None
         Position of the first of the samples that are equal to each; its own, if none
-        is. None if there are none, or if more than 1% of them have another label than
-        their first, or if independent columns would make 1% of them equal.
+        is. None if there are no copies, or if more than 1% of them have another label
+        than the first sample, or if independent columns would make 1% of them equal.
 
     Examples
     --------
