@@ -46,14 +46,14 @@ class TorchClassifier(Beginning, Learning, ClassifierMixin, HoldingOut, Predicti
         ----------
         X : array-like, tensor, array of paths or LazyFeatures
             Vectors (n, d), images (n, H, W), (n, H, W, C) or (n, C, H, W), uint8 or
-            float, n paths of image files, or what ``SSLPretrainer.transform`` returns.
+            float, n paths of image files, or the output of ``SSLPretrainer.transform``.
         y : array-like of shape (n_samples,) or (n_samples, n_classes)
             Labels, some of them wrong: integers, booleans or strings. Or soft labels,
-            the probability of each class, whose columns are those of `classes`, or of
-            a data frame; rows of NaN are samples without a label.
+            the probability of each class; the columns are `classes`, or those of a data
+            frame. Rows of NaN are samples without a label.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the samples, whose scale does not matter; by default all are
-            equal. Those of weight 0 are left out.
+            Weights of the samples, whose scale does not matter; by default, all are
+            equal. Samples of weight 0 are left out.
         trusted : array-like of shape (n_samples,), default=None
             True where a label is known to be right; by default, none is.
 
@@ -103,28 +103,28 @@ class TorchClassifier(Beginning, Learning, ClassifierMixin, HoldingOut, Predicti
     def partial_fit(self, X, y=None, classes=None, sample_weight=None, trusted=None):
         """Train one epoch from the current state.
 
-        The first call starts a training as ``fit`` does; later ones go on with the
-        optimiser, the schedule and what is kept for each sample; the first one after
-        ``fit`` does so with the optimiser anew. After `max_epochs`
-        the learning rate stays at its end. Parameters that were changed in between
-        hold from the next epoch on, but for `encoder`, `weights` and `head`, which make
-        the network, and `validation`; the optimiser then starts anew.
+        The first call starts a training as ``fit`` does. Later calls continue it, with
+        the same optimiser, schedule and state of each sample; the first call after
+        ``fit`` continues with a new optimiser. After `max_epochs` the learning rate
+        stays at its last value. Parameters that you change between calls take effect in
+        the next epoch, with a new optimiser, except for `validation` and for `encoder`,
+        `weights` and `head`, which define the network.
 
         Parameters
         ----------
         X, y : array-like
             As for ``fit``. X must hold the same samples in the same order in every
-            call, for the loss and ``label_quality_`` know samples by their position;
-            y may change, but losses that train labels of their own (PENCIL, Joint
-            Optimization) then keep to these. X of another length starts their state
-            anew. This is not for streams of data. The kernel machine, which is the
-            default on vectors, is fitted to X anew by each call, and forgets the
-            samples of the calls before.
+            call, because the loss and ``label_quality_`` identify samples by their
+            position. So this is not for streams of data: if X has another length, the
+            state of the samples starts anew. y may change, but losses that train labels
+            of their own (PENCIL, Joint Optimization) keep to their own. The kernel
+            machine, the default on vectors, is fitted anew by each call, and forgets
+            the samples of earlier calls.
         classes : array-like of shape (n_classes,), default=None
             All classes that y may ever hold; by default those of the first y.
         sample_weight, trusted : array-like of shape (n_samples,), default=None
-            As for ``fit``. Where other samples than before are left out, the state of
-            the loss starts anew.
+            As for ``fit``. If other samples than before are left out, the state of the
+            loss starts anew.
 
         Returns
         -------
@@ -167,21 +167,21 @@ class TorchClassifier(Beginning, Learning, ClassifierMixin, HoldingOut, Predicti
             )
 
     def score(self, X, y, sample_weight=None):
-        """Return how often predictions are the labels.
+        """Return the accuracy of the predictions.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, ...)
             Samples, as for ``predict``.
         y : array-like of shape (n_samples,)
-            True labels, hard ones.
+            True labels; soft labels are refused.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the samples.
 
         Returns
         -------
         accuracy : float
-            Share of the labels that are predicted.
+            Share of the labels that are predicted correctly.
 
         Raises
         ------

@@ -14,101 +14,103 @@ KERNEL = "kernel_posterior"
 
 
 class NoisyRobustClassifier(TorchClassifier):
-    """Train on noisy labels: a network with a robust loss, or a kernel machine.
+    """Train a network with a robust loss, or a kernel machine, on noisy labels.
 
-    Given lazy features of :class:`SSLPretrainer`, it fine-tunes the encoder that they
-    carry: first the head alone, with the encoder frozen, then all of it. Given other
-    images, it trains an encoder from scratch. Vectors, such as embeddings and tables,
-    get a kernel machine by default.
+    On lazy features, the output of an :class:`SSLPretrainer`, it fine-tunes the encoder
+    that they carry: it trains first the head alone, with the encoder frozen, then the
+    whole network. On other images, it trains an encoder from scratch. On vectors, such
+    as embeddings and tables, it fits a kernel machine by default.
 
     Parameters
     ----------
     loss : str, Loss or KernelPosterior, default="auto"
         The loss: a key of ``sknoisy.losses.LOSSES``, such as "ce", "elr" or "nfl_rce";
-        ``loss__lam`` and the like reach its parameters. "auto": "elr" if there is an
-        encoder to train. There is none for the features of a frozen encoder, and for
-        vectors with `encoder` "auto": then "auto" is not a loss, but
+        ``loss__lam`` and the like set its parameters. "auto": "elr" if there is an
+        encoder to train. There is none for the features of a frozen encoder, or for
+        vectors with `encoder` "auto". For these, "auto" is not a loss but
         "kernel_posterior", a :class:`~sknoisy.KernelPosterior`, which corrects the
-        labels that it learns. Setting ``loss__lam`` and the like makes it "elr";
-        ``loss__n_rounds`` and ``loss__n_landmarks`` make it "kernel_posterior".
+        labels that it learns from. Setting ``loss__lam`` or the like turns "auto" into
+        "elr"; setting ``loss__n_rounds`` or ``loss__n_landmarks`` turns it into
+        "kernel_posterior".
     encoder : str or callable, default="auto"
-        "auto": the encoder of the lazy features; else "convnet" for images, and for
-        vectors "mlp", or none if `loss` is "auto", too. "identity": the vectors
-        themselves, brought to one overall scale. See :class:`SSLPretrainer` for the
-        other values.
+        "auto": the encoder of lazy features; "convnet" for other images; for vectors
+        "mlp", or none if `loss` is "auto" too. "identity": no encoder; vectors are
+        scaled as a whole, not by column. See :class:`SSLPretrainer` for the other
+        values.
     weights : str, default=None
         "imagenet" or the path of a state dict: initial weights of a torchvision
         model, which then counts as pre-trained.
     head : {"linear", "mlp"}, default="linear"
-        What turns features into logits; "mlp" has one normalised hidden layer.
+        Layers that turn features into logits; "mlp" has one normalised hidden layer.
     freeze_encoder : bool, default=False
-        Train the head only, on features that are computed once, without views. A
-        published encoder (of :class:`PretrainedEncoder`, or by `weights`) that is
-        trained keeps the statistics of its batch normalisation.
+        Whether to train only the head, on features that are computed once, without
+        views. If False, a published encoder (from :class:`PretrainedEncoder` or
+        `weights`) is trained too, but keeps the statistics of its batch normalisation.
     views : "auto", "none" or Views, default="auto"
         Random views of the training samples; see
         :func:`sknoisy.views.resolve_views`.
     n_test_views : int, default=0
-        Number of random views of each sample, by `views`, that predictions average with
-        the sample itself. They then take that many times longer, and depend a little on
-        the other samples. Vectors have no views.
+        Number of random views of each sample, drawn by `views`, that predictions
+        average over, together with the sample itself. Predicting then takes that many
+        times longer, and predictions depend slightly on the other samples. Vectors have
+        no views.
     regularizers : list of str or Regularizer, default=None
-        Losses of the features that are added to that of the labels while all of the
-        network is trained: "clustering", "restoration" or objects, see
+        Losses on the features that are added to the loss on the labels while the whole
+        network is trained: "clustering", "restoration" or objects of
         ``sknoisy.regularizers``.
     class_weight : dict, "balanced" or None, default=None
-        Weights of the losses, by the label; "balanced": inversely proportional to how
-        often a label is given. The loss of a batch is the weighted mean. If most labels
-        of a rare class are wrong, a larger weight is mostly one of wrong labels.
+        Weight of the loss of each label; "balanced": inversely proportional to how
+        often the label is given. The loss of a batch is the weighted mean. If most
+        labels of a rare class are wrong, a larger weight mostly falls on wrong labels.
     validation : float or (X, y), default=None
-        Samples that are not trained on, whose cross-entropy and accuracy are computed
-        after each epoch: "valid_loss" and "valid_acc" in `history_`, which skorch's
-        EarlyStopping can monitor. A share of the samples, in (0, 1), stratified by
-        label, of which the only one of a class is trained on; or other samples with
-        their labels.
+        Held-out samples, whose cross-entropy and accuracy are computed after each
+        epoch: "valid_loss" and "valid_acc" in `history_`, which skorch's EarlyStopping
+        can monitor. A float in (0, 1) holds out that share of the samples, stratified
+        by label, but never the only sample of a class. A pair gives other samples and
+        their labels. None: no validation.
     stopping : {"label_wave"} or LabelWave, default=None
-        Ends ``fit`` when predictions begin to change more from epoch to epoch, which
-        means that memorisation has begun, and returns to the weights from before; see
-        :class:`~sknoisy.LabelWave`. ``stopping__patience`` and the like reach its
-        parameters. It is not for the kernel machine.
+        Rule that ends ``fit`` when predictions begin to change more from epoch to
+        epoch, a sign of memorisation, and restores the weights from before that; see
+        :class:`~sknoisy.LabelWave`. ``stopping__patience`` and the like set its
+        parameters. Not for the kernel machine. None: ``fit`` trains all epochs.
     classes : array-like of shape (n_classes,), default=None
         All classes, including those that do not occur in y; for soft labels, the class
         of each column of y. None: the labels in y, or the columns of a data frame.
     max_epochs : int or "auto", default="auto"
-        Epochs in which all of the network is trained. "auto": 100; 20 for vectors,
-        whose labels a network memorises quickly; 1 for
+        Number of epochs in which the whole network is trained. "auto": 100; 20 for
+        vectors, whose labels a network memorises quickly; 1 for
         :class:`~sknoisy.KernelPosterior`, for which more make no difference.
     max_time : float, default=None
-        About how many seconds ``fit`` may take: the schedule is fitted into them, and
-        so are the stages of a loss, and no epoch begins that could not end in time. At
-        least one epoch is trained. The result depends on the speed of the machine. It
-        is not for a loss that trains twice, as "joint_optimization" does. None: no
+        Approximate limit of the duration of ``fit``, in seconds. The schedule and the
+        stages of a loss are shortened to fit, and no epoch begins that could not end in
+        time, but at least one epoch is trained. The result depends on the speed of the
+        machine. Not for losses that train twice, such as "joint_optimization". None: no
         limit.
     head_epochs : int or "auto", default="auto"
-        Epochs before these, in which only the head is trained, on the frozen encoder's
-        features. "auto": a tenth of `max_epochs`, at least one, with a pre-trained
-        encoder, and none from scratch.
+        Number of additional epochs at the start, in which only the head is trained, on
+        the frozen encoder's features. "auto": with a pre-trained encoder a tenth of
+        `max_epochs`, at least one; otherwise none.
     batch_size : int or "auto", default="auto"
         Largest number of samples in a batch; "auto" is 128, or all samples if
         there are fewer.
     lr : float or "auto", default="auto"
-        Peak learning rate. "auto": 0.02; for a published encoder, 0.02 for its head and
-        then 1e-3 for all of it. :class:`~sknoisy.KernelPosterior` has its own values of
-        this and the next parameters.
+        Peak learning rate. "auto": 0.02; for a published encoder, 0.02 while only its
+        head is trained, then 1e-3. For this and the next parameters,
+        :class:`~sknoisy.KernelPosterior` has its own values of "auto".
     momentum : float, default=0.9
         Momentum.
     weight_decay : float or "auto", default="auto"
         Weight decay. "auto": 1e-3.
     optimizer : {"auto", "sgd", "momentum", "lars", "adamw"}, default="auto"
-        Optimiser; "sgd" has Nesterov's momentum, "momentum" is the plain one. "auto":
+        Optimiser; "sgd" uses Nesterov momentum, "momentum" classical momentum. "auto":
         "sgd".
     schedule : {"cosine", "constant", "steps"}, default="cosine"
-        Learning rate over the epochs; "steps": a tenth from half of them, a hundredth
-        from three quarters.
+        How the learning rate changes over the epochs. "steps": it falls to a tenth
+        after half of them, and to a hundredth after three quarters.
     image_size : int or (int, int), default=None
-        Height and width that image files are brought to; needed where X holds paths.
+        Height and width to which image files are resized; needed if X holds paths.
     channels : {"auto", "first", "last"}, default="auto"
-        Where 4-D images keep their channels.
+        Position of the channel axis in 4-D images.
     device : str, default="auto"
         "auto" (a GPU if there is one), "cpu", "cuda", "cuda:1", "mps".
     precision : {"auto", "float32", "bfloat16"}, default="auto"
@@ -116,55 +118,56 @@ class NoisyRobustClassifier(TorchClassifier):
         have it and, for images, on CPUs that do, else float32. Predictions are computed
         in float32.
     compile : bool, default=False
-        Whether to compile the network, which pays for itself on long fits; training
-        with regularisers is not compiled.
+        Whether to compile the network, which pays off in long fits; training with
+        regularisers is not compiled.
     callbacks : list of skorch callbacks, default=None
-        Those of skorch that the guide lists, or your own. They are called while all of
-        the network is trained, not in the warm-up. An LRScheduler needs
+        Callbacks of skorch that the guide lists, or your own. They are called while the
+        whole network is trained, not while only its head is. An LRScheduler needs
         ``schedule="constant"``.
     verbose : bool, default=None
         True: a progress bar in a terminal or a notebook, elsewhere a line for each
         epoch. None: a bar for long fits in a terminal or a notebook, but not within a
         search. False: nothing.
     random_state : int, RandomState or None, default=None
-        Source of all randomness. An int gives the same result on the same CPU, with
-        as many threads.
+        Source of all randomness. An int gives the same result on the same CPU, with the
+        same number of threads.
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
         The classes, in the dtype of y.
     encoder_ : TrainedEncoder
-        The encoder as it was trained here: ``encoder_.transform(X)`` returns features
-        of arrays or paths.
+        The trained encoder: ``encoder_.transform(X)`` returns features of arrays or
+        paths.
     label_quality_ : ndarray of shape (n_samples,)
         For each training sample, how well its label agrees with what the network
-        learned, in [0, 1]; low is bad. It is (1 + m) / 2 with m the mean over the
-        epochs of the margin: the label's probability minus the largest other one. NaN
+        learned, in [0, 1]; low is bad. It is (1 + m) / 2, where m is the margin, the
+        label's probability minus the largest other one, averaged over the epochs. NaN
         for samples that are held out by `validation`.
     training_loss_ : ndarray of shape (n_samples,)
-        For each training sample, the mean over the epochs of its cross-entropy.
+        For each training sample, its cross-entropy, averaged over the epochs.
     wrong_events_ : ndarray of shape (n_samples,)
-        For each training sample, the number of epochs whose prediction was not its
-        label. A prediction is that of the view that was trained on, before the step.
+        For each training sample, the number of epochs in which the prediction was not
+        its label. Predictions are made for the view that is trained on, before the
+        optimiser's step.
     prediction_changes_ : ndarray of shape (n_samples,)
-        For each training sample, the number of epochs whose prediction differed from
-        that of the epoch before.
+        For each training sample, the number of epochs in which the prediction differed
+        from that of the epoch before.
     loss_state_ : dict of str to ndarray
         What the loss keeps for each sample that it trains on, such as the targets of
         ELR.
     stopped_epoch_ : int or None
-        The epoch that `stopping` went back to, counted from 1: weights, state of the
-        loss and what is kept of each sample are as after that epoch, while `history_`
-        holds those after it, too. None if the training went to its end.
+        The epoch, counted from 1, that `stopping` went back to. The weights, the state
+        of the loss and the attributes of each sample are those after this epoch;
+        `history_` also holds the later epochs. None if all epochs were trained.
     history_ : list of dict
         For each epoch "epoch", "phase" ("head" where the head alone is trained, "all",
         or "anew" where a loss trains a second time), "train_loss", "valid_loss" and
-        "valid_acc" (with `validation`), "wrong_events" (share of the predictions
-        that are not the label), "prediction_changes" (share of those that are not as in
-        the epoch before) and "wrong_changes" (the same among those that were not the
-        label then), both from the second epoch on, "lr" (of its last step), "dur"
-        (seconds), and what callbacks record.
+        "valid_acc" (with `validation`), "wrong_events" (share of the predictions that
+        are not the label), "prediction_changes" (share that differ from the epoch
+        before) and "wrong_changes" (the same among predictions that were not the label
+        in the epoch before), both from the second epoch on, "lr" (of its last step),
+        "dur" (seconds), and what callbacks record.
     clean_proba_ : ndarray of shape (n_samples,)
         For each training sample, the probability that its label is right; NaN for
         samples that are held out by `validation`. Only the kernel machine has this and
@@ -172,7 +175,8 @@ class NoisyRobustClassifier(TorchClassifier):
     noise_rate_ : float
         Estimated share of wrong labels.
     method_params_ : dict of str to object
-        What its parameters that are "auto" stood for: ``{"n_landmarks": 1000}``.
+        Values that the kernel machine chose for its parameters that are "auto":
+        ``{"n_landmarks": 1000}``.
     n_features_in_ : int
         Length of axis 1 of the samples.
 
@@ -182,9 +186,9 @@ class NoisyRobustClassifier(TorchClassifier):
 
     Notes
     -----
-    Warm-up and fine-tuning follow Ciortan, Dupuis and Peel (2021), section 4. Their
-    head is "mlp"; their warm-up passes images through the frozen encoder in every
-    epoch, this one computes its features once.
+    The training of the head alone and the fine-tuning follow Ciortan, Dupuis and Peel
+    (2021), section 4. Their head is "mlp", and they pass images through the frozen
+    encoder in every epoch; here, its features are computed once.
 
     References
     ----------

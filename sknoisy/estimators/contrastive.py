@@ -33,11 +33,11 @@ class ContrastiveFineTuner(
 ):
     """Train a classifier, then the encoder on its predictions, then a new head.
 
-    A classifier is trained on the given labels. Its predictions of the training set,
-    the pseudo-labels, take their place. A mixture of two Gaussians on the losses says
-    how probably each is right, and with these weights the encoder is trained further,
-    by supervised contrastive learning. On it, a new classifier is trained on the
-    pseudo-labels.
+    A classifier is trained on the given labels. They are replaced by its predictions of
+    the training set, the pseudo-labels. A mixture of two Gaussians, fitted to the
+    losses, gives the probability that each pseudo-label is right. With these as
+    weights, the encoder is trained further by supervised contrastive learning. Finally,
+    a new classifier is trained on this encoder and the pseudo-labels.
 
     Parameters
     ----------
@@ -46,21 +46,24 @@ class ContrastiveFineTuner(
         other steps, such as an :class:`SSLPretrainer`, are fitted once. It is cloned.
         None: ``NoisyRobustClassifier()``.
     contrastive : SSLPretrainer, default=None
-        What trains the encoder further; its method learns from labels. It goes on
-        from the encoder of lazy features; given anything else it trains one from
-        scratch: if its `encoder` is "auto", the classifier's, with its `weights`. It
-        is cloned. None: ``SSLPretrainer("supcon")``.
+        Trains the encoder further, by a method that learns from labels. On lazy
+        features, it starts from the encoder that they carry. On other samples, it
+        trains an encoder from scratch; if its `encoder` is "auto", this is the
+        classifier's, with its `weights`. It is cloned. None:
+        ``SSLPretrainer("supcon")``.
     final_estimator : classifier, default=None
-        What is trained in the end. It is cloned; `encoder` and `weights`, where it has
-        them, give way to the encoder that it fine-tunes. None: like the first
-        classifier.
+        The classifier that is trained last. It is cloned; its `encoder` and `weights`,
+        if it has them, are ignored in favour of the encoder that it fine-tunes. None: a
+        clone of the first classifier.
     final_labels : {"pseudo", "given"}, default="pseudo"
-        What it is trained on. "given" is for a loss that resists wrong labels itself.
+        Labels that the last classifier is trained on. "given" is for a loss that itself
+        resists wrong labels.
     loss_of : {"prediction", "label"}, default="prediction"
-        Whose cross-entropy the mixture is fitted to: the pseudo-label's, or the given
-        label's. In both cases a small loss means a pseudo-label that is trusted.
+        Labels whose cross-entropy the mixture is fitted to: "prediction", the
+        pseudo-labels, or "label", the given ones. In both cases, a small loss means
+        that the pseudo-label is trusted.
     random_state : int, RandomState or None, default=None
-        Seeds the parts, and the parts of these, that have no `random_state` of their
+        Seed of all parts, nested ones included, that have no `random_state` of their
         own.
 
     Attributes
@@ -72,41 +75,41 @@ class ContrastiveFineTuner(
     losses_ : ndarray of shape (n_samples,), float64
         Cross-entropy of each sample after the first classifier's training, in nats.
     clean_proba_ : ndarray of shape (n_samples,), float64
-        How probably each pseudo-label is right: what the encoder's training weighs
-        them by.
+        Probability that each pseudo-label is right, and its weight in the contrastive
+        training.
     encoder_ : TrainedEncoder
-        The encoder after its contrastive training; the classifier's copy of it was
-        trained further.
+        The encoder after its contrastive training; the last classifier has fine-tuned a
+        copy of it.
     estimator_ : Pipeline
-        What predicts: the fitted steps before the first classifier, the contrastive
-        pre-trainer ("contrastive"), and the last classifier ("classifier").
+        The pipeline that predicts: the fitted steps before the first classifier, the
+        contrastive pre-trainer ("contrastive"), and the last classifier ("classifier").
     n_features_in_ : int
         Length of axis 1 of X, where the first step knows it.
 
     See Also
     --------
     sknoisy.recipes.contrastive_framework : The paper's whole pipeline.
-    PseudoLabelRefiner : Mends labels while a classifier trains.
+    PseudoLabelRefiner : Refines labels while a classifier trains.
 
     Notes
     -----
-    This is the fine-tuning phase of the paper, figure 2b. What it leaves open, and what
-    was chosen:
+    This is the fine-tuning phase of the paper, figure 2b. The paper leaves open the
+    following, and this was chosen:
 
     - The labels of the last classifier. "The fine-tuning phase uses [pseudo-labels] as
       a new ground truth", "in all underlying steps (b1-b3)": the pseudo-labels of all
-      samples, without weights. For the given ones instead there is `final_labels`.
+      samples, without weights. `final_labels` can choose the given ones instead.
     - The loss that the mixture is fitted to. By the same sentence it is the
-      pseudo-label's; methods that the paper builds on take the given label's, for
-      which there is `loss_of`. It is measured once, without augmentation, when the
-      first classifier is trained.
-    - Where the encoder goes on from. From the self-supervised one, which no label has
-      touched, not from the classifier's, which may have memorised wrong ones.
+      pseudo-label's. Methods that the paper builds on take the given label's, which
+      `loss_of` can choose. It is measured once, without augmentation, after the first
+      classifier has been trained.
+    - Which encoder is trained further. It is the self-supervised one, which no label
+      has touched, not the classifier's, which may have memorised wrong labels.
     - Epochs and learning rates of all parts.
 
-    In the form of :class:`SupCon` that is the default, the mean over positives is taken
-    of logarithms, not inside of one as in the paper's equation 8. The default mixture's
-    settings are DivideMix's, which the paper cites.
+    The default form of :class:`SupCon` takes the mean of logarithms over the positives;
+    the paper's equation 8 takes the logarithm of a mean. The mixture has the settings
+    of DivideMix, which the paper cites.
 
     On 10,000 images of CIFAR-10 with a small network, three seeds, this phase gained
     1.8 points over cross-entropy alone at 60% symmetric and at 40% instance-dependent
@@ -157,15 +160,15 @@ class ContrastiveFineTuner(
         Parameters
         ----------
         X : array-like, tensor, array of paths or LazyFeatures
-            What the estimator takes.
+            Samples, in any form that `estimator` takes.
         y : array-like of shape (n_samples,)
             Labels, some of them wrong. They are never written to.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the samples, in the training of all parts. Those of weight 0 are
-            left out: their pseudo-label is the given one.
+            Weights of the samples in the training of all parts. Samples of weight 0 are
+            left out; their pseudo-label is the given label.
         trusted : array-like of shape (n_samples,), default=None
-            True where a label is known to be right: it is the pseudo-label, and
-            trusted fully.
+            True where a label is known to be right. It becomes the pseudo-label, with
+            full weight.
 
         Returns
         -------

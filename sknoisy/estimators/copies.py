@@ -28,14 +28,14 @@ class AugmentedCopies:
     X : array-like, tensor, array of paths or LazyFeatures of shape (n_samples, ...)
         The training set.
     views : "auto", "none" or Views
-        Random views; "auto" are the strong ones of self-supervised learning.
+        Random views; "auto": the strong ones of self-supervised learning.
     device : torch.device
         Where views are made.
     generator : torch.Generator
         Their source of randomness, on `device`.
     channels, image_size
-        As estimators have them: where images keep their channels, and the size that
-        image files are brought to.
+        As in the estimators: the position of the channel axis in images, and the size
+        to which image files are resized.
     """
 
     def __init__(self, X, views, device, generator, channels="auto", image_size=None):

@@ -16,8 +16,8 @@ class CoTrainingClassifier(TorchClassifier):
 
     :class:`NoisyRobustClassifier` changes the loss. These methods change what is
     trained on instead: they choose samples that are probably labelled right, or replace
-    labels by predictions. None of them has to be told the noise: what the papers set
-    from its true rate and kind is estimated in the warm-up.
+    labels by predictions. None of them needs to be told the rate or the kind of noise:
+    what the papers set from the true values is estimated in the warm-up.
 
     Parameters
     ----------
@@ -25,7 +25,7 @@ class CoTrainingClassifier(TorchClassifier):
         "coteaching", "coteaching_plus", "cufit", "dividemix", "dynamic_bootstrap",
         "elr_plus", "jocor", "kernel_posterior", "mentornet", "moit", "self", "ssr",
         "taks", or an object of :mod:`sknoisy.cotraining`; ``method__lambda_u`` and the
-        like reach its parameters.
+        like set its parameters.
     encoder : str or callable, default="auto"
         "auto": the encoder of the lazy features, else "mlp" for vectors and "convnet"
         for images. See :class:`SSLPretrainer` for the other values.
@@ -33,57 +33,59 @@ class CoTrainingClassifier(TorchClassifier):
         "imagenet" or the path of a state dict: initial weights of a torchvision
         model, which then counts as pre-trained.
     head : {"linear", "mlp"}, default="linear"
-        What turns features into logits; "mlp" has one normalised hidden layer.
+        Layers that turn features into logits; "mlp" has one normalised hidden layer.
     freeze_encoder : bool, default=False
-        Train the heads only, on features that are computed once, without views.
+        Whether to train only the heads, on features that are computed once, without
+        views.
     views : "auto", "none" or Views, default="auto"
         Random views of the training samples; see
         :func:`sknoisy.views.resolve_views`.
     n_test_views : int, default=0
-        Number of random views of each sample, by `views`, that predictions average with
-        the sample itself. They then take that many times longer, and depend a little on
-        the other samples. Vectors have no views.
+        Number of random views of each sample, drawn by `views`, that predictions
+        average over, together with the sample itself. Predicting then takes that many
+        times longer, and predictions depend slightly on the other samples. Vectors have
+        no views.
     validation : float or (X, y), default=None
-        Samples that are not trained on, for "valid_loss" and "valid_acc" in
-        `history_`; see :class:`NoisyRobustClassifier`.
+        Held-out samples, for "valid_loss" and "valid_acc" in `history_`; see
+        :class:`NoisyRobustClassifier`.
     classes : array-like of shape (n_classes,), default=None
         All classes, including those that do not occur in y; for soft labels, the class
         of each column of y. None: the labels in y, or the columns of a data frame.
     max_epochs : int or "auto", default="auto"
-        Epochs in which all of the networks are trained. "auto": 100; 20 for vectors,
-        which a network memorises sooner, except for "cufit" and "ssr", which train
-        heads alone. For "kernel_posterior", this and other values of "auto" are those
-        of :class:`~sknoisy.KernelPosterior`.
+        Number of epochs in which the networks are trained as a whole. "auto": 100; 20
+        for vectors, whose labels a network memorises quickly, except for "cufit" and
+        "ssr", which train heads alone. For "kernel_posterior", this and other values of
+        "auto" are those of :class:`~sknoisy.KernelPosterior`.
     max_time : float, default=None
-        About how many seconds ``fit`` may take: the schedule is fitted into them, and
-        so is a warm-up that is "auto", and no epoch begins that could not end in time.
-        At least one epoch is trained. The result depends on the speed of the machine.
-        None: no limit.
+        Approximate limit of the duration of ``fit``, in seconds. The schedule and a
+        warm-up that is "auto" are shortened to fit, and no epoch begins that could not
+        end in time, but at least one epoch is trained. The result depends on the speed
+        of the machine. None: no limit.
     head_epochs : int or "auto", default="auto"
-        Epochs before these, in which only the heads are trained, on the frozen
-        encoder's features: the warm-up of most methods. "auto": with a pre-trained
-        encoder a tenth of `max_epochs`, at least ten if there are as many, and none
-        from scratch.
+        Number of additional epochs at the start, in which only the heads are trained,
+        on the frozen encoder's features: the warm-up of most methods. "auto": with a
+        pre-trained encoder a tenth of `max_epochs`, but at least ten, or `max_epochs`
+        if that is fewer. Without one, there are none.
     batch_size : int or "auto", default="auto"
         Largest number of samples in a batch; "auto" is 128, or all samples if
         there are fewer.
     lr : float or "auto", default="auto"
-        Peak learning rate. "auto": 0.02; for a published encoder, 0.02 for the heads
-        and then 1e-3 for all of it.
+        Peak learning rate. "auto": 0.02; for a published encoder, 0.02 while only the
+        heads are trained, then 1e-3.
     momentum : float, default=0.9
         Momentum.
     weight_decay : float or "auto", default="auto"
         Weight decay. "auto": 5e-4.
     optimizer : {"auto", "sgd", "momentum", "lars", "adamw"}, default="auto"
-        Optimiser; "sgd" has Nesterov's momentum, "momentum" is the plain one, which the
-        official codes of DivideMix and ELR+ use. "auto": "sgd".
+        Optimiser; "sgd" uses Nesterov momentum, "momentum" classical momentum, which
+        the official codes of DivideMix and ELR+ use. "auto": "sgd".
     schedule : {"cosine", "constant", "steps"}, default="cosine"
-        Learning rate over the epochs; "steps": a tenth from half of them, a hundredth
-        from three quarters.
+        How the learning rate changes over the epochs. "steps": it falls to a tenth
+        after half of them, and to a hundredth after three quarters.
     image_size : int or (int, int), default=None
-        Height and width that image files are brought to; needed where X holds paths.
+        Height and width to which image files are resized; needed if X holds paths.
     channels : {"auto", "first", "last"}, default="auto"
-        Where 4-D images keep their channels.
+        Position of the channel axis in 4-D images.
     device : str, default="auto"
         "auto" (a GPU if there is one), "cpu", "cuda", "cuda:1", "mps".
     precision : {"auto", "float32", "bfloat16"}, default="auto"
@@ -94,15 +96,15 @@ class CoTrainingClassifier(TorchClassifier):
         Whether to compile the networks. Methods that call them one by one, "dividemix",
         "elr_plus" and "dynamic_bootstrap", gain nothing after the warm-up.
     callbacks : list of skorch callbacks, default=None
-        Called while all of the networks are trained, not in the epochs of the heads;
+        Called while the networks are trained as a whole, not while only the heads are;
         see :class:`NoisyRobustClassifier`.
     verbose : bool, default=None
         True: a progress bar in a terminal or a notebook, elsewhere a line for each
         epoch. None: a bar for long fits in a terminal or a notebook, but not within a
         search. False: nothing.
     random_state : int, RandomState or None, default=None
-        Source of all randomness. An int gives the same result on the same CPU, with
-        as many threads.
+        Source of all randomness. An int gives the same result on the same CPU, with the
+        same number of threads.
 
     Attributes
     ----------
@@ -110,40 +112,40 @@ class CoTrainingClassifier(TorchClassifier):
         The classes, in the dtype of y.
     clean_proba_ : ndarray of shape (n_samples,)
         For each training sample, the probability that its label is right: by the
-        method's own mixture, or else by two Gaussians of `training_loss_`. NaN for
-        samples that are held out by `validation`.
+        method's own mixture, or else by a mixture of two Gaussians fitted to
+        `training_loss_`. NaN for samples that are held out by `validation`.
     noise_rate_ : float
         Estimated share of wrong labels, by the networks' votes in the warm-up; NaN if
-        the training ends in it. Of methods without a warm-up, and those that find the
-        wrong labels themselves, the mean of ``1 - clean_proba_``, if they have no count
-        of their own.
+        the training ends in the warm-up. For methods without a warm-up, and those that
+        find the wrong labels themselves, it is their own count, or else the mean of
+        ``1 - clean_proba_``.
     encoder_ : TrainedEncoder
-        The first network's encoder as it was trained here.
+        The trained encoder of the first network.
     label_quality_, training_loss_ : ndarray of shape (n_samples,)
-        As in :class:`NoisyRobustClassifier`, of the networks' mean probabilities.
+        As in :class:`NoisyRobustClassifier`, by the networks' mean probabilities.
     wrong_events_, prediction_changes_ : ndarray of shape (n_samples,)
-        As in :class:`NoisyRobustClassifier`, of the same; epochs in which a method
-        makes no prediction for a sample do not count.
+        As in :class:`NoisyRobustClassifier`, by the same probabilities; epochs in which
+        a method makes no prediction for a sample do not count.
     loss_state_ : dict of str to ndarray
         What the method keeps of the samples that it trains on.
     history_ : list of dict
         As in :class:`NoisyRobustClassifier`.
     method_params_ : dict of str to object
-        What the method's parameters that may be "auto" were in the last epoch, such as
+        Values in the last epoch of the method's parameters that may be "auto", such as
         ``{"lambda_u": 25.0}``.
     n_features_in_ : int
         Length of axis 1 of the samples.
 
     See Also
     --------
-    SSLPretrainer : Before this, in a Pipeline; with DivideMix it is
-        Contrast-to-Divide.
-    sknoisy.scores.estimate_noise_rate : The estimate of the noise, by "votes".
+    SSLPretrainer : Pre-trains the encoder; with DivideMix this is Contrast-to-Divide.
+    sknoisy.scores.estimate_noise_rate : Estimates the noise, here by "votes".
 
     Notes
     -----
-    Cost and memory are those of one or two networks, as the method says. Probabilities
-    are the mean of both networks', where the papers report each one's accuracy.
+    Each method says whether it trains one network or two, which decides time and
+    memory. Probabilities are the mean of both networks'; the papers report the accuracy
+    of each.
 
     In the first epochs of the warm-up, up to five, each network trains on one half of
     the samples, and the noise is estimated on the other.

@@ -30,7 +30,7 @@ class LazyTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         -------
         features : LazyFeatures or ndarray of shape (n_samples, n_features), float32
             See the parameter `output`. Lazy features are computed when they are first
-            asked for.
+            used.
         """
         check_is_fitted(self, "encoder_")
         inputs, _ = self._read(X, reset=False)

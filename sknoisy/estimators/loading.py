@@ -50,15 +50,14 @@ def load(path, allow=()):
     path : str or path-like
         The file.
     allow : iterable of str, class or function, default=()
-        What else than this package and PyTorch's layers the model may consist of:
-        import paths such as "mymodule.MyEncoder", all of a package, such as
-        "sklearn.*", or the classes and functions themselves. Allow only what you know:
-        a model may call it.
+        What the model may contain besides this package and PyTorch's layers: import
+        paths such as "mymodule.MyEncoder", whole packages such as "sklearn.*", or
+        classes and functions themselves. Allow only what you know: a model may call it.
 
     Returns
     -------
     estimator : estimator instance
-        It predicts as the one that was saved.
+        The estimator, which predicts as the saved one did.
 
     Raises
     ------

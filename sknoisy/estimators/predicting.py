@@ -41,15 +41,15 @@ class Predicting(TorchEstimator):
     def to_module(self):
         """Return the whole classifier as one PyTorch module, for other programs.
 
-        It takes raw samples, scaling and layout included, for ``torch.export``, ONNX,
-        or tools that explain predictions. Images of files are given decoded, as RGB
-        (n, height, width, 3) from 0 to 255, in the size that this was fitted with.
-        Random views, by `n_test_views`, are left out.
+        It takes raw samples and includes their scaling and layout. It is for
+        ``torch.export``, ONNX, or tools that explain predictions. Image files must be
+        decoded first, to RGB (n, height, width, 3) from 0 to 255, in the size that this
+        was fitted with. The random views of `n_test_views` are left out.
 
         Returns
         -------
         module : torch.nn.Module
-            From tensors like X to probabilities (n, n_classes), float32, in the order
+            Maps tensors like X to probabilities (n, n_classes), float32, in the order
             of ``classes_``; on the CPU, in evaluation mode, with weights of its own.
             Its ``network`` has the encoder and the head.
 

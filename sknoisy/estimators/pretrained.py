@@ -35,14 +35,13 @@ from sknoisy.estimators.pretrained_checks import (
 class PretrainedEncoder(LazyTransformer, TorchEstimator):
     """Load an encoder that was trained elsewhere; nothing is trained here.
 
-    ``transform`` returns lazy features. To any estimator they are an array, the
+    ``transform`` returns lazy features. Other estimators take them for an array of the
     encoder's features; the classifiers of this package find the samples and the encoder
     in them, and fine-tune the encoder, or leave it as it is with
-    ``freeze_encoder=True``.
-    :class:`SSLPretrainer` trains it further on X alone.
+    ``freeze_encoder=True``. :class:`SSLPretrainer` trains it further on X alone.
 
-    A fitted estimator holds the weights: a pickle of it can be loaded without the file
-    that they came from, and without a connection.
+    A fitted estimator contains the weights, so a pickle of it can be loaded without
+    their original file and without a connection.
 
     Parameters
     ----------
@@ -55,10 +54,10 @@ class PretrainedEncoder(LazyTransformer, TorchEstimator):
         - "convnet", "preact_resnet18" or "mlp", with a file of weights;
         - a module, with its weights, that returns features (n, n_features), or maps
           (n, n_features, h, w), which are averaged. The module itself is not changed;
-        - a function or a class that returns such a module. It gets the shape of a
-          sample if it needs an argument. Searches copy a module for each candidate,
-          and the cache of a Pipeline does not recognise it; a function is neither
-          copied nor compared by its weights.
+        - a function or a class that returns such a module. It is called with the shape
+          of a sample if it needs an argument. Searches copy a module for each
+          candidate, and the cache of a Pipeline does not recognise it; a function is
+          neither copied nor compared by its weights.
     weights : str, path or None, default="auto"
         "auto": the published weights, which are downloaded once, or the weights that
         the module has. "imagenet": the published weights of a model of torchvision. A
@@ -72,7 +71,7 @@ class PretrainedEncoder(LazyTransformer, TorchEstimator):
         are not resized, and files need a size. None: arrays are not resized. Small
         images are faster but give worse features: see Notes.
     channels : {"auto", "first", "last"}, default="auto"
-        Where 4-D images keep their channels.
+        Position of the channel axis in 4-D images.
     normalization : "auto", "imagenet", "data", None or (mean, std), default="auto"
         Mean and standard deviation that samples are normalised with; images are scaled
         to [0, 1] before. "auto": those that the encoder was trained with, if they are
@@ -84,17 +83,18 @@ class PretrainedEncoder(LazyTransformer, TorchEstimator):
         Whether ``transform`` returns :class:`~sknoisy.encoders.features.LazyFeatures`
         or an ndarray. ``set_output(transform="pandas")`` makes it a data frame.
     memory : str, path or joblib.Memory, default=None
-        Cache of features, by X and the encoder.
+        Where to cache features. They are reused for the same X and encoder. None: no
+        cache.
     device : str, default="auto"
         "auto" (a GPU if there is one), "cpu", "cuda", "cuda:1", "mps".
     precision : {"auto", "float32", "bfloat16"}, default="auto"
-        Precision that features are computed in; "auto" is bfloat16 on GPUs that have
-        it, else float32.
+        Number format in which features are computed; "auto" is bfloat16 on GPUs that
+        have it, else float32.
 
     Attributes
     ----------
     encoder_ : TrainedEncoder
-        The encoder, its weights as NumPy arrays.
+        The encoder, with its weights as NumPy arrays.
     n_features_in_ : int
         Length of axis 1 of X.
 
@@ -170,7 +170,8 @@ class PretrainedEncoder(LazyTransformer, TorchEstimator):
         Raises
         ------
         ValueError
-            If X or a parameter is not valid, or if the weights are not of the encoder.
+            If X or a parameter is not valid, or if the weights do not belong to the
+            encoder.
         OSError
             If the published weights cannot be downloaded.
         """

@@ -36,31 +36,32 @@ class SSLPretrainer(LazyTransformer, TorchEstimator):
     """Pre-train an encoder on X alone, by self-supervised learning.
 
     A representation that is learned without labels cannot be misled by wrong ones.
-    ``transform`` returns lazy features. To any estimator they are an array, the
+    ``transform`` returns lazy features. Other estimators take them for an array of the
     encoder's features; the classifiers of this package find the samples and the encoder
     in them, and fine-tune the encoder.
 
     Parameters
     ----------
     method : str or SelfSupervised, default="simclr"
-        What is learned: "barlow_twins", "byol", "moco", "restoration", "simclr" or
-        "vicreg", which learn without labels, or "supcon", which learns from y;
-        ``method__temperature`` and the like reach its parameters.
+        The self-supervised method: "barlow_twins", "byol", "moco", "restoration",
+        "simclr" or "vicreg", which learn without labels, or "supcon", which learns from
+        y; ``method__temperature`` and the like set its parameters.
     encoder : str or callable, default="auto"
-        "auto" ("mlp" for vectors, "convnet" for images), "mlp", "convnet",
-        "resnet18", "resnet34", "resnet50", "preact_resnet18", the name of a
-        torchvision classification model, a module class or a function that returns
-        a module; the last two get the shape of a sample if they take an argument.
-        The ResNets are made for GPUs.
+        "auto" ("mlp" for vectors, "convnet" for images), "mlp", "convnet", "resnet18",
+        "resnet34", "resnet50", "preact_resnet18", the name of a torchvision
+        classification model, a module class or a function that returns a module; the
+        last two are called with the shape of a sample if they take an argument. The
+        ResNets are meant for GPUs.
     weights : str, default=None
         "imagenet" or the path of a state dict: initial weights of a torchvision
         model.
     max_epochs : int, default=200
         Number of passes over X.
     max_time : float, default=None
-        About how many seconds ``fit`` may take: the schedule is fitted into them, and
-        no epoch begins that could not end in time. At least one epoch is trained. The
-        result depends on the speed of the machine. None: no limit.
+        Approximate limit of the duration of ``fit``, in seconds. The schedule is
+        shortened to fit, and no epoch begins that could not end in time, but at least
+        one epoch is trained. The result depends on the speed of the machine. None: no
+        limit.
     batch_size : int or "auto", default="auto"
         Largest number of samples in a batch; "auto" is 256, or all samples if
         there are fewer.
@@ -71,22 +72,24 @@ class SSLPretrainer(LazyTransformer, TorchEstimator):
     weight_decay : float, default=1e-4
         Weight decay.
     optimizer : {"lars", "sgd", "momentum", "adamw"}, default="lars"
-        Optimiser; "sgd" has Nesterov's momentum, "momentum" is the plain one.
+        Optimiser; "sgd" uses Nesterov momentum, "momentum" classical momentum.
     schedule : {"cosine", "constant", "steps"}, default="cosine"
-        Learning rate after its rise; "steps": a tenth from half of the epochs, a
-        hundredth from three quarters.
+        How the learning rate changes after its rise. "steps": it falls to a tenth after
+        half of the epochs, and to a hundredth after three quarters.
     lr_warmup_epochs : int, default=10
-        Epochs in which the learning rate rises; at most a tenth of all.
+        Number of epochs at the start in which the learning rate rises; at most a tenth
+        of all epochs.
     image_size : int or (int, int), default=None
-        Height and width that image files are brought to; needed where X holds paths.
+        Height and width to which image files are resized; needed if X holds paths.
     channels : {"auto", "first", "last"}, default="auto"
-        Where 4-D images keep their channels.
+        Position of the channel axis in 4-D images.
     output : {"lazy", "array"}, default="lazy"
         Whether ``transform`` returns :class:`~sknoisy.encoders.features.LazyFeatures`
         or an ndarray. ``set_output(transform="pandas")`` makes it a data frame.
     memory : str, path or joblib.Memory, default=None
-        Cache of trained encoders, by X, the parameters and the code that you wrote
-        of them; by y and its weights only where the method learns from them.
+        Where to cache trained encoders. They are reused for the same X, parameters and
+        code of your own in these, and, if the method learns from labels, the same y and
+        weights. None: no cache.
     device : str, default="auto"
         "auto" (a GPU if there is one), "cpu", "cuda", "cuda:1", "mps".
     precision : {"auto", "float32", "bfloat16"}, default="auto"
@@ -94,27 +97,28 @@ class SSLPretrainer(LazyTransformer, TorchEstimator):
         have it and, for images, on CPUs that do, else float32. On a CPU, "auto"
         computes features in float32.
     compile : bool, default=False
-        Whether to compile the encoder, which pays for itself on long fits.
+        Whether to compile the encoder, which pays off in long fits.
     monitor : int, default=None
-        Number of epochs between two looks at the encoder, with another after the last
-        epoch: ``history_`` then gets "rankme" and "lidar" of at most 1,000 samples,
-        and, if ``fit`` gets labels, "neighbor_accuracy" by these. A warning says if the
-        encoder collapses. The training itself does not change. None: no looks.
+        Number of epochs between evaluations of the encoder; one more follows the last
+        epoch. Each adds to ``history_`` the "rankme" and "lidar" of at most 1,000
+        samples, and, if ``fit`` gets labels, the "neighbor_accuracy" by these labels. A
+        warning says if the encoder collapses. The training itself does not change.
+        None: no evaluation.
     callbacks : list of skorch callbacks, default=None
-        Those of skorch that the guide lists, or your own, called during training. An
-        LRScheduler needs ``schedule="constant"`` and ``lr_warmup_epochs=0``.
+        Callbacks of skorch that the guide lists, or your own, called during training.
+        An LRScheduler needs ``schedule="constant"`` and ``lr_warmup_epochs=0``.
     verbose : bool, default=None
         True: a progress bar in a terminal or a notebook, elsewhere a line for each
         epoch. None: a bar for long fits in a terminal or a notebook, but not within a
         search. False: nothing.
     random_state : int, RandomState or None, default=None
-        Source of all randomness. An int gives the same result on the same CPU, with
-        as many threads.
+        Source of all randomness. An int gives the same result on the same CPU, with the
+        same number of threads.
 
     Attributes
     ----------
     encoder_ : TrainedEncoder
-        The encoder, its weights as NumPy arrays.
+        The encoder, with its weights as NumPy arrays.
     heads_ : dict of str to ndarray
         Weights of the method's heads, if it keeps them, as "restoration" does; else
         empty.
@@ -211,13 +215,13 @@ class SSLPretrainer(LazyTransformer, TorchEstimator):
         ----------
         X : array-like, tensor, array of paths or LazyFeatures
             Vectors (n, d), images (n, H, W), (n, H, W, C) or (n, C, H, W), uint8 or
-            float, or n paths of image files. Lazy features train on: the encoder
-            that they carry is where this training starts.
+            float, or n paths of image files. With lazy features, training continues
+            from the encoder that they carry.
         y : array-like of shape (n_samples,), default=None
             Labels, for a method that learns from them; else ignored.
         **weights : dict
             ``sample_weight``, array-like of shape (n_samples,): how far each label is
-            trusted, in [0, 1], by default 1; ignored where y is.
+            trusted, in [0, 1], by default 1; ignored if y is.
 
         Returns
         -------

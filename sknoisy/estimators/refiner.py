@@ -33,10 +33,10 @@ class PseudoLabelRefiner(
 ):
     """Train a classifier and, on the way, replace labels by its stable predictions.
 
-    After a warm-up on the given labels come iterations. In some epochs of each, its
-    stages, the loss of every sample is measured. A sample whose loss was small at all
-    stages gets the classifier's prediction as its label; the others keep theirs. In
-    the iterations that follow, augmented copies of the samples with such a
+    A warm-up on the given labels is followed by iterations. After certain epochs of
+    each, its stages, the loss of every sample is measured. A sample whose loss was
+    small at all stages gets the classifier's prediction as its label; the others keep
+    theirs. In the iterations that follow, augmented copies of the samples with such a
     pseudo-label are added to the training set.
 
     Parameters
@@ -44,25 +44,26 @@ class PseudoLabelRefiner(
     estimator : estimator instance
         A classifier whose ``partial_fit`` trains one epoch, such as
         :class:`NoisyRobustClassifier`, or a Pipeline that ends in one, whose other
-        steps are fitted once. It is cloned. A parameter `max_epochs` is set to the
-        number of epochs that all of this takes, so that its schedule ends with it,
-        unless it is a kernel machine, which has no schedule. If it begins with epochs
-        of its head alone, these come out of `warmup_epochs` and the first iteration,
-        and the schedule does not quite end.
+        steps are fitted once. It is cloned. Its `max_epochs`, if it has that, is set to
+        the number of epochs of the whole refinement, so that both end together; a
+        kernel machine has no schedule and keeps its own. Epochs in which it trains its
+        head alone count towards `warmup_epochs` and the first iteration, and the
+        schedule then stops short of its end.
     warmup_epochs : int, default=5
         Epochs on the given labels before the first iteration.
     n_iterations : int, default=4
-        Number of times that labels are refined. 0 leaves them all.
+        Number of times that labels are refined. 0 leaves all labels as they are.
     first_stages : tuple of int, default=(2, 3, 4)
-        Epochs of the first iteration after which losses are measured, counted from 1;
-        it ends with the last.
+        Epochs of the first iteration, counted from 1, after which losses are measured;
+        the iteration ends with the last of them.
     stages : tuple of int, default=(2, 5, 7)
         The same for later iterations.
     loss_threshold : float, default=1.0
         Losses below this cross-entropy, in nats, count as small.
     loss_of : {"prediction", "label"}, default="prediction"
-        Whose loss is measured: the would-be pseudo-label's, which is the prediction at
-        the iteration's last stage, or the label's that a sample trains with.
+        Label whose loss is measured: "prediction", the candidate pseudo-label, which is
+        the prediction at the last stage of the iteration; or "label", the one that the
+        sample is trained with.
     views : "auto", "none", None or Views, default="auto"
         How the copies are augmented: "auto" as in self-supervised learning, see
         :func:`sknoisy.views.resolve_views`. None: no copies are added.
@@ -80,9 +81,10 @@ class PseudoLabelRefiner(
     iteration_labels_ : ndarray of shape (n_iterations, n_samples)
         The labels after each iteration; the last are ``labels_``.
     history_ : list of dict
-        For each iteration "iteration", "selected" (samples that got a pseudo-label in
-        it), "refined" (samples that have one), "changed" (labels that it changed) and
-        "agreement" (share of all labels that equal the given ones, after it).
+        For each iteration "iteration", "selected" (number of samples that got a
+        pseudo-label in it), "refined" (number that have one after it), "changed"
+        (number of labels that it changed) and "agreement" (share of all labels that
+        equal the given ones after it).
     estimator_ : estimator instance
         The fitted classifier or Pipeline.
     classes_ : ndarray of shape (n_classes,)
@@ -92,35 +94,36 @@ class PseudoLabelRefiner(
 
     See Also
     --------
-    NoisyRobustClassifier : What is refined around.
-    SSLPretrainer : What comes first in the paper.
+    NoisyRobustClassifier : A classifier that can be trained in this way.
+    SSLPretrainer : Pre-trains the encoder, the first step in the paper.
 
     Notes
     -----
-    The paper has SimCLR for 30 epochs, 5 epochs of warm-up with cross-entropy, and 4
-    iterations; its optimiser, its number of epochs in an iteration and its final
-    training are not given. Here, an iteration ends with its last stage, training goes
-    on from one to the next without a new start, and there is no training after the
-    last. It is also silent on these:
+    The paper trains SimCLR for 30 epochs, then the classifier for 5 epochs of warm-up
+    with cross-entropy and 4 iterations. It gives neither the optimiser nor the number
+    of epochs in an iteration nor the final training. Here, an iteration ends with its
+    last stage, the next one continues the training, and no training follows the last.
+    The paper is also silent on these:
 
-    - Which label a loss is of. The label that a sample trains with is the plain
-      reading, but a threshold of 1 means a probability above 0.37: a label that passes
-      is nearly always the prediction already. On 1,200 digits with 40% symmetric noise
-      it changed one label of 1,200. The loss of the prediction finds what the paper
-      asks for, samples that are "confidently predicted" at all stages; there it raised
-      the labels' accuracy from 60% to 97%, and is the default.
+    - Which label's loss is measured. The plain reading is the label that a sample is
+      trained with. But a threshold of 1 means a probability above 0.37, and a label
+      that passes is nearly always the prediction already: on 1,200 digits with 40%
+      symmetric noise, one label changed. The loss of the prediction finds samples that
+      are "confidently predicted" at all stages, as the paper wants. On the digits it
+      raised the accuracy of the labels from 60% to 97%, so it is the default.
     - What becomes of pseudo-labels in later iterations: they stay until another takes
       their place, and their samples have copies in every later iteration.
     - How many copies are added: one of each sample, augmented anew in every epoch.
 
     The threshold is the paper's. On 10,000 images of CIFAR-10 at 60% symmetric noise,
-    2.0 was better: 59% of the labels were right in the end, not 54% (one seed).
+    2.0 was better: 59% of the labels were right in the end, and 54% with 1.0 (one
+    seed).
 
-    What a classifier keeps for each training sample, such as the targets of ELR, starts
-    anew whenever the number of copies changes; PENCIL and Joint Optimization train
-    labels of their own meanwhile, and hardly learn refined ones. Measuring losses takes
-    one prediction of the training set at each stage, without augmentation. Copies are
-    held in memory with the samples, which a memmap is read into.
+    The state that a classifier keeps for each training sample, such as the targets of
+    ELR, starts anew whenever the number of copies changes. PENCIL and Joint
+    Optimization train labels of their own, and hardly learn refined ones. At each
+    stage, the training set is predicted once, without augmentation. Samples and copies
+    are held in memory, even if X is a memmap.
 
     References
     ----------
@@ -169,12 +172,12 @@ class PseudoLabelRefiner(
         Parameters
         ----------
         X : array-like, tensor, array of paths or LazyFeatures
-            What the estimator takes.
+            Samples, in any form that `estimator` takes.
         y : array-like of shape (n_samples,)
             Labels, some of them wrong. They are never written to.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the samples, in the training of a classifier that takes them. The
-            labels of all are refined.
+            Weights of the samples in the training of a classifier that takes them. The
+            labels of all samples are refined.
         trusted : array-like of shape (n_samples,), default=None
             True where a label is known to be right: it is kept.
 
@@ -236,7 +239,7 @@ class PseudoLabelRefiner(
         return interrupt
 
     def fit_resample(self, X, y):
-        """Refine the labels; what a Pipeline of imbalanced-learn calls.
+        """Refine the labels, as a sampler in a Pipeline of imbalanced-learn does.
 
         Parameters
         ----------
@@ -246,7 +249,7 @@ class PseudoLabelRefiner(
         Returns
         -------
         X : array-like
-            The same.
+            X, unchanged.
         labels : ndarray of shape (n_samples,)
             The refined labels.
         """
@@ -258,7 +261,7 @@ class PseudoLabelRefiner(
         Parameters
         ----------
         X : array-like, tensor, array of paths or LazyFeatures
-            What the estimator takes.
+            Samples, in any form that `estimator` takes.
 
         Returns
         -------
@@ -274,7 +277,7 @@ class PseudoLabelRefiner(
         Parameters
         ----------
         X : array-like, tensor, array of paths or LazyFeatures
-            What the estimator takes.
+            Samples, in any form that `estimator` takes.
 
         Returns
         -------

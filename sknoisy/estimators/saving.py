@@ -44,7 +44,7 @@ class Saved(BaseEstimator):
         Parameters
         ----------
         path : str or path-like
-            The file. One that is there is replaced once the new one is complete.
+            The file. An existing one is replaced once the new one is complete.
         """
         save(self, path)
 
@@ -71,9 +71,9 @@ class Saved(BaseEstimator):
 def save(estimator, path):
     """Save an estimator to a file that holds no code.
 
-    The file has the safetensors format: weights and arrays as tensors, all else as
-    JSON, with the version and a checksum of the whole. It is written beside `path`
-    first, so that a file that is there is replaced only by a complete one.
+    The file has the safetensors format: weights and arrays as tensors, everything else
+    as JSON, with the version and a checksum of the whole. It is first written beside
+    `path`, so that an existing file is replaced only by a complete one.
 
     Parameters
     ----------
@@ -86,7 +86,7 @@ def save(estimator, path):
     Raises
     ------
     ValueError
-        If a part of the estimator cannot be saved; names it.
+        If a part of the estimator cannot be saved; the message names it.
 
     See Also
     --------
@@ -99,8 +99,8 @@ def save(estimator, path):
     state is not saved either: ``partial_fit`` goes on with a new one.
 
     Functions and classes of your own, such as encoders, and estimators of other
-    packages are saved by their import paths; ``load`` takes these only where they are
-    allowed. Those that no import finds, such as a lambda, cannot be saved.
+    packages are saved by their import paths; ``load`` accepts these only if they are
+    allowed. Those that cannot be imported, such as a lambda, cannot be saved.
 
     Examples
     --------

@@ -34,7 +34,7 @@ class OnSoftLabels(ClassifierMixin, MetaEstimatorMixin):
         Parameters
         ----------
         X : array-like of shape (n_samples, ...)
-            Whatever the estimator takes.
+            Samples, in any form that `estimator` takes.
 
         Returns
         -------
@@ -51,7 +51,7 @@ class OnSoftLabels(ClassifierMixin, MetaEstimatorMixin):
         Parameters
         ----------
         X : array-like of shape (n_samples, ...)
-            Whatever the estimator takes.
+            Samples, in any form that `estimator` takes.
 
         Returns
         -------
@@ -70,7 +70,7 @@ class OnSoftLabels(ClassifierMixin, MetaEstimatorMixin):
         Parameters
         ----------
         X : array-like of shape (n_samples, ...)
-            Whatever the estimator takes.
+            Samples, in any form that `estimator` takes.
 
         Returns
         -------
