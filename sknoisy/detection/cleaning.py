@@ -50,24 +50,25 @@ class LabelCleaningClassifier(Findings, OnSoftLabels, CallbackSupportMixin, Save
     ----------
     estimator : classifier
         Any scikit-learn classifier or pipeline; it is cloned. It is trained on the soft
-        labels if it takes them, as those of this package do, or else a
-        ``sample_weight``: each sample then stands once for each of its probable
-        classes, with their probabilities as weights. Otherwise, and in pipelines with a
-        sampler, such as those of imbalanced-learn, it is trained on ``labels_``.
+        labels if it takes them, as those of this package do, or with a
+        ``sample_weight`` if it takes that: each sample then appears once for each of
+        its probable classes, with their probabilities as weights. Otherwise, and in
+        pipelines with a sampler, such as those of imbalanced-learn, it is trained on
+        ``labels_``.
     detector : LabelErrorDetector, default=None
-        What judges the labels; it is cloned. None: of tables of finite numbers, dense
-        or sparse, and of lazy features, one around :class:`NoisyRobustClassifier`,
-        which takes one training of seconds, and mostly judges better than five folds of
-        another classifier. If those of `estimator` predict more of the given labels,
-        and with a lower loss, both by two standard errors, they judge:
-        `estimator` is trained on four fifths of the samples to see whether that is
-        likely. Of a pipeline it judges what the
-        leading steps make of X that learn without labels, such as a TfidfVectorizer of
-        texts. Of all else, such as images and tables with missing values, one around
-        `estimator` itself, which then needs ``predict_proba``.
+        The detector that judges the labels; it is cloned. None: for tables of finite
+        numbers, dense or sparse, and for lazy features, a detector around
+        :class:`NoisyRobustClassifier`. It takes a single training of seconds, and
+        mostly judges better than five folds of another classifier. If five folds of
+        `estimator` predict more of the given labels, and with a lower loss, both by two
+        standard errors, they judge instead; one training of `estimator` on four fifths
+        of the samples first shows whether that is likely. If a pipeline starts with
+        steps that learn without labels, such as a TfidfVectorizer of texts, their
+        output is the table. For all other X, such as images and tables with missing
+        values, the detector is one around `estimator` itself, which then needs
+        ``predict_proba``.
     random_state : int, RandomState or None, default=None
-        Source of randomness of the detector that is made if there is none;
-        `estimator` has its own.
+        Source of randomness of the default detector; `estimator` has its own.
 
     Attributes
     ----------
@@ -82,26 +83,27 @@ class LabelCleaningClassifier(Findings, OnSoftLabels, CallbackSupportMixin, Save
     classes_ : ndarray of shape (n_classes,)
         The classes.
     n_features_in_ : int
-        Length of axis 1 of X, where it has one.
+        Length of axis 1 of X, if it has one.
 
     See Also
     --------
-    LabelErrorDetector : Which labels are wrong, for people.
+    LabelErrorDetector : Finds the wrong labels for people to review.
     NoisyRobustClassifier : Trains on noisy labels as they are.
-    PseudoLabelRefiner : Refines labels while it trains a classifier of epochs.
+    PseudoLabelRefiner : Refines labels while it trains a classifier in epochs.
 
     Notes
     -----
     The soft labels are those of :func:`sknoisy.scores.soft_labels`, from the detector's
-    out-of-sample probabilities. Classes of a probability below 0.05 are left out of the
-    weighted copies. In a Pipeline the steps before the classifier are fitted to
+    out-of-sample probabilities. Classes with a probability below 0.05 are left out of
+    the weighted copies. In a Pipeline the steps before the classifier are fitted to
     ``labels_``. A label that no other sample has is kept, because the others cannot
     tell whether it is right.
 
-    cleanlab's CleanLearning removes the labels that it calls wrong, by folds of the
-    classifier itself. On thirteen tables, logistic regression, a forest and boosted
-    trees gained more by the judgement of the kernel machine; the first two gained as
-    much as with cleanlab by folds of their own (docs/benchmarks/embeddings.md).
+    cleanlab's CleanLearning removes the samples whose labels it calls wrong, by folds
+    of the classifier itself. On thirteen tables, logistic regression, a forest and
+    boosted trees gained more when the kernel machine judged the labels. With folds of
+    their own, the first two gained as much as with cleanlab
+    (docs/benchmarks/embeddings.md).
 
     References
     ----------
@@ -134,14 +136,15 @@ class LabelCleaningClassifier(Findings, OnSoftLabels, CallbackSupportMixin, Save
         Parameters
         ----------
         X : array-like of shape (n_samples, ...)
-            Whatever the estimator takes.
+            Samples, in any form that `estimator` takes.
         y : array-like of shape (n_samples,)
             Labels, some of them wrong: integers, booleans or strings.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the samples in the training of the detector's classifier and of
-            `estimator`, which must take them. The labels of all are judged alike.
+            `estimator`, which must take them. The labels of all samples are judged
+            alike.
         groups : array-like of shape (n_samples,), default=None
-            Samples that belong together: those of a group are in one fold of the
+            Group of each sample: samples of one group are in the same fold of the
             detector.
         trusted : array-like of shape (n_samples,), default=None
             True where a label is known to be right: it is kept.

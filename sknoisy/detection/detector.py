@@ -78,19 +78,19 @@ class LabelErrorDetector(
 ):
     """Find the wrong labels of a data set with a classifier.
 
-    A label is suspect if a classifier that was not trained on it says otherwise. By
-    default, the classifier is cross-validated, unless one training of it predicts each
-    sample without its label. A pre-trainer that leads its pipeline learns nothing from
-    labels and is fitted only once, on all of X.
+    A label is suspect if a classifier that was not trained on it predicts another. By
+    default, the classifier is cross-validated, unless a single training can predict
+    each sample without its label. A pre-trainer at the start of its pipeline is fitted
+    only once, on all of X, if it learns without labels.
 
     Parameters
     ----------
     estimator : classifier, default=None
         Any scikit-learn classifier or pipeline with ``predict_proba``; it is cloned.
         None: :class:`NoisyRobustClassifier`, which takes seconds on embeddings and
-        tables; of sparse X, as of words, after a TruncatedSVD to 256 columns, if there
-        are more. Photographs are better judged by a pipeline that begins with a
-        :class:`PretrainedEncoder`.
+        tables. Sparse X, such as counts of words, is first reduced to 256 columns by
+        TruncatedSVD, if it has more. Photographs are better judged by a pipeline that
+        begins with a :class:`PretrainedEncoder`.
     method : str or DetectionMethod, default="auto"
         How labels are ranked: "confident_learning", "self_confidence",
         "normalized_margin", "area_under_margin", "loss_gmm", "wrong_events",
@@ -98,22 +98,22 @@ class LabelErrorDetector(
         the like reach its parameters. "auto": "loss_gmm" with ``cv="dynamics"``, else
         "confident_learning" with the quality "pairwise_confidence".
     cv : int, "auto", "dynamics", "prefit" or splitter, default="auto"
-        Where the evidence comes from. int: out-of-sample probabilities by as many
-        stratified, shuffled folds; or a splitter or iterable of your own, which must
-        test each sample once. "auto": a single training where that predicts each sample
-        without its label, as :class:`NoisyRobustClassifier` does by default on vectors
-        and on frozen features, and no `groups` are given; else 5 folds. "dynamics": a
-        single training on all samples, whose losses, margins and wrong events over the
-        epochs are kept, and its predictions of the first epochs; for classifiers of
-        this package.
-        "prefit": the estimator is fitted already, on other samples.
+        Where the evidence comes from. An int: out-of-sample probabilities from this
+        number of stratified, shuffled folds. A splitter or iterable: the same from your
+        own folds, which must test each sample once. "auto": a single training if it
+        predicts each sample without its label, as :class:`NoisyRobustClassifier` does
+        by default on vectors and on frozen features, and if no `groups` are given;
+        otherwise 5 folds. "dynamics": the losses, margins and wrong events over the
+        epochs of a single training on all samples, and its predictions in the first
+        epochs; for classifiers of this package. "prefit": predictions of the estimator
+        as given, already fitted on other samples.
     max_false_alarms : float or None, default=0.3
-        Largest expected share of right labels among those that are called wrong, in
-        [0, 1); none is called wrong that is more probably right, and none at all if
-        predictions agree with labels by chance. None: the method's own, published rule
-        decides. A method of your own always decides itself.
+        Largest expected share, in [0, 1), of right labels among those called wrong. No
+        label is called wrong that is more probably right, and none at all if
+        predictions agree with labels only by chance. None: the published rule of the
+        method decides. A method of your own always decides itself.
     n_jobs : int, default=None
-        Folds that run at the same time.
+        Number of folds that run at the same time.
     random_state : int, RandomState or None, default=None
         Source of randomness of the folds.
 
@@ -127,33 +127,32 @@ class LabelErrorDetector(
     label_quality_ : ndarray of shape (n_samples,), float
         In [0, 1]; low is bad. What it measures depends on the method.
     suggested_labels_ : ndarray of shape (n_samples,)
-        The given labels, with another class where that is more probable. It does not
-        depend on `max_false_alarms`, unless that is None: then, the method's rule says
-        which are changed.
+        The given labels, with another class where that is more probable. They depend on
+        `max_false_alarms` only if it is None: then the rule of the method decides which
+        labels change.
     suggestion_confidence_ : ndarray of shape (n_samples,), float64
-        Probability that the suggested label is right; where none is suggested, that of
-        the given one.
+        Probability that the suggested label is right or, where no other is suggested,
+        that the given one is.
     noise_rate_ : float
         Estimated share of wrong labels, not counting the classifier's own mistakes. It
         says nothing if `by_chance_`.
     noise_rate_interval_ : tuple of float
-        Ends of an interval that should hold the true share with a probability of 95%,
-        if all samples of a class are as likely to have a wrong label. People err where
-        samples are hard: more of their labels are wrong than it says.
+        Ends of an interval that should contain the true share with a probability of
+        95%, if all samples of a class are equally likely to have a wrong label. People
+        err where samples are hard, and more of their labels are wrong than it says.
     agreement_ : float or None
         Share of the labels that equal the most probable class of `pred_probs_`; None
         without these.
     by_chance_ : bool
         Whether predictions agree with labels no more than they may by chance. Then no
-        label is called wrong, and a warning says so. Where predictions are not
-        out-of-sample, as those of a training's dynamics, it cannot be told: False.
+        label is called wrong, and a warning says so. False if that cannot be told,
+        because predictions are not out-of-sample, as with ``cv="dynamics"``.
     transition_matrix_ : ndarray of shape (n_classes, n_classes), float64
         Estimated probability of each label (column) for each true class (row), by the
-        votes of the surest predictions.
+        votes of the most certain predictions.
     soft_labels_ : ndarray of shape (n_samples, n_classes), float64
-        Probability of each class, to train on, see :func:`sknoisy.scores.soft_labels`;
-        certainly the given one if `by_chance_`. They are computed whenever they are
-        asked for.
+        Probability of each class, to train on; see :func:`sknoisy.scores.soft_labels`.
+        If `by_chance_`, that of the given label is 1. Computed anew at each access.
     confident_joint_ : ndarray of shape (n_classes, n_classes), dtype int64
         Estimated number of samples with each label (row) and true class (column).
         Without `pred_probs_`, given labels are counted against the suggested ones.
@@ -167,38 +166,41 @@ class LabelErrorDetector(
         :func:`sknoisy.scores.relabel_priority`: of equally improbable labels, those of
         clear samples come first; trusted ones are last.
     estimator_ : classifier
-        The classifier: fitted on all samples if there was a single training, as given
-        with ``cv="prefit"``; None with folds.
+        The classifier that was fitted on all samples, if there was a single training;
+        the given one with ``cv="prefit"``; None with folds.
     n_features_in_ : int
-        Length of axis 1 of X, where it has one.
+        Length of axis 1 of X, if it has one.
 
     See Also
     --------
-    sknoisy.scores : The same as functions of labels and probabilities.
+    sknoisy.scores : The same methods as functions of labels and probabilities.
     NoisyRobustClassifier : Trains on noisy labels as they are.
 
     Notes
     -----
     Probabilities are those of :func:`sknoisy.scores.label_posterior`, which says how
     they are calibrated. Those of "dynamics" come from the first epochs of the training,
-    before the network memorised labels: mean probabilities of the label and of the best
-    other class, until the changes among wrong predictions are no longer fewer than in
-    the epoch before. Some labels are learned by then, so the noise rate tends to be too
-    low; the upper end of its interval is at least the share of the labels that these
-    epochs missed.
+    before the network memorised labels. They are the mean probabilities of the label
+    and of the best other class, up to the epoch in which wrong predictions change no
+    less than in the epoch before. Some wrong labels have been learned by then, so the
+    noise rate tends to be too low. The upper end of its interval is at least the share
+    of labels that these epochs did not predict.
 
-    Rows of a table that are copies, equal with equal labels, are in one fold, if `cv`
-    is a number; and a single training leaves them out together. Where equal rows have
-    different labels, or columns have few values, they are evidence of each other.
+    Rows of a table that are equal and have equal labels count as copies. If `cv` is a
+    number, copies are in the same fold; a single training leaves them out together.
+    Where equal rows have different labels, or columns have few values, equal rows are
+    evidence of each other instead.
 
-    Folds are scikit-learn's ``cross_val_predict``, in which classifiers are fitted on
-    the positions of the labels in `classes_`; a `class_weight` by label, of the
-    estimator or its steps, is brought to these, but not those in a search's grid.
+    Folds use scikit-learn's ``cross_val_predict``, in which classifiers are fitted to
+    the positions of the labels in `classes_`. A `class_weight` by label, of the
+    estimator or its steps, is translated to these positions, but not one in the grid of
+    a search.
 
-    "knn_agreement" fits no classifier, whatever `cv` is: neighbours are those in what
-    the pipeline's leading steps that learn without labels (pre-trainers, scalers,
-    encoders of columns) make of X, fitted on all of X unless `cv` is "prefit". A
-    transformer alone will do; without any, X itself is the features.
+    "knn_agreement" fits no classifier, whatever `cv` is. It finds neighbours in the
+    output of the first steps of the pipeline, as far as they learn without labels
+    (pre-trainers, scalers, encoders of columns). These are fitted on all of X unless
+    `cv` is "prefit". A transformer alone is enough; without any, neighbours are those
+    in X.
 
     References
     ----------
@@ -247,21 +249,22 @@ class LabelErrorDetector(
         Parameters
         ----------
         X : array-like of shape (n_samples, ...)
-            Whatever the estimator takes.
+            Samples, in any form that `estimator` takes.
         y : array-like of shape (n_samples,)
             Labels, some of them wrong: integers, booleans or strings.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the samples in the training of the classifier, which must take
-            them, or of their votes, if the method asks neighbours. The labels of all
+            them, or of their votes, if the method uses neighbours. The labels of all
             samples are judged alike.
         groups : array-like of shape (n_samples,), default=None
-            Samples that belong together, such as photographs of one person: those of a
-            group are in one fold. A splitter of your own may ask for them.
+            Group of each sample, such as the person in a photograph: samples of one
+            group are in the same fold. Groups are also passed on to a splitter of your
+            own.
         trusted : array-like of shape (n_samples,), default=None
-            True where a label is known to be right. It is never called wrong, has
-            quality 1, and is no part of what estimates the noise of the others; a
-            classifier whose fit takes ``trusted`` is told. A label that no other sample
-            has must be, or no fold can judge it.
+            True where a label is known to be right. Such a label is never called wrong,
+            has quality 1, and does not count in the estimate of the others' noise.
+            `trusted` is passed on to a classifier whose ``fit`` takes it. A label that
+            no other sample has must be trusted, because no fold can judge it.
 
         Returns
         -------
@@ -277,13 +280,12 @@ class LabelErrorDetector(
         Warns
         -----
         UserWarning
-            If predictions agree with labels no more than they may by chance (of folds,
-            neighbours and fitted classifiers; the predictions of a training's dynamics
-            are not out-of-sample); if the noise rate may be nearly anything, or cannot
-            be told from what the classifier gets wrong itself; if a class has no label
-            left among those suggested; if a column of a table has one value for each
-            class; or if many rows of a table are near-copies of others, and no `groups`
-            are given.
+            If predictions agree with labels no more than they may by chance (not
+            checked if predictions are not out-of-sample, as with ``cv="dynamics"``); if
+            the noise rate may be nearly anything, or cannot be told apart from the
+            classifier's own mistakes; if a class has no label left among those
+            suggested; if a column of a table has one value for each class; or if many
+            rows of a table are near-copies of others, and no `groups` are given.
         """
         with fitting_often(self, X):
             return self._fit(X, y, sample_weight, groups, trusted)
@@ -410,24 +412,24 @@ class LabelErrorDetector(
         Returns
         -------
         positions : ndarray of shape (n_errors,) or (n_samples,), dtype int64
-            Positions in X; ties in their order there.
+            Positions in X; ties are in the order of X.
         """
         check_is_fitted(self, "label_errors_")
         order = np.argsort(self.label_quality_, kind="stable")
         return order if all_samples else order[self.label_errors_[order]]
 
     def report(self):
-        """Return what was found of each class.
+        """Return a table of what was found in each class.
 
         Returns
         -------
         table : pandas.DataFrame or dict of str to ndarray
-            One row (or element) for each class: "class"; "n_labels", how many labels
-            say so; "n_errors", how many of these are probably wrong; "noise_rate",
-            estimated share of these that are wrong; "mean_quality";
-            "missed", how many samples of other labels should have this one;
-            "suggested", what is most often suggested instead, or None. A dict if
-            pandas is not installed. Rates of a class without labels are None.
+            One row (or element) for each class: "class"; "n_labels", the number of
+            labels of this class; "n_errors", how many of these are called wrong;
+            "noise_rate", the estimated share of these that are wrong; "mean_quality";
+            "missed", how many samples with other labels should have this one;
+            "suggested", the label that is most often suggested instead, or None. A dict
+            if pandas is not installed. Rates of a class without labels are None.
         """
         check_is_fitted(self, "label_errors_")
         return class_table(self)

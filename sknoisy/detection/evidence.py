@@ -24,7 +24,7 @@ class Evidence:
     losses : ndarray of shape (n_samples,)
         Cross-entropy of each label, in nats.
     margins : ndarray of shape (n_samples,)
-        Mean over a training of (1 + margin) / 2, in [0, 1].
+        (1 + margin) / 2, averaged over a training, in [0, 1].
     early : ndarray of shape (n_samples, 2)
         Mean probabilities of the label and of the best other class in the epochs before
         a training memorised labels.
@@ -39,9 +39,9 @@ class Evidence:
     inputs : array-like or LazyFeatures of shape (n_samples, ...)
         What `estimator` was given, or else what all classifiers were given.
     source : str
-        Where it comes from, for people.
+        Where the evidence comes from, in words.
     rest : estimator
-        The pipeline or classifier that folds fitted to `inputs`, not fitted.
+        Unfitted pipeline or classifier, of which the folds fitted clones to `inputs`.
     """
 
     codes: np.ndarray

@@ -15,14 +15,14 @@ class ListingIssues:
 
     @property
     def issues_(self):
-        """What to look at, as one table.
+        """Suspicious labels and samples, as one table.
 
         The rows are sorted by kind, and by severity within a kind. Near-duplicates and
-        outliers are searched for when this is first asked for, among the features that
-        there are anyway: those of pre-trainers that lead the pipeline, X itself where
-        it is a table of finite numbers, or else what other leading steps that learn
-        without labels make of it, or those of a fitted network. The detector keeps X
-        until then; a file or pickle of it does not hold X.
+        outliers are searched for at the first access, among features that need no
+        further training: those of pre-trainers at the start of the pipeline; X itself
+        if it is a table of finite numbers; otherwise the output of other first steps
+        that learn without labels, or the features of a fitted network. The detector
+        keeps X until then; a file or pickle of it does not contain X.
 
         Returns
         -------
@@ -31,9 +31,9 @@ class ListingIssues:
             "near_duplicate", "conflicting_duplicate" if the labels of near-duplicates
             differ, or "outlier"; "severity" in [0, 1], to compare issues of a kind: the
             probability that the label is wrong, how near the duplicate is (1: a copy),
-            how far the outlier; "label", the given one; "suggestion", another label, or
-            None; "group", the number of the group of near-duplicates, or -1. A dict if
-            pandas is not installed.
+            how far away the outlier is; "label", the given one; "suggestion", another
+            label, or None; "group", the number of the group of near-duplicates, or -1.
+            A dict if pandas is not installed.
 
         Warns
         -----

@@ -23,15 +23,17 @@ QUALITIES = {
 class DetectionMethod(Method):
     """Base class of detection methods, which judge labels.
 
-    A method's ``needs`` is what it works on: "probabilities", "margins", "losses",
-    "wrong_events" or "features"; of the last, `n_neighbors`, if it has that, says how
-    many vote, else 10. Of an :class:`~sknoisy.detection.evidence.Evidence`, ``judge``
-    returns which labels are wrong, ndarray of bool of shape (n_samples,), and their
-    quality, floats in [0, 1] of the same shape; low is bad.
+    A method's ``needs`` names what it works on: "probabilities", "margins", "losses",
+    "wrong_events" or "features". With "features", its `n_neighbors` is the number of
+    neighbours that vote; 10 if it has none. ``judge`` takes an
+    :class:`~sknoisy.detection.evidence.Evidence`. It returns which labels are wrong,
+    ndarray of bool of shape (n_samples,), and their quality, floats in [0, 1] of the
+    same shape; low is bad.
 
     A method of your own decides which labels are wrong. Those of this package rank
     labels, and decide only with ``max_false_alarms=None``: their ``ranks_only`` is
-    True, and ``rule_parameters`` names what takes part only in the decision.
+    True, and ``rule_parameters`` names the parameters that are used only in that
+    decision.
     """
 
     needs = "probabilities"
@@ -50,16 +52,16 @@ class _Published(DetectionMethod):
 
 
 class ConfidentLearning(_Published):
-    """Confident learning: prune what the confident joint counts as another class.
+    """Confident learning: prune labels that the confident joint assigns elsewhere.
 
     Parameters
     ----------
     prune : str, default="prune_by_noise_rate"
         "prune_by_noise_rate", "prune_by_class", "both" or "confident_learning"; see
-        :func:`sknoisy.scores.find_label_errors`. It decides only with
+        :func:`sknoisy.scores.find_label_errors`. Used only with
         ``max_false_alarms=None``.
     quality : str, default="self_confidence"
-        What samples are ranked by: "self_confidence", "normalized_margin" or
+        Score that ranks the labels: "self_confidence", "normalized_margin" or
         "pairwise_confidence", see :mod:`sknoisy.scores`.
 
     References
@@ -132,15 +134,15 @@ class AreaUnderMargin(_Published):
     Parameters
     ----------
     threshold : float, default=0.0
-        Labels of a lower mean margin are wrong, in [-1, 1]. At 0, another class was
-        more probable than the label, on average. It decides only with
+        Labels with a mean margin below this, in [-1, 1], are called wrong. At 0,
+        another class was more probable than the label, on average. Used only with
         ``max_false_alarms=None``.
 
     Notes
     -----
-    Pleiss et al. take margins of logits, and find the threshold by training on samples
-    that are given a class of their own, twice; these are margins of probabilities,
-    which one training leaves behind.
+    Pleiss et al. take margins of logits, and find the threshold by training twice with
+    samples that are given a class of their own. Here, margins are those of
+    probabilities, from a single training.
 
     References
     ----------
@@ -169,10 +171,10 @@ class LossGMM(_Published):
     Parameters
     ----------
     threshold : float, default=0.5
-        Labels whose posterior of being right is lower are wrong, in (0, 1). It decides
-        only with ``max_false_alarms=None``.
+        Labels whose posterior of being right is below this, in (0, 1), are called
+        wrong. Used only with ``max_false_alarms=None``.
     max_iter : int, default=10
-        Steps of expectation maximisation, at most.
+        Largest number of steps of expectation maximisation.
 
     References
     ----------
@@ -204,9 +206,9 @@ class KNNAgreement(_Published):
     Parameters
     ----------
     n_neighbors : int, default=10
-        Number of neighbours: by the angle between features of encoders, and of tables
-        by the angle, or the distance with or without scaled columns, whichever
-        neighbours agree with labels most often.
+        Number of neighbours. In features of encoders they are found by the angle; in
+        tables by the angle, or by the distance with or without scaled columns,
+        whichever finds neighbours that agree with the labels most often.
 
     References
     ----------
@@ -239,11 +241,11 @@ class WrongEvents(_Published):
     Parameters
     ----------
     threshold : float, default=0.5
-        Labels whose posterior of being right is lower are wrong, in (0, 1). It decides
-        only with ``max_false_alarms=None``.
+        Labels whose posterior of being right is below this, in (0, 1), are called
+        wrong. Used only with ``max_false_alarms=None``.
     max_iter : int, default=20
-        Steps of expectation maximisation, in each class. They take part only in that
-        decision.
+        Number of steps of expectation maximisation in each class, for that decision
+        only.
 
     See Also
     --------

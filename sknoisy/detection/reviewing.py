@@ -43,7 +43,7 @@ class Reviewing(Findings):
         title="Label check",
         unreadable=(),
     ):
-        """Write what was found to a page on which people can review it.
+        """Write a page on which people can review what was found.
 
         The page is a single file that needs no network. It shows what was checked and
         how, the estimated noise, which classes are confused, and the most suspicious
@@ -53,22 +53,23 @@ class Reviewing(Findings):
         Parameters
         ----------
         path : str or path-like
-            Where to write the page. A file that is there is replaced.
+            Where to write the page. An existing file is replaced.
         X : array-like of shape (n_samples, ...), default=None
-            What to show of the samples, in the order of `fit`: images, paths of image
-            files, texts, or a table. It need not be what the detector was fitted on. By
-            default, the files that it was fitted on, or else no pictures.
+            What to show for each sample, in the order of ``fit``: images, paths of
+            image files, texts, or a table. It may differ from what the detector was
+            fitted on. By default, the image files that it was fitted on, if any;
+            otherwise, no pictures.
         names : array-like of shape (n_samples,), default=None
-            What to call the samples. By default, the paths that the detector was fitted
-            on; or else the index of its X or y, if they are of pandas and have another
-            than 0, 1 and so on; or else positions.
+            Names of the samples. By default, the paths that the detector was fitted on;
+            otherwise the index of its X or y, if they are pandas objects with an index
+            other than 0, 1 and so on; otherwise positions.
         n_shown : int, default=300
-            How many suspicious labels to show, at most, and a third as many samples of
-            each other kind of ``issues_``; each adds some kilobytes.
+            Largest number of suspicious labels to show; a third as many samples are
+            shown for each other kind in ``issues_``. Each adds some kilobytes.
         title : str, default="Label check"
             Heading of the page.
         unreadable : sequence of (str, str), default=()
-            Files that were left out, and why; they are listed.
+            Files that were left out, and why; the page lists them.
 
         Raises
         ------
@@ -126,25 +127,25 @@ class Reviewing(Findings):
         Parameters
         ----------
         path : str or path-like
-            The CSV file that the page of :meth:`to_html` gives, perhaps edited. Of its
+            The CSV file from the page of :meth:`to_html`, perhaps edited. Of its
             columns, "sample" (position in X), "given", "decision" ("keep", "take",
             "other" or "skip") and "label" are read; the label may be empty for "keep"
-            and "take". Spaces around decisions and labels do not count, nor do rows
-            that nobody decided on.
+            and "take". Spaces around decisions and labels are ignored, and so are rows
+            without a decision.
 
         Returns
         -------
         labels : ndarray of shape (n_samples,)
-            The given labels, with those that were decided on. Nothing is changed in
-            the detector.
+            The given labels, replaced where people decided on others. The detector does
+            not change.
         reviewed : ndarray of shape (n_samples,), dtype bool
             Which labels people decided on; those that were skipped are not.
 
         Raises
         ------
         ValueError
-            If the file is not such a table, or was made of other labels; names the
-            line.
+            If the file is not such a table, or was made for other labels; the message
+            names the line.
 
         Examples
         --------
