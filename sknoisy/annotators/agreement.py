@@ -17,7 +17,7 @@ def crowdlab(y, pred_probs, classes=None):
     ----------
     y : array-like or DataFrame
         Labels of several annotators, see :func:`read_annotations`. Samples without a
-        label have what the classifier predicts.
+        label get what the classifier predicts.
     pred_probs : array-like of shape (n_samples, n_classes)
         Out-of-sample probabilities of any classifier, such as one that was
         cross-validated on majority votes; columns in the order of `classes`.
@@ -38,27 +38,27 @@ def crowdlab(y, pred_probs, classes=None):
     --------
     AnnotatorConsensus : Cross-validates the classifier, and trains it in the end.
     majority_vote : Without a classifier.
-    dawid_skene : The same, by each annotator's confusion of classes.
+    dawid_skene : Without a classifier, by how each annotator confuses classes.
 
     Notes
     -----
-    A label counts as a vote that gives its class the probability P, the mean share of
-    a sample's labels that are its consensus, and every other class an equal part of
-    the rest. The soft label is the mean of these votes and the classifier's
-    probabilities. The weight of an annotator is 1 - (1 - A) / E, at least 0: A is the
-    agreement with other annotators of the same samples, E the error of always giving
-    the most frequent consensus. The weight of the classifier is the same with its
-    agreement with the consensus, times the root of the mean number of labels. All of
-    this is computed on the samples with several labels. First the consensus is the
-    majority vote, ties being broken by the classifier; then the class of the highest
-    probability, with which it is computed once more.
+    A label counts as a vote that gives its class the probability P, the mean share of a
+    sample's labels that are its consensus, and every other class an equal part of the
+    rest. The soft label is the mean of these votes and the classifier's probabilities.
+    The weight of an annotator is 1 - (1 - A) / E, at least 0: A is the agreement with
+    other annotators of the same samples, E the error of always giving the most frequent
+    consensus. The weight of the classifier is the same with its agreement with the
+    consensus, times the root of the mean number of labels. All of this is computed on
+    the samples with several labels. It is first computed with the majority vote as the
+    consensus, where the classifier breaks ties, and then once more with the class of
+    the highest probability.
 
-    Results are those of cleanlab 2.9, the authors' code, with these differences. Where
-    probabilities are tied, too, the rarer class is taken, then the first, instead of a
-    random one. Annotators who share no sample with others have a quality, by the soft
-    labels alone. Samples and annotators without labels are allowed. Where no sample
-    has several labels, the classifier takes the place of the other annotators:
-    agreement is that with its most probable class.
+    Results are those of cleanlab 2.9, the authors' code, with these differences. If
+    probabilities are tied too, the rarer class is taken, then the first, instead of a
+    random one. Annotators who share no sample with others get a quality, from the soft
+    labels alone. Samples and annotators without labels are allowed. Where no sample has
+    several labels, the classifier takes the place of the other annotators: agreement is
+    that with its most probable class.
 
     References
     ----------
@@ -127,7 +127,7 @@ def agreement_with_others(annotations):
 
 
 def active_scores(consensus):
-    """Score how much would be gained by another label of each sample: ActiveLab.
+    """Score how much another label of each sample would help, by ActiveLab.
 
     Parameters
     ----------
@@ -146,12 +146,12 @@ def active_scores(consensus):
 
     Notes
     -----
-    The score is the mean of the consensus label's quality, with the summed weights of
-    its annotators and the classifier, and of chance, 1 / n_classes, with the mean
-    weight of an annotator. Of two samples of low quality, it is lower for the one with
-    fewer labels. The authors' code rescales the classifier's probabilities by a
-    temperature beforehand, which fits them to the labels; here they are taken as they
-    are.
+    The score is the weighted mean of the quality of the consensus label and of chance,
+    1 / n_classes. The first has the summed weights of the sample's annotators and of
+    the classifier, the second the mean weight of an annotator. Of two samples of low
+    quality, it is lower for the one with fewer labels. The authors' code rescales the
+    classifier's probabilities by a temperature beforehand, which fits them to the
+    labels; here they are taken as they are.
 
     References
     ----------

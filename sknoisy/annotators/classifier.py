@@ -51,25 +51,26 @@ def annotations_of(X, y):
 class AnnotatorConsensus(OnSoftLabels, CallbackSupportMixin, Saved):
     """Train a classifier on the labels of several annotators.
 
-    The labels of each sample become one, which the classifier is trained on: by
-    CROWDLAB the consensus, by other methods a soft label, a probability for each class.
+    The labels of each sample are combined into one, which the classifier is trained on:
+    with CROWDLAB the consensus, with other methods a soft label, a probability for each
+    class.
 
     Parameters
     ----------
     estimator : classifier
         Any scikit-learn classifier or pipeline; it is cloned. With CROWDLAB it is
         trained on ``labels_``. With other methods it is trained on ``soft_labels_`` if
-        it takes them, as those of this package do, or else a ``sample_weight``: each
-        sample then stands once for each of its probable classes, with their
-        probabilities as weights. Otherwise, and in pipelines with a sampler, such as
-        those of imbalanced-learn, it is trained on ``labels_``.
+        it takes them, as those of this package do, or with a ``sample_weight`` if it
+        takes that: each sample then appears once for each of its probable classes, with
+        their probabilities as weights. Otherwise, and in pipelines with a sampler, such
+        as those of imbalanced-learn, it is trained on ``labels_``.
     method : {"crowdlab", "dawid_skene", "majority_vote"}, default="crowdlab"
-        How labels are combined: :func:`crowdlab`, with the classifier's own
-        out-of-sample probabilities, or from the labels alone.
+        How labels are combined. "crowdlab" also uses the classifier's own out-of-sample
+        probabilities, see :func:`crowdlab`; the others use the labels alone.
     cv : int, splitter or iterable of splits, default=5
         The folds of the classifier, for CROWDLAB, as in :class:`LabelErrorDetector`.
     n_jobs : int, default=None
-        Folds that run at the same time.
+        Number of folds that run at the same time.
     random_state : int, RandomState or None, default=None
         Source of randomness of the folds.
 
@@ -84,42 +85,42 @@ class AnnotatorConsensus(OnSoftLabels, CallbackSupportMixin, Saved):
     annotation_quality_ : ndarray of shape (n_samples, n_annotators), float64
         Probability that each annotator's label is right; NaN where there is none.
     annotator_quality_ : ndarray of shape (n_annotators,), float64
-        How far each annotator can be trusted, in [0, 1], to compare them: CROWDLAB's
-        is lower than the share of labels that are right. NaN without labels.
+        How far each annotator can be trusted, in [0, 1]. Use it to compare annotators:
+        with CROWDLAB it is lower than their share of right labels. NaN without labels.
     annotators_ : ndarray of shape (n_annotators,)
         Names of the annotators: a DataFrame's columns, else 0, 1 and so on.
     relabel_order_ : ndarray of shape (n_samples,), dtype int64
         Positions in X of the samples that another label would help most, first: by
         ActiveLab, see :func:`active_scores`; without CROWDLAB by `label_quality_`.
     pred_probs_ : ndarray of shape (n_samples, n_classes) or None
-        The classifier's out-of-sample probabilities, of CROWDLAB.
+        The classifier's out-of-sample probabilities; None without CROWDLAB.
     estimator_ : classifier
         The fitted classifier.
     classes_ : ndarray of shape (n_classes,)
         The classes.
     n_features_in_ : int
-        Length of axis 1 of X, where it has one.
+        Length of axis 1 of X, if it has one.
 
     See Also
     --------
-    LabelErrorDetector : For one label a sample.
+    LabelErrorDetector : Finds wrong labels where each sample has one label.
 
     Notes
     -----
-    CROWDLAB's probabilities are far less sure than they are right, because each
-    annotator's label leaves a share to all other classes: the classifiers that were
-    tried were better on its labels.
+    CROWDLAB's probabilities are far less certain than they should be, because each
+    annotator's label leaves a share to all other classes. The classifiers that were
+    tried were better when trained on its labels.
 
-    For CROWDLAB the classifier is first cross-validated on the labels that most
-    annotators give; if equally many give several, on that of the annotators who agree
-    most with the others. Pre-trainers that lead a pipeline are fitted once.
+    For CROWDLAB, the classifier is first cross-validated on the majority votes; a tie
+    goes to the annotators who agree most with the others. Pre-trainers at the start of
+    a pipeline are fitted once, if they learn without labels.
 
     Samples without any label, which only CROWDLAB takes, get a soft label from the
-    classifier's predictions, and are not trained on; pre-trainers, and classifiers of
-    this package that make use of unlabelled samples, learn from them.
+    classifier's predictions. Only pre-trainers, and classifiers of this package that
+    make use of unlabelled samples, learn from them.
 
     In a search or ``cross_val_score``, y must be a table with a row for each sample. If
-    it has gaps, an integer `cv` there fails with a TypeError or ValueError, for
+    it has gaps, an integer `cv` there fails with a TypeError or ValueError, because
     scikit-learn stratifies by complete labels only: pass ``cv=KFold(5)``.
 
     Examples
@@ -156,7 +157,7 @@ class AnnotatorConsensus(OnSoftLabels, CallbackSupportMixin, Saved):
         Parameters
         ----------
         X : array-like of shape (n_samples, ...)
-            Whatever the estimator takes.
+            Samples, in any form that `estimator` takes.
         y : array-like or DataFrame
             Labels of several annotators, of shape (n_samples, n_annotators), with NaN,
             None or pandas.NA where there is none; or a DataFrame with the columns
@@ -164,9 +165,9 @@ class AnnotatorConsensus(OnSoftLabels, CallbackSupportMixin, Saved):
             in its index. Labels of one annotator may have the shape (n_samples,).
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the samples in all trainings of the classifier, which must take
-            them. How labels are combined does not depend on them otherwise.
+            them. They do not weigh the labels that are combined.
         groups : array-like of shape (n_samples,), default=None
-            Samples of one group are in one fold.
+            Group of each sample: samples of one group are in the same fold.
 
         Returns
         -------
@@ -185,8 +186,8 @@ class AnnotatorConsensus(OnSoftLabels, CallbackSupportMixin, Saved):
     def annotation_quality_(self):
         """Probability that each annotator's label is right; NaN where there is none.
 
-        The table is made when it is asked for: of many annotators, it is nearly empty,
-        and may be far larger than their labels.
+        The table is made at each access: with many annotators it is nearly empty, and
+        may be far larger than their labels.
         """
         check_is_fitted(self, "soft_labels_")
         rows, columns, codes = self._annotations
@@ -195,22 +196,22 @@ class AnnotatorConsensus(OnSoftLabels, CallbackSupportMixin, Saved):
         return table
 
     def score(self, X, y, sample_weight=None):
-        """Return how often predictions are the labels.
+        """Return the accuracy of the predictions.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, ...)
-            Whatever the estimator takes.
+            Samples, in any form that `estimator` takes.
         y : array-like or DataFrame
             True labels of shape (n_samples,), or a table of several annotators' labels,
-            of which each counts alike.
+            each of which counts equally.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the samples.
 
         Returns
         -------
         accuracy : float
-            Share of the labels that are predicted.
+            Share of the labels that are predicted correctly.
         """
         annotations = annotations_of(X, y)
         predicted = np.asarray(self.predict(X))

@@ -21,18 +21,18 @@ class Consensus:
     label_quality : ndarray of shape (n_samples,), float64
         Probability that the consensus label is right, in [0, 1].
     annotator_quality : ndarray of shape (n_annotators,), float64
-        How far each annotator can be trusted, in [0, 1], to compare them; NaN without
-        labels.
+        How far each annotator can be trusted, in [0, 1], for comparing annotators; NaN
+        without labels.
     classes : ndarray of shape (n_classes,)
         The classes.
     annotators : ndarray of shape (n_annotators,)
         Names of the annotators.
     annotations : Annotations
-        The labels that it comes from.
+        The labels that were combined.
     annotator_weights : ndarray of shape (n_annotators,), float64
-        Weight of each annotator's labels; of CROWDLAB only, else None.
+        Weight of each annotator's labels, for CROWDLAB; otherwise None.
     model_weight : float
-        Weight of the classifier; of CROWDLAB only, else None.
+        Weight of the classifier, for CROWDLAB; otherwise None.
     """
 
     labels: np.ndarray

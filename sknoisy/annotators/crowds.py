@@ -25,9 +25,9 @@ def majority_vote(y, classes=None):
     Returns
     -------
     consensus : Consensus
-        Soft labels are shares of votes; of classes with equally many, the first is the
-        label. The quality of an annotator is the share of labels that are the
-        consensus, the annotator's own vote included.
+        Soft labels are shares of votes; if classes are tied, the first is the label.
+        The quality of an annotator is the share of labels that are the consensus, the
+        annotator's own vote included.
 
     Raises
     ------
@@ -60,9 +60,10 @@ def dawid_skene(y, classes=None, n_iter=1000, tol=1e-9):
     classes : array-like of shape (n_classes,), default=None
         The classes; by default the sorted distinct labels.
     n_iter : int, default=1000
-        Steps of expectation maximisation, at most.
+        Largest number of steps of expectation maximisation.
     tol : float, default=1e-9
-        It ends where the log-likelihood, in nats for each label, rises by less.
+        The steps end when the log-likelihood, in nats per label, rises by less than
+        this.
 
     Returns
     -------
@@ -77,9 +78,9 @@ def dawid_skene(y, classes=None, n_iter=1000, tol=1e-9):
 
     Notes
     -----
-    It begins with the shares of votes. A label that an annotator uses, but never for
-    some class, gets about 1e-10 there, in place of 0. The likelihood may have other
-    maxima, and a class without any label stays without.
+    The steps begin with the shares of votes. If an annotator uses a label, but never
+    for some class, its probability in that class is about 1e-10, not 0. The likelihood
+    may have other maxima, and a class that no label names stays empty.
 
     References
     ----------

@@ -141,9 +141,9 @@ def read_annotations(y, classes=None, samples=None):
     Raises
     ------
     ValueError
-        If the table has no label, labels are of mixed types or not among `classes`; or
-        if a long table has gaps, an annotator who labels a sample twice, or a sample
-        that is not among `samples`, or there several times.
+        If the table has no label, or if labels are of mixed types or not among
+        `classes`; or if a long table has gaps, an annotator who labels a sample twice,
+        or a sample that is missing in `samples` or there several times.
 
     Examples
     --------

@@ -45,9 +45,10 @@ class Comparison:
         -------
         table : pandas.DataFrame or dict of str to list
             One row for each method, best first: "method", for each score its mean and
-            "..._error", the standard error; "behind", by how much the first score is
-            below that of the best method, and "behind_error" of this difference;
-            "seconds" of a fit. A dict of columns if pandas is not installed.
+            "..._error", the standard error; "behind", how far the first score is below
+            that of the best method, and "behind_error", the standard error of this
+            difference; "seconds" of a fit. A dict of columns if pandas is not
+            installed.
 
         Notes
         -----

@@ -49,43 +49,45 @@ def compare(
     Parameters
     ----------
     methods : dict of str to object, or list
-        What is compared, by name: classifiers or pipelines, or losses and their short
-        names, which become the ``loss`` of `estimator` (the ``method`` of a
-        ``CoTrainingClassifier``). In a list the names are those of losses.
+        Methods to compare, by name: classifiers, pipelines, losses or short names of
+        losses. A loss becomes the ``loss`` of `estimator` (the ``method`` of a
+        ``CoTrainingClassifier``). Losses may also be given as a list, and are then
+        called by their own names.
     X : array-like, array of paths or LazyFeatures of shape (n_samples, ...)
         Samples.
     y : array-like of shape (n_samples,)
         Their labels, some of them wrong; with `noise`, all of them right.
     estimator : classifier or Pipeline, default=None
-        What losses are put into; by default ``NoisyRobustClassifier()``.
+        The classifier that is trained with each loss; by default,
+        ``NoisyRobustClassifier()``.
     seeds : sequence of int, default=(0, 1, 2)
         Each becomes the ``random_state`` of all parts of a method, and of the folds.
     cv : int, splitter or None, default=3
         Number of folds, stratified and shuffled with each seed, or a splitter. None:
-        each method is trained on all samples, and only tested.
+        each method is trained on all samples, and scored on `X_test` only.
     scoring : str, callable or dict, default=None
-        As in ``cross_validate``; methods are ranked by the first, unless there is
-        `noise`. By default "noisy",
-        the accuracy on the held-out noisy labels, and before it, if X is a table or
-        features, "corrected", by
+        Scores, as in ``cross_validate``. Methods are ranked by the first, unless there
+        is `noise`. The default is "noisy", the accuracy on the held-out noisy labels.
+        If X is a table or features, "corrected" precedes it, the score of
         :meth:`NoiseCorrectedScorer.from_samples
         <sknoisy.metrics.NoiseCorrectedScorer.from_samples>`.
     X_test : array-like of shape (n_test, ...), default=None
-        Samples with clean labels, for research: a score "test_accuracy" on them.
+        Samples with clean labels, for research. They add a score, "test_accuracy".
     y_test : array-like of shape (n_test,), default=None
         Their labels.
     noise : callable, default=None
-        For research: makes labels wrong, such as ``partial(symmetric_exclusive,
-        rate=0.4)``. It is called by ``noise(y, random_state=seed)`` once for each seed
-        and returns labels or :class:`~sknoisy.noise.NoisyLabels`. Methods are then
-        ranked by "test_accuracy": on `X_test` if it is given, else on the clean labels
-        of the held-out samples. By default there is no "corrected".
+        For research: a function that makes labels wrong, such as
+        ``partial(symmetric_exclusive, rate=0.4)``. It is called as
+        ``noise(y, random_state=seed)``, once for each seed, and returns labels or
+        :class:`~sknoisy.noise.NoisyLabels`. Methods are then ranked by "test_accuracy":
+        on `X_test` if it is given, else on the clean labels of the held-out samples.
+        The default scores then lack "corrected".
     path : str or path, default=None
-        File of JSON lines to which each result is added at once. What it holds already
-        for the same data, parameters, folds, version and code of yours is not trained
-        again.
+        File of JSON lines to which each result is added at once. Results that it
+        already holds for the same data, parameters, folds, version and code of your own
+        are not computed again.
     verbose : bool, default=None
-        True: a progress bar. None: one once ten seconds have passed, in a terminal.
+        True: a progress bar. None: one in a terminal, after ten seconds.
 
     Returns
     -------

@@ -137,8 +137,8 @@ class NoiseCorrectedScorer(BaseEstimator):
 
         - "neighbors": from the labels of nearest neighbours in X, which must be a table
           of numbers; its columns are standardised. Counts are those of
-          :func:`sknoisy.scores.neighbor_label_votes`, or, of 1,000 samples a class and
-          more, of :func:`sknoisy.scores.label_votes`. What few samples leave open is
+          :func:`sknoisy.scores.neighbor_label_votes` or, from 1,000 samples per class
+          on, of :func:`sknoisy.scores.label_votes`. What few samples leave open is
           filled by :func:`sknoisy.scores.shrunk_transition_matrix`.
         - "hoc": :func:`sknoisy.scores.hoc_transition_matrix` of such an X.
         - "votes": from the probabilities that the scored classifier predicts, by
@@ -169,7 +169,7 @@ class NoiseCorrectedScorer(BaseEstimator):
     classifier with an accuracy of 62% was 98% with "votes", 100% with "confident_joint"
     and 63% with "neighbors".
 
-    The level of the score is as good as the matrix. By "neighbors" from all samples,
+    The level of the score is as good as the matrix. With "neighbors" on all samples,
     the score of the right classes, which ought to be 1, was 0.98 to 1.10 on 1,078 to
     1,257 digits with symmetric noise of at most 60%, asymmetric noise, pair flips or
     none, and 0.89 to 0.99 with instance-dependent noise, which no matrix describes. On
@@ -218,7 +218,7 @@ class NoiseCorrectedScorer(BaseEstimator):
         Parameters
         ----------
         X : array-like of shape (n_samples, ...)
-            Samples; features of them, lazy ones too, unless `estimator` is given.
+            Samples. Unless `estimator` is given, their features, which may be lazy.
         y : array-like of shape (n_samples,)
             Their labels, some of them wrong.
         method : {"auto", "neighbors", "hoc", "votes", "confident_joint", "anchor"}, \
@@ -226,9 +226,9 @@ class NoiseCorrectedScorer(BaseEstimator):
             As for the parameter `transition_matrix`; "auto" is "votes" if there is an
             `estimator`.
         estimator : classifier, default=None
-            Its out-of-sample probabilities are what the last three methods need.
+            Classifier whose out-of-sample probabilities the last three methods need.
         cv : int or splitter, default=3
-            Folds for these.
+            Folds for these probabilities.
         **settings : dict
             `balanced` and `max_condition` of the scorer.
 
@@ -239,8 +239,8 @@ class NoiseCorrectedScorer(BaseEstimator):
 
         Notes
         -----
-        The labels that models are scored on serve to estimate the matrix, too, which is
-        the same for all of them.
+        The matrix is estimated from the same labels that models are scored on, but it
+        is the same for all models.
         """
         check_choice("method", method, ["auto", *NAMES])
         classes, _ = encode_labels(y)

@@ -9,10 +9,10 @@ from sknoisy.scores.votes import knn_votes
 def neighbor_accuracy(
     y, features, n_neighbors=10, transition_matrix=None, classes=None
 ):
-    """Return the accuracy of each sample's nearest neighbours on its label.
+    """Return how well the nearest neighbours of samples predict their labels.
 
-    To choose between encoders by noisy labels, without training on them: the label that
-    most of its neighbours have is the prediction for a sample.
+    Use it to choose between encoders by noisy labels, without training on them. The
+    prediction for a sample is the label that most of its neighbours have.
 
     Parameters
     ----------
@@ -21,7 +21,7 @@ def neighbor_accuracy(
     features : array-like or sparse matrix of shape (n_samples, n_features)
         An encoder's features; neighbours are found by the angle between them.
     n_neighbors : int, default=10
-        Number of neighbours; more where more labels are wrong.
+        Number of neighbours; take more if more labels are wrong.
     transition_matrix : array-like of shape (n_classes, n_classes), default=None
         Probability of each given label (column) for each true class (row): corrects the
         accuracy for the noise. It must be the same for all encoders that are compared,
