@@ -54,7 +54,7 @@ def pretrain_to_gain(random_state=None, **params):
     Written from the paper's abstract alone: SimCLR or Barlow Twins without labels, then
     "standard supervised training", which is taken as cross-entropy. The abstract does
     not name the encoder; here it is a ResNet18, as in the other papers. Epochs,
-    batches, optimisers and the head's warm-up have the defaults of this package.
+    batches, optimisers and the head's warm-up are the defaults of this package.
 
     References
     ----------
@@ -103,11 +103,11 @@ def robust_feature_learning(random_state=None, **params):
     From the paper, section 4: ResNet18, 300 epochs (50 on Clothing1M), SGD with
     momentum 0.9, learning rate 0.1 that falls to a tenth after half and again after
     three quarters of the epochs, weight decay 1e-4, batches of 128 (32 on Clothing1M).
-    SGD's momentum is Nesterov's here.
+    SGD uses Nesterov momentum here.
 
     The paper is silent on the weight of the mutual information, the number of clusters,
-    the decoder, how alpha falls, the classifier's own augmentation, and the numbers of
-    RandAugment, which its regularisers' views are. See
+    the decoder, how alpha falls, the classifier's own augmentation, and the settings of
+    RandAugment, which makes its regularisers' views. See
     :class:`~sknoisy.regularizers.ClusteringRegularizer`,
     :class:`~sknoisy.regularizers.RestorationRegularizer` and
     :class:`~sknoisy.ProgressiveBootstrap` for what was chosen, here with power=3.
@@ -170,14 +170,14 @@ def contrast_to_divide(random_state=None, **params):
     From the official code: SimCLR with a ResNet18, five epochs of warm-up of the whole
     networks, 360 epochs, SGD with momentum 0.9 at 0.02 and weight decay 5e-4, batches
     of 64 labelled and 64 unlabelled samples, up to 200 steps of the mixture. Its
-    learning rate is a tenth after every 150 epochs; here it is so from half of the
-    epochs on, and a hundredth from three quarters. It clips gradients in the warm-up,
-    which this does not. :class:`~sknoisy.DivideMix` says what differs besides. Its
-    weight of unlabelled samples and its threshold, which users set there, are
-    estimated.
+    learning rate falls to a tenth every 150 epochs; here, it falls to a tenth after
+    half of the epochs, and to a hundredth after three quarters. It clips gradients in
+    the warm-up, which this does not. :class:`~sknoisy.DivideMix` lists the other
+    differences. The weight of unlabelled samples and the threshold, which users set
+    there, are estimated here.
 
-    In the five epochs of warm-up each network learns one half of the samples, so that
-    the noise can be estimated; ``clf__head_epochs="auto"`` and
+    In the five epochs of warm-up, each network learns from one half of the samples, so
+    that the noise can be estimated; ``clf__head_epochs="auto"`` and
     ``clf__method__warmup_epochs="auto"`` train the heads first instead, for longer.
 
     References
@@ -211,9 +211,8 @@ def contrastive_framework(random_state=None, **params):
     """Contrastive pre-training, a robust classifier, and contrastive fine-tuning.
 
     Steps: "ssl", an :class:`~sknoisy.SSLPretrainer`, and "clf", a
-    :class:`~sknoisy.ContrastiveFineTuner`. Of the first phase alone, without
-    fine-tuning, ``clf=NoisyRobustClassifier("elr", head="mlp", batch_size=256)`` makes
-    the pipeline.
+    :class:`~sknoisy.ContrastiveFineTuner`. With ``clf=NoisyRobustClassifier("elr",
+    head="mlp", batch_size=256)``, it is the first phase alone, without fine-tuning.
 
     Parameters
     ----------
@@ -240,14 +239,15 @@ def contrastive_framework(random_state=None, **params):
     schedule, ELR with lam=3 and beta=0.7. Cross-entropy ("ce") and "nfl_rce", whose
     defaults are the paper's, are its other losses; ELR had "the best overall results".
     The contrastive loss is equation 8 as it is printed: the mean inside the logarithm,
-    the anchor's weight. The paper's views blur images; those by default do so above 64
-    pixels only, as SimCLR itself did on CIFAR-10.
+    the anchor's weight. The paper's views blur images. The default views blur only
+    images above 64 pixels; SimCLR itself did not blur CIFAR-10.
 
-    It is silent on epochs (but for 200 of its baseline without pre-training), learning
-    rates, weight decay and temperatures; here they are this package's defaults: 200
-    epochs of either pre-training and 100 of either classifier, after 10 of its head.
-    :class:`~sknoisy.ContrastiveFineTuner` says what it leaves open in fine-tuning, and
-    what was measured: with ELR, ``clf__final_labels="given"`` ended higher.
+    It is silent on epochs (except the 200 of its baseline without pre-training),
+    learning rates, weight decay and temperatures; here they are this package's
+    defaults: 200 epochs of each pre-training and 100 of each classifier, after 10 of
+    its head. :class:`~sknoisy.ContrastiveFineTuner` says what it leaves open in
+    fine-tuning, and what was measured: with ELR, ``clf__final_labels="given"`` ended
+    higher.
 
     References
     ----------
@@ -303,13 +303,12 @@ def idn_hybrid(random_state=None, **params):
     From the paper: 30 epochs of SimCLR, 5 of warm-up on the noisy labels with
     cross-entropy, 4 iterations with stages after epochs 2, 3 and 4 of the first and 2,
     5 and 7 of the others, a loss threshold of 1, SimCLR's augmentation for the copies
-    of pseudo-labelled samples. The paper blurs images in both; views by default do so
-    above 64 pixels only, as SimCLR itself did on CIFAR-10.
+    of pseudo-labelled samples. The paper blurs images in both. The default views blur
+    only images above 64 pixels; SimCLR itself did not blur CIFAR-10.
 
-    It is silent on the encoder, a ResNet18 here as in the other papers, on batches and
-    on optimisers: defaults, with a cosine schedule over all 30 epochs of the
-    classifier. All of the network is trained in the warm-up, too: "the model is
-    trained".
+    It is silent on the encoder, here a ResNet18 as in the other papers, and on batches
+    and optimisers, here the defaults, with a cosine schedule over all 30 epochs of the
+    classifier. The whole network is trained in the warm-up too: "the model is trained".
     :class:`~sknoisy.PseudoLabelRefiner` says what the paper leaves open in refinement.
 
     References

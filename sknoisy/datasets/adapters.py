@@ -16,15 +16,15 @@ LABELS = ("label", "labels", "fine_label", "class", "target", "y")
 def from_torch(dataset, *, folder=None, batch_size=64):
     """Return the samples and labels of a map-style data set of PyTorch or torchvision.
 
-    Nothing is decoded if that can be avoided: of a data set whose ``samples`` are
-    files, as torchvision's ``ImageFolder`` has them, paths are returned; of one that
-    keeps its images or tensors in memory, such as torchvision's ``CIFAR10`` or a
-    ``TensorDataset``, these. The transforms of such data sets are not applied, for
-    random views are made by the estimators. A ``Subset`` gives its part of these.
+    Nothing is decoded if that can be avoided. A data set whose ``samples`` are files,
+    such as torchvision's ``ImageFolder``, gives their paths; one that keeps its images
+    or tensors in memory, such as torchvision's ``CIFAR10`` or a ``TensorDataset``,
+    gives these. The transforms of such data sets are not applied, because the
+    estimators make random views. A ``Subset`` gives its part.
 
-    Of any other data set the samples are read one by one, with its transforms, and
-    written to `folder`: images of Pillow as PNG files, arrays and tensors of one shape
-    as one memmap. Only one batch is in memory at a time.
+    The samples of any other data set are read one by one, with its transforms, and
+    written to `folder`: Pillow images as PNG files, arrays and tensors of one shape as
+    one memmap. Only one batch is in memory at a time.
 
     Parameters
     ----------
@@ -83,9 +83,9 @@ def from_huggingface(
 ):
     """Return the samples and labels of a data set of Hugging Face.
 
-    Images are not decoded. Where the data set keeps the paths of files, these are
-    returned. Images that are inside of the data set are written to `folder` as they
-    are, without decoding, batch by batch; so they are of a data set that is streamed.
+    Images are not decoded. If the data set keeps the paths of files, these are
+    returned. Images that are inside the data set, or streamed, are written to `folder`
+    as they are, batch by batch.
 
     Parameters
     ----------

@@ -29,10 +29,11 @@ BATCHES = {"train": r"data_batch_\d+\.bin", "test": r"test_batch\.bin"}
 def load_animal10n(path, split="train", *, on_error="raise", verify=False):
     """Read ANIMAL-10N, photographs of ten animals that students labelled.
 
-    The folder holds either the images, ``training`` and ``testing`` with names such as
-    ``5_1234.jpg``, of which the first number is the label; or the binary version,
+    The folder holds either ``training`` and ``testing``, with images such as
+    ``5_1234.jpg``, whose first number is the label; or the binary version,
     ``data_batch_1.bin`` and so on and ``test_batch.bin``, which is read if there are no
-    images. Its authors send them after a form: https://dm.kaist.ac.kr/datasets/animal-10n/.
+    images. The authors send them to those who fill in a form:
+    https://dm.kaist.ac.kr/datasets/animal-10n/.
 
     Parameters
     ----------
@@ -48,11 +49,11 @@ def load_animal10n(path, split="train", *, on_error="raise", verify=False):
     Returns
     -------
     found : Bunch
-        "X": ndarray of str of shape (n_samples,) with paths, or of the binary version
+        "X": ndarray of str of shape (n_samples,) with paths, or for the binary version
         ndarray of uint8 of shape (n_samples, 64, 64, 3), 614 MB for training. "y",
         ndarray of int64: labels. "classes", list of str. "skipped", list of
-        :class:`~sknoisy.datasets.Skipped`. "source",
-        :class:`~sknoisy.datasets.Source`: licence, noise and paper.
+        :class:`~sknoisy.datasets.Skipped`. "source", :class:`~sknoisy.datasets.Source`:
+        licence, noise and paper.
 
     Raises
     ------

@@ -16,7 +16,7 @@ def read_array(path):
     Returns
     -------
     array : memmap of shape (n_rows, n_columns)
-        Numbers, read when they are asked for.
+        Numbers, read from the file when they are used.
 
     Raises
     ------

@@ -49,8 +49,8 @@ def load_cifar10n(path, labels="worst", *, split="train"):
 
     The folder holds ``CIFAR-10_human.pt``, or ``data/CIFAR-10_human.pt``, of
     https://github.com/UCSC-REAL/cifar-10-100n, and ``cifar-10-batches-py`` or
-    ``cifar-10-batches-bin`` of https://www.cs.toronto.edu/~kriz/cifar.html. Both have
-    pickles, of which only arrays are read: no code in them runs.
+    ``cifar-10-batches-bin`` of https://www.cs.toronto.edu/~kriz/cifar.html. Both
+    contain pickles, of which only arrays are read: no code in them runs.
 
     Parameters
     ----------
@@ -117,7 +117,7 @@ def load_cifar100n(path, labels="noisy", *, split="train"):
 
     The folder holds ``CIFAR-100_human.pt``, or ``data/CIFAR-100_human.pt``, of
     https://github.com/UCSC-REAL/cifar-10-100n, and ``cifar-100-python`` or
-    ``cifar-100-binary`` of https://www.cs.toronto.edu/~kriz/cifar.html. Both have
+    ``cifar-100-binary`` of https://www.cs.toronto.edu/~kriz/cifar.html. Both contain
     pickles, of which only arrays are read: no code in them runs.
 
     Parameters

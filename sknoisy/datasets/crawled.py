@@ -161,8 +161,8 @@ def load_webvision(
     References
     ----------
     Li et al., WebVision Database: Visual Learning and Understanding from Web Data,
-    arXiv:1708.02862, 2017. About 20% of the labels are wrong, as Song et al., Learning
-    from Noisy Labels with Deep Neural Networks: A Survey, 2022, is quoted. The images
+    arXiv:1708.02862, 2017. Later papers quote Song et al., Learning from Noisy Labels
+    with Deep Neural Networks: A Survey, 2022, for about 20% of wrong labels. The images
     belong to those who put them on the web.
 
     Examples
@@ -216,7 +216,7 @@ def load_food101n(path, split="train", *, on_error="raise", verify=False):
         The folder.
     split : str, default="train"
         "train": all 310,009 images. "verified_train" (52,868) and "verified_val"
-        (4,741): those of which people said whether the label is right.
+        (4,741): those whose labels people have called right or wrong.
     on_error : {"raise", "skip"}, default="raise"
         Whether files that are missing are an error, or are left out.
     verify : bool, default=False

@@ -13,7 +13,7 @@ class Source:
     name : str
         Its name.
     url : str
-        Page of its authors, where it is to be had.
+        Page of its authors, where it can be obtained.
     license : str
         What its authors allow.
     noise : str

@@ -37,22 +37,21 @@ def load_table(
     Parameters
     ----------
     path : str or path-like
-        Table with a header, in UTF-8, or else, with a warning, in Windows' encoding
-        of Western languages (cp1252). Columns are separated by commas, semicolons, tabs
-        or pipes, whichever divides the header into most, or by what a first line such
-        as "sep=;" says. Between semicolons, tabs and pipes, features may have decimal
-        commas; between tabs and pipes, 1,500 alone is taken for text. In columns of
-        numbers, marks such as "?", "-" and "unknown" are missing values.
+        Table with a header, in UTF-8, or else, with a warning, in Windows' encoding of
+        Western languages (cp1252). Columns are separated by commas, semicolons, tabs or
+        pipes, whichever divides the header into the most columns, or by what a first
+        line such as "sep=;" names. Between semicolons, tabs and pipes, features may
+        have decimal commas; between tabs and pipes, 1,500 alone is taken for text. In
+        columns of numbers, marks such as "?", "-" and "unknown" are missing values.
     root : str or path-like, default=None
         Folder that the image files are in; by default that of the table.
     label : str, default="auto"
         Column of the labels. "auto": the first that is called "label", "labels",
-        "class", "target", "y" or "category", in any case.
+        "class", "target", "y" or "category", in capitals or not.
     file : str or None, default="auto"
         Column of the image files. "auto": the first that is called "path", "file",
-        "filename", "file_name", "filepath", "file_path", "image" or "image_path";
-        without any, all columns but the labels are features. None: they are features in
-        any case.
+        "filename", "file_name", "filepath", "file_path", "image" or "image_path"; if
+        there is none, all columns but the labels are features. None: they always are.
     on_error : {"raise", "skip"}, default="raise"
         Whether rows without a label or a file name, and files that cannot be read, are
         an error, which lists them, or are left out.

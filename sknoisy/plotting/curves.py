@@ -22,9 +22,9 @@ BEST = {"valid_loss": "min", "valid_acc": "max"}  # where lower or higher is bet
 
 
 class TrainingCurveDisplay:
-    """Accuracy or loss of each epoch, for several methods, best and last marked.
+    """Accuracy or loss by epoch, for several methods, with the best and last marked.
 
-    How far the last lies from the best shows how much was memorised. Of several seeds
+    How far the last lies from the best shows how much was memorised. For several seeds,
     the mean is drawn, with a band of one standard deviation to each side. Make one by
     :meth:`from_estimator` or :meth:`from_predictions`.
 
@@ -33,9 +33,9 @@ class TrainingCurveDisplay:
     curves : dict of str to ndarray of shape (n_epochs,) or (n_seeds, n_epochs)
         By the names of the methods; numbers of epochs may differ.
     metric : str, default="Test accuracy"
-        What the numbers are.
+        Name of the numbers.
     best : {"max", "min"} or None, default="max"
-        Which of them is best; None marks none.
+        Whether the largest or the smallest number is best; None marks none.
     onsets : dict of str to int, default=None
         Epochs, counted from 1, in which methods begin to memorise labels, by their
         names; they are marked by vertical lines.
@@ -49,7 +49,7 @@ class TrainingCurveDisplay:
     lines_ : list of Line2D
         The curves, after :meth:`plot`.
     bands_ : list of FillBetweenPolyCollection or None
-        The band of each curve, None of one seed; after :meth:`plot`.
+        The band of each curve, None for a single seed; after :meth:`plot`.
 
     Examples
     --------
@@ -78,22 +78,22 @@ class TrainingCurveDisplay:
     def from_estimator(
         cls, estimators, *, key="train_loss", best="auto", onset=False, **kwargs
     ):
-        """Draw what estimators kept of their epochs.
+        """Draw a value of each epoch from the history of estimators.
 
         Parameters
         ----------
         estimators : estimator or dict of str to estimator, or to list of estimators
-            Fitted, with ``history_``, or pipelines that end in such. A list holds those
-            of several seeds, of equally many epochs.
+            Fitted, with ``history_``, or pipelines that end in one. A list holds those
+            of several seeds, with equal numbers of epochs.
         key : str, default="train_loss"
-            What to draw of each epoch that has it.
+            Key of ``history_`` that is drawn, for the epochs that have it.
         best : {"auto", "max", "min"} or None, default="auto"
             Which of the numbers is best; None marks none. "auto": the lowest validation
-            loss or highest validation accuracy; none of others, for a low training loss
-            may be one that memorised.
+            loss or highest validation accuracy; none for other keys, because a low
+            training loss may be due to memorisation.
         onset : bool, default=False
-            Mark where classifiers begin to memorise labels, unless in a list: the
-            epoch that `stopping` went back to, or else that of
+            Whether to mark where classifiers that are not in a list begin to memorise
+            labels: the epoch that `stopping` went back to, or else the one found by
             :class:`~sknoisy.LabelWave` with its defaults, if there is one.
         **kwargs : dict
             Passed to :meth:`plot`.
@@ -134,9 +134,9 @@ class TrainingCurveDisplay:
         curves : dict of str to array-like of shape (n_epochs,) or (n_seeds, n_epochs)
             By the names of the methods; numbers of epochs may differ.
         metric : str, default="Test accuracy"
-            What the numbers are, with their unit if they have one.
+            Name of the numbers, with their unit if they have one.
         best : {"max", "min"} or None, default="max"
-            Which of them is best; None marks none.
+            Whether the largest or the smallest number is best; None marks none.
         onsets : dict of str to int, default=None
             Epochs, counted from 1, in which methods begin to memorise labels.
         **kwargs : dict

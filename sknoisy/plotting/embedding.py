@@ -34,7 +34,7 @@ class EmbeddingDisplay:
     positions : ndarray of shape (n_samples,), dtype int
         Where the samples are in X.
     name : str, default="t-SNE"
-        What the dimensions are called.
+        Name of the dimensions.
     marked : ndarray of shape (n_samples,), dtype bool, default=None
         Samples with a ring around them, such as wrong labels.
 
@@ -81,14 +81,14 @@ class EmbeddingDisplay:
         random_state=None,
         **kwargs,
     ):
-        """Draw the features that a fitted estimator sees in samples.
+        """Draw the features that a fitted estimator computes for samples.
 
         Parameters
         ----------
         estimator : PseudoLabelRefiner, ContrastiveFineTuner or another estimator
             Fitted, or a Pipeline. Features are those of a NoisyRobustClassifier's
-            encoder or of an SSLPretrainer; for other estimators, what their last step
-            is given.
+            encoder or of an SSLPretrainer; for other estimators, the input of their
+            last step.
         X : array-like, tensor, array of paths or LazyFeatures of shape (n_samples, ...)
             Samples.
         y : array-like of shape (n_samples,)
@@ -167,8 +167,8 @@ class EmbeddingDisplay:
         random_state : int, RandomState or None, default=None
             Source of randomness of the choice, and of t-SNE.
         embedding : transformer, default=None
-            What brings features to two dimensions by ``fit_transform``; None:
-            ``TSNE``, with a perplexity of 30, or less for few samples.
+            Reduces features to two dimensions by its ``fit_transform``. None: ``TSNE``,
+            with a perplexity of 30, or less for few samples.
         **kwargs : dict
             Passed to :meth:`plot`.
 

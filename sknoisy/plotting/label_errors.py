@@ -35,7 +35,7 @@ class LabelErrorDisplay:
     positions : ndarray of shape (n_images,), dtype int
         Where the images are in X.
     names : ndarray of shape (n_images,) of str, default=None
-        What they are called; by default, their positions.
+        Names of the images; by default, their positions.
 
     Attributes
     ----------
@@ -79,8 +79,8 @@ class LabelErrorDisplay:
         detector : LabelErrorDetector or LabelCleaningClassifier
             Fitted on these samples.
         X : array-like, tensor, array of paths or LazyFeatures of shape (n_samples, ...)
-            The images, in any layout that the classifiers take; not what the detector
-            was fitted on, if that was features.
+            The images, in any layout that the classifiers take, even if the detector
+            was fitted on features of them.
         y : array-like of shape (n_samples,)
             Given labels.
         n_images : int, default=20
@@ -138,9 +138,9 @@ class LabelErrorDisplay:
         n_columns : int, default=5
             Images in a row.
         channels : {"auto", "first", "last"}, default="auto"
-            Where 4-D images keep their channels.
+            Position of the channel axis in 4-D images.
         image_size : int or (int, int), default=64
-            Height and width that image files are brought to.
+            Height and width to which image files are resized.
         figure : Figure, default=None
             Where to draw; a new figure by default.
 

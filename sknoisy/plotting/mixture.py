@@ -22,15 +22,15 @@ class LossMixtureDisplay:
     losses : ndarray of shape (n_samples,)
         Loss of each sample.
     mixture : LossMixture
-        What was fitted to them.
+        The mixture that was fitted to them.
     is_wrong : ndarray of shape (n_samples,), dtype bool, default=None
         Which labels are wrong, where that is known.
 
     Attributes
     ----------
     threshold : float or None
-        The loss from which on a label is more probably wrong than right; None if
-        none is.
+        The smallest loss at which a label is more probably wrong than right; None if
+        there is none.
     ax_ : Axes
         The axes, after :meth:`plot`.
     figure_ : Figure
@@ -51,14 +51,14 @@ class LossMixtureDisplay:
 
     @classmethod
     def from_estimator(cls, estimator, *, is_wrong=None, **kwargs):
-        """Draw the losses that an estimator kept of its training samples.
+        """Draw the losses that an estimator has kept for its training samples.
 
         Parameters
         ----------
         estimator : ContrastiveFineTuner, NoisyRobustClassifier or LabelErrorDetector
-            Fitted, or a pipeline that ends in such. The classifier's are means over
-            its training; so are a detector's with ``cv="dynamics"``, and those of its
-            other sources are out-of-sample.
+            Fitted, or a pipeline that ends in one. Losses of a NoisyRobustClassifier
+            are means over its training, and so are those of a detector with
+            ``cv="dynamics"``; those of other detectors are out-of-sample.
         is_wrong : array-like of shape (n_samples,), dtype bool, default=None
             Which labels are wrong, where that is known; bars then show it.
         **kwargs : dict
@@ -92,7 +92,7 @@ class LossMixtureDisplay:
         losses : array-like of shape (n_samples,)
             Loss of each sample.
         mixture : {"gmm", "bmm"} or LossMixture, default="gmm"
-            Two Gaussians, two beta distributions, or what was fitted before.
+            Two Gaussians, two beta distributions, or a mixture that was fitted before.
         is_wrong : array-like of shape (n_samples,), dtype bool, default=None
             Which labels are wrong, where that is known; bars then show it.
         **kwargs : dict
@@ -115,7 +115,7 @@ class LossMixtureDisplay:
 
     @property
     def threshold(self):
-        """The loss from which on a label is more probably wrong than right."""
+        """The smallest loss at which a label is more probably wrong than right."""
         wrong = self.mixture.clean_probability < 0.5
         if not wrong.any():
             return None

@@ -45,7 +45,7 @@ class RefinementDisplay:
 
     @classmethod
     def from_estimator(cls, refiner, y, *, y_true=None, **kwargs):
-        """Draw what a refiner made of the labels.
+        """Draw how a refiner changed the labels.
 
         Parameters
         ----------
@@ -84,7 +84,7 @@ class RefinementDisplay:
         iteration_labels : array-like of shape (n_iterations, n_samples)
             The labels after each iteration.
         y : array-like of shape (n_samples,)
-            The labels before.
+            The labels before the first iteration.
         y_true : array-like of shape (n_samples,), default=None
             The right labels, where they are known.
         refined : array-like of shape (n_iterations + 1,), default=None

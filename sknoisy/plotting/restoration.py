@@ -68,7 +68,7 @@ class RestorationDisplay:
         X : array-like, tensor, array of paths or LazyFeatures of shape (n_samples, ...)
             Images like those that it was fitted on.
         n_images : int, default=8
-            How many to show, at most: the first.
+            Largest number of images to show; the first are taken.
         random_state : int, RandomState or None, default=None
             Source of randomness of the augmentation.
         **kwargs : dict
@@ -111,9 +111,9 @@ class RestorationDisplay:
             Images (n, H, W), (n, H, W, C) or (n, C, H, W), uint8 or floats in [0, 1];
             what lies outside is clipped.
         n_images : int, default=8
-            How many to show, at most: the first.
+            Largest number of images to show; the first are taken.
         channels : {"auto", "first", "last"}, default="auto"
-            Where 4-D images keep their channels.
+            Position of the channel axis in 4-D images.
         **kwargs : dict
             Passed to :meth:`plot`.
 

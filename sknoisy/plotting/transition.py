@@ -93,7 +93,8 @@ class TransitionMatrixDisplay:
         ax : Axes, default=None
             Where to draw; new ones by default.
         cmap : str or Colormap, default="viridis"
-            Colours from 0 to 1, by the square root, so that little noise is seen.
+            Colours from 0 to 1, on a square-root scale, which makes little noise
+            visible.
         colorbar : bool, default=True
             Whether to draw the scale.
 
