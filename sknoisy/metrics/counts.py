@@ -30,7 +30,7 @@ def confusion_counts(y, y_pred, classes):
     given, predicted = encode_labels(y, classes)[1], encode_labels(y_pred, classes)[1]
     if len(given) != len(predicted) or len(given) == 0:
         raise ValueError(
-            f"y has {len(given)} labels, but there are {len(predicted)} predictions: "
+            f"y has {len(given)} labels, and there are {len(predicted)} predictions: "
             "pass one prediction for each label, and at least one."
         )
     return np.bincount(given * n + predicted, minlength=n * n).reshape(n, n)
