@@ -154,7 +154,7 @@ def wrong_event_clean_probability(y, wrong_events, max_iter=20):
     classes, codes = encode_labels(y)
     if len(codes) != len(events):
         raise ValueError(
-            f"y has {len(codes)} labels, and there are {len(events)} wrong_events: "
+            f"y has {len(codes)} labels, but there are {len(events)} wrong_events: "
             "there must be one label for each."
         )
     clean = np.empty(len(events))
