@@ -191,7 +191,7 @@ class LabelCleaningClassifier(Findings, OnSoftLabels, CallbackSupportMixin, Save
         detector._advises = False
         with tasks.part("fit-detector", detector):
             detector.fit(judged, y, sample_weight, groups, trusted)
-        if self._may_judge(rest, judged):
+        if self._may_judge(rest, detector):
             given = sample_weight, groups, trusted
             detector = better_judge(detector, rest, X, y, *given)
         detector._warn()
@@ -245,13 +245,16 @@ class LabelCleaningClassifier(Findings, OnSoftLabels, CallbackSupportMixin, Save
             )
         return LabelErrorDetector(judge, random_state=seed)
 
-    def _may_judge(self, estimator, judged):
-        """Whether the classifier's own folds might judge instead of what has judged."""
-        by_kernel = self.detector is None and kernel_can_judge(judged)
+    def _may_judge(self, estimator, detector):
+        """Whether folds of the classifier may judge instead of the fitted detector."""
+        judge = detector.estimator
+        by_kernel = judge is None or isinstance(judge, NoisyRobustClassifier)
         parts = [estimator, *estimator.get_params().values()]
         # Folds of networks would take too long.
-        ours = any(isinstance(part, TorchClassifier) for part in parts)
-        return by_kernel and not ours and hasattr(estimator, "predict_proba")
+        if any(isinstance(part, TorchClassifier) for part in parts):
+            return False
+        chosen = self.detector is None and by_kernel
+        return chosen and hasattr(estimator, "predict_proba")
 
     def _findings(self):
         given = self.classes_[self.detector_._codes]

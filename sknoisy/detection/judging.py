@@ -1,8 +1,8 @@
-"""Who judges the labels that a classifier is trained on: the kernel machine, or itself.
+"""Choice of who judges the labels: the kernel machine, or the classifier to be trained.
 
-The kernel machine mostly predicts labels that it has not seen better than other
-classifiers do, and takes one training of seconds. Where another one is better, as on
-rules that hold of few columns together, it is the better judge.
+The kernel machine mostly predicts unseen labels better than other classifiers do, and
+takes one training of seconds. Where another classifier is better, as on rules of a few
+columns, its own folds judge better.
 """
 
 import warnings
@@ -25,8 +25,8 @@ from sknoisy.encoders.heads import LEAST_PROBABILITY
 from sknoisy.scores.probabilities import in_columns
 from sknoisy.scores.reading import of_labels
 
-# Standard errors by which a classifier must be ahead: of the kernel machine in one
-# fold, to be asked for all, and then in all of them, to judge.
+# Standard errors by which a classifier must be ahead of the kernel machine: in one fold
+# for the others to be computed, and in all of them to judge.
 WORTH_A_LOOK, SURELY = 0, 2
 
 
@@ -57,23 +57,24 @@ def lead(right, others):
 
 
 def better_judge(detector, estimator, X, y, weights=None, groups=None, trusted=None):
-    """Return a detector by folds of a classifier if these surely predict better.
+    """Return the detector itself, or one by folds of a classifier that predict better.
 
-    That is, more of the labels, and with a lower loss.
+    The folds must predict more of the labels, and with a lower log loss, both by two
+    standard errors.
 
     Parameters
     ----------
     detector : LabelErrorDetector
-        Fitted, with out-of-sample probabilities; it is returned otherwise.
+        A fitted detector with out-of-sample probabilities.
     estimator : classifier
-        What is cloned. It is trained on four fifths of the samples first, to see
-        whether its folds may predict better.
+        Classifier whose clones are fitted: first to four fifths of the samples, and to
+        all folds only if that one predicts better.
     X : array-like of shape (n_samples, ...)
-        Whatever it takes.
+        Samples, in any form that `estimator` takes.
     y : array-like of shape (n_samples,)
         Labels.
-    weights, trusted, groups : array-like of shape (n_samples,), default=None
-        What the detector was given.
+    weights, groups, trusted : array-like of shape (n_samples,), default=None
+        The arguments that the detector was fitted with.
 
     Returns
     -------
