@@ -290,7 +290,8 @@ def test_routing_leaves_what_was_said():
     """A request that was declined, and those of an ensemble, which routes itself."""
     with config_context(enable_metadata_routing=True):
         declining = clf().set_fit_request(sample_weight=False)
-        many = BaggingClassifier(clf(), n_estimators=2, random_state=0)
+        asking = clf().set_fit_request(sample_weight=True)
+        many = BaggingClassifier(asking, n_estimators=2, random_state=0)
         LabelErrorDetector(many, cv=2).fit(X, Y, sample_weight=WEIGHTS)
         with pytest.raises(TypeError, match="not routed to any object"):
             LabelErrorDetector(declining, cv=3).fit(X, Y, sample_weight=WEIGHTS)

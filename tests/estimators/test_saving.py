@@ -743,7 +743,7 @@ def test_named_tuples_keep_their_names(tmp_path):
 
 def test_pipelines_of_tables(tmp_path):
     """With scikit-learn's transformers, which hold slices, dtypes and functions."""
-    table = pd.DataFrame(X[:, :2], columns=["a", "b"])
+    table = pd.DataFrame(X[:, :2].copy(), columns=["a", "b"])
     table["c"] = np.where(X[:, 2] > 0, "x", "y")
     table.loc[3, "a"] = np.nan
     functions = FunctionTransformer(np.abs), FunctionTransformer(np.round)
