@@ -33,8 +33,9 @@ from rows import add_rows
 from torch import nn
 
 from sknoisy import NoisyRobustClassifier
+from sknoisy.data.images import read_image
 from sknoisy.data.spec import InputSpec
-from sknoisy.data.stores import PathStore, read_image
+from sknoisy.data.stores import PathStore
 
 ROWS = Path(__file__).with_name("many_files.jsonl")
 SIDE = 32  # pixels: a million decoded images are more than are kept

@@ -25,7 +25,7 @@ import numpy as np
 import torch
 
 from sknoisy import NoisyRobustClassifier, ranks
-from sknoisy.data.stores import read_image
+from sknoisy.data.images import read_image
 from sknoisy.training import together
 
 SIZE = 224, 224

@@ -16,8 +16,9 @@ from sknoisy.annotators.table import is_long, read_annotations
 from sknoisy.annotators.training import out_of_sample
 from sknoisy.checks import check_choice, check_lengths
 from sknoisy.data.given import check_groups
-from sknoisy.data.inputs import check_container, check_order
+from sknoisy.data.inputs import check_container
 from sknoisy.data.labels import check_given, check_several
+from sknoisy.data.order import check_order
 from sknoisy.detection.checks import check_source
 from sknoisy.estimators.base import fitting_often
 from sknoisy.estimators.pipelines import (

@@ -11,8 +11,8 @@ from torch import nn
 
 from sknoisy.cli.columns import Columns
 from sknoisy.cli.messages import say
+from sknoisy.data.images import open_image
 from sknoisy.data.labels import counted
-from sknoisy.data.stores import open_image
 from sknoisy.estimators.pretrained import PretrainedEncoder
 from sknoisy.estimators.pretrainer import SSLPretrainer
 

@@ -2,15 +2,13 @@
 
 import glob
 import os
-import re
 import stat
 
 import numpy as np
 import torch
 from scipy.sparse import issparse
 
-from sknoisy.data.labels import is_missing
-from sknoisy.warning import warn
+from sknoisy.data.frames import FRAME_HINT, check_frame
 
 MIN_SIDE = 4  # pixels; smaller images leave nothing to convolve
 IMAGE_SUFFIXES = tuple(
@@ -18,10 +16,6 @@ IMAGE_SUFFIXES = tuple(
 )
 IMAGE_STARTS = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"RIFF", b"BM", b"II*", b"MM\0*")
 PATHS = (str, bytes, os.PathLike)
-FRAME_HINT = (
-    "Put a ColumnTransformer in front of the estimator, for example with OneHotEncoder "
-    "for categories and SimpleImputer for missing values."
-)
 
 
 def as_inputs(X):
@@ -57,7 +51,7 @@ def as_inputs(X):
         if stacked is not None:
             return stacked
     if hasattr(X, "columns") and hasattr(X, "dtypes"):
-        _check_frame(X)
+        check_frame(X)
     return X
 
 
@@ -84,76 +78,6 @@ def paths_of(X):
     paths = _decoded(column)
     some = paths[:: max(1, len(paths) // 20)]
     return paths if 2 * len(file_stamps(some)) >= len(some) > 0 else None
-
-
-def index_of(*frames):
-    """Return the index of the first that has one of names, as str, or None.
-
-    Parameters
-    ----------
-    *frames : object
-        Perhaps frames or series of pandas; positions 0, 1 and so on are no names.
-    """
-    for frame in frames:
-        if hasattr(frame, "iloc"):
-            names = names_of(frame)
-            if not _are_positions(names):
-                return names
-    return None
-
-
-def check_order(X, **given):
-    """Refuse what has the names of the samples of X in another order.
-
-    Rows count by their positions, whatever index they have, so that each sample would
-    get what belongs to another.
-
-    Parameters
-    ----------
-    X : array-like of shape (n_samples, ...)
-        Samples; only a frame or series of pandas names them.
-    **given : object
-        What is given of each sample, such as ``y=y``.
-
-    Raises
-    ------
-    ValueError
-        If one of them has the index of X in another order.
-
-    Warns
-    -----
-    UserWarning
-        If one of the two has the index 0, 1 and so on, which may be new there.
-    """
-    for name, value in given.items():
-        both = hasattr(X, "iloc") and hasattr(value, "iloc")
-        if both and not X.index.equals(value.index):
-            # Of a name that is there twice, loc has all rows each time.
-            is_unique = value.index.is_unique
-            rows = f"{name}.loc[X.index]" if is_unique else "its rows in that order"
-            what = (
-                f"{name} has the index of X in another order. Pass {rows}, or "
-                f"{name}.to_numpy() if its rows are those of X."
-            )
-            refuse_order(names_of(X), names_of(value), what)
-
-
-def refuse_order(names, others, message):
-    """Raise if others are the names in another order; warn if some are positions."""
-    if np.array_equal(names, others) or sorted(names) != sorted(others):
-        return
-    if not (_are_positions(names) or _are_positions(others)):
-        raise ValueError(message)
-    warn(message)
-
-
-def names_of(frame):
-    """Return the index of a frame or series, as str."""
-    return np.array([str(name) for name in frame.index])
-
-
-def _are_positions(names):
-    return np.array_equal(names, np.arange(len(names)).astype(str))
 
 
 def file_stamps(paths):
@@ -371,80 +295,6 @@ def _stack(column):
     if isinstance(first, torch.Tensor):
         return as_inputs(torch.stack([*column]))
     return np.stack([np.asarray(value) for value in column])
-
-
-def is_sparse_frame(X):
-    """Whether X is a data frame all of whose columns are sparse."""
-    if not (hasattr(X, "columns") and hasattr(X, "dtypes")):
-        return False
-    return {str(dtype).startswith("Sparse") for dtype in X.dtypes} == {True}
-
-
-def as_sparse(X):
-    """Return a data frame of sparse columns as a CSR matrix; all else as it is."""
-    if not is_sparse_frame(X):
-        return X
-    odd = [f"{n!r} ({d})" for n, d in X.dtypes.items() if d.fill_value != 0]
-    if odd:
-        raise ValueError(
-            "X has sparse columns that are filled with other values than 0: "
-            f"{', '.join(odd[:5])}. Pass X.sparse.to_dense()."
-        )
-    return X.sparse.to_coo().tocsr()
-
-
-def _check_frame(X):
-    """Raise an error if a data frame has categories, dates or missing values."""
-    if is_sparse_frame(X):
-        raise TypeError(
-            "X is a data frame of sparse columns, and sparse data is not supported: "
-            "pass X.sparse.to_dense() if it fits in memory, or fewer columns, for "
-            "example those of sklearn.decomposition.TruncatedSVD."
-        )
-    odd = [
-        f"{name!r} ({dtype})"
-        for i, (name, dtype) in enumerate(zip(X.columns, X.dtypes, strict=True))
-        if not _is_numeric(dtype, X, i)
-    ]
-    if odd:
-        more = "" if len(odd) <= 5 else f" and {len(odd) - 5} more"
-        of_time = re.search("date|time|duration", "".join(map(str, X.dtypes)), re.I)
-        days = " Make numbers of dates and times, such as days." if of_time else ""
-        raise ValueError(
-            f"X has columns that are not numeric: {', '.join(odd[:5])}{more}. "
-            f"{FRAME_HINT}{days}"
-        )
-    if not hasattr(X, "isna"):
-        return  # scikit-learn finds what polars misses
-    missing = np.asarray(X.isna()).sum(axis=0)
-    if missing.any():
-        names = [f"{X.columns[j]!r} ({missing[j]})" for j in np.flatnonzero(missing)]
-        more = "" if len(names) <= 5 else f" and {len(names) - 5} more"
-        raise ValueError(
-            f"X has missing values in the columns {', '.join(names[:5])}{more}. "
-            f"{FRAME_HINT} Input X contains NaN."
-        )
-
-
-def _is_numeric(dtype, X, i):
-    """Whether a column of a frame of pandas or polars holds numbers or booleans."""
-    if hasattr(dtype, "is_numeric"):  # of polars
-        return dtype.is_numeric() or str(dtype) in ("Boolean", "Null")
-    if getattr(dtype, "kind", "O") != "O":
-        return dtype.kind in "biufc"
-    objects = str(dtype) == "object" or str(dtype).startswith("decimal")
-    return objects and all(_is_number(value) for value in X.iloc[:, i])
-
-
-def _is_number(value):
-    """Whether an object, such as a Decimal, can become a float, or is missing."""
-    if isinstance(value, (str, bytes)):
-        return False
-    try:
-        float(value)
-    except (TypeError, ValueError, OverflowError):
-        return is_missing(value)
-    return True
 
 
 def check_unused(X, image_size):

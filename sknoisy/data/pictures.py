@@ -3,9 +3,9 @@
 import numpy as np
 import torch
 
+from sknoisy.data.images import open_image, upright
 from sknoisy.data.inputs import as_inputs, is_paths
 from sknoisy.data.spec import InputSpec
-from sknoisy.data.stores import open_image, upright
 
 
 def as_samples(X):

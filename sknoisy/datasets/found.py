@@ -8,7 +8,7 @@ import numpy as np
 
 from sknoisy.bars import bar
 from sknoisy.checks import check_choice
-from sknoisy.data.stores import missing_files, read_image
+from sknoisy.data.images import missing_files, read_image
 
 SMALL = (8, 8)  # pixels; a JPEG is decoded at an eighth of its size, but wholly
 SHOWN = 5  # files in a message

@@ -14,9 +14,11 @@ from sklearn.utils.validation import validate_data
 
 from sknoisy._compat import CallbackSupportMixin, with_callbacks
 from sknoisy.checks import check_lengths, random_numbers, seed_for_clones
+from sknoisy.data.frames import as_sparse
 from sknoisy.data.given import check_groups, check_trusted
-from sknoisy.data.inputs import as_sparse, check_container, check_order
+from sknoisy.data.inputs import check_container
 from sknoisy.data.labels import check_given, check_several, encode_labels
+from sknoisy.data.order import check_order
 from sknoisy.detection.checks import check_detector
 from sknoisy.detection.detector import LabelErrorDetector
 from sknoisy.detection.judging import better_judge, kernel_can_judge

@@ -14,14 +14,9 @@ from sklearn.utils.validation import (
 
 from sknoisy._compat import CallbackSupportMixin, with_callbacks
 from sknoisy.checks import check_lengths, seed_for_clones
+from sknoisy.data.frames import as_sparse
 from sknoisy.data.given import Labels, check_groups, check_trusted
-from sknoisy.data.inputs import (
-    as_sparse,
-    check_container,
-    check_order,
-    index_of,
-    paths_of,
-)
+from sknoisy.data.inputs import check_container, paths_of
 from sknoisy.data.labels import (
     check_given,
     check_several,
@@ -29,6 +24,7 @@ from sknoisy.data.labels import (
     some,
     warn_of_minus_one,
 )
+from sknoisy.data.order import check_order, index_of
 from sknoisy.data.weights import check_sample_weight
 from sknoisy.detection.checks import FOLDS, check_detector, checked_judgement, source_of
 from sknoisy.detection.features import Densifier

@@ -6,7 +6,8 @@ from sklearn.base import TransformerMixin
 from sklearn.decomposition import TruncatedSVD
 from sklearn.preprocessing import StandardScaler, normalize
 
-from sknoisy.data.inputs import as_inputs, as_sparse
+from sknoisy.data.frames import as_sparse
+from sknoisy.data.inputs import as_inputs
 from sknoisy.detection.label_free import (
     fit_label_free,
     label_free_steps,

@@ -13,8 +13,8 @@ from sklearn.base import clone
 from sklearn.utils import indexable
 
 from sknoisy._compat import safe_indexing
+from sknoisy.data.frames import as_sparse
 from sknoisy.data.given import Labels
-from sknoisy.data.inputs import as_sparse
 from sknoisy.data.weights import check_sample_weight
 from sknoisy.detection.checks import FOLDS
 from sknoisy.detection.detector import LabelErrorDetector

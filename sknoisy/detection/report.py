@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.stats import rankdata
 
-from sknoisy.data.inputs import is_sparse_frame
+from sknoisy.data.frames import is_sparse_frame
 from sknoisy.data.leaks import columns_like_labels
 from sknoisy.detection.features import as_table
 from sknoisy.encoders.features import LazyFeatures

@@ -7,7 +7,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sknoisy._compat import num_samples
 from sknoisy.checks import as_path, check_integer
-from sknoisy.data.inputs import names_of, refuse_order
+from sknoisy.data.order import names_of, refuse_order
 from sknoisy.detection.decisions import decided_label, named_label, read_decisions
 from sknoisy.detection.page import render
 from sknoisy.estimators.findings import Findings, percent

@@ -7,8 +7,8 @@ from torch import nn
 
 from sknoisy.cotraining import CoTraining
 from sknoisy.data.devices import generator, with_float64
-from sknoisy.data.inputs import check_order
 from sknoisy.data.labels import check_given, check_several, warn_of_minus_one
+from sknoisy.data.order import check_order
 from sknoisy.encoders.architecture import Architecture
 from sknoisy.encoders.blueprint import Blueprint, load_numpy_state
 from sknoisy.encoders.features import LazyFeatures

@@ -8,8 +8,8 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 from sknoisy._compat import CallbackSupportMixin, safe_indexing, with_callbacks
 from sknoisy.checks import check_choice, random_numbers
 from sknoisy.data.given import Labels, check_trusted
-from sknoisy.data.inputs import check_order
 from sknoisy.data.labels import check_given, check_several, encode_labels
+from sknoisy.data.order import check_order
 from sknoisy.data.weights import check_sample_weight
 from sknoisy.encoders.features import LazyFeatures
 from sknoisy.estimators.base import TorchEstimator, fitting_often

@@ -6,8 +6,8 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils.validation import check_consistent_length
 
 from sknoisy.data.given import read_labels
-from sknoisy.data.inputs import check_order
 from sknoisy.data.labels import check_given
+from sknoisy.data.order import check_order
 from sknoisy.data.subset import Subset
 from sknoisy.training.run import TrainingData
 

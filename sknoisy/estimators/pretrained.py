@@ -2,7 +2,8 @@
 
 from sknoisy.checks import check_choice, check_lengths
 from sknoisy.data.devices import generator, resolve_device
-from sknoisy.data.inputs import check_image_size, check_order, is_paths
+from sknoisy.data.inputs import check_image_size, is_paths
+from sknoisy.data.order import check_order
 from sknoisy.data.spec import InputSpec
 from sknoisy.encoders.blueprint import Blueprint, numpy_state
 from sknoisy.encoders.features import TrainedEncoder

@@ -12,8 +12,8 @@ from sknoisy._compat import with_callbacks
 from sknoisy.checks import check_choice, check_integer, check_lengths
 from sknoisy.data.devices import generator
 from sknoisy.data.given import read_labels
-from sknoisy.data.inputs import check_order
 from sknoisy.data.labels import check_given, encode_labels
+from sknoisy.data.order import check_order
 from sknoisy.data.weights import check_label_weights
 from sknoisy.encoders.blueprint import load_numpy_state, numpy_state
 from sknoisy.encoders.features import TrainedEncoder

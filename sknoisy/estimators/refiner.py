@@ -8,8 +8,8 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from sknoisy._compat import CallbackSupportMixin, with_callbacks
 from sknoisy.checks import check_choice, check_integer, check_real, random_numbers
-from sknoisy.data.inputs import check_order
 from sknoisy.data.labels import check_given, check_several, encode_labels
+from sknoisy.data.order import check_order
 from sknoisy.estimators.base import fitting_often
 from sknoisy.estimators.base_classifier import TorchClassifier
 from sknoisy.estimators.findings import Findings, percent

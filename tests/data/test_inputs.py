@@ -26,9 +26,10 @@ from sknoisy import (
 )
 from sknoisy.data import stores
 from sknoisy.data.batches import stream
+from sknoisy.data.images import missing_files, read_image
 from sknoisy.data.inputs import as_inputs, is_paths
 from sknoisy.data.spec import InputSpec
-from sknoisy.data.stores import ArrayStore, PathStore, missing_files, read_image
+from sknoisy.data.stores import ArrayStore, PathStore
 
 
 def test_uint8_is_scaled_on_the_way_and_not_copied(colour):

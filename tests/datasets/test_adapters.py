@@ -11,7 +11,7 @@ from torchvision.datasets import ImageFolder
 from torchvision.transforms import ToTensor
 
 from sknoisy import NoisyRobustClassifier
-from sknoisy.data.stores import read_image
+from sknoisy.data.images import read_image
 from sknoisy.datasets import from_huggingface, from_torch
 
 
