@@ -19,8 +19,9 @@ from sklearn.pipeline import Pipeline
 from verified import how
 
 from sknoisy import NoisyRobustClassifier, SSLPretrainer
+from sknoisy.detection.folds import from_folds
 from sknoisy.detection.methods import DETECTION_METHODS
-from sknoisy.detection.sources import from_dynamics, from_folds, from_neighbors
+from sknoisy.detection.sources import from_dynamics, from_neighbors
 from sknoisy.metrics import (
     detection_average_precision,
     detection_balanced_accuracy,

@@ -23,8 +23,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sknoisy import NoisyRobustClassifier
+from sknoisy.detection.folds import from_folds
 from sknoisy.detection.methods import ConfidentLearning, KNNAgreement, LossGMM
-from sknoisy.detection.sources import from_dynamics, from_folds, from_neighbors
+from sknoisy.detection.sources import from_dynamics, from_neighbors
 from sknoisy.noise import add_noise
 from sknoisy.scores import limit_false_alarms
 

@@ -6,9 +6,9 @@ from sklearn.base import clone
 from sknoisy._compat import safe_indexing
 from sknoisy.annotators.agreement import agreement_with_others
 from sknoisy.data.given import Labels
+from sknoisy.detection.folds import from_folds
 from sknoisy.detection.label_free import fit_pretrainers
-from sknoisy.detection.sources import from_folds, with_arguments
-from sknoisy.estimators.pipelines import finding_classes
+from sknoisy.estimators.pipelines import finding_classes, with_arguments
 from sknoisy.scores.probabilities import in_columns
 
 
@@ -36,7 +36,7 @@ def out_of_sample(
     annotations : Annotations
         The labels.
     cv, n_jobs, random_state, groups : int or splitter, int, int, array-like
-        See :func:`sknoisy.detection.sources.from_folds`.
+        See :func:`sknoisy.detection.folds.from_folds`.
     sample_weight : ndarray of shape (n_samples,), float64, default=None
         Weights of the samples in each training.
 

@@ -17,7 +17,7 @@ from sknoisy.checks import check_integer, check_lengths
 from sknoisy.comparison.results import Comparison
 from sknoisy.comparison.rows import Rows
 from sknoisy.data.labels import encode_labels, some
-from sknoisy.detection.checks import folds_of
+from sknoisy.detection.folds import folds_of
 from sknoisy.estimators.classifier import NoisyRobustClassifier
 from sknoisy.estimators.pipelines import check_steps, split_pipeline
 from sknoisy.metrics.corrected import NoiseCorrectedScorer

@@ -5,7 +5,6 @@ from numbers import Real
 
 import numpy as np
 from sklearn.base import is_classifier
-from sklearn.model_selection import check_cv
 from sklearn.utils.validation import check_is_fitted
 
 from sknoisy.checks import check_choice, check_real, random_numbers
@@ -18,7 +17,6 @@ from sknoisy.estimators.base import TorchEstimator
 from sknoisy.estimators.pipelines import check_classifier, check_steps, split_pipeline
 from sknoisy.parameters import resolve
 
-FOLDS = 5  # of cv="auto", unless one training does
 SOURCES = ["auto", "dynamics", "prefit"]
 NEEDS = ["probabilities", "margins", "losses", "wrong_events", "features"]
 
@@ -143,45 +141,6 @@ def check_source(cv, names=SOURCES):
             f"cv={cv!r} is not valid: it must be {named}an integer >= 2, a splitter or "
             "an iterable of splits."
         )
-
-
-def folds_of(cv, X, y, groups=None):
-    """Return folds as a list of positions to train on and to test.
-
-    Parameters
-    ----------
-    cv : int, splitter or iterable of splits
-        The parameter `cv`.
-    X : array-like of shape (n_samples, ...)
-        Samples.
-    y : ndarray of shape (n_samples,)
-        Their labels.
-    groups : array-like of shape (n_samples,), default=None
-        Their groups.
-
-    Raises
-    ------
-    ValueError
-        If it has no such folds.
-    """
-    every = np.arange(len(y))
-    try:
-        splits = check_cv(cv, y, classifier=True).split(X, y, groups)
-        folds = [(every[train], every[test]) for train, test in splits]
-    except (IndexError, OverflowError, TypeError, ValueError) as error:
-        if groups is None and "groups" in str(error):
-            raise ValueError(
-                f"cv={cv!r} is not valid without groups: pass fit(X, y, groups=...) "
-                "or, where fit takes no groups, the splits, cv=[*cv.split(X, y, "
-                "groups)]."
-            ) from error
-        raise ValueError(
-            f"cv={cv!r} is not valid: it must be a number of folds, a splitter or an "
-            f"iterable of splits ({error})."
-        ) from error
-    if not folds:
-        raise ValueError(f"cv={cv!r} is not valid: it has no folds.")
-    return folds
 
 
 def checked_judgement(method, judgement, n):

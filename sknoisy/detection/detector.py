@@ -26,8 +26,9 @@ from sknoisy.data.labels import (
 )
 from sknoisy.data.order import check_order, index_of
 from sknoisy.data.weights import check_sample_weight
-from sknoisy.detection.checks import FOLDS, check_detector, checked_judgement, source_of
+from sknoisy.detection.checks import check_detector, checked_judgement, source_of
 from sknoisy.detection.features import Densifier
+from sknoisy.detection.folds import FOLDS, check_two_of_each, from_folds
 from sknoisy.detection.issues import ListingIssues
 from sknoisy.detection.methods import DETECTION_METHODS
 from sknoisy.detection.report import (
@@ -43,17 +44,14 @@ from sknoisy.detection.report import (
 )
 from sknoisy.detection.reviewing import Reviewing
 from sknoisy.detection.sources import (
-    check_two_of_each,
     from_dynamics,
-    from_folds,
     from_neighbors,
     from_prefit,
     leaves_out,
-    with_arguments,
 )
 from sknoisy.estimators.base import fitting_often
 from sknoisy.estimators.classifier import NoisyRobustClassifier
-from sknoisy.estimators.pipelines import finding_classes
+from sknoisy.estimators.pipelines import finding_classes, with_arguments
 from sknoisy.estimators.saving import Saved
 from sknoisy.parameters import NamedMethods
 from sknoisy.scores.estimates import count_pairs

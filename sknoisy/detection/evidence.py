@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from sknoisy.scores.posterior import label_posterior
+from sknoisy.scores.probabilities import best_others, check_probabilities, losses_of
 
 LEAST_PROBABILITY = 1e-6  # of a class that early epochs say nothing of
 
@@ -98,6 +99,26 @@ class Evidence:
             missed = missed & ~trusted
         ends = low, max(high, float(missed.mean()))
         return replace(found, noise_rate_interval=ends)
+
+
+def of_probabilities(codes, pred_probs, n_classes, **known):
+    """Return the Evidence of out-of-sample probabilities.
+
+    Parameters
+    ----------
+    codes : ndarray of shape (n_samples,), dtype int64
+        Column of each label.
+    pred_probs : ndarray of shape (n_samples, n_classes)
+        The probabilities, which are checked.
+    n_classes : int
+        Number of classes.
+    **known : object
+        Other fields of :class:`Evidence`, such as its `source`.
+    """
+    _, _, pred_probs = check_probabilities(codes, pred_probs, np.arange(n_classes))
+    others, _ = best_others(codes, pred_probs)
+    losses = losses_of(codes, pred_probs)
+    return Evidence(codes, others, pred_probs, losses, **known)
 
 
 def _of_early(evidence):

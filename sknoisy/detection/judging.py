@@ -16,12 +16,12 @@ from sknoisy._compat import safe_indexing
 from sknoisy.data.frames import as_sparse
 from sknoisy.data.given import Labels
 from sknoisy.data.weights import check_sample_weight
-from sknoisy.detection.checks import FOLDS
 from sknoisy.detection.detector import LabelErrorDetector
 from sknoisy.detection.features import as_table
-from sknoisy.detection.sources import make_folds, with_arguments
+from sknoisy.detection.folds import FOLDS, make_folds
 from sknoisy.encoders.features import LazyFeatures
 from sknoisy.encoders.heads import LEAST_PROBABILITY
+from sknoisy.estimators.pipelines import with_arguments
 from sknoisy.scores.probabilities import in_columns
 from sknoisy.scores.reading import of_labels
 

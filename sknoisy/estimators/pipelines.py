@@ -1,7 +1,9 @@
 """Pipelines, and the estimators of this package in them."""
 
+from sklearn import get_config
 from sklearn.base import clone, is_classifier
 from sklearn.pipeline import Pipeline
+from sklearn.utils.metadata_routing import MetadataRequest, get_routing_for_object
 
 from sknoisy._compat import calling_pipeline
 from sknoisy.data.labels import check_given, check_passed_on, encode_labels
@@ -111,3 +113,43 @@ def split_pipeline(estimator):
         front = estimator[:-1] if len(estimator) > 1 else None
         return front, estimator[-1]
     return None, estimator
+
+
+def with_arguments(estimator, labels):
+    """Return a classifier, or its pipeline, and what its fit gets beside labels.
+
+    Parameters
+    ----------
+    estimator : classifier or Pipeline
+        What is to be fitted.
+    labels : Labels
+        Whose weights and trust are handed on to the last step of a Pipeline; with
+        scikit-learn's metadata routing also wherever else they are requested.
+
+    Returns
+    -------
+    estimator : classifier or Pipeline
+        The same, or with routing a clone, whose last step asks for what it is given
+        unless it says itself whether it does.
+    arguments : dict of str to ndarray
+        Keyword arguments.
+    """
+    given = labels.arguments(split_pipeline(estimator)[1], "estimator")
+    if get_config()["enable_metadata_routing"]:
+        return _asking(estimator, given), given
+    if isinstance(estimator, Pipeline):
+        name, _ = estimator.steps[-1]
+        given = {f"{name}__{argument}": values for argument, values in given.items()}
+    return estimator, given
+
+
+def _asking(estimator, names):
+    """Return an estimator whose last step asks for metadata, unless it says itself."""
+    routing = get_routing_for_object(split_pipeline(estimator)[1])
+    if not isinstance(routing, MetadataRequest):
+        return estimator  # it routes by itself
+    unsaid = {name: True for name in names if routing.fit.requests.get(name) is None}
+    if unsaid:
+        estimator = clone(estimator)
+        split_pipeline(estimator)[1].set_fit_request(**unsaid)
+    return estimator

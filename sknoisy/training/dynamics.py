@@ -4,6 +4,8 @@ import numpy as np
 import torch
 
 WAITING = 2**18  # logits that wait to be counted: 1 MiB
+# Columns of what is kept of each sample.
+LOSS, MARGIN, N_PREDICTIONS, N_WRONG, N_CHANGES = range(5)
 
 
 def early_predictions(kept):
@@ -50,7 +52,7 @@ class Dynamics:
     """
 
     def __init__(self, n_samples, device):
-        # Of each sample: loss, margin, predictions, wrong ones, changes of prediction.
+        # Of each sample, as the columns are named; the first two are sums.
         self._sums = torch.zeros(n_samples, 5, dtype=torch.float32, device=device)
         self._predicted = torch.full((n_samples,), -1, device=device)  # -1: not yet
         # Of this epoch the numbers of predictions, and of wrong ones; of samples that
@@ -115,27 +117,27 @@ class Dynamics:
     @property
     def seen(self):
         """Which samples were predicted at all, ndarray of shape (n_samples,), bool."""
-        return self.numpy()[:, 2] > 0
+        return self.numpy()[:, N_PREDICTIONS] > 0
 
     @property
     def mean_loss(self):
         """Mean cross-entropy of each sample's label, ndarray of shape (n_samples,)."""
-        return self._mean(0)
+        return self._mean(LOSS)
 
     @property
     def mean_margin(self):
         """Mean of p_y minus the largest other probability, in [-1, 1]."""
-        return self._mean(1)
+        return self._mean(MARGIN)
 
     @property
     def wrong_events(self):
         """Epochs in which the prediction was not the label, (n_samples,), float32."""
-        return self.numpy()[:, 3].astype(np.float32)
+        return self.numpy()[:, N_WRONG].astype(np.float32)
 
     @property
     def prediction_changes(self):
         """Epochs whose prediction was not that of the epoch before."""
-        return self.numpy()[:, 4].astype(np.float32)
+        return self.numpy()[:, N_CHANGES].astype(np.float32)
 
     def _end_early_epoch(self, wrong_changes):
         """Add the epoch to the early ones, unless memorisation has begun."""
@@ -181,4 +183,4 @@ class Dynamics:
 
     def _mean(self, column):
         sums = self.numpy().astype(np.float64)
-        return sums[:, column] / np.maximum(sums[:, 2], 1)
+        return sums[:, column] / np.maximum(sums[:, N_PREDICTIONS], 1)
