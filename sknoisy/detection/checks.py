@@ -1,4 +1,4 @@
-"""Checks of a detector's parameters, and of what a method says."""
+"""Checks of a detector's parameters."""
 
 from inspect import signature
 from numbers import Real
@@ -66,6 +66,7 @@ def check_detector(detector):
 
 
 def _check_control(max_false_alarms, method):
+    """Refuse parameters of the rule of a method that `max_false_alarms` replaces."""
     if max_false_alarms is None:
         return
     check_real("max_false_alarms", max_false_alarms, "[0, 1)")
@@ -83,6 +84,7 @@ def _check_control(max_false_alarms, method):
 
 
 def _check_together(detector, source, method):
+    """Refuse an estimator, a method and a source of evidence that do not fit."""
     if source == "dynamics" and method.needs == "probabilities":
         raise ValueError(
             f"method={detector.method!r} is not valid with cv='dynamics': it needs "
@@ -141,22 +143,3 @@ def check_source(cv, names=SOURCES):
             f"cv={cv!r} is not valid: it must be {named}an integer >= 2, a splitter or "
             "an iterable of splits."
         )
-
-
-def checked_judgement(method, judgement, n):
-    """Return what a method, maybe of the user, said of n labels, or raise."""
-    try:
-        errors, quality = map(np.asarray, judgement)
-        valid = errors.dtype == bool and quality.dtype.kind == "f"
-        valid = valid and errors.shape == quality.shape == (n,)
-        # Also false for NaN; rounding is forgiven.
-        valid = valid and bool(((quality >= -1e-6) & (quality <= 1 + 1e-6)).all())
-    except (TypeError, ValueError):
-        valid = False
-    if not valid:
-        raise ValueError(
-            f"{type(method).__name__}.judge is not valid: it must return two arrays "
-            f"of shape ({n},): whether each label is wrong (bool), and the quality of "
-            "each label (floats in [0, 1])."
-        )
-    return errors, quality

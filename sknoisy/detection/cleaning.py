@@ -23,7 +23,7 @@ from sknoisy.detection.checks import check_detector
 from sknoisy.detection.detector import LabelErrorDetector
 from sknoisy.detection.judging import better_judge, kernel_can_judge
 from sknoisy.detection.label_free import label_free_steps
-from sknoisy.detection.report import warn_of_labels
+from sknoisy.detection.report import warn_of_labels, without_advice
 from sknoisy.encoders.features import LazyFeatures
 from sknoisy.estimators.base import fitting_often
 from sknoisy.estimators.base_classifier import TorchClassifier
@@ -190,13 +190,12 @@ class LabelCleaningClassifier(Findings, OnSoftLabels, CallbackSupportMixin, Save
             judged, X, steps = _shared_features(estimator, len(shared), X)
             rest = estimator[len(shared) :]
         detector = self._make_detector(rest, judged)
-        detector._advises = False
-        with tasks.part("fit-detector", detector):
+        with tasks.part("fit-detector", detector), without_advice():
             detector.fit(judged, y, sample_weight, groups, trusted)
         if self._may_judge(rest, detector):
             given = sample_weight, groups, trusted
             detector = better_judge(detector, rest, X, y, *given)
-        detector._warn()
+        detector._warn_of_concerns()
         classes, soft_labels = detector.classes_, detector.soft_labels_
         labels = classes[soft_labels.argmax(axis=1)]
         with tasks.part("fit-estimator", rest):
@@ -249,14 +248,14 @@ class LabelCleaningClassifier(Findings, OnSoftLabels, CallbackSupportMixin, Save
 
     def _may_judge(self, estimator, detector):
         """Whether folds of the classifier may judge instead of the fitted detector."""
-        judge = detector.estimator
-        by_kernel = judge is None or isinstance(judge, NoisyRobustClassifier)
-        parts = [estimator, *estimator.get_params().values()]
-        # Folds of networks would take too long.
-        if any(isinstance(part, TorchClassifier) for part in parts):
+        if self.detector is not None or not hasattr(estimator, "predict_proba"):
             return False
-        chosen = self.detector is None and by_kernel
-        return chosen and hasattr(estimator, "predict_proba")
+        judge = detector.estimator
+        if not (judge is None or isinstance(judge, NoisyRobustClassifier)):
+            return False  # folds of the classifier have judged
+        # Folds of networks would take too long.
+        parts = [estimator, *estimator.get_params().values()]
+        return not any(isinstance(part, TorchClassifier) for part in parts)
 
     def _findings(self):
         given = self.classes_[self.detector_._codes]

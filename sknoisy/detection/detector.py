@@ -21,22 +21,22 @@ from sknoisy.data.labels import (
     check_given,
     check_several,
     encode_labels,
-    some,
     warn_of_minus_one,
 )
 from sknoisy.data.order import check_order, index_of
 from sknoisy.data.weights import check_sample_weight
-from sknoisy.detection.checks import check_detector, checked_judgement, source_of
+from sknoisy.detection.checks import check_detector, source_of
 from sknoisy.detection.features import Densifier
 from sknoisy.detection.folds import FOLDS, check_two_of_each, from_folds
 from sknoisy.detection.issues import ListingIssues
 from sknoisy.detection.methods import DETECTION_METHODS
 from sknoisy.detection.report import (
+    advises,
     agreement_of,
     class_table,
     doubt_of_rate,
+    lost_classes,
     table_of,
-    trusting_joint,
     warn_of_doubt,
     warn_of_labels,
     warn_of_memory,
@@ -49,14 +49,12 @@ from sknoisy.detection.sources import (
     from_prefit,
     leaves_out,
 )
+from sknoisy.detection.verdict import joint_of, relabel_order, verdict
 from sknoisy.estimators.base import fitting_often
 from sknoisy.estimators.classifier import NoisyRobustClassifier
 from sknoisy.estimators.pipelines import finding_classes, with_arguments
 from sknoisy.estimators.saving import Saved
 from sknoisy.parameters import NamedMethods
-from sknoisy.scores.estimates import count_pairs
-from sknoisy.scores.posterior import limit_false_alarms
-from sknoisy.scores.relabeling import relabel_priority
 from sknoisy.scores.soft import soft_labels
 from sknoisy.training.progress import Tasks
 from sknoisy.warning import warn
@@ -217,7 +215,6 @@ class LabelErrorDetector(
     """
 
     _registries = {"method": DETECTION_METHODS}
-    _advises = True  # on suggestions and columns; who made it may do so instead
     _ephemeral = ("_inputs", "_rest")  # samples are not kept in files
 
     def __init__(
@@ -282,7 +279,8 @@ class LabelErrorDetector(
             rows of a table are near-copies of others, and no `groups` are given.
         """
         with fitting_often(self, X):
-            return self._fit(X, y, sample_weight, groups, trusted)
+            self._fit(X, y, sample_weight, groups, trusted)
+        return self
 
     def _fit(self, X, y, sample_weight, groups, trusted):
         check_container(X)
@@ -291,55 +289,17 @@ class LabelErrorDetector(
         validate_data(self, X, skip_check_array=True)
         tasks = Tasks(self, X, y, n_tasks=1)
         evidence = self._gather(method, X, labels, classes, groups, tasks)
-        posterior = evidence.posterior(labels.trusted)
-        unseen = evidence.pred_probs is not None
-        agreement = chance = None
-        if unseen:
-            agreement, chance = agreement_of(labels.codes, evidence.pred_probs)
-        by_chance = chance is not None
-        if by_chance:
-            posterior = replace(posterior, noise_rate_interval=(0.0, 1.0))
-        errors, quality, suggested = self._judge(
-            method, evidence, posterior, labels, by_chance
-        )
-        if unseen:
-            joint = trusting_joint(*evidence.labels, labels.trusted)
-        else:
-            joint = count_pairs(labels.codes, suggested, len(classes))
-        self._doubt = doubt_of_rate(posterior, unseen)
-        lost = _lost(classes, labels.codes, suggested)
-        self._concerns = [concern for concern in (chance, lost) if concern]
-        if self._advises:
-            self._warn()
+        self._conclude(method, evidence, labels, classes)
+        self._paths, self._names = paths_of(X), index_of(X, y)
+        self._inputs, self._rest = evidence.inputs, evidence.rest
+        self._issues = None
+        if advises():
+            self._warn_of_concerns()
             warn_of_doubt(self._doubt)
             warn_of_labels(X, labels.codes)
         if groups is None and (table := table_of(X)) is not None:
             warn_of_near_copies(table, labels.codes)
-        self.classes_ = classes
-        self.agreement_ = agreement
-        self.label_errors_ = errors
-        self.label_quality_ = quality
-        self.error_probability_ = 1 - posterior.given
-        self.suggested_labels_ = classes[suggested]
-        self.suggestion_confidence_ = posterior.of(labels.codes, suggested)
-        self.confident_joint_ = joint
-        self.noise_rate_ = posterior.noise_rate
-        self.noise_rate_interval_ = posterior.noise_rate_interval
-        self.transition_matrix_ = posterior.transition_matrix
-        self.pred_probs_ = evidence.pred_probs
-        self.estimator_ = evidence.estimator
-        self.relabel_order_ = _relabel_order(evidence, labels.trusted)
-        self._codes, self._suggested = labels.codes, suggested
-        self._losses, self._source = evidence.losses, evidence.source
-        self._paths, self._names = paths_of(X), index_of(X, y)
-        self._inputs, self._rest = evidence.inputs, evidence.rest
-        self.by_chance_, self._trusted = by_chance, labels.trusted
-        # Those in the place of probabilities that are missing, or are votes.
-        probs = evidence.probabilities()
-        self._probs = None if probs is evidence.pred_probs else probs
-        self._issues = None
         tasks.end()
-        return self
 
     def _read(self, X, y, groups, method, sample_weight, trusted):
         """Return the classes and the checked Labels."""
@@ -361,29 +321,55 @@ class LabelErrorDetector(
         check_order(X, y=y, sample_weight=sample_weight, groups=groups, trusted=trusted)
         check_groups(groups, len(codes))
         check_several(classes)
+        by_prefit = source == "prefit" and method.needs != "features"
+        if labels.weights is not None and by_prefit:
+            raise ValueError(
+                'sample_weight is not valid with cv="prefit": no classifier is trained.'
+            )
         return classes, labels
 
-    def _warn(self):
+    def _conclude(self, method, evidence, labels, classes):
+        """Set the attributes that say what the evidence tells of the labels."""
+        posterior = evidence.posterior(labels.trusted)
+        unseen = evidence.pred_probs is not None
+        agreement = chance = None
+        if unseen:
+            agreement, chance = agreement_of(labels.codes, evidence.pred_probs)
+        by_chance = chance is not None
+        if by_chance:
+            posterior = replace(posterior, noise_rate_interval=(0.0, 1.0))
+        errors, quality, suggested = verdict(
+            method, evidence, posterior, labels, self.max_false_alarms, by_chance
+        )
+        lost = lost_classes(classes, labels.codes, suggested)
+        self._concerns = [concern for concern in (chance, lost) if concern]
+        self._doubt = doubt_of_rate(posterior, unseen)
+        self.classes_ = classes
+        self.agreement_ = agreement
+        self.by_chance_ = by_chance
+        self.label_errors_ = errors
+        self.label_quality_ = quality
+        self.error_probability_ = 1 - posterior.given
+        self.suggested_labels_ = classes[suggested]
+        self.suggestion_confidence_ = posterior.of(labels.codes, suggested)
+        self.confident_joint_ = joint_of(evidence, labels.trusted, suggested)
+        self.noise_rate_ = posterior.noise_rate
+        self.noise_rate_interval_ = posterior.noise_rate_interval
+        self.transition_matrix_ = posterior.transition_matrix
+        self.pred_probs_ = evidence.pred_probs
+        self.estimator_ = evidence.estimator
+        self.relabel_order_ = relabel_order(evidence, labels.trusted)
+        self._codes, self._suggested = labels.codes, suggested
+        self._losses, self._source = evidence.losses, evidence.source
+        self._trusted = labels.trusted
+        # Those in the place of probabilities that are missing, or are votes.
+        probs = evidence.probabilities()
+        self._probs = None if probs is evidence.pred_probs else probs
+
+    def _warn_of_concerns(self):
         """Warn if labels stay as they are, or a class loses all of them."""
         for concern in self._concerns:
             warn(concern)
-
-    def _judge(self, method, evidence, posterior, labels, by_chance):
-        """Return which labels are wrong, their quality, and the suggested codes."""
-        errors, quality = checked_judgement(method, method.judge(evidence), len(labels))
-        controlled = method.ranks_only and self.max_false_alarms is not None
-        if controlled:
-            errors = limit_false_alarms(1 - posterior.given, self.max_false_alarms)
-        if labels.trusted is not None:
-            errors, quality = errors & ~labels.trusted, quality.copy()
-            quality[labels.trusted] = 1
-        if not controlled:
-            return errors, quality, np.where(errors, evidence.others, labels.codes)
-        # A label may be improbable, and still not sure enough for the errors.
-        changed = posterior.other > posterior.given
-        if by_chance:  # what is predicted says nothing about any label
-            errors, changed = np.zeros((2, len(labels)), dtype=bool)
-        return errors, quality, np.where(changed, posterior.others, labels.codes)
 
     @property
     def soft_labels_(self):
@@ -431,15 +417,10 @@ class LabelErrorDetector(
     def _gather(self, method, X, labels, classes, groups, tasks):
         """Return the evidence that the method needs."""
         source, codes = source_of(self.cv, method), labels.codes
-        by_neighbors = method.needs == "features"
         if self.estimator is None:
             X = as_sparse(X)
         classifier = self._classifier_of(X)
-        if labels.weights is not None and source == "prefit" and not by_neighbors:
-            raise ValueError(
-                'sample_weight is not valid with cv="prefit": no classifier is trained.'
-            )
-        if by_neighbors:
+        if method.needs == "features":
             prefit = source == "prefit"
             neighbors = getattr(method, "n_neighbors", 10)
             settings = len(classes), neighbors, prefit, labels.weights
@@ -482,7 +463,11 @@ class LabelErrorDetector(
         return NoisyRobustClassifier(random_state=self.random_state)
 
     def _classifier_of(self, X):
-        """Return the same; by default, it begins with what makes sparse X dense."""
+        """Return what is fitted: the estimator, or the default for this X.
+
+        Unlike `_classifier`, which is only looked at, the default has a seed that
+        clones may share, and begins with what makes sparse X dense.
+        """
         if self.estimator is not None:
             return self.estimator
         seed = seed_for_clones(self.random_state)
@@ -490,24 +475,3 @@ class LabelErrorDetector(
         if not issparse(X) or X.ndim != 2:
             return classifier
         return make_pipeline(Densifier(seed), classifier)
-
-
-def _relabel_order(evidence, trusted):
-    """Return positions in the order in which labels deserve another look."""
-    probs = evidence.probabilities()
-    priority = relabel_priority(evidence.codes, probs, np.arange(probs.shape[1]))
-    if trusted is not None:
-        priority[trusted] = -np.inf
-    return np.argsort(-priority, kind="stable")
-
-
-def _lost(classes, codes, suggested):
-    """Return a message if a class has no label left among those suggested."""
-    lost = classes[np.setdiff1d(codes, suggested)]
-    if not len(lost):
-        return None
-    return (
-        f"no suggested label is of the classes {some(lost)}: the right labels of "
-        "rare classes are hard to tell from wrong ones. Look at the samples of "
-        "these classes before you accept the suggestions."
-    )

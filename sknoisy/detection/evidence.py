@@ -62,7 +62,7 @@ class Evidence:
     @property
     def labels(self):
         """Labels, probabilities and classes, as the functions of scores take them."""
-        return self.codes, self.pred_probs, np.arange(self.pred_probs.shape[1])
+        return self.codes, self.pred_probs, np.arange(self.n_classes)
 
     def probabilities(self):
         """Return probabilities of the classes, made up where there are none."""
@@ -71,7 +71,7 @@ class Evidence:
             return _of_early(self)
         if self.n_votes is not None:
             # One vote more, of the class sizes: no vote at all is no certainty.
-            sizes = np.bincount(self.codes, minlength=probs.shape[1]) / len(self.codes)
+            sizes = np.bincount(self.codes, minlength=self.n_classes) / len(self.codes)
             return (self.n_votes * probs + sizes) / (self.n_votes + 1)
         return probs
 
@@ -88,8 +88,8 @@ class Evidence:
         posterior : LabelPosterior
             Probabilities of the labels.
         """
-        probs = self.probabilities()
-        found = label_posterior(self.codes, probs, np.arange(probs.shape[1]), trusted)
+        classes = np.arange(self.n_classes)
+        found = label_posterior(self.codes, self.probabilities(), classes, trusted)
         if self.pred_probs is not None:
             return found
         # What was memorised by then is missed; what was not predicted may be wrong.
@@ -118,7 +118,7 @@ def of_probabilities(codes, pred_probs, n_classes, **known):
     _, _, pred_probs = check_probabilities(codes, pred_probs, np.arange(n_classes))
     others, _ = best_others(codes, pred_probs)
     losses = losses_of(codes, pred_probs)
-    return Evidence(codes, others, pred_probs, losses, **known)
+    return Evidence(codes, others, pred_probs, losses, n_classes=n_classes, **known)
 
 
 def _of_early(evidence):

@@ -82,7 +82,6 @@ def better_judge(detector, estimator, X, y, weights=None, groups=None, trusted=N
         The fitted detector that is the better judge.
     """
     other = LabelErrorDetector(clone(estimator), random_state=detector.random_state)
-    other._advises = False
     with warnings.catch_warnings():
         # The training on all samples, at the end, repeats the classifier's own warnings
         # and errors. All others are due to the folds, which then cannot judge.

@@ -131,6 +131,7 @@ def _chosen(findings, n_shown):
 
 
 def _cards(detector, rows, findings):
+    """Return what the page knows of each chosen sample but its looks."""
     return [
         {
             "sample": int(i),
@@ -183,6 +184,7 @@ def _are_texts(X):
 
 
 def _of_file(path, folder):
+    """Return the link and the picture of an image file, or why it has none."""
     try:
         link = Path(os.path.relpath(path, folder)).as_posix()
     except ValueError:  # on another drive
@@ -228,6 +230,7 @@ def _encoded(picture):
 
 
 def _values(row, columns):
+    """Return names and values of the first cells of a row, as text."""
     names = range(len(row)) if columns is None else columns
     shown = list(zip(names, row, strict=True))[:N_VALUES]
     values = [[str(name), _as_text(value)] for name, value in shown]
@@ -241,6 +244,7 @@ def _as_text(value):
 
 
 def _tiles(detector):
+    """Return the numbers at the top of the page."""
     errors = detector.label_errors_
     low, high = detector.noise_rate_interval_
     tiles = [
@@ -276,6 +280,7 @@ def _false_alarms(detector):
 
 
 def _facts(detector):
+    """Return what was checked, and how: names and texts."""
     allowed = detector.max_false_alarms
     rule = "by the rule of the method"
     if allowed is not None:
@@ -294,6 +299,7 @@ def _facts(detector):
 
 
 def _caveats(detector):
+    """Return why the noise rate is not known, as a list of at most one sentence."""
     doubt = getattr(detector, "_doubt", None)  # of an earlier version, it is not known
     if doubt is None:
         return []
@@ -303,6 +309,7 @@ def _caveats(detector):
 
 
 def _class_rows(detector, classes):
+    """Return the rows of the table of classes."""
     table = detector.report()
     rates = [0.0 if rate is None else float(rate) for rate in table["noise_rate"]]
     largest = max([*rates, 1e-12])
@@ -323,6 +330,7 @@ def _class_rows(detector, classes):
 
 
 def _pairs(counts, classes):
+    """Return the pairs of classes that are confused most often."""
     order = np.argsort(-counts, axis=None, kind="stable")[:N_PAIRS]
     given, suggested = np.unravel_index(order, counts.shape)
     return [
@@ -333,6 +341,7 @@ def _pairs(counts, classes):
 
 
 def _matrix(counts):
+    """Return counts with their shares of the largest, which shade the cells."""
     largest = max(int(counts.max()), 1)
     return [
         [{"count": int(n), "share": round(n / largest, 3)} for n in row]

@@ -1,13 +1,16 @@
-"""What was found in all: of each class, and how predictions agree with labels."""
+"""What was found in all: a table of the classes, and what people are warned of."""
+
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 import numpy as np
 from scipy.stats import rankdata
 
 from sknoisy.data.frames import is_sparse_frame
+from sknoisy.data.labels import some
 from sknoisy.data.leaks import columns_like_labels
 from sknoisy.detection.features import as_table
 from sknoisy.encoders.features import LazyFeatures
-from sknoisy.scores.confident import confident_joint
 from sknoisy.scores.distances import share_of_near_copies
 from sknoisy.scores.estimates import count_pairs
 from sknoisy.warning import warn
@@ -48,7 +51,7 @@ def class_table(detector):
 
 
 def agreement_of(codes, pred_probs):
-    """Return the share of labels that predictions agree with, and whether by chance.
+    """Return how many labels predictions agree with, and why that may be chance.
 
     Returns
     -------
@@ -102,6 +105,18 @@ def _ranks_by_chance(codes, pred_probs):
     return True
 
 
+def lost_classes(classes, codes, suggested):
+    """Return a message if a class has no label left among those suggested, or None."""
+    lost = classes[np.setdiff1d(codes, suggested)]
+    if not len(lost):
+        return None
+    return (
+        f"no suggested label is of the classes {some(lost)}: the right labels of "
+        "rare classes are hard to tell from wrong ones. Look at the samples of "
+        "these classes before you accept the suggestions."
+    )
+
+
 def doubt_of_rate(posterior, unseen):
     """Return why nobody knows how many labels are wrong, a sentence, or None.
 
@@ -136,9 +151,29 @@ def doubt_of_rate(posterior, unseen):
     )
 
 
+_ADVISES = ContextVar("whether a detector advises people", default=True)
+
+
+@contextmanager
+def without_advice():
+    """In this context, detectors do not advise people, who will not see suggestions."""
+    token = _ADVISES.set(False)
+    try:
+        yield
+    finally:
+        _ADVISES.reset(token)
+
+
+def advises():
+    """Whether a detector may warn of suggestions and columns."""
+    return _ADVISES.get()
+
+
 def table_of(X):
-    """Return X as an array of numbers, or None if it is no table."""
-    # Features that are computed when asked for may not be needed at all.
+    """Return X as an array of numbers, or None if it is no table of numbers as given.
+
+    Lazy features are none: to be looked at, they would have to be computed.
+    """
     return None if isinstance(X, LazyFeatures) else as_table(X)
 
 
@@ -190,17 +225,6 @@ def warn_of_doubt(doubt):
             f"{doubt}. Have the labels of lowest quality checked, and accept no "
             "suggestion without a look at the sample.",
         )
-
-
-def trusting_joint(codes, pred_probs, classes, trusted):
-    """Return the confident joint; what is trusted is on the diagonal."""
-    if trusted is None:
-        return confident_joint(codes, pred_probs, classes)
-    n, right = len(classes), codes[trusted]
-    joint = count_pairs(right, right, n)
-    if trusted.all():
-        return joint
-    return joint + confident_joint(codes[~trusted], pred_probs[~trusted], classes)
 
 
 def _means(sums, counts):
