@@ -301,7 +301,8 @@ def _splits(cv, y, seed):
         return [(np.arange(len(y)), None)]
     if isinstance(cv, Integral):
         check_integer("cv", cv, low=2)
-        cv = StratifiedKFold(cv, shuffle=True, random_state=seed)
+        splitter = StratifiedKFold(cv, shuffle=True, random_state=seed)
+        return folds_of(cv, np.zeros(len(y)), y, splitter=splitter)
     return folds_of(cv, np.zeros(len(y)), y)
 
 

@@ -25,7 +25,7 @@ from sknoisy.estimators.pipelines import finding_classes, split_pipeline
 FOLDS = 5  # of cv="auto", unless one training does
 
 
-def folds_of(cv, X, y, groups=None):
+def folds_of(cv, X, y, groups=None, splitter=None):
     """Return folds as a list of positions to train on and to test.
 
     Parameters
@@ -38,6 +38,8 @@ def folds_of(cv, X, y, groups=None):
         Their labels.
     groups : array-like of shape (n_samples,), default=None
         Their groups.
+    splitter : splitter, default=None
+        What makes the folds where `cv`, which messages name, is their number.
 
     Raises
     ------
@@ -46,7 +48,8 @@ def folds_of(cv, X, y, groups=None):
     """
     every = np.arange(len(y))
     try:
-        splits = check_cv(cv, y, classifier=True).split(X, y, groups)
+        splitter = cv if splitter is None else splitter
+        splits = check_cv(splitter, y, classifier=True).split(X, y, groups)
         folds = [(every[train], every[test]) for train, test in splits]
     except (IndexError, OverflowError, TypeError, ValueError) as error:
         if groups is None and "groups" in str(error):
@@ -179,17 +182,21 @@ def check_two_of_each(codes, classes, trusted=None):
 
 
 def make_folds(cv, X, codes, random_state, groups):
-    """Return the folds as a list; raise if they do not test each sample once."""
-    originals = None
+    """Return folds that test each sample once, a list of positions; or raise.
+
+    Those of a number are stratified, and leave together what must not be parted:
+    the samples of a group, or the copies of a row.
+    """
+    splitter = originals = None
     if isinstance(cv, (int, np.integer)):
         seed = random_numbers(random_state).randint(2**31 - 1)
         kind = StratifiedKFold if groups is None else StratifiedGroupKFold
-        cv = kind(cv, shuffle=True, random_state=seed)
+        splitter = kind(cv, shuffle=True, random_state=seed)
         originals = _originals(X, codes) if groups is None else None
     if originals is None:
-        folds = folds_of(cv, X, codes, groups)
+        folds = folds_of(cv, X, codes, groups, splitter)
     else:
-        folds = _folds_of_copies(cv, originals, codes)
+        folds = _folds_of_copies(splitter, originals, codes)
     if any(np.isin(test, train).any() for train, test in folds):
         raise ValueError(
             f"cv={cv!r} is not valid: it trains on samples that it tests, which says "
@@ -217,15 +224,17 @@ def _originals(X, codes):
     return None if originals is None else originals.numpy()
 
 
-def _folds_of_copies(cv, originals, codes):
-    """Return folds, in which copies are where their originals are."""
+def _folds_of_copies(splitter, originals, codes):
+    """Return folds in which copies are where their originals are, if there can be."""
+    n_folds = splitter.n_splits
     distinct, copied = np.unique(originals, return_inverse=True)
     counts = np.bincount(codes[distinct], minlength=codes.max() + 1)
     # Each fold trains on all classes, and so many folds need as many samples of one.
-    if counts[codes].min() < 2 or counts.max() < cv.n_splits:
-        return folds_of(cv, originals, codes)
+    if counts[codes].min() < 2 or counts.max() < n_folds:
+        return folds_of(n_folds, originals, codes, splitter=splitter)
     tested = np.empty(len(distinct), dtype=np.int64)
-    for number, (_, test) in enumerate(folds_of(cv, distinct, codes[distinct])):
+    folds = folds_of(n_folds, distinct, codes[distinct], splitter=splitter)
+    for number, (_, test) in enumerate(folds):
         tested[test] = number
     of_all = tested[copied]
     numbers = range(tested.max() + 1)

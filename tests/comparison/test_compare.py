@@ -354,6 +354,7 @@ def test_tables(installed, monkeypatch):
         ({"seeds": [2**32]}, "seeds=.* must be below"),
         ({"scoring": {}}, "scoring is empty"),
         ({"cv": 1}, "cv=1 is not valid"),
+        ({"cv": 10**4}, "cv=10000 is not valid"),
         ({"cv": [0]}, r"cv=\[0\] is not valid"),
         ({"cv": []}, r"cv=\[\] is not valid: it has no folds"),
         ({"cv": None}, "cv=None is not valid without X_test"),

@@ -865,7 +865,7 @@ class Untrained(LogisticRegression):
         ({"cv": [(range(40), range(40))]}, "trains on samples that it tests"),
         ({"cv": 1}, "cv=1 is not valid: .*>= 2"),
         ({"cv": None}, "cv=None is not valid"),
-        ({"cv": 30}, "n_splits=30 cannot be greater"),
+        ({"cv": 30}, "cv=30 is not valid: .*n_splits=30 cannot be greater"),
         ({"estimator": LinearSVC()}, r"LinearSVC\(\) is not valid: it must have pred"),
         ({"estimator": LinearRegression()}, r"must be a classifier, such as Random"),
         ({"estimator": LogisticRegression}, "must be a classifier, an object"),
