@@ -8,7 +8,7 @@ from sklearn.utils.validation import has_fit_parameter
 
 from sknoisy.checks import as_mask
 from sknoisy.data.labels import encode_labels
-from sknoisy.data.soft_labels import as_table, check_classes, read_table
+from sknoisy.data.soft_labels import check_classes, read_table, soft_table
 from sknoisy.data.weights import check_sample_weight
 
 
@@ -67,13 +67,8 @@ class Labels:
         name : str
             The parameter that holds it, for the error message.
         """
-        if self.weights is not None and not has_fit_parameter(
-            estimator, "sample_weight"
-        ):
-            raise ValueError(
-                f"sample_weight is not valid with {name}={estimator!r}, whose fit "
-                "takes none."
-            )
+        if self.weights is not None:
+            check_takes_weights(estimator, name)
         given = {"sample_weight": self.weights, "trusted": self.trusted}
         taken = {k: v for k, v in given.items() if has_fit_parameter(estimator, k)}
         return {name: part for name, part in taken.items() if part is not None}
@@ -170,7 +165,7 @@ def read_labels(y, classes=None, columns=None, sample_weight=None, trusted=None)
     """
     if columns is not None:
         columns = check_classes(columns)
-    table, names = as_table(y, columns)
+    table, names = soft_table(y, columns)
     soft = labelled = None
     if table is None:
         classes, codes = encode_labels(y, columns if classes is None else classes)
@@ -179,6 +174,15 @@ def read_labels(y, classes=None, columns=None, sample_weight=None, trusted=None)
     weights = check_sample_weight(sample_weight, len(codes))
     trusted = check_trusted(trusted, len(codes), labelled)
     return classes, Labels(codes, soft, weights, labelled, trusted)
+
+
+def check_takes_weights(estimator, name):
+    """Raise ``ValueError`` if an estimator, the parameter `name`, takes no weights."""
+    if not has_fit_parameter(estimator, "sample_weight"):
+        raise ValueError(
+            f"sample_weight is not valid with {name}={estimator!r}, whose fit takes "
+            "none."
+        )
 
 
 def check_groups(groups, n_samples):

@@ -9,7 +9,7 @@ ROUNDING = 0.01  # by which probabilities may miss the sum of 1
 NOTHING = -1e-6  # rounding errors below 0
 
 
-def as_table(y, columns=None):
+def soft_table(y, columns=None):
     """Return soft labels and the names of their columns; None and None if y is none.
 
     Parameters

@@ -105,7 +105,7 @@ class TorchEstimator(NamedMethods, CallbackSupportMixin, Saved):
             # What scikit-learn cannot check: files, and tensors on a GPU, which stay.
             _check_samples(inputs, min_samples)
             if reset:
-                self._forget_features()
+                take_features_in(self)
             if reset and inputs.ndim > 1:
                 self.n_features_in_ = inputs.shape[1]
             return inputs, trained
@@ -128,12 +128,8 @@ class TorchEstimator(NamedMethods, CallbackSupportMixin, Saved):
         as_it_was = isinstance(inputs, np.memmap) and inputs.dtype == checked.dtype
         return inputs if as_it_was else checked, trained
 
-    def _forget_features(self):
-        """Forget what scikit-learn keeps of the columns of an X before."""
-        for name in ("n_features_in_", "feature_names_in_"):
-            vars(self).pop(name, None)
-
     def _features_hint(self, X):
+        """Return what to add to an error if X seems to hold features, or ""."""
         return ""
 
     def _known_spec(self):
@@ -220,7 +216,24 @@ class TorchEstimator(NamedMethods, CallbackSupportMixin, Saved):
         return {"callbacks": callbacks, "verbose": first and self.verbose is not False}
 
     def _seeds(self, n):
+        """Return n seeds by `random_state`."""
         return drawn_seeds(self.random_state, n)
+
+
+def take_features_in(estimator, part=None):
+    """Set what scikit-learn keeps of the columns of X as a fitted part has it.
+
+    Parameters
+    ----------
+    estimator : estimator instance
+        What keeps it; that of an earlier fit is forgotten.
+    part : estimator instance, default=None
+        What was fitted to the same X; None: there are no columns.
+    """
+    for name in ("n_features_in_", "feature_names_in_"):
+        vars(estimator).pop(name, None)
+        if hasattr(part, name):
+            setattr(estimator, name, getattr(part, name))
 
 
 def drawn_seeds(random_state, n):

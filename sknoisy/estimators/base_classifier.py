@@ -227,6 +227,7 @@ class TorchClassifier(Beginning, Learning, ClassifierMixin, HoldingOut, Predicti
         raise NotImplementedError
 
     def _was_given_encoder(self):
+        """Whether lazy features or `weights` brought an encoder to this fit."""
         return self._fitted_on_lazy or self.weights is not None
 
     def _method_for(self, X=None, is_lazy=False):
@@ -307,6 +308,7 @@ class TorchClassifier(Beginning, Learning, ClassifierMixin, HoldingOut, Predicti
         return None
 
     def _regularizers(self):
+        """Return the regularisers of the training."""
         return ()
 
     def _class_weights(self, classes, labels):

@@ -12,7 +12,7 @@ from sknoisy.training.identity import checked_hash
 from sknoisy.training.own_code import sources
 
 
-def cached_pretraining(pretrainer, memory, inputs, trained, labels, reporting, seeds):
+def cached_pretraining(pretrainer, memory, inputs, trained, labels, call, seeds):
     """Pre-train, or take the result of an equal training from the cache.
 
     Parameters
@@ -21,7 +21,7 @@ def cached_pretraining(pretrainer, memory, inputs, trained, labels, reporting, s
         What is fitted; its parameters and code tell trainings apart.
     memory : joblib.Memory
         The cache.
-    inputs, trained, labels, reporting, seeds : object
+    inputs, trained, labels, call, seeds : object
         What ``pretrainer._pretrain`` takes.
 
     Returns
@@ -54,11 +54,11 @@ def cached_pretraining(pretrainer, memory, inputs, trained, labels, reporting, s
         checked_hash(name, value, keeper)
     changes = changing(pretrainer.callbacks)
     checked_hash("callbacks", changes, keeper)
-    data = by_value(inputs), trained, labels, pretrainer._monitored(reporting[2])
+    data = by_value(inputs), trained, labels, pretrainer._monitored(call.y)
     code = __version__, sources(plain), changes, file_stamps(files)
     # Without a random_state, any equal training will do.
     drawn = None if pretrainer.random_state is None else seeds
-    given = inputs, trained, labels, reporting, seeds
+    given = inputs, trained, labels, call, seeds
     cached = memory.cache(_pretrain_cached, ignore=["given"])
     return ranks.cached_call(cached, plain, (data, code, drawn), given)
 

@@ -12,7 +12,7 @@ from sknoisy.data.labels import check_given, check_several, encode_labels
 from sknoisy.data.order import check_order
 from sknoisy.data.weights import check_sample_weight
 from sknoisy.encoders.features import LazyFeatures
-from sknoisy.estimators.base import TorchEstimator, fitting_often
+from sknoisy.estimators.base import TorchEstimator, fitting_often, take_features_in
 from sknoisy.estimators.classifier import NoisyRobustClassifier
 from sknoisy.estimators.lazy import LazyTransformer
 from sknoisy.estimators.pipelines import (
@@ -310,6 +310,7 @@ class ContrastiveFineTuner(
         return front, first, contrastive, last
 
     def _contrastive(self):
+        """Return a fresh pre-trainer, checked, that learns from labels."""
         contrastive = self.contrastive
         if contrastive is None:
             contrastive = SSLPretrainer("supcon")
@@ -346,14 +347,12 @@ class ContrastiveFineTuner(
         return predicted, losses, clean
 
     def _keep(self, front, contrastive, last):
+        """Set the attributes of the fitted parts."""
         steps = [] if front is None else front.steps
         steps = [*steps, ("contrastive", contrastive), ("classifier", last)]
         self.encoder_ = contrastive.encoder_
         self.estimator_ = Pipeline(steps)
-        for name in ("n_features_in_", "feature_names_in_"):
-            vars(self).pop(name, None)
-            if hasattr(self.estimator_, name):
-                setattr(self, name, getattr(self.estimator_, name))
+        take_features_in(self, self.estimator_)
         return self
 
 

@@ -95,6 +95,7 @@ class AugmentedCopies:
         return views.astype(self.inputs.dtype) if is_float else views
 
     def _like_X(self, inputs):
+        """Return samples in the container that the training set came in."""
         if isinstance(self.X, LazyFeatures):
             return LazyFeatures(inputs, self.X.encoder)
         if hasattr(self.X, "iloc") and inputs.ndim == 2:  # keeps the features' names

@@ -28,9 +28,7 @@ class Predicting(TorchEstimator):
     def encoder_(self):
         """The encoder as it was trained; the first one, if there are several."""
         check_is_fitted(self, "classes_")
-        network = self._architecture.build()
-        load_numpy_state(network, self.state_dict_)
-        encoder = network.encoder
+        encoder = self._built().encoder
         return TrainedEncoder(
             self._architecture.blueprint,
             numpy_state(encoder),
@@ -64,9 +62,7 @@ class Predicting(TorchEstimator):
         torch.Size([2, 3])
         """
         check_is_fitted(self, "classes_")
-        network = self._architecture.build()
-        load_numpy_state(network, self.state_dict_)
-        return ProbabilityModule(self._known_spec(), network).eval()
+        return ProbabilityModule(self._known_spec(), self._built()).eval()
 
     @np.errstate(under="ignore")
     def predict_proba(self, X):
@@ -117,6 +113,7 @@ class Predicting(TorchEstimator):
         return self.classes_[codes]
 
     def _logits(self, X):
+        """Return logits, or log probabilities of several networks, (n, n_classes)."""
         check_is_fitted(self, "classes_")
         inputs, _ = self._read(X, reset=False)
         spec = self._known_spec()
@@ -164,11 +161,16 @@ class Predicting(TorchEstimator):
             X = np.asarray(X)
         return super()._read(X, reset, spec)
 
+    def _built(self):
+        """Return a new network with the fitted weights, on the CPU."""
+        network = self._architecture.build()
+        load_numpy_state(network, self.state_dict_)
+        return network
+
     def _network_on(self, device):
+        """Return the network that is kept for predictions, on a device."""
         if getattr(self, "_network", None) is None:
-            network = self._architecture.build()
-            load_numpy_state(network, self.state_dict_)
-            self._network = network.to(device)  # whole, for other threads see it
+            self._network = self._built().to(device)  # whole, for other threads see it
         return self._network.to(device)
 
     def _known_spec(self):

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -20,16 +21,26 @@ from sknoisy.encoders.features import TrainedEncoder
 from sknoisy.encoders.initialization import build_heads
 from sknoisy.estimators.base import TorchEstimator, fitting
 from sknoisy.estimators.caching import cached_pretraining
-from sknoisy.estimators.lazy import LazyTransformer, open_memory
+from sknoisy.estimators.lazy import LazyTransformer, check_cache, open_memory
 from sknoisy.estimators.pipelines import check_what_follows
 from sknoisy.parameters import resolve
 from sknoisy.selfsup import METHODS, SelfSupervised
 from sknoisy.training.callbacks import check_patterns
 from sknoisy.training.checkpoint import resumable
 from sknoisy.training.monitor import EncoderMonitor
+from sknoisy.training.pace import TimeLimit
 from sknoisy.training.progress import Progress
 from sknoisy.training.run import Run, TrainingData
 from sknoisy.training.selfsupervised import SelfSupervisedNet
+
+
+class Call(NamedTuple):
+    """A call of ``fit``: a copy of the pre-trainer, for the cache, may carry it out."""
+
+    pretrainer: object
+    X: object
+    y: object
+    limit: TimeLimit | None
 
 
 class SSLPretrainer(LazyTransformer, TorchEstimator):
@@ -253,9 +264,9 @@ class SSLPretrainer(LazyTransformer, TorchEstimator):
             memory = open_memory(self.memory)
             cached = partial(cached_pretraining, self, memory)
             pretrain = self._pretrain if memory is None else cached
-            reporting, seeds = (self, X, y, limit), self._seeds(5)
+            call, seeds = Call(self, X, y, limit), self._seeds(5)
             try:
-                learned = pretrain(inputs, trained, labels, reporting, seeds)
+                learned = pretrain(inputs, trained, labels, call, seeds)
             except KeyboardInterrupt as error:
                 if not hasattr(error, "learned"):
                     raise
@@ -269,6 +280,7 @@ class SSLPretrainer(LazyTransformer, TorchEstimator):
         super()._check_parameters()
         self._method()
         check_choice("output", self.output, ["lazy", "array"])
+        check_cache(self.memory)
         if self.monitor is not None:
             check_integer("monitor", self.monitor)
 
@@ -298,18 +310,23 @@ class SSLPretrainer(LazyTransformer, TorchEstimator):
     def _method(self):
         return resolve("method", self.method, METHODS, SelfSupervised)
 
-    def _pretrain(self, inputs, trained, labels, reporting, seeds):
+    def _pretrain(self, inputs, trained, labels, call, seeds):
         """Return the trained encoder, the heads that are kept, and the history.
 
         Parameters
         ----------
-        reporting : tuple of SSLPretrainer, X, y and TimeLimit or None
-            What the user fits, on what, and until when: this may be a copy that is
-            cached.
+        inputs : ndarray, tensor or array of paths
+            The samples.
+        trained : TrainedEncoder or None
+            What lazy features carry: where training starts.
+        labels : tuple of ndarray
+            Codes and weights, or nothing.
+        call : Call
+            What the user has called.
         seeds : list of int
             Drawn by `random_state`.
         """
-        reporting, X, y, limit = reporting
+        asked = call.pretrainer
         method = self._method()
         blueprint = self._blueprint(inputs, trained)
         spec = blueprint.spec
@@ -317,7 +334,7 @@ class SSLPretrainer(LazyTransformer, TorchEstimator):
         defaults = {"batch_size": min(256, len(store))}
         share = self._rising_epochs() / self.max_epochs
         settings = self._settings(len(store), spec, defaults, lr_warmup=share)
-        settings = replace(settings, **reporting._reporting())
+        settings = replace(settings, **asked._reporting())
         blueprint = blueprint.with_training_statistics()
         encoder = blueprint.build(generator(seeds[0]), load_weights=True)
         if trained is not None:
@@ -327,8 +344,8 @@ class SSLPretrainer(LazyTransformer, TorchEstimator):
         method.start(networks, len(store), generator(seeds[4]))
         if self.compile:
             encoder.compile()
-        run = Run(self.max_epochs, limit=limit)
-        check_patterns(reporting.callbacks, dict(networks.named_parameters()))
+        run = Run(self.max_epochs, limit=call.limit)
+        check_patterns(asked.callbacks, dict(networks.named_parameters()))
         net = SelfSupervisedNet(
             networks,
             method,
@@ -347,7 +364,7 @@ class SSLPretrainer(LazyTransformer, TorchEstimator):
                 every=self.monitor,
                 seed=seeds[2],
                 device=settings.device,
-                codes=self._monitored(y),
+                codes=self._monitored(call.y),
             )
 
         def learned():
@@ -357,16 +374,16 @@ class SSLPretrainer(LazyTransformer, TorchEstimator):
 
         epochs = self.max_epochs
         shown = {
-            "X": X,
-            "y": y,
-            "learned": lambda: _attributes(reporting.device, *learned()),
-            "limit": limit,
+            "X": call.X,
+            "y": call.y,
+            "learned": lambda: _attributes(asked.device, *learned()),
+            "limit": call.limit,
             "spec": spec,
         }
         # What fails after the last epoch, too, can be gone on from.
-        with resumable(reporting, net, inputs, trained, labels):
+        with resumable(asked, net, inputs, trained, labels):
             size = len(store), epochs, net.epochs_
-            with Progress(reporting, *size, **shown) as run.progress:
+            with Progress(asked, *size, **shown) as run.progress:
                 try:
                     net.train_epochs(data, epochs - net.epochs_)
                 except KeyboardInterrupt as error:

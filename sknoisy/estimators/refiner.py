@@ -10,7 +10,7 @@ from sknoisy._compat import CallbackSupportMixin, with_callbacks
 from sknoisy.checks import check_choice, check_integer, check_real, random_numbers
 from sknoisy.data.labels import check_given, check_several, encode_labels
 from sknoisy.data.order import check_order
-from sknoisy.estimators.base import fitting_often
+from sknoisy.estimators.base import fitting_often, take_features_in
 from sknoisy.estimators.base_classifier import TorchClassifier
 from sknoisy.estimators.findings import Findings, percent
 from sknoisy.estimators.pipelines import (
@@ -328,6 +328,7 @@ class PseudoLabelRefiner(
                 )
 
     def _keep(self, estimator, run):
+        """Set the fitted attributes."""
         n = len(run.labels)
         self.classes_ = run.classes
         self.labels_ = run.classes[run.labels]
@@ -336,10 +337,7 @@ class PseudoLabelRefiner(
         self.refined_iteration_ = run.iteration
         self.history_ = run.history
         self.estimator_ = estimator
-        for name in ("n_features_in_", "feature_names_in_"):
-            vars(self).pop(name, None)
-            if hasattr(estimator, name):
-                setattr(self, name, getattr(estimator, name))
+        take_features_in(self, estimator)
 
     def _findings(self):
         share = percent(self.refined_.mean())

@@ -7,7 +7,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from sknoisy._compat import safe_indexing
-from sknoisy.data.given import Labels
+from sknoisy.data.given import check_takes_weights
 from sknoisy.data.weights import check_sample_weight
 from sknoisy.estimators.base_classifier import TorchClassifier
 from sknoisy.estimators.pipelines import resamples, split_pipeline
@@ -87,7 +87,7 @@ class OnSoftLabels(ClassifierMixin, MetaEstimatorMixin):
         check_sample_weight(sample_weight, n_samples)
         weights = np.broadcast_to(np.asarray(sample_weight, np.float64), n_samples)
         _, last = split_pipeline(self.estimator)
-        Labels(weights, weights=weights).arguments(last, "estimator")  # takes them
+        check_takes_weights(last, "estimator")
         if resamples(self.estimator):
             raise ValueError(
                 f"sample_weight is not valid with estimator={self.estimator!r}, which "

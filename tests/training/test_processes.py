@@ -104,6 +104,11 @@ def test_a_cache_that_cannot_be_made(tmp_path):
     assert len(ssl.history_) == 4
 
 
+def test_a_memory_that_is_no_cache():
+    with pytest.raises(ValueError, match="memory=3 is not valid: .*joblib.Memory"):
+        pretrainer(memory=3).fit(X)
+
+
 @pytest.mark.filterwarnings("ignore:Unable to cache to disk")
 def test_two_trainings_on_one_cache(tmp_path):
     whole = np.asarray(pretrainer().fit_transform(X))
