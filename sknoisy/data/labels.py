@@ -174,6 +174,7 @@ def check_given(estimator, y):
 
 
 def _as_column(y):
+    """Return labels of any kind as a 1-D ndarray, or raise."""
     given = y
     if hasattr(y, "y") and hasattr(y, "is_wrong"):
         raise ValueError(
@@ -225,6 +226,7 @@ def _refuse_enumerations(labels):
 
 
 def _check_complete(y):
+    """Raise ``ValueError`` if a label is missing."""
     if y.dtype == object:
         _refuse_missing(np.array([is_missing(label) for label in y], dtype=bool))
     elif y.dtype.kind == "f":

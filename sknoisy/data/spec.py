@@ -263,6 +263,7 @@ class InputSpec:
         return replace(self, shift=None, **moved)
 
     def _sample_shape(self):
+        """Return the shape of a sample as X has it; `shape` has the channels first."""
         c, *size = self.shape
         layouts = {"HWC": (*size, c), "HW": tuple(size)}
         return layouts.get(self.layout, self.shape)
@@ -280,6 +281,7 @@ _FEATURES_HINT = (
 
 
 def _layout(shape, channels):
+    """Return the order of the axes of images, as far as their shape tells it."""
     if len(shape) == 3:
         return "HW"
     if len(shape) != 4:

@@ -52,11 +52,13 @@ class ArrayStore:
         return self._tensor(np.take(self.array, index.cpu().numpy(), axis=0))
 
     def _shifted(self, rows):
+        """Return rows of a tensor minus the shift, as float32."""
         # On the CPU: not every device has float64.
         shifted = rows.cpu().double() - torch.from_numpy(self.spec.shift)
         return shifted.float().to(rows.device)
 
     def _tensor(self, rows):
+        """Return rows of an array as a tensor, minus the shift if there is one."""
         if self.spec.shift is not None:
             rows = rows - self.spec.shift
         return torch.from_numpy(_plain(rows))
@@ -209,6 +211,7 @@ class PathStore:
         return self
 
     def _decode(self, index):
+        """Return images as uint8; if one is damaged, raise an error that lists all."""
         size = self.spec.shape[1:]
         # Pillow decodes without the interpreter lock, so threads run in parallel.
         with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:

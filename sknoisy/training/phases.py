@@ -96,6 +96,8 @@ class ClassifierTraining:
         The history, the dynamics, and what else the phases share.
     first : tensor or None
         The first sample of a closed form, by which forgotten ones are noticed.
+    parameters : object or None
+        Those of the estimator when it made this, by which changes are noticed.
     """
 
     def __init__(
@@ -123,7 +125,8 @@ class ClassifierTraining:
         self.head_lr, self.head_schedule = head_lr, head_schedule
         self.seed = seed
         self.first_weights = first_weights
-        self.stopping = self.stopped_epoch = self.limit = self.first = None
+        self.stopping = self.stopped_epoch = self.limit = None
+        self.first = self.parameters = None
         self.order = generator(seed)
         self.view_generator = generator(ranks.own_seed(seed + 1), settings.device)
         self.data = self._samples = None
