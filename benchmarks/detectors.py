@@ -76,6 +76,7 @@ METHODS = {
     "default, published rule": ours(default, max_false_alarms=None),
     "detector around forest": ours(vectors.forest),
     "cleanlab around forest": cleanlab(vectors.forest),
+    "cleanlab around boosting": cleanlab(vectors.boosting),
     "cleanlab around logistic": cleanlab(vectors.PEERS["logistic"]),
 }
 

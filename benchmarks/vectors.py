@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 from rows import add_rows, environment, percent, read_rows
 from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin, clone
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
@@ -29,6 +30,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
 from vector_data import DATA, Absent, load, noises_of, noisy_labels, split
 
 from sknoisy import (
@@ -111,6 +113,11 @@ def knn(n_neighbors, seed):
     return scaled(search(estimator, {"metric": ["euclidean", "cosine"]}, seed))
 
 
+def svc(seed):
+    estimator = CalibratedClassifierCV(SVC(), ensemble=False)  # probabilities
+    return search(estimator, {"estimator__C": [0.1, 1, 10]}, seed)
+
+
 def forest(seed):
     return RandomForestClassifier(200, min_samples_leaf=5, random_state=seed)
 
@@ -120,13 +127,13 @@ def boosting(seed):
 
 
 # What somebody may want to keep.
-KEPT = {"logistic": logistic, "forest": forest, "boosting": boosting}
+KEPT = {"logistic": logistic, "forest": forest, "boosting": boosting, "svc": svc}
 
 
 def cleaned(name, by, seed):
     """Return a classifier on cleaned labels."""
     model = Cleaned(KEPT[name](seed), seed, by)
-    return scaled(model) if name == "logistic" else model
+    return scaled(model) if name in ("logistic", "svc") else model
 
 
 PEERS = {
@@ -145,6 +152,8 @@ ON_EMBEDDINGS = {
         [("scaler", OneScale()), ("clf", logistic(seed))]
     ),
 }
+# Run on the data of unseen.py only.
+ON_UNSEEN = {"svc": lambda seed: scaled(search(SVC(), {"C": [0.1, 1, 10]}, seed))}
 # Not in the means over all methods, either.
 CLEANED = {
     f"{by}_{name}": partial(cleaned, name, by)
@@ -172,7 +181,8 @@ def make(method, seed, settings):
     elif name == "sknoisy":
         estimator = NoisyRobustClassifier(loss, random_state=seed)
     else:
-        estimator = (METHODS | ON_EMBEDDINGS | CLEANED)[method](seed)
+        every = METHODS | ON_EMBEDDINGS | ON_UNSEEN | CLEANED
+        estimator = every[method](seed)
     return estimator.set_params(**settings)
 
 
