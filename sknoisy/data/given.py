@@ -7,7 +7,7 @@ import torch
 from sklearn.utils.validation import has_fit_parameter
 
 from sknoisy.checks import as_mask
-from sknoisy.data.labels import encode_labels
+from sknoisy.data.labels import counted, encode_labels, is_missing
 from sknoisy.data.soft_labels import check_classes, read_table, soft_table
 from sknoisy.data.weights import check_sample_weight
 
@@ -187,11 +187,20 @@ def check_takes_weights(estimator, name):
 
 def check_groups(groups, n_samples):
     """Raise if there are groups, but not one for each sample."""
-    shape = (n_samples,) if groups is None else np.shape(groups)
+    if groups is None:
+        return
+    shape = np.shape(groups)
     if shape != (n_samples,):
         raise ValueError(
             f"groups of shape {shape} is not valid: it must be of shape "
             f"({n_samples},), the group of each sample."
+        )
+    missing = [is_missing(group) for group in np.asarray(groups, dtype=object)]
+    if any(missing):
+        n_missing = counted(sum(missing), "missing value")
+        raise ValueError(
+            f"groups is not valid: it holds {n_missing}, the first at index "
+            f"{missing.index(True)}. Give each of these samples a group of its own."
         )
 
 

@@ -1083,6 +1083,15 @@ def test_groups_stay_together(noisy):
         LabelErrorDetector(LOGISTIC).fit(X, y, groups=groups[:5])
 
 
+@pytest.mark.parametrize("gap", [np.nan, None, pd.NA])
+def test_a_group_that_is_missing_is_refused(gap):
+    X, y = np.zeros((40, 2)), np.arange(40) % 2
+    groups = np.array(["a", "b", "c", "d"] * 10, dtype=object)
+    groups[[6, 9]] = gap
+    with pytest.raises(ValueError, match="holds 2 missing values, .* index 6"):
+        LabelErrorDetector(LOGISTIC, cv=2).fit(X, y, groups=groups)
+
+
 def test_groups_are_routed_through_pipelines(noisy):
     X, y = noisy[0][:400], noisy[1].y[:400]
     groups = np.arange(400) // 4
