@@ -151,8 +151,6 @@ def cleaned_table(rows):
             for way, prefix in ways.items()
         }
         by_way = {way: each for way, each in by_way.items() if each}
-        if not by_way:  # of the data of unseen.py
-            continue
         shared = set.intersection(*({*map(run_of, each)} for each in by_way.values()))
         for way, each in by_way.items():
             scores = defaultdict(list)

@@ -8,12 +8,8 @@ from itertools import islice
 import numpy as np
 
 LISTED = 64  # least number of paths in one folder for which it is listed
-
-
 # Too little memory, too many open files: another image would fail, too.
 NOT_OF_THE_FILE = {errno.ENOMEM, errno.EMFILE, errno.ENFILE}
-
-
 # Of Pillow's formats: EPS is PostScript, a program that Ghostscript runs, IPTC may hold
 # it, and the system draws WMF. Pillow goes by the content, whatever a file is called.
 PROGRAMS = ("EPS", "IPTC", "WMF")
