@@ -8,6 +8,7 @@ import torch
 from sknoisy import ranks
 from sknoisy.data.batches import stream
 from sknoisy.data.devices import lower_precision, to_channels_last
+from sknoisy.data.threads import free_threads
 from sknoisy.encoders.networks import Resize
 
 KEPT = 2**28  # outputs, 1 GiB, that a GPU may keep until all are computed
@@ -108,12 +109,13 @@ def forward_all(module, store, device, precision=None):
         One row for each sample.
     """
     outputs, done = None, 0
-    for _, batch in forward_batches(module, store, device, precision):
-        if outputs is None:
-            shape = len(store), *batch.shape[1:]
-            # To copy each batch to the host would wait for it.
-            where = batch.device if math.prod(shape) <= KEPT else "cpu"
-            outputs = torch.empty(shape, dtype=batch.dtype, device=where)
-        outputs[done : done + len(batch)] = batch
-        done += len(batch)
+    with free_threads():
+        for _, batch in forward_batches(module, store, device, precision):
+            if outputs is None:
+                shape = len(store), *batch.shape[1:]
+                # To copy each batch to the host would wait for it.
+                where = batch.device if math.prod(shape) <= KEPT else "cpu"
+                outputs = torch.empty(shape, dtype=batch.dtype, device=where)
+            outputs[done : done + len(batch)] = batch
+            done += len(batch)
     return outputs.cpu().numpy()

@@ -26,6 +26,7 @@ from sknoisy.data.inputs import (
 )
 from sknoisy.data.spec import InputSpec
 from sknoisy.data.stores import sharing_decoded
+from sknoisy.data.threads import free_threads
 from sknoisy.encoders.blueprint import Blueprint
 from sknoisy.encoders.features import LazyFeatures
 from sknoisy.encoders.named import check_encoder
@@ -247,8 +248,8 @@ def drawn_seeds(random_state, n):
 def fitting(estimator):
     """A fit that fails leaves the estimator as it was.
 
-    The modes that the caller has set for PyTorch and NumPy do not count. Where torchrun
-    started several ranks, they compute together.
+    The modes that the caller has set for PyTorch and NumPy do not count, and PyTorch
+    uses free cores only. Where torchrun started several ranks, they compute together.
 
     Parameters
     ----------
@@ -257,7 +258,7 @@ def fitting(estimator):
     """
     before = dict(vars(estimator))
     try:
-        with heeding_interrupts(), own_modes(), together():
+        with heeding_interrupts(), own_modes(), together(), free_threads():
             yield
     except BaseException:
         # scikit-learn's callbacks are told of the end of this fit, too.

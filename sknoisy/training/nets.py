@@ -16,6 +16,7 @@ from torch import nn
 from sknoisy import ranks
 from sknoisy.data.batches import Batches
 from sknoisy.data.devices import lower_precision
+from sknoisy.data.threads import free_threads
 from sknoisy.encoders.inference import in_order, inference_batch
 from sknoisy.encoders.weights import load_tensors
 from sknoisy.losses.expected import check_scalar
@@ -113,10 +114,11 @@ class Net(ObservedNet):
 
     def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
         """Run one epoch; skorch's, but for the loss, which is read back once."""
-        if training:
-            self._train_epoch(self.epoch_batches(iterator.store), step_fn)
-        elif iterator is not None:
-            self._validate(iterator)
+        with free_threads():
+            if training:
+                self._train_epoch(self.epoch_batches(iterator.store), step_fn)
+            elif iterator is not None:
+                self._validate(iterator)
 
     def _train_epoch(self, iterator, step_fn):
         settings, started = self.settings, time.perf_counter()
