@@ -23,8 +23,11 @@ _value = ("value", f"{LOSSES}::test_value_is_the_formula")
 
 VERIFIED = {
     # losses
+    "ael": _gradient,
+    "agce": _gradient,
     "anl_ce": _gradient,
     "anl_fl": ("gradient", f"{LOSSES}::test_focal_factors_have_no_gradient"),
+    "aul": _gradient,
     "backward": ("gradient", f"{LOSSES}::test_gradients_of_corrections_by_hand"),
     "bootstrap_hard": _gradient,
     "bootstrap_progressive": _gradient,
@@ -40,6 +43,9 @@ VERIFIED = {
     "label_smoothing": _gradient,
     "mae": _gradient,
     "nce": _gradient,
+    "nce_ael": _gradient,
+    "nce_agce": _gradient,
+    "nce_aul": _gradient,
     "nce_mae": _gradient,
     "nce_rce": _gradient,
     "nfl": ("gradient", f"{LOSSES}::test_focal_factors_have_no_gradient"),

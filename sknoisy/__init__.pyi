@@ -34,6 +34,7 @@ from sknoisy.estimators.pretrainer import SSLPretrainer as SSLPretrainer
 from sknoisy.estimators.refiner import PseudoLabelRefiner as PseudoLabelRefiner
 from sknoisy.estimators.saving import save as save
 from sknoisy.losses import (
+    ALF as ALF,
     ANL as ANL,
     APL as APL,
     ELR as ELR,

@@ -2,6 +2,7 @@
 
 from functools import partial
 
+from sknoisy.losses.alf import ALF
 from sknoisy.losses.anl import ANL
 from sknoisy.losses.apl import APL
 from sknoisy.losses.base import Loss
@@ -21,8 +22,11 @@ from sknoisy.losses.transition import Backward, Forward
 from sknoisy.losses.truncated_gce import TruncatedGCE
 
 LOSSES = {
+    "ael": partial(ALF, "ael", a=2.5),
+    "agce": ALF,
     "anl_ce": ANL,
     "anl_fl": partial(ANL, gamma=0.5),
+    "aul": partial(ALF, "aul", a=5.5, q=3.0),
     "backward": Backward,
     "bootstrap_hard": HardBootstrap,
     "bootstrap_progressive": ProgressiveBootstrap,
@@ -38,6 +42,9 @@ LOSSES = {
     "label_smoothing": LabelSmoothing,
     "mae": MAE,
     "nce": partial(APL, "nce", None),
+    "nce_ael": partial(ALF, "ael", a=5.0, alpha=1.0, beta=4.0),
+    "nce_agce": partial(ALF, "agce", a=6.0, q=1.5, alpha=1.0, beta=4.0),
+    "nce_aul": partial(ALF, "aul", a=6.3, q=1.5, alpha=1.0, beta=4.0),
     "nce_mae": partial(APL, "nce", "mae"),
     "nce_rce": partial(APL, "nce", "rce"),
     "nfl": partial(APL, "nfl", None),
@@ -52,6 +59,7 @@ LOSSES = {
 }
 
 __all__ = [
+    "ALF",
     "ANL",
     "APL",
     "ELR",

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from sknoisy import (
+    ALF,
     ANL,
     APL,
     ELR,
@@ -60,7 +61,12 @@ def reference(name, z, y, A=-4.0):
         np.log(1e7) + np.log(p)
     ).sum(axis=1)
     nnfl = 1 - (q * (largest - focal)).sum(axis=1) / (largest - focal).sum(axis=1)
+    agce = (7**1.5 - (6 + p_y) ** 1.5) / 1.5
+    aul = ((6.3 - p_y) ** 1.5 - 5.3**1.5) / 1.5
     return {
+        "ael": np.exp(-p_y / 2.5),
+        "agce": (1.6**0.6 - (0.6 + p_y) ** 0.6) / 0.6,
+        "aul": ((5.5 - p_y) ** 3 - 4.5**3) / 3,
         "anl_ce": 5 * nce + 5 * nnce,
         "anl_fl": 5 * nfl + 5 * nnfl,
         "backward": ce,  # before the transition matrix is estimated
@@ -73,6 +79,9 @@ def reference(name, z, y, A=-4.0):
         "imae": ce * norms / norms.mean() / (2 * (1 - p_y)),
         "label_smoothing": -((0.9 * q + 0.1 / q.shape[1]) * np.log(p)).sum(axis=1),
         "nce": nce,
+        "nce_ael": nce + 4 * np.exp(-p_y / 5),
+        "nce_agce": nce + 4 * agce,
+        "nce_aul": nce + 4 * aul,
         "nce_mae": nce + mae,
         "nce_rce": nce + rce,
         "nfl": nfl,
@@ -253,6 +262,35 @@ def test_robust_losses_are_symmetric():
         loss = LOSSES[name]()
         total = sum(loss(z, torch.full((6,), y), index) for y in range(4))
         assert total.std() < 1e-6, name
+
+
+@pytest.mark.parametrize(
+    ("loss", "r"),
+    [
+        (ALF("agce", a=1.0, q=0.5), 2**0.5),
+        (ALF("agce", a=0.5, q=2.0), 1.0),
+        (ALF("aul", a=2.0, q=3.0), 4.0),
+        (ALF("aul", a=2.0, q=0.5), 1.0),
+        (ALF("ael", a=0.5), np.exp(2)),
+    ],
+)
+def test_asymmetric_losses_are_robust_to_labels_that_are_rare_enough(loss, r):
+    """Whatever is predicted, the most frequent label alone has the least mean loss."""
+    z, _, index = batch(n=500)
+    certain = torch.tensor([[50.0, 0, 0, 0]], dtype=torch.float64)
+
+    def mean_loss(logits, others):  # label 0 is 1, the others so many times as frequent
+        shares = torch.tensor([1.0, *others], dtype=torch.float64)
+        labels = [torch.full((len(logits),), y) for y in range(4)]
+        losses = [loss(logits, y, index) for y in labels]
+        return sum(map(torch.mul, shares, losses))
+
+    rare = 0.99 / r
+    assert (mean_loss(z, [rare] * 3) > mean_loss(certain, [rare] * 3)).all()
+    if r > 1:  # the bound is sharp: from there, a second label gets a probability
+        near = torch.tensor([[1 - 1e-4, 1e-4, 0, 0]], dtype=torch.float64)
+        near, often = near.clamp(min=1e-30).log(), [1.01 / r, 0, 0]
+        assert mean_loss(near, often) < mean_loss(certain, often)
 
 
 def test_imae_weighs_gradients():
