@@ -2,8 +2,9 @@
 
 import logging
 import os
+import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from statistics import median
 
@@ -20,6 +21,7 @@ GRAIN = 2**15  # elements; PyTorch computes fewer in one thread
 _wanted = ContextVar("threads where all cores are free", default=None)
 _answers = {}  # number of threads: when it was asked, how many may be used
 _told = False  # whether this process has said that it uses fewer
+_setting = threading.Lock()
 
 
 @contextmanager
@@ -36,7 +38,8 @@ def free_threads():
     the environment variable OMP_NUM_THREADS is set, nor where ranks compute together,
     whose sums must be rounded alike.
     """
-    before = torch.get_num_threads()
+    with _setting:
+        before = torch.get_num_threads()
     wanted = _wanted.get() or before
     if wanted == 1 or "OMP_NUM_THREADS" in os.environ or ranks.size() > 1:
         yield
@@ -44,11 +47,11 @@ def free_threads():
     refuse_fork()  # which the question, too, would wait in for ever
     inside = _wanted.set(wanted)
     try:
-        _use(_usable(wanted))
+        _use(_usable(wanted), wanted)
         yield
     finally:
         _wanted.reset(inside)
-        _use(before)
+        _use(before, wanted)
 
 
 def _usable(wanted):
@@ -59,17 +62,17 @@ def _usable(wanted):
         return usable
     before, usable = torch.get_num_threads(), wanted
     try:
-        _use(usable)
+        _use(usable, wanted)
         while usable > 1 and _wait_for_cores(usable):
             usable //= 2
-            _use(usable)
+            _use(usable, wanted)
     finally:
-        _use(before)
+        _use(before, wanted)
     _answers[wanted] = time.monotonic(), usable
     if usable < wanted and not _told:
         _told = True
         LOGGER.warning(
-            "Other processes use the processor's cores, so PyTorch uses %d of its %d "
+            "Too few of the processor's cores are free, so PyTorch uses %d of its %d "
             "threads: it would be slower with all. The environment variable "
             "OMP_NUM_THREADS sets a number of threads that is kept.",
             usable,
@@ -80,7 +83,7 @@ def _usable(wanted):
 
 def _wait_for_cores(n_threads):
     """Whether threads take far longer for their parts of a sum than one for all."""
-    values = torch.zeros(n_threads * GRAIN)
+    values = torch.zeros(n_threads * GRAIN, device="cpu")
     parts = values.split(GRAIN)
     values.add_(1)  # wakes the threads
     together = _seconds(lambda: values.add_(1))
@@ -98,6 +101,18 @@ def _seconds(function):
     return median(times)
 
 
-def _use(n_threads):
-    if torch.get_num_threads() != n_threads:
+def _use(n_threads, wanted):
+    """Let PyTorch use so many threads in this one, and in new ones as many as wanted.
+
+    A thread takes the last number that any has set when it first uses PyTorch, and
+    keeps it: it would keep fewer even when all cores are free.
+    """
+    with _setting:
+        if torch.get_num_threads() == n_threads:
+            return
         torch.set_num_threads(n_threads)
+        if n_threads != wanted:
+            other = threading.Thread(target=torch.set_num_threads, args=(wanted,))
+            with suppress(RuntimeError):  # a process that ends starts no threads
+                other.start()
+                other.join()
