@@ -295,6 +295,17 @@ def test_features_in_a_file_of_numpy(embedded, capsys):
     assert np.mean(right) > 0.85
 
 
+def test_a_service_without_streams(embedded, monkeypatch):
+    monkeypatch.setattr(sys, "stdout", None)
+    monkeypatch.setattr(sys, "stderr", None)
+    monkeypatch.setattr(sys.modules["sknoisy.cli.main"], "OFTEN", 0)
+    features, out = str(embedded / "features.npy"), embedded / "out"
+    given = [str(embedded / "labels.csv"), "--features", features, "--out", str(out)]
+    assert main(["check", *given]) == 0
+    assert main(["predict", str(out / "model.safetensors"), features]) == 0
+    assert sys.stdout is sys.stderr is None
+
+
 def test_features_of_a_table_of_labels_alone(embedded):
     table = pd.read_csv(embedded / "labels.csv")
     table[["label"]].to_csv(embedded / "alone.csv", index=False)

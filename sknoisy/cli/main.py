@@ -8,7 +8,7 @@ import warnings
 from contextlib import contextmanager, suppress
 from importlib import import_module
 
-from sknoisy.cli.messages import printable
+from sknoisy.cli.messages import printable, streams
 from sknoisy.cli.parser import make_parser
 
 FAILED, BROKEN, INTERRUPTED = 1, 2, 130
@@ -30,7 +30,7 @@ def main(argv=None):
     """
     args = make_parser().parse_args(argv)
     run = import_module(f"sknoisy.cli.{args.command}").run
-    with warnings.catch_warnings(), _lines(args):
+    with streams(), warnings.catch_warnings(), _lines(args):
         if not args.debug:
             warnings.simplefilter("ignore")
             warnings.simplefilter("always", UserWarning)

@@ -1,12 +1,28 @@
 """What commands say while they work."""
 
+import os
 import sys
+from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
 
 
 def say(args, text):
     """Say what is going on, unless that is not wanted."""
     if not args.quiet:
         print(printable(text), file=sys.stderr, flush=True)
+
+
+@contextmanager
+def streams():
+    """In this context, output is lost, and no error, where a service has no streams."""
+    with ExitStack() as stack:
+        for stream, redirect in (
+            (sys.stdout, redirect_stdout),
+            (sys.stderr, redirect_stderr),
+        ):
+            if stream is None:
+                null = stack.enter_context(open(os.devnull, "w", encoding="utf-8"))
+                stack.enter_context(redirect(null))
+        yield
 
 
 class Output:

@@ -3,7 +3,7 @@
 import logging
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from sknoisy import ranks
 from sknoisy._compat import (
@@ -146,7 +146,7 @@ class Progress:
         line = f"{self._name}: epoch {row['epoch']}/{self._n_epochs}, "
         line += ", ".join(parts)
         if self._prints and not LOGGER.isEnabledFor(logging.INFO):
-            print(line, file=sys.stderr, flush=True)
+            _print(line)
         LOGGER.info(line)
 
     def _seconds_left(self):
@@ -172,6 +172,16 @@ class Progress:
                 **self._data, reconstruction_attributes=learned
             )
         )
+
+
+def _print(line):
+    """Print a line to the standard error, unless it is missing, closed or full.
+
+    A training of hours does not end for a line of its log.
+    """
+    with suppress(AttributeError, OSError, ValueError):
+        sys.stderr.write(f"{line}\n")
+        sys.stderr.flush()
 
 
 def advice(estimator, spec=None):

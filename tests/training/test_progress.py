@@ -2,9 +2,11 @@
 
 import io
 import logging
+import os
 import subprocess
 import sys
 import time
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -43,15 +45,25 @@ def test_a_bar_in_a_terminal(capsys, monkeypatch):
     assert "samples/s" in shown
 
 
-def test_a_service_may_have_no_terminal_at_all(monkeypatch):
+def test_a_service_may_have_no_terminal_at_all(monkeypatch, capsys):
     closed = io.StringIO()
     closed.close()
     for stream in (None, closed):
         monkeypatch.setattr(sys, "stderr", stream)
         for _ in bar([1], delay=0):
             pass
-    monkeypatch.setattr(sys, "stderr", None)
-    clf(verbose=True).fit(X, Y)
+        clf(verbose=True).fit(X, Y)
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="has no full device")
+def test_a_log_on_a_full_disk(monkeypatch):
+    with io.TextIOWrapper(open("/dev/full", "wb", buffering=0)) as full:
+        monkeypatch.setattr(sys, "stderr", full)
+        clf(verbose=True).fit(X, Y)
+        monkeypatch.undo()
+        with suppress(OSError):
+            full.close()
 
 
 def test_lines_go_to_the_log(caplog, capsys):
