@@ -114,9 +114,11 @@ def replacing(path, part=None, keep=None, **settings):
         if keep is not None and path.exists():
             os.replace(path, keep)
         os.replace(part, path)
-    except BaseException:
+    except BaseException as error:
         with suppress(OSError):
             os.unlink(part)
+        if isinstance(error, OSError) and error.errno and error.filename is None:
+            error.filename = str(path)  # what writes to an open file names none
         raise
 
 

@@ -149,8 +149,8 @@ def published_model(encoder, shape, weights=None):
         if not download:
             raise
         raise OSError(
-            f"weights={weights!r} of encoder={encoder!r} could not be loaded: {error} "
-            "Without a network connection, pass the path of a file."
+            f"weights={weights!r} of encoder={encoder!r} could not be loaded ({error}"
+            "): without a network connection, pass the path of a file."
         ) from error
     if weights is not None and not download:
         load_weights(net, weights, head)

@@ -360,6 +360,21 @@ def test_a_folder_that_does_not_exist(tmp_path):
         NoisyRobustClassifier().save(path)
 
 
+def test_a_full_disk(clf, tmp_path):
+    """The error names the file; the old one stays, and no part of the new one."""
+    resource = pytest.importorskip("resource")
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(b"old")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+    try:
+        with pytest.raises(OSError, match=r"\[Errno \d+\] .*: .*model\.safetensors'$"):
+            sknoisy.save(clf, path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert [file.read_bytes() for file in tmp_path.iterdir()] == [b"old"]
+
+
 def test_a_link_is_followed_and_permissions_stay(tmp_path):
     model = NoisyRobustClassifier()
     model.save(tmp_path / "first")
