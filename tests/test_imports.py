@@ -1,7 +1,11 @@
 """What an import brings with it."""
 
+import shutil
 import subprocess
 import sys
+from pathlib import Path
+
+import sknoisy
 
 
 def run_in_a_new_process(code):
@@ -31,6 +35,24 @@ NoisyRobustClassifier("elr", max_epochs=1).fit(X, y)
 assert "torchvision" not in sys.modules
 """
     run_in_a_new_process(code)
+
+
+def test_the_package_may_be_in_a_zip_file(tmp_path):
+    folder = Path(sknoisy.__file__).parents[1]
+    file = shutil.make_archive(tmp_path / "package", "zip", folder, "sknoisy")
+    code = f"""
+import sys
+sys.path[0] = {file!r}
+
+import numpy as np, sknoisy
+
+assert sknoisy.__file__.startswith({file!r})
+X, y = np.random.default_rng(0).normal(size=(60, 2)), np.arange(60) % 2
+detector = sknoisy.LabelErrorDetector(random_state=0).fit(X, y)
+detector.to_html({str(tmp_path / "report.html")!r}, X)
+"""
+    run_in_a_new_process(code)
+    assert "<html" in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
 def test_rooms_need_no_import_of_their_own_and_no_matplotlib_until_they_draw():

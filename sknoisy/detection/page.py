@@ -61,9 +61,8 @@ def render(detector, X, names, n_shown, title, unreadable, folder):
     """
     import jinja2
 
-    templates = Path(__file__).parent / "templates"
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(templates),
+        loader=jinja2.PackageLoader("sknoisy.detection"),
         autoescape=True,
         trim_blocks=True,
         undefined=jinja2.StrictUndefined,
