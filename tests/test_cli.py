@@ -306,6 +306,24 @@ def test_a_service_without_streams(embedded, monkeypatch):
     assert sys.stdout is sys.stderr is None
 
 
+def test_an_interrupt_before_pytorch_is_imported(tmp_path):
+    code = """
+import sys
+
+class Interrupts:
+    def find_spec(self, name, *others):
+        if name == "torch":
+            raise KeyboardInterrupt
+
+sys.meta_path.insert(0, Interrupts())
+from sknoisy.cli import main
+sys.exit(main(["check", "photos"]))
+"""
+    run = [sys.executable, "-c", code]
+    ended = subprocess.run(run, capture_output=True, text=True, cwd=tmp_path)
+    assert (ended.returncode, ended.stderr) == (130, "\nsknoisy: interrupted\n")
+
+
 def test_features_of_a_table_of_labels_alone(embedded):
     table = pd.read_csv(embedded / "labels.csv")
     table[["label"]].to_csv(embedded / "alone.csv", index=False)

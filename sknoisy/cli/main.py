@@ -29,14 +29,14 @@ def main(argv=None):
         0; 1 if a check is below ``--fail-under``; 2 if something went wrong.
     """
     args = make_parser().parse_args(argv)
-    run = import_module(f"sknoisy.cli.{args.command}").run
     with streams(), warnings.catch_warnings(), _lines(args):
         if not args.debug:
             warnings.simplefilter("ignore")
             warnings.simplefilter("always", UserWarning)
             warnings.showwarning = _Shown()
         try:
-            return FAILED if run(args) else 0
+            command = import_module(f"sknoisy.cli.{args.command}")
+            return FAILED if command.run(args) else 0
         except KeyboardInterrupt:
             print("\nsknoisy: interrupted", file=sys.stderr)
             return INTERRUPTED
