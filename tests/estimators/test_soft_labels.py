@@ -24,8 +24,10 @@ from sknoisy.training.run import TrainingData
 
 X, Y = load_digits(return_X_y=True)
 X, Y = X[:120].astype(np.float32), Y[:120]
-# Their sums are in another order.
+# Their sums are in another order, or powers of one class are rounded otherwise than
+# those of all.
 ROUNDED = {"forward", "label_smoothing", "noise_layer", "volminnet"}
+ROUNDED |= {"agce", "aul", "nce_agce", "nce_aul"}
 EXACT = sorted(set(LOSSES) - ROUNDED)
 SOFT = np.random.default_rng(0).dirichlet(np.full(10, 0.3), size=120)
 SOFT = 0.5 * np.eye(10)[Y] + 0.5 * SOFT
@@ -88,9 +90,10 @@ def test_one_hot_rows_give_the_losses_of_codes(name):
 
 # The mean over the classes of the loss of each, where none has a form of its own.
 EXPECTED = [
-    "backward", "bootstrap_hard", "bootstrap_progressive", "bootstrap_soft", "ce",
-    "elr", "focal", "forward", "gce", "gce_truncated", "joint_optimization",
-    "label_smoothing", "nce", "nfl", "noise_layer", "pencil", "volminnet",
+    "ael", "agce", "aul", "backward", "bootstrap_hard", "bootstrap_progressive",
+    "bootstrap_soft", "ce", "elr", "focal", "forward", "gce", "gce_truncated",
+    "joint_optimization", "label_smoothing", "nce", "nce_ael", "nce_agce", "nce_aul",
+    "nfl", "noise_layer", "pencil", "volminnet",
 ]  # fmt: skip
 
 
