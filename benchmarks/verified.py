@@ -95,6 +95,10 @@ VERIFIED = {
         f"{NETWORKS}::test_dynamic_bootstrapping_penalizes_after_the_warm_up",
     ),
     "elr_plus": ("parts", f"{NETWORKS}::test_targets_of_elr_plus_by_hand"),
+    "ido": (
+        "steps",
+        "tests/cotraining/test_ido.py::test_a_short_training_is_the_formula",
+    ),
     "jocor": ("gradient", f"{NETWORKS}::test_joint_loss_gradient"),
     "mentornet": ("parts", f"{NETWORKS}::test_curriculum_by_hand"),
     "moit": (

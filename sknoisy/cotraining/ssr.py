@@ -13,14 +13,13 @@ from sknoisy.cotraining.mixing import mixed_loss, mixup, weigh
 from sknoisy.cotraining.neighbors import neighbors_on
 from sknoisy.cotraining.selected_batches import SelectedBatches
 from sknoisy.cotraining.ssr_heads import ConsistentEnsemble
+from sknoisy.cotraining.strong_views import strong_views
 from sknoisy.encoders.architecture import trains_encoder
 from sknoisy.ranks import gathered, in_parts, of_part
 from sknoisy.scores import relative_votes, votes_from
-from sknoisy.views.automatic import check_views, resolve_views
-from sknoisy.views.randaugment import RandAugment
+from sknoisy.views.automatic import check_views
 
 N_NEIGHBORS = 200
-SMALL = 16  # pixels from which on RandAugment's operations leave enough of an image
 
 
 def relabel(probs, target, threshold):
@@ -226,7 +225,7 @@ class SSR(CoTraining):
 
     def extend(self, module, data, generator):
         """Return the module with the heads of feature consistency, if there is any."""
-        self._views(data.store.spec)  # an error now, not after the warm-up
+        strong_views(self.views, data.store.spec)  # an error now, not after the warm-up
         weight, is_trained = self.consistency, trains_encoder(module.networks[0])
         if weight == "auto":
             is_image = data.store.spec.kind == "image"
@@ -311,7 +310,8 @@ class SSR(CoTraining):
         n, pair = len(batch), [] if others is None else [others, others]
         weak = net.own_view(torch.cat([batch, batch, *pair]))
         n_strong = len(weak) if others is None else len(weak) - len(others)
-        strong = net.own_view(weak[:n_strong], self._views(net.data_.store.spec))
+        views = strong_views(self.views, net.data_.store.spec)
+        strong = net.own_view(weak[:n_strong], views)
         first, second = (gathered(part) for part in (strong[:n], strong[n : 2 * n]))
         labels = one_hot(self.state_["labels"][index], self.n_classes).float()
         inputs, labels = torch.cat([first, second]), labels.repeat(2, 1)
@@ -329,12 +329,3 @@ class SSR(CoTraining):
 
     def estimated_rate(self, clean_probability):  # noqa: D102
         return float((clean_probability < self.select_threshold).mean())
-
-    def _views(self, spec):
-        """Return what is applied to the classifier's views."""
-        views = self.views
-        if views == "auto" and spec.kind == "vector":
-            views = "none"
-        elif views == "auto" and min(spec.shape[1:]) >= SMALL:
-            views = RandAugment()
-        return resolve_views(views, spec, "strong")

@@ -1,5 +1,7 @@
 """Mixtures of two betas, of losses or of wrong events: right and wrong labels."""
 
+from typing import NamedTuple
+
 import numpy as np
 from scipy import stats
 from scipy.special import betaln, expit
@@ -157,24 +159,86 @@ def wrong_event_clean_probability(y, wrong_events, max_iter=20):
             f"y has {len(codes)} labels, but there are {len(events)} wrong_events: "
             "there must be one label for each."
         )
+    mixtures = event_mixtures(codes, events, len(classes), max_iter)
     clean = np.empty(len(events))
-    few = np.bincount(codes)[codes] < 4
-    if few.any():
-        clean[few] = _event_posterior(events, max_iter)[few]
-    for _, rows in rows_of_classes(codes, len(classes), least=4):
-        clean[rows] = _event_posterior(events[rows], max_iter)
+    for code, rows in rows_of_classes(codes, len(classes), least=1):
+        clean[rows] = mixtures[code].clean_probability(events[rows])
     return clean
 
 
-def _event_posterior(events, max_iter):
-    """Return the posterior of the fewer events by one mixture of two betas."""
-    spread = np.ptp(events)
+class EventMixture(NamedTuple):
+    """A mixture of two betas, of numbers of wrong events.
+
+    Attributes
+    ----------
+    least, spread : float
+        What is subtracted of the numbers, and what they are then divided by; a spread
+        of 0 says that all are equal.
+    betas : list of tuple of float
+        Weight, alpha and beta of both components, that of fewer events first.
+    """
+
+    least: float
+    spread: float
+    betas: list
+
+    def clean_probability(self, events):
+        """Return the posterior of the fewer events, non-increasing in their number."""
+        if self.spread == 0:
+            return np.ones(len(events))
+        x, (_, alpha, beta) = self._scaled(events), self.betas[0]
+        return _falling(x, _posterior(x, *self.betas), alpha / (alpha + beta))
+
+    def distributions(self, events):
+        """Return the cumulative distribution functions of both components, (2, n).
+
+        If all numbers are equal, they are 1 and 1.
+        """
+        if self.spread == 0:
+            return np.ones((2, len(events)))
+        x = self._scaled(events)
+        return np.stack([stats.beta.cdf(x, a, b) for _, a, b in self.betas])
+
+    def _scaled(self, events):
+        return ((events - self.least) / self.spread).clip(1e-3, 1 - 1e-3)
+
+
+def event_mixtures(codes, events, n_classes, max_iter=20):
+    """Fit mixtures of two betas to the numbers of wrong events of each class.
+
+    Parameters
+    ----------
+    codes : ndarray of shape (n_samples,), int
+        Codes of the labels.
+    events : ndarray of shape (n_samples,)
+        Number of wrong events of each sample.
+    n_classes : int
+        Number of classes.
+    max_iter : int, default=20
+        Number of steps of expectation maximisation.
+
+    Returns
+    -------
+    mixtures : list of EventMixture
+        One for each class; that of all samples, if there are fewer than four.
+    """
+    mixtures = [None] * n_classes
+    for code, rows in rows_of_classes(codes, n_classes, least=4):
+        mixtures[code] = _event_mixture(events[rows], max_iter)
+    if None in mixtures:
+        whole = _event_mixture(events, max_iter)
+        mixtures = [whole if mixture is None else mixture for mixture in mixtures]
+    return mixtures
+
+
+@np.errstate(under="ignore")
+def _event_mixture(events, max_iter):
+    least, spread = events.min(), np.ptp(events)
+    mixture = EventMixture(float(least), float(spread), [])
     if spread == 0:
-        return np.ones(len(events))
-    x = ((events - events.min()) / spread).clip(1e-3, 1 - 1e-3)
-    betas = _two_betas(x, max_iter, vanishing=True)
-    _, alpha, beta = betas[0]
-    return _falling(x, _posterior(x, *betas), alpha / (alpha + beta))
+        return mixture
+    scaled = mixture._scaled(events)
+    return mixture._replace(betas=_two_betas(scaled, max_iter, vanishing=True))
 
 
 def _check_percentiles(percentiles):

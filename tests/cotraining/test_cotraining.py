@@ -55,11 +55,13 @@ from sknoisy.data.batches import Batches
 from sknoisy.data.spec import InputSpec
 from sknoisy.noise import symmetric_exclusive
 from sknoisy.scores import gmm_clean_probability
+from sknoisy.views import VectorViews
 from sknoisy.views.base import Views
 
 OWN = {  # a parameter of each that changes its result, and two values
     "coteaching": ("forget_rate", [0.1, 0.6]),
     "coteaching_plus": ("forget_rate", [0.1, 0.6]),
+    "ido": ("views", ["none", VectorViews()]),
     "jocor": ("lam", [0.1, 0.9]),
     "mentornet": ("percentile", [30.0, 90.0]),
     "dividemix": ("lambda_u", [0.0, 50.0]),
@@ -529,7 +531,7 @@ def test_probabilities_are_the_networks_mean(name, digits):
     networks = clf._network.eval().networks
     with torch.no_grad():
         each = [network(store).softmax(dim=1).numpy() for network in networks]
-    single = ("mentornet", "dynamic_bootstrap", "taks")
+    single = ("mentornet", "dynamic_bootstrap", "ido", "taks")
     assert len(each) == (1 if name in single else 2)
     if name == "self":  # the average alone predicts
         each = each[1:]

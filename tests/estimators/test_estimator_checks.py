@@ -81,6 +81,7 @@ def test_scikit_learn(estimator, check):
         ("dividemix", "auto"),
         ("dynamic_bootstrap", 0.1),
         ("elr_plus", "auto"),
+        ("ido", 0.1),
         ("mentornet", "auto"),
         ("self", "auto"),
     ],

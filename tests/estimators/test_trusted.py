@@ -62,6 +62,10 @@ def test_a_mask_of_nothing_changes_nothing(make):
     assert_same_weights(plain, make().fit(X, NOISY, trusted=np.zeros(400, bool)))
 
 
+# Methods that know the probability of each label themselves.
+SURE = "dividemix dynamic_bootstrap ido kernel_posterior self ssr".split()
+
+
 @pytest.mark.parametrize("name", COTRAINING_METHODS)
 def test_methods_trust_them(name):
     # Few neighbours favour all of the trusted labels by themselves.
@@ -70,7 +74,7 @@ def test_methods_trust_them(name):
     model.fit(X, GIVEN, trusted=TRUSTED)
     plain.fit(X, GIVEN)
     assert not np.array_equal(model.predict_proba(X), plain.predict_proba(X))
-    if name in ("dividemix", "dynamic_bootstrap", "kernel_posterior", "self", "ssr"):
+    if name in SURE:
         np.testing.assert_array_equal(model.clean_proba_[TRUSTED], 1)
     if name == "ssr":
         kept = model.loss_state_["labels"][TRUSTED]

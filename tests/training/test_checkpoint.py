@@ -25,6 +25,7 @@ from skorch.callbacks import Callback
 from sknoisy import (
     BYOL,
     ELR,
+    IDO,
     MOIT,
     Checkpoint,
     CoTeaching,
@@ -130,6 +131,7 @@ CLASSIFIERS = {
     "regularizers": NoisyRobustClassifier(regularizers=["clustering"]),
     "coteaching": CoTrainingClassifier("coteaching"),
     "mentornet": CoTrainingClassifier("mentornet"),
+    "ido": CoTrainingClassifier(IDO(warmup_epochs=4)),
     "dividemix": CoTrainingClassifier(DivideMix(loss_history=3)),
     "elr_plus": CoTrainingClassifier("elr_plus"),
     "dynamic_bootstrap": CoTrainingClassifier("dynamic_bootstrap"),
