@@ -13,9 +13,11 @@ from sknoisy.losses.focal import Focal
 from sknoisy.losses.gce import GCE
 from sknoisy.losses.imae import IMAE
 from sknoisy.losses.joint_optimization import JointOptimization
+from sknoisy.losses.js import JS
 from sknoisy.losses.learned_transition import NoiseLayer, VolMinNet
 from sknoisy.losses.mae import MAE
 from sknoisy.losses.pencil import PENCIL
+from sknoisy.losses.phuber import PHuber
 from sknoisy.losses.sce import SCE
 from sknoisy.losses.sop import SOP
 from sknoisy.losses.transition import Backward, Forward
@@ -39,6 +41,7 @@ LOSSES = {
     "gce_truncated": TruncatedGCE,
     "imae": IMAE,
     "joint_optimization": JointOptimization,
+    "js": JS,
     "label_smoothing": LabelSmoothing,
     "mae": MAE,
     "nce": partial(APL, "nce", None),
@@ -52,6 +55,7 @@ LOSSES = {
     "nfl_rce": partial(APL, "nfl", "rce"),
     "noise_layer": NoiseLayer,
     "pencil": PENCIL,
+    "phuber": PHuber,
     "rce": partial(APL, None, "rce"),
     "sce": SCE,
     "sop": SOP,
@@ -65,6 +69,7 @@ __all__ = [
     "ELR",
     "GCE",
     "IMAE",
+    "JS",
     "LOSSES",
     "MAE",
     "PENCIL",
@@ -79,6 +84,7 @@ __all__ = [
     "LabelSmoothing",
     "Loss",
     "NoiseLayer",
+    "PHuber",
     "ProgressiveBootstrap",
     "SoftBootstrap",
     "TruncatedGCE",

@@ -93,7 +93,7 @@ EXPECTED = [
     "ael", "agce", "aul", "backward", "bootstrap_hard", "bootstrap_progressive",
     "bootstrap_soft", "ce", "elr", "focal", "forward", "gce", "gce_truncated",
     "joint_optimization", "label_smoothing", "nce", "nce_ael", "nce_agce", "nce_aul",
-    "nfl", "noise_layer", "pencil", "volminnet",
+    "nfl", "noise_layer", "pencil", "phuber", "volminnet",
 ]  # fmt: skip
 
 

@@ -14,6 +14,7 @@ from sknoisy import (
     ELR,
     GCE,
     IMAE,
+    JS,
     MAE,
     PENCIL,
     SCE,
@@ -27,6 +28,7 @@ from sknoisy import (
     LabelSmoothing,
     NoiseLayer,
     NoisyRobustClassifier,
+    PHuber,
     ProgressiveBootstrap,
     SoftBootstrap,
     TruncatedGCE,
@@ -77,6 +79,7 @@ def reference(name, z, y, A=-4.0):
         "focal": (1 - p_y) ** 2 * ce,
         "gce_truncated": (1 - p_y**0.7) / 0.7,  # before the first pruning
         "imae": ce * norms / norms.mean() / (2 * (1 - p_y)),
+        "js": js_reference(p, q),
         "label_smoothing": -((0.9 * q + 0.1 / q.shape[1]) * np.log(p)).sum(axis=1),
         "nce": nce,
         "nce_ael": nce + 4 * np.exp(-p_y / 5),
@@ -85,6 +88,7 @@ def reference(name, z, y, A=-4.0):
         "nce_mae": nce + mae,
         "nce_rce": nce + rce,
         "nfl": nfl,
+        "phuber": np.where(p_y > 1 / 2, ce, 1 + np.log(2) - 2 * p_y),
         "nfl_mae": nfl + mae,
         "rce": rce,
         "ce": ce,
@@ -106,6 +110,15 @@ def elr_reference(p, ce):
     p = p.clip(CLAMP, 1 - CLAMP)
     t = 0.3 * p / p.sum(axis=1, keepdims=True)
     return ce + 3.0 * np.log(1 - (p * t).sum(axis=1))
+
+
+def js_reference(p, q, pi=0.7):
+    """Divergences from the mean m of label and prediction, where q is one-hot."""
+    m = pi * q + (1 - pi) * p
+    of_label = -np.log((q * m).sum(axis=1))
+    of_prediction = (p * np.log(p / m)).sum(axis=1)
+    Z = -(1 - pi) * np.log(1 - pi)
+    return (pi * of_label + (1 - pi) * of_prediction) / Z
 
 
 def volminnet_reference(p, q):
@@ -211,6 +224,11 @@ def test_by_hand():
     nnce = 1 - np.log(4) / (2 * np.log(16) - np.log(4) - np.log(4 / 3))
     anl = ANL(2.0, 3.0, min_prob=1 / 16)
     assert value(anl) == pytest.approx(2 * nce + 3 * nnce)
+    assert value(PHuber(tau=2.0)) == pytest.approx(1 + np.log(2) - 2 / 4)
+    assert value(PHuber(tau=5.0)) == pytest.approx(np.log(4))
+    # m = (3/8, 5/8): log 8/5 from the label; log 2 and log 2/5 from the prediction
+    divergence = np.log(8 / 5) / 2 + (3 / 4 * np.log(2) + 1 / 4 * np.log(2 / 5)) / 2
+    assert value(JS(pi=0.5)) == pytest.approx(divergence / (np.log(2) / 2))
     assert value(Focal(gamma=2.0)) == pytest.approx(0.75**2 * np.log(4))
     half = 0.5 * np.log(4) + 0.5 * np.log(4 / 3)
     assert value(HardBootstrap(beta=0.5)) == pytest.approx(half)
@@ -229,6 +247,9 @@ def test_limits():
     torch.testing.assert_close(GCE(q=1e-9)(z, y, index), ce)
     torch.testing.assert_close(GCE(q=1.0)(z, y, index), MAE()(z, y, index))
     torch.testing.assert_close(SCE(alpha=1.0, beta=0.0)(z, y, index), ce)
+    torch.testing.assert_close(PHuber(tau=1.0)(z, y, index), MAE()(z, y, index))
+    torch.testing.assert_close(PHuber(tau=1e9)(z, y, index), ce)
+    torch.testing.assert_close(JS(pi=1e-8)(z, y, index), ce)
     for loss in (
         Backward(np.eye(4)),
         Forward(np.eye(4)),
@@ -291,6 +312,54 @@ def test_asymmetric_losses_are_robust_to_labels_that_are_rare_enough(loss, r):
         near = torch.tensor([[1 - 1e-4, 1e-4, 0, 0]], dtype=torch.float64)
         near, often = near.clamp(min=1e-30).log(), [1.01 / r, 0, 0]
         assert mean_loss(near, often) < mean_loss(certain, often)
+
+
+def test_js_comes_near_to_mae():
+    """As pi comes near to 1, the difference falls like 1 / -log(1 - pi)."""
+    z, y, index = batch(n=500)
+    mae = MAE()(z, y, index)
+    for rest in (1e-3, 1e-6, 1e-12):
+        difference = JS(pi=1 - rest)(z, y, index) - mae
+        assert difference.min() >= 0 and difference.max() < 1.01 / -np.log(rest)
+
+
+@pytest.mark.parametrize("pi", [0.1, 0.5, 0.9])
+def test_sums_of_js_over_the_labels_are_bounded(pi):
+    """Least where all classes are equally probable, largest where one is certain."""
+    z, _, index = batch(n=500)
+    even = torch.zeros(1, 4, dtype=torch.float64)
+    certain = torch.tensor([[900.0, 0, 0, 0]], dtype=torch.float64)
+    loss = JS(pi)
+    least, sums, most = (
+        sum(loss(logits, torch.full((len(logits),), y), index) for y in range(4))
+        for logits in (even, z, certain)
+    )
+    assert least < sums.min() and sums.max() < most
+    entropy = -pi * np.log(pi) - (1 - pi) * np.log(1 - pi)  # of distinct classes
+    assert most.item() == pytest.approx(3 * entropy / ((pi - 1) * np.log(1 - pi)))
+
+
+def test_js_of_soft_labels_is_the_divergence_of_distributions():
+    z, _, index = batch()
+    q = torch.tensor(np.random.default_rng(2).dirichlet(np.ones(4), size=6))
+    p = z.softmax(dim=1)
+    torch.testing.assert_close(JS()(q.log(), q, index), torch.zeros(6).double())
+    kl = torch.nn.functional.kl_div
+    log_m = (0.3 * q + 0.7 * p).log()
+    parts = [kl(log_m, a, reduction="none").sum(dim=1) for a in (q, p)]
+    expected = (0.3 * parts[0] + 0.7 * parts[1]) / (-0.7 * np.log(0.7))
+    torch.testing.assert_close(JS(pi=0.3)(z, q, index), expected)
+
+
+@pytest.mark.parametrize("tau", [1.0, 2.0, 10.0])
+def test_phuber_is_bounded_and_no_steeper_than_tau(tau):
+    """With respect to the probability of the label, at which it is convex."""
+    p = torch.linspace(1e-6, 1 - 1e-6, 1001, dtype=torch.float64, requires_grad=True)
+    z = torch.stack([p, 1 - p], dim=1).log()
+    loss = PHuber(tau)(z, torch.zeros(1001, dtype=torch.int64), None)
+    (slope,) = torch.autograd.grad(loss.sum(), p)
+    assert loss.max() < 1 + np.log(tau)
+    assert slope.min() >= -tau - 1e-6 and (slope.diff() > -1e-6).all()
 
 
 def test_imae_weighs_gradients():
@@ -525,6 +594,9 @@ def test_extreme_logits_are_finite(name, dtype):
         (TruncatedGCE(k=1.0), "k"),
         (TruncatedGCE(every=0), "every"),
         (IMAE(T=-1), "T"),
+        (PHuber(tau=0.9), "tau"),
+        (JS(pi=0.0), "pi"),
+        (JS(pi=1.0), "pi"),
         (Forward("estimate"), "transition_matrix"),
         (Forward(begin=0.0), "begin"),
         (Backward(method="guess"), "method"),
