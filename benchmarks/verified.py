@@ -33,6 +33,7 @@ VERIFIED = {
     "bootstrap_progressive": _gradient,
     "bootstrap_soft": _gradient,
     "ce": _gradient,
+    "cores": ("steps", f"{STEPS}::test_cores"),
     "elr": ("steps", f"{STEPS}::test_elr"),
     "focal": _gradient,
     "forward": ("gradient", f"{LOSSES}::test_gradients_of_corrections_by_hand"),

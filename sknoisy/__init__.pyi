@@ -38,6 +38,7 @@ from sknoisy.losses import (
     ALF as ALF,
     ANL as ANL,
     APL as APL,
+    CORES as CORES,
     ELR as ELR,
     GCE as GCE,
     IMAE as IMAE,

@@ -7,6 +7,7 @@ from sknoisy.losses.anl import ANL
 from sknoisy.losses.apl import APL
 from sknoisy.losses.base import Loss
 from sknoisy.losses.bootstrap import HardBootstrap, ProgressiveBootstrap, SoftBootstrap
+from sknoisy.losses.cores import CORES
 from sknoisy.losses.cross_entropy import CrossEntropy, LabelSmoothing
 from sknoisy.losses.elr import ELR
 from sknoisy.losses.focal import Focal
@@ -34,6 +35,7 @@ LOSSES = {
     "bootstrap_progressive": ProgressiveBootstrap,
     "bootstrap_soft": SoftBootstrap,
     "ce": CrossEntropy,
+    "cores": CORES,
     "elr": ELR,
     "focal": Focal,
     "forward": Forward,
@@ -66,6 +68,7 @@ __all__ = [
     "ALF",
     "ANL",
     "APL",
+    "CORES",
     "ELR",
     "GCE",
     "IMAE",

@@ -11,6 +11,7 @@ from sknoisy import (
     ALF,
     ANL,
     APL,
+    CORES,
     ELR,
     GCE,
     IMAE,
@@ -76,6 +77,7 @@ def reference(name, z, y, A=-4.0):
         "bootstrap_hard": 0.8 * ce - 0.2 * np.log(p.max(axis=1)),
         "bootstrap_progressive": ce,  # in the first epoch
         "bootstrap_soft": 0.95 * ce + 0.05 * entropy,
+        "cores": ce,  # before the regulariser has a weight
         "focal": (1 - p_y) ** 2 * ce,
         "gce_truncated": (1 - p_y**0.7) / 0.7,  # before the first pruning
         "imae": ce * norms / norms.mean() / (2 * (1 - p_y)),
@@ -597,6 +599,9 @@ def test_extreme_logits_are_finite(name, dtype):
         (PHuber(tau=0.9), "tau"),
         (JS(pi=0.0), "pi"),
         (JS(pi=1.0), "pi"),
+        (CORES(beta=-1), "beta"),
+        (CORES(begin=0.5, end=0.4), "end"),
+        (CORES(sieve=1.1), "sieve"),
         (Forward("estimate"), "transition_matrix"),
         (Forward(begin=0.0), "begin"),
         (Backward(method="guess"), "method"),

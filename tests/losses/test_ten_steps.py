@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from sknoisy import ELR, PENCIL, JointOptimization, TruncatedGCE
+from sknoisy import CORES, ELR, PENCIL, JointOptimization, TruncatedGCE
 
 N, C, BATCH = 6, 4, 3
 Y = np.random.default_rng(0).integers(C, size=N)
@@ -154,3 +154,52 @@ def test_truncated_gce():
         np.testing.assert_array_equal(loss.state_["kept"], kept)
     changes = np.diff(prunings, axis=0)
     assert (changes < 0).any() and (changes > 0).any()  # pruned, and taken back
+
+
+def test_cores():
+    """Of 10 epochs, beta grows in those from 2 to 5, and the sieve begins in 4."""
+    loss = doubled(CORES(beta=1.5, begin=0.2, end=0.6, sieve=0.4))
+    shares = np.bincount(Y, minlength=C) / N
+    prior, left_out, now, all_left_out = np.full(C, 1 / C), np.zeros(C), -1, 0
+    for epoch, rows, z in epochs(10):
+        if epoch != now:
+            if epoch > 0:
+                prior = shares * N - left_out
+                prior, left_out = prior / prior.sum(), np.zeros(C)
+            now = epoch
+            loss.on_epoch(epoch, 10)
+            np.testing.assert_allclose(loss.state_["prior"], prior)
+        beta = np.r_[0, 0, np.linspace(0, 1.5, 4), 1.5, 1.5, 1.5, 1.5][epoch]
+        p, one_hot = softmax(z), np.eye(C)[Y[rows]]
+        of_any = -np.log(p + 1e-8)
+        ce = -np.log((p * one_hot).sum(axis=1))
+        keeps = (ce - of_any.mean(axis=1) <= 0) | (epoch < 4)
+        weights = keeps / max(1, keeps.sum()) * BATCH / (1 + beta)
+        left_out += (one_hot * ~keeps[:, None]).sum(axis=0)
+        all_left_out += (~keeps).sum()
+        value = weights * (ce - beta * (of_any * prior).sum(axis=1))
+        slope = p - one_hot + beta * of_logits(p, prior / (p + 1e-8))
+        check(loss, rows, z, value, weights[:, None] * slope)
+    assert all_left_out > 5
+
+
+def test_cores_has_the_official_schedule():
+    loss, found = doubled(CORES()), []
+    for epoch in range(100):
+        loss.on_epoch(epoch, 100)
+        found.append(loss.beta_)
+    official = np.zeros(10), np.linspace(0, 2, 30), np.full(60, 2)
+    np.testing.assert_allclose(found, np.concatenate(official))
+
+
+def test_cores_where_everything_is_left_out():
+    """Nothing is learned, and the shares of the classes stay as they were."""
+    loss = doubled(CORES(sieve=0.1))
+    logits = torch.tensor(-9.0 * np.eye(C)[Y], requires_grad=True)
+    for epoch in range(3):
+        loss.on_epoch(epoch, 10)
+        losses = loss(logits, torch.tensor(Y), torch.arange(N))
+    assert not losses.any()
+    assert not torch.autograd.grad(losses.sum(), logits)[0].any()
+    loss.on_epoch(3, 10)
+    np.testing.assert_allclose(loss.state_["prior"], np.bincount(Y, minlength=C) / N)

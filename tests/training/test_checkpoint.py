@@ -24,6 +24,7 @@ from skorch.callbacks import Callback
 
 from sknoisy import (
     BYOL,
+    CORES,
     ELR,
     IDO,
     MOIT,
@@ -127,6 +128,7 @@ CLASSIFIERS = {
     "elr": NoisyRobustClassifier("elr"),
     "starts anew": NoisyRobustClassifier(JointOptimization(begin=0.3, retrain=0.4)),
     "sop": NoisyRobustClassifier("sop"),
+    "cores": NoisyRobustClassifier(CORES(sieve=0.2)),
     "forward": NoisyRobustClassifier("forward"),
     "regularizers": NoisyRobustClassifier(regularizers=["clustering"]),
     "coteaching": CoTrainingClassifier("coteaching"),
