@@ -98,6 +98,10 @@ VERIFIED = {
         f"{NETWORKS}::test_dynamic_bootstrapping_penalizes_after_the_warm_up",
     ),
     "elr_plus": ("parts", f"{NETWORKS}::test_targets_of_elr_plus_by_hand"),
+    "gjs": (
+        "value",
+        f"{NETWORKS}::test_gjs_compares_two_views_with_the_label",
+    ),
     "ido": (
         "steps",
         "tests/cotraining/test_ido.py::test_a_short_training_is_the_formula",

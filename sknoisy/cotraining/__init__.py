@@ -12,6 +12,7 @@ from sknoisy.cotraining.dividemix import DivideMix
 from sknoisy.cotraining.dynamic_bootstrap import DynamicBootstrap
 from sknoisy.cotraining.elr_plus import ELRPlus
 from sknoisy.cotraining.ensembles import chosen_mean, given_losses
+from sknoisy.cotraining.gjs import GJS
 from sknoisy.cotraining.ido import IDO
 from sknoisy.cotraining.kernel_posterior import KernelPosterior
 from sknoisy.cotraining.mentornet import MentorNet
@@ -28,6 +29,7 @@ COTRAINING_METHODS = {
     "dividemix": DivideMix,
     "dynamic_bootstrap": DynamicBootstrap,
     "elr_plus": ELRPlus,
+    "gjs": GJS,
     "ido": IDO,
     "jocor": JoCoR,
     "kernel_posterior": KernelPosterior,
@@ -41,6 +43,7 @@ COTRAINING_METHODS = {
 __all__ = [
     "COTRAINING_METHODS",
     "CUFIT",
+    "GJS",
     "IDO",
     "MOIT",
     "SELF",

@@ -50,6 +50,10 @@ class JS(Loss):
         Weight of the label, in (0, 1): the limit at 0 is cross-entropy, the limit at 1
         mean absolute error, 1 - p_y. See the notes for published values.
 
+    See Also
+    --------
+    sknoisy.GJS : The same for two views of each sample.
+
     Notes
     -----
     The official code takes these values of `pi`:

@@ -37,6 +37,7 @@ from sknoisy import (
 )
 from sknoisy.losses import LOSSES
 from sknoisy.losses.elr import CLAMP
+from sknoisy.losses.js import jensen_shannon
 from sknoisy.noise import class_conditional, symmetric_exclusive
 
 
@@ -351,6 +352,20 @@ def test_js_of_soft_labels_is_the_divergence_of_distributions():
     parts = [kl(log_m, a, reduction="none").sum(dim=1) for a in (q, p)]
     expected = (0.3 * parts[0] + 0.7 * parts[1]) / (-0.7 * np.log(0.7))
     torch.testing.assert_close(JS(pi=0.3)(z, q, index), expected)
+
+
+def test_divergence_of_two_views_is_that_of_their_mean_and_between_them():
+    """Proposition 3 of the paper; equal views are one."""
+    z, y, _ = batch()
+    two = torch.stack([z, z.flip(0)], dim=1)
+    found = jensen_shannon(two, y, 0.3)
+    p, q = two.softmax(dim=2).numpy(), np.eye(4)[y]
+    mean = p.mean(axis=1)
+    between = (p * np.log(p / mean[:, None])).sum(axis=2).mean(axis=1)
+    expected = js_reference(mean, q, 0.3) + between / -np.log(0.7)
+    np.testing.assert_allclose(found, expected)
+    one = jensen_shannon(z[:, None], y, 0.3)
+    torch.testing.assert_close(jensen_shannon(two[:, [0, 0]], y, 0.3), one)
 
 
 @pytest.mark.parametrize("tau", [1.0, 2.0, 10.0])
