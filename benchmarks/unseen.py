@@ -44,6 +44,7 @@ PEERS = [
     "svc",
     "logistic",
     "knn_15",
+    "wann",
 ]
 CLEANED = ["cleaned_forest", "cleaned_boosting"]
 METHODS = ["default", *CLEANED, *PEERS]

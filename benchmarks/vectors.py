@@ -32,6 +32,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 from vector_data import DATA, Absent, load, noises_of, noisy_labels, split
+from wann import WANN
 
 from sknoisy import (
     CoTrainingClassifier,
@@ -113,6 +114,10 @@ def knn(n_neighbors, seed):
     return scaled(search(estimator, {"metric": ["euclidean", "cosine"]}, seed))
 
 
+def wann(seed):
+    return scaled(search(WANN(), {"metric": ["euclidean", "cosine"]}, seed))
+
+
 def svc(seed):
     return scaled(search(SVC(), {"C": [0.1, 1, 10]}, seed))
 
@@ -145,6 +150,7 @@ PEERS = {
     "logistic": lambda seed: scaled(logistic(seed)),
     "knn_15": partial(knn, 15),
     "knn_50": partial(knn, 50),
+    "wann": wann,
     "mlp": lambda seed: scaled(MLPClassifier(early_stopping=True, random_state=seed)),
     "forest": forest,
     "boosting": boosting,
