@@ -355,7 +355,7 @@ def test_js_of_soft_labels_is_the_divergence_of_distributions():
 
 
 def test_divergence_of_two_views_is_that_of_their_mean_and_between_them():
-    """Proposition 3 of the paper; equal views are one."""
+    """As in the paper; equal views are one."""
     z, y, _ = batch()
     two = torch.stack([z, z.flip(0)], dim=1)
     found = jensen_shannon(two, y, 0.3)
