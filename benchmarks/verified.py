@@ -92,6 +92,10 @@ VERIFIED = {
         f"{NETWORKS}::test_co_teaching_plus_trains_where_networks_disagree",
     ),
     "cufit": ("parts", f"{SSR}::test_cascade_by_hand"),
+    "disc": (
+        "steps",
+        "tests/cotraining/test_disc.py::test_a_short_training_is_the_official_codes",
+    ),
     "dividemix": ("parts", f"{NETWORKS}::test_co_guessing_and_co_refinement_by_hand"),
     "dynamic_bootstrap": (
         "parts",

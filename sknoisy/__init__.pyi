@@ -6,6 +6,7 @@
 from sknoisy.comparison import Comparison as Comparison, compare as compare
 from sknoisy.cotraining import (
     CUFIT as CUFIT,
+    DISC as DISC,
     GJS as GJS,
     IDO as IDO,
     MOIT as MOIT,

@@ -8,6 +8,7 @@ from sknoisy.cotraining.coteaching import (
     small_losses,
 )
 from sknoisy.cotraining.cufit import CUFIT
+from sknoisy.cotraining.disc import DISC
 from sknoisy.cotraining.dividemix import DivideMix
 from sknoisy.cotraining.dynamic_bootstrap import DynamicBootstrap
 from sknoisy.cotraining.elr_plus import ELRPlus
@@ -26,6 +27,7 @@ COTRAINING_METHODS = {
     "coteaching": CoTeaching,
     "coteaching_plus": CoTeachingPlus,
     "cufit": CUFIT,
+    "disc": DISC,
     "dividemix": DivideMix,
     "dynamic_bootstrap": DynamicBootstrap,
     "elr_plus": ELRPlus,
@@ -43,6 +45,7 @@ COTRAINING_METHODS = {
 __all__ = [
     "COTRAINING_METHODS",
     "CUFIT",
+    "DISC",
     "GJS",
     "IDO",
     "MOIT",

@@ -22,10 +22,10 @@ class CoTrainingClassifier(TorchClassifier):
     Parameters
     ----------
     method : str or CoTraining, default="dividemix"
-        "coteaching", "coteaching_plus", "cufit", "dividemix", "dynamic_bootstrap",
-        "elr_plus", "ido", "jocor", "kernel_posterior", "mentornet", "moit", "self",
-        "ssr", "taks", or an object of :mod:`sknoisy.cotraining`; ``method__lambda_u``
-        and the like set its parameters.
+        "coteaching", "coteaching_plus", "cufit", "disc", "dividemix",
+        "dynamic_bootstrap", "elr_plus", "gjs", "ido", "jocor", "kernel_posterior",
+        "mentornet", "moit", "self", "ssr", "taks", or an object of
+        :mod:`sknoisy.cotraining`; ``method__lambda_u`` and the like set its parameters.
     encoder : str or callable, default="auto"
         "auto": the encoder of the lazy features, else "mlp" for vectors and "convnet"
         for images. See :class:`SSLPretrainer` for the other values.

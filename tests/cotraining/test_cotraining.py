@@ -16,6 +16,7 @@ from torch import nn
 
 from sknoisy import (
     CUFIT,
+    DISC,
     GJS,
     SELF,
     CoTeaching,
@@ -68,6 +69,7 @@ OWN = {  # a parameter of each that changes its result, and two values
     "dividemix": ("lambda_u", [0.0, 50.0]),
     "elr_plus": ("lam", [0.0, 5.0]),
     "self": ("consistency", [0.0, 500.0]),
+    "disc": ("momentum", [0.1, 1.0]),
     "dynamic_bootstrap": ("alpha", [0.0, 32.0]),
     "gjs": ("pi", [0.1, 0.9]),
     "taks": ("share", [0.2, 0.9]),
@@ -586,7 +588,7 @@ def test_probabilities_are_the_networks_mean(name, digits):
     networks = clf._network.eval().networks
     with torch.no_grad():
         each = [network(store).softmax(dim=1).numpy() for network in networks]
-    single = ("mentornet", "dynamic_bootstrap", "gjs", "ido", "taks")
+    single = ("disc", "mentornet", "dynamic_bootstrap", "gjs", "ido", "taks")
     assert len(each) == (1 if name in single else 2)
     if name == "self":  # the average alone predicts
         each = each[1:]
@@ -757,6 +759,10 @@ def test_two_classes_and_two_samples():
         DynamicBootstrap(mixture="poisson"),
         DynamicBootstrap(bootstrap="none"),
         GJS(pi=1.0),
+        DISC(momentum=1.1),
+        DISC(sigma=-0.1),
+        DISC(lambda_h=-1.0),
+        DISC(alpha=-1.0),
     ],
 )
 def test_bad_parameters_are_named(method):

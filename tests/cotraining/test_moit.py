@@ -9,7 +9,7 @@ from sklearn.metrics import roc_auc_score
 from skorch.callbacks import Callback
 from torch import nn
 
-from sknoisy import MOIT, SSR, CoTrainingClassifier, NoisyRobustClassifier
+from sknoisy import DISC, MOIT, SSR, CoTrainingClassifier, NoisyRobustClassifier
 from sknoisy.cotraining.moit import (
     balanced_clean,
     corrected_votes,
@@ -233,7 +233,7 @@ class Untrained(Callback):
         raise AssertionError("trained before the checks")
 
 
-@pytest.mark.parametrize("method", [MOIT, SSR])
+@pytest.mark.parametrize("method", [DISC, MOIT, SSR])
 @pytest.mark.parametrize(
     "views", [None, "x", ["auto"], ImageViews(), VectorViews(noise=-1)], ids=str
 )

@@ -49,7 +49,7 @@ def data(n=75):
 
 
 def method_without_views(kind):
-    """Return a self-supervised method or regulariser with small heads."""
+    """Return a method or regulariser that draws no views, with small heads."""
     known = kind().get_params(deep=False)
     given = {"views": "none", "queue_size": 20, **WIDTHS}
     return kind(**{k: v for k, v in given.items() if k in known})
@@ -70,8 +70,8 @@ def cases():
     }
     found |= {f"loss-{name}": NoisyRobustClassifier(name, **SLOW) for name in LOSSES}
     found |= {
-        f"cotraining-{name}": CoTrainingClassifier(name, **SLOW)
-        for name in COTRAINING_METHODS
+        f"cotraining-{name}": CoTrainingClassifier(method_without_views(kind), **SLOW)
+        for name, kind in COTRAINING_METHODS.items()
         if name != "kernel_posterior"
     }
     found |= {

@@ -133,6 +133,7 @@ CLASSIFIERS = {
     "regularizers": NoisyRobustClassifier(regularizers=["clustering"]),
     "coteaching": CoTrainingClassifier("coteaching"),
     "mentornet": CoTrainingClassifier("mentornet"),
+    "disc": CoTrainingClassifier("disc"),
     "ido": CoTrainingClassifier(IDO(warmup_epochs=4)),
     "dividemix": CoTrainingClassifier(DivideMix(loss_history=3)),
     "elr_plus": CoTrainingClassifier("elr_plus"),
