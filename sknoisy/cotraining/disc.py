@@ -3,8 +3,8 @@
 import torch
 
 from sknoisy.checks import check_real
-from sknoisy.cotraining.base import CoTraining
-from sknoisy.cotraining.ensembles import given_losses
+from sknoisy.cotraining.base import CONCENTRATED, CoTraining
+from sknoisy.cotraining.ensembles import given_losses, own_half_loss
 from sknoisy.cotraining.mixing import mixed_loss, mixup, weigh
 from sknoisy.losses.expected import as_distributions, weighted_mean
 from sknoisy.losses.gce import generalized_cross_entropy
@@ -17,7 +17,8 @@ Q = 0.7  # exponent of the generalised cross-entropy
 MOST = 0.9  # a prediction that is surer than this is sure enough for any sample
 SMALL = 16  # pixels from which on RandAugment's operations leave enough of an image
 CUTOUT = 0.15  # share of the sides
-MOMENTUM, EPOCHS = 0.99, 200  # of the official code
+EPOCHS = 200  # for which the official code sets the momentum
+MUCH = 0.54  # wrong labels at 60% of noise that may draw the true one of ten classes
 
 
 def split(probs, codes, thresholds, sigma):
@@ -101,16 +102,18 @@ class DISC(CoTraining):
     Parameters
     ----------
     momentum : float or "auto", default="auto"
-        Momentum of the thresholds, from epoch to epoch, in [0, 1]. "auto": the official
-        0.99 for 200 epochs; for n epochs, 0.99 to the power of 200 / n, so that the
-        thresholds rise over the same share of the training. The official code takes
-        0.95 for asymmetric noise and from 60% of noise on.
+        Momentum of the thresholds, from epoch to epoch, in [0, 1]. "auto": 0.99 for 200
+        epochs, but 0.95 if the noise is estimated to be asymmetric, or more than 54% of
+        the labels to be wrong. These are the authors' values for CIFAR-10, its
+        asymmetric noise, and 60% of symmetric noise and more. For n epochs, it is this
+        number to the power of 200 / n, so that the thresholds rise over the same share
+        of the training.
     sigma : float, default=0.5
         By how much the mean prediction of both views must exceed the mean threshold to
         replace the label. A probability above 0.9 always suffices.
-    lambda_h : float, default=1.0
-        Weight of the loss of hard samples. The official code takes 0.2 from 60% of
-        noise on.
+    lambda_h : float or "auto", default="auto"
+        Weight of the loss of hard samples. "auto": 1, but 0.2 if more than 54% of the
+        labels are estimated to be wrong.
     alpha : float, default=5.0
         Parameter of the beta distribution that mixup's weight is drawn from; with 0,
         nothing is mixed.
@@ -120,9 +123,9 @@ class DISC(CoTraining):
         the sides for images of 16 pixels and more, and the strong views of
         :func:`sknoisy.views.resolve_views` for smaller images and vectors.
     warmup_epochs : int or "auto", default="auto"
-        Epochs in which all labels are learned by cross-entropy, see
-        :meth:`CoTraining.plan`. The official code takes 20 of 200 epochs for CIFAR-10
-        and CIFAR-100, and 15 for instance-dependent noise.
+        Epochs of cross-entropy that come first, see :meth:`CoTraining.plan`. The
+        official code takes 20 of 200 epochs for CIFAR, and 15 for instance-dependent
+        noise.
 
     Notes
     -----
@@ -141,8 +144,9 @@ class DISC(CoTraining):
     - Strong views of images are drawn by torchvision's operations, all equally
       strong; in the official code, the strength is random.
     - Views are mixed in one forward pass, so that they are normalised together.
-    - After pre-training, the head is trained first, and warms up.
-    - Without a warm-up, all labels count as clean in the first epoch.
+    - In the first epochs of the warm-up, one half of the samples is learned, so that
+      the noise can be estimated on the other.
+    - After pre-training, the head is trained first, and that is the warm-up.
 
     The official code trains 200 epochs with SGD at 0.1 and weight decay 1e-3, divides
     the rate by 10 after 80 and 160 epochs, and takes Adam at 1e-3 for 80% of noise.
@@ -154,7 +158,6 @@ class DISC(CoTraining):
     """
 
     n_networks = 1
-    estimates_noise = False
     soft_labels = True
     unlabelled = True
 
@@ -162,7 +165,7 @@ class DISC(CoTraining):
         self,
         momentum="auto",
         sigma=0.5,
-        lambda_h=1.0,
+        lambda_h="auto",
         alpha=5.0,
         views="auto",
         warmup_epochs="auto",
@@ -178,7 +181,9 @@ class DISC(CoTraining):
         super().check()
         check_real("momentum", self.momentum, "[0, 1]", other="auto")
         check_real("sigma", self.sigma, "[0, inf)")
-        check_real("lambda_h", self.lambda_h, "[0, inf)")
+        check_real("lambda_h", self.lambda_h, "[0, inf)", other="auto")
+        for name in ("momentum", "lambda_h"):
+            self.check_estimated(name)
         check_real("alpha", self.alpha, "[0, inf)")
         check_views(self.views)
 
@@ -193,15 +198,24 @@ class DISC(CoTraining):
         self.state_ |= {"clean": ~none, "hard": none, "purified": none.clone()}
 
     def extend(self, module, data, generator):
-        """Return the module; check the views now, not after the warm-up."""
+        """Return the module; views that do not fit the samples are an error."""
         self._views(data.store.spec)
         return module
 
+    def before_epoch(self, net):  # noqa: D102
+        super().before_epoch(net)
+        self.settings = self.resolved()
+
     def resolved(self):  # noqa: D102
-        momentum = self.momentum
+        much = self.noise_rate > MUCH
+        asymmetric = self.noise_concentration > CONCENTRATED
+        momentum, lambda_h = self.momentum, self.lambda_h
         if momentum == "auto":
-            momentum = MOMENTUM ** (EPOCHS / self.n_epochs)
-        return {"momentum": momentum}
+            slow = 0.95 if much or asymmetric else 0.99
+            momentum = slow ** (EPOCHS / self.n_epochs)
+        if lambda_h == "auto":
+            lambda_h = 0.2 if much else 1.0
+        return {"momentum": momentum, "lambda_h": lambda_h}
 
     def batch_loss(self, net, index, batch):  # noqa: D102
         target, weights = net.targets(index), net.weights(index)
@@ -213,8 +227,9 @@ class DISC(CoTraining):
         clean, hard, purified, labels = self._of_last_epoch(net, index)
         self._record(net, index, logits.detach().softmax(dim=2))
         if self.is_warmup:
-            return weighted_mean(given_losses(logits, target).sum(dim=1), weights)
-        losses = set_losses(logits, target, clean, hard, self.lambda_h)
+            losses = given_losses(logits, target).sum(dim=1)
+            return self._warmup_loss(losses, index, weights)
+        losses = set_losses(logits, target, clean, hard, self.settings["lambda_h"])
         labels = weigh(labels, net.sample_weights(index))
         rows = (clean | hard | purified).nonzero()[:, 0]
         mixed = self._mixed_loss(net, [view[rows] for view in views], labels[rows])
@@ -227,6 +242,12 @@ class DISC(CoTraining):
         if views == "auto" and is_image and min(spec.shape[1:]) >= SMALL:
             views = RandAugment(cutout=CUTOUT)
         return resolve_views(views, spec, "strong")
+
+    def _warmup_loss(self, losses, index, weights):
+        """Return the mean loss of all samples, or of the half that is learned."""
+        if not self.in_halves:
+            return weighted_mean(losses, weights)
+        return own_half_loss(losses[:, None], self.state_["half"][index], weights)
 
     def _of_last_epoch(self, net, index):
         """Return in which set samples are, and the labels (n, n_classes) to mix."""
@@ -259,7 +280,7 @@ class DISC(CoTraining):
             clean = clean | trusted
             hard, purified = hard & ~trusted, purified & ~trusted
         predicted = probs.mean(dim=1).argmax(dim=1)
-        momentum = self.resolved()["momentum"]
+        momentum = self.settings["momentum"]
         found = dict(zip(SETS, (clean, hard, purified), strict=True)) | {
             "labels": torch.where(purified, predicted, codes),
             "thresholds": probs.amax(dim=2).lerp(thresholds, momentum),

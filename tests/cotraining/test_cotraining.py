@@ -881,7 +881,13 @@ def test_without_a_warm_up_no_noise_is_estimated(method, digits):
 
 @pytest.mark.parametrize(
     "method",
-    [CoTeaching(warmup_epochs=0), TAkS(warmup_epochs=0), MentorNet(warmup_epochs=0)],
+    [
+        CoTeaching(warmup_epochs=0),
+        TAkS(warmup_epochs=0),
+        MentorNet(warmup_epochs=0),
+        DISC(momentum=0.9, warmup_epochs=0),
+        DISC(lambda_h=1.0, warmup_epochs=0),
+    ],
 )
 def test_what_follows_the_noise_needs_a_warm_up(method, digits):
     with pytest.raises(ValueError, match="='auto' is not valid with warmup_epochs=0"):
