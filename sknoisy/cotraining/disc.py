@@ -6,17 +6,17 @@ from sknoisy.checks import check_real
 from sknoisy.cotraining.base import CONCENTRATED, CoTraining
 from sknoisy.cotraining.ensembles import given_losses, own_half_loss
 from sknoisy.cotraining.mixing import mixed_loss, mixup, weigh
+from sknoisy.cotraining.strong_views import strong_views, views_of
 from sknoisy.losses.expected import as_distributions, weighted_mean
 from sknoisy.losses.gce import generalized_cross_entropy
 from sknoisy.ranks import in_parts
-from sknoisy.views.automatic import check_views, resolve_views
+from sknoisy.views.automatic import check_views
 from sknoisy.views.randaugment import RandAugment
 
 SETS = "clean", "hard", "purified"
 Q = 0.7  # exponent of the generalised cross-entropy
 MOST = 0.9  # a prediction that is surer than this is sure enough for any sample
-SMALL = 16  # pixels from which on RandAugment's operations leave enough of an image
-CUTOUT = 0.15  # share of the sides
+AUTO = {"of_images": RandAugment(cutout=0.15), "of_vectors": "auto"}  # views
 EPOCHS = 200  # for which the official code sets the momentum
 MUCH = 0.54  # wrong labels at 60% of noise that may draw the true one of ten classes
 
@@ -187,6 +187,9 @@ class DISC(CoTraining):
         check_real("alpha", self.alpha, "[0, inf)")
         check_views(self.views)
 
+    def check_samples(self, spec):  # noqa: D102
+        views_of(spec, self.views, **AUTO)
+
     def start(self, n_samples, n_classes, device):  # noqa: D102
         super().start(n_samples, n_classes, device)
         none = torch.zeros(n_samples, dtype=torch.bool, device=device)
@@ -196,11 +199,6 @@ class DISC(CoTraining):
         )
         self.state_ |= {"thresholds": lowest, "labels": unknown}
         self.state_ |= {"clean": ~none, "hard": none, "purified": none.clone()}
-
-    def extend(self, module, data, generator):
-        """Return the module; views that do not fit the samples are an error."""
-        self._views(data.store.spec)
-        return module
 
     def before_epoch(self, net):  # noqa: D102
         super().before_epoch(net)
@@ -219,7 +217,7 @@ class DISC(CoTraining):
 
     def batch_loss(self, net, index, batch):  # noqa: D102
         target, weights = net.targets(index), net.weights(index)
-        strong = self._views(net.data_.store.spec)
+        strong = strong_views(self.views, net.data_, **AUTO)
         views = net.view(batch), net.view(net.own_view(batch), strong)
         logits = in_parts(net.module_, torch.cat(views))[:, 0].float()
         logits = torch.stack(logits.chunk(2), dim=1)
@@ -234,14 +232,6 @@ class DISC(CoTraining):
         rows = (clean | hard | purified).nonzero()[:, 0]
         mixed = self._mixed_loss(net, [view[rows] for view in views], labels[rows])
         return weighted_mean(losses, weights) + mixed
-
-    def _views(self, spec):
-        """Return the strong augmentation of what the classifier's views return."""
-        views = self.views
-        is_image = spec.kind == "image"
-        if views == "auto" and is_image and min(spec.shape[1:]) >= SMALL:
-            views = RandAugment(cutout=CUTOUT)
-        return resolve_views(views, spec, "strong")
 
     def _warmup_loss(self, losses, index, weights):
         """Return the mean loss of all samples, or of the half that is learned."""

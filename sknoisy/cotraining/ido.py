@@ -5,7 +5,7 @@ import torch
 
 from sknoisy.cotraining.base import CoTraining
 from sknoisy.cotraining.ensembles import given_losses
-from sknoisy.cotraining.strong_views import strong_views
+from sknoisy.cotraining.strong_views import strong_views, views_of
 from sknoisy.losses.expected import weighted_mean
 from sknoisy.ranks import gathered
 from sknoisy.scores.betas import event_mixtures
@@ -127,6 +127,9 @@ class IDO(CoTraining):
         super().check()
         check_views(self.views)
 
+    def check_samples(self, spec):  # noqa: D102
+        views_of(spec, self.views)
+
     def plan(self, n_epochs, head_epochs):  # noqa: D102
         super().plan(n_epochs, head_epochs)
         if self.warmup_epochs == "auto":
@@ -143,11 +146,6 @@ class IDO(CoTraining):
         self._predicted = torch.full((n_samples,), -1, device=device)
         self._earlier = self._predicted.clone()
         self._changes, self._base, self._has_risen = n_samples, None, False
-
-    def extend(self, module, data, generator):
-        """Check that there are such views, before the warm-up."""
-        strong_views(self.views, data.store.spec)
-        return module
 
     def before_epoch(self, net):  # noqa: D102
         super().before_epoch(net)
@@ -212,7 +210,7 @@ class IDO(CoTraining):
             The samples.
         """
         weak = net.observed_logits(index, batch)[:, 0]
-        views, strong = strong_views(self.views, net.data_.store.spec), weak
+        views, strong = strong_views(self.views, net.data_), weak
         if net.has_views or not isinstance(views, NoViews):
             view = net.own_view(net.own_view(batch), views)
             strong = gathered(net.module_(view).float())[:, 0]

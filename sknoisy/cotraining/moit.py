@@ -13,11 +13,12 @@ from sknoisy.cotraining.moit_heads import (
     Projecting,
 )
 from sknoisy.cotraining.neighbors import neighbors_on
+from sknoisy.cotraining.strong_views import strong_views, views_of
 from sknoisy.data.devices import full_precision
 from sknoisy.losses.expected import weighted_mean
 from sknoisy.ranks import in_parts
 from sknoisy.scores import votes_from
-from sknoisy.views.automatic import check_views, resolve_views
+from sknoisy.views.automatic import check_views
 from sknoisy.views.base import NoViews
 
 N_NEIGHBORS = 250
@@ -201,6 +202,9 @@ class MOIT(CoTraining):
         check_integer("memory", self.memory, low=0)
         check_views(self.views)
 
+    def check_samples(self, spec):  # noqa: D102
+        views_of(spec, self.views, of_images="auto")
+
     def start(self, n_samples, n_classes, device):  # noqa: D102
         super().start(n_samples, n_classes, device)
         clean = torch.full((n_samples,), torch.nan, dtype=torch.float32, device=device)
@@ -208,7 +212,6 @@ class MOIT(CoTraining):
 
     def extend(self, module, data, generator):
         """Return the module with a projection and a memory."""
-        self._views(data.store.spec)  # an error now, not after the warm-up
         network = module.networks[0]
         encoder = getattr(network, "encoder", None)
         width = data.store.spec.shape[0] if encoder is None else encoder.n_features
@@ -227,7 +230,7 @@ class MOIT(CoTraining):
 
     def loss(self, net, index, batch):  # noqa: D102
         module, n = net.module_, len(index)
-        views = self._views(net.data_.store.spec)
+        views = strong_views(self.views, net.data_, of_images="auto")
         codes, weights = net.targets(index), net.sample_weights(index)
         labels = one_hot(codes, self.n_classes).float()
         plain = net.view(batch, NoViews())
@@ -260,10 +263,6 @@ class MOIT(CoTraining):
         if clean.isnan().any():
             return float((clean_probability < 0.5).mean())
         return float(1 - clean.mean())
-
-    def _views(self, spec):
-        views = "none" if self.views == "auto" and spec.kind == "vector" else self.views
-        return resolve_views(views, spec, "strong")
 
     def _both(self, module, batch):
         """Return logits and projections of samples that all ranks have."""

@@ -13,7 +13,7 @@ from sknoisy.cotraining.mixing import mixed_loss, mixup, weigh
 from sknoisy.cotraining.neighbors import neighbors_on
 from sknoisy.cotraining.selected_batches import SelectedBatches
 from sknoisy.cotraining.ssr_heads import ConsistentEnsemble
-from sknoisy.cotraining.strong_views import strong_views
+from sknoisy.cotraining.strong_views import strong_views, views_of
 from sknoisy.encoders.architecture import trains_encoder
 from sknoisy.ranks import gathered, in_parts, of_part
 from sknoisy.scores import relative_votes, votes_from
@@ -215,6 +215,9 @@ class SSR(CoTraining):
         check_choice("epoch_size", self.epoch_size, ["all", "selected"])
         check_views(self.views)
 
+    def check_samples(self, spec):  # noqa: D102
+        views_of(spec, self.views)
+
     def start(self, n_samples, n_classes, device):  # noqa: D102
         super().start(n_samples, n_classes, device)
         self.state_["labels"] = torch.full((n_samples,), -1, device=device)
@@ -225,7 +228,6 @@ class SSR(CoTraining):
 
     def extend(self, module, data, generator):
         """Return the module with the heads of feature consistency, if there is any."""
-        strong_views(self.views, data.store.spec)  # an error now, not after the warm-up
         weight, is_trained = self.consistency, trains_encoder(module.networks[0])
         if weight == "auto":
             is_image = data.store.spec.kind == "image"
@@ -310,7 +312,7 @@ class SSR(CoTraining):
         n, pair = len(batch), [] if others is None else [others, others]
         weak = net.own_view(torch.cat([batch, batch, *pair]))
         n_strong = len(weak) if others is None else len(weak) - len(others)
-        views = strong_views(self.views, net.data_.store.spec)
+        views = strong_views(self.views, net.data_)
         strong = net.own_view(weak[:n_strong], views)
         first, second = (gathered(part) for part in (strong[:n], strong[n : 2 * n]))
         labels = one_hot(self.state_["labels"][index], self.n_classes).float()

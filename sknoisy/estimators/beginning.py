@@ -106,6 +106,7 @@ class Beginning:
             settings = replace(settings, device=with_float64(settings.device))
         head_epochs = self._head_epochs(settings.max_epochs, pretrained)
         method.plan(settings.max_epochs, head_epochs)
+        method.check_samples(spec)
         if self.compile:
             network.compile()
         regularizers = self._regularizers()

@@ -63,6 +63,17 @@ class Learner(Method):
             Number of epochs before these, in which only its head is trained.
         """
 
+    def check_samples(self, spec):
+        """Raise ``ValueError`` if this cannot learn from such samples.
+
+        Called before the training; by default all will do.
+
+        Parameters
+        ----------
+        spec : InputSpec
+            Kind and shape of the samples.
+        """
+
     def start(self, n_samples, n_classes, device):
         """Create ``state_``; called when a training begins, or its samples change.
 

@@ -367,7 +367,8 @@ class ClassifierTraining:
             features = np.asarray(data.features)
         spec = InputSpec("vector", features.shape[1:], "vector")
         store = ArrayStore(features, spec).resident(device)
-        return replace(data, store=store, validation=self._encoded(data.validation))
+        validation = self._encoded(data.validation)
+        return replace(data, store=store, validation=validation, frozen=True)
 
 
 def _are_same(samples, others):

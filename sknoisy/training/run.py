@@ -53,6 +53,8 @@ class TrainingData(Dataset):
         frozen encoder then need not compute them again.
     rows : ndarray of shape (n_samples,), int64, or None
         Positions of the samples among all that were given; None: these are all.
+    frozen : bool
+        Whether the store holds features of the samples, by an encoder that is frozen.
     """
 
     store: object
@@ -61,6 +63,7 @@ class TrainingData(Dataset):
     validation: "TrainingData" = None
     features: object = None
     rows: np.ndarray = None
+    frozen: bool = False
 
     @property
     def X(self):

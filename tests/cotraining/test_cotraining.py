@@ -57,7 +57,7 @@ from sknoisy.data.batches import Batches
 from sknoisy.data.spec import InputSpec
 from sknoisy.noise import symmetric_exclusive
 from sknoisy.scores import gmm_clean_probability
-from sknoisy.views import VectorViews
+from sknoisy.views import ImageViews, VectorViews
 from sknoisy.views.base import Views
 
 OWN = {  # a parameter of each that changes its result, and two values
@@ -620,6 +620,23 @@ def test_partial_fit_is_fit_epoch_by_epoch(name, digits):
 def pretrained(digits):
     """Features of digits that a pre-trainer saw, which carry its encoder."""
     return SSLPretrainer(max_epochs=2, random_state=0).fit_transform(digits[0])
+
+
+WITH_VIEWS = [
+    name for name, m in COTRAINING_METHODS.items() if "views" in m().get_params()
+]
+
+
+@pytest.mark.parametrize("name", WITH_VIEWS)
+def test_views_of_ones_own_are_of_the_samples_and_not_of_frozen_features(
+    name, pretrained, digits
+):
+    clf = small(name, max_epochs=1, head_epochs=1)
+    clf.set_params(method__views=ImageViews())
+    assert len(clf.fit(pretrained, digits[1]).history_) == 2
+    clf.set_params(method__views=VectorViews(), max_epochs=10**6)  # none is begun
+    with pytest.raises(ValueError, match="VectorViews.*X holds images"):
+        clf.fit(pretrained, digits[1])
 
 
 @pytest.mark.parametrize("name", TRAIN_ENCODERS)
