@@ -48,7 +48,8 @@ run_rows() {
   python3 benchmarks/pretrain.py --data "$data" --device "$device" \
     --protocol "$protocol" ${PRETRAIN:-}
   # Long ones first; the short ones fill the gaps.
-  accuracy "$protocol" "$workers" --noises $noises --methods simclr+ssr simclr+dividemix &
+  accuracy "$protocol" "$workers" --noises $noises \
+    --methods simclr+ssr simclr+dividemix simclr+ido simclr+disc &
   accuracy "$protocol" "$few" --noises ${NOISES:-$middle} \
     --methods contrastive_framework:simclr+ce idn_hybrid:simclr+ce &
   accuracy "$protocol" "$few" --noises ${NOISES:-$middle} \
@@ -66,7 +67,7 @@ run_full() {
   accuracy "$full" "$workers" --noises $high $middle \
     --methods simclr+elr simclr+nfl_rce simclr+ce ce elr nfl_rce
   accuracy "$full" "$few" --noises symmetric_inclusive:0.8 \
-    --methods simclr+ssr simclr+dividemix
+    --methods simclr+ssr simclr+dividemix simclr+ido simclr+disc
 }
 
 run_speed() {

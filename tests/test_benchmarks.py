@@ -34,7 +34,7 @@ def test_the_script_for_gpus_runs_each_row_once(tmp_path):
     assert done.returncode == 0, done.stderr
     lines = rows.read_text().splitlines()
     found = Counter(json.loads(line)["method"] for line in lines)
-    assert len(found) == 13 and set(found.values()) == {1}
+    assert len(found) == 15 and set(found.values()) == {1}
 
 
 def test_every_script_finds_what_it_imports():
