@@ -115,7 +115,7 @@ def knn(n_neighbors, seed):
 
 
 def wann(seed):
-    return scaled(search(WANN(), {"metric": ["euclidean", "cosine"]}, seed))
+    return search(WANN(), {"metric": ["euclidean", "cosine"]}, seed)
 
 
 def svc(seed):
@@ -150,7 +150,7 @@ PEERS = {
     "logistic": lambda seed: scaled(logistic(seed)),
     "knn_15": partial(knn, 15),
     "knn_50": partial(knn, 50),
-    "wann": wann,
+    "wann": lambda seed: scaled(wann(seed)),
     "mlp": lambda seed: scaled(MLPClassifier(early_stopping=True, random_state=seed)),
     "forest": forest,
     "boosting": boosting,
@@ -159,9 +159,10 @@ PEERS = {
 }
 # What embeddings need, and tables do not: not in the means over all data.
 ON_EMBEDDINGS = {
-    "logistic_one_scale": lambda seed: Pipeline(
-        [("scaler", OneScale()), ("clf", logistic(seed))]
-    ),
+    f"{name}_one_scale": lambda seed, make=make: Pipeline(
+        [("scaler", OneScale()), ("clf", make(seed))]
+    )
+    for name, make in [("logistic", logistic), ("wann", wann)]
 }
 # Run on the data of unseen.py only.
 ON_UNSEEN = {"svc": svc, "cleanlab_svc": cleanlab_svc}
