@@ -119,7 +119,7 @@ def networks_table(rows):
     ours = [row for row in of_data if row["method"].startswith("sknoisy:")]
     beside = [
         row
-        for name in ("default", "logistic", *ON_EMBEDDINGS)
+        for name in ("default", "logistic", "wann", *ON_EMBEDDINGS)
         for row in of_data
         if row["method"] == name and not row["tag"]
     ]
