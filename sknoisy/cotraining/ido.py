@@ -6,6 +6,7 @@ import torch
 from sknoisy.cotraining.base import CoTraining
 from sknoisy.cotraining.ensembles import given_losses
 from sknoisy.cotraining.strong_views import strong_views, views_of
+from sknoisy.encoders.weights import load_tensors
 from sknoisy.losses.expected import weighted_mean
 from sknoisy.ranks import gathered
 from sknoisy.scores.betas import event_mixtures
@@ -150,22 +151,24 @@ class IDO(CoTraining):
     def before_epoch(self, net):  # noqa: D102
         super().before_epoch(net)
         begin = self.head_epochs_ or 0
+        if self.epoch == begin:
+            self._predicted.fill_(-1)  # by the head alone
         if begin < self.epoch <= self.warmup_epochs_:
-            self._keep_base(net.module_, is_first=self.epoch == begin + 1)
+            self._keep_base(net.module_)
         self._earlier.copy_(self._predicted)
         if self.epoch == self.warmup_epochs_ and self._base is not None:
             if self._has_risen:
-                net.module_.load_state_dict(self._base)
+                load_tensors(net.module_, self._base)
             self._base = None
         if not self.is_warmup:
             self._weights = self._fit(net)
 
-    def _keep_base(self, module, is_first):
+    def _keep_base(self, module):
         """Keep the weights until predictions change more than in the epoch before."""
-        changes = len(self._earlier)
-        if not is_first:
+        changes, comparable = len(self._earlier), bool((self._earlier >= 0).all())
+        if comparable:  # two epochs of the same samples were seen
             changes = int((self._predicted != self._earlier).sum())
-        self._has_risen |= not is_first and changes >= self._changes
+        self._has_risen |= comparable and changes >= self._changes
         if not self._has_risen:
             state = module.state_dict()
             self._base = {name: tensor.clone() for name, tensor in state.items()}

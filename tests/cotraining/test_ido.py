@@ -186,6 +186,26 @@ def test_the_training_goes_on_from_before_predictions_changed_more():
     assert not all(states[8][name].equal(base[name]) for name in base)
 
 
+@pytest.mark.parametrize(("n_then", "lr"), [(60, 0.02), (50, 0.01)])
+def test_a_break_in_the_warm_up_is_no_rise(n_then, lr):
+    """With another training or other samples, epochs are compared anew."""
+    risen = []
+
+    class Kept(IDO):
+        def before_epoch(self, net):
+            super().before_epoch(net)
+            risen.append(self._has_risen)
+
+    method, settings = Kept(warmup_epochs=6), SETTINGS | {"lr": 0.01}
+    clf = CoTrainingClassifier(method, max_epochs=8, **settings)
+    for _ in range(3):
+        clf.partial_fit(X, NOISY, classes=[0, 1, 2])
+    clf.set_params(lr=lr)  # another one is a new training, as after reading a file
+    for _ in range(2):
+        clf.partial_fit(X[:n_then], NOISY[:n_then])
+    assert risen == [False] * 5
+
+
 def test_the_warm_up_is_a_third_after_that_of_the_head():
     plan = IDO()
     plan.plan(15, 0)
