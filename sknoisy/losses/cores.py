@@ -145,7 +145,8 @@ class CORES(Loss):
         first, last = round(self.begin * n_epochs), round(self.end * n_epochs) - 1
         grown = (epoch - first) / max(1, last - first)
         self.beta_ = self.beta * min(max(grown, 0.0), 1.0)
-        self._sieving = epoch >= max(1, round(self.sieve * n_epochs))
+        begun = epoch >= max(1, round(self.sieve * n_epochs))
+        self._sieving = begun and self.sieve < 1  # also in epochs beyond the plan
         counts = self.state_["counts"]
         if counts.any():  # otherwise no label was learned
             self.state_["prior"].copy_(counts / counts.sum())

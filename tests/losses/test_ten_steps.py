@@ -192,6 +192,15 @@ def test_cores_has_the_official_schedule():
     np.testing.assert_allclose(found, np.concatenate(official))
 
 
+def test_cores_without_a_sieve():
+    """Nothing is left out, however long the training goes on."""
+    loss = doubled(CORES(beta=0.0, sieve=1.0))
+    logits = torch.tensor(-9.0 * np.eye(C)[Y])
+    for epoch in (0, 9, 10, 20):
+        loss.on_epoch(epoch, 10)
+        assert loss(logits, torch.tensor(Y), torch.arange(N)).all()
+
+
 def test_cores_where_everything_is_left_out():
     """Nothing is learned, and the shares of the classes stay as they were."""
     loss = doubled(CORES(sieve=0.1))
