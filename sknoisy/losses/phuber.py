@@ -10,7 +10,7 @@ from sknoisy.losses.expected import class_losses, expected
 
 
 def partially_huberised_cross_entropy(logits, target, tau):
-    """Return -log p_y of each sample, or its tangent where p_y is at most 1 / tau.
+    """Return -log p_y of each sample, or its tangent where p_y is below 1 / tau.
 
     The tangent is 1 + log tau - tau p_y.
 
@@ -26,8 +26,8 @@ def partially_huberised_cross_entropy(logits, target, tau):
     """
     ce = class_losses(logits, target)
     corner = math.log(tau)
-    losses = torch.where(ce < corner, ce, 1 + corner - tau * (-ce).exp())
-    return expected(losses, target)
+    tangent = 1 + corner - (corner - ce.clamp(min=corner)).exp()  # never overflows
+    return expected(torch.where(ce > corner, tangent, ce), target)
 
 
 class PHuber(Loss):

@@ -379,6 +379,15 @@ def test_phuber_is_bounded_and_no_steeper_than_tau(tau):
     assert slope.min() >= -tau - 1e-6 and (slope.diff() > -1e-6).all()
 
 
+def test_phuber_of_any_tau_has_a_gradient():
+    z, y, index = batch(dtype=torch.float32)
+    z.requires_grad_()
+    for loss in (CrossEntropy(), PHuber(tau=1e60)):  # tau has no float32
+        (gradient,) = torch.autograd.grad(loss(z, y, index).sum(), z)
+        expected = z.detach().softmax(dim=1) - torch.eye(4)[y]
+        torch.testing.assert_close(gradient, expected)
+
+
 def test_imae_weighs_gradients():
     z, y, index = batch()
     z.requires_grad_()
