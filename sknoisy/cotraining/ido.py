@@ -175,10 +175,12 @@ class IDO(CoTraining):
             self._changes = changes
 
     def _fit(self, net):
-        """Return weights of cross-entropy and of consistency, (2, n_classes, n_counts).
+        """Return the factors of the weights of samples, (2, n_classes, n_counts).
 
-        There is one for each class and each number of wrong events that is possible in
-        this epoch.
+        They are the probability that the label is right, and the difficulty, which is
+        largest where there are more wrong events than right labels have, and fewer than
+        wrong ones have. There is one of each for each class and each number of wrong
+        events that is possible in this epoch.
         """
         codes = net.data_.codes.cpu().numpy()
         events = self.state_["wrong_events"].cpu().numpy()
@@ -189,7 +191,7 @@ class IDO(CoTraining):
             for of_class, mixture in zip(weights.swapaxes(0, 1), mixtures, strict=True):
                 clean = mixture.clean_probability(counts)
                 few, many = mixture.distributions(counts)
-                of_class[:] = clean, clean * (few + 1 - many)
+                of_class[:] = clean, few + 1 - many
         return torch.from_numpy(weights).to(net.device)
 
     def batch_loss(self, net, index, batch):  # noqa: D102
@@ -220,12 +222,13 @@ class IDO(CoTraining):
         for logits in (weak, strong):
             self._count(net, index, logits)
         codes, events = net.data_.codes[index], self.state_["wrong_events"][index]
-        clean, consistency = self._weights[:, codes, events]
+        clean, difficulty = self._weights[:, codes, events]
         trusted = net.trusted(index)
         if trusted is not None:
             clean = clean.where(~trusted, 1.0)
         self.state_["clean_proba"][index] = clean
-        losses = dynamic_losses(weak, strong, net.targets(index), clean, consistency)
+        target = net.targets(index)
+        losses = dynamic_losses(weak, strong, target, clean, clean * difficulty)
         return weighted_mean(losses, net.weights(index))
 
     def _count(self, net, index, logits):
