@@ -14,7 +14,7 @@ class GJS(CoTraining):
 
     The loss is the divergence of three distributions from their mean: the label, and
     the predictions for two random views of the sample. This is :class:`~sknoisy.JS` of
-    the mean prediction, plus what the two predictions diverge from each other.
+    the mean prediction, plus a multiple of the divergence of the two predictions.
     Predictions for views of a sample agree less where its wrong label is memorised.
 
     Parameters

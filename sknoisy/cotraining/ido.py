@@ -64,8 +64,8 @@ class IDO(CoTraining):
     each class, a mixture of two beta distributions of the numbers of wrong events gives
     the probability that a label is right. With this weight, a weak and a strong view of
     the sample learn the label; with the rest, the entropy of their mean prediction is
-    lowered. In addition both views must have the same logits, which counts most where
-    the label is probably right and has more wrong events than others.
+    lowered. In addition, differences between the logits of both views are penalised,
+    most where the label is probably right but the sample is hard.
 
     Parameters
     ----------
@@ -82,10 +82,10 @@ class IDO(CoTraining):
 
     Notes
     -----
-    As in the paper, the training continues after the warm-up from the weights of an
-    earlier epoch, if the number of predictions that change from one epoch to the next
-    has risen in the warm-up: those before the first epoch in which it did. Epochs in
-    which only the head is trained do not count for this.
+    While the network learns, fewer predictions change from epoch to epoch. As in the
+    paper, the training continues after the warm-up from the weights before the first of
+    its epochs in which this number did not fall. If it always fell, the weights stay.
+    Epochs in which only the head is trained do not count for this.
 
     ``loss_state_`` of the classifier has "wrong_events", the numbers of wrong events,
     and "clean_proba", the probabilities by which the labels were learned last.
@@ -164,7 +164,7 @@ class IDO(CoTraining):
             self._weights = self._fit(net)
 
     def _keep_base(self, module):
-        """Keep the weights until predictions change more than in the epoch before."""
+        """Keep the weights until as many predictions change as in the epoch before."""
         changes, comparable = len(self._earlier), bool((self._earlier >= 0).all())
         if comparable:  # two epochs of the same samples were seen
             changes = int((self._predicted != self._earlier).sum())

@@ -172,8 +172,8 @@ class EventMixture(NamedTuple):
     Attributes
     ----------
     least, spread : float
-        What is subtracted of the numbers, and what they are then divided by; a spread
-        of 0 says that all are equal.
+        What is subtracted from the numbers, and what they are then divided by; a
+        spread of 0 says that all are equal.
     betas : list of tuple of float
         Weight, alpha and beta of both components, that of fewer events first.
     """
@@ -220,7 +220,7 @@ def event_mixtures(codes, events, n_classes, max_iter=20):
     Returns
     -------
     mixtures : list of EventMixture
-        One for each class; that of all samples, if there are fewer than four.
+        One for each class; that of all samples for a class of fewer than four.
     """
     mixtures = [None] * n_classes
     for code, rows in rows_of_classes(codes, n_classes, least=4):
