@@ -60,6 +60,13 @@ def split(probs, codes, thresholds, sigma):
     return clean, selected & ~clean, sure & ~selected
 
 
+def trusting(clean, hard, purified, trusted):
+    """Return these sets with all trusted labels in the first; None: there are none."""
+    if trusted is None:
+        return clean, hard, purified
+    return clean | trusted, hard & ~trusted, purified & ~trusted
+
+
 def set_losses(logits, target, clean, hard, lambda_h):
     """Return what clean and hard samples lose, sum over both views.
 
@@ -241,7 +248,9 @@ class DISC(CoTraining):
 
     def _of_last_epoch(self, net, index):
         """Return in which set samples are, and the labels (n, n_classes) to mix."""
-        clean, hard, purified = (self.state_[name][index] for name in SETS)
+        sets = (self.state_[name][index] for name in SETS)
+        # Labels may be trusted that were not when the sets were found.
+        clean, hard, purified = trusting(*sets, net.trusted(index))
         labels = as_distributions(net.targets(index), self.n_classes)
         corrected = self.state_["labels"][index].clamp(min=0)
         corrected = as_distributions(corrected, self.n_classes)
@@ -263,12 +272,9 @@ class DISC(CoTraining):
 
     def _record(self, net, index, probs):
         """Split some samples by their predictions, and then move their thresholds."""
-        codes, trusted = net.data_.codes[index], net.trusted(index)
-        thresholds = self.state_["thresholds"][index]
-        clean, hard, purified = split(probs, codes, thresholds, self.sigma)
-        if trusted is not None:
-            clean = clean | trusted
-            hard, purified = hard & ~trusted, purified & ~trusted
+        codes, thresholds = net.data_.codes[index], self.state_["thresholds"][index]
+        sets = split(probs, codes, thresholds, self.sigma)
+        clean, hard, purified = trusting(*sets, net.trusted(index))
         predicted = probs.mean(dim=1).argmax(dim=1)
         momentum = self.settings["momentum"]
         found = dict(zip(SETS, (clean, hard, purified), strict=True)) | {

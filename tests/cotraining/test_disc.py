@@ -256,6 +256,26 @@ def test_trusted_labels_are_clean():
     assert not clf.fit(X, NOISY).loss_state_["clean"][trusted].all()
 
 
+def test_labels_that_become_trusted_are_learned_at_once():
+    wrong, learned = NOISY != Y, []
+
+    class Watched(DISC):
+        def _of_last_epoch(self, net, index):
+            clean, *others = super()._of_last_epoch(net, index)
+            learned.extend(index[clean].tolist())
+            return clean, *others
+
+    method = Watched(momentum=0.5, sigma=0.0, warmup_epochs=2)
+    clf = CoTrainingClassifier(method, max_epochs=12, **SETTINGS)
+    for _ in range(8):
+        learned.clear()
+        clf.partial_fit(X, NOISY)
+    assert not set(np.flatnonzero(wrong)) <= set(learned)
+    learned.clear()
+    clf.partial_fit(X, NOISY, trusted=wrong)
+    assert set(np.flatnonzero(wrong)) <= set(learned)
+
+
 def test_samples_without_a_label_are_learned_once_they_are_purified():
     known = np.arange(60) % 4 == 0
     table = np.where(known[:, None], np.eye(3)[Y], np.nan)
