@@ -143,6 +143,8 @@ class SELF(CoTraining):
             ensemble = in_parts(average, net.view(batch)).float()
         net.observe(ensemble[:, None], target, index)
         kept = self.state_["kept"][index] > 0
+        if trusted is not None:  # perhaps only now
+            kept = kept | trusted
         self._record(index, ensemble.softmax(dim=1), target, trusted)
         losses = given_losses(logits[:, None], target)[:, 0]
         if self.is_warmup:

@@ -145,3 +145,25 @@ def test_the_average_goes_on_after_a_file(tmp_path):
     assert loaded.partial_fit(X, NOISY).loss_state_["steps"][0] == 3
     fewer = loaded.partial_fit(X[:40], NOISY[:40])
     assert fewer.loss_state_["steps"][0] == 4 and fewer.clean_proba_.shape == (40,)
+
+
+def test_labels_that_become_trusted_are_learned_at_once():
+    """With all of them and no consistency, the loss is cross-entropy."""
+    same = []
+
+    class Watched(SELF):
+        def batch_loss(self, net, index, batch):
+            with torch.no_grad():
+                logits = net.module_.networks[0](batch)
+            loss = super().batch_loss(net, index, batch)
+            expected = torch.nn.functional.cross_entropy(logits, net.targets(index))
+            same.append(torch.isclose(loss, expected, rtol=1e-4).item())
+            return loss
+
+    method = Watched(consistency=0.0, warmup_epochs=2, momentum=0.5)
+    clf = CoTrainingClassifier(method, max_epochs=12, batch_size=20, random_state=0)
+    for _ in range(8):
+        clf.partial_fit(X, NOISY)
+    assert not all(same[-3:])
+    clf.partial_fit(X, NOISY, trusted=np.ones(60, bool))
+    assert all(same[-3:])
