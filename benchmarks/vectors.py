@@ -109,13 +109,16 @@ def logistic(seed):
     return search(LogisticRegression(max_iter=200), grid, seed)
 
 
+def nearest(estimator, seed):
+    return search(estimator, {"metric": ["euclidean", "cosine"]}, seed)
+
+
 def knn(n_neighbors, seed):
-    estimator = KNeighborsClassifier(n_neighbors)
-    return scaled(search(estimator, {"metric": ["euclidean", "cosine"]}, seed))
+    return scaled(nearest(KNeighborsClassifier(n_neighbors), seed))
 
 
 def wann(seed):
-    return search(WANN(), {"metric": ["euclidean", "cosine"]}, seed)
+    return nearest(WANN(), seed)
 
 
 def svc(seed):

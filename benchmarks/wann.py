@@ -1,7 +1,7 @@
 """WANN, a peer on embeddings: neighbours that adapt, weighted by reliability.
 
 Di Salvo, Doerrich, Rieger and Ledig, An Embedding is Worth a Thousand Noisy Labels,
-arXiv 2408.14358. Written from the formulas of the paper.
+arXiv 2408.14358.
 """
 
 import numpy as np
