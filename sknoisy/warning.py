@@ -2,6 +2,8 @@
 
 import sys
 import warnings
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 # Packages that call each other on the way from a user's line to what warns.
 BETWEEN = {"contextlib", "joblib", "numpy", "sklearn", "sknoisy", "skorch", "torch"}
@@ -32,6 +34,24 @@ def warn(message):
     while frame.f_back is not None and _is_between(frame):
         frame, level = frame.f_back, level + 1
     warnings.warn(message, UserWarning, stacklevel=level)
+
+
+_ADVISES = ContextVar("whether what is fitted advises people", default=True)
+
+
+@contextmanager
+def without_advice():
+    """In this context, what is fitted does not advise people; what fits it does."""
+    token = _ADVISES.set(False)
+    try:
+        yield
+    finally:
+        _ADVISES.reset(token)
+
+
+def advises():
+    """Whether what is fitted may warn of the data, and of what it suggests."""
+    return _ADVISES.get()
 
 
 def _is_between(frame):

@@ -4,6 +4,7 @@ import torch
 from torch import nn
 
 from sknoisy.checks import check_integer
+from sknoisy.cotraining.advice import warn_of_near_copies
 from sknoisy.cotraining.base import CoTraining
 from sknoisy.data.batches import Batches
 from sknoisy.data.copies import copies_of
@@ -19,6 +20,7 @@ from sknoisy.kernels.confusion import (
 )
 from sknoisy.kernels.nystroem import LARGEST
 from sknoisy.kernels.ridge import KernelRidge
+from sknoisy.warning import advises
 
 LANDMARKS = 1000, 4000  # by default at least and at most
 SHARE = 4  # one landmark for as many samples, between these
@@ -167,9 +169,12 @@ class KernelPosterior(CoTraining):
     chance explains the differences between the frequencies of the labels.
 
     The confusion is counted between leave-one-out predictions and labels, so the
-    classifier's own errors count as noise, too. It stays the same over the rounds. The
-    posterior of a sample without a label is its prediction. Such samples take part in
-    all rounds.
+    classifier's own errors count as noise, too. It stays the same over the rounds. With
+    three or more classes, the shares of right labels are moved towards their mean, to
+    the extent that chance explains their differences: among few samples some class
+    happens to agree with its labels, and would otherwise take over the samples of
+    others. The posterior of a sample without a label is its prediction. Such samples
+    take part in all rounds.
 
     Copies (equal samples with equal labels) are left out together, because the copy of
     a wrong label would confirm it. If more than 1% of equal samples have different

@@ -23,7 +23,7 @@ from sknoisy.detection.checks import check_detector
 from sknoisy.detection.detector import LabelErrorDetector
 from sknoisy.detection.judging import better_judge, kernel_can_judge
 from sknoisy.detection.label_free import label_free_steps
-from sknoisy.detection.report import warn_of_labels, without_advice
+from sknoisy.detection.report import warn_of_labels
 from sknoisy.encoders.features import LazyFeatures
 from sknoisy.estimators.base import fitting_often
 from sknoisy.estimators.base_classifier import TorchClassifier
@@ -37,6 +37,7 @@ from sknoisy.estimators.pipelines import (
 from sknoisy.estimators.saving import Saved
 from sknoisy.estimators.soft_training import OnSoftLabels, fit_soft
 from sknoisy.training.progress import Tasks
+from sknoisy.warning import without_advice
 
 # Of columns by themselves, which change no shape and no order of values.
 SCALERS = StandardScaler, MinMaxScaler, MaxAbsScaler, RobustScaler
@@ -198,7 +199,7 @@ class LabelCleaningClassifier(Findings, OnSoftLabels, CallbackSupportMixin, Save
         detector._warn_of_concerns()
         classes, soft_labels = detector.classes_, detector.soft_labels_
         labels = classes[soft_labels.argmax(axis=1)]
-        with tasks.part("fit-estimator", rest):
+        with tasks.part("fit-estimator", rest), without_advice():
             fit_soft(rest, X, labels, soft_labels, classes, sample_weight=weights)
         if shared:
             estimator.steps = [*steps, *rest.steps]

@@ -31,7 +31,6 @@ from sknoisy.detection.folds import FOLDS, check_two_of_each, from_folds
 from sknoisy.detection.issues import ListingIssues
 from sknoisy.detection.methods import DETECTION_METHODS
 from sknoisy.detection.report import (
-    advises,
     agreement_of,
     class_table,
     doubt_of_rate,
@@ -57,7 +56,7 @@ from sknoisy.estimators.saving import Saved
 from sknoisy.parameters import NamedMethods
 from sknoisy.scores.soft import soft_labels
 from sknoisy.training.progress import Tasks
-from sknoisy.warning import warn
+from sknoisy.warning import advises, warn, without_advice
 
 
 class LabelErrorDetector(
@@ -288,7 +287,8 @@ class LabelErrorDetector(
         classes, labels = self._read(X, y, groups, method, sample_weight, trusted)
         validate_data(self, X, skip_check_array=True)
         tasks = Tasks(self, X, y, n_tasks=1)
-        evidence = self._gather(method, X, labels, classes, groups, tasks)
+        with without_advice():
+            evidence = self._gather(method, X, labels, classes, groups, tasks)
         self._conclude(method, evidence, labels, classes)
         self._paths, self._names = paths_of(X), index_of(X, y)
         self._inputs, self._rest = evidence.inputs, evidence.rest

@@ -1,8 +1,5 @@
 """What was found in all: a table of the classes, and what people are warned of."""
 
-from contextlib import contextmanager
-from contextvars import ContextVar
-
 import numpy as np
 from scipy.stats import rankdata
 
@@ -11,14 +8,13 @@ from sknoisy.data.labels import some
 from sknoisy.data.leaks import columns_like_labels
 from sknoisy.detection.features import as_table
 from sknoisy.encoders.features import LazyFeatures
-from sknoisy.scores.distances import share_of_near_copies
+from sknoisy.scores.distances import near_copies
 from sknoisy.scores.estimates import count_pairs
 from sknoisy.warning import warn
 
 WIDE = 0.2  # intervals of the noise rate that tell little
 MANY = 0.45  # share of wrong labels that may as well be classes that overlap
 SURELY = 5.0  # standard deviations by which a class ranks higher than by chance
-COPIED, ALIKE = 0.3, 0.98  # near-copies among samples, and of them the same labels
 FEW = 50  # samples among which all labels may agree with predictions by chance
 OFTEN = 0.1  # share of wrong predictions from which on they may look like noise
 
@@ -151,24 +147,6 @@ def doubt_of_rate(posterior, unseen):
     )
 
 
-_ADVISES = ContextVar("whether a detector advises people", default=True)
-
-
-@contextmanager
-def without_advice():
-    """In this context, detectors do not advise people, who will not see suggestions."""
-    token = _ADVISES.set(False)
-    try:
-        yield
-    finally:
-        _ADVISES.reset(token)
-
-
-def advises():
-    """Whether a detector may warn of suggestions and columns."""
-    return _ADVISES.get()
-
-
 def table_of(X):
     """Return X as an array of numbers, or None if it is no table of numbers as given.
 
@@ -197,8 +175,7 @@ def warn_of_labels(X, codes):
 
 def warn_of_near_copies(table, codes):
     """Warn if many rows of a table are near-copies of others, with their labels."""
-    share, agreement = share_of_near_copies(table, codes)
-    if share > COPIED and agreement > ALIKE:
+    if share := near_copies(table, codes):
         warn(
             f"about {share:.0%} of the samples are nearly copies of others, with the "
             "same labels, as augmented or interpolated samples are. The wrong labels "

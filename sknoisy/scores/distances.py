@@ -13,6 +13,7 @@ NEAREST = 0.65  # pairs that are further apart, in distances of neighbours, neve
 CENTRED = 1e-3  # largest mean, in root mean squares, that nothing is subtracted for
 EXACT = 1e-6  # of the median distance of neighbours: rounding
 LOOKED_AT, RARE = 300, 1e-3  # samples; how rarely chance makes them near-copies
+COPIED, ALIKE = 0.3, 0.98  # shares: near-copies of samples, with their labels of them
 FENCE = 1.5  # ranges between the quartiles that outliers are above the upper one
 
 
@@ -242,8 +243,8 @@ def _inverse_dimension(distances):
     return np.median(logs) / expected[first:].sum()
 
 
-def share_of_near_copies(X, codes):
-    """Return how many samples seem to be near-copies, and how many of these agree.
+def near_copies(X, codes):
+    """Return how many samples are near-copies, if they are many, with equal labels.
 
     Parameters
     ----------
@@ -256,13 +257,12 @@ def share_of_near_copies(X, codes):
     -------
     share : float
         Share of samples whose nearest neighbour is as near, measured by their tenth, as
-        chance makes it of 1 in 1,000. Equal samples do not count.
-    agreement : float
-        How many of these neighbours have the label of the sample, as a share.
+        chance makes it of 1 in 1,000. Equal samples do not count. 0 if the share is at
+        most 30%, or if more than 2% of these neighbours have another label.
     """
     n_neighbors = 10
     if len(X) <= 5 * n_neighbors or X.shape[1] == 0:
-        return 0.0, 0.0
+        return 0.0
     from sklearn.neighbors import NearestNeighbors  # slow to import
 
     rows = np.random.default_rng(0).permutation(len(X))[:LOOKED_AT]
@@ -271,11 +271,12 @@ def share_of_near_copies(X, codes):
     distances, index = distances[:, 1:], index[:, 1]
     apart = distances[:, 0] > EXACT * np.median(distances[:, -1])
     if np.count_nonzero(apart) < n_neighbors:
-        return 0.0, 0.0
+        return 0.0
     inverse = _inverse_dimension(distances[apart])
     if inverse <= 0:  # columns have few values, so that distances are equal
-        return 0.0, 0.0
+        return 0.0
     ratio = distances[:, 0] / distances[:, -1].clip(min=np.finfo(np.float32).tiny)
     near = apart & (ratio < RARE**inverse)
     same = codes[rows[near]] == codes[index[near]]
-    return float(near.mean()), float(same.mean()) if near.any() else 0.0
+    many = near.mean() > COPIED and same.mean() > ALIKE
+    return float(near.mean()) if many else 0.0

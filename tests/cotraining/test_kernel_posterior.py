@@ -18,6 +18,7 @@ from sknoisy import (
     ELR,
     CoTrainingClassifier,
     KernelPosterior,
+    LabelErrorDetector,
     NoisyRobustClassifier,
     SSLPretrainer,
 )
@@ -269,3 +270,28 @@ def test_chunks_are_forgotten_with_a_warning():
         clf.partial_fit(X[:300], y[:300]).partial_fit(X[:600], y[:600])
         elr = NoisyRobustClassifier("elr", random_state=0).fit(X[:300], y[:300])
         elr.partial_fit(X[300:600], y[300:600])
+
+
+def test_near_copies_are_warned_of_once(digits_of_vectors):
+    X, y = (part[:400] for part in digits_of_vectors)
+    jitter = np.random.default_rng(0).normal(scale=1 / 16, size=X.shape)
+    both, labels = np.r_[X, X + jitter].astype(np.float32), np.r_[y, y]
+
+    def warnings_of(estimator, *args, **given):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            estimator.set_params(random_state=0).fit(*args, **given)
+        texts = [str(warning.message) for warning in caught]
+        return [text for text in texts if "samples are nearly copies" in text]
+
+    (text,) = warnings_of(NoisyRobustClassifier(), both, labels)
+    assert "Train without the copies" in text
+    assert not warnings_of(NoisyRobustClassifier(), X, y)
+    half = np.eye(10)[labels]
+    half[len(X) :] = np.nan  # copies without a label confirm nothing
+    soft = NoisyRobustClassifier(classes=range(10))
+    assert not warnings_of(soft, both, half)
+    (text,) = warnings_of(LabelErrorDetector(), both, labels)
+    assert "Pass groups=" in text
+    groups = np.tile(np.arange(len(X)), 2)
+    assert not warnings_of(LabelErrorDetector(), both, labels, groups=groups)
