@@ -204,11 +204,13 @@ class KernelPosterior(CoTraining):
     References
     ----------
     Bootkrajang and Kaban, Label-Noise Robust Logistic Regression and Its Applications,
-    ECML PKDD 2012, for the posterior of labels. Berthelot et al., ReMixMatch, ICLR
-    2020, for balancing by frequencies (of true labels, in the paper). Radhakrishnan,
-    Beaglehole, Pandit and Belkin, Mechanism for Feature Learning in Neural Networks and
-    Backpropagation-Free Machine Learning Models, Science 2024, for factors of columns
-    from derivatives (in the paper, a matrix for all pairs of columns).
+    ECML PKDD 2012, for the posterior of labels. DerSimonian and Laird, Meta-Analysis in
+    Clinical Trials, Controlled Clinical Trials 1986, for variances between classes.
+    Berthelot et al., ReMixMatch, ICLR 2020, for balancing by frequencies (of true
+    labels, in the paper). Radhakrishnan, Beaglehole, Pandit and Belkin, Mechanism for
+    Feature Learning in Neural Networks and Backpropagation-Free Machine Learning
+    Models, Science 2024, for factors of columns from derivatives (in the paper, a
+    matrix for all pairs of columns).
     """
 
     n_networks = 1
@@ -265,6 +267,8 @@ class KernelPosterior(CoTraining):
             )
         self._generator = generator
         features = _features(module, data.store)
+        if advises():
+            warn_of_near_copies(features, data.labels)
         chosen = choose_kernel(features, data.labels, self.n_classes, generator)
         self._kernel = chosen.power, chosen.width
         set_scale(_head(module).rescale, features, chosen)

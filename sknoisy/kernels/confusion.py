@@ -28,12 +28,50 @@ def confusion(probs, shares, trusted):
     predicted = one_hot(probs.argmax(dim=1), shares.shape[1]).to(shares)
     if trusted is None or trusted.all():
         T = predicted.T @ shares + 0.1
-        return T / T.sum(dim=1, keepdim=True)
+        T = T / T.sum(dim=1, keepdim=True)
+        if len(T) == 2:  # a single difference does not tell how much they vary
+            return T
+        counted = shares.sum(dim=1)
+        # As many labels of equal weight tell as much: Kish's effective sample size.
+        sizes = (predicted.T @ counted).square()
+        sizes /= (predicted.T @ counted.square()).clamp(min=1e-12)
+        return evened(T, sizes)
     joint = predicted[~trusted].T @ shares[~trusted] + 0.1
     errors = shares[trusted].T @ predicted[trusted]
     start = joint / joint.sum(dim=1, keepdim=True)
     T = trusted_transition_matrix(*(m.cpu().numpy() for m in (errors, joint, start)))
     return torch.from_numpy(T).to(start)
+
+
+def evened(transition_matrix, sizes):
+    """Make classes equally often right, as far as chance explains the differences.
+
+    Of few samples some class happens to have labels that agree with the predictions. It
+    would be believed more than the others, and take over their samples.
+
+    Parameters
+    ----------
+    transition_matrix : tensor of shape (n_classes, n_classes)
+        Counted shares of the labels (columns) of each class (row), all above 0.
+    sizes : tensor of shape (n_classes,)
+        How many samples were counted of each class.
+
+    Returns
+    -------
+    transition_matrix : tensor of shape (n_classes, n_classes)
+        Each diagonal element is moved towards their mean, by the share of its variance
+        that is chance; the rest of the row keeps its proportions. The variance between
+        classes is estimated by moments, as DerSimonian and Laird do.
+    """
+    T, sizes = transition_matrix.double(), sizes.double()
+    right, total = T.diagonal(), sizes.sum()
+    mean = sizes @ right / total
+    chance = mean * (1 - mean)  # variance of one sample; of a class, by its size
+    excess = sizes @ (right - mean).square() - (len(sizes) - 1) * chance
+    between = excess.clamp(min=0) / (total - sizes.square().sum() / total).clamp(min=1)
+    moved = right + chance / (chance + sizes * between) * (mean - right)
+    evened = T * ((1 - moved) / (1 - right))[:, None]
+    return evened.diagonal_scatter(moved).to(transition_matrix)
 
 
 def first_guess(probs, transition_matrix, given, trusted):

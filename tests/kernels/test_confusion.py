@@ -6,6 +6,8 @@ import torch
 from sknoisy.encoders.heads import simplex
 from sknoisy.kernels.confusion import (
     best_stretch,
+    confusion,
+    evened,
     first_guess,
     sharpened,
     unmixed,
@@ -21,6 +23,55 @@ def test_unmixed_is_the_inverse_where_that_is_positive():
     torch.testing.assert_close(found.sum(dim=1), torch.ones(2))
     identity = torch.eye(3)
     torch.testing.assert_close(unmixed(true, identity), true)
+
+
+def test_evened_by_hand():
+    T = torch.tensor([[0.9, 0.1, 0.0], [0.3, 0.4, 0.3], [0.2, 0.2, 0.6]])
+    T = (T + 1e-6) / (1 + 3e-6)
+    # The mean is 0.65. Between classes the variance is 0.0425, that of samples 0.2275.
+    found = evened(T, torch.tensor([4.0, 4.0, 0.0]))
+    between = (4 * 2 * 0.25**2 - 2 * 0.2275) / (8 - 4)
+    kept = 4 * between / (0.2275 + 4 * between)
+    expected = [0.65 + kept * 0.25, 0.65 - kept * 0.25, 0.65]
+    torch.testing.assert_close(
+        found.diagonal(), torch.tensor(expected), rtol=1e-3, atol=1e-3
+    )
+    torch.testing.assert_close(found.sum(dim=1), torch.ones(3))
+    torch.testing.assert_close(found[1, 0], found[1, 2])
+
+
+@pytest.mark.parametrize(
+    "n, rates", [(30, [0.5, 0.5, 0.5, 0.5]), (3000, [0.9, 0.5, 0.9, 0.5])]
+)
+def test_chance_is_evened_and_real_differences_stay(n, rates):
+    generator = torch.Generator().manual_seed(0)
+    true, rates = torch.arange(4 * n) % 4, torch.tensor(rates)
+    right = torch.rand(len(true), generator=generator) < rates[true]
+    labels = torch.eye(4)[torch.where(right, true, (true + 1) % 4)]
+    T = confusion(torch.eye(4)[true], labels, None)
+    assert (T.diagonal().std() - rates.std()).abs() < 0.03
+    assert (T[0, 1] > 0.9 * (1 - T[0, 0])).all()
+
+
+def test_confusion_where_a_class_is_never_predicted():
+    T = confusion(torch.eye(3)[[0, 0, 0, 0]], torch.eye(3)[[0, 0, 0, 1]], None)
+    torch.testing.assert_close(T.diagonal(), T[0, 0].expand(3))
+    assert 0.6 < T[0, 0] < 0.75
+
+
+def test_the_difference_of_two_classes_stays():
+    true = torch.tensor([0, 0, 0, 1, 1, 1])
+    T = confusion(torch.eye(2)[true], torch.eye(2)[[0, 0, 0, 1, 1, 0]], None)
+    torch.testing.assert_close(T[0, 0], torch.tensor(3.1 / 3.2))
+    torch.testing.assert_close(T[1, 1], torch.tensor(2.1 / 3.2))
+
+
+def test_weights_count_in_the_confusion():
+    true = torch.arange(90) % 3
+    labels = torch.eye(3)[(true + (torch.arange(90) % 4 == 0) * (true < 2)) % 3]
+    probs, half = torch.eye(3)[true], torch.arange(90) < 45
+    found = confusion(probs, half[:, None] * labels, None)
+    torch.testing.assert_close(found, confusion(probs[half], labels[half], None))
 
 
 def test_first_guess_unmixes_if_trusted_labels_say_so():
