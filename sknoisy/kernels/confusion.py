@@ -27,15 +27,11 @@ def confusion(probs, shares, trusted):
     """
     predicted = one_hot(probs.argmax(dim=1), shares.shape[1]).to(shares)
     if trusted is None or trusted.all():
-        T = predicted.T @ shares + 0.1
+        T = (predicted.T @ shares).double() + 0.1  # nearly 0 and 1 of many labels
         T = T / T.sum(dim=1, keepdim=True)
-        if len(T) == 2:  # a single difference does not tell how much they vary
-            return T
-        counted = shares.sum(dim=1)
-        # As many labels of equal weight tell as much: Kish's effective sample size.
-        sizes = (predicted.T @ counted).square()
-        sizes /= (predicted.T @ counted.square()).clamp(min=1e-12)
-        return evened(T, sizes)
+        if len(T) > 2:  # a single difference does not tell how much they vary
+            T = evened(T, _sizes(predicted, shares.sum(dim=1)).double())
+        return T.to(shares)
     joint = predicted[~trusted].T @ shares[~trusted] + 0.1
     errors = shares[trusted].T @ predicted[trusted]
     start = joint / joint.sum(dim=1, keepdim=True)
@@ -51,9 +47,9 @@ def evened(transition_matrix, sizes):
 
     Parameters
     ----------
-    transition_matrix : tensor of shape (n_classes, n_classes)
+    transition_matrix : tensor of shape (n_classes, n_classes), float64
         Counted shares of the labels (columns) of each class (row), all above 0.
-    sizes : tensor of shape (n_classes,)
+    sizes : tensor of shape (n_classes,), float64
         How many samples were counted of each class.
 
     Returns
@@ -63,15 +59,23 @@ def evened(transition_matrix, sizes):
         that is chance; the rest of the row keeps its proportions. The variance between
         classes is estimated by moments, as DerSimonian and Laird do.
     """
-    T, sizes = transition_matrix.double(), sizes.double()
-    right, total = T.diagonal(), sizes.sum()
+    right, total = transition_matrix.diagonal(), sizes.sum()
     mean = sizes @ right / total
     chance = mean * (1 - mean)  # variance of one sample; of a class, by its size
     excess = sizes @ (right - mean).square() - (len(sizes) - 1) * chance
     between = excess.clamp(min=0) / (total - sizes.square().sum() / total).clamp(min=1)
     moved = right + chance / (chance + sizes * between) * (mean - right)
-    evened = T * ((1 - moved) / (1 - right))[:, None]
-    return evened.diagonal_scatter(moved).to(transition_matrix)
+    evened = transition_matrix * ((1 - moved) / (1 - right))[:, None]
+    return evened.diagonal_scatter(moved)
+
+
+def _sizes(predicted, counted):
+    """Return how many samples were predicted of each class, (n_classes,).
+
+    As many labels of equal weight tell as much: Kish's effective sample size.
+    """
+    squares = predicted.T @ counted.square()
+    return (predicted.T @ counted).square() / squares.clamp(min=1e-12)
 
 
 def first_guess(probs, transition_matrix, given, trusted):
