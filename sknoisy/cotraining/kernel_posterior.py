@@ -170,11 +170,11 @@ class KernelPosterior(CoTraining):
 
     The confusion is counted between leave-one-out predictions and labels, so the
     classifier's own errors count as noise, too. It stays the same over the rounds. With
-    three or more classes, the shares of right labels are moved towards their mean, to
-    the extent that chance explains their differences: among few samples some class
-    happens to agree with its labels, and would otherwise take over the samples of
-    others. The posterior of a sample without a label is its prediction. Such samples
-    take part in all rounds.
+    three or more classes, and without trusted labels, the classes' shares of right
+    labels are moved towards their mean, to the extent that chance explains their
+    differences: among few samples some class happens to agree with its labels, and
+    would otherwise take over the samples of others. The posterior of a sample without a
+    label is its prediction. Such samples take part in all rounds.
 
     Copies (equal samples with equal labels) are left out together, because the copy of
     a wrong label would confirm it. If more than 1% of equal samples have different

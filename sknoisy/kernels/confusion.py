@@ -65,8 +65,8 @@ def evened(transition_matrix, sizes):
     excess = sizes @ (right - mean).square() - (len(sizes) - 1) * chance
     between = excess.clamp(min=0) / (total - sizes.square().sum() / total).clamp(min=1)
     moved = right + chance / (chance + sizes * between) * (mean - right)
-    evened = transition_matrix * ((1 - moved) / (1 - right))[:, None]
-    return evened.diagonal_scatter(moved)
+    rest = transition_matrix * ((1 - moved) / (1 - right))[:, None]
+    return rest.diagonal_scatter(moved)
 
 
 def _sizes(predicted, counted):
