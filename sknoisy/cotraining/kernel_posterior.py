@@ -319,7 +319,7 @@ class KernelPosterior(CoTraining):
         self.state_["posterior"].copy_(labels)
         left_out = (first + simplex(probs)) / 2
         self.state_["left_out"].copy_(left_out)
-        self._observe(net, left_out)
+        net.observe(left_out.log()[:, None], data.codes, every)
         self._loss = -(labels * simplex(probs).log()).sum(dim=1).mean()
         if data.class_weights is not None:
             labels = labels * data.class_weights
@@ -358,12 +358,6 @@ class KernelPosterior(CoTraining):
             kept = LARGEST // self._n_samples
             n_landmarks = min(n_landmarks, max(kept, AT_ANY_SIZE))
         return {"n_landmarks": n_landmarks}
-
-    def _observe(self, net, probs):
-        """Let the dynamics record the probabilities of what has a label."""
-        codes = net.data_.codes
-        known = (codes >= 0).nonzero()[:, 0]
-        net.observe(probs[known].log()[:, None], codes[known], known)
 
     def clean_probability(self, dynamics, labelled):  # noqa: D102
         posteriors = self.state_["posterior"]

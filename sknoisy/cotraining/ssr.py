@@ -241,7 +241,9 @@ class SSR(CoTraining):
         if self.is_warmup:
             return
         features, logits = net.predict_features()
-        self._observe(net, logits)
+        predicted = torch.from_numpy(logits)[:, None].to(net.device)
+        every = torch.arange(len(logits), device=net.device)
+        net.observe(predicted, net.data_.codes, every)
         given, trusted = net.data_.codes.cpu().numpy(), net.data_.labels.trusted
         is_trusted = np.zeros(len(given), bool)
         if trusted is not None:
@@ -258,13 +260,6 @@ class SSR(CoTraining):
         favoured = votes[rows, labels] >= self.select_threshold
         selected = (favoured & (labels >= 0)) | is_trusted
         self._order(net, labels, selected if selected.any() else labels >= 0)
-
-    def _observe(self, net, logits):
-        """Let the dynamics record the predictions of what has a label."""
-        codes = net.data_.codes
-        known = (codes >= 0).nonzero()[:, 0]
-        logits = torch.from_numpy(logits).to(codes.device)
-        net.observe(logits[known, None], codes[known], known)
 
     def _neighbors(self, net, features):
         """Return the neighbours of all samples, searched once if features stay."""

@@ -118,7 +118,11 @@ class CoTrainingNet(ClassifierNet):
         return logits
 
     def observe(self, logits, target, index):
-        """Let the dynamics record the networks' mean prediction of a batch."""
+        """Let the dynamics record the networks' mean prediction of what has a label."""
+        labelled = self.data_.labels.labelled
+        if labelled is not None:
+            known = labelled[index]
+            logits, target, index = logits[known], target[known], index[known]
         mean = logits.detach().log_softmax(dim=2).logsumexp(dim=1)
         if target.is_floating_point():
             target = target.argmax(dim=1)

@@ -341,6 +341,16 @@ def test_methods_use_them_or_leave_them_out(name):
 
 
 @pytest.mark.parametrize("name", SEMI_METHODS)
+def test_samples_without_a_label_are_no_wrong_events(name):
+    semi = np.where(LABELLED[:, None], np.eye(10)[Y], np.nan)
+    model = co(name).fit(X, semi)
+    shares = [row.get("wrong_events", 0) for row in model.history_]
+    events = model.wrong_events_
+    assert np.isnan(events).tolist() == (~LABELLED).tolist()
+    assert sum(shares) * LABELLED.sum() == pytest.approx(np.nansum(events))
+
+
+@pytest.mark.parametrize("name", SEMI_METHODS)
 def test_ten_labels_of_a_class_and_many_without(name):
     inputs, y = load_digits(return_X_y=True)
     inputs, y = inputs[:900], y[:900]
