@@ -117,7 +117,7 @@ class Dynamics:
     @property
     def seen(self):
         """Which samples were predicted at all, ndarray of shape (n_samples,), bool."""
-        return self.numpy()[:, N_PREDICTIONS] > 0
+        return self._column(N_PREDICTIONS) > 0
 
     @property
     def mean_loss(self):
@@ -132,12 +132,12 @@ class Dynamics:
     @property
     def wrong_events(self):
         """Epochs in which the prediction was not the label, (n_samples,), float32."""
-        return self.numpy()[:, N_WRONG].astype(np.float32)
+        return self._column(N_WRONG)
 
     @property
     def prediction_changes(self):
         """Epochs whose prediction was not that of the epoch before."""
-        return self.numpy()[:, N_CHANGES].astype(np.float32)
+        return self._column(N_CHANGES)
 
     def _end_early_epoch(self, wrong_changes):
         """Add the epoch to the early ones, unless memorisation has begun."""
@@ -181,6 +181,10 @@ class Dynamics:
                 self._epoch = torch.full_like(self._early[:, :3], torch.nan)
             self._epoch[index] = torch.stack([label, other, classes], dim=1)
 
+    def _column(self, column):
+        self._count()
+        return self._sums[:, column].cpu().numpy().copy()
+
     def _mean(self, column):
-        sums = self.numpy().astype(np.float64)
-        return sums[:, column] / np.maximum(sums[:, N_PREDICTIONS], 1)
+        sums = self._column(column).astype(np.float64)
+        return sums / np.maximum(self._column(N_PREDICTIONS), 1)
