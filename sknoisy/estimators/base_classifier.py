@@ -92,7 +92,6 @@ class TorchClassifier(Beginning, Learning, ClassifierMixin, HoldingOut, Predicti
                         interrupt = error  # what was learned so far can be used
                         interrupts.append(error)
                 training.settle()
-                training.limit = training.run.limit = None
                 if interrupt is None:
                     training.forget_momentum()
                 self._finish(training, *known)

@@ -243,8 +243,9 @@ class ClassifierTraining:
         self._forget_frozen()
 
     def settle(self):
-        """Go back to the epoch that was chosen, if the training was stopped."""
+        """Go back to the epoch that was chosen, if any; later epochs have no limits."""
         stopping, self.stopping, self.run.stopping = self.stopping, None, None
+        self.limit = self.run.limit = None
         if stopping is None or not stopping.stopped_:
             return
         kept = stopping.kept_
