@@ -1,9 +1,9 @@
 """ContrastiveFineTuner: pseudo-labels, trusted by their losses, shape the encoder."""
 
 import numpy as np
-from sklearn.base import ClassifierMixin, MetaEstimatorMixin, clone
+from sklearn.base import clone
 from sklearn.pipeline import Pipeline
-from sklearn.utils.validation import check_consistent_length, check_is_fitted
+from sklearn.utils.validation import check_consistent_length
 
 from sknoisy._compat import CallbackSupportMixin, safe_indexing, with_callbacks
 from sknoisy.checks import check_choice, random_numbers
@@ -14,6 +14,7 @@ from sknoisy.data.weights import check_sample_weight
 from sknoisy.encoders.features import LazyFeatures
 from sknoisy.estimators.base import TorchEstimator, fitting_often, take_features_in
 from sknoisy.estimators.classifier import NoisyRobustClassifier
+from sknoisy.estimators.delegating import Delegating
 from sknoisy.estimators.lazy import LazyTransformer
 from sknoisy.estimators.pipelines import (
     check_labels_of,
@@ -24,13 +25,11 @@ from sknoisy.estimators.pretrainer import SSLPretrainer
 from sknoisy.estimators.saving import Saved
 from sknoisy.parameters import seed_parts
 from sknoisy.scores import gmm_clean_probability
-from sknoisy.scores.probabilities import in_columns, losses_of
+from sknoisy.scores.probabilities import losses_of
 from sknoisy.training.progress import Tasks
 
 
-class ContrastiveFineTuner(
-    CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin, Saved
-):
+class ContrastiveFineTuner(CallbackSupportMixin, Delegating, Saved):
     """Train a classifier, then the encoder on its predictions, then a new head.
 
     A classifier is trained on the given labels. They are replaced by its predictions of
@@ -236,40 +235,6 @@ class ContrastiveFineTuner(
         tasks.end()
         return self
 
-    def predict(self, X):
-        """Return the most probable class of each sample.
-
-        Parameters
-        ----------
-        X : array-like, tensor, array of paths or LazyFeatures
-            Samples like those that ``fit`` got.
-
-        Returns
-        -------
-        labels : ndarray of shape (n_samples,)
-            In the dtype of ``classes_``.
-        """
-        check_is_fitted(self, "estimator_")
-        return self.estimator_.predict(X)
-
-    def predict_proba(self, X):
-        """Return the probability of each class.
-
-        Parameters
-        ----------
-        X : array-like, tensor, array of paths or LazyFeatures
-            Samples like those that ``fit`` got.
-
-        Returns
-        -------
-        probabilities : ndarray of shape (n_samples, n_classes)
-            Columns are in the order of ``classes_``; 0 for a class that is no sample's
-            pseudo-label.
-        """
-        check_is_fitted(self, "estimator_")
-        probs = self.estimator_.predict_proba(X)
-        return in_columns(probs, self.estimator_.classes_, self.classes_)
-
     def _parts(self, X, classes):
         """Return fresh parts, checked: front or None, first, contrastive, last."""
         random_numbers(self.random_state)
@@ -353,7 +318,6 @@ class ContrastiveFineTuner(
         self.encoder_ = contrastive.encoder_
         self.estimator_ = Pipeline(steps)
         take_features_in(self, self.estimator_)
-        return self
 
 
 def _hand_on_encoder(from_features, first, contrastive, last):

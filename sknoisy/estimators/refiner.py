@@ -3,8 +3,8 @@
 from functools import partial
 
 import numpy as np
-from sklearn.base import ClassifierMixin, MetaEstimatorMixin, clone
-from sklearn.utils.validation import check_consistent_length, check_is_fitted
+from sklearn.base import clone
+from sklearn.utils.validation import check_consistent_length
 
 from sknoisy._compat import CallbackSupportMixin, with_callbacks
 from sknoisy.checks import check_choice, check_integer, check_real, random_numbers
@@ -12,6 +12,7 @@ from sknoisy.data.labels import check_given, check_several, encode_labels
 from sknoisy.data.order import check_order
 from sknoisy.estimators.base import fitting_often, take_features_in
 from sknoisy.estimators.base_classifier import TorchClassifier
+from sknoisy.estimators.delegating import Delegating
 from sknoisy.estimators.findings import Findings, percent
 from sknoisy.estimators.pipelines import (
     check_labels_of,
@@ -28,9 +29,7 @@ from sknoisy.views.base import Views
 from sknoisy.warning import warn
 
 
-class PseudoLabelRefiner(
-    Findings, CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin, Saved
-):
+class PseudoLabelRefiner(Findings, CallbackSupportMixin, Delegating, Saved):
     """Train a classifier and, on the way, replace labels by its stable predictions.
 
     A warm-up on the given labels is followed by iterations. After certain epochs of
@@ -254,38 +253,6 @@ class PseudoLabelRefiner(
             The refined labels.
         """
         return X, self.fit(X, y).labels_
-
-    def predict(self, X):
-        """Return the most probable class of each sample.
-
-        Parameters
-        ----------
-        X : array-like, tensor, array of paths or LazyFeatures
-            Samples, in any form that `estimator` takes.
-
-        Returns
-        -------
-        labels : ndarray of shape (n_samples,)
-            In the dtype of ``classes_``.
-        """
-        check_is_fitted(self, "estimator_")
-        return self.estimator_.predict(X)
-
-    def predict_proba(self, X):
-        """Return the probability of each class.
-
-        Parameters
-        ----------
-        X : array-like, tensor, array of paths or LazyFeatures
-            Samples, in any form that `estimator` takes.
-
-        Returns
-        -------
-        probabilities : ndarray of shape (n_samples, n_classes)
-            Columns are in the order of ``classes_``.
-        """
-        check_is_fitted(self, "estimator_")
-        return self.estimator_.predict_proba(X)
 
     def _check_parameters(self):
         check_integer("warmup_epochs", self.warmup_epochs, low=0)

@@ -1,7 +1,6 @@
 """Training on soft labels, of classifiers that may not take them."""
 
 import numpy as np
-from sklearn.base import ClassifierMixin, MetaEstimatorMixin
 from sklearn.utils import get_tags, indexable
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
@@ -10,8 +9,8 @@ from sknoisy._compat import safe_indexing
 from sknoisy.data.given import check_takes_weights
 from sknoisy.data.weights import check_sample_weight
 from sknoisy.estimators.base_classifier import TorchClassifier
+from sknoisy.estimators.delegating import Delegating
 from sknoisy.estimators.pipelines import resamples, split_pipeline
-from sknoisy.scores.probabilities import in_columns
 
 LEAST_SHARE = 0.05  # less probable classes of a sample are not trained on as copies
 
@@ -25,43 +24,12 @@ def _estimator_has(name):
     return check
 
 
-class OnSoftLabels(ClassifierMixin, MetaEstimatorMixin):
+class OnSoftLabels(Delegating):
     """Mixin of classifiers that train another one, `estimator`, on soft labels."""
 
-    def predict(self, X):
-        """Return the most probable class of each sample.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, ...)
-            Samples, in any form that `estimator` takes.
-
-        Returns
-        -------
-        labels : ndarray of shape (n_samples,)
-            In the dtype of ``classes_``.
-        """
-        check_is_fitted(self, "estimator_")
-        return self.estimator_.predict(X)
-
-    @available_if(_estimator_has("predict_proba"))
-    def predict_proba(self, X):
-        """Return the probability of each class.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, ...)
-            Samples, in any form that `estimator` takes.
-
-        Returns
-        -------
-        probabilities : ndarray of shape (n_samples, n_classes)
-            Columns are in the order of ``classes_``.
-        """
-        check_is_fitted(self, "estimator_")
-        return in_columns(
-            self.estimator_.predict_proba(X), self.estimator_.classes_, self.classes_
-        )
+    predict_proba = available_if(_estimator_has("predict_proba"))(
+        Delegating.predict_proba
+    )
 
     @available_if(_estimator_has("decision_function"))
     def decision_function(self, X):
