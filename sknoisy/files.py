@@ -122,7 +122,7 @@ def replacing(path, part=None, keep=None, **settings):
         raise
 
 
-def read(path, kind, build=None, device="cpu"):
+def read(path, kind, build=None):
     """Return the content of a file that :func:`write` wrote.
 
     Parameters
@@ -133,8 +133,6 @@ def read(path, kind, build=None, device="cpu"):
         What it must be: "model" or "checkpoint".
     build : callable, default=None
         See :func:`unpack`.
-    device : torch.device or str, default="cpu"
-        Where tensors go.
 
     Raises
     ------
@@ -145,7 +143,7 @@ def read(path, kind, build=None, device="cpu"):
         If it cannot be read.
     """
     raw = Path(as_path("path", path)).read_bytes()
-    return parse(raw, path, kind, build, device)
+    return parse(raw, path, kind, build)
 
 
 def parse(raw, path, kind, build=None, device="cpu"):

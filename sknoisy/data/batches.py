@@ -9,8 +9,10 @@ import torch
 from sknoisy.data.devices import move
 from sknoisy.ranks import part
 
+AHEAD = 2  # batches that are read ahead, and so how many are in memory
 
-def stream(store, order, batches, device, ahead=2, shared=False):
+
+def stream(store, order, batches, device, shared=False):
     """Yield the batches of a store; a thread reads ahead where reading takes time.
 
     Parameters
@@ -24,8 +26,6 @@ def stream(store, order, batches, device, ahead=2, shared=False):
         each.
     device : torch.device
         Device of the batches.
-    ahead : int, default=2
-        Number of batches that are read ahead, and so the number in memory.
     shared : bool, default=False
         Whether each of several ranks takes its part of the samples of a batch: see
         :mod:`sknoisy.ranks`.
@@ -57,7 +57,7 @@ def stream(store, order, batches, device, ahead=2, shared=False):
     try:
         for index in _parts(order, batches):
             waiting.append(pool.submit(read, index, own(index)))
-            if len(waiting) > ahead:
+            if len(waiting) > AHEAD:
                 yield finish(waiting.popleft())
         while waiting:
             yield finish(waiting.popleft())

@@ -21,6 +21,7 @@ LATER_WIDTHS = 30.0  # of a column, beyond which later values are clipped
 NARROW = 1 / 10  # of the training X's width, of which several samples have more
 SEVERAL = 8  # samples that are enough to judge a scale: one image may be dark
 PART_BYTES = 8 * 2**20  # that are read at a time
+SHOWN = 5  # columns in a message
 
 
 def image_range(X):
@@ -171,9 +172,9 @@ def _called(j, names):
     return f"column {j if names is None else repr(names[j])}"
 
 
-def _listed(counts, names, shown=5):
+def _listed(counts, names):
     """Return numbers of values by column as text."""
-    listed = [f"{_called(j, names)}: {count}" for j, count in counts.items()][:shown]
+    listed = [f"{_called(j, names)}: {count}" for j, count in counts.items()][:SHOWN]
     more = len(counts) - len(listed)
     return ", ".join(listed) + (f" and {more} more columns" if more else "")
 

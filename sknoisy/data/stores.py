@@ -17,6 +17,7 @@ LOOKED_FOR = 2**17  # paths that are looked for before any is read; of more, a s
 TRIED = 10_000  # images that are tried once one is damaged; of more, those of its batch
 KEEP_BYTES = 2**31  # of decoded images
 CHUNK_BYTES = 64 * 2**20  # that are copied to a device at a time
+SHOWN = 5  # files in a message
 
 
 class ArrayStore:
@@ -110,10 +111,10 @@ def _plain(array):
 class _Decoded:
     """Decoded images of some files by path and size, up to a number of bytes."""
 
-    def __init__(self, paths, keep_bytes):
+    def __init__(self, paths):
         self._paths = frozenset(paths.tolist())
         self._images = {}
-        self._left = keep_bytes
+        self._left = KEEP_BYTES
 
     def read(self, path, size):
         """Return an image like :func:`read_image`; it must not be changed."""
@@ -130,7 +131,7 @@ _SHARED = ContextVar("decoded images that stores share", default=None)
 
 
 @contextmanager
-def sharing_decoded(paths, keep_bytes=KEEP_BYTES):
+def sharing_decoded(paths):
     """In this context, stores share what they decode of some files.
 
     For those who fit or ask classifiers many times, each of which opens the files.
@@ -139,13 +140,10 @@ def sharing_decoded(paths, keep_bytes=KEEP_BYTES):
     ----------
     paths : ndarray of str of shape (n_samples,), or None
         The files, which must not change meanwhile. None: nothing is shared.
-    keep_bytes : int, default=2**31
-        Largest size of all images that are kept, in bytes, beside what stores keep;
-        others are decoded anew.
     """
     token = None
     if paths is not None and _SHARED.get() is None:
-        token = _SHARED.set(_Decoded(paths, keep_bytes))
+        token = _SHARED.set(_Decoded(paths))
     try:
         yield
     finally:
@@ -236,10 +234,10 @@ class PathStore:
         return None
 
 
-def _describe(errors, of="", shown=5):
+def _describe(errors, of=""):
     """Return a message that lists files that cannot be read, by their position."""
-    found = [f"{error} (index {i})" for i, error in [*errors.items()][:shown]]
-    more = [] if len(errors) <= shown else [f"and {len(errors) - shown} more"]
+    found = [f"{error} (index {i})" for i, error in [*errors.items()][:SHOWN]]
+    more = [] if len(errors) <= SHOWN else [f"and {len(errors) - SHOWN} more"]
     return (
         f"X names {counted(len(errors), 'file')} that cannot be read{of}: "
         + "; ".join(found + more)

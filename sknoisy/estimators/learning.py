@@ -38,7 +38,6 @@ class Learning(Findings):
         self._network = training.network
         self._training = training
         training.detach()
-        return self
 
     def _early_predictions(self):
         """Return what was predicted of each sample before labels were memorised.

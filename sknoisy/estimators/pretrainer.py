@@ -271,7 +271,7 @@ class SSLPretrainer(LazyTransformer, TorchEstimator):
                 if not hasattr(error, "learned"):
                     raise
                 learned, interrupt = error.learned, error
-            self._keep(*learned)
+            vars(self).update(_attributes(self.device, *learned))
         if interrupt is not None:
             raise interrupt
         return self
@@ -391,10 +391,6 @@ class SSLPretrainer(LazyTransformer, TorchEstimator):
                         error.learned = learned()  # it can be used
                     raise
             return learned()
-
-    def _keep(self, encoder, heads, history):
-        vars(self).update(_attributes(self.device, encoder, heads, history))
-        return self
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

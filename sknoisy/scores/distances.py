@@ -137,7 +137,7 @@ def near_duplicates(index, distances):
             f"distances of shape {distances.shape} is not valid with index of shape "
             f"{index.shape}: they must be of one shape."
         )
-    n_samples, n_neighbors = index.shape
+    n_samples = len(index)
     check_positions("index", index, n_samples)
     last = distances[:, -1]
     ratio = _largest_ratio(distances)

@@ -125,7 +125,7 @@ def _fit(codes, shares, posterior, weight):
     joint : ndarray of shape (n_classes, n_classes)
         Expected counts of true classes (row) and given labels (column).
     """
-    n_samples, n_classes = shares.shape
+    n_samples = len(codes)
     ones = np.ones(n_samples), (np.arange(n_samples), codes)
     labels = csr_array(ones, shape=shares.shape)
     for _ in range(MAX_ITER):

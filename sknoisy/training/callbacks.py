@@ -143,7 +143,7 @@ def check_callbacks(callbacks, schedule, rising_epochs, validates, knows_labels)
     for callback in given:
         _check_known(callback)
         if isinstance(callback, LRScheduler):
-            _check_rate(callback, schedule, rising_epochs)
+            _check_rate(schedule, rising_epochs)
         if getattr(callback, "f_pickle", None) is not None:
             _refuse(
                 callback,
@@ -224,7 +224,7 @@ def _check_known(callback):
         )
 
 
-def _check_rate(callback, schedule, warmup):
+def _check_rate(schedule, warmup):
     if schedule != "constant":
         raise ValueError(
             f"schedule={schedule!r} is not valid with callbacks=[LRScheduler]: both "
