@@ -5,6 +5,7 @@ takes one training of seconds. Where another classifier is better, as on rules o
 columns, its own folds judge better.
 """
 
+import logging
 import warnings
 
 import numpy as np
@@ -25,6 +26,7 @@ from sknoisy.estimators.pipelines import with_arguments
 from sknoisy.scores.probabilities import in_columns
 from sknoisy.scores.reading import of_labels
 
+LOGGER = logging.getLogger("sknoisy")
 # Standard errors by which a classifier must be ahead of the kernel machine: in one fold
 # for the others to be computed, and in all of them to judge.
 WORTH_A_LOOK, SURELY = 0, 2
@@ -91,6 +93,8 @@ def better_judge(detector, estimator, X, y, weights=None, groups=None, trusted=N
                 return detector
             other.fit(X, y, weights, groups, trusted)
         except Exception:
+            name = type(estimator).__name__
+            LOGGER.debug("folds of %s cannot judge", name, exc_info=True)
             return detector
     # Labels are judged by probabilities: those of a tree, 0 and 1, are too sure.
     ahead = lead(_right(other), _right(detector)) > SURELY

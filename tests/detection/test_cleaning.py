@@ -244,7 +244,8 @@ class FewFail(DecisionTreeClassifier):
 
 
 @pytest.mark.filterwarnings("ignore:out-of-sample", "ignore:The least", "ignore:Number")
-def test_a_classifier_whose_folds_cannot_judge():
+def test_a_classifier_whose_folds_cannot_judge(caplog):
+    caplog.set_level("DEBUG", "sknoisy")
     X, y = stripes()
     rare = np.where(np.arange(300) < 2, 2, y)
     first = np.where(np.arange(300) < 4, 2, y)
@@ -254,8 +255,10 @@ def test_a_classifier_whose_folds_cannot_judge():
         (CalibratedClassifierCV(TREE, cv=2), rare, None),  # a fold has one of them
         (TREE, first, one_group),  # four groups without the rare class
     ):
+        caplog.clear()
         fitted = cleaning(clf).fit(X, labels, groups=groups)
         assert isinstance(fitted.detector_.estimator, NoisyRobustClassifier)
+        assert f"folds of {type(clf).__name__} cannot judge" in caplog.text
 
 
 def test_warnings_are_of_the_detector_that_is_kept():
