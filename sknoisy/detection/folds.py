@@ -151,7 +151,7 @@ def _computed_once(X, estimator):
     if not isinstance(last, TorchClassifier):
         return np.asarray(X)
     if last.freeze_encoder:
-        np.asarray(X)  # which it keeps, and its parts have
+        X.computed()  # which it keeps, and its parts have
     return X
 
 

@@ -164,9 +164,10 @@ class LazyFeatures:
     def __array__(self, dtype=None, copy=None):
         if copy is False:
             raise ValueError("LazyFeatures are computed: np.asarray must copy.")
-        return np.array(self._computed(), dtype=dtype)
+        return np.array(self.computed(), dtype=dtype)
 
-    def _computed(self):
+    def computed(self):
+        """Return the features that are kept, not a copy: they must not be changed."""
         if len(self) == 0:
             return np.empty(self.shape, self.dtype)
         if self._features is None and self.memory is not None:
@@ -182,7 +183,7 @@ class LazyFeatures:
         whole = all(c is Ellipsis or c == slice(None) for c in map(_as_slice, columns))
         several = isinstance(rows, slice) or np.ndim(rows) == 1
         if not (whole and several):
-            return self._computed()[key].copy()
+            return self.computed()[key].copy()
         index = np.arange(len(self)) if self._index is None else self._index
         part = LazyFeatures(self._inputs, self.encoder, index[rows], self.memory)
         if self._features is not None:

@@ -171,7 +171,7 @@ class Beginning:
         """Return X if it has the features of an encoder that is not trained yet."""
         if not (isinstance(X, LazyFeatures) and self._carries(X, training.network)):
             return None
-        np.asarray(X)  # which X keeps; parts of it would be computed in each call
+        X.computed()  # which X keeps; parts of it would be computed in each call
         return X
 
 

@@ -120,7 +120,7 @@ class Predicting(TorchEstimator):
         device = resolve_device(self.device, fallback=True)
         network = self._network_on(device)
         if self._has_features(X, device) and self._carries(X, network):
-            features = np.asarray(X)
+            features = np.asarray(X.computed())
             spec = InputSpec("vector", features.shape[1:], "vector")
             logits = forward_all(network.head, spec.open(features), device)
         else:

@@ -365,7 +365,7 @@ class ClassifierTraining:
         if data.features is None:
             features = forward_all(self.network.encoder, data.store, device)
         else:
-            features = np.asarray(data.features)
+            features = np.asarray(data.features.computed())
         spec = InputSpec("vector", features.shape[1:], "vector")
         store = ArrayStore(features, spec).resident(device)
         validation = self._encoded(data.validation)
