@@ -22,6 +22,7 @@ from sknoisy.datasets.tables import PATHS, find_column, read_rows
 from sknoisy.detection import LabelErrorDetector
 from sknoisy.encoders.features import LazyFeatures
 from sknoisy.estimators.classifier import NoisyRobustClassifier
+from sknoisy.training.progress import duration
 
 MEASURED = 64  # samples, after which the time for all is estimated
 LONG = 20  # seconds that are worth a word before
@@ -249,18 +250,10 @@ def _encoded(encoder, X, args):
             say(
                 args,
                 f"Computing the features of {len(X):,} images, which takes about "
-                f"{_duration(seconds)}; a smaller --image-size is faster.",
+                f"{duration(seconds)}; a smaller --image-size is faster.",
             )
     np.asarray(features)  # they are kept
     return features
-
-
-def _duration(seconds):
-    if seconds < 90:
-        return f"{seconds:.0f} seconds"
-    if seconds < 90 * 60:
-        return f"{seconds / 60:.0f} minutes"
-    return f"{seconds / 3600:.0f} hours"
 
 
 def _equal_rows(X):

@@ -337,12 +337,11 @@ def _row(method, X, y, rows, scorers, test, clean):
 
 
 def _bar(plan, verbose):
-    hidden = False if verbose else None  # None: unless in a terminal
     return bar(
         plan,
         desc="compare",
         unit=" fits",
         delay=0 if verbose else 10,
         leave=bool(verbose),
-        disable=True if verbose is False else hidden,
+        disable=None if verbose is None else not verbose,  # None: unless in a terminal
     )

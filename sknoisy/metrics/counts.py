@@ -5,6 +5,7 @@ from scipy.sparse import issparse
 
 from sknoisy.checks import check_choice
 from sknoisy.data.labels import encode_labels
+from sknoisy.scores.estimates import count_pairs
 
 
 def is_table(X):
@@ -33,7 +34,7 @@ def confusion_counts(y, y_pred, classes):
             f"y has {len(given)} labels, and there are {len(predicted)} predictions: "
             "pass one prediction for each label, and at least one."
         )
-    return np.bincount(given * n + predicted, minlength=n * n).reshape(n, n)
+    return count_pairs(given, predicted, n)
 
 
 def condition_of(matrix):
