@@ -336,14 +336,8 @@ class SSLPretrainer(LazyTransformer, TorchEstimator):
         settings = self._settings(len(store), spec, defaults, lr_warmup=share)
         settings = replace(settings, **asked._reporting())
         blueprint = blueprint.with_training_statistics()
-        encoder = blueprint.build(generator(seeds[0]), load_weights=True)
-        if trained is not None:
-            load_numpy_state(encoder, trained.state)
-        heads = build_heads(method, encoder, generator=generator(seeds[1]))
-        networks = nn.ModuleDict({"encoder": encoder, **heads})
-        method.start(networks, len(store), generator(seeds[4]))
-        if self.compile:
-            encoder.compile()
+        networks, heads = self._networks(method, blueprint, trained, len(store), seeds)
+        encoder = networks["encoder"]
         run = Run(self.max_epochs, limit=call.limit)
         check_patterns(asked.callbacks, dict(networks.named_parameters()))
         net = SelfSupervisedNet(
@@ -391,6 +385,18 @@ class SSLPretrainer(LazyTransformer, TorchEstimator):
                         error.learned = learned()  # it can be used
                     raise
             return learned()
+
+    def _networks(self, method, blueprint, trained, n_samples, seeds):
+        """Return all networks of a training, and the method's heads among them."""
+        encoder = blueprint.build(generator(seeds[0]), load_weights=True)
+        if trained is not None:
+            load_numpy_state(encoder, trained.state)
+        heads = build_heads(method, encoder, generator=generator(seeds[1]))
+        networks = nn.ModuleDict({"encoder": encoder, **heads})
+        method.start(networks, n_samples, generator(seeds[4]))
+        if self.compile:
+            encoder.compile()
+        return networks, heads
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

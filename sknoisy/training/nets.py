@@ -121,24 +121,18 @@ class Net(ObservedNet):
                 self._validate(iterator)
 
     def _train_epoch(self, iterator, step_fn):
-        settings, started = self.settings, time.perf_counter()
-        schedule = SCHEDULES[settings.schedule]
+        started, max_epochs = time.perf_counter(), self.settings.max_epochs
         # An epoch is an equal share of the schedule, however many samples it has.
-        share = 1 / (len(iterator) * settings.max_epochs)
-        # A constant rate is left to callbacks such as skorch's LRScheduler.
-        scheduled = settings.schedule != "constant" or settings.lr_warmup > 0
+        share = 1 / (len(iterator) * max_epochs)
         progress, limit = self.run.progress, self.run.limit
         self.module_.train()
         losses, sizes = [], []
         for i, (index, batch, *others) in enumerate(iterator):
             raise_lost_interrupt()
-            done = self.epochs_ / settings.max_epochs + i * share
+            done = self.epochs_ / max_epochs + i * share
             if limit is not None:
                 done = max(done, ranks.number_from_first(limit.share()))
-            if scheduled:
-                factor = schedule(done, settings.lr_warmup)
-                for group in self.optimizer_.param_groups:
-                    group["lr"] = factor * settings.lr
+            self._set_rate(done)
             if self.heard_:
                 pair = self._labelled(index, ranks.gathered(batch, len(index)))
                 self.notify("on_batch_begin", batch=pair, training=True)
@@ -154,7 +148,20 @@ class Net(ObservedNet):
                 progress.advance(len(iterator.store) * len(index) / iterator.n_samples)
         # One wait for the device in an epoch.
         losses = ranks.average(torch.stack(losses)).tolist()
-        loss = sum(map(operator.mul, losses, sizes)) / iterator.n_samples
+        self._record_epoch(losses, sizes, rate, started)
+
+    def _set_rate(self, done):
+        """Set the learning rate where a share of the schedule is done."""
+        settings = self.settings
+        if settings.schedule == "constant" and not settings.lr_warmup:
+            return  # it is left to callbacks such as skorch's LRScheduler
+        factor = SCHEDULES[settings.schedule](done, settings.lr_warmup)
+        for group in self.optimizer_.param_groups:
+            group["lr"] = factor * settings.lr
+
+    def _record_epoch(self, losses, sizes, rate, started):
+        """Record what an epoch was like, by its batches; raise if it diverged."""
+        loss = sum(map(operator.mul, losses, sizes)) / sum(sizes)
         self._record("train_loss", loss, loss)
         self.history.record("lr", rate)
         self.history.record("dur", time.perf_counter() - started)
