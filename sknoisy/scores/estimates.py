@@ -7,6 +7,7 @@ from sknoisy.checks import as_numbers, check_choice, check_real
 from sknoisy.data.given import check_trusted
 from sknoisy.scores.confident import confident_joint
 from sknoisy.scores.probabilities import check_probabilities
+from sknoisy.scores.reading import square_matrix
 from sknoisy.scores.trusted import trusted_transition_matrix
 
 METHODS = ["confident_joint", "votes", "anchor"]
@@ -330,13 +331,7 @@ def noise_rate_of(joint):
 
 def _square(votes):
     """Return votes as a matrix of classes, or raise ``ValueError``."""
-    votes = as_numbers("votes", votes).astype(np.float64)
-    if votes.ndim != 2 or votes.shape[0] != votes.shape[1]:
-        raise ValueError(
-            f"votes of shape {votes.shape} is not valid: it must be a square matrix."
-        )
-    if not (np.isfinite(votes).all() and (votes >= 0).all() and votes.any()):
-        raise ValueError(
-            "votes is not valid: they must be finite and not negative, and not all 0."
-        )
+    votes = square_matrix("votes", votes)
+    if not votes.any():
+        raise ValueError("votes is not valid: they are all 0.")
     return votes

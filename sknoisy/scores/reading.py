@@ -220,3 +220,15 @@ def check_positions(name, values, n):
             f"{name} is not valid: it must hold integers from 0 to {n - 1}"
             + (f", but it is of {values.dtype}." if not whole else ".")
         )
+
+
+def square_matrix(name, value):
+    """Return a square matrix, float64, whose numbers are finite and not negative."""
+    value = as_numbers(name, value).astype(np.float64)
+    square = value.ndim == 2 and 0 < len(value) == value.shape[1]
+    if not square or not (np.isfinite(value) & (value >= 0)).all():
+        raise ValueError(
+            f"{name} of shape {value.shape} is not valid: it must be of shape "
+            "(n_classes, n_classes), and its numbers finite and not negative."
+        )
+    return value

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from sknoisy.checks import as_numbers, check_integer
+from sknoisy.checks import check_integer
+from sknoisy.scores.reading import square_matrix
 
 AGREEING = 3.0  # known samples that are added to each class, and predicted right
 UNSEEN = 1e-6  # least probability of what was not seen
@@ -55,7 +56,7 @@ def trusted_transition_matrix(confusion, joint, T, n_steps=100):
            [0., 1.]])
     """
     named = {"confusion": confusion, "joint": joint, "T": T}
-    confusion, joint, T = (_square(*pair) for pair in named.items())
+    confusion, joint, T = (square_matrix(*pair) for pair in named.items())
     check_integer("n_steps", n_steps, low=0)
     if not confusion.shape == joint.shape == T.shape:
         raise ValueError(
@@ -74,15 +75,3 @@ def trusted_transition_matrix(confusion, joint, T, n_steps=100):
         T = np.where(totals > 0, counts / np.where(totals > 0, totals, 1), T)
         prior = totals[:, 0] / totals.sum()
     return T
-
-
-def _square(name, value):
-    """Return a square matrix, float64, whose numbers are finite and not negative."""
-    value = as_numbers(name, value).astype(np.float64)
-    square = value.ndim == 2 and 0 < len(value) == value.shape[1]
-    if not square or not (np.isfinite(value) & (value >= 0)).all():
-        raise ValueError(
-            f"{name} of shape {value.shape} is not valid: it must be of shape "
-            "(n_classes, n_classes), and its numbers finite and not negative."
-        )
-    return value
