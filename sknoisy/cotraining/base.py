@@ -171,9 +171,8 @@ class CoTraining(Learner):
         """
         self.n_classes = n_classes
         self.noise_rate = self.noise_concentration = math.nan
-        noise = torch.full((2,), torch.nan, dtype=torch.float32, device=device)
         half = torch.zeros(n_samples, dtype=torch.int64, device=device)
-        self.state_ = {"noise": noise, "half": half}
+        self.state_ = {"noise": unknown((2,), device), "half": half}
 
     def check_started(self):  # noqa: D102
         estimates = self.estimates_noise and self.warmup_epochs_ > 0
@@ -369,6 +368,11 @@ class CoTraining(Learner):
         if known.any():
             clean[known] = gmm_clean_probability(dynamics.mean_loss[known])
         return clean
+
+
+def unknown(shape, device):
+    """Return a tensor of NaN, float32, for what is not known yet."""
+    return torch.full(shape, torch.nan, dtype=torch.float32, device=device)
 
 
 def check_networks(method):

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from sknoisy.checks import check_choice, check_integer, check_real
-from sknoisy.cotraining.base import CONCENTRATED, CoTraining
+from sknoisy.cotraining.base import CONCENTRATED, CoTraining, unknown
 from sknoisy.cotraining.mixing import (
     mixup,
     predicted,
@@ -213,9 +213,7 @@ class DivideMix(CoTraining):
 
     def start(self, n_samples, n_classes, device):  # noqa: D102
         super().start(n_samples, n_classes, device)
-        self.state_["clean_proba"] = torch.full(
-            (n_samples, 2), torch.nan, dtype=torch.float32, device=device
-        )
+        self.state_["clean_proba"] = unknown((n_samples, 2), device)
         n_kept = LONGEST if self.loss_history == "auto" else self.loss_history
         self._losses = deque(maxlen=n_kept)
 

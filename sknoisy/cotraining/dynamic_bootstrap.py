@@ -4,7 +4,7 @@ import torch
 from torch.nn.functional import one_hot
 
 from sknoisy.checks import check_choice, check_real
-from sknoisy.cotraining.base import CoTraining
+from sknoisy.cotraining.base import CoTraining, unknown
 from sknoisy.cotraining.mixing import (
     mixed_loss,
     mixup,
@@ -92,9 +92,7 @@ class DynamicBootstrap(CoTraining):
 
     def start(self, n_samples, n_classes, device):  # noqa: D102
         super().start(n_samples, n_classes, device)
-        self.state_["clean_proba"] = torch.full(
-            (n_samples,), torch.nan, dtype=torch.float32, device=device
-        )
+        self.state_["clean_proba"] = unknown((n_samples,), device)
 
     def before_epoch(self, net):  # noqa: D102
         super().before_epoch(net)

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from sknoisy.cotraining.base import CoTraining
+from sknoisy.cotraining.base import CoTraining, unknown
 from sknoisy.cotraining.ensembles import given_losses
 from sknoisy.cotraining.strong_views import strong_views, views_of
 from sknoisy.encoders.weights import load_tensors
@@ -143,9 +143,7 @@ class IDO(CoTraining):
         self.state_["wrong_events"] = torch.zeros(
             n_samples, dtype=torch.int64, device=device
         )
-        self.state_["clean_proba"] = torch.full(
-            (n_samples,), torch.nan, dtype=torch.float32, device=device
-        )
+        self.state_["clean_proba"] = unknown((n_samples,), device)
         self._predicted = torch.full((n_samples,), -1, device=device)
         self._earlier = self._predicted.clone()
         self._changes, self._base, self._has_risen = n_samples, None, False

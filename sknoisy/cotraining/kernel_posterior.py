@@ -5,7 +5,7 @@ from torch import nn
 
 from sknoisy.checks import check_integer
 from sknoisy.cotraining.advice import warn_of_near_copies
-from sknoisy.cotraining.base import CoTraining
+from sknoisy.cotraining.base import CoTraining, unknown
 from sknoisy.data.batches import Batches
 from sknoisy.data.copies import copies_of
 from sknoisy.encoders.architecture import trains_encoder
@@ -250,11 +250,8 @@ class KernelPosterior(CoTraining):
 
     def start(self, n_samples, n_classes, device):  # noqa: D102
         super().start(n_samples, n_classes, device)
-        shape = n_samples, n_classes
         for name in ("posterior", "left_out"):
-            self.state_[name] = torch.full(
-                shape, torch.nan, dtype=torch.float32, device=device
-            )
+            self.state_[name] = unknown((n_samples, n_classes), device)
         self._given, self._n_samples = None, n_samples
 
     @torch.no_grad()

@@ -3,7 +3,7 @@
 import torch
 
 from sknoisy.checks import check_real
-from sknoisy.cotraining.base import CoTraining
+from sknoisy.cotraining.base import CoTraining, unknown
 from sknoisy.cotraining.ensembles import given_losses
 from sknoisy.losses.expected import weighted_mean
 
@@ -103,9 +103,7 @@ class MentorNet(CoTraining):
 
     def start(self, n_samples, n_classes, device):  # noqa: D102
         super().start(n_samples, n_classes, device)
-        self.state_["threshold"] = torch.full(
-            (), torch.nan, dtype=torch.float32, device=device
-        )
+        self.state_["threshold"] = unknown((), device)
 
     def loss(self, net, index, batch):  # noqa: D102
         progress = self.epoch / self.n_epochs

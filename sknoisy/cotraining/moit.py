@@ -5,7 +5,7 @@ import torch
 from torch.nn.functional import one_hot
 
 from sknoisy.checks import check_integer, check_real
-from sknoisy.cotraining.base import CoTraining
+from sknoisy.cotraining.base import CoTraining, unknown
 from sknoisy.cotraining.mixing import mixed_loss, mixup, weigh
 from sknoisy.cotraining.moit_heads import (
     NOTHING,
@@ -207,8 +207,8 @@ class MOIT(CoTraining):
 
     def start(self, n_samples, n_classes, device):  # noqa: D102
         super().start(n_samples, n_classes, device)
-        clean = torch.full((n_samples,), torch.nan, dtype=torch.float32, device=device)
-        self.state_ |= {"clean": clean, "clean_proba": clean.clone()}
+        for name in ("clean", "clean_proba"):
+            self.state_[name] = unknown((n_samples,), device)
 
     def extend(self, module, data, generator):
         """Return the module with a projection and a memory."""

@@ -8,7 +8,7 @@ from scipy.special import softmax
 from torch.nn.functional import one_hot
 
 from sknoisy.checks import check_choice, check_integer, check_real
-from sknoisy.cotraining.base import CoTraining
+from sknoisy.cotraining.base import CoTraining, unknown
 from sknoisy.cotraining.mixing import mixed_loss, mixup, weigh
 from sknoisy.cotraining.neighbors import neighbors_on
 from sknoisy.cotraining.selected_batches import SelectedBatches
@@ -221,9 +221,7 @@ class SSR(CoTraining):
     def start(self, n_samples, n_classes, device):  # noqa: D102
         super().start(n_samples, n_classes, device)
         self.state_["labels"] = torch.full((n_samples,), -1, device=device)
-        self.state_["clean_proba"] = torch.full(
-            (n_samples,), torch.nan, dtype=torch.float32, device=device
-        )
+        self.state_["clean_proba"] = unknown((n_samples,), device)
         self._index = None
 
     def extend(self, module, data, generator):
