@@ -37,26 +37,8 @@ def run(args):
     found = _without_singles(_read(args))
     X = _used(found, args)
     _make_folder(out)
-    n, k = len(found.y), len(found.classes)
-    say(
-        args,
-        f"Read {n:,} samples of {k} classes ({some(found.classes)}), left out "
-        f"{len(found.skipped):,}.",
-    )
-    if k > MANY and all(map(_is_number, found.classes)):
-        say(args, f"Warning: the labels are {k} different numbers. Are these classes?")
-    for names in _alike(found.classes):
-        say(args, f"Warning: {some(names)} differ only in spelling. Are they one?")
     is_images = isinstance(X, np.ndarray)
-    learns_from_table = not is_images and args.features is None
-    for j in columns_like_labels(X, found.y) if learns_from_table else []:
-        name = X.columns[j]
-        say(
-            args,
-            f"Warning: the column {name!r} has one value for each label. If it is the "
-            f"label in other words, leave it out, or no wrong one is found: --ignore "
-            f"{name!r}.",
-        )
+    _say_what_was_read(found, X, args)
     encoder = None
     if args.features is None:
         encoder, about = make_encoder(X, args)
@@ -94,6 +76,29 @@ def run(args):
     seconds = time.monotonic() - start
     say(args, f"Wrote {', '.join(written)} to {out!r}, in {seconds:.0f} s.")
     return args.fail_under is not None and _fails(detector, args.fail_under)
+
+
+def _say_what_was_read(found, X, args):
+    """Say how much there is, and warn of labels that may be none."""
+    n, k = len(found.y), len(found.classes)
+    say(
+        args,
+        f"Read {n:,} samples of {k} classes ({some(found.classes)}), left out "
+        f"{len(found.skipped):,}.",
+    )
+    if k > MANY and all(map(_is_number, found.classes)):
+        say(args, f"Warning: the labels are {k} different numbers. Are these classes?")
+    for names in _alike(found.classes):
+        say(args, f"Warning: {some(names)} differ only in spelling. Are they one?")
+    learns_from_table = args.features is None and not isinstance(X, np.ndarray)
+    for j in columns_like_labels(X, found.y) if learns_from_table else []:
+        name = X.columns[j]
+        say(
+            args,
+            f"Warning: the column {name!r} has one value for each label. If it is the "
+            f"label in other words, leave it out, or no wrong one is found: --ignore "
+            f"{name!r}.",
+        )
 
 
 def _fails(detector, least):

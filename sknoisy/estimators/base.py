@@ -110,8 +110,7 @@ class TorchEstimator(NamedMethods, CallbackSupportMixin, Saved):
             if reset and inputs.ndim > 1:
                 self.n_features_in_ = inputs.shape[1]
             return inputs, trained
-        settings = {"dtype": "numeric", "allow_nd": True}
-        settings["ensure_min_samples"] = min_samples
+        settings = {"allow_nd": True, "ensure_min_samples": min_samples}
         try:
             if not reset and spec.kind == "image":
                 # Images have no features to count; their spec compares all axes.
