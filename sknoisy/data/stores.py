@@ -17,6 +17,7 @@ LOOKED_FOR = 2**17  # paths that are looked for before any is read; of more, a s
 TRIED = 10_000  # images that are tried once one is damaged; of more, those of its batch
 KEEP_BYTES = 2**31  # of decoded images
 CHUNK_BYTES = 64 * 2**20  # that are copied to a device at a time
+FREE_SHARE = 0.5  # of a device's free memory, that resident samples may take
 SHOWN = 5  # files in a message
 
 
@@ -68,8 +69,8 @@ class ArrayStore:
         """Return the samples at `index` (int64 tensor) as float32 on `device`."""
         return self.spec.prepare(move(self.raw(index), device))
 
-    def resident(self, device, fraction=0.5):
-        """Return a store on `device` if its samples fit a fraction of free memory.
+    def resident(self, device):
+        """Return a store on `device` if its samples fit a part of the free memory.
 
         Memmaps stay on disk, and arrays in memory are resident for the CPU. Tensors
         stay where they are, but ``spec.shift`` is subtracted once and for all.
@@ -82,7 +83,7 @@ class ArrayStore:
         free, _ = torch.cuda.mem_get_info(device)
         # Memory that PyTorch keeps for reuse is free, too.
         free += torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-        return self if self.device_bytes() > fraction * free else self.on(device)
+        return self if self.device_bytes() > FREE_SHARE * free else self.on(device)
 
     def device_bytes(self):
         """Return the size of all samples on a device, in bytes."""
@@ -204,7 +205,7 @@ class PathStore:
         """Return the images at `index` (int64 tensor) as float32 on `device`."""
         return self.spec.prepare(move(self.raw(index), device))
 
-    def resident(self, device, fraction=0.5):
+    def resident(self, device):
         """Return this store: files are read when they are needed."""
         return self
 

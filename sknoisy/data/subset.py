@@ -34,9 +34,9 @@ class Subset:
         """Return the samples at `index` (int64 tensor) as float32 on `device`."""
         return self.store.fetch(self._at(index), device)
 
-    def resident(self, device, fraction=0.5):
+    def resident(self, device):
         """Return this store with all samples on `device`, if they fit there."""
-        store = self.store.resident(device, fraction)
+        store = self.store.resident(device)
         return Subset(store, self.rows.to(torch.device(device)))
 
     def _at(self, index):

@@ -14,7 +14,7 @@ from sknoisy.encoders.inference import forward_all
 from sknoisy.encoders.weights import load_tensors
 from sknoisy.regularizers.base import Regularized
 from sknoisy.training.dynamics import Dynamics
-from sknoisy.training.run import Run, TrainingData
+from sknoisy.training.run import Run
 from sknoisy.training.supervised import ClassifierNet
 from sknoisy.views.base import NoViews
 
@@ -386,11 +386,10 @@ def _on_device(data, device):
     if data is None:
         return None
     weights = data.class_weights
-    return TrainingData(
-        data.store.resident(device),
-        data.labels.to(device),
-        None if weights is None else weights.to(device),
-        _on_device(data.validation, device),
-        data.features,
-        data.rows,
+    return replace(
+        data,
+        store=data.store.resident(device),
+        labels=data.labels.to(device),
+        class_weights=None if weights is None else weights.to(device),
+        validation=_on_device(data.validation, device),
     )
