@@ -1,6 +1,7 @@
 """How good an encoder is, by its features alone: effective ranks."""
 
 import numpy as np
+from scipy.linalg import solve_triangular
 
 from sknoisy.checks import check_real
 from sknoisy.scores.neighbors import safe_scale
@@ -111,14 +112,17 @@ def lidar(features, delta=1e-4):
             f"features of shape {features.shape} is not valid: it must be of shape "
             "(n_samples, n_views, n_features), with two samples and views or more."
         )
+    n_samples, _, n_features = features.shape
     means = features.mean(axis=1)
-    between = np.cov(means, rowvar=False, bias=True).reshape(2 * means.shape[1:])
-    inside = (features - means[:, None]).reshape(-1, features.shape[2])
-    within = inside.T @ inside / len(inside) + delta * np.eye(len(between))
-    # The eigenvalues of W**-0.5 @ B @ W**-0.5 are those of L**-1 @ B @ L**-T.
-    low = np.linalg.cholesky(within)
-    half = np.linalg.solve(low, between)
-    values = np.linalg.eigvalsh(np.linalg.solve(low, half.T))
+    inside = (features - means[:, None]).reshape(-1, n_features)
+    # W = root.T @ root and B are not formed: squares of large numbers would round away
+    # what differs little, and delta.
+    stacked = [inside / np.sqrt(len(inside)), np.sqrt(delta) * np.eye(n_features)]
+    root = np.linalg.qr(np.vstack(stacked), mode="r")
+    between = (means - means.mean(axis=0)) / np.sqrt(n_samples)
+    whitened = solve_triangular(root, between.T, trans="T")
+    whitened = whitened / safe_scale(whitened)
+    values = np.linalg.eigvalsh(whitened @ whitened.T)
     return _effective_number(values.clip(min=0))
 
 

@@ -56,6 +56,17 @@ def test_lidar_does_not_count_what_views_change():
     assert rankme(half.reshape(-1, 6)) < rankme(steady.reshape(-1, 6))
 
 
+@pytest.mark.parametrize("scale", [1e4, 1e6, 1e8, 1e10])
+def test_lidar_of_large_columns_that_depend_on_each_other(scale):
+    """Columns that repeat others add no dimension, and no rounding that looks so."""
+    rng = np.random.default_rng(0)
+    Z = rng.normal(size=(40, 1, 3)) + 0.3 * rng.normal(size=(40, 4, 3))
+    repeated = np.concatenate([Z, Z, Z @ rng.normal(size=(3, 9))], axis=2)
+    expected = lidar(Z, delta=1e-12)
+    assert lidar(scale * repeated) == pytest.approx(expected, rel=1e-3)
+    assert lidar(1e200 * Z) == pytest.approx(expected, rel=1e-3)
+
+
 @pytest.mark.parametrize(
     "score, features, message",
     [
