@@ -13,6 +13,7 @@ STEPS = "tests/losses/test_ten_steps.py"
 LEARNED = "tests/losses/test_learned_transition.py"
 NETWORKS = "tests/cotraining/test_cotraining.py"
 SSR = "tests/cotraining/test_ssr_cufit.py"
+SHORT = "tests/cotraining/test_short_trainings.py"
 SCORES = "tests/scores/test_scores.py"
 MIXTURE = "tests/scores/test_mixture.py"
 BETAS = "tests/scores/test_betas.py"
@@ -96,12 +97,12 @@ VERIFIED = {
         "steps",
         "tests/cotraining/test_disc.py::test_a_short_training_is_the_official_codes",
     ),
-    "dividemix": ("parts", f"{NETWORKS}::test_co_guessing_and_co_refinement_by_hand"),
+    "dividemix": ("steps", f"{SHORT}::test_dividemix"),
     "dynamic_bootstrap": (
         "parts",
         f"{NETWORKS}::test_dynamic_bootstrapping_penalizes_after_the_warm_up",
     ),
-    "elr_plus": ("parts", f"{NETWORKS}::test_targets_of_elr_plus_by_hand"),
+    "elr_plus": ("steps", f"{SHORT}::test_elr_plus"),
     "gjs": (
         "value",
         f"{NETWORKS}::test_gjs_compares_two_views_with_the_label",
@@ -120,7 +121,7 @@ VERIFIED = {
         "steps",
         "tests/cotraining/test_self_ensemble.py::test_a_short_training_is_the_formula",
     ),
-    "ssr": ("parts", f"{SSR}::test_selection_against_the_formula"),
+    "ssr": ("steps", f"{SHORT}::test_ssr_plus"),
     "taks": (
         "steps",
         "tests/cotraining/test_taks.py::test_a_short_training_is_the_algorithm",
