@@ -1,8 +1,8 @@
 """How each implementation was verified, and by which test.
 
 "run": results equal those of the authors' released code, which the test runs.
-"steps": value, gradient and state equal, over several steps, a NumPy transcription of
-the formulas of the authors' code, or of the paper where there is no code.
+"steps": value, gradient and state equal, over several steps, a separate transcription
+of the formulas of the authors' code, or of the paper where there is no code.
 "gradient": value and gradient equal a NumPy transcription of the formula.
 "value": the value does, and its parts have the gradients that they should have.
 "parts": each formula is checked by hand, the training as a whole is not.

@@ -1,0 +1,204 @@
+"""A whole fit of the kernel machine, against its formulas in NumPy.
+
+Predictions of samples that are left out are those of regressions without them.
+"""
+
+import numpy as np
+import pytest
+import torch
+from scipy.spatial.distance import cdist, pdist
+
+from sknoisy import NoisyRobustClassifier
+from sknoisy.kernels.choice import CANDIDATES, RELEVANT, WHITENED
+from sknoisy.kernels.nystroem import JITTER
+from sknoisy.scores import trusted_transition_matrix
+
+N_CLASSES, N = 3, 60
+ORIGINALS = [0, 1, 24, 25, 44, 45]  # of the last samples, which are copies
+KERNELS = [*CANDIDATES, *RELEVANT, *WHITENED]
+PENALTIES = np.sqrt(10.0) ** np.arange(-4, 7)
+
+
+def simplex(values):
+    values = np.maximum(values, 1e-3)
+    return values / values.sum(axis=1, keepdims=True)
+
+
+def normalised(rows):
+    return rows / rows.sum(axis=1, keepdims=True)
+
+
+class Ridge:
+    """Kernel ridge regression with an intercept; all samples are landmarks."""
+
+    def __init__(self, X, power, gamma, weights, groups):
+        distances = cdist(X, X, "cityblock" if power == 1 else "sqeuclidean")
+        K = np.exp(-gamma * distances)
+        values, vectors = np.linalg.eigh(K + JITTER * len(K) ** 0.5 * np.eye(len(K)))
+        self.A = np.c_[np.ones(len(K)), K @ vectors / np.sqrt(values)]
+        self.weights, self.groups = weights, groups
+
+    def solved(self, Y, penalty, rows):
+        """Return the predictions of all samples by a regression on some."""
+        A, w = self.A[rows], self.weights[rows, None]
+        D = penalty * np.diag(np.r_[0, np.ones(len(self.A))])
+        return self.A @ np.linalg.solve(A.T @ (w * A) + D, A.T @ (w * Y[rows]))
+
+    def fit(self, Y, least=0.0):
+        """Return predictions without and with each sample, and the penalty."""
+        found = []
+        for penalty in PENALTIES[PENALTIES > 0.999 * least]:
+            left_out = np.empty_like(Y)
+            for group in np.unique(self.groups):
+                own = self.groups == group
+                left_out[own] = self.solved(Y, penalty, ~own)[own]
+            squares = np.square(left_out - Y).sum(axis=1)
+            found.append((self.weights @ squares, penalty, left_out))
+        _, penalty, left_out = min(found, key=lambda one: one[0])
+        return left_out, self.solved(Y, penalty, np.full(N, True)), penalty
+
+
+def of_few_trusted(gains):
+    """Whether gains are more than chance explains, if one sample more loses 1."""
+    gains = np.append(gains, -1.0)
+    return gains.mean() > 2 * gains.std() / len(gains) ** 0.5
+
+
+def confusion(probs, shares, trusted):
+    predicted = np.eye(N_CLASSES)[probs.argmax(axis=1)]
+    if trusted.any():
+        joint = predicted[~trusted].T @ shares[~trusted] + 0.1
+        errors = shares[trusted].T @ predicted[trusted]
+        return trusted_transition_matrix(errors, joint, normalised(joint))
+    T = normalised(predicted.T @ shares + 0.1)
+    # Random effects: shares of right labels with their sampling variances.
+    counted = shares.sum(axis=1)
+    n = (predicted.T @ counted) ** 2 / (predicted.T @ counted**2)
+    right, mean = T.diagonal(), n @ T.diagonal() / n.sum()
+    chance = mean * (1 - mean)
+    tau = n @ (right - mean) ** 2 - (N_CLASSES - 1) * chance
+    tau = max(0, tau) / (n.sum() - n @ n / n.sum())
+    moved = (right * tau + mean * chance / n) / (tau + chance / n)
+    T = T * ((1 - moved) / (1 - right))[:, None]
+    T[np.diag_indices(N_CLASSES)] = moved
+    return T
+
+
+def evenness(shares):
+    counted = shares.sum(axis=1)
+    n, frequencies = counted.sum() ** 2 / (counted @ counted), shares.sum(axis=0)
+    spread = np.var(frequencies / frequencies.sum(), ddof=1)
+    return min(1.0, 1 / (N_CLASSES * n) / spread)
+
+
+def first_guess(probs, T, given, trusted):
+    even = 1 / N_CLASSES
+    sure = (np.quantile(probs.max(axis=1), 0.5, method="lower") - even) / (1 - even)
+    guess = even + (probs - even) / np.clip(sure, 0.02, 1)
+    if not trusted.any():
+        return guess
+    other = start = simplex(probs)
+    for _ in range(100):
+        other = normalised(other * ((start / (other @ T)) @ T.T))
+    right = given[trusted].argmax(axis=1)
+    wrong, later = (p[trusted].argmax(axis=1) != right for p in (guess, other))
+    return other if of_few_trusted(wrong.astype(float) - later) else guess
+
+
+def fit_by_hand(ridge, labelled_ridge, given, weights, trusted, class_weights):
+    """Return the posteriors, left-out probabilities and probabilities of samples."""
+    probs, _, penalty = labelled_ridge.fit(given)
+    labelled = given.sum(axis=1) > 0
+    shares, first = given * weights[:, None], simplex(probs)
+    T, strength = confusion(probs, shares, trusted), evenness(shares)
+
+    def corrected(probs):
+        of_label = np.where(labelled[:, None], given @ T.T, 1)
+        labels = normalised(simplex(probs) * of_label)
+        labels = normalised(labels / labels.mean(axis=0) ** strength)
+        return np.where(trusted[:, None], given, labels)
+
+    labels = corrected(first_guess(probs, T, given, trusted))
+    for _ in range(3):
+        probs, fitted, _ = ridge.fit(labels, penalty / 30)
+        labels = corrected(probs)
+    left_out = (first + simplex(probs)) / 2
+    loss = -(labels * np.log(simplex(probs))).sum(axis=1).mean()
+    if class_weights is not None:
+        probs, fitted, _ = ridge.fit(normalised(labels * class_weights), penalty / 30)
+    even, factor = 1 / N_CLASSES, 1.0
+    if trusted.any():
+
+        def errors(factor):
+            p = simplex(even + factor * (probs[trusted] - even))
+            return np.square(p - given[trusted]).sum(axis=1)
+
+        best = min(2 ** np.arange(-1, 4.1, 0.25), key=lambda f: errors(f).mean())
+        factor = best if of_few_trusted(errors(1.0) - errors(best)) else 1.0
+    return labels, left_out, simplex(even + factor * (fitted - even)), loss, factor
+
+
+def samples(seed, rate, apart):
+    """Return samples, a few copies, true labels, and labels of which some are wrong."""
+    rng = np.random.default_rng(seed)
+    y = np.r_[np.repeat([0, 1, 2], [24, 20, 10]), 0, 0, 1, 1, 2, 2]
+    X = rng.normal(size=(N, 3)) + apart * np.eye(3)[y]
+    wrong = rng.random(N) < rate
+    noisy = np.where(wrong, (y + rng.integers(1, 3, size=N)) % 3, y)
+    X[54:], noisy[54:] = X[ORIGINALS], noisy[ORIGINALS]
+    return X.astype(np.float32), y, noisy
+
+
+CASES = ["plain", "weights", "class weights", "trusted", "soft", "some unlabelled"]
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_fit_is_its_formulas(case):
+    drawn = (4, 0.8, 2.0) if case == "trusted" else (1, 0.3, 1.6)
+    X, y, noisy = samples(*drawn)
+    given, weights, trusted = np.eye(N_CLASSES)[noisy], np.ones(N), np.zeros(N, bool)
+    class_weights, params, labels = None, {}, noisy
+    if case == "weights":
+        weights = params["sample_weight"] = np.r_[0.5 * np.ones(30), 1.5 * np.ones(30)]
+    elif case == "class weights":
+        class_weights = np.array([1.0, 1.0, 4.0])
+    elif case == "trusted":
+        trusted = params["trusted"] = np.arange(N) % 3 == 0
+        noisy[trusted] = y[trusted]
+        noisy[54:] = noisy[ORIGINALS]
+        given = np.eye(N_CLASSES)[noisy]
+    elif case == "soft":
+        given = labels = 0.8 * given + 0.2 / N_CLASSES
+    elif case == "some unlabelled":
+        given = np.where((np.arange(N) % 4 == 3)[:, None], 0, given)
+        labels = np.where((given == 0).all(axis=1, keepdims=True), np.nan, given)
+    by_class = None if class_weights is None else dict(enumerate(class_weights))
+    clf = NoisyRobustClassifier(
+        random_state=0, class_weight=by_class, classes=[0, 1, 2]
+    )
+    clf.fit(X, labels, **params)
+
+    (network,) = clf._network.networks
+    head = network.head
+    with torch.no_grad():
+        scaled = head.rescale(network.encoder(torch.from_numpy(X))).double().numpy()
+    power = 1 if len(head.laplacian) else 2
+    gamma = float(head.gamma)
+    distances = pdist(scaled, "cityblock" if power == 1 else "euclidean")
+    width = gamma * np.median(distances[distances > 0]) ** power
+    widths = {kernel.width for kernel in KERNELS if kernel.power == power}
+    assert min(abs(np.log(width / other)) for other in widths) < 0.02
+    groups = np.arange(N)
+    groups[54:] = ORIGINALS
+    ridge = Ridge(scaled, power, gamma, weights, groups)
+    labelled = (given.sum(axis=1) > 0).astype(float)
+    labelled_ridge = Ridge(scaled, power, gamma, weights * labelled, groups)
+    posteriors, left_out, probs, loss, factor = fit_by_hand(
+        ridge, labelled_ridge, given, weights, trusted, class_weights
+    )
+    state = clf.loss_state_
+    np.testing.assert_allclose(state["posterior"], posteriors, atol=5e-3)
+    np.testing.assert_allclose(state["left_out"], left_out, atol=5e-3)
+    np.testing.assert_allclose(clf.predict_proba(X), probs, atol=5e-3)
+    assert clf.history_[0]["train_loss"] == pytest.approx(loss, rel=1e-2)
+    assert (factor != 1) == (case == "trusted")
