@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 from scipy.optimize import nnls
+from scipy.special import softmax
 from scipy.stats import binomtest
+from sklearn.isotonic import IsotonicRegression
 
 from sknoisy.noise import symmetric_exclusive
 from sknoisy.scores import label_posterior
@@ -51,7 +53,7 @@ def own_errors(disagree, rate, n_classes):
 
 
 def by_hand(codes, probs, given):
-    """Return the rate, its interval, own errors and the transition matrix."""
+    """Return rate, interval, own errors, transition matrix and true classes."""
     n, C = probs.shape
     shares = np.bincount(probs.argmax(axis=1), minlength=C) / n
     share = np.clip(150 * C / n, 0.1, 0.5)
@@ -68,6 +70,7 @@ def by_hand(codes, probs, given):
         )
         chance = np.sqrt(more * (1 - more) / n_votes)
         among_votes = min(among_votes, (max(0, more - rate) + 2 * chance) / 2)
+        of_surest = min(of_surest, among_votes)
     n_few = round(np.clip(30 * C / n, 0.1, 1 / 3) * n / C)
     near, line = least_rate(codes, probs, n_few)
     blind = own_errors(disagree, near, C) / (1 - 1 / C)
@@ -94,7 +97,40 @@ def by_hand(codes, probs, given):
         T[k] = (1 - missing) * T[k] + missing * wrong
     low, high = wilson(rate, n_votes)
     low = np.clip(min(low - 2 * among_votes, lower), 0, found)
-    return found, (low, max(high, found)), own, T
+    true = true_classes(codes, probs, T, sure=1 - max(of_surest, 1e-3))
+    return found, (low, max(high, found)), own, T, true
+
+
+def true_classes(codes, probs, T, sure):
+    """Return probabilities of the true classes, by two calibrations and the labels."""
+    n, C = probs.shape
+    rows, best = np.arange(n), probs.argmax(axis=1)
+    logs = np.log(probs.clip(min=1e-6))
+
+    def with_top(p, top):
+        p, top = p.copy(), np.clip(top, 1 / C, sure)
+        p[rows, best] = 0
+        p = p / p.sum(axis=1, keepdims=True) * (1 - top)[:, None]
+        p[rows, best] = top
+        return p
+
+    def raised(power):
+        p = softmax(power * logs, axis=1)
+        return with_top(p, p.max(axis=1))
+
+    def likelihood(p):
+        return np.log((p * T[:, codes].T).sum(axis=1)).sum()
+
+    by_power = max(map(raised, 2 ** np.arange(-2, 3.1, 0.5)), key=likelihood)
+    ordered = np.sort(logs, axis=1)
+    agree = IsotonicRegression(y_min=0, y_max=1, out_of_bounds="clip").fit_transform(
+        ordered[:, -1] - ordered[:, -2], best == codes
+    )
+    wrong = (T.sum(axis=0) - T.diagonal()) / (C - 1)  # mean of the other classes
+    top = (agree - wrong[best]) / (T.diagonal() - wrong)[best].clip(min=1e-3)
+    true = (with_top(softmax(logs, axis=1), top) + by_power) / 2
+    true = true * T[:, codes].T
+    return true / true.sum(axis=1, keepdims=True)
 
 
 def wilson(share, n):
@@ -122,15 +158,20 @@ def drawn(rate, skill, n=4000, n_classes=4):
 # From classes that are clearly apart to those that can hardly be told from each other.
 @pytest.mark.parametrize("skill", [8.0, 4.0, 2.5, 1.0])
 @pytest.mark.parametrize("rate", [0.1, 0.3, 0.65])
-@pytest.mark.parametrize("n", [300, 4000])
+@pytest.mark.parametrize("n", [300, 600, 4000])
 def test_rates_and_matrices_are_their_formulas(skill, rate, n):
     codes, probs = drawn(rate, skill, n)
     found = label_posterior(codes, probs)
-    noise_rate, interval, own, T = by_hand(codes, probs, found.given)
+    noise_rate, interval, own, T, true = by_hand(codes, probs, found.given)
     assert found.noise_rate == pytest.approx(noise_rate)
     assert found.noise_rate_interval == pytest.approx(interval)
     assert found.own_error == pytest.approx(own)
     np.testing.assert_allclose(found.transition_matrix, T, atol=1e-12)
+    rows = np.arange(n)
+    np.testing.assert_allclose(found.given, true[rows, codes], atol=1e-6)
+    true[rows, codes] = 0
+    np.testing.assert_array_equal(found.others, true.argmax(axis=1))
+    np.testing.assert_allclose(found.other, true.max(axis=1), atol=1e-6)
 
 
 def test_matrix_of_votes_by_hand():
