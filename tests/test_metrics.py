@@ -294,6 +294,18 @@ def test_right_classes_score_one(noise):
     assert np.mean(scores) == pytest.approx(1, abs=0.05)
 
 
+def test_of_few_samples_thirty_vote_for_each_class():
+    X, y = make_blobs(200, centers=3, cluster_std=2.0, random_state=0)
+    noisy = pair_flip(y, 0.3, random_state=0).y
+    clf = LogisticRegression().fit(X, noisy)
+    votes = label_votes(noisy, clf.predict_proba(X), share=30 / (200 / 3))
+    assert votes.sum(axis=1).tolist() == [30, 30, 30]
+    found = NoiseCorrectedScorer("votes").evaluate(clf, X, noisy, n_bootstrap=2)
+    np.testing.assert_array_equal(
+        found.transition_matrix, shrunk_transition_matrix(votes)
+    )
+
+
 def test_matrix_of_many_samples_is_that_of_the_surest():
     X, y = make_blobs(3000, centers=3, cluster_std=0.6, random_state=0)
     noisy = pair_flip(y, 0.3, random_state=0).y

@@ -165,3 +165,13 @@ def test_centres_of_equal_samples_and_of_some_of_many():
     X = torch.arange(4.0).repeat(1000)[:, None]  # more than are clustered
     found = centres_of_clusters(X, 16, generator, 3)
     assert set(found[:, 0].tolist()) == {0.0, 1.0, 2.0, 3.0}
+
+
+def test_penalties_are_half_decades_and_noise_gets_large_ones():
+    np.testing.assert_allclose(np.log10(PENALTIES), np.arange(-4, 7) / 2)
+    generator = torch.Generator().manual_seed(0)
+    X, noise = torch.randn(2, 200, 2, generator=generator)
+    ridge = KernelRidge(X, 2, 1.0, 100, generator)
+    left_out = ridge.fit(noise)
+    assert ridge.penalty > 30
+    assert left_out.std() < 0.2 * noise.std()

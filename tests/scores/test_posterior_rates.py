@@ -158,7 +158,7 @@ def drawn(rate, skill, n=4000, n_classes=4):
 # From classes that are clearly apart to those that can hardly be told from each other.
 @pytest.mark.parametrize("skill", [8.0, 4.0, 2.5, 1.0])
 @pytest.mark.parametrize("rate", [0.1, 0.3, 0.65])
-@pytest.mark.parametrize("n", [300, 600, 4000])
+@pytest.mark.parametrize("n", [300, 600, 4000, 20_000])
 def test_rates_and_matrices_are_their_formulas(skill, rate, n):
     codes, probs = drawn(rate, skill, n)
     found = label_posterior(codes, probs)

@@ -38,6 +38,20 @@ def test_exact_counts_give_the_matrix():
     assert abs(start - T).max() > 0.15
 
 
+def test_a_step_of_expectation_maximisation_by_hand():
+    """Three more samples of each class are known, and predicted right."""
+    confusion, joint = np.array([[5, 2], [1, 3]]), np.array([[10, 4], [3, 9]])
+    start = np.array([[0.7, 0.3], [0.2, 0.8]])
+    errors = np.array([[8 / 10, 2 / 10], [1 / 7, 6 / 7]])
+    counts = np.zeros((2, 2))
+    for predicted in (0, 1):
+        for label in (0, 1):
+            true = errors[:, predicted] * start[:, label] / 2
+            counts[:, label] += joint[predicted, label] * true / true.sum()
+    found = trusted_transition_matrix(confusion, joint, start, n_steps=1)
+    np.testing.assert_allclose(found, counts / counts.sum(axis=1, keepdims=True))
+
+
 def test_classes_and_labels_that_nobody_has():
     confusion = [[0, 0, 0], [0, 5, 0], [0, 0, 0]]
     joint = [[0, 0, 0], [0, 0, 0], [0, 0, 1]]
