@@ -13,6 +13,7 @@ from sknoisy.encoders.heads import simplex
 from sknoisy.encoders.inference import forward_all
 from sknoisy.kernels.choice import choose_kernel, set_scale
 from sknoisy.kernels.confusion import (
+    agrees_by_chance,
     best_stretch,
     confusion,
     first_guess,
@@ -184,6 +185,10 @@ class KernelPosterior(CoTraining):
     A label that no other sample has is kept, with a certain posterior: the other
     samples could never predict it, which says nothing against it.
 
+    All labels are kept if the first leave-one-out predictions agree with them no more
+    often than independent ones would. Among about ten samples or fewer they often agree
+    less, as leaving out a sample makes its class rarer, and labels would be exchanged.
+
     Trusted labels have certain posteriors, too. They show how the classifier errs, and
     so improve the confusion; see :func:`sknoisy.scores.trusted_transition_matrix`. As
     more than half of a class may have wrong labels, the first probabilities of the true
@@ -300,6 +305,8 @@ class KernelPosterior(CoTraining):
         kept = alone(given)
         if trusted is not None:
             kept |= trusted
+        elif agrees_by_chance(probs, shares):
+            kept |= (given > 0).any(dim=1)
 
         def corrected(probs):
             labels = balanced(posterior(simplex(probs), T, target), strength)

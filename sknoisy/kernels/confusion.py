@@ -39,6 +39,23 @@ def confusion(probs, shares, trusted):
     return torch.from_numpy(T).to(start)
 
 
+def agrees_by_chance(probs, shares):
+    """Whether predictions agree with labels no more often than if independent of them.
+
+    Parameters
+    ----------
+    probs : tensor of shape (n, n_classes)
+        Predictions of samples that were left out.
+    shares : tensor of shape (n, n_classes)
+        Weighted labels.
+    """
+    predicted = one_hot(probs.argmax(dim=1), shares.shape[1]).to(shares).double()
+    joint = predicted.T @ shares.double()
+    joint = joint / joint.sum()
+    independent = joint.sum(dim=1) @ joint.sum(dim=0)
+    return bool(joint.trace() <= independent)
+
+
 def evened(transition_matrix, sizes):
     """Make classes equally often right, as far as chance explains the differences.
 

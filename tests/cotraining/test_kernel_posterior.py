@@ -198,6 +198,19 @@ def test_few_samples(n):
     assert clf.predict_proba(X).shape == (n, 2)
 
 
+@pytest.mark.parametrize("n", [4, 6, 8])
+def test_labels_of_few_samples_are_not_exchanged(n):
+    """A sample that is left out makes its class rarer, so others predict another."""
+    scores = []
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        y = np.arange(n) % 2
+        X = rng.normal(size=(n, 5)) + y[:, None]
+        clf = NoisyRobustClassifier(random_state=0).fit(X, y)
+        scores.append(clf.score(X, y))
+    assert min(scores) > 0.5
+
+
 @pytest.mark.parametrize("sizes", [[1, 1], [1, 1, 1, 1], [20, 20, 1], [5, 1, 1]])
 def test_a_label_that_no_other_sample_has_is_kept(sizes):
     """The others never predict it, which says nothing against it."""

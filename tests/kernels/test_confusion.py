@@ -5,6 +5,7 @@ import torch
 
 from sknoisy.encoders.heads import simplex
 from sknoisy.kernels.confusion import (
+    agrees_by_chance,
     best_stretch,
     confusion,
     evened,
@@ -23,6 +24,21 @@ def test_unmixed_is_the_inverse_where_that_is_positive():
     torch.testing.assert_close(found.sum(dim=1), torch.ones(2))
     identity = torch.eye(3)
     torch.testing.assert_close(unmixed(true, identity), true)
+
+
+@pytest.mark.parametrize(
+    "predicted, weights, expected",
+    [
+        ([0, 0, 1, 1], [1, 1, 1, 1], True),  # half agree, as of independent ones
+        ([0, 1, 0, 1], [1, 1, 1, 1], False),  # all
+        ([1, 0, 1, 0], [1, 1, 1, 1], True),  # none
+        ([0, 0, 0, 0], [1, 1, 1, 1], True),  # one class
+        ([0, 0, 1, 1], [2, 1, 1, 2], False),  # two thirds
+    ],
+)
+def test_agreement_by_chance(predicted, weights, expected):
+    labels = torch.eye(2)[[0, 1, 0, 1]] * torch.tensor(weights)[:, None]
+    assert agrees_by_chance(torch.eye(2)[predicted], labels) is expected
 
 
 def test_evened_by_hand():
