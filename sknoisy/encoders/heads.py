@@ -125,11 +125,15 @@ def kernel(samples, landmarks, gamma, power):
     values : tensor of shape (n, m)
         In (0, 1].
     """
+    return (-gamma * distances(samples, landmarks, power)).exp()
+
+
+def distances(samples, landmarks, power):
+    """Return |x - z|^power, (n, m); the parameters are those of :func:`kernel`."""
     if power == 1:
-        return (-gamma * torch.cdist(samples, landmarks, p=1.0)).exp()
+        return torch.cdist(samples, landmarks, p=1.0)
     squares = samples.square().sum(dim=1)[:, None] + landmarks.square().sum(dim=1)
-    distances = (squares - 2 * samples @ landmarks.T).clamp(min=0)
-    return (-gamma * distances).exp()
+    return (squares - 2 * samples @ landmarks.T).clamp(min=0)
 
 
 def simplex(values):

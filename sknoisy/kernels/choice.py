@@ -1,5 +1,6 @@
 """The kernel that fits some samples and their labels: its form, and its scales."""
 
+from itertools import groupby
 from typing import NamedTuple
 
 import torch
@@ -8,7 +9,7 @@ from sknoisy.data.copies import copies_of
 from sknoisy.encoders.heads import UNLIMITED, Rescale, kernel
 from sknoisy.encoders.initialization import build
 from sknoisy.kernels.nystroem import PART
-from sknoisy.kernels.ridge import KernelRidge, combined
+from sknoisy.kernels.ridge import KernelRidge, combined, compare
 
 TRIAL_ROWS, TRIAL_LANDMARKS = 4000, 500  # what the candidates are compared on
 CLIP = 10.0  # deviations that a column is clipped to, where columns have own scales
@@ -96,28 +97,30 @@ def choose_kernel(features, labels, n_classes, generator):
         return _Trial(features[rows], labels.take(rows), n_classes, generator)
 
     whole, candidates = trial(rows), RELEVANT
-    fits = [[whole.fit(kernel)] for kernel in CANDIDATES]
+    fits = [[fit] for fit in whole.fits(CANDIDATES)]
     best = _best(fits)
     by_column = _best(fit for fit in fits if fit[0].kernel.column)
     if features.shape[1] <= min(WIDEST, len(rows) / 2):
-        whitened = _best([whole.fit(kernel)] for kernel in WHITENED)
+        whitened = _best([fit] for fit in whole.fits(WHITENED))
         if _gain(best, whitened) >= SURER:
             best = by_column = whitened
             candidates = WHITENED
     if len(rows) < 2 or _gain(by_column, best) >= SURE:
         return best[0].kernel
     halves = trial(rows[::2]), trial(rows[1::2])
-    before = [half.fit(best[0].kernel) for half in halves]
-    weighed, relevance = [half.fit(by_column[0].kernel) for half in halves], None
+
+    def of_halves(kernels, relevance=(None, None)):
+        fits = []
+        for half, factors in zip(halves, relevance, strict=True):
+            of_half = [kernel._replace(relevance=factors) for kernel in kernels]
+            fits.append(half.fits(of_half))
+        return zip(*fits, strict=True)
+
+    (before,) = of_halves([best[0].kernel])
+    (weighed,), relevance = of_halves([by_column[0].kernel]), None
     for _ in range(RELEVANCE_ROUNDS):
         others = [_relevance(fit) for fit in reversed(weighed)]
-        found = _best(
-            [
-                half.fit(kernel._replace(relevance=other))
-                for half, other in zip(halves, others, strict=True)
-            ]
-            for kernel in candidates
-        )
+        found = _best(of_halves(candidates, others))
         if _gain(weighed, found) < SURE:
             break
         weighed, relevance = found, torch.stack(others).square().mean(dim=0).sqrt()
@@ -218,22 +221,34 @@ class _Trial:
         self.given = labels.distributions(n_classes)
         self.seed = int(torch.randint(2**31, (), generator=generator, device="cpu"))
 
-    def fit(self, kernel):
+    def fits(self, kernels):
+        """Return a fit of each kernel; all have the same relevance."""
+        by_scale = groupby(kernels, lambda k: (k.column, k.power, k.whitened))
+        return [fit for _, widths in by_scale for fit in self._of_widths([*widths])]
+
+    def _of_widths(self, kernels):
+        """Return fits of kernels that differ in width alone, and share distances."""
         rescale = build(Rescale, self.samples.shape[1]).to(self.samples.device)
-        set_scale(rescale, self.samples, kernel)
+        set_scale(rescale, self.samples, kernels[0])
         scaled = rescale(self.samples)
-        ridge = KernelRidge(
-            scaled,
-            kernel.power,
-            kernel.width,
-            n_landmarks=TRIAL_LANDMARKS,
-            generator=torch.Generator("cpu").manual_seed(self.seed),
-            weights=self.weights,
-        )
-        errors = (ridge.fit(self.given) - self.given).square().mean(dim=1)
-        if self.weights is not None:
-            errors = errors * self.weights / self.weights.mean().clamp(min=1e-12)
-        return _Fit(kernel, ridge, scaled, errors)
+        settings = {
+            "n_landmarks": TRIAL_LANDMARKS,
+            "generator": torch.Generator("cpu").manual_seed(self.seed),
+        }
+        compared = compare(scaled, kernels[0].power, **settings)
+        for kernel in kernels:
+            ridge = KernelRidge(
+                scaled,
+                kernel.power,
+                kernel.width,
+                weights=self.weights,
+                compared=compared,
+                **settings,
+            )
+            errors = (ridge.fit(self.given) - self.given).square().mean(dim=1)
+            if self.weights is not None:
+                errors = errors * self.weights / self.weights.mean().clamp(min=1e-12)
+            yield _Fit(kernel, ridge, scaled, errors)
 
 
 def _errors(fits):

@@ -1,8 +1,10 @@
 """Features of a kernel: kept, or computed anew by parts where they are too many."""
 
+from typing import NamedTuple
+
 import torch
 
-from sknoisy.encoders.heads import kernel
+from sknoisy.encoders.heads import distances, kernel
 
 JITTER = 1e-5  # on the kernel's diagonal, times the root of the landmarks' number
 LEAST_SCALE = 1e-12  # below it, eigenvectors in float32 may be NaN
@@ -11,7 +13,34 @@ COLUMNS = 256  # columns that are multiplied at once
 LARGEST = 2**28  # numbers that are kept: 1 GiB
 
 
-def features_of(X, landmarks, gamma, power, weights=None):
+class Compared(NamedTuple):
+    """Samples compared with landmarks, for kernels of several widths.
+
+    Distances take most of the time where there are many columns.
+
+    Attributes
+    ----------
+    landmarks : tensor of shape (n_landmarks, d)
+        The landmarks.
+    samples : tensor of shape (n_samples, n_landmarks)
+        Distances of the samples from them, to the power of the kernel.
+    among : tensor of shape (n_landmarks, n_landmarks), float64
+        The same of the landmarks.
+    """
+
+    landmarks: torch.Tensor
+    samples: torch.Tensor
+    among: torch.Tensor
+
+    @classmethod
+    def of(cls, X, landmarks, power):
+        """Compare samples (n_samples, d) with landmarks."""
+        exact = landmarks.double()
+        parts = [distances(part, landmarks, power) for part in X.split(PART)]
+        return cls(landmarks, torch.cat(parts), distances(exact, exact, power))
+
+
+def features_of(X, landmarks, gamma, power, weights=None, compared=None):
     """Return the features of a kernel, kept if they are not too many.
 
     Parameters
@@ -24,6 +53,8 @@ def features_of(X, landmarks, gamma, power, weights=None):
         See :func:`sknoisy.encoders.heads.kernel`.
     weights : tensor of shape (n_samples, 1), default=None
         Weights of the samples.
+    compared : Compared, default=None
+        The samples compared with the landmarks, if they have been.
 
     Returns
     -------
@@ -32,7 +63,7 @@ def features_of(X, landmarks, gamma, power, weights=None):
     """
     are_few = len(X) * len(landmarks) <= LARGEST
     kind = KeptFeatures if are_few else RecomputedFeatures
-    return kind(X, landmarks, gamma, power, weights)
+    return kind(X, landmarks, gamma, power, weights, compared)
 
 
 class KernelFeatures:
@@ -43,7 +74,7 @@ class KernelFeatures:
 
     Parameters
     ----------
-    X, landmarks, gamma, power, weights
+    X, landmarks, gamma, power, weights, compared
         See :func:`features_of`.
 
     Attributes
@@ -56,13 +87,17 @@ class KernelFeatures:
         What is taken off then.
     """
 
-    def __init__(self, X, landmarks, gamma, power, weights=None):
-        self._X, self._weights = X, weights
+    def __init__(self, X, landmarks, gamma, power, weights=None, compared=None):
+        self._X = X if compared is None else compared.samples
+        self._weights, self._is_compared = weights, compared is not None
         self._kernel = landmarks, gamma, power
         # In float32 the kernel of far landmarks need not be definite, and less so where
         # a GPU rounds the factors of products.
-        exact = landmarks.double()
-        K = kernel(exact, exact, gamma, power)
+        if compared is None:
+            exact = landmarks.double()
+            K = kernel(exact, exact, gamma, power)
+        else:
+            K = (-gamma * compared.among).exp()
         K.diagonal().add_(JITTER * len(K) ** 0.5)
         lower = torch.linalg.cholesky(K)
         one = torch.eye(len(K), dtype=K.dtype, device=K.device)
@@ -125,7 +160,10 @@ class KernelFeatures:
         raise NotImplementedError
 
     def _values(self, X):
-        return kernel(X, *self._kernel)
+        landmarks, gamma, power = self._kernel
+        if self._is_compared:
+            return (-gamma * X).exp()
+        return kernel(X, landmarks, gamma, power)
 
     def _whitened(self, values):
         # Half the work of a product with the inverse.

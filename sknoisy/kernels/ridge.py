@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from sknoisy.data.copies import totals
-from sknoisy.kernels.nystroem import PART, column_means, features_of
+from sknoisy.kernels.nystroem import PART, Compared, column_means, features_of
 
 PENALTIES = [10 ** (e / 2) for e in range(-4, 7)]  # 0.01 to 1,000
 CENTRE_ROUNDS = 3
@@ -46,6 +46,8 @@ class KernelRidge:
     originals : tensor of shape (n_samples,), int64, default=None
         What each sample is a copy of, see :func:`sknoisy.data.copies.copies_of`;
         copies are left out together. By default there are none.
+    compared : Compared, default=None
+        What :func:`compare` returns for the samples; then the landmarks are its own.
 
     Attributes
     ----------
@@ -82,17 +84,26 @@ class KernelRidge:
     """
 
     def __init__(
-        self, X, power, width, n_landmarks, generator, weights=None, originals=None
+        self,
+        X,
+        power,
+        width,
+        n_landmarks,
+        generator,
+        weights=None,
+        originals=None,
+        compared=None,
     ):
-        n_landmarks = max(1, min(n_landmarks, len(X)))
-        n_rounds = CENTRE_ROUNDS if power == 2 else 0
-        self.landmarks = centres_of_clusters(X, n_landmarks, generator, n_rounds)
+        if compared is None:
+            self.landmarks = landmarks_of(X, power, n_landmarks, generator)
+        else:
+            self.landmarks = compared.landmarks
         self.power = power
         self.gamma = width / self._median_distance() ** power
         self._weights = None if weights is None else weights[:, None]
         self._originals = originals
         self._features = features_of(
-            X, self.landmarks, self.gamma, power, self._weights
+            X, self.landmarks, self.gamma, power, self._weights, compared
         )
         spectrum = self._features.spectrum[:, None]
         self._inverses = 1 / (spectrum + X.new_tensor(PENALTIES))
@@ -194,6 +205,29 @@ class KernelRidge:
         distances = torch.pdist(self.landmarks[:500], p=float(self.power))
         distances = distances[distances > 0]
         return float(distances.median()) if len(distances) else 1.0
+
+
+def compare(X, power, n_landmarks, generator):
+    """Compare samples with landmarks, once for regressions of several widths.
+
+    Parameters
+    ----------
+    X, power, n_landmarks, generator
+        See :class:`KernelRidge`.
+
+    Returns
+    -------
+    compared : Compared
+        Landmarks and distances.
+    """
+    return Compared.of(X, landmarks_of(X, power, n_landmarks, generator), power)
+
+
+def landmarks_of(X, power, n_landmarks, generator):
+    """Return landmarks of samples, (n_landmarks, d); see :class:`KernelRidge`."""
+    n_landmarks = max(1, min(n_landmarks, len(X)))
+    n_rounds = CENTRE_ROUNDS if power == 2 else 0
+    return centres_of_clusters(X, n_landmarks, generator, n_rounds)
 
 
 def centres_of_clusters(X, n_centres, generator, n_rounds):

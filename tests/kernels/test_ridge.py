@@ -15,6 +15,7 @@ from sknoisy.kernels.ridge import (
     PENALTIES,
     KernelRidge,
     centres_of_clusters,
+    compare,
 )
 
 RNG = np.random.default_rng(0)
@@ -134,6 +135,19 @@ def test_many_classes_take_the_penalty_that_all_of_them_would(monkeypatch):
     assert error == pytest.approx(exact[2], rel=0.05)
     assert error != exact[2]
     torch.testing.assert_close(slopes, exact[3], rtol=0.1, atol=0)
+
+
+@pytest.mark.parametrize("power", [1, 2])
+def test_widths_share_distances_and_give_the_same(power):
+    X = torch.randn(90, 4, generator=torch.Generator().manual_seed(0))
+    generator, settings = torch.Generator(), {"power": power, "n_landmarks": 30}
+    compared = compare(X, generator=generator.manual_seed(1), **settings)
+    for width in (0.5, 2.0):
+        settings |= {"width": width, "generator": generator.manual_seed(1)}
+        alone = KernelRidge(X, **settings)
+        sharing = KernelRidge(X, compared=compared, **settings)
+        assert sharing.fit(X.sin()).equal(alone.fit(X.sin()))
+        assert sharing.coefficients.equal(alone.coefficients)
 
 
 def test_landmarks_are_centres_of_k_means(monkeypatch):
