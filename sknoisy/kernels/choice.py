@@ -236,11 +236,11 @@ class _Trial:
             "generator": torch.Generator("cpu").manual_seed(self.seed),
         }
         compared = compare(scaled, kernels[0].power, **settings)
-        for kernel in kernels:
+        for candidate in kernels:
             ridge = KernelRidge(
                 scaled,
-                kernel.power,
-                kernel.width,
+                candidate.power,
+                candidate.width,
                 weights=self.weights,
                 compared=compared,
                 **settings,
@@ -248,7 +248,7 @@ class _Trial:
             errors = (ridge.fit(self.given) - self.given).square().mean(dim=1)
             if self.weights is not None:
                 errors = errors * self.weights / self.weights.mean().clamp(min=1e-12)
-            yield _Fit(kernel, ridge, scaled, errors)
+            yield _Fit(candidate, ridge, scaled, errors)
 
 
 def _errors(fits):
