@@ -6,6 +6,7 @@ from torch import nn
 from sknoisy.data.devices import full_precision
 
 LEAST_PROBABILITY = 1e-3  # of a class, by a kernel machine
+LEAST_IN_ALL = 1e-2  # of all classes: with 1,000 of 0.001, none could be above 0.5
 UNLIMITED = 1e30  # what scaled features are clipped to, where they are not
 
 
@@ -137,8 +138,12 @@ def distances(samples, landmarks, power):
 
 
 def simplex(values):
-    """Return probabilities from regressed ones: none below 0.001, the sum 1."""
-    values = values.clamp(min=LEAST_PROBABILITY)
+    """Return probabilities from regressed ones, of the sum 1 and none of them 0.
+
+    Values below 0.001 are raised to it; with more than ten classes, those below a
+    hundredth of an equal share.
+    """
+    values = values.clamp(min=min(LEAST_PROBABILITY, LEAST_IN_ALL / values.shape[1]))
     return values / values.sum(dim=1, keepdim=True)
 
 

@@ -257,19 +257,23 @@ def near_copies(X, codes):
     -------
     share : float
         Share of samples whose nearest neighbour is as near, measured by their tenth, as
-        chance makes it of 1 in 1,000. Equal samples do not count. 0 if the share is at
-        most 30%, or if more than 2% of these neighbours have another label.
+        chance makes it of 1 in 1,000. Equal samples do not count, nor do classes of up
+        to ten samples: the tenth neighbour is of another class, and farther for that
+        alone. 0 if the share is at most 30%, or if more than 2% of these neighbours
+        have another label.
     """
     n_neighbors = 10
     if len(X) <= 5 * n_neighbors or X.shape[1] == 0:
         return 0.0
     from sklearn.neighbors import NearestNeighbors  # slow to import
 
+    X = X / safe_scale(X)
     rows = np.random.default_rng(0).permutation(len(X))[:LOOKED_AT]
     search = NearestNeighbors(n_neighbors=n_neighbors + 1, algorithm="brute").fit(X)
     distances, index = search.kneighbors(X[rows])
     distances, index = distances[:, 1:], index[:, 1]
     apart = distances[:, 0] > EXACT * np.median(distances[:, -1])
+    apart &= np.bincount(codes)[codes[rows]] > n_neighbors
     if np.count_nonzero(apart) < n_neighbors:
         return 0.0
     inverse = _inverse_dimension(distances[apart])

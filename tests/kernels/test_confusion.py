@@ -15,6 +15,14 @@ from sknoisy.kernels.confusion import (
 )
 
 
+@pytest.mark.parametrize("n_classes, least", [(2, 1e-3), (10, 1e-3), (1000, 1e-5)])
+def test_many_classes_leave_the_likeliest_what_it_has(n_classes, least):
+    probs = simplex(torch.eye(n_classes)[:2])
+    torch.testing.assert_close(probs.sum(dim=1), torch.ones(2))
+    assert probs[0, 0] > 0.99
+    assert float(probs.min()) == pytest.approx(least, rel=0.02)
+
+
 def test_unmixed_is_the_inverse_where_that_is_positive():
     T = torch.tensor([[0.4, 0.6, 0.0], [0.5, 0.4, 0.1], [0.0, 0.2, 0.8]])
     true = torch.tensor([[0.5, 0.3, 0.2], [0.2, 0.2, 0.6]])

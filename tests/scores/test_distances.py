@@ -11,6 +11,7 @@ from sknoisy.scores import (
     neighbor_distances,
     relabel_priority,
 )
+from sknoisy.scores.distances import near_copies
 
 
 @pytest.mark.parametrize("n_features", [3, 40])
@@ -59,6 +60,24 @@ def test_many_copies_of_one_sample():
     groups, _ = near_duplicates(*neighbor_distances(np.zeros((20, 3))))
     assert (groups == 0).all()
     assert (far_samples(np.zeros((20, 3))) == 0).all()
+
+
+@pytest.mark.parametrize("scale", [1, 1e-30, 1e30])
+def test_near_copies_of_any_scale(scale):
+    rng = np.random.default_rng(0)
+    X = np.repeat(rng.normal(size=(400, 8)), 2, axis=0)
+    X += 0.01 * rng.normal(size=X.shape)
+    codes = np.arange(800) // 2 % 4
+    assert near_copies((scale * X).astype(np.float32), codes) > 0.9
+
+
+@pytest.mark.parametrize("size", [2, 5])
+def test_samples_of_a_small_class_are_no_near_copies(size):
+    """Their tenth neighbour is of another class, as far away as the classes are."""
+    rng = np.random.default_rng(0)
+    codes = np.repeat(np.arange(200), size)
+    X = rng.normal(size=(200, 64))[codes] + 0.5 * rng.normal(size=(len(codes), 64))
+    assert near_copies(X.astype(np.float32), codes) == 0
 
 
 def test_far_samples():
