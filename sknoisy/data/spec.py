@@ -30,6 +30,8 @@ MOMENT_SAMPLES = 10_000  # images that mean and standard deviation are computed 
 MOMENT_VALUES = 2**25  # of large images fewer, which have about so many values
 MOMENT_FILES = 128  # of files, which take long to read; of other images at least
 LARGE = 2.0**10  # a mean, in deviations, that takes 10 of float32's 24 bits
+SQUARED = 2.0**-50, 2.0**50  # widths of columns whose squares float32 holds
+ROUNDING = 1e-18, 1e-12  # widths, over the largest, of columns that rounding explains
 CHUNK_BYTES = 8 * 2**20  # float32 bytes that are read at a time to compute moments
 
 
@@ -50,11 +52,16 @@ class InputSpec:
         within [0, 1], the minimum and maximum of the training X without its outliers
         for anything else. Values outside are clipped.
     mean, std : ndarray of float32
-        Moments of each feature or channel on that scale; std is 1 for constant ones.
+        Moments of each feature or channel on that scale, in `unit` and without `shift`;
+        std is 1 for constant ones.
     shift : ndarray of shape (d,), float64, or None
         For vectors, what is subtracted from each column before the conversion to
         float32, which would round off the differences between large numbers such as
         time stamps.
+    unit : ndarray of shape (d,), float64, or None
+        For vectors, powers of 2 that each column is divided by after that, if there are
+        columns so small or so large that float32 does not hold their squares, as in SI
+        units; there is a `shift`, too, perhaps of zeros.
     limits : ndarray of shape (2, d), float64
         For vectors, minimum and maximum of each column without its outliers.
     bounds : ndarray of shape (2, d), float64, or None
@@ -73,6 +80,7 @@ class InputSpec:
     mean: np.ndarray = field(default=None, compare=False)
     std: np.ndarray = field(default=None, compare=False)
     shift: np.ndarray = field(default=None, compare=False)
+    unit: np.ndarray = field(default=None, compare=False)
     limits: np.ndarray = field(default=None, compare=False)
     bounds: np.ndarray = field(default=None, compare=False)
     fences: np.ndarray = field(default=None, compare=False)
@@ -99,17 +107,16 @@ class InputSpec:
         check_memory(spec.shape, 2, torch.device("cpu"))
         if spec.kind == "vector":
             limits, bounds = column_ranges(X)
-            shift = _large_means(X, bounds)
-            spec = replace(spec, shift=shift, limits=limits, bounds=bounds)
+            shift, unit = _large_means(X, bounds), _units(limits)
+            if unit is not None and shift is None:
+                shift = np.zeros(len(unit))
+            spec = replace(spec, shift=shift, unit=unit, limits=limits, bounds=bounds)
         elif spec.layout != "path":
             low, high = image_range(X)
+            _check_finite(np.array([low, high]))
             spec = replace(spec, low=low, high=high)
         mean, std = _moments(spec.open(X))
-        if not np.isfinite(mean).all():
-            raise ValueError(
-                "X holds numbers that are too large for float32 (above 3.4e38), in "
-                "which networks compute. Scale it."
-            )
+        _check_finite(mean)
         return replace(spec, mean=mean, std=std)
 
     @classmethod
@@ -210,7 +217,8 @@ class InputSpec:
             as (n, H, W, 3), from 0 to 255.
         """
         if self.kind == "vector":
-            return batch.numpy() if self.shift is None else batch.numpy() + self.shift
+            X = batch.numpy() if self.unit is None else batch.numpy() * self.unit
+            return X if self.shift is None else X + self.shift
         batch = batch * (self.high - self.low) + self.low
         if self.layout == "HW":
             return batch[:, 0].numpy()
@@ -226,7 +234,9 @@ class InputSpec:
         if self.limits is None:  # learned by an earlier version
             return self
         shift = 0 if self.shift is None else self.shift
-        scaled = check_columns(X, self.mean + shift, self.std, self.limits)
+        unit = 1 if self.unit is None else self.unit
+        mean, std = unit * self.mean + shift, unit * self.std
+        scaled = check_columns(X, mean, std, self.limits)
         fences = later_fences(X, self.limits, self.bounds, quiet=scaled)
         return replace(self, fences=fences)
 
@@ -255,12 +265,17 @@ class InputSpec:
         return batch
 
     def unshifted(self):
-        """Return the description of samples from which `shift` is subtracted."""
+        """Return the description of samples that :meth:`shifted` returns."""
         if self.shift is None:
             return self
         ends = {name: getattr(self, name) for name in ("limits", "bounds", "fences")}
-        moved = {k: None if v is None else v - self.shift for k, v in ends.items()}
-        return replace(self, shift=None, **moved)
+        moved = {k: None if v is None else self.shifted(v) for k, v in ends.items()}
+        return replace(self, shift=None, unit=None, **moved)
+
+    def shifted(self, rows):
+        """Return rows of vectors less `shift`, in `unit`: an ndarray of float64."""
+        rows = rows - self.shift
+        return rows if self.unit is None else rows / self.unit
 
     def _sample_shape(self):
         """Return the shape of a sample as X has it; `shape` has the channels first."""
@@ -299,6 +314,38 @@ def _layout(shape, channels):
             f'{why} the channels. Pass channels="first" or channels="last".'
         )
     return "CHW" if first else "HWC"
+
+
+def _check_finite(numbers):
+    """Raise ``ValueError`` unless float32 holds these numbers, of X."""
+    with np.errstate(over="ignore"):
+        finite = np.isfinite(numbers.astype(np.float32)).all()
+    if not finite:
+        raise ValueError(
+            "X holds numbers that are too large for float32 (above 3.4e38), in "
+            "which networks compute. Scale it."
+        )
+
+
+def _units(limits):
+    """Return powers of 2 to divide columns by, 1 for most; None if all are 1.
+
+    Parameters
+    ----------
+    limits : ndarray of shape (2, d)
+        Minimum and maximum of each column.
+    """
+    with np.errstate(over="ignore"):
+        width = limits[1] - limits[0]
+    largest = min(width.max(), 1.0)
+    rounding = (width > ROUNDING[0] * largest) & (width < ROUNDING[1] * largest)
+    held = (width >= SQUARED[0]) & (width <= SQUARED[1])
+    too_large = np.abs(limits).max(axis=0) > np.finfo(np.float32).max
+    plain = (width == 0) | held | rounding | too_large
+    if plain.all():
+        return None
+    exponents = np.frexp(np.where(plain, 1.0, width))[1] - 1
+    return np.where(plain, 1.0, np.ldexp(1.0, exponents))
 
 
 def _large_means(X, bounds):

@@ -54,15 +54,14 @@ class ArrayStore:
         return self._tensor(np.take(self.array, index.cpu().numpy(), axis=0))
 
     def _shifted(self, rows):
-        """Return rows of a tensor minus the shift, as float32."""
+        """Return rows of a tensor as ``spec.shifted`` has them, as float32."""
         # On the CPU: not every device has float64.
-        shifted = rows.cpu().double() - torch.from_numpy(self.spec.shift)
-        return shifted.float().to(rows.device)
+        return self._tensor(rows.cpu().double().numpy()).to(rows.device)
 
     def _tensor(self, rows):
-        """Return rows of an array as a tensor, minus the shift if there is one."""
+        """Return rows of an array as a tensor, shifted if there is a shift."""
         if self.spec.shift is not None:
-            rows = rows - self.spec.shift
+            rows = self.spec.shifted(rows)
         return torch.from_numpy(_plain(rows))
 
     def fetch(self, index, device="cpu"):
@@ -73,7 +72,7 @@ class ArrayStore:
         """Return a store on `device` if its samples fit a part of the free memory.
 
         Memmaps stay on disk, and arrays in memory are resident for the CPU. Tensors
-        stay where they are, but ``spec.shift`` is subtracted once and for all.
+        stay where they are, but they are shifted once and for all.
         """
         if isinstance(self.array, torch.Tensor) and self.spec.shift is not None:
             return ArrayStore(self._shifted(self.array), self.spec.unshifted())

@@ -19,12 +19,17 @@ class RawInput(nn.Module):
         super().__init__()
         self.spec = spec.for_any()
         shift = None if spec.shift is None else torch.from_numpy(spec.shift.copy())
+        unit = None if spec.unit is None else torch.from_numpy(spec.unit.copy())
         self.register_buffer("shift", shift)
+        self.register_buffer("unit", unit)
 
     def forward(self, samples):
         """Return float32 samples of shape (n, d) or (n, C, H, W)."""
         if self.shift is not None:
-            samples = (samples.double() - self.shift).float()
+            samples = samples.double() - self.shift
+            if self.unit is not None:
+                samples = samples / self.unit
+            samples = samples.float()
         return self.spec.prepare(samples.clone())  # which may work in place
 
 

@@ -23,6 +23,8 @@ from sknoisy import (
     NoisyRobustClassifier,
     PseudoLabelRefiner,
     SSLPretrainer,
+    load,
+    save,
 )
 from sknoisy.data import stores
 from sknoisy.data.batches import stream
@@ -76,9 +78,51 @@ def test_shift_only_where_it_is_needed():
     assert InputSpec.learn((X + 1e6).astype(np.float32)).shift is None
 
 
-def test_numbers_beyond_float32():
+@pytest.mark.parametrize("kind", ["float32", "float64", "tensor"])
+def test_squares_beyond_float32_and_below(kind):
+    """SI units: charges of electrons, masses of stars."""
+    plain, units = np.random.default_rng(0).normal(size=(50, 4)), [1e-23, 1, 1e30, 1e19]
+    X = (plain * units).astype("float32" if kind == "float32" else "float64")
+    X = torch.from_numpy(X) if kind == "tensor" else X
+    spec = InputSpec.learn(X)
+    batch = spec.open(X).fetch(torch.arange(50))
+    assert spec.unit[1] == 1
+    np.testing.assert_array_less(spec.std, 1.5)
+    np.testing.assert_array_less(0.1, spec.std)
+    np.testing.assert_allclose(batch, np.asarray(X) / spec.unit, rtol=1e-6)
+    np.testing.assert_allclose(spec.restore(batch), X, rtol=1e-6)
+    resident = spec.open(X).resident(torch.device("cpu"))
+    np.testing.assert_array_equal(resident.fetch(torch.arange(50)), batch)
+
+
+def test_units_only_where_they_are_needed():
+    X = np.random.default_rng(0).normal(size=(50, 3))
+    assert InputSpec.learn(X).unit is None
+    rounding = X * [1, 1e-15, 1e-17]  # as of the last components of a PCA
+    assert InputSpec.learn(rounding).unit is None
+    assert InputSpec.learn(X * 1e-20 * [1, 1e-15, 1]).unit[1] == 1
+
+
+@pytest.mark.parametrize("loss", ["auto", "elr"])
+def test_any_unit_of_a_column_serves(loss, tmp_path):
+    rng = np.random.default_rng(0)
+    X, units = rng.normal(size=(400, 3)), np.array([1e-23, 1, 1e30])
+    y = (X[:, 0] + X[:, 2] > 0).astype(int)
+    clf = NoisyRobustClassifier(loss, random_state=0)
+    clf.fit(units * X[:200], y[:200])
+    assert clf.score(units * X[200:], y[200:]) > 0.9
+    expected = clf.predict_proba(units * X)
+    found = clf.to_module()(torch.from_numpy(units * X)).detach()
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    save(clf, tmp_path / "clf.skn")
+    again = load(tmp_path / "clf.skn").predict_proba(units * X)
+    np.testing.assert_array_equal(again, expected)
+
+
+@pytest.mark.parametrize("shape", [(20, 3), (20, 8, 8)])
+def test_numbers_beyond_float32(shape):
     with pytest.raises(ValueError, match="too large for float32"):
-        InputSpec.learn(np.random.default_rng(0).normal(size=(20, 3)) * 1e300)
+        InputSpec.learn(np.random.default_rng(0).normal(size=shape) * 1e300)
 
 
 def test_constant_features_stay_finite():

@@ -321,7 +321,8 @@ def test_tables_of_any_scale(scale, table):
         warnings.simplefilter("error")
         spec = InputSpec.learn(scale * X)
         spec.open(scale * X)
-    np.testing.assert_allclose(spec.std / scale, X.std(axis=0), rtol=1e-3)
+    std = spec.std if spec.unit is None else spec.std * spec.unit
+    np.testing.assert_allclose(std / scale, X.std(axis=0), rtol=1e-3)
 
 
 def test_rounding_is_no_scale(table):
