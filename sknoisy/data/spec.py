@@ -31,7 +31,9 @@ MOMENT_VALUES = 2**25  # of large images fewer, which have about so many values
 MOMENT_FILES = 128  # of files, which take long to read; of other images at least
 LARGE = 2.0**10  # a mean, in deviations, that takes 10 of float32's 24 bits
 SQUARED = 2.0**-50, 2.0**50  # widths of columns whose squares float32 holds
-ROUNDING = 1e-18, 1e-12  # widths, over the largest, of columns that rounding explains
+ROUNDING = np.array(
+    [1e-18, 1e-12]
+)  # widths, over the largest, of columns that rounding explains
 CHUNK_BYTES = 8 * 2**20  # float32 bytes that are read at a time to compute moments
 
 
@@ -59,9 +61,9 @@ class InputSpec:
         float32, which would round off the differences between large numbers such as
         time stamps.
     unit : ndarray of shape (d,), float64, or None
-        For vectors, powers of 2 that each column is divided by after that, if there are
-        columns so small or so large that float32 does not hold their squares, as in SI
-        units; there is a `shift`, too, perhaps of zeros.
+        For vectors, powers of 2 that columns are divided by after that, if some are so
+        small or so large that float32 does not hold their squares, as in SI units;
+        there is a `shift`, too, perhaps of zeros.
     limits : ndarray of shape (2, d), float64
         For vectors, minimum and maximum of each column without its outliers.
     bounds : ndarray of shape (2, d), float64, or None
@@ -328,7 +330,9 @@ def _check_finite(numbers):
 
 
 def _units(limits):
-    """Return powers of 2 to divide columns by, 1 for most; None if all are 1.
+    """Return powers of 2 to divide columns by, or None if squares need none.
+
+    All columns have the same, unless that leaves some too small.
 
     Parameters
     ----------
@@ -337,15 +341,26 @@ def _units(limits):
     """
     with np.errstate(over="ignore"):
         width = limits[1] - limits[0]
-    largest = min(width.max(), 1.0)
-    rounding = (width > ROUNDING[0] * largest) & (width < ROUNDING[1] * largest)
-    held = (width >= SQUARED[0]) & (width <= SQUARED[1])
     too_large = np.abs(limits).max(axis=0) > np.finfo(np.float32).max
-    plain = (width == 0) | held | rounding | too_large
-    if plain.all():
+    varies = (width > 0) & ~too_large
+    least, most = ROUNDING * width.max().clip(max=1.0)
+    scaled = varies & ((width <= least) | (width >= most))
+
+    def are_held(widths):
+        return ((widths >= SQUARED[0]) & (widths <= SQUARED[1]))[scaled].all()
+
+    if are_held(width):
         return None
-    exponents = np.frexp(np.where(plain, 1.0, width))[1] - 1
-    return np.where(plain, 1.0, np.ldexp(1.0, exponents))
+    unit = np.where(varies, _power_of_2(width[scaled].max()), 1.0)
+    if are_held(width / unit):
+        return unit
+    return np.where(scaled, _power_of_2(width), 1.0)
+
+
+def _power_of_2(numbers):
+    """Return the largest power of 2 up to each number; 1 for 0 and infinity."""
+    finite = (numbers > 0) & np.isfinite(numbers)
+    return np.ldexp(1.0, np.frexp(np.where(finite, numbers, 1.0))[1] - 1)
 
 
 def _large_means(X, bounds):

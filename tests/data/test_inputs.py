@@ -86,7 +86,6 @@ def test_squares_beyond_float32_and_below(kind):
     X = torch.from_numpy(X) if kind == "tensor" else X
     spec = InputSpec.learn(X)
     batch = spec.open(X).fetch(torch.arange(50))
-    assert spec.unit[1] == 1
     np.testing.assert_array_less(spec.std, 1.5)
     np.testing.assert_array_less(0.1, spec.std)
     np.testing.assert_allclose(batch, np.asarray(X) / spec.unit, rtol=1e-6)
@@ -100,7 +99,9 @@ def test_units_only_where_they_are_needed():
     assert InputSpec.learn(X).unit is None
     rounding = X * [1, 1e-15, 1e-17]  # as of the last components of a PCA
     assert InputSpec.learn(rounding).unit is None
-    assert InputSpec.learn(X * 1e-20 * [1, 1e-15, 1]).unit[1] == 1
+    small = InputSpec.learn(X * 1e-20 * [1, 1e-15, 0.1])
+    assert len(set(small.unit)) == 1  # columns keep their proportions
+    assert small.std[1] == 1 and small.std[2] < 0.1
 
 
 @pytest.mark.parametrize("loss", ["auto", "elr"])
