@@ -8,8 +8,10 @@ from sknoisy.annotators.consensus import Consensus
 from sknoisy.annotators.table import read_annotations
 from sknoisy.checks import check_integer, check_real
 from sknoisy.data.labels import some
+from sknoisy.warning import warn
 
 LEAST = 1e-10  # samples of a class that get a label which the annotator uses
+FEW = 2  # labels of an annotator for each class, below which they tell little
 
 
 def majority_vote(y, classes=None):
@@ -80,7 +82,9 @@ def dawid_skene(y, classes=None, n_iter=1000, tol=1e-9):
     -----
     The steps begin with the shares of votes. If an annotator uses a label, but never
     for some class, its probability in that class is about 1e-10, not 0. The likelihood
-    may have other maxima, and a class that no label names stays empty.
+    may have other maxima, and a class that no label names stays empty. Of an annotator
+    with hardly more labels than classes the confusion cannot be told, and a majority
+    vote may be better; a warning says so if most labels are of such annotators.
 
     References
     ----------
@@ -100,6 +104,13 @@ def dawid_skene(y, classes=None, n_iter=1000, tol=1e-9):
     check_real("tol", tol, "[0, inf)")
     annotations = _complete(read_annotations(y, classes), "Dawid-Skene")
     n_classes, n_labels = len(annotations.classes), len(annotations.codes)
+    n_own = np.median(annotations.n_labels_of_annotators[annotations.columns])
+    if n_own < FEW * n_classes:
+        warn(
+            f"most labels are of annotators who gave {n_own:g} or fewer, which is too "
+            f"few to tell how somebody confuses {n_classes} classes, as Dawid-Skene "
+            "does. Compare with majority_vote, or use CROWDLAB."
+        )
     # One row for each label that an annotator uses: which samples it was given to.
     pairs, pair = np.unique(
         annotations.columns * n_classes + annotations.codes, return_inverse=True

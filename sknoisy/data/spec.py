@@ -31,9 +31,7 @@ MOMENT_VALUES = 2**25  # of large images fewer, which have about so many values
 MOMENT_FILES = 128  # of files, which take long to read; of other images at least
 LARGE = 2.0**10  # a mean, in deviations, that takes 10 of float32's 24 bits
 SQUARED = 2.0**-50, 2.0**50  # widths of columns whose squares float32 holds
-ROUNDING = np.array(
-    [1e-18, 1e-12]
-)  # widths, over the largest, of columns that rounding explains
+ROUNDING = np.array([1e-18, 1e-12])  # widths, over the largest, that it explains
 CHUNK_BYTES = 8 * 2**20  # float32 bytes that are read at a time to compute moments
 
 

@@ -389,3 +389,21 @@ def test_minus_one_is_a_class_and_told_where_it_may_be_none(table, told):
         read = read_annotations(table)
     assert [str(label) for label in read.classes][0].startswith("-1")
     assert ["it counts as a class" in str(w.message) for w in found] == [True] * told
+
+
+def test_dawid_skene_of_annotators_with_few_labels_warns():
+    """One label for each annotator: no vote is better than another."""
+    rng = np.random.default_rng(0)
+    true = rng.integers(0, 3, 90)
+    given = np.where(rng.random((90, 3)) < 0.8, true[:, None], 0)
+    alone = {
+        "sample": np.repeat(np.arange(90), 3),
+        "annotator": np.arange(270),
+        "label": given.ravel(),
+    }
+    with pytest.warns(UserWarning, match="who gave 1 or fewer.*confuses 3 classes"):
+        dawid_skene(pd.DataFrame(alone))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        dawid_skene(given)
+        majority_vote(pd.DataFrame(alone))
