@@ -146,7 +146,8 @@ class InputSpec:
         if spec.kind == "image" and min(spec.shape[1:]) < MIN_SIDE:
             raise ValueError(
                 f"X holds images of {spec.shape[1]} x {spec.shape[2]} pixels (height x "
-                f"width): each side must be at least {MIN_SIDE}."
+                f"width): each side must be at least {MIN_SIDE}. Pass the pixels of "
+                "smaller ones as vectors, X.reshape(len(X), -1)."
             )
         return spec
 

@@ -70,8 +70,8 @@ class HoldingOut:
         if held is not None:
             used[held] = False
         rows = np.flatnonzero(used)
-        check_two(rows)
         check_left(labels, rows)
+        check_two(rows)
         self._n_given, self._rows = len(labels), None if used.all() else rows
         return rows, held
 

@@ -723,3 +723,18 @@ def test_who_fits_often_decodes_files_once(tmp_path, monkeypatch):
             if hasattr(found, name):
                 expected = getattr(alone, name)
                 np.testing.assert_array_equal(getattr(found, name), expected)
+
+
+@pytest.mark.parametrize("shape", [(9, 1, 1), (9, 3, 50), (9, 100, 2, 3)])
+def test_images_that_are_too_small_may_be_vectors(shape):
+    X, y = np.random.default_rng(0).random(shape), np.arange(9) % 2
+    clf = NoisyRobustClassifier(random_state=0)
+    with pytest.raises(ValueError, match=r"at least 4\. Pass .*X\.reshape"):
+        clf.fit(X, y)
+    clf.fit(X.reshape(len(X), -1), y)
+
+
+def test_a_single_sample_with_a_weight_is_of_one_class():
+    X, y = np.random.default_rng(0).random((9, 4)), np.arange(9) % 2
+    with pytest.raises(ValueError, match="only one class among .* have a weight"):
+        NoisyRobustClassifier().fit(X, y, sample_weight=np.eye(9)[0])
