@@ -188,6 +188,7 @@ class KernelPosterior(CoTraining):
     All labels are kept if the first leave-one-out predictions agree with them no more
     often than independent ones would. Among about ten samples or fewer they often agree
     less, as leaving out a sample makes its class rarer, and labels would be exchanged.
+    With class weights, which multiply the posteriors, labels are not kept for this.
 
     Trusted labels have certain posteriors, too. They show how the classifier errs, and
     so improve the confusion; see :func:`sknoisy.scores.trusted_transition_matrix`. As
@@ -305,7 +306,7 @@ class KernelPosterior(CoTraining):
         kept = alone(given)
         if trusted is not None:
             kept |= trusted
-        elif agrees_by_chance(probs, shares):
+        elif data.class_weights is None and agrees_by_chance(probs, shares):
             kept |= (given > 0).any(dim=1)
 
         def corrected(probs):

@@ -180,7 +180,7 @@ class LabelCleaningClassifier(Findings, OnSoftLabels, CallbackSupportMixin, Save
         check_lengths(X=X, y=codes)
         check_order(X, y=y, sample_weight=sample_weight, groups=groups, trusted=trusted)
         check_groups(groups, len(codes))
-        trusted = _trust_alone(check_trusted(trusted, len(codes)), codes)
+        check_trusted(trusted, len(codes))
         weights = self._weights(sample_weight, len(codes))
         validate_data(self, X, skip_check_array=True)
         tasks = Tasks(self, X, y, n_tasks=2)
@@ -306,11 +306,3 @@ def _shared_features(estimator, n, X):
         if not kernel_can_judge(judged):
             judged = X  # which the classifier's own folds judge
     return judged, X, steps
-
-
-def _trust_alone(trusted, codes):
-    """Return which labels are kept: those that are trusted, or that no other has."""
-    alone = np.bincount(codes)[codes] == 1
-    if trusted is not None:
-        alone |= trusted
-    return alone if alone.any() else None

@@ -26,8 +26,9 @@ from sknoisy.data.labels import (
 from sknoisy.data.order import check_order, index_of
 from sknoisy.data.weights import check_sample_weight
 from sknoisy.detection.checks import check_detector, source_of
+from sknoisy.detection.evidence import are_alone
 from sknoisy.detection.features import Densifier
-from sknoisy.detection.folds import FOLDS, check_two_of_each, from_folds
+from sknoisy.detection.folds import FOLDS, check_two_of_two, from_folds
 from sknoisy.detection.issues import ListingIssues
 from sknoisy.detection.methods import DETECTION_METHODS
 from sknoisy.detection.report import (
@@ -35,6 +36,7 @@ from sknoisy.detection.report import (
     class_table,
     doubt_of_rate,
     lost_classes,
+    single_labels,
     table_of,
     warn_of_doubt,
     warn_of_labels,
@@ -253,8 +255,7 @@ class LabelErrorDetector(
         trusted : array-like of shape (n_samples,), default=None
             True where a label is known to be right. Such a label is never called wrong,
             has quality 1, and does not count in the estimate of the others' noise.
-            `trusted` is passed on to a classifier whose ``fit`` takes it. A label that
-            no other sample has must be trusted, because no fold can judge it.
+            `trusted` is passed on to a classifier whose ``fit`` takes it.
 
         Returns
         -------
@@ -273,7 +274,8 @@ class LabelErrorDetector(
             If predictions agree with labels no more than they may by chance (not
             checked if predictions are not out-of-sample, as with ``cv="dynamics"``); if
             the noise rate may be nearly anything, or cannot be told apart from the
-            classifier's own mistakes; if a class has no label left among those
+            classifier's own mistakes; if a class has one sample, whose label is kept,
+            as no other can vouch for it; if a class has no label left among those
             suggested; if a column of a table has one value for each class; or if many
             rows of a table are near-copies of others, and no `groups` are given.
         """
@@ -289,7 +291,11 @@ class LabelErrorDetector(
         tasks = Tasks(self, X, y, n_tasks=1)
         with without_advice():
             evidence = self._gather(method, X, labels, classes, groups, tasks)
-        self._conclude(method, evidence, labels, classes)
+        kept = np.zeros(len(labels), dtype=bool)
+        if source_of(self.cv, method) != "prefit":
+            kept = are_alone(labels.codes)
+            evidence = evidence.keeping(kept)
+        self._conclude(method, evidence, labels, classes, kept)
         self._paths, self._names = paths_of(X), index_of(X, y)
         self._inputs, self._rest = evidence.inputs, evidence.rest
         self._issues = None
@@ -328,13 +334,18 @@ class LabelErrorDetector(
             )
         return classes, labels
 
-    def _conclude(self, method, evidence, labels, classes):
+    def _conclude(self, method, evidence, labels, classes, kept):
         """Set the attributes that say what the evidence tells of the labels."""
         posterior = evidence.posterior(labels.trusted)
         unseen = evidence.pred_probs is not None
         agreement = chance = None
-        if unseen:
-            agreement, chance = agreement_of(labels.codes, evidence.pred_probs)
+        if unseen and not kept.all():
+            judged = labels.codes[~kept], evidence.pred_probs[~kept]
+            agreement, chance = agreement_of(*judged)
+        trusted = np.zeros_like(kept) if labels.trusted is None else labels.trusted
+        single = single_labels(classes[labels.codes[kept & ~trusted]])
+        if kept.any():
+            labels = replace(labels, trusted=kept | trusted)
         by_chance = chance is not None
         if by_chance:
             posterior = replace(posterior, noise_rate_interval=(0.0, 1.0))
@@ -342,7 +353,7 @@ class LabelErrorDetector(
             method, evidence, posterior, labels, self.max_false_alarms, by_chance
         )
         lost = lost_classes(classes, labels.codes, suggested)
-        self._concerns = [concern for concern in (chance, lost) if concern]
+        self._concerns = [concern for concern in (chance, single, lost) if concern]
         self._doubt = doubt_of_rate(posterior, unseen)
         self.classes_ = classes
         self.agreement_ = agreement
@@ -433,7 +444,7 @@ class LabelErrorDetector(
         is_auto = isinstance(self.cv, str) and self.cv == "auto"
         once = is_auto and groups is None and leaves_out(classifier, X)
         if once:
-            check_two_of_each(codes, classes, labels.trusted)
+            check_two_of_two(codes)
         if once or source == "dynamics":
             estimator = finding_classes(clone(classifier), classes)
             with tasks.part("fit-estimator", estimator):
@@ -442,7 +453,7 @@ class LabelErrorDetector(
                 return evidence
         warn_of_minus_one(classes)  # folds learn codes, which do not show it
         cv = FOLDS if is_auto else self.cv
-        settings = cv, self.n_jobs, self.random_state, groups, given, labels.trusted
+        settings = cv, self.n_jobs, self.random_state, groups, given
         with tasks.part("folds"):
             return from_folds(classifier, X, codes, classes, *settings)
 

@@ -100,6 +100,28 @@ class Evidence:
         ends = low, max(high, float(missed.mean()))
         return replace(found, noise_rate_interval=ends)
 
+    def keeping(self, rows):
+        """Return the Evidence in which the labels of some rows are certain.
+
+        Parameters
+        ----------
+        rows : ndarray of shape (n_samples,), bool
+            The rows.
+        """
+        certain = {"losses": 0, "margins": 1, "wrong_events": 0, "early": (1, 0)}
+        certain["pred_probs"] = np.eye(self.n_classes)[self.codes[rows]]
+        changed = {}
+        for name, values in certain.items():
+            if (given := getattr(self, name)) is not None:
+                changed[name] = given.copy()
+                changed[name][rows] = values
+        return replace(self, **changed)
+
+
+def are_alone(codes):
+    """Return which labels no other sample has, and none can vouch for."""
+    return np.bincount(codes)[codes] == 1
+
 
 def of_probabilities(codes, pred_probs, n_classes, **known):
     """Return the Evidence of out-of-sample probabilities.

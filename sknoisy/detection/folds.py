@@ -15,7 +15,7 @@ from sknoisy._compat import safe_indexing
 from sknoisy.checks import random_numbers
 from sknoisy.data.copies import copies_of
 from sknoisy.data.labels import some
-from sknoisy.detection.evidence import of_probabilities
+from sknoisy.detection.evidence import are_alone, of_probabilities
 from sknoisy.detection.features import as_table
 from sknoisy.detection.label_free import fit_pretrainers
 from sknoisy.encoders.features import LazyFeatures
@@ -77,7 +77,6 @@ def from_folds(
     random_state=None,
     groups=None,
     given=None,
-    trusted=None,
 ):
     """Cross-validate; pre-trainers that lead a pipeline are fitted once, on all of X.
 
@@ -101,18 +100,16 @@ def from_folds(
         Samples of one group are in one fold.
     given : dict of str to ndarray, default=None
         What fits get beside labels, see :func:`with_arguments`.
-    trusted : ndarray of shape (n_samples,), bool, default=None
-        Which labels are right. Those of them that no other sample has are in no fold,
-        and have the probability 1.
 
     Returns
     -------
     evidence : Evidence
-        Out-of-sample probabilities and losses.
+        Out-of-sample probabilities and losses. Samples whose labels no other sample has
+        are in no fold, and these labels have the probability 1.
     """
-    check_two_of_each(codes, classes, trusted)
+    check_two_of_two(codes)
     folds = make_folds(cv, X, codes, random_state, groups)
-    alone = np.bincount(codes)[codes] == 1
+    alone = are_alone(codes)
     present, judged = np.unique(codes[~alone], return_inverse=True)
     estimator = finding_classes(estimator, classes)
     rest, X = fit_pretrainers(_weighted_by_code(estimator, classes[present]), X)
@@ -162,21 +159,12 @@ def _without(folds, left_out):
     return [(train, test) for train, test in folds if len(test)]
 
 
-def check_two_of_each(codes, classes, trusted=None):
-    """Raise ``ValueError`` if a class has one sample, which no other can vouch for.
-
-    Those that are trusted need not be vouched for, if there are two other classes.
-    """
-    single = np.bincount(codes) == 1
-    if trusted is not None and np.count_nonzero(~single) >= 2:
-        single[codes[trusted]] = False
-    single = classes[single]
-    if len(single):
-        of = "the class" if len(single) == 1 else "each of the classes"
+def check_two_of_two(codes):
+    """Raise ``ValueError`` unless two classes have two samples or more."""
+    if np.count_nonzero(np.bincount(codes) > 1) < 2:
         raise ValueError(
-            f"y has 1 sample of {of} {some(single)}: out-of-sample probabilities need "
-            "at least 2 of each class. Leave those samples out, merge their classes "
-            "with others, trust their labels, or pass cv='dynamics' or "
+            "y has fewer than two classes of 2 samples or more, which out-of-sample "
+            "probabilities need. Pass more samples, or cv='dynamics' or "
             "method='knn_agreement'."
         )
 

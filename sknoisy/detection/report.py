@@ -113,6 +113,22 @@ def lost_classes(classes, codes, suggested):
     )
 
 
+def single_labels(classes):
+    """Return a message if some classes, an ndarray, have 1 sample, or None."""
+    if not len(classes):
+        return None
+    if len(classes) == 1:
+        return (
+            f"y has 1 sample of the class {some(classes)}: no other can vouch for its "
+            "label, which is kept. Look at it, or merge the class with another."
+        )
+    return (
+        f"y has 1 sample of each of the classes {some(classes)}: no others can vouch "
+        "for their labels, which are kept. Look at them, or merge the classes with "
+        "others."
+    )
+
+
 def doubt_of_rate(posterior, unseen):
     """Return why nobody knows how many labels are wrong, a sentence, or None.
 

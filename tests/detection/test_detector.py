@@ -464,11 +464,46 @@ def test_a_method_of_dynamics_asks_for_one_training(noisy):
         LabelErrorDetector(LOGISTIC, "wrong_events").fit(X, y)
 
 
-def test_a_single_sample_of_a_class_is_refused(noisy):
+SINGLE = {
+    "once": (OURS, "auto", "auto"),
+    "folds": (LOGISTIC, "auto", "auto"),
+    "dynamics": (NETWORK, "area_under_margin", "dynamics"),
+    "neighbors": (None, "knn_agreement", "auto"),
+}
+
+
+@pytest.mark.parametrize("estimator, method, cv", SINGLE.values(), ids=SINGLE)
+def test_a_label_that_no_other_sample_has_is_kept(estimator, method, cv, noisy):
+    """The classifier, which has not seen the class, would call it wrong."""
     X, y = noisy[0][:200], noisy[1].y[:200].copy()
-    y[0] = 99
-    with pytest.raises(ValueError, match="1 sample of the class 99"):
-        LabelErrorDetector(OURS).fit(X, y)
+    y[[7, 8]] = 98, 99
+    detector = LabelErrorDetector(estimator, method, cv=cv, random_state=0)
+    with pytest.warns(UserWarning, match="1 sample of each of the classes 98, 99: "):
+        detector.fit(X, y)
+    assert not detector.label_errors_[[7, 8]].any()
+    assert (detector.label_quality_ < 0.5).any()
+    assert (detector.label_quality_[[7, 8]] == 1).all()
+    assert (detector.error_probability_[[7, 8]] < 1e-3).all()
+    np.testing.assert_array_equal(detector.suggested_labels_[[7, 8]], [98, 99])
+    trusted = np.isin(np.arange(200), [7, 8])
+    detector.set_params(estimator=estimator).fit(X, y, trusted=trusted)
+
+
+def test_a_fitted_classifier_judges_a_label_that_no_other_sample_has(noisy):
+    X, y = noisy[0][:200], noisy[1].y[:200].copy()
+    fitted = clone(LOGISTIC).fit(noisy[0][200:], noisy[1].y[200:])
+    y[y == 3] = 4
+    y[7] = 3
+    probs = fitted.predict_proba(X[[7]])
+    detector = LabelErrorDetector(fitted, "self_confidence", cv="prefit").fit(X, y)
+    assert detector.label_quality_[7] == pytest.approx(probs[0, 3])
+
+
+def test_two_classes_of_two_samples_are_needed(noisy):
+    X, y = noisy[0][:20], np.where(np.arange(20) > 0, 4, 13)
+    for estimator in (OURS, LOGISTIC):
+        with pytest.raises(ValueError, match="fewer than two classes of 2 samples"):
+            LabelErrorDetector(estimator).fit(X, y)
 
 
 def test_a_single_sample_that_is_trusted_is_in_no_fold(noisy):
@@ -806,9 +841,8 @@ def test_rare_class(noisy):
         detector = LabelErrorDetector(LOGISTIC, random_state=0).fit(X, y)
     assert detector.confident_joint_[-1].sum() == 3
     y[:2] = 0
-    with pytest.raises(ValueError, match="1 sample of .* 77: .*at least 2 of each"):
+    with pytest.warns(UserWarning, match="1 sample of the class 77: "):
         LabelErrorDetector(LOGISTIC).fit(X, y)
-    LabelErrorDetector(OURS, cv="dynamics").fit(X, y)
 
 
 class Odd(LogisticRegression):
@@ -961,7 +995,7 @@ def test_classes_that_lose_all_labels_are_named(noisy):
 
 def test_classes_of_one_sample_are_all_named():
     y = np.repeat([0, 1, 2, 3], [10, 1, 10, 1])
-    with pytest.raises(ValueError, match="classes 1, 3: .*cv='dynamics'"):
+    with pytest.warns(UserWarning, match="1 sample of each of the classes 1, 3: "):
         LabelErrorDetector(LogisticRegression()).fit(np.zeros((22, 2)), y)
 
 
