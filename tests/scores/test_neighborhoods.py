@@ -81,6 +81,32 @@ def test_a_step_by_hand(monkeypatch):
     np.testing.assert_allclose(found[1], joint)
 
 
+def test_a_whole_fit_is_its_formulas():
+    """Eight weights of the neighbours; of their fits the most likely is returned."""
+    n_neighbors = 10
+    X, y = blobs(200, spread=0.5)
+    y = symmetric_exclusive(y, 0.2, random_state=0).y
+    unit = X / np.linalg.norm(X, axis=1, keepdims=True)
+    cosines = unit @ unit.T - 2 * np.eye(200)
+    labels = np.eye(4)[y]
+    shares = labels[np.argsort(-cosines, axis=1)[:, :n_neighbors]].mean(axis=1)
+    eps, fits = 1e-3 / 4, {}
+    for weight in n_neighbors / 1.5 ** np.arange(8):
+        posterior = np.eye(4)[shares.argmax(axis=1)]
+        for _ in range(100):
+            prior = rows_of(posterior.sum(axis=0)[None] + eps)
+            T, near = (rows_of(posterior.T @ seen + eps) for seen in (labels, shares))
+            by_near = prior * np.exp(weight * shares @ np.log(near).T)
+            both = by_near * T[:, y].T
+            before, posterior = posterior, rows_of(both)
+            if np.abs(posterior - before).mean() < 1e-5:
+                break
+        likelihood = np.log(both.sum(axis=1) / by_near.sum(axis=1)).mean()
+        fits[likelihood] = posterior.T @ labels
+    votes = neighbor_label_votes(y, X, n_neighbors=n_neighbors)
+    np.testing.assert_allclose(votes, fits[max(fits)], atol=1e-3)
+
+
 def test_many_samples_are_drawn_from(monkeypatch):
     X, y = blobs()
     noisy = class_conditional(y, PAIR, random_state=0).y
