@@ -1,4 +1,5 @@
 import tracemalloc
+from statistics import NormalDist
 
 import numpy as np
 import pytest
@@ -70,6 +71,14 @@ def test_pair_flip_goes_round():
     )
 
 
+@pytest.mark.parametrize("rate, n_wrong", [(0.29, 29), (0.57, 57), (0.996, 100)])
+def test_the_number_of_wrong_labels_is_rounded(rate, n_wrong):
+    """Of 100 labels of a class; in floating point 0.29 times 100 is below 29."""
+    y = np.repeat([0, 1, 2], 100)
+    is_wrong = pair_flip(y, rate, random_state=0).is_wrong
+    assert np.bincount(y[is_wrong]).tolist() == [n_wrong] * 3
+
+
 def test_asymmetric_cifar10_on_names():
     names = np.array(
         "airplane automobile bird cat deer dog frog horse ship truck".split()
@@ -138,6 +147,18 @@ def test_instance_dependent_noise_depends_on_the_sample():
     assert [len(set(noisy.y[y == c])) for c in range(4)] == [2, 2, 2, 2]
     softer = instance_dependent(y, 0.4, same / 2550, random_state=0)
     assert min(len(set(softer.y[y == c])) for c in range(4)) == 4
+
+
+@pytest.mark.parametrize("rate, share", [(0.0, 0.08), (0.1, 0.13), (0.99, 0.92)])
+def test_truncation_changes_the_rates_of_instance_dependent_noise(rate, share):
+    """The shares are means of a normal distribution, of deviation 0.1, in [0, 1]."""
+    normal = NormalDist(rate, 0.1)
+    inside = normal.cdf(1) - normal.cdf(0)
+    mean = rate + 0.1**2 * (normal.pdf(0) - normal.pdf(1)) / inside
+    assert mean == pytest.approx(share, abs=0.01)
+    y = np.arange(20_000) % 4
+    noisy = instance_dependent(y, rate, np.zeros((20_000, 1)), random_state=0)
+    assert noisy.rate == pytest.approx(mean, abs=0.008)
 
 
 def test_string_labels_keep_their_dtype():
