@@ -467,6 +467,16 @@ def test_backward_correction_is_unbiased():
         )
 
 
+def test_backward_correction_counts_small_probabilities_as_1e_7():
+    """As in the official code; the probabilities here are 1e-4 and 1e-9."""
+    z = torch.tensor([[0.0, np.log(1e-4), np.log(1e-9)]])
+    log_p = np.log([1 / (1 + 1e-4), 1e-4 / (1 + 1e-4), 1e-7])
+    for y in range(3):
+        value = started(Backward(T3), 1, 3)(z, torch.tensor([y]), torch.tensor([0]))
+        expected = -np.linalg.inv(T3)[y] @ log_p
+        np.testing.assert_allclose(value, [expected], rtol=1e-5)
+
+
 def test_gradient_of_forward_with_impossible_labels_is_finite():
     z = torch.zeros(2, 3, requires_grad=True)
     loss = Forward(T3)

@@ -192,6 +192,15 @@ def test_cores_has_the_official_schedule():
     np.testing.assert_allclose(found, np.concatenate(official))
 
 
+def test_cores_counts_soft_labels_by_their_shares():
+    loss = doubled(CORES())
+    soft = np.random.default_rng(0).dirichlet(np.ones(C), N)
+    loss.on_epoch(0, 10)
+    loss(torch.zeros(N, C), torch.tensor(soft), torch.arange(N))
+    loss.on_epoch(1, 10)
+    np.testing.assert_allclose(loss.state_["prior"], soft.mean(axis=0), rtol=1e-5)
+
+
 def test_cores_without_a_sieve():
     """Nothing is left out, however long the training goes on."""
     loss = doubled(CORES(beta=0.0, sieve=1.0))
