@@ -18,10 +18,12 @@ from sknoisy.regularizers import (
     REGULARIZERS,
     ClusteringRegularizer,
     Encoded,
+    Regularizer,
     RestorationRegularizer,
 )
 from sknoisy.regularizers.base import Regularized
 from sknoisy.regularizers.clustering import consistency, mutual_information
+from sknoisy.views import Views
 from sknoisy.views.images import ImageViews
 
 
@@ -175,3 +177,37 @@ def test_equal_views_are_drawn_once(digits):
     generator = torch.Generator().manual_seed(0)
     regularized = Regularized(network, regularizers, spec, 2, generator)
     assert regularized.drawn_with == [0, 0, 2]
+
+
+class Shifted(Views):
+    def __init__(self, by):
+        self.by = by
+
+    def __call__(self, batch, generator):
+        return batch + self.by
+
+
+class Distance(Regularizer):
+    """How much larger augmented samples are."""
+
+    def __init__(self, views):
+        self.views = views
+
+    def build(self, example, n_classes):
+        return {}
+
+    def loss(self, heads, original, augmented):
+        return (augmented.inputs - original.inputs).mean()
+
+
+def test_each_regulariser_gets_views_of_its_own_and_its_loss_is_added():
+    X = np.array([[-1.0, 1.0], [1.0, -1.0]], dtype=np.float32)  # of deviation 1
+    spec, seed = InputSpec.learn(X), torch.Generator().manual_seed(0)
+    network = nn.Sequential()
+    network.encoder, network.head = Blueprint("mlp", spec).build(seed), nn.Identity()
+    regularizers = [Distance(Shifted(by)) for by in (1.0, 10.0, 1.0)]
+    regularized = Regularized(network, regularizers, spec, 2, seed)
+    batch = torch.from_numpy(X)
+    logits, penalty = regularized.regularized(batch, seed)
+    assert penalty.item() == pytest.approx(1 + 10 + 1)
+    torch.testing.assert_close(logits, network.encoder(batch))
