@@ -590,6 +590,28 @@ def test_what_the_first_epochs_missed_may_be_wrong():
     assert evidence.posterior(trusted).noise_rate_interval[1] < missed
 
 
+def test_probabilities_of_first_epochs_by_hand():
+    """Classes beyond the label and the best other one share the rest, as equals.
+
+    None has more than the best other one has, and none less than a millionth.
+    """
+    early = np.array([[0.5, 0.2], [0.1, 0.2], [1.0, 0.0]])
+    codes, others = np.array([0, 1, 2]), np.array([3, 0, 1])
+    found = Evidence(codes, others, early=early, n_classes=4).probabilities()
+    expected = np.array([[0.5, 0.15, 0.15, 0.2], [2 / 7, 1 / 7, 2 / 7, 2 / 7]])
+    np.testing.assert_allclose(found[:2], expected)
+    np.testing.assert_allclose(found[2], [1e-6, 1e-6, 1, 1e-6], rtol=1e-5)
+
+
+def test_predictions_by_chance_are_seldom_called_better():
+    """Of shuffled predictions, 2.3% are two standard errors above chance."""
+    rng = np.random.default_rng(0)
+    codes, predicted = (rng.random((2, 500)) < 0.2).astype(int)
+    shuffled = (rng.permutation(predicted) for _ in range(1000))
+    passed = [agreement_of(codes, np.eye(2)[p])[1] is None for p in shuffled]
+    assert np.mean(passed) == pytest.approx(0.023, abs=0.015)
+
+
 def test_wrong_events_are_the_classifiers(noisy):
     X, y = noisy[0][:400], noisy[1].y[:400]
     settings = {"cv": "dynamics", "method": WrongEvents(threshold=0.3)}

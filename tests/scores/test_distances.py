@@ -89,6 +89,17 @@ def test_far_samples():
     assert severity.max() < 1
 
 
+def test_far_samples_by_hand():
+    """Logarithms 0 to 3 and 8: quartiles 1 and 3, and a limit 1.5 ranges above."""
+    logs = np.array([0.0, 1, 2, 3, 8])
+    severity = far_samples(np.exp(logs)[:, None])
+    np.testing.assert_allclose(severity, [0, 0, 0, 0, 1 - np.exp(6.0 - 8)])
+    # Of several neighbours the mean counts, and copies have no part in the limit.
+    mean, half = np.exp(np.append(logs, -np.inf)), np.array([5, 4, 3, 2, 1, 0]) / 6
+    near = np.stack([(1 - half) * mean, (1 + half) * mean], axis=1)
+    np.testing.assert_allclose(far_samples(near), np.append(severity, 0))
+
+
 def test_relabel_priority_by_hand():
     p = np.array([[0.2, 0.8, 0], [0.2, 0.4, 0.4], [1, 0, 0]])
     entropy = -(p * np.log(np.where(p > 0, p, 1))).sum(axis=1)
