@@ -152,6 +152,15 @@ def test_balanced_of_unequal_classes():
     assert scorer(Fixed(), better, noisy) == pytest.approx(true, abs=0.02)
 
 
+def test_balanced_leaves_out_classes_of_less_than_one_sample():
+    """Of 99 labels, 20 are class 1: 19.8 of them by the noise of class 0 alone."""
+    T, y = [[0.8, 0.2], [0.2, 0.8]], np.repeat([0, 1], [79, 20])
+    predicted = np.repeat([0, 1, 0], [70, 9, 20])
+    right, wrong = 0.8 * 70 - 0.2 * 20, 0.8 * 9  # of class 0, times 0.6
+    score = noise_corrected_accuracy(y, predicted, T, balanced=True)
+    assert score == pytest.approx(right / (right + wrong))
+
+
 def test_error_bar_is_the_spread_of_scores():
     scorer = NoiseCorrectedScorer(PAIR_FLIP)
     scores = []
