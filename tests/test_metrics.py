@@ -30,7 +30,12 @@ from sknoisy.metrics import (
 )
 from sknoisy.metrics.counts import is_finite
 from sknoisy.noise import add_noise, class_conditional, pair_flip
-from sknoisy.scores import knn_votes, label_votes, shrunk_transition_matrix
+from sknoisy.scores import (
+    knn_votes,
+    label_votes,
+    neighbor_label_votes,
+    shrunk_transition_matrix,
+)
 
 WRONG = np.array([1, 1, 1, 0, 0, 0, 0, 0], dtype=bool)
 FOUND = np.array([1, 1, 0, 1, 0, 0, 0, 0], dtype=bool)
@@ -313,6 +318,26 @@ def test_of_few_samples_thirty_vote_for_each_class():
     np.testing.assert_array_equal(
         found.transition_matrix, shrunk_transition_matrix(votes)
     )
+
+
+@pytest.mark.parametrize("n, n_neighbors", [(40, 5), (120, 10), (900, 50)])
+def test_of_few_samples_few_neighbors_count(n, n_neighbors):
+    """A quarter of the samples of a class, from 5 to 50, in columns of one scale."""
+    X, y = make_blobs(n, centers=3, random_state=0)
+    X, noisy = X * [1, 1000], pair_flip(y, 0.3, random_state=0).y
+    scaled = (X - X.mean(axis=0)) / X.std(axis=0)
+    votes = neighbor_label_votes(noisy, scaled, n_neighbors=n_neighbors)
+    found = NoiseCorrectedScorer.from_samples(X, noisy).transition_matrix
+    np.testing.assert_allclose(found, shrunk_transition_matrix(votes), atol=1e-3)
+
+
+@pytest.mark.parametrize("method", ["neighbors", "votes"])
+def test_labels_of_classes_that_are_not_there_count_as_right(method):
+    X, y = make_blobs(300, centers=3, random_state=0)
+    clf = LogisticRegression().fit(X, y)
+    scorer = NoiseCorrectedScorer(method, classes=[0, 1, 2, 3])
+    T = scorer.evaluate(clf, X, y, n_bootstrap=2).transition_matrix
+    np.testing.assert_array_equal(T[3], [0, 0, 0, 1])
 
 
 def test_matrix_of_many_samples_is_that_of_the_surest():
