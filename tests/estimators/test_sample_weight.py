@@ -227,6 +227,19 @@ def test_validation_is_drawn_from_what_has_a_weight():
     assert (SOME[model._held_rows] > 0).all()
 
 
+@pytest.mark.parametrize("make", [clf, lambda **p: co("coteaching", **p)])
+def test_scores_of_what_is_held_out_are_weighted(make):
+    weights = np.where(Y < 5, 0.2, 5.0)
+    model = make(validation=0.25).fit(X, Y, weights)
+    held, row = model._held_rows, model.history_[-1]
+    own = model.predict_proba(X[held])[np.arange(len(held)), Y[held]]
+    loss = np.average(-np.log(own), weights=weights[held])
+    assert row["valid_loss"] == pytest.approx(loss, rel=1e-3)
+    accuracy = model.score(X[held], Y[held], weights[held])
+    assert row["valid_acc"] == pytest.approx(accuracy)
+    assert abs(accuracy - model.score(X[held], Y[held])) > 0.01
+
+
 def test_refiner():
     refiner = PseudoLabelRefiner(
         clf(lr=0.1), warmup_epochs=1, n_iterations=1, first_stages=(1,), random_state=0
