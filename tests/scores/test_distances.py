@@ -35,6 +35,17 @@ def test_no_duplicates_by_chance(n_features):
     assert (closeness[groups < 0] == 0).all()
 
 
+@pytest.mark.parametrize("share, found", [(0.5, 1), (0.8, 0)])
+def test_pairs_are_much_closer_than_neighbors_whatever_the_columns(share, found):
+    """By chance, no pair of 400 columns is at 0.8 of the tenth neighbour's distance."""
+    rng = np.random.default_rng(0)
+    X, noise = rng.normal(size=(500, 400)), rng.normal(size=(20, 400))
+    tenth = neighbor_distances(X)[1][:20, -1:]
+    noise *= share * tenth / np.linalg.norm(noise, axis=1, keepdims=True)
+    groups, _ = near_duplicates(*neighbor_distances(np.vstack([X, X[:20] + noise])))
+    assert ((groups[-20:] >= 0) & (groups[-20:] == groups[:20])).mean() == found
+
+
 def test_copies_with_little_noise_are_found():
     X, _ = load_digits(return_X_y=True)
     rng = np.random.default_rng(0)
