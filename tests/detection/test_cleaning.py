@@ -12,7 +12,7 @@ from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.cluster import KMeans
 from sklearn.compose import make_column_transformer
-from sklearn.datasets import load_digits, load_wine
+from sklearn.datasets import load_digits, load_wine, make_classification
 from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import (
     HistGradientBoostingClassifier,
@@ -52,7 +52,7 @@ from sknoisy import (
     NoisyRobustClassifier,
     SSLPretrainer,
 )
-from sknoisy.detection.judging import lead
+from sknoisy.detection.judging import better_judge, lead
 from sknoisy.estimators.soft_training import weighted_copies
 from sknoisy.noise import symmetric_exclusive
 from sknoisy.scores import soft_labels
@@ -306,6 +306,23 @@ def test_lead():
     assert lead(right, others) == pytest.approx((3 - 1) / np.sqrt(4))
     assert lead(others, right) == -lead(right, others)
     assert lead(right, right) == 0
+
+
+@pytest.mark.filterwarnings("ignore:the share of wrong labels")
+@pytest.mark.parametrize("seed, is_better", [(8, False), (9, True)])
+def test_a_lead_that_may_be_chance_changes_no_judge(seed, is_better):
+    """Both classifiers lead in predictions: by less and by more than two errors."""
+    X, y = make_classification(300, 10, n_informative=4, flip_y=0.2, random_state=seed)
+    detector, other = (
+        LabelErrorDetector(LogisticRegression(C=C), random_state=0).fit(X, y)
+        for C in (0.001, 0.01)
+    )
+    right = [d.pred_probs_.argmax(axis=1) == y for d in (detector, other)]
+    gained, lost = (right[1] & ~right[0]).sum(), (right[0] & ~right[1]).sum()
+    assert ((gained - lost) / np.sqrt(gained + lost) > 2) == is_better
+    assert gained > lost
+    judge = better_judge(detector, LogisticRegression(C=0.01), X, y)
+    assert (judge is not detector) == is_better
 
 
 def test_scalers_are_for_the_classifier_alone(noisy):
