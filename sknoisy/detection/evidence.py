@@ -101,12 +101,17 @@ class Evidence:
         return replace(found, noise_rate_interval=ends)
 
     def keeping(self, rows):
-        """Return the Evidence in which the labels of some rows are certain.
+        """Return the same, but with certain labels in some rows.
 
         Parameters
         ----------
         rows : ndarray of shape (n_samples,), bool
             The rows.
+
+        Returns
+        -------
+        evidence : Evidence
+            A copy, in which these labels have the probability 1 and no loss.
         """
         certain = {"losses": 0, "margins": 1, "wrong_events": 0, "early": (1, 0)}
         certain["pred_probs"] = np.eye(self.n_classes)[self.codes[rows]]
