@@ -13,7 +13,7 @@ from sknoisy.encoders.heads import simplex
 from sknoisy.encoders.inference import forward_all
 from sknoisy.kernels.choice import choose_kernel, set_scale
 from sknoisy.kernels.confusion import (
-    agrees_by_chance,
+    agrees_less_than_chance,
     best_stretch,
     confusion,
     first_guess,
@@ -185,9 +185,9 @@ class KernelPosterior(CoTraining):
     A label that no other sample has is kept, with a certain posterior: the other
     samples could never predict it, which says nothing against it.
 
-    All labels are kept if the first leave-one-out predictions agree with them no more
-    often than independent ones would. Among about ten samples or fewer they often agree
-    less, as leaving out a sample makes its class rarer, and labels would be exchanged.
+    All labels are kept if the first leave-one-out predictions agree with them less
+    often than independent ones would. Among about ten samples or fewer they often do,
+    as leaving out a sample makes its class rarer, and labels would be exchanged.
     With class weights, which multiply the posteriors, labels are not kept for this.
 
     Trusted labels have certain posteriors, too. They show how the classifier errs, and
@@ -306,7 +306,7 @@ class KernelPosterior(CoTraining):
         kept = alone(given)
         if trusted is not None:
             kept |= trusted
-        elif data.class_weights is None and agrees_by_chance(probs, shares):
+        elif data.class_weights is None and agrees_less_than_chance(probs, shares):
             kept |= (given > 0).any(dim=1)
 
         def corrected(probs):

@@ -10,6 +10,7 @@ SHARPEST = 0.02  # factor that posteriors are stretched by, at most 1 over this
 UNMIXING_STEPS = 100
 STRETCHES = [2 ** (e / 4) for e in range(-4, 17)]  # 1/2 to 16
 SURE = 2.0  # standard errors that an error must fall by
+ROUNDING = 1e-9  # of shares of agreement
 
 
 def confusion(probs, shares, trusted):
@@ -39,8 +40,8 @@ def confusion(probs, shares, trusted):
     return torch.from_numpy(T).to(start)
 
 
-def agrees_by_chance(probs, shares):
-    """Whether predictions agree with labels no more often than if independent of them.
+def agrees_less_than_chance(probs, shares):
+    """Whether predictions agree with labels less often than if independent of them.
 
     Parameters
     ----------
@@ -53,7 +54,7 @@ def agrees_by_chance(probs, shares):
     joint = predicted.T @ shares.double()
     joint = joint / joint.sum()
     independent = joint.sum(dim=1) @ joint.sum(dim=0)
-    return bool(joint.trace() <= independent)
+    return bool(joint.trace() < independent - ROUNDING)
 
 
 def evened(transition_matrix, sizes):

@@ -208,7 +208,7 @@ def test_labels_of_few_samples_are_not_exchanged(n):
         X = rng.normal(size=(n, 5)) + y[:, None]
         clf = NoisyRobustClassifier(random_state=0).fit(X, y)
         scores.append(clf.score(X, y))
-    assert min(scores) > 0.5
+    assert min(scores) >= 0.5
 
 
 @pytest.mark.parametrize("sizes", [[1, 1], [1, 1, 1, 1], [20, 20, 1], [5, 1, 1]])

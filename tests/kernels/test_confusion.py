@@ -5,7 +5,7 @@ import torch
 
 from sknoisy.encoders.heads import simplex
 from sknoisy.kernels.confusion import (
-    agrees_by_chance,
+    agrees_less_than_chance,
     best_stretch,
     confusion,
     evened,
@@ -37,16 +37,17 @@ def test_unmixed_is_the_inverse_where_that_is_positive():
 @pytest.mark.parametrize(
     "predicted, weights, expected",
     [
-        ([0, 0, 1, 1], [1, 1, 1, 1], True),  # half agree, as of independent ones
+        ([0, 0, 1, 1], [1, 1, 1, 1], False),  # half, as of independent ones
         ([0, 1, 0, 1], [1, 1, 1, 1], False),  # all
         ([1, 0, 1, 0], [1, 1, 1, 1], True),  # none
-        ([0, 0, 0, 0], [1, 1, 1, 1], True),  # one class
+        ([0, 0, 0, 0], [3, 1, 1, 1], False),  # one class, as of independent ones
         ([0, 0, 1, 1], [2, 1, 1, 2], False),  # two thirds
+        ([0, 0, 1, 1], [1, 2, 2, 1], True),  # a third
     ],
 )
-def test_agreement_by_chance(predicted, weights, expected):
+def test_agreement_less_than_chance(predicted, weights, expected):
     labels = torch.eye(2)[[0, 1, 0, 1]] * torch.tensor(weights)[:, None]
-    assert agrees_by_chance(torch.eye(2)[predicted], labels) is expected
+    assert agrees_less_than_chance(torch.eye(2)[predicted], labels) is expected
 
 
 def test_evened_by_hand():
