@@ -2,12 +2,14 @@ import os
 
 import numpy as np
 import pytest
-import torch
 from counting import CountingPretrainer
 from sklearn.datasets import load_digits
 
-if "PYTEST_XDIST_WORKER" in os.environ:
-    torch.set_num_threads(1)  # the workers share the cores
+
+def pytest_configure(config):
+    # The workers, which start later and inherit this, share the cores.
+    if config.getoption("numprocesses", None):
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(scope="session")
