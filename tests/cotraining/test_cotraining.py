@@ -416,8 +416,8 @@ def test_gjs_compares_two_views_with_the_label(digits):
 
 
 def test_trusted_labels_are_learned_by_cross_entropy_in_gjs(digits):
-    X, y = digits
-    trusted = np.ones(300, bool)
+    X, y = digits[0][:100], digits[1][:100]
+    trusted = np.ones(100, bool)
     one, other = (
         small(GJS(pi), max_epochs=2).fit(X, y, trusted=trusted).predict_proba(X)
         for pi in (0.1, 0.9)
@@ -565,10 +565,13 @@ def test_beats_cross_entropy_and_knows_wrong_labels(name, noisy_digits, baseline
 
 @pytest.mark.parametrize("name", GENERAL)
 def test_own_parameters_are_searchable_and_survive_pickle(name, digits):
-    X, y = digits[0].reshape(300, -1), digits[1].astype(str)
+    X, y = digits[0].reshape(300, -1)[:120], digits[1][:120].astype(str)
     parameter, values = OWN[name]
     grid = {f"method__{parameter}": values}
-    search = GridSearchCV(small(name), grid, cv=2, error_score="raise").fit(X, y)
+    clf = small(name, max_epochs=5)
+    search = GridSearchCV(
+        clf, grid, scoring="neg_log_loss", cv=2, error_score="raise"
+    ).fit(X, y)
     folds = [search.cv_results_[f"split{i}_test_score"] for i in (0, 1)]
     first, second = np.transpose(folds).tolist()
     assert first != second
@@ -582,8 +585,8 @@ def test_own_parameters_are_searchable_and_survive_pickle(name, digits):
 
 @pytest.mark.parametrize("name", GENERAL)
 def test_probabilities_are_the_networks_mean(name, digits):
-    X, y = digits
-    clf = small(name, max_epochs=3).fit(X, y)
+    X, y = digits[0][:60], digits[1][:60]
+    clf = small(name, max_epochs=2).fit(X, y)
     store = torch.from_numpy(X)[:, None]
     networks = clf._network.eval().networks
     with torch.no_grad():
@@ -633,10 +636,11 @@ def test_views_of_ones_own_are_of_the_samples_and_not_of_frozen_features(
 ):
     clf = small(name, max_epochs=1, head_epochs=1)
     clf.set_params(method__views=ImageViews())
-    assert len(clf.fit(pretrained, digits[1]).history_) == 2
+    features, y = pretrained[:100], digits[1][:100]
+    assert len(clf.fit(features, y).history_) == 2
     clf.set_params(method__views=VectorViews(), max_epochs=10**6)  # none is begun
     with pytest.raises(ValueError, match="VectorViews.*X holds images"):
-        clf.fit(pretrained, digits[1])
+        clf.fit(features, y)
 
 
 @pytest.mark.parametrize("name", TRAIN_ENCODERS)
@@ -715,7 +719,7 @@ def test_guesses_without_gradients_leave_those_of_bfloat16(name, noisy_digits):
 
 def test_images_of_files(image_files):
     paths, y = image_files
-    clf = small("dividemix", max_epochs=4, image_size=16).fit(paths, y)
+    clf = small("dividemix", max_epochs=2, warmup_epochs=1, image_size=8).fit(paths, y)
     assert clf.predict(paths).shape == (60,)
 
 
@@ -724,11 +728,11 @@ def test_refiner_around_dividemix(noisy_digits):
     refiner = PseudoLabelRefiner(
         CoTrainingClassifier(DivideMix(warmup_epochs=2), batch_size=64, random_state=0),
         warmup_epochs=4,
-        n_iterations=2,
+        n_iterations=1,
         random_state=0,
-    ).fit(X[:1200], noisy)
-    right = (noisy == y[:1200]).mean()
-    assert (refiner.labels_ == y[:1200]).mean() > right + 0.2
+    ).fit(X[:600], noisy[:600])
+    right = (noisy[:600] == y[:600]).mean()
+    assert (refiner.labels_ == y[:600]).mean() > right + 0.2
 
 
 def test_samples_without_a_label_do_not_count_as_clean(digits):
@@ -794,9 +798,8 @@ def test_an_unknown_method_lists_the_choices():
         CoTrainingClassifier("dividemx").fit([[0.0], [1.0]], [0, 1])
 
 
-def test_a_warmup_within_the_heads_epochs_and_after_them(digits):
-    X, y = digits
-    features = SSLPretrainer(max_epochs=1, random_state=0).fit_transform(X)
+def test_a_warmup_within_the_heads_epochs_and_after_them(pretrained, digits):
+    features, y = pretrained[:60], digits[1][:60]
     for warmup_epochs, expected in [(1, 1), (4, 4), ("auto", 3)]:
         clf = small("coteaching", max_epochs=3, head_epochs=3)
         clf.set_params(method__warmup_epochs=warmup_epochs).fit(features, y)
