@@ -286,7 +286,7 @@ def test_chunks_are_forgotten_with_a_warning():
 
 
 def test_near_copies_are_warned_of_once(digits_of_vectors):
-    X, y = (part[:400] for part in digits_of_vectors)
+    X, y = (part[:150] for part in digits_of_vectors)
     jitter = np.random.default_rng(0).normal(scale=1 / 16, size=X.shape)
     both, labels = np.r_[X, X + jitter].astype(np.float32), np.r_[y, y]
 
