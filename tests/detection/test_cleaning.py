@@ -106,7 +106,10 @@ def cleaning(estimator, **settings):
     "estimator, gain",
     [
         (FOREST, 0.03),
-        (HistGradientBoostingClassifier(max_iter=10, max_bins=17, random_state=0), 0.05),
+        (
+            HistGradientBoostingClassifier(max_iter=10, max_bins=17, random_state=0),
+            0.05,
+        ),
         (LOGISTIC, 0.05),
         (KNeighborsClassifier(3), 0.1),
         (LinearSVC(random_state=0), 0.1),
