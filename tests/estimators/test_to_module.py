@@ -1,5 +1,7 @@
 """A fitted classifier as one PyTorch module: exported, and looked into."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 import torch
@@ -7,26 +9,34 @@ import torch
 from sknoisy import CoTrainingClassifier, NoisyRobustClassifier, SSLPretrainer
 
 
-def fitted(kind, digits, colour):
-    settings = {"max_epochs": 2, "random_state": 0}
-    images, y = digits
-    if kind == "vectors":
-        X = images.reshape(300, -1) + np.linspace(0, 1e6, 64)  # large means, in float64
-        return NoisyRobustClassifier("ce", **settings).fit(X, y), X
-    if kind == "kernel":
-        X = images.reshape(300, -1)
-        return NoisyRobustClassifier(random_state=0).fit(X, y), X
-    if kind == "grey floats":
-        X = 37 * images - 5
-        return NoisyRobustClassifier(**settings).fit(X, y), X
-    if kind == "uint8 colour":
-        X, y = colour
-        return NoisyRobustClassifier(**settings).fit(X, y), X
-    if kind == "ensemble":
-        clf = CoTrainingClassifier("coteaching", **settings)
-        return clf.fit(images, y), images
-    features = SSLPretrainer(max_epochs=1, random_state=0).fit_transform(images)
-    return NoisyRobustClassifier(**settings).fit(features, y), images
+@pytest.fixture(scope="module")
+def fitted(digits, colour):
+    """Return a function that fits a classifier of each kind once."""
+
+    @cache
+    def fit(kind):
+        settings = {"max_epochs": 2, "random_state": 0}
+        images, y = digits
+        if kind == "vectors":
+            large_means = np.linspace(0, 1e6, 64)  # in float64
+            X = images.reshape(300, -1) + large_means
+            return NoisyRobustClassifier("ce", **settings).fit(X, y), X
+        if kind == "kernel":
+            X = images.reshape(300, -1)
+            return NoisyRobustClassifier(random_state=0).fit(X, y), X
+        if kind == "grey floats":
+            X = 37 * images - 5
+            return NoisyRobustClassifier(**settings).fit(X, y), X
+        if kind == "uint8 colour":
+            X, y = colour
+            return NoisyRobustClassifier(**settings).fit(X, y), X
+        if kind == "ensemble":
+            clf = CoTrainingClassifier("coteaching", **settings)
+            return clf.fit(images, y), images
+        features = SSLPretrainer(max_epochs=1, random_state=0).fit_transform(images)
+        return NoisyRobustClassifier(**settings).fit(features, y), images
+
+    return fit
 
 
 KINDS = [
@@ -40,8 +50,8 @@ KINDS = [
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_module_is_predict_proba(kind, digits, colour):
-    clf, X = fitted(kind, digits, colour)
+def test_module_is_predict_proba(kind, fitted):
+    clf, X = fitted(kind)
     samples = torch.from_numpy(X)
     before = samples.clone()
     with torch.no_grad():
@@ -53,8 +63,8 @@ def test_module_is_predict_proba(kind, digits, colour):
 
 @pytest.mark.filterwarnings("ignore:X holds values far outside")
 @pytest.mark.parametrize("kind", ["vectors", "kernel"])
-def test_later_outliers_are_clipped(kind, digits):
-    clf, X = fitted(kind, digits, None)
+def test_later_outliers_are_clipped(kind, fitted):
+    clf, X = fitted(kind)
     later = X[:20].copy()
     later[0, 3], later[1, 5] = 1e9, -1e9
     module = clf.to_module()
@@ -66,8 +76,8 @@ def test_later_outliers_are_clipped(kind, digits):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_exported_programs_agree(kind, digits, colour):
-    clf, X = fitted(kind, digits, colour)
+def test_exported_programs_agree(kind, fitted):
+    clf, X = fitted(kind)
     samples = torch.from_numpy(X)
     batch = {0: torch.export.Dim("batch")}
     program = torch.export.export(
@@ -79,10 +89,10 @@ def test_exported_programs_agree(kind, digits, colour):
 
 
 @pytest.mark.parametrize("kind", ["vectors", "kernel", "uint8 colour"])
-def test_onnx_agrees(kind, digits, colour, tmp_path):
+def test_onnx_agrees(kind, fitted, tmp_path):
     runtime = pytest.importorskip("onnxruntime")
     pytest.importorskip("onnxscript")
-    clf, X = fitted(kind, digits, colour)
+    clf, X = fitted(kind)
     path = tmp_path / "model.onnx"
     torch.onnx.export(
         clf.to_module(),
@@ -98,9 +108,9 @@ def test_onnx_agrees(kind, digits, colour, tmp_path):
     np.testing.assert_allclose(probs, clf.predict_proba(X), atol=1e-5)
 
 
-def test_gradients_reach_feature_maps(digits, colour):
+def test_gradients_reach_feature_maps(fitted):
     """What Grad-CAM needs: maps and their gradients, by hooks."""
-    clf, X = fitted("uint8 colour", digits, colour)
+    clf, X = fitted("uint8 colour")
     module, maps = clf.to_module(), []
     pool = next(
         m for m in module.modules() if isinstance(m, torch.nn.AdaptiveAvgPool2d)
@@ -114,8 +124,8 @@ def test_gradients_reach_feature_maps(digits, colour):
     assert cam.shape == (4, *maps[0].shape[2:]) and cam.abs().max() > 0
 
 
-def test_module_has_weights_of_its_own(digits):
-    clf, X = fitted("ensemble", digits, None)
+def test_module_has_weights_of_its_own(fitted):
+    clf, X = fitted("ensemble")
     before = clf.predict_proba(X)
     with torch.no_grad():
         for parameter in clf.to_module().parameters():
