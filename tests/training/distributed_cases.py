@@ -1,12 +1,15 @@
 """Trainings that are the same on one rank and on several; a script of each rank, too.
 
 As a script: ``distributed_cases.py FOLDER NAME...`` writes what each training learns to
-FOLDER, a file for each case and rank.
+FOLDER, a file for each case and rank. Without arguments, it forks ranks as it is asked,
+which need not import again what takes seconds.
 """
 
+import gc
 import os
 import signal
 import sys
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -40,9 +43,12 @@ def smooth(shape):
     return net
 
 
-def data(n=75):
+digits = cache(load_digits)
+
+
+def data(n=45):
     """Return vectors and labels, a fifth of them wrong."""
-    X, y = load_digits(n_class=3, return_X_y=True)
+    X, y = digits(n_class=3, return_X_y=True)
     y = y[:n].copy()
     y[::5] = (y[::5] + 1) % 3
     return X[:n] + np.random.default_rng(0).normal(size=(n, 64)), y
@@ -107,7 +113,7 @@ def fitted(name):
 
 def images():
     """Return images of digits, and their labels."""
-    X, y = load_digits(n_class=4, return_X_y=True)
+    X, y = digits(n_class=4, return_X_y=True)
     return X.reshape(-1, 8, 8).astype(np.float32) / 16, y
 
 
@@ -214,12 +220,12 @@ def checkpointed(folder=None, *others):
 
 def killed():
     """A training whose second rank is killed."""
-    return learned(checkpointed(os.environ["CHECKPOINTS"], Falling(kill)))
+    return learned(checkpointed(Path(sys.argv[1]) / "kept", Falling(kill)))
 
 
 def resumed():
     """A training that goes on from a file."""
-    return learned(checkpointed(os.environ["CHECKPOINTS"]))
+    return learned(checkpointed(Path(sys.argv[1]) / "kept"))
 
 
 def failing():
@@ -247,8 +253,37 @@ def run(folder, names):
         np.savez(Path(folder) / f"{name}.{rank}.npz", **found)
 
 
+def fork_ranks():
+    """Fork ranks as each line of the input asks, and print how they ended.
+
+    A line has the number of ranks, their port, a folder and a case. A rank returns from
+    here with arguments of its own; what it writes is in FOLDER/RANK.txt.
+    """
+    for line in sys.stdin:
+        n_ranks, port, *arguments = line.split()
+        found = {"WORLD_SIZE": n_ranks, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+        started = []
+        for rank in range(int(n_ranks)):
+            started.append(os.fork())
+            if started[-1] == 0:
+                signal.alarm(120)  # ends it where it hangs
+                os.environ |= found | {"RANK": str(rank), "LOCAL_RANK": "0"}
+                sys.argv[1:] = arguments
+                with open(Path(arguments[0]) / f"{rank}.txt", "wb") as output:
+                    os.dup2(output.fileno(), 1)
+                    os.dup2(output.fileno(), 2)
+                return
+        codes = [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in started]
+        print(*codes, flush=True)
+    sys.exit()
+
+
 if __name__ == "__main__":
     import distributed_cases  # by its name, as the tests do: checkpoints know it
+    import torch._dynamo  # as the first optimiser would
 
+    gc.freeze()  # what is imported: to collect it takes each rank seconds, at its end
     torch.set_num_threads(1)
+    if len(sys.argv) == 1:
+        distributed_cases.fork_ranks()
     distributed_cases.run(sys.argv[1], sys.argv[2:])

@@ -40,33 +40,24 @@ def free_port():
         return found.getsockname()[1]
 
 
-def start_ranks(n, *arguments, **others):
-    """Start ranks without torchrun, which would end them itself."""
-    shared = {"WORLD_SIZE": str(n), "MASTER_ADDR": "127.0.0.1"}
-    shared |= {"MASTER_PORT": str(free_port()), "LOCAL_RANK": "0"} | others
-    command = [sys.executable, "-W", "ignore", SCRIPT, *map(str, arguments)]
-    return [
-        subprocess.Popen(
-            command,
-            env=environment(RANK=str(rank), **shared),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        for rank in range(n)
-    ]
+@pytest.fixture(scope="module")
+def run_ranks():
+    """Return a function that runs a case without torchrun, which would end the ranks.
 
+    It returns how each rank ended, and what it wrote.
+    """
+    command = [sys.executable, "-W", "ignore", SCRIPT]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, env=environment(), **pipes) as forking:
 
-def ended(processes, seconds=120):
-    """Wait for ranks; return how each ended, and what it wrote."""
-    try:
-        outputs = [p.communicate(timeout=seconds)[0] for p in processes]
-        return [
-            (p.returncode, text) for p, text in zip(processes, outputs, strict=True)
-        ]
-    finally:
-        for process in processes:
-            process.kill()
+        def run(n_ranks, folder, name):
+            print(n_ranks, free_port(), folder, name, file=forking.stdin, flush=True)
+            codes = forking.stdout.readline().split()
+            assert len(codes) == n_ranks
+            texts = [(folder / f"{rank}.txt").read_text() for rank in range(n_ranks)]
+            return [*zip(map(int, codes), texts, strict=True)]
+
+        yield run
 
 
 def loaded(folder, name, rank):
@@ -158,55 +149,51 @@ def test_a_cache_is_written_by_the_first_rank_and_read_by_all(folder):
         assert found["n_entries"] == 1
 
 
-def test_a_killed_rank_ends_the_others_and_any_number_goes_on(tmp_path):
-    kept = tmp_path / "kept"
-    first, second = processes = start_ranks(
-        2, tmp_path, "killed", CHECKPOINTS=str(kept)
-    )
-    second.wait(timeout=120)
-    (code, text), _ = ended(processes)
-    assert second.returncode == -signal.SIGKILL
+def test_a_killed_rank_ends_the_others_and_any_number_goes_on(tmp_path, run_ranks):
+    (code, text), (second, _) = run_ranks(2, tmp_path, "killed")
+    assert second == -signal.SIGKILL
     assert code == 1 and "another rank has failed, or was killed" in text, text
 
     whole = distributed_cases.learned(distributed_cases.checkpointed())
     for n in (1, 3):  # as many as before: in the test below
-        copy, out = tmp_path / f"copy{n}", tmp_path / f"out{n}"
-        shutil.copytree(kept, copy)
-        out.mkdir()
+        folder = tmp_path / str(n)
+        kept = shutil.copytree(tmp_path / "kept", folder / "kept")
         if n == 1:
-            clf = distributed_cases.checkpointed(copy)
-            found = distributed_cases.learned(clf)
+            found = distributed_cases.learned(distributed_cases.checkpointed(kept))
         else:
-            results = ended(start_ranks(n, out, "resumed", CHECKPOINTS=str(copy)))
+            results = run_ranks(n, folder, "resumed")
             assert [code for code, _ in results] == [0] * n, results
-            found = loaded(out, "resumed", n - 1)
-        assert not list(copy.glob("*.checkpoint"))  # the first rank removed it
+            found = loaded(folder, "resumed", n - 1)
+        assert not list(kept.glob("*.checkpoint"))  # the first rank removed it
         for key, values in whole.items():
             np.testing.assert_allclose(found[key], values, **MATCH, err_msg=key)
 
 
-def test_a_checkpoint_that_cannot_be_read_is_none_to_all_ranks(tmp_path, monkeypatch):
+def test_a_checkpoint_that_cannot_be_read_is_none_to_all_ranks(
+    tmp_path, monkeypatch, run_ranks
+):
     kept = tmp_path / "kept"
-    monkeypatch.setenv("RANK", "1")
-    falling = distributed_cases.Falling(distributed_cases.fail)
-    with pytest.raises(ValueError, match="only this rank"):
-        distributed_cases.checkpointed(kept, falling)
+    with monkeypatch.context() as as_rank:
+        as_rank.setenv("RANK", "1")
+        falling = distributed_cases.Falling(distributed_cases.fail)
+        with pytest.raises(ValueError, match="only this rank"):
+            distributed_cases.checkpointed(kept, falling)
     (previous,) = kept.glob("*.previous")
     previous.unlink()
     (last,) = kept.glob("*.checkpoint")
     last.unlink()
     last.mkdir()  # a file that could not be opened would do the same
-    results = ended(start_ranks(2, tmp_path, "resumed", CHECKPOINTS=str(kept)))
+    results = run_ranks(2, tmp_path, "resumed")
     assert [code for code, _ in results] == [0, 0], results
     whole = distributed_cases.learned(distributed_cases.checkpointed())
     found = loaded(tmp_path, "resumed", 1)
     np.testing.assert_allclose(found["loss"], whole["loss"], **MATCH)
 
 
-def test_an_exception_of_one_rank_ends_all(tmp_path):
-    results = ended(start_ranks(2, tmp_path, "failing"))
-    assert "ValueError: only this rank" in results[1][1]
-    assert "another rank has failed, or was killed" in results[0][1]
+def test_an_exception_of_one_rank_ends_all(tmp_path, run_ranks):
+    (_, first), (_, second) = run_ranks(2, tmp_path, "failing")
+    assert "ValueError: only this rank" in second
+    assert "another rank has failed, or was killed" in first
 
 
 def test_alone_nothing_is_changed():
