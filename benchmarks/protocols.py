@@ -87,7 +87,7 @@ PROTOCOLS = {
     # To try the scripts themselves, in seconds.
     "dry": Protocol(
         "digits",
-        per_class=(20, 20),
+        per_class=(10, 10),
         encoder="convnet",
         ssl={"max_epochs": 1},
         clf={"max_epochs": 1},
