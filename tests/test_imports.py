@@ -15,9 +15,13 @@ def run_in_a_new_process(code):
 
 
 def test_imports_and_fits_import_what_they_need():
-    """PyTorch's compiler alone takes a second, and only optimisers need it."""
+    """PyTorch's compiler alone takes a second, and only optimisers need it.
+
+    Rooms need no import of their own, and no matplotlib until they draw.
+    """
     code = """
 import sys
+import sknoisy
 from sknoisy import NoisyRobustClassifier, SSLPretrainer
 
 late = {"PIL", "filelock", "jinja2", "matplotlib", "sklearn.neighbors",
@@ -33,8 +37,17 @@ late = {"sympy", "torch._dynamo", "torchvision"}
 assert not late & sys.modules.keys(), late & sys.modules.keys()
 NoisyRobustClassifier("elr", max_epochs=1).fit(X, y)
 assert "torchvision" not in sys.modules
+
+sknoisy.plotting.EmbeddingDisplay, sknoisy.metrics, sknoisy.noise, sknoisy.recipes
+assert "plotting" in dir(sknoisy)
+assert "matplotlib" not in sys.modules
+sys.modules["matplotlib"] = None
+try:
+    sknoisy.plotting.LabelQualityDisplay.from_predictions([0.5], [True])
+except ImportError as error:
+    print(error)
 """
-    run_in_a_new_process(code)
+    assert "pip install matplotlib" in run_in_a_new_process(code)
 
 
 def test_the_package_may_be_in_a_zip_file(tmp_path):
@@ -53,19 +66,3 @@ detector.to_html({str(tmp_path / "report.html")!r}, X)
 """
     run_in_a_new_process(code)
     assert "<html" in (tmp_path / "report.html").read_text(encoding="utf-8")
-
-
-def test_rooms_need_no_import_of_their_own_and_no_matplotlib_until_they_draw():
-    code = """
-import sys, sknoisy
-
-sknoisy.plotting.EmbeddingDisplay, sknoisy.metrics, sknoisy.noise, sknoisy.recipes
-assert "plotting" in dir(sknoisy)
-assert "matplotlib" not in sys.modules
-sys.modules["matplotlib"] = None
-try:
-    sknoisy.plotting.LabelQualityDisplay.from_predictions([0.5], [True])
-except ImportError as error:
-    print(error)
-"""
-    assert "pip install matplotlib" in run_in_a_new_process(code)
