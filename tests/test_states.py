@@ -20,6 +20,7 @@ from sknoisy import (
     SSLPretrainer,
 )
 from sknoisy.cotraining import COTRAINING_METHODS
+from sknoisy.encoders.networks import ConvNet
 from sknoisy.losses import LOSSES, JointOptimization
 from sknoisy.scores import (
     bmm_clean_probability,
@@ -42,8 +43,19 @@ def robust(loss="elr", **params):
     return NoisyRobustClassifier(loss, **params)
 
 
+def small(shape):
+    return ConvNet(shape, width=8)
+
+
 def pretrainer(method="simclr", **params):
-    return SSLPretrainer(method, max_epochs=2, random_state=0, **params)
+    params = {"encoder": small, "max_epochs": 2, "random_state": 0} | params
+    return SSLPretrainer(method, **params)
+
+
+def with_small_heads(kind):
+    known = kind().get_params(deep=False)
+    widths = {"hidden_features": 32, "projection_features": 16}
+    return kind(**{k: v for k, v in widths.items() if k in known})
 
 
 def cotraining(method, **params):
@@ -58,12 +70,18 @@ ESTIMATORS = {
         CoTrainingClassifier("kernel_posterior", random_state=0),
         X,
     ),
-    **{f"pre-training {name}": (pretrainer(name), IMAGES) for name in METHODS},
+    **{
+        f"pre-training {name}": (pretrainer(with_small_heads(kind)), IMAGES)
+        for name, kind in METHODS.items()
+    },
     "default on vectors": (NoisyRobustClassifier(random_state=0), X),
     "images": (robust(), IMAGES),
-    "bfloat16": (robust(precision="bfloat16"), IMAGES),
-    "forest of views": (cotraining("ssr", max_epochs=3), IMAGES),
-    "regularizers": (robust(regularizers=["clustering", "restoration"]), IMAGES),
+    "bfloat16": (robust(precision="bfloat16", encoder=small), IMAGES),
+    "forest of views": (cotraining("ssr", max_epochs=3, encoder=small), IMAGES),
+    "regularizers": (
+        robust(regularizers=["clustering", "restoration"], encoder=small),
+        IMAGES,
+    ),
     "mlp head, adamw": (robust(head="mlp", optimizer="adamw"), X),
     "monitored": (pretrainer(monitor=1), IMAGES),
     "prior": (robust(JointOptimization(prior=[0.5, 0.5])), X),
@@ -86,7 +104,9 @@ ESTIMATORS = {
     ),
     "contrastive": (
         ContrastiveFineTuner(
-            robust("ce", max_epochs=8, lr=0.1), pretrainer("supcon"), random_state=0
+            robust("ce", max_epochs=8, lr=0.1),
+            pretrainer("supcon", encoder="auto"),
+            random_state=0,
         ),
         X,
     ),
