@@ -28,6 +28,7 @@ from sknoisy import (
     ELR,
     IDO,
     MOIT,
+    BarlowTwins,
     Checkpoint,
     CoTeaching,
     CoTrainingClassifier,
@@ -44,6 +45,7 @@ from sknoisy import (
     files,
 )
 from sknoisy.encoders.features import LazyFeatures
+from sknoisy.encoders.networks import ConvNet
 from sknoisy.losses import CrossEntropy
 from sknoisy.training.identity import training_name
 from sknoisy.training.own_code import sources
@@ -71,22 +73,29 @@ class Cut(Callback):
 
 
 def cut(estimator, epoch, X, y=None):
-    """Fit until an epoch, counted from 0, in which the training is cut."""
-    broken = clone(estimator)
-    broken.set_params(callbacks=[*estimator.callbacks, Cut(epoch)])
+    """Fit until an epoch, counted from 0, in which the training is cut.
+
+    Returned are the epochs that this training had.
+    """
+    broken, watch = clone(estimator), Epochs()
+    broken.set_params(callbacks=[*estimator.callbacks, watch, Cut(epoch)])
     with pytest.raises(PowerCut):
         broken.fit(X, y)
+    return watch.seen_
 
 
-def assert_resumes(estimator, folder, X, y=None, epoch=4):
-    """Check that a training that is cut ends as one that is not."""
+def assert_resumes(estimator, folder, X, y=None, epochs=(2,)):
+    """Check that a training that is cut, in some epochs, ends as one that is not."""
     whole = clone(estimator).fit(X, y)
     resumed = clone(estimator).set_params(callbacks=[Checkpoint(folder)])
-    cut(resumed, epoch, X, y)
-    assert len([*folder.iterdir()]) == 2  # the last and the one before
+    begin = 0
+    for epoch in epochs:
+        assert cut(resumed, epoch, X, y) == [*range(begin, epoch + 1)]
+        assert len([*folder.iterdir()]) == 2  # the last and the one before
+        begin = epoch
     watch = Epochs()
     resumed.set_params(callbacks=[Checkpoint(folder), watch]).fit(X, y)
-    assert watch.seen_ == [*range(epoch, len(whole.history_))]
+    assert watch.seen_ == [*range(begin, len(whole.history_))]
     assert [*folder.iterdir()] == []
     losses = [[row["train_loss"] for row in one.history_] for one in (whole, resumed)]
     assert losses[0] == losses[1]
@@ -103,13 +112,24 @@ class Epochs(Callback):
         self.seen_.append(net.epochs_done)
 
 
+def small(shape):
+    return ConvNet(shape, width=8)
+
+
 @pytest.mark.parametrize(
     "method",
-    ["simclr", "barlow_twins", BYOL(hidden_features=16), MoCo(queue_size=24)],
+    [
+        "simclr",
+        BarlowTwins(hidden_features=16, projection_features=16),
+        BYOL(hidden_features=16),
+        MoCo(queue_size=24),
+    ],
     ids=lambda method: str(method).split("(")[0],
 )
 def test_pretraining(method, tmp_path):  # [53]
-    ssl = SSLPretrainer(method, max_epochs=6, batch_size=16, random_state=0)
+    ssl = SSLPretrainer(
+        method, encoder=small, max_epochs=4, batch_size=20, random_state=0
+    )
     whole, resumed = assert_resumes(ssl, tmp_path, IMAGES)
     for name, weights in whole.encoder_.state.items():
         np.testing.assert_array_equal(weights, resumed.encoder_.state[name], name)
@@ -163,12 +183,12 @@ def test_trainings_in_another_precision_are_others():
 
 @pytest.mark.filterwarnings("ignore:.*max_epochs=10 changes nothing")  # of a kernel
 @pytest.mark.parametrize("name", CLASSIFIERS)
-@pytest.mark.parametrize("epoch", [2, 7])  # in a warm-up of 3 epochs, and after it
-def test_classifiers(name, epoch, tmp_path):  # [53]
+def test_classifiers(name, tmp_path):  # [53]
     clf = clone(CLASSIFIERS[name]).set_params(
-        max_epochs=10, batch_size=16, random_state=0
+        max_epochs=10, batch_size=20, random_state=0
     )
-    whole, resumed = assert_resumes(clf, tmp_path, X, Y, epoch)
+    epochs = 2, 7  # in a warm-up of 3 epochs, and after it
+    whole, resumed = assert_resumes(clf, tmp_path, X, Y, epochs)
     for attribute in ("state_dict_", "loss_state_"):
         for key, value in getattr(whole, attribute).items():
             np.testing.assert_array_equal(value, getattr(resumed, attribute)[key], key)
@@ -179,7 +199,7 @@ def test_classifiers(name, epoch, tmp_path):  # [53]
 
 def test_between_two_trainings(tmp_path):
     clf = clone(CLASSIFIERS["starts anew"]).set_params(max_epochs=10, random_state=0)
-    whole, resumed = assert_resumes(clf, tmp_path, X, Y, epoch=6)
+    whole, resumed = assert_resumes(clf, tmp_path, X, Y, epochs=[6])
     assert [row["phase"] for row in whole.history_] == 6 * ["all"] + 4 * ["anew"]
     np.testing.assert_array_equal(whole.predict_proba(X), resumed.predict_proba(X))
 
@@ -362,7 +382,7 @@ def test_what_a_loss_keeps(tmp_path):
     with pytest.raises(ValueError, match="Remembers.*seen_ is an object of.*set"):
         clf.fit(X, Y)
     assert_resumes(
-        clf.set_params(loss=Redoes(), callbacks=None), tmp_path / "x", X, Y, 3
+        clf.set_params(loss=Redoes(), callbacks=None), tmp_path / "x", X, Y, [3]
     )
 
 
@@ -508,11 +528,7 @@ def test_a_file_that_changed(image_files, tmp_path):
 
 def seen_epochs(clf, folder, X, y, epoch=2):
     """Fit until an epoch in which the training is cut; return the epochs it saw."""
-    watch = Epochs()
-    clf = clone(clf).set_params(callbacks=[Checkpoint(folder), watch, Cut(epoch)])
-    with pytest.raises(PowerCut):
-        clf.fit(X, y)
-    return watch.seen_
+    return cut(clone(clf).set_params(callbacks=[Checkpoint(folder)]), epoch, X, y)
 
 
 def test_slices_of_a_memmap_differ(tmp_path):
@@ -563,7 +579,7 @@ def test_what_cannot_be_pickled(tmp_path):
 def test_files_of_images(image_files, tmp_path):
     paths, labels = image_files
     clf = NoisyRobustClassifier("elr", max_epochs=4, image_size=8, random_state=0)
-    assert_resumes(clf, tmp_path / "new", paths, labels, epoch=3)
+    assert_resumes(clf, tmp_path / "new", paths, labels, epochs=[3])
 
 
 def test_memmap(tmp_path):
@@ -571,7 +587,7 @@ def test_memmap(tmp_path):
     mapped = np.load(tmp_path / "X.npy", mmap_mode="r")
     folder = tmp_path / "checkpoints"
     clf = NoisyRobustClassifier("elr", max_epochs=4, random_state=0)
-    assert_resumes(clf, folder, mapped, Y, epoch=3)
+    assert_resumes(clf, folder, mapped, Y, epochs=[3])
 
 
 def test_search_and_pipeline_share_a_folder(tmp_path):
