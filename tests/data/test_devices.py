@@ -10,6 +10,12 @@ from sknoisy.data.devices import resolve_device, resolve_precision, with_float64
 CPU = torch.device("cpu")
 
 
+@pytest.fixture
+def small(colour):
+    """The colour images in half their size, and their labels."""
+    return colour[0][:, ::2, ::2], colour[1]
+
+
 @pytest.mark.parametrize(
     ("capabilities", "expected"),
     [
@@ -42,8 +48,8 @@ def test_a_pytorch_that_does_not_tell(monkeypatch):
     assert resolve_precision("auto", CPU, "image") is None
 
 
-def test_images_are_trained_in_the_precision_of_auto(colour, monkeypatch):
-    X, y = colour
+def test_images_are_trained_in_the_precision_of_auto(small, monkeypatch):
+    X, y = small
 
     def probabilities(precision):
         clf = NoisyRobustClassifier(
@@ -58,8 +64,8 @@ def test_images_are_trained_in_the_precision_of_auto(colour, monkeypatch):
     assert (probabilities("bfloat16") != probabilities("float32")).any()
 
 
-def test_heads_on_frozen_features_are_trained_as_vectors_are(colour, monkeypatch):
-    X, y = colour
+def test_heads_on_frozen_features_are_trained_as_vectors_are(small, monkeypatch):
+    X, y = small
     features = SSLPretrainer(max_epochs=1, random_state=0).fit_transform(X)
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": True})
 
@@ -77,8 +83,8 @@ def test_heads_on_frozen_features_are_trained_as_vectors_are(colour, monkeypatch
     assert (probabilities("auto") != probabilities("bfloat16")).any()
 
 
-def test_what_is_cached_and_kept_tells_precisions_apart(colour, tmp_path, monkeypatch):
-    X, _ = colour
+def test_what_is_cached_and_kept_tells_precisions_apart(small, tmp_path, monkeypatch):
+    X, _ = small
     ssl = SSLPretrainer(max_epochs=1, memory=tmp_path, random_state=0)
 
     def features(*names):
@@ -93,8 +99,8 @@ def test_what_is_cached_and_kept_tells_precisions_apart(colour, tmp_path, monkey
     np.testing.assert_array_equal(full, np.asarray(expected))
 
 
-def test_features_are_those_of_float32(colour, monkeypatch):
-    X, _ = colour
+def test_features_are_those_of_float32(small, monkeypatch):
+    X, _ = small
     ssl = SSLPretrainer(max_epochs=1, precision="auto", random_state=0)
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": True})
     features = np.asarray(ssl.fit(X).transform(X))
