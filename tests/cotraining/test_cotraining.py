@@ -574,7 +574,7 @@ def test_own_parameters_are_searchable_and_survive_pickle(name, digits):
     X, y = digits[0].reshape(300, -1)[:120], digits[1][:120].astype(str)
     parameter, values = OWN[name]
     grid = {f"method__{parameter}": values}
-    clf = small(name, max_epochs=5)
+    clf = small(name, encoder="identity", max_epochs=5)
     search = GridSearchCV(
         clf, grid, scoring="neg_log_loss", cv=2, error_score="raise"
     ).fit(X, y)
@@ -610,8 +610,9 @@ def test_probabilities_are_the_networks_mean(name, digits):
 @pytest.mark.parametrize("name", GENERAL)
 def test_partial_fit_is_fit_epoch_by_epoch(name, digits):
     X, y = digits[0].reshape(300, -1), digits[1]
-    whole = small(name, max_epochs=5, warmup_epochs=2).fit(X, y)
-    steps = small(name, max_epochs=5, warmup_epochs=2)
+    settings = {"encoder": "identity", "max_epochs": 5, "warmup_epochs": 2}
+    whole = small(name, **settings).fit(X, y)
+    steps = small(name, **settings)
     for _ in range(5):
         steps.partial_fit(X, y)
     np.testing.assert_array_equal(whole.predict_proba(X), steps.predict_proba(X))

@@ -561,7 +561,8 @@ def test_every_loss_trains_searches_and_pickles(name, digits):
     numbers = {k: v for k, v in loss.get_params().items() if isinstance(v, float)}
     grid = {f"loss__{k}": [v, v / 2] for k, v in numbers.items()}
     first = dict(list(grid.items())[:1]) or {"lr": [0.03, 0.05]}
-    model = clf(loss=name, max_epochs=8, batch_size=32, lr=0.05)
+    settings = {"encoder": "identity", "max_epochs": 8, "batch_size": 32, "lr": 0.05}
+    model = clf(loss=name, **settings)
     search = GridSearchCV(model, first, cv=2, error_score="raise").fit(images, y)
     best = search.best_estimator_
     assert best.score(images, y) > 0.3
