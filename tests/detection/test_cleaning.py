@@ -188,9 +188,9 @@ def test_detectors_without_probabilities(settings, noisy):
     assert (clf.labels_ == right).mean() > 0.75
 
 
-def test_who_judges_what(noisy):
+def test_who_judges_what(few):
     """Tables, dense or sparse: the kernel machine. All else: the classifier itself."""
-    X, y, _ = noisy
+    X, y, _ = few
     frame = pd.DataFrame(X).rename(columns=str)
     for table in (X, frame, X.tolist()):
         judge = cleaning(FOREST).fit(table, y).detector_.estimator
