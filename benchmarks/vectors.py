@@ -21,12 +21,13 @@ import numpy as np
 from rows import add_rows, environment, percent, read_rows
 from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin, clone
 from sklearn.calibration import CalibratedClassifierCV
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, balanced_accuracy_score
 from sklearn.model_selection import GridSearchCV, StratifiedKFold
-from sklearn.neighbors import KNeighborsClassifier
+from sklearn.neighbors import KNeighborsClassifier, NearestCentroid
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
@@ -113,6 +114,10 @@ def nearest(estimator, seed):
     return search(estimator, {"metric": ["euclidean", "cosine"]}, seed)
 
 
+def centroids(seed):
+    return NearestCentroid()
+
+
 def knn(n_neighbors, seed):
     return scaled(nearest(KNeighborsClassifier(n_neighbors), seed))
 
@@ -165,10 +170,15 @@ ON_EMBEDDINGS = {
     f"{name}_one_scale": lambda seed, make=make: Pipeline(
         [("scaler", OneScale()), ("clf", make(seed))]
     )
-    for name, make in [("logistic", logistic), ("wann", wann)]
+    for name, make in [("logistic", logistic), ("wann", wann), ("centroids", centroids)]
 }
 # Run on the data of unseen.py only.
 ON_UNSEEN = {"svc": svc, "cleanlab_svc": cleanlab_svc}
+# Run on few samples only.
+ON_FEW = {
+    "centroids": lambda seed: scaled(centroids(seed)),
+    "lda": lambda seed: LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto"),
+}
 # Not in the means over all methods, either.
 CLEANED = {
     f"{by}_{name}": partial(cleaned, name, by)
@@ -196,7 +206,7 @@ def make(method, seed, settings):
     elif name == "sknoisy":
         estimator = NoisyRobustClassifier(loss, random_state=seed)
     else:
-        every = METHODS | ON_EMBEDDINGS | ON_UNSEEN | CLEANED
+        every = METHODS | ON_EMBEDDINGS | ON_UNSEEN | ON_FEW | CLEANED
         estimator = every[method](seed)
     return estimator.set_params(**settings)
 

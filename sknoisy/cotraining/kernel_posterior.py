@@ -11,6 +11,7 @@ from sknoisy.data.copies import copies_of
 from sknoisy.encoders.architecture import trains_encoder
 from sknoisy.encoders.heads import simplex
 from sknoisy.encoders.inference import forward_all
+from sknoisy.kernels.balance import balanced, evenness
 from sknoisy.kernels.choice import choose_kernel, set_scale
 from sknoisy.kernels.confusion import (
     agrees_less_than_chance,
@@ -62,41 +63,6 @@ def posterior(probs, transition_matrix, codes):
     else:
         joint = probs * transition_matrix[:, codes].T
     return joint / joint.sum(dim=1, keepdim=True)
-
-
-def evenness(frequencies, n_samples):
-    """Return how far chance explains that classes are not equally frequent, in [0, 1].
-
-    Parameters
-    ----------
-    frequencies : tensor of shape (n_classes,)
-        Share of the samples that have each label.
-    n_samples : int
-        Number of samples.
-
-    Returns
-    -------
-    evenness : tensor of shape ()
-        The variance that frequencies of equally probable labels have, over that which
-        these have; 1 if that is less.
-    """
-    n_classes = len(frequencies)
-    spread = (frequencies - 1 / n_classes).square().sum() / (n_classes - 1)
-    return (1 / (n_classes * n_samples * spread)).clamp(max=1)
-
-
-def balanced(labels, strength):
-    """Make classes more equally frequent, as far as `strength`, in [0, 1], has it.
-
-    Parameters
-    ----------
-    labels : tensor of shape (n, n_classes)
-        Probabilities of classes.
-    strength : float or tensor of shape ()
-        0: they stay as they are; 1: each class is divided by its frequency.
-    """
-    labels = labels / labels.mean(dim=0) ** strength
-    return labels / labels.sum(dim=1, keepdim=True)
 
 
 def alone(given):
@@ -166,8 +132,10 @@ class KernelPosterior(CoTraining):
     the penalty for the given labels.
 
     At high noise, classes that happen to be labelled a little more often would take
-    over the posteriors. The posteriors are therefore balanced, to the extent that
-    chance explains the differences between the frequencies of the labels.
+    over the posteriors, and those of few samples the predictions, too. The posteriors,
+    and the means that the regression shrinks its predictions to, are therefore
+    balanced, to the extent that chance explains the differences between the frequencies
+    of the labels.
 
     The confusion is counted between leave-one-out predictions and labels, so the
     classifier's own errors count as noise, too. It stays the same over the rounds. With
@@ -295,10 +263,11 @@ class KernelPosterior(CoTraining):
         trusted = data.labels.trusted
         originals, features = copies_of(features, given), head.rescale(features)
         ridge = self._ridge(features, weights, originals)
-        probs = ridge.fit(given)
-        least, first = SMOOTHEST * ridge.penalty, simplex(probs)
         shares = given if weights is None else given * weights[:, None]
-        T, strength = confusion(probs, shares, trusted), _evenness_of(shares)
+        strength = evenness(shares)
+        probs = ridge.fit(given, evenness=strength)
+        least, first = SMOOTHEST * ridge.penalty, simplex(probs)
+        T = confusion(probs, shares, trusted)
         target = data.codes
         if data.labels.soft is not None or data.labels.labelled is not None:
             target = torch.where(given.sum(dim=1, keepdim=True) > 0, given, 1.0)
@@ -319,7 +288,7 @@ class KernelPosterior(CoTraining):
             weights = net.sample_weights(every)
             ridge = self._ridge(features, weights, originals)
         for _ in range(self.n_rounds):
-            probs = ridge.fit(labels, least)
+            probs = ridge.fit(labels, least, strength)
             labels = corrected(probs)
         self.state_["posterior"].copy_(labels)
         left_out = (first + simplex(probs)) / 2
@@ -368,14 +337,6 @@ class KernelPosterior(CoTraining):
         posteriors = self.state_["posterior"]
         given = posteriors.gather(1, self._given["codes"].clamp(min=0)[:, None])
         return given[:, 0].cpu().double().numpy()
-
-
-def _evenness_of(shares):
-    """Return the evenness of weighted labels, (n, n_classes)."""
-    counted = shares.sum(dim=1)
-    total = counted.sum()
-    # As many labels of equal weight tell as much: Kish's effective sample size.
-    return evenness(shares.sum(dim=0) / total, total.square() / counted.square().sum())
 
 
 def _set(head, ridge):

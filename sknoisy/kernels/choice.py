@@ -8,6 +8,7 @@ import torch
 from sknoisy.data.copies import copies_of
 from sknoisy.encoders.heads import UNLIMITED, Rescale, kernel
 from sknoisy.encoders.initialization import build
+from sknoisy.kernels.balance import evenness
 from sknoisy.kernels.nystroem import PART
 from sknoisy.kernels.ridge import KernelRidge, combined, compare
 
@@ -219,6 +220,10 @@ class _Trial:
         self.samples = samples
         self.weights = labels.weights
         self.given = labels.distributions(n_classes)
+        shares = self.given
+        if self.weights is not None:
+            shares = shares * self.weights[:, None]
+        self.evenness = evenness(shares)
         self.seed = int(torch.randint(2**31, (), generator=generator, device="cpu"))
 
     def fits(self, kernels):
@@ -245,7 +250,8 @@ class _Trial:
                 compared=compared,
                 **settings,
             )
-            errors = (ridge.fit(self.given) - self.given).square().mean(dim=1)
+            predicted = ridge.fit(self.given, evenness=self.evenness)
+            errors = (predicted - self.given).square().mean(dim=1)
             if self.weights is not None:
                 errors = errors * self.weights / self.weights.mean().clamp(min=1e-12)
             yield _Fit(candidate, ridge, scaled, errors)

@@ -107,9 +107,12 @@ class KernelRidge:
         )
         spectrum = self._features.spectrum[:, None]
         self._inverses = 1 / (spectrum + X.new_tensor(PENALTIES))
-        self._leverages = self._leverage(len(X))
+        total = len(X) if weights is None else self._weights.sum()
+        own = self._summed(X.new_ones(len(X), 1))
+        self._odds = own / (total - own).clamp(min=1e-12)  # own weight to the others'
+        self._leverages = self._leverage(total)
 
-    def fit(self, targets, least_penalty=0.0):
+    def fit(self, targets, least_penalty=0.0, evenness=0.0):
         """Regress targets, with the penalty of least leave-one-out squared error.
 
         Parameters
@@ -118,6 +121,9 @@ class KernelRidge:
             What to regress.
         least_penalty : float, default=0.0
             The penalty is at least this.
+        evenness : float or tensor of shape (), default=0.0
+            How far the means of the targets, which large penalties shrink predictions
+            to, are then moved towards 1 / n_classes, in [0, 1].
 
         Returns
         -------
@@ -129,29 +135,32 @@ class KernelRidge:
         products = self._features.products(self._weighted(rest))
         first = bisect_left(PENALTIES[:-1], least_penalty)
         tried = slice(first, None)
-        few, own = combined(rest), self._of_copies(rest)
-        errors = self._errors(few, combined(own), combined(products), tried)
+        own, moved = self._of_copies(rest), evenness * (1 / len(mean) - mean)
+        # Without a sample and its copies, the mean is that of the others.
+        added = own - rest + moved + evenness * self._odds * own
+        few = combined(own), combined(added), combined(products)
+        errors = self._errors(*few, tried)
         best = first + int(np.argmin(errors))
         self.error = errors[best - first] / targets.shape[1]
         self.penalty = PENALTIES[best]
         tried = slice(best, best + 1)
         solution = self._inverses[:, tried] * products
         self.coefficients = self._features.projection @ solution
-        self.intercept = mean - self._features.offset @ solution
+        self.intercept = mean + moved - self._features.offset @ solution
         every = slice(None)
-        return targets + self._residuals(every, rest, own, products, tried)[:, 0]
+        return targets + self._residuals(every, own, added, products, tried)[:, 0]
 
-    def _errors(self, rest, own, products, tried):
+    def _errors(self, own, added, products, tried):
         """Return leave-one-out squared errors, summed over targets, by penalty."""
         n_rows = max(1, CELLS // products[0].numel() // len(PENALTIES))
         squares = []
-        for start in range(0, len(rest), n_rows):
+        for start in range(0, len(own), n_rows):
             rows = slice(start, start + n_rows)
-            residuals = self._residuals(rows, rest, own, products, tried)
+            residuals = self._residuals(rows, own, added, products, tried)
             squares.append(residuals.square_().sum(dim=2))
         return column_means(torch.cat(squares), self._weights).tolist()
 
-    def _residuals(self, rows, rest, own, products, tried):
+    def _residuals(self, rows, own, added, products, tried):
         """Return what predictions of left-out samples are off by, for some penalties.
 
         All penalties share one pass over the features.
@@ -160,8 +169,9 @@ class KernelRidge:
         ----------
         rows : slice
             Which samples.
-        rest, own : tensor of shape (n_samples, n_classes)
-            Centred targets, and their means over the copies of each sample.
+        own, added : tensor of shape (n_samples, n_classes)
+            Means of centred targets over the copies of each sample, and what is added
+            to what these are off by.
         products : tensor of shape (n_landmarks, n_classes)
             Products of the features and these.
         tried : slice
@@ -177,26 +187,24 @@ class KernelRidge:
         fitted = fitted.view(-1, *solutions.shape[1:])
         leverages = self._leverages[rows, tried, None]
         residuals = fitted.sub_(own[rows, None]).div_(1 - leverages)
-        if self._originals is None:
-            return residuals
-        return residuals.add_((own - rest)[rows, None])
+        return residuals.add_(added[rows, None])
 
     def _of_copies(self, rest):
         """Return weighted means of targets over the copies of each sample."""
         if self._originals is None:
             return rest
-        sums = totals(self._weighted(rest), self._originals)
-        counts = totals(self._weighted(torch.ones_like(rest[:, :1])), self._originals)
-        return torch.where(counts > 0, sums / counts, rest)
+        counts = self._summed(torch.ones_like(rest[:, :1]))
+        return torch.where(counts > 0, self._summed(rest) / counts, rest)
 
-    def _leverage(self, n_samples):
+    def _leverage(self, total):
         """Return how far predictions follow targets, of copies together, by penalty."""
         own = self._features.leverages(self._inverses)
-        total = n_samples if self._weights is None else self._weights.sum()
-        leverages = self._weighted(own + 1 / total)
-        if self._originals is not None:
-            leverages = totals(leverages, self._originals)
-        return leverages.clamp(max=0.999)
+        return self._summed(own + 1 / total).clamp(max=0.999)
+
+    def _summed(self, rows):
+        """Return weighted sums of rows over the copies of each sample."""
+        rows = self._weighted(rows)
+        return rows if self._originals is None else totals(rows, self._originals)
 
     def _weighted(self, rows):
         return rows if self._weights is None else rows * self._weights

@@ -22,7 +22,7 @@ from sknoisy import (
     NoisyRobustClassifier,
     SSLPretrainer,
 )
-from sknoisy.cotraining.kernel_posterior import alone, balanced, evenness, posterior
+from sknoisy.cotraining.kernel_posterior import alone, posterior
 from sknoisy.noise import pair_flip, symmetric_exclusive
 
 RNG = np.random.default_rng(0)
@@ -36,27 +36,6 @@ def test_posterior_by_hand():
     found = posterior(torch.tensor([[0.5, 0.5], [0.9, 0.1]]), T, torch.tensor([0, 1]))
     expected = [[0.35 / 0.45, 0.10 / 0.45], [0.27 / 0.35, 0.08 / 0.35]]
     np.testing.assert_allclose(found, expected, rtol=1e-6)
-
-
-def test_balancing_by_hand():
-    labels = torch.tensor([[0.5, 0.5], [1.0, 0.0]])  # frequencies 0.75 and 0.25
-    found = balanced(labels, 1.0)
-    torch.testing.assert_close(found, torch.tensor([[0.25, 0.75], [1.0, 0.0]]))
-    torch.testing.assert_close(balanced(labels, 0.0), labels)
-
-
-def test_chance_explains_the_frequencies_of_even_labels():
-    rng = np.random.default_rng(0)
-    for n_classes in (2, 10):
-        even = rng.multinomial(1000, [1 / n_classes] * n_classes, size=500) / 1000
-        spread = np.square(even - 1 / n_classes).sum(axis=1) / (n_classes - 1)
-        assert spread.mean() == pytest.approx(1 / (1000 * n_classes), rel=0.2)
-        found = [evenness(torch.tensor(row), 1000).item() for row in even]
-        assert np.mean(found) > 0.8
-    # The variance 0.5 x 0.5 / 1000 by chance, over the squared difference of 0.2.
-    found = evenness(torch.tensor([0.7, 0.3]), 1000)
-    assert found == pytest.approx(0.00025 / 0.04)
-    assert evenness(torch.tensor([0.5, 0.5]), 1000) == 1
 
 
 # As what vectors get ------------------------------------------------------------------

@@ -38,24 +38,27 @@ class Ridge:
         self.A = np.c_[np.ones(len(K)), K @ vectors / np.sqrt(values)]
         self.weights, self.groups = weights, groups
 
-    def solved(self, Y, penalty, rows):
+    def solved(self, Y, penalty, rows, evenness):
         """Return the predictions of all samples by a regression on some."""
         A, w = self.A[rows], self.weights[rows, None]
         D = penalty * np.diag(np.r_[0, np.ones(len(self.A))])
-        return self.A @ np.linalg.solve(A.T @ (w * A) + D, A.T @ (w * Y[rows]))
+        found = self.A @ np.linalg.solve(A.T @ (w * A) + D, A.T @ (w * Y[rows]))
+        mean = np.average(Y[rows], axis=0, weights=self.weights[rows])
+        return found + evenness * (1 / N_CLASSES - mean)
 
-    def fit(self, Y, least=0.0):
+    def fit(self, Y, evenness, least=0.0):
         """Return predictions without and with each sample, and the penalty."""
         found = []
         for penalty in PENALTIES[PENALTIES > 0.999 * least]:
             left_out = np.empty_like(Y)
             for group in np.unique(self.groups):
                 own = self.groups == group
-                left_out[own] = self.solved(Y, penalty, ~own)[own]
+                left_out[own] = self.solved(Y, penalty, ~own, evenness)[own]
             squares = np.square(left_out - Y).sum(axis=1)
             found.append((self.weights @ squares, penalty, left_out))
         _, penalty, left_out = min(found, key=lambda one: one[0])
-        return left_out, self.solved(Y, penalty, np.full(N, True)), penalty
+        every = np.full(N, True)
+        return left_out, self.solved(Y, penalty, every, evenness), penalty
 
 
 def of_few_trusted(gains):
@@ -107,10 +110,11 @@ def first_guess(probs, T, given, trusted):
 
 def fit_by_hand(ridge, labelled_ridge, given, weights, trusted, class_weights):
     """Return the posteriors, left-out probabilities and probabilities of samples."""
-    probs, _, penalty = labelled_ridge.fit(given)
     labelled = given.sum(axis=1) > 0
-    shares, first = given * weights[:, None], simplex(probs)
-    T, strength = confusion(probs, shares, trusted), evenness(shares)
+    shares = given * weights[:, None]
+    strength = evenness(shares)
+    probs, _, penalty = labelled_ridge.fit(given, strength)
+    T, first = confusion(probs, shares, trusted), simplex(probs)
 
     def corrected(probs):
         of_label = np.where(labelled[:, None], given @ T.T, 1)
@@ -120,12 +124,14 @@ def fit_by_hand(ridge, labelled_ridge, given, weights, trusted, class_weights):
 
     labels = corrected(first_guess(probs, T, given, trusted))
     for _ in range(3):
-        probs, fitted, _ = ridge.fit(labels, penalty / 30)
+        probs, fitted, _ = ridge.fit(labels, strength, penalty / 30)
         labels = corrected(probs)
     left_out = (first + simplex(probs)) / 2
     loss = -(labels * np.log(simplex(probs))).sum(axis=1).mean()
     if class_weights is not None:
-        probs, fitted, _ = ridge.fit(normalised(labels * class_weights), penalty / 30)
+        probs, fitted, _ = ridge.fit(
+            normalised(labels * class_weights), 0.0, penalty / 30
+        )
     even, factor = 1 / N_CLASSES, 1.0
     if trusted.any():
 

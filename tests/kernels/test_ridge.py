@@ -28,14 +28,14 @@ def test_kernels_against_scipy(power, metric):
     np.testing.assert_allclose(found, np.exp(-0.3 * cdist(X, Z, metric)), rtol=1e-10)
 
 
-@pytest.mark.parametrize("power", [1, 2])
-def test_leave_one_out_is_fitting_without_the_sample(power):
+@pytest.mark.parametrize("power, evenness", [(1, 0.0), (2, 0.0), (2, 0.6), (2, 1.0)])
+def test_leave_one_out_is_fitting_without_the_sample(power, evenness):
     X = RNG.normal(size=(30, 2)).astype(np.float32)
-    Y = RNG.normal(size=(30, 3)).astype(np.float32)
+    Y = RNG.dirichlet([0.2, 0.5, 1.0], size=30).astype(np.float32)
     ridge = KernelRidge(
         torch.from_numpy(X), power, 1.0, 30, torch.Generator().manual_seed(0)
     )
-    left_out = ridge.fit(torch.from_numpy(Y)).numpy()
+    left_out = ridge.fit(torch.from_numpy(Y), evenness=evenness).numpy()
     # With as many landmarks as samples it is exact kernel ridge regression on features
     # whose mean is removed, up to the jitter.
     K = np.exp(-ridge.gamma * cdist(X, X, "cityblock" if power == 1 else "sqeuclidean"))
@@ -50,7 +50,7 @@ def test_leave_one_out_is_fitting_without_the_sample(power):
             A = np.c_[np.ones(30), features - features.mean(axis=0)]
             D = np.diag([0.0, *[penalty] * 30])
             w = np.linalg.solve(A[rest].T @ A[rest] + D, A[rest].T @ Y[rest])
-            predicted[i] = A[i] @ w
+            predicted[i] = A[i] @ w + evenness * (1 / 3 - Y[rest].mean(axis=0))
         predictions.append(predicted)
         errors.append(np.square(predicted - Y).mean())
     best = predictions[int(np.argmin(errors))]
@@ -65,6 +65,15 @@ def test_predictions_of_the_head_are_the_fit():
     values = kernel(X, ridge.landmarks, ridge.gamma, 2)
     fitted = values @ ridge.coefficients + ridge.intercept
     assert (fitted - X[:, :2].sin()).abs().mean() < 0.1
+
+
+def test_with_even_means_large_penalties_leave_the_evidence():
+    """The larger class does not take all samples of the other."""
+    X = torch.tensor([[-1.0]] * 7 + [[1.0]] * 3) + 0.01 * torch.arange(10)[:, None]
+    Y = torch.eye(2)[[0] * 7 + [1] * 3]
+    ridge = KernelRidge(X, 2, 1.0, 10, torch.Generator().manual_seed(0))
+    found = [ridge.fit(Y, 1e6, s).argmax(dim=1).tolist() for s in (0.0, 1.0)]
+    assert found == [[0] * 10, [0] * 7 + [1] * 3]
 
 
 def test_the_penalty_is_at_least_what_is_asked_for():
