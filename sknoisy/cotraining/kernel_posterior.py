@@ -11,7 +11,7 @@ from sknoisy.data.copies import copies_of
 from sknoisy.encoders.architecture import trains_encoder
 from sknoisy.encoders.heads import simplex
 from sknoisy.encoders.inference import forward_all
-from sknoisy.kernels.balance import balanced, evenness
+from sknoisy.kernels.balance import balanced, evenness, evenness_of_means
 from sknoisy.kernels.choice import choose_kernel, set_scale
 from sknoisy.kernels.confusion import (
     agrees_less_than_chance,
@@ -132,10 +132,10 @@ class KernelPosterior(CoTraining):
     the penalty for the given labels.
 
     At high noise, classes that happen to be labelled a little more often would take
-    over the posteriors, and those of few samples the predictions, too. The posteriors,
-    and the means that the regression shrinks its predictions to, are therefore
-    balanced, to the extent that chance explains the differences between the frequencies
-    of the labels.
+    over the posteriors. The posteriors are therefore balanced, to the extent that
+    chance explains the differences between the frequencies of the labels. With three or
+    more classes, so are the means that the regression shrinks its predictions to: of
+    few samples, one class would otherwise take over those of all others.
 
     The confusion is counted between leave-one-out predictions and labels, so the
     classifier's own errors count as noise, too. It stays the same over the rounds. With
@@ -264,8 +264,8 @@ class KernelPosterior(CoTraining):
         originals, features = copies_of(features, given), head.rescale(features)
         ridge = self._ridge(features, weights, originals)
         shares = given if weights is None else given * weights[:, None]
-        strength = evenness(shares)
-        probs = ridge.fit(given, evenness=strength)
+        strength, of_means = evenness(shares), evenness_of_means(shares)
+        probs = ridge.fit(given, evenness=of_means)
         least, first = SMOOTHEST * ridge.penalty, simplex(probs)
         T = confusion(probs, shares, trusted)
         target = data.codes
@@ -288,7 +288,7 @@ class KernelPosterior(CoTraining):
             weights = net.sample_weights(every)
             ridge = self._ridge(features, weights, originals)
         for _ in range(self.n_rounds):
-            probs = ridge.fit(labels, least, strength)
+            probs = ridge.fit(labels, least, of_means)
             labels = corrected(probs)
         self.state_["posterior"].copy_(labels)
         left_out = (first + simplex(probs)) / 2

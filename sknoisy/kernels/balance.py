@@ -24,6 +24,23 @@ def evenness(shares):
     return (1 / (n_classes * n_samples * spread)).clamp(max=1)
 
 
+def evenness_of_means(shares):
+    """Return how far the means of classes, which penalties shrink to, are evened.
+
+    Parameters
+    ----------
+    shares : tensor of shape (n, n_classes)
+        Weighted labels.
+
+    Returns
+    -------
+    evenness : tensor of shape ()
+        That of the labels; 0 with two classes, whose single difference does not tell
+        how much frequencies vary.
+    """
+    return evenness(shares) if shares.shape[1] > 2 else shares.new_zeros(())
+
+
 def balanced(labels, strength):
     """Make classes more equally frequent, as far as `strength`, in [0, 1], has it.
 

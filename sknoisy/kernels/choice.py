@@ -8,7 +8,7 @@ import torch
 from sknoisy.data.copies import copies_of
 from sknoisy.encoders.heads import UNLIMITED, Rescale, kernel
 from sknoisy.encoders.initialization import build
-from sknoisy.kernels.balance import evenness
+from sknoisy.kernels.balance import evenness_of_means
 from sknoisy.kernels.nystroem import PART
 from sknoisy.kernels.ridge import KernelRidge, combined, compare
 
@@ -223,7 +223,7 @@ class _Trial:
         shares = self.given
         if self.weights is not None:
             shares = shares * self.weights[:, None]
-        self.evenness = evenness(shares)
+        self.evenness = evenness_of_means(shares)
         self.seed = int(torch.randint(2**31, (), generator=generator, device="cpu"))
 
     def fits(self, kernels):

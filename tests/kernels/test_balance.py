@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from sknoisy.kernels.balance import balanced, evenness
+from sknoisy.kernels.balance import balanced, evenness, evenness_of_means
 
 
 def test_balancing_by_hand():
@@ -30,6 +30,11 @@ def test_chance_explains_the_frequencies_of_even_labels():
     # The variance 0.5 x 0.5 / 1000 by chance, over the squared difference of 0.2.
     assert evenness(shares(700, 300)).item() == pytest.approx(0.00025 / 0.04)
     assert evenness(shares(500, 500)) == 1
+
+
+def test_the_means_of_two_classes_stay():
+    assert evenness_of_means(shares(11, 9)) == 0 < evenness(shares(11, 9))
+    assert evenness_of_means(shares(11, 9, 9)) == evenness(shares(11, 9, 9)) > 0
 
 
 def test_equal_weights_of_any_size_tell_as_much():
