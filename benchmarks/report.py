@@ -21,6 +21,7 @@ from detection_speed import file_table
 from detection_speed import speed_table as detection_speed_table
 from detectors import detectors_table
 from encoders import encoders_table
+from few import few_table
 from people import people_errors_table, people_table
 from photographs import photographs_table
 from pictures import draw_all
@@ -51,6 +52,7 @@ FILES = {
     "vectors": "embeddings and tables",
     "unseen": "embeddings and tables",
     "rare": "embeddings and tables",
+    "few": "embeddings and tables",
     "texts": "texts",
     "people": "labels of people",
     "photographs": "a few photographs",
@@ -189,6 +191,7 @@ def tables():
         "vectors": summary_table(vectors),
         "unseen": unseen_table(rows["unseen"]),
         "rare": rare_table(rows["rare"]),
+        "few": few_table(rows["few"]),
         "texts": texts_table(rows["texts"]),
         "text_errors": text_errors_table(rows["texts"]),
         **{
