@@ -220,10 +220,8 @@ class _Trial:
         self.samples = samples
         self.weights = labels.weights
         self.given = labels.distributions(n_classes)
-        shares = self.given
-        if self.weights is not None:
-            shares = shares * self.weights[:, None]
-        self.evenness = evenness_of_means(shares)
+        weights = 1 if self.weights is None else self.weights[:, None]
+        self.evenness = evenness_of_means(self.given * weights)
         self.seed = int(torch.randint(2**31, (), generator=generator, device="cpu"))
 
     def fits(self, kernels):

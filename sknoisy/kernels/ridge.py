@@ -9,6 +9,7 @@ from sknoisy.data.copies import totals
 from sknoisy.kernels.nystroem import PART, Compared, column_means, features_of
 
 PENALTIES = [10 ** (e / 2) for e in range(-4, 7)]  # 0.01 to 1,000
+NEARLY_ALL = 0.999  # most that a sample has of the weight, or of its prediction
 CENTRE_ROUNDS = 3
 CENTRE_SAMPLES = 25  # for each centre, at most
 CELLS = 2**20  # predictions that are computed at once
@@ -108,8 +109,8 @@ class KernelRidge:
         spectrum = self._features.spectrum[:, None]
         self._inverses = 1 / (spectrum + X.new_tensor(PENALTIES))
         total = len(X) if weights is None else self._weights.sum()
-        own = self._summed(X.new_ones(len(X), 1))
-        self._odds = own / (total - own).clamp(min=1e-12)  # own weight to the others'
+        share = (self._summed(X.new_ones(len(X), 1)) / total).clamp(max=NEARLY_ALL)
+        self._odds = share / (1 - share)  # weight of a sample and its copies to others'
         self._leverages = self._leverage(total)
 
     def fit(self, targets, least_penalty=0.0, evenness=0.0):
@@ -199,7 +200,7 @@ class KernelRidge:
     def _leverage(self, total):
         """Return how far predictions follow targets, of copies together, by penalty."""
         own = self._features.leverages(self._inverses)
-        return self._summed(own + 1 / total).clamp(max=0.999)
+        return self._summed(own + 1 / total).clamp(max=NEARLY_ALL)
 
     def _summed(self, rows):
         """Return weighted sums of rows over the copies of each sample."""

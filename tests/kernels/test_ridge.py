@@ -76,6 +76,18 @@ def test_with_even_means_large_penalties_leave_the_evidence():
     assert found == [[0] * 10, [0] * 7 + [1] * 3]
 
 
+def test_copies_that_are_all_there_is_are_predicted_by_even_means():
+    """Nothing is left to learn from, and rounding is not multiplied."""
+    X, Y = torch.ones(7, 1), torch.tensor([[0.7, 0.2, 0.1]]).expand(7, 3)
+    settings = {
+        "weights": torch.linspace(0.1, 1, 7),
+        "originals": torch.zeros(7).long(),
+    }
+    ridge = KernelRidge(X, 2, 1.0, 7, torch.Generator().manual_seed(0), **settings)
+    left_out = ridge.fit(Y, evenness=1.0)
+    torch.testing.assert_close(left_out, torch.full((7, 3), 1 / 3))
+
+
 def test_the_penalty_is_at_least_what_is_asked_for():
     X = torch.linspace(-1, 1, 40)[:, None]
     ridge = KernelRidge(X, 2, 1.0, 40, torch.Generator().manual_seed(0))
