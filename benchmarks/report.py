@@ -192,6 +192,9 @@ def tables():
         "unseen": unseen_table(rows["unseen"]),
         "rare": rare_table(rows["rare"]),
         "few": few_table(rows["few"]),
+        "few embeddings": few_table(
+            [row for row in rows["few"] if row["data"] == "cifar10_features"]
+        ),
         "texts": texts_table(rows["texts"]),
         "text_errors": text_errors_table(rows["texts"]),
         **{
