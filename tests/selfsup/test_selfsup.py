@@ -331,7 +331,7 @@ def test_no_method_collapses_and_a_linear_probe_gains(name):
         )
         return np.asarray(ssl.fit(X[:300], y[:300]).transform(X))
 
-    untrained, trained = features(1e-9, 1), features(0.4, 20)
+    untrained, trained = features(1e-9, 1), features(0.4, 12)
     directions = trained / np.linalg.norm(trained, axis=1, keepdims=True)
     # Evenly spread unit vectors of d features deviate by 1 / root d in each.
     assert directions.std(axis=0).mean() * trained.shape[1] ** 0.5 > 0.5

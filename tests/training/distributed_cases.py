@@ -62,7 +62,7 @@ def method_without_views(kind):
 
 
 # Batches of 15, which two ranks share as 8 and 7.
-SHORT = {"encoder": smooth, "max_epochs": 4, "batch_size": 16, "random_state": 0}
+SHORT = {"encoder": smooth, "max_epochs": 3, "batch_size": 16, "random_state": 0}
 SLOW = SHORT | {"lr": 1e-3, "views": "none"}
 
 

@@ -560,8 +560,8 @@ def test_every_loss_trains_searches_and_pickles(name, digits):
     loss = LOSSES[name]()
     numbers = {k: v for k, v in loss.get_params().items() if isinstance(v, float)}
     grid = {f"loss__{k}": [v, v / 2] for k, v in numbers.items()}
-    first = dict(list(grid.items())[:1]) or {"lr": [0.03, 0.05]}
-    settings = {"encoder": "identity", "max_epochs": 8, "batch_size": 32, "lr": 0.05}
+    first = dict(list(grid.items())[:1]) or {"lr": [0.05, 0.1]}
+    settings = {"encoder": "identity", "max_epochs": 4, "batch_size": 32, "lr": 0.1}
     model = clf(loss=name, **settings)
     search = GridSearchCV(model, first, cv=2, error_score="raise").fit(images, y)
     best = search.best_estimator_
