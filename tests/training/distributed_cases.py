@@ -57,7 +57,7 @@ def data(n=45):
 def method_without_views(kind):
     """Return a method or regulariser that draws no views, with small heads."""
     known = kind().get_params(deep=False)
-    given = {"views": "none", "queue_size": 20, **WIDTHS}
+    given = {"views": "none", "queue_size": 20, "warmup_epochs": 1, **WIDTHS}
     return kind(**{k: v for k, v in given.items() if k in known})
 
 
