@@ -140,10 +140,14 @@ class KernelPosterior(CoTraining):
     The confusion is counted between leave-one-out predictions and labels, so the
     classifier's own errors count as noise, too. It stays the same over the rounds. With
     three or more classes, and without trusted labels, the classes' shares of right
-    labels are moved towards their mean, to the extent that chance explains their
+    labels are moved towards a common one, to the extent that chance explains their
     differences: among few samples some class happens to agree with its labels, and
-    would otherwise take over the samples of others. The posterior of a sample without a
-    label is its prediction. Such samples take part in all rounds.
+    would otherwise take over the samples of others. The common share is between that of
+    all predictions and, if it is more, that of the surer half of each class's
+    predictions, by how far predictions follow their own labels (the mean leverage):
+    with few samples of many classes most predictions of left-out samples are wrong, and
+    right labels would be taken for noise. The posterior of a sample without a label is
+    its prediction. Such samples take part in all rounds.
 
     Copies (equal samples with equal labels) are left out together, because the copy of
     a wrong label would confirm it. If more than 1% of equal samples have different
@@ -181,7 +185,9 @@ class KernelPosterior(CoTraining):
     ECML PKDD 2012, for the posterior of labels. DerSimonian and Laird, Meta-Analysis in
     Clinical Trials, Controlled Clinical Trials 1986, for variances between classes.
     Berthelot et al., ReMixMatch, ICLR 2020, for balancing by frequencies (of true
-    labels, in the paper). Radhakrishnan, Beaglehole, Pandit and Belkin, Mechanism for
+    labels, in the paper). Patrini et al., Making Deep Neural Networks Robust to Label
+    Noise, CVPR 2017, for noise as the surest predictions show it (of each class one, in
+    the paper). Radhakrishnan, Beaglehole, Pandit and Belkin, Mechanism for
     Feature Learning in Neural Networks and Backpropagation-Free Machine Learning
     Models, Science 2024, for factors of columns from derivatives (in the paper, a
     matrix for all pairs of columns).
@@ -267,7 +273,7 @@ class KernelPosterior(CoTraining):
         strength, of_means = evenness(shares), evenness_of_means(shares)
         probs = ridge.fit(given, evenness=of_means)
         least, first = SMOOTHEST * ridge.penalty, simplex(probs)
-        T = confusion(probs, shares, trusted)
+        T = confusion(probs, shares, trusted, ridge.leverage)
         target = data.codes
         if data.labels.soft is not None or data.labels.labelled is not None:
             target = torch.where(given.sum(dim=1, keepdim=True) > 0, given, 1.0)

@@ -10,10 +10,11 @@ SHARPEST = 0.02  # factor that posteriors are stretched by, at most 1 over this
 UNMIXING_STEPS = 100
 STRETCHES = [2 ** (e / 4) for e in range(-4, 17)]  # 1/2 to 16
 SURE = 2.0  # standard errors that an error must fall by
+RIGHT = 0.999  # labels at most, as far as the surest predictions tell
 ROUNDING = 1e-9  # of shares of agreement
 
 
-def confusion(probs, shares, trusted):
+def confusion(probs, shares, trusted, leverage):
     """Return the probability of each label (column) for each true class (row).
 
     Parameters
@@ -25,13 +26,20 @@ def confusion(probs, shares, trusted):
     trusted : tensor of shape (n,), bool, or None
         Which labels are right; these say how predictions err, see
         :func:`sknoisy.scores.trusted_transition_matrix`.
+    leverage : float or tensor of shape ()
+        See :class:`~sknoisy.kernels.ridge.KernelRidge`. The more there is, the less the
+        predictions of left-out samples tell of whether labels are right, and the more
+        is concluded from the surest.
     """
     predicted = one_hot(probs.argmax(dim=1), shares.shape[1]).to(shares)
     if trusted is None or trusted.all():
         T = (predicted.T @ shares).double() + 0.1  # nearly 0 and 1 of many labels
         T = T / T.sum(dim=1, keepdim=True)
         if len(T) > 2:  # a single difference does not tell how much they vary
-            T = evened(T, _sizes(predicted, shares.sum(dim=1)).double())
+            sizes = _sizes(predicted, shares.sum(dim=1)).double()
+            mean = sizes @ T.diagonal() / sizes.sum()
+            surer = surer_agreement(probs, shares).clamp(max=RIGHT).maximum(mean)
+            T = evened(T, sizes, mean + leverage * (surer - mean))
         return T.to(shares)
     joint = predicted[~trusted].T @ shares[~trusted] + 0.1
     errors = shares[trusted].T @ predicted[trusted]
@@ -57,7 +65,34 @@ def agrees_less_than_chance(probs, shares):
     return bool(joint.trace() < independent - ROUNDING)
 
 
-def evened(transition_matrix, sizes):
+def surer_agreement(probs, shares):
+    """Return how often the surer half of predictions agrees with the labels, (,).
+
+    These are the surer ones of each predicted class, so that all classes count as they
+    do among all predictions.
+
+    Parameters
+    ----------
+    probs : tensor of shape (n, n_classes)
+        Predictions of samples that were left out.
+    shares : tensor of shape (n, n_classes)
+        Weighted labels.
+    """
+    (sureness, predicted), shares = probs.max(dim=1), shares.double()
+    order = sureness.argsort(descending=True)
+    order = order[predicted[order].argsort(stable=True)]
+    classes, counted = predicted[order], shares.sum(dim=1)[order]
+    sizes = shares.new_zeros(probs.shape[1]).index_add(0, classes, counted)
+    before = (counted.cumsum(dim=0) - counted) - (sizes.cumsum(dim=0) - sizes)[classes]
+    half = order[before < sizes[classes] / 2]
+    least = torch.full_like(sizes, torch.inf).to(sureness)
+    least = least.scatter_reduce(0, predicted[half], sureness[half], "amin")
+    surer = sureness >= least[predicted]  # with all that are as sure
+    agreeing = shares[surer].gather(1, predicted[surer, None])
+    return agreeing.sum() / shares[surer].sum().clamp(min=1e-12)
+
+
+def evened(transition_matrix, sizes, target):
     """Make classes equally often right, as far as chance explains the differences.
 
     Of few samples some class happens to have labels that agree with the predictions. It
@@ -69,11 +104,13 @@ def evened(transition_matrix, sizes):
         Counted shares of the labels (columns) of each class (row), all above 0.
     sizes : tensor of shape (n_classes,), float64
         How many samples were counted of each class.
+    target : tensor of shape (), float64
+        How often labels of all classes are right.
 
     Returns
     -------
     transition_matrix : tensor of shape (n_classes, n_classes)
-        Each diagonal element is moved towards their mean, by the share of its variance
+        Each diagonal element is moved towards the target, by the share of its variance
         that is chance; the rest of the row keeps its proportions. The variance between
         classes is estimated by moments, as DerSimonian and Laird do.
     """
@@ -82,7 +119,7 @@ def evened(transition_matrix, sizes):
     chance = mean * (1 - mean)  # variance of one sample; of a class, by its size
     excess = sizes @ (right - mean).square() - (len(sizes) - 1) * chance
     between = excess.clamp(min=0) / (total - sizes.square().sum() / total).clamp(min=1)
-    moved = right + chance / (chance + sizes * between) * (mean - right)
+    moved = right + chance / (chance + sizes * between) * (target - right)
     rest = transition_matrix * ((1 - moved) / (1 - right))[:, None]
     return rest.diagonal_scatter(moved)
 

@@ -59,6 +59,9 @@ class KernelRidge:
     error, penalty : float
         Leave-one-out squared error of the last fit, and its penalty. With more than 128
         classes the error is that of random combinations of them, an estimate of it.
+    leverage : tensor of shape ()
+        How far predictions of samples follow their own targets, on average, in (0, 1):
+        near 1 if samples are too few to learn from each other.
     coefficients : tensor of shape (n_landmarks, n_classes)
         Weights of the kernel values.
     intercept : tensor of shape (n_classes,)
@@ -145,6 +148,7 @@ class KernelRidge:
         self.error = errors[best - first] / targets.shape[1]
         self.penalty = PENALTIES[best]
         tried = slice(best, best + 1)
+        (self.leverage,) = column_means(self._leverages[:, tried], self._weights)
         solution = self._inverses[:, tried] * products
         self.coefficients = self._features.projection @ solution
         self.intercept = mean + moved - self._features.offset @ solution

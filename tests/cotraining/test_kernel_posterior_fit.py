@@ -47,7 +47,10 @@ class Ridge:
         return found + evenness * (1 / N_CLASSES - mean)
 
     def fit(self, Y, evenness, least=0.0):
-        """Return predictions without and with each sample, and the penalty."""
+        """Return predictions without and with each sample, the penalty, and leverage.
+
+        Leverage: how far a sample's prediction follows its and its copies' target.
+        """
         found = []
         for penalty in PENALTIES[PENALTIES > 0.999 * least]:
             left_out = np.empty_like(Y)
@@ -58,7 +61,12 @@ class Ridge:
             found.append((self.weights @ squares, penalty, left_out))
         _, penalty, left_out = min(found, key=lambda one: one[0])
         every = np.full(N, True)
-        return left_out, self.solved(Y, penalty, every, evenness), penalty
+        fitted = self.solved(Y, penalty, every, evenness)
+        own = (self.groups == self.groups[:, None]).astype(float)
+        leverage = np.average(
+            self.solved(own, penalty, every, 0.0).diagonal(), weights=self.weights
+        )
+        return left_out, fitted, penalty, leverage
 
 
 def of_few_trusted(gains):
@@ -67,7 +75,22 @@ def of_few_trusted(gains):
     return gains.mean() > 2 * gains.std() / len(gains) ** 0.5
 
 
-def confusion(probs, shares, trusted):
+def surer_agreement(probs, shares):
+    """Return how often the surer half of each class's predictions is the label."""
+    predicted, counted = probs.argmax(axis=1), shares.sum(axis=1)
+    agreeing = total = 0.0
+    for label in range(N_CLASSES):
+        ones = np.flatnonzero((predicted == label) & (counted > 0))
+        ones = ones[np.argsort(-probs[ones, label])]
+        reached = np.cumsum(counted[ones])
+        last = ones[np.searchsorted(reached, reached[-1] / 2)]
+        surer = ones[probs[ones, label] >= probs[last, label] - 1e-7]
+        agreeing += shares[surer, label].sum()
+        total += counted[surer].sum()
+    return agreeing / total
+
+
+def confusion(probs, shares, trusted, leverage):
     predicted = np.eye(N_CLASSES)[probs.argmax(axis=1)]
     if trusted.any():
         joint = predicted[~trusted].T @ shares[~trusted] + 0.1
@@ -81,7 +104,9 @@ def confusion(probs, shares, trusted):
     chance = mean * (1 - mean)
     tau = n @ (right - mean) ** 2 - (N_CLASSES - 1) * chance
     tau = max(0, tau) / (n.sum() - n @ n / n.sum())
-    moved = (right * tau + mean * chance / n) / (tau + chance / n)
+    surer = max(mean, surer_agreement(probs, shares))
+    target = mean + leverage * (surer - mean)
+    moved = (right * tau + target * chance / n) / (tau + chance / n)
     T = T * ((1 - moved) / (1 - right))[:, None]
     T[np.diag_indices(N_CLASSES)] = moved
     return T
@@ -113,8 +138,8 @@ def fit_by_hand(ridge, labelled_ridge, given, weights, trusted, class_weights):
     labelled = given.sum(axis=1) > 0
     shares = given * weights[:, None]
     strength = evenness(shares)
-    probs, _, penalty = labelled_ridge.fit(given, strength)
-    T, first = confusion(probs, shares, trusted), simplex(probs)
+    probs, _, penalty, leverage = labelled_ridge.fit(given, strength)
+    T, first = confusion(probs, shares, trusted, leverage), simplex(probs)
 
     def corrected(probs):
         of_label = np.where(labelled[:, None], given @ T.T, 1)
@@ -124,12 +149,12 @@ def fit_by_hand(ridge, labelled_ridge, given, weights, trusted, class_weights):
 
     labels = corrected(first_guess(probs, T, given, trusted))
     for _ in range(3):
-        probs, fitted, _ = ridge.fit(labels, strength, penalty / 30)
+        probs, fitted, *_ = ridge.fit(labels, strength, penalty / 30)
         labels = corrected(probs)
     left_out = (first + simplex(probs)) / 2
     loss = -(labels * np.log(simplex(probs))).sum(axis=1).mean()
     if class_weights is not None:
-        probs, fitted, _ = ridge.fit(
+        probs, fitted, *_ = ridge.fit(
             normalised(labels * class_weights), 0.0, penalty / 30
         )
     even, factor = 1 / N_CLASSES, 1.0

@@ -11,6 +11,7 @@ from sknoisy.kernels.confusion import (
     evened,
     first_guess,
     sharpened,
+    surer_agreement,
     unmixed,
 )
 
@@ -54,13 +55,46 @@ def test_evened_by_hand():
     T = torch.tensor([[0.9, 0.1, 0.0], [0.3, 0.4, 0.3], [0.2, 0.2, 0.6]])
     T = (T.double() + 1e-6) / (1 + 3e-6)
     # The mean is 0.65, and the variance of a sample 0.65 * 0.35 = 0.2275.
-    found = evened(T, torch.tensor([4.0, 4.0, 0.0], dtype=torch.float64))
+    sizes = torch.tensor([4.0, 4.0, 0.0], dtype=torch.float64)
+    found = evened(T, sizes, 0.7)
     between = (4 * 2 * 0.25**2 - 2 * 0.2275) / (8 - 4)
     kept = 4 * between / (0.2275 + 4 * between)
-    expected = [0.65 + kept * 0.25, 0.65 - kept * 0.25, 0.65]
+    expected = [0.7 + kept * 0.2, 0.7 - kept * 0.3, 0.7]
     assert found.diagonal().tolist() == pytest.approx(expected, abs=1e-3)
     assert found.sum(dim=1).tolist() == pytest.approx([1, 1, 1])
     assert found[1, 0] == pytest.approx(float(found[1, 2]))
+
+
+@pytest.mark.parametrize(
+    "sureness, weights, expected",
+    [
+        ([9, 8, 7, 6, 9, 8], [1, 1, 1, 1, 1, 1], 3 / 3),  # 0 and 1, and of the other 4
+        ([6, 7, 8, 9, 8, 9], [1, 1, 1, 1, 1, 1], 0 / 3),  # the others of each class
+        ([9, 7, 7, 7, 9, 8], [1, 1, 1, 1, 1, 1], 3 / 5),  # of class 0 all as sure as 1
+        ([9, 8, 7, 6, 9, 8], [1, 1, 1, 3, 1, 1], 3 / 4),  # two of six are not half
+        ([9, 8, 7, 6, 9, 8], [0, 0, 2, 2, 1, 1], 3 / 3 - 2 / 3),  # 0 and 1 are absent
+    ],
+)
+def test_the_surer_half_by_hand(sureness, weights, expected):
+    """Four predictions of class 0 and two of 1; the first half of each is right."""
+    probs = torch.eye(2)[[0, 0, 0, 0, 1, 1]] * torch.tensor(sureness)[:, None] / 10
+    labels = torch.eye(2)[[0, 0, 1, 1, 1, 0]] * torch.tensor(weights)[:, None]
+    assert float(surer_agreement(probs, labels)) == pytest.approx(expected)
+
+
+def test_the_more_leverage_the_more_the_surer_half_counts():
+    """Of 80 predictions of eight classes the surer half is right, and five others."""
+    true = torch.arange(80) % 8
+    sure = torch.arange(80) < 40
+    predicted = torch.where(sure, true, (true + 1 + torch.arange(80) // 8) % 8)
+    probs = torch.eye(8)[predicted] * torch.where(sure, 0.9, 0.3)[:, None]
+    labels = torch.eye(8)[true]
+    few, half, most = (confusion(probs, labels, None, p) for p in (0.0, 0.5, 1.0))
+    for T, right in ((few, 0.55), (half, 0.77), (most, 0.999)):
+        torch.testing.assert_close(
+            T.diagonal(), torch.full((8,), right), atol=0.05, rtol=0
+        )
+        torch.testing.assert_close(T.sum(dim=1), torch.ones(8))
 
 
 @pytest.mark.parametrize(
@@ -71,27 +105,27 @@ def test_chance_is_evened_and_real_differences_stay(n, rates):
     true, rates = torch.arange(4 * n) % 4, torch.tensor(rates)
     right = torch.rand(len(true), generator=generator) < rates[true]
     labels = torch.eye(4)[torch.where(right, true, (true + 1) % 4)]
-    T = confusion(torch.eye(4)[true], labels, None)
+    T = confusion(torch.eye(4)[true], labels, None, 0.0)
     assert (T.diagonal().std() - rates.std()).abs() < 0.03
     assert (T[0, 1] > 0.9 * (1 - T[0, 0])).all()
 
 
 def test_confusion_where_a_class_is_never_predicted():
-    T = confusion(torch.eye(3)[[0, 0, 0, 0]], torch.eye(3)[[0, 0, 0, 1]], None)
+    T = confusion(torch.eye(3)[[0, 0, 0, 0]], torch.eye(3)[[0, 0, 0, 1]], None, 0.0)
     torch.testing.assert_close(T.diagonal(), T[0, 0].expand(3))
     assert 0.6 < T[0, 0] < 0.75
 
 
 def test_the_difference_of_two_classes_stays():
     true = torch.tensor([0, 0, 0, 1, 1, 1])
-    T = confusion(torch.eye(2)[true], torch.eye(2)[[0, 0, 0, 1, 1, 0]], None)
+    T = confusion(torch.eye(2)[true], torch.eye(2)[[0, 0, 0, 1, 1, 0]], None, 0.0)
     torch.testing.assert_close(T[0, 0], torch.tensor(3.1 / 3.2))
     torch.testing.assert_close(T[1, 1], torch.tensor(2.1 / 3.2))
 
 
 def test_confusion_of_very_many_labels():
     labels = torch.eye(3)[[0, 0, 1, 1, 2, 2]]
-    T = confusion(labels, 1e9 * labels, None)
+    T = confusion(labels, 1e9 * labels, None, 0.0)
     torch.testing.assert_close(T, torch.eye(3))
 
 
@@ -99,8 +133,8 @@ def test_weights_count_in_the_confusion():
     true = torch.arange(90) % 3
     labels = torch.eye(3)[(true + (torch.arange(90) % 4 == 0) * (true < 2)) % 3]
     probs, half = torch.eye(3)[true], torch.arange(90) < 45
-    found = confusion(probs, half[:, None] * labels, None)
-    torch.testing.assert_close(found, confusion(probs[half], labels[half], None))
+    found = confusion(probs, half[:, None] * labels, None, 0.0)
+    torch.testing.assert_close(found, confusion(probs[half], labels[half], None, 0.0))
 
 
 def test_first_guess_unmixes_if_trusted_labels_say_so():
