@@ -3,7 +3,7 @@
 import numpy as np
 
 from sknoisy.annotators.consensus import Consensus
-from sknoisy.annotators.table import read_annotations
+from sknoisy.annotators.table import check_samples, read_annotations
 from sknoisy.data.labels import check_several
 from sknoisy.scores.probabilities import check_probabilities, check_sorted
 
@@ -20,7 +20,8 @@ def crowdlab(y, pred_probs, classes=None):
         label get what the classifier predicts.
     pred_probs : array-like of shape (n_samples, n_classes)
         Out-of-sample probabilities of any classifier, such as one that was
-        cross-validated on majority votes; columns in the order of `classes`.
+        cross-validated on majority votes; columns in the order of `classes`, rows in
+        that of the samples, which for a long table is that of their sorted names.
     classes : array-like of shape (n_classes,), default=None
         The classes, sorted; by default the distinct labels.
 
@@ -32,7 +33,8 @@ def crowdlab(y, pred_probs, classes=None):
     Raises
     ------
     ValueError
-        If the table is not valid, or labels and probabilities do not match.
+        If the table is not valid, or labels and probabilities do not match, or a
+        DataFrame of probabilities has the samples of y in another order.
 
     See Also
     --------
@@ -79,6 +81,7 @@ def crowdlab(y, pred_probs, classes=None):
     check_sorted(classes)
     annotations = read_annotations(y, classes)
     check_several(annotations.classes)
+    check_samples(pred_probs, "pred_probs", y, annotations)
     votes = annotations.counts
     # The labels are of no matter here: the probabilities are checked, and ordered.
     placeholder = annotations.classes[np.zeros(len(votes), dtype=int)]

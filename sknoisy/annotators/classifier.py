@@ -12,12 +12,17 @@ from sklearn.utils.validation import (
 from sknoisy._compat import CallbackSupportMixin, num_samples, with_callbacks
 from sknoisy.annotators.agreement import active_scores, crowdlab
 from sknoisy.annotators.crowds import dawid_skene, majority_vote
-from sknoisy.annotators.table import is_long, read_annotations
+from sknoisy.annotators.table import (
+    Annotations,
+    check_samples,
+    is_long,
+    read_annotations,
+)
 from sknoisy.annotators.training import out_of_sample
 from sknoisy.checks import check_choice, check_lengths
 from sknoisy.data.given import check_groups
 from sknoisy.data.inputs import check_container
-from sknoisy.data.labels import check_given, check_several
+from sknoisy.data.labels import check_given, check_several, some
 from sknoisy.data.order import check_order
 from sknoisy.detection.checks import check_source
 from sknoisy.estimators.base import fitting_often
@@ -44,9 +49,21 @@ def annotations_of(X, y):
     """
     if not is_long(y):
         check_order(X, y=y)
-        return read_annotations(y)
+        annotations = read_annotations(y)
+        if isinstance(y, Annotations):
+            check_samples(X, "X", y, annotations)
+        return annotations
     names = X.index if hasattr(X, "iloc") else np.arange(num_samples(X))
     return read_annotations(y, samples=names)
+
+
+def _check_type(found, classes):
+    """Raise ``ValueError`` if only one of two arrays of labels holds texts."""
+    if (found.dtype.kind in "OUS") != (classes.dtype.kind in "OUS"):
+        raise ValueError(
+            f"y holds labels of another type than those of fit: {some(found)}, and "
+            f"{some(classes)}."
+        )
 
 
 class AnnotatorConsensus(OnSoftLabels, CallbackSupportMixin, Saved):
@@ -213,9 +230,17 @@ class AnnotatorConsensus(OnSoftLabels, CallbackSupportMixin, Saved):
         -------
         accuracy : float
             Share of the labels that are predicted correctly.
+
+        Raises
+        ------
+        ValueError
+            If y is not valid, holds texts where `fit` was given numbers or the reverse,
+            or has the index of X in another order, as the weights may have.
         """
         annotations = annotations_of(X, y)
+        check_order(X, sample_weight=sample_weight)
         predicted = np.asarray(self.predict(X))
+        _check_type(annotations.classes, self.classes_)
         check_consistent_length(predicted, annotations.samples, sample_weight)
         given = annotations.classes[annotations.codes]
         rows = annotations.rows

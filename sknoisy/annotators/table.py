@@ -1,16 +1,18 @@
 """Labels of several annotators: what a table of them may be, and its codes."""
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from sklearn.utils.validation import column_or_1d
 
 from sknoisy.data.labels import counted, encode_labels, is_missing, some
+from sknoisy.data.order import names_of, refuse_order
 from sknoisy.warning import warn
 
 LONG = ("sample", "annotator", "label")  # columns of a long table
 FEW = 10  # labels, which may all be different by chance
+GAPS = ("nan", "None", "NaT", "<NA>")  # what astype(str) makes of gaps
 OTHER_NAMES = set(
     "sample annotator label item task example id image file worker rater user coder "
     "answer rating class annotation".split()
@@ -154,7 +156,10 @@ def read_annotations(y, classes=None, samples=None):
     (array([0, 0, 1]), array([0, 1, 1]), ['cat', 'dog', 'dog'])
     """
     if isinstance(y, Annotations):
-        return y
+        if classes is None:
+            return y
+        classes, codes = encode_labels(y.classes[y.codes], classes)
+        return replace(y, classes=classes, codes=codes)
     if is_long(y):
         return _read_long(y, classes, samples)
     annotators = getattr(y, "columns", None)
@@ -174,6 +179,36 @@ def read_annotations(y, classes=None, samples=None):
     samples = np.arange(len(table)) if index is None or callable(index) else index
     _warn_of_names(table, names)
     return Annotations(rows, columns, codes, classes, names, np.array(samples))
+
+
+def check_samples(frame, called, y, annotations):
+    """Refuse a frame or series in which the samples of `y` have another order.
+
+    Parameters
+    ----------
+    frame : object
+        What is given of each sample; only a frame or series of pandas names them.
+    called : str
+        Its name, for messages.
+    y : array-like, DataFrame or Annotations
+        Labels; an array does not name the samples.
+    annotations : Annotations
+        The same, read.
+
+    Raises
+    ------
+    ValueError
+        If `frame` has the names of the samples in another order.
+    """
+    is_named = hasattr(y, "iloc") or isinstance(y, Annotations)
+    if is_named and hasattr(frame, "iloc"):
+        samples = np.array([str(name) for name in annotations.samples.tolist()])
+        what = (
+            f"{called} has the samples of y in another order: the rows of y, or the "
+            "sorted names of a long table, as in read_annotations(y).samples. Pass "
+            f"{called} in that order, or {called}.to_numpy() if it is."
+        )
+        refuse_order(names_of(frame), samples, what)
 
 
 def _as_array(y):
@@ -308,9 +343,23 @@ def _encode(labels, classes, has_gaps=False):
     if has_gaps and labels.dtype.kind == "f" and (labels == labels.astype(int)).all():
         labels = labels.astype(np.int64)  # NaN made floats of integers
     found, codes = encode_labels(labels, classes)
-    if classes is None and not has_gaps:
-        _warn_of_minus_one(found)
+    if classes is None:
+        _warn_of_gaps(found)
+        if not has_gaps:
+            _warn_of_minus_one(found)
     return found, codes
+
+
+def _warn_of_gaps(classes):
+    """Warn of classes that are called as a gap is, once it is a text."""
+    gaps = [name for name in classes.tolist() if name in GAPS]
+    if gaps:
+        warn(
+            f"y holds {some(gaps)} as a text, and it counts as a class. If it means "
+            "that there is no label, put NaN there before the labels become texts, or "
+            "leave the row out of a long table. If it is a class, pass `classes`, or "
+            "call it otherwise."
+        )
 
 
 def _warn_of_minus_one(classes):

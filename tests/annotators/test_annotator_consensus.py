@@ -198,6 +198,30 @@ def test_a_wide_table_in_another_order_than_x(asked):
     np.testing.assert_array_equal(plain.labels_, clf.labels_)
 
 
+def test_annotations_in_another_order_than_x(asked):
+    X, table, _ = asked
+    X = pd.DataFrame(X, index=[f"image {i}" for i in range(len(X))])
+    wide = pd.DataFrame(table, index=X.index)
+    clf = AnnotatorConsensus(LOGISTIC, method="majority_vote")
+    with pytest.raises(ValueError, match="X has the samples of y in another order"):
+        clf.fit(X, read_annotations(wide.sort_index()))
+    again = clone(clf).fit(X, read_annotations(wide))
+    np.testing.assert_array_equal(again.labels_, clf.fit(X, wide).labels_)
+
+
+def test_scores_by_other_labels_or_weights(asked):
+    X, table, y = asked
+    X = pd.DataFrame(X, index=[f"image {i}" for i in range(len(X))])
+    clf = AnnotatorConsensus(LOGISTIC, method="majority_vote").fit(X, table)
+    with pytest.raises(ValueError, match="labels of another type than those of fit: '"):
+        clf.score(X, y.astype(str))
+    weights = pd.Series(np.arange(len(X)), X.index)
+    with pytest.raises(ValueError, match="sample_weight has the index of X in another"):
+        clf.score(X, y, weights.sort_index())
+    right = clf.predict(X) == y
+    assert clf.score(X, y, weights) == pytest.approx(np.average(right, weights=weights))
+
+
 def test_clone_pickle_and_files(asked, tmp_path):
     X, table, _ = asked
     inner = NoisyRobustClassifier("ce", max_epochs=2, random_state=0)

@@ -280,6 +280,50 @@ def test_crowdlab_refuses_classes_in_another_order():
         crowdlab(y, probs, classes=["b", "a"])
 
 
+def test_probabilities_in_another_order_than_the_samples():
+    """As of a long table, whose names are sorted: "s10" comes before "s9"."""
+    names = [f"s{i}" for i in range(12)]
+    table = pd.DataFrame([[i % 2, i % 2, 0] for i in range(12)], names, list("abc"))
+    probs = pd.DataFrame([[0.9, 0.1], [0.2, 0.8]] * 6, names)
+    expected = crowdlab(table, probs)
+    np.testing.assert_array_equal(expected.labels, [0, 1] * 6)
+    long = table.rename_axis("sample").reset_index()
+    long = long.melt("sample", var_name="annotator", value_name="label")
+    for y in (long, read_annotations(long), table.sort_index()):
+        with pytest.raises(
+            ValueError, match="pred_probs has the samples of y in anoth"
+        ):
+            crowdlab(y, probs)
+        found = crowdlab(y, probs.sort_index())
+        np.testing.assert_array_equal(
+            found.labels, expected.labels[table.index.argsort()]
+        )
+    again = crowdlab(read_annotations(long, samples=names), probs)
+    np.testing.assert_array_equal(again.labels, expected.labels)
+
+
+def test_classes_of_annotations_that_were_read_already():
+    read, probs = read_annotations([["b", "c"], ["c", "c"]]), np.eye(3)[[1, 2]]
+    again = read_annotations(read, classes=["a", "b", "c"])
+    assert again.classes.tolist() == ["a", "b", "c"]
+    assert again.codes.tolist() == [1, 2, 2, 2] and read.codes.tolist() == [0, 1, 1, 1]
+    assert crowdlab(read, probs, classes=["a", "b", "c"]).labels.tolist() == ["b", "c"]
+    with pytest.raises(ValueError, match="labels that are not among the classes: 'b'"):
+        majority_vote(read, classes=["a", "c"])
+
+
+def test_gaps_that_became_texts_are_told_of():
+    table = pd.DataFrame({"ann": [0, 1, None], "bob": [0, 1, 1]}, dtype=object)
+    with pytest.warns(UserWarning, match="y holds 'None' as a text, and it counts as"):
+        read_annotations(table.map(str))
+    with pytest.warns(UserWarning, match="y holds 'nan' as a text"):
+        read_annotations(np.array([["cat", np.nan], ["dog", "dog"]]))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        read_annotations([["none", None], ["cat", "cat"]])
+        read_annotations([["None", "cat"]], classes=["None", "cat"])
+
+
 def test_tables_that_are_read_as_something_else():
     y = pd.DataFrame({"item": [1, 2], "worker": ["a", "b"], "answer": [0, 1]})
     with pytest.raises(ValueError, match="must have the columns 'sample', 'annotator"):
