@@ -447,6 +447,7 @@ def test_labels_that_cannot_be_judged(tmp_path, capsys):
         ("--folds=1", "an integer >= 2"),
         ("--image-size=wide", "an integer >= 4"),
         ("--max-time=0", "a number above 0"),
+        ("--seed=-1", "an integer >= 0"),
         ("--max-false-alarms=1", "a number in [0, 1)"),
         ("--fail-under=95", "a number in [0, 1]"),
     ],
@@ -638,6 +639,19 @@ def test_a_table_of_features(features, tmp_path, capsys):
     predicted = list(csv.DictReader(capsys.readouterr().out.splitlines()))
     assert [row["label"] for row in predicted] == ["0", "1"] * 30
     assert [row["row"] for row in predicted] == [str(i) for i in range(60)]
+
+
+def test_nothing_to_predict(features, checked, tmp_path, capsys):
+    out, empty = tmp_path / "out", tmp_path / "empty.csv"
+    main(["check", str(features), "--label=kind", "--folds=2", "--out", str(out)])
+    empty.write_text("size,colour\n")
+    assert main(["predict", str(out / "model.safetensors"), str(empty)]) == 2
+    assert f"error: {str(empty)!r} has no rows\n" in capsys.readouterr().err
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    model, allow = str(checked / "model.safetensors"), f"--allow={__name__}.Mean"
+    assert main(["predict", model, str(folder), allow]) == 2
+    assert f"error: there are no images in {str(folder)!r}\n" in capsys.readouterr().err
 
 
 def test_a_table_and_images_are_no_substitutes(

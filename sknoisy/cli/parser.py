@@ -153,7 +153,11 @@ def _add_check(commands):
     )
     how.add_argument("--device", default="auto", help="cpu, cuda, ...; default: auto")
     how.add_argument(
-        "--seed", type=int, default=0, metavar="N", help="random seed; default: 0"
+        "--seed",
+        type=_integer(0),
+        default=0,
+        metavar="N",
+        help="random seed; default: 0",
     )
 
 

@@ -12,6 +12,7 @@ from sknoisy.cli.columns import Columns, told_by_name
 from sknoisy.cli.messages import Output, printable, say
 from sknoisy.cli.results import write_rows
 from sknoisy.data.inputs import is_paths
+from sknoisy.data.labels import some
 from sknoisy.datasets.arrays import check_finite, read_array
 from sknoisy.datasets.folders import images_below
 from sknoisy.datasets.found import keep_readable
@@ -76,18 +77,28 @@ def _check_kind(path, model, X):
         )
 
 
+def _check_rows(path, X):
+    """Raise ``ValueError`` for a table without rows."""
+    if not len(X):
+        raise ValueError(f"{path!r} has no rows")
+
+
 def _samples(args, model):
     """Return the names of samples, and the samples, as models take them."""
     if len(args.files) == 1 and args.files[0].lower().endswith((".csv", ".tsv")):
         X = read_features(args.files[0], texts=getattr(_front(model), "texts_", ()))
+        _check_rows(args.files[0], X)
         return [str(i) for i in range(len(X))], X
     if len(args.files) == 1 and args.files[0].lower().endswith((".npy", ".npz")):
         X = read_array(args.files[0])
+        _check_rows(args.files[0], X)
         check_finite(args.files[0], X)
         return [str(i) for i in range(len(X))], X
     paths = []
     for file in args.files:
         paths += images_below(file) if os.path.isdir(file) else [file]
+    if not paths:
+        raise ValueError(f"there are no images in {some(args.files)}")
     keep, skipped = keep_readable(paths, "skip", verify=True)
     for path, reason in skipped:
         print(printable(f"Left out {path}: {reason}"), file=sys.stderr)
