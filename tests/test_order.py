@@ -13,6 +13,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import nn
 
+import sknoisy
 from sknoisy import (
     ContrastiveFineTuner,
     LabelCleaningClassifier,
@@ -23,6 +24,7 @@ from sknoisy import (
     SSLPretrainer,
 )
 from sknoisy.annotators import AnnotatorConsensus
+from sknoisy.scores import find_label_errors, self_confidence
 
 X, Y = load_iris(return_X_y=True, as_frame=True)
 NAMES = [f"flower {i}" for i in range(len(Y))]
@@ -90,3 +92,39 @@ def test_validation_samples_in_another_order():
     validation = X.set_axis(NAMES), Y.set_axis(NAMES).sort_index()
     with pytest.raises(ValueError, match="validation=.* y has the index of X in anoth"):
         clone(NETWORK).set_params(validation=validation).fit(X, Y)
+
+
+def test_scores_of_samples_in_another_order():
+    named, labels = X.set_axis(NAMES), Y.set_axis(NAMES)
+    clf = clone(NETWORK).fit(named, labels)
+    weights = pd.Series(np.ones(len(Y)), NAMES)
+    with pytest.raises(ValueError, match="y has the index of X in another order"):
+        clf.score(named, labels.sort_index())
+    with pytest.raises(ValueError, match="sample_weight has the index of X in anoth"):
+        clf.score(named, labels, weights.sort_index())
+    assert clf.score(named, labels, weights) == clf.score(named, Y.to_numpy())
+
+
+@pytest.mark.parametrize("score", [self_confidence, find_label_errors])
+def test_probabilities_in_another_order_than_their_labels(score):
+    """Each label would be judged by the probabilities of another sample."""
+    labels = Y.set_axis(NAMES)
+    probs = pd.DataFrame(np.eye(3)[Y] * 0.7 + 0.1, index=NAMES)
+    message = (
+        r"pred_probs has the index of y in another order. Pass pred_probs.loc\[y.i"
+    )
+    with pytest.raises(ValueError, match=message):
+        score(labels, probs.sort_index())
+    expected = score(Y.to_numpy(), probs.to_numpy())
+    given = probs.sort_index().loc[labels.index]
+    np.testing.assert_array_equal(score(labels, given), expected)
+
+
+def test_a_comparison_of_samples_in_another_order():
+    named, labels = X.set_axis(NAMES), Y.set_axis(NAMES)
+    methods = {"lr": LogisticRegression(max_iter=500)}
+    with pytest.raises(ValueError, match="y has the index of X in another order"):
+        sknoisy.compare(methods, named, labels.sort_index())
+    test = {"X_test": named, "y_test": labels.sort_index()}
+    with pytest.raises(ValueError, match="y_test has the index of X_test in another"):
+        sknoisy.compare(methods, named, labels, **test)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from numbers import Integral
 
 import numpy as np
-from sklearn.base import clone
+from sklearn.base import clone, is_classifier
 from sklearn.metrics import accuracy_score, check_scoring
 from sklearn.model_selection import StratifiedKFold
 from sklearn.pipeline import Pipeline
@@ -16,7 +16,8 @@ from sknoisy.bars import bar
 from sknoisy.checks import check_integer, check_lengths
 from sknoisy.comparison.results import Comparison
 from sknoisy.comparison.rows import Rows
-from sknoisy.data.labels import encode_labels, some
+from sknoisy.data.labels import check_several, encode_labels, some
+from sknoisy.data.order import check_order
 from sknoisy.detection.folds import folds_of
 from sknoisy.estimators.classifier import NoisyRobustClassifier
 from sknoisy.estimators.pipelines import check_steps, split_pipeline
@@ -65,7 +66,7 @@ def compare(
     cv : int, splitter or None, default=3
         Number of folds, stratified and shuffled with each seed, or a splitter. None:
         each method is trained on all samples, and scored on `X_test` only.
-    scoring : str, callable or dict, default=None
+    scoring : str, callable, list, tuple or dict, default=None
         Scores, as in ``cross_validate``. Methods are ranked by the first, unless there
         is `noise`. The default is "noisy", the accuracy on the held-out noisy labels.
         If X is a table or features, "corrected" precedes it, the score of
@@ -126,7 +127,9 @@ def compare(
     """
     methods = _estimators(methods, estimator)
     seeds = _check_seeds(seeds)
+    check_order(X, y=y)
     classes, codes = encode_labels(y)
+    check_several(classes)
     y = classes[codes]  # no objects, which scikit-learn's folds and scores refuse
     check_lengths(X=X, y=y)
     test = _checked_test(X_test, y_test, cv, classes)
@@ -182,7 +185,7 @@ def _estimators(methods, estimator):
     if not methods:
         raise ValueError("methods is empty: name at least one loss or estimator.")
     estimator = NoisyRobustClassifier() if estimator is None else estimator
-    if isinstance(estimator, type) or not hasattr(estimator, "get_params"):
+    if not _is_estimator(estimator):
         raise ValueError(
             f"estimator={estimator!r} is not valid: it must be a classifier or a "
             "Pipeline."
@@ -199,7 +202,7 @@ def _estimators(methods, estimator):
                     "has no loss. Pass classifiers."
                 )
             method = clone(estimator).set_params(**{prefix + parameter: method})
-        elif not hasattr(method, "fit") or isinstance(method, type):
+        elif not (_is_estimator(method) and is_classifier(method)):
             raise ValueError(
                 f"methods[{name!r}]={method!r} is not valid: it must be a classifier, "
                 "a Pipeline, a loss or its short name."
@@ -208,15 +211,20 @@ def _estimators(methods, estimator):
     return found
 
 
-def _named(methods, names):
-    """Return methods by their names, which must differ."""
+def _is_estimator(value):
+    """Whether it is an estimator, and no class of them."""
+    return hasattr(value, "get_params") and not isinstance(value, type)
+
+
+def _named(methods, names, parameter="methods"):
+    """Return methods or scores by their names, which must differ."""
     pairs = [*zip(names, methods, strict=True)]
     found = dict(pairs)
     if len(found) < len(pairs):
         twice = [n for n, count in Counter(n for n, _ in pairs).items() if count > 1]
         raise ValueError(
-            f"methods is not valid: several are called {some(twice)}. Pass a dict with "
-            "names that differ."
+            f"{parameter} is not valid: several are called {some(twice)}. Pass a dict "
+            "with names that differ."
         )
     return found
 
@@ -249,6 +257,7 @@ def _checked_test(X_test, y_test, cv, classes):
             raise ValueError("cv=None is not valid without X_test and y_test.")
         return None
     check_lengths(X_test=X_test, y_test=y_test)
+    check_order(X_test, called="X_test", y_test=y_test)
     found, codes = encode_labels(y_test)
     if len({labels.dtype.kind in "OUS" for labels in (classes, found)}) > 1:
         raise ValueError(
@@ -282,10 +291,18 @@ def _scorers(scoring, X, y):
         if y is not None and is_table(X) and is_finite(X):
             corrected = NoiseCorrectedScorer.from_samples(X, y)
             scoring = {"corrected": corrected, **scoring}
+    elif isinstance(scoring, (list, tuple)):
+        scoring = _named(scoring, map(str, scoring), "scoring")
     elif not isinstance(scoring, Mapping):
         scoring = {scoring if isinstance(scoring, str) else "score": scoring}
     if not scoring:
         raise ValueError("scoring is empty: name at least one score.")
+    for value in scoring.values():
+        if not (isinstance(value, str) or callable(value)):
+            raise ValueError(
+                f"scoring={value!r} is not valid: it must be the name of a score, a "
+                "callable, or a list or dict of these."
+            )
     known = OTHERS & scoring.keys()
     if known:
         raise ValueError(

@@ -21,7 +21,7 @@ def index_of(*frames):
     return None
 
 
-def check_order(X, **given):
+def check_order(X, /, called="X", **given):
     """Refuse what has the names of the samples of X in another order.
 
     Rows count by their positions, whatever index they have, so that each sample would
@@ -31,6 +31,8 @@ def check_order(X, **given):
     ----------
     X : array-like of shape (n_samples, ...)
         Samples; only a frame or series of pandas names them.
+    called : str, default="X"
+        The name of X, for messages.
     **given : object
         What is given of each sample, such as ``y=y``.
 
@@ -49,10 +51,12 @@ def check_order(X, **given):
         if both and not X.index.equals(value.index):
             # Of a name that is there twice, loc has all rows each time.
             is_unique = value.index.is_unique
-            rows = f"{name}.loc[X.index]" if is_unique else "its rows in that order"
+            rows = "its rows in that order"
+            if is_unique:
+                rows = f"{name}.loc[{called}.index]"
             what = (
-                f"{name} has the index of X in another order. Pass {rows}, or "
-                f"{name}.to_numpy() if its rows are those of X."
+                f"{name} has the index of {called} in another order. Pass {rows}, or "
+                f"{name}.to_numpy() if its rows are those of {called}."
             )
             refuse_order(names_of(X), names_of(value), what)
 

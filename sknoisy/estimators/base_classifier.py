@@ -10,6 +10,7 @@ from sknoisy.checks import check_choice, check_integer, check_real
 from sknoisy.data.given import read_labels
 from sknoisy.data.inputs import as_inputs, is_paths
 from sknoisy.data.labels import check_given, check_listed, check_several
+from sknoisy.data.order import check_order
 from sknoisy.data.soft_labels import check_classes
 from sknoisy.encoders.features import LazyFeatures
 from sknoisy.encoders.heads import HEADS
@@ -185,8 +186,10 @@ class TorchClassifier(Beginning, Learning, ClassifierMixin, HoldingOut, Predicti
         Raises
         ------
         ValueError
-            If y holds soft labels.
+            If y holds soft labels, or y or the weights have the index of X in another
+            order.
         """
+        check_order(X, y=y, sample_weight=sample_weight)
         shape = np.shape(y)
         if len(shape) == 2 and shape[1] > 1:
             raise ValueError(

@@ -4,6 +4,7 @@ import numpy as np
 
 from sknoisy.checks import as_numbers
 from sknoisy.data.labels import encode_labels
+from sknoisy.data.order import check_order
 from sknoisy.scores.reading import Probabilities, chunks, of_labels
 
 LEAST_PROBABILITY = np.finfo(np.float32).tiny  # so that no loss is infinite
@@ -34,9 +35,10 @@ def check_probabilities(y, pred_probs, classes=None):
     Raises
     ------
     ValueError
-        If lengths or classes do not match, a probability is negative, or a row does
-        not sum to 1. Rounding errors are corrected: values from -1e-6 to 0 become 0,
-        and rows whose sum differs from 1 by 0.001 to 0.01 are normalised.
+        If lengths, classes or the order of an index do not match, a probability is
+        negative, or a row does not sum to 1. Rounding errors are corrected: values from
+        -1e-6 to 0 become 0, and rows whose sum differs from 1 by 0.001 to 0.01 are
+        normalised.
     """
     classes, codes, probs = open_probabilities(y, pred_probs, classes)
     return classes, codes.astype(np.int64), probs.as_array()
@@ -62,9 +64,11 @@ def open_probabilities(y, pred_probs, classes=None):
     Raises
     ------
     ValueError
-        If lengths or classes do not match.
+        If lengths or classes do not match, or if both are pandas objects with one
+        index in different orders.
     """
     check_sorted(classes)
+    check_order(y, called="y", pred_probs=pred_probs)
     classes, codes = encode_labels(y, classes, dtype=None)
     pred_probs = by_class(pred_probs, classes)
     if pred_probs.ndim != 2 or len(pred_probs) != len(codes):

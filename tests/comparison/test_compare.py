@@ -7,7 +7,7 @@ import pytest
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.datasets import make_blobs
 from sklearn.dummy import DummyClassifier
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.metrics import make_scorer
 from sklearn.model_selection import GroupKFold, StratifiedKFold, cross_validate
 from sklearn.naive_bayes import GaussianNB
@@ -59,6 +59,17 @@ def test_scores_are_those_of_cross_validate():
     ]
     assert [row["noisy"] for row in found.rows] == pytest.approx(expected)
     assert found.scores == ["corrected", "noisy"]
+
+
+def test_a_list_of_scores():
+    settings = {"seeds": [0], "cv": 2}
+    names = ["accuracy", "f1_macro"]
+    found = sknoisy.compare({"nb": GaussianNB()}, X, Y, scoring=names, **settings)
+    named = dict(zip(names, names, strict=True))
+    again = sknoisy.compare({"nb": GaussianNB()}, X, Y, scoring=named, **settings)
+    assert found.scores == names
+    for name in names:
+        assert [r[name] for r in found.rows] == [r[name] for r in again.rows]
 
 
 def test_images_are_ranked_by_noisy_labels_alone():
@@ -335,6 +346,18 @@ def test_tables(installed, monkeypatch):
     [
         ({"methods": {}}, "methods is empty"),
         ({"methods": {"a": 3}}, r"methods\['a'\]=3 is not valid"),
+        (
+            {"methods": {"a": Counting(), "b": LinearRegression()}},
+            r"methods\['b'\]=LinearRegression\(\) is not valid: it must be a classif",
+        ),
+        (
+            {"methods": {"a": Counting(), "b": make_pipeline(StandardScaler())}},
+            r"methods\['b'\]=Pipeline.* is not valid: it must be a classifier",
+        ),
+        ({"y": np.zeros(len(Y))}, "y holds only one class, 0.0"),
+        ({"scoring": {"accuracy"}}, "scoring={'accuracy'} is not valid"),
+        ({"scoring": {"a": ["accuracy"]}}, r"scoring=\['accuracy'\] is not valid"),
+        ({"scoring": ["accuracy"] * 2}, "scoring is not valid: several are called"),
         ({"methods": ["cee"]}, "loss='cee' is not valid.*Did you mean"),
         ({"methods": ["ce"], "estimator": GaussianNB()}, "GaussianNB.* has no loss"),
         ({"methods": None}, "methods=None is not valid"),
