@@ -514,14 +514,36 @@ def test_from_a_check_to_reviewed_labels_to_another_training(
     assert model.score(found.X, found.y) == 1
 
 
-def test_columns_of_the_same_name_are_not_merged(tmp_path, capsys):
+def test_columns_of_the_same_name_are_not_merged(tmp_path):
     labels, reviewed = tmp_path / "labels.csv", tmp_path / "reviewed.csv"
-    labels.write_text("file,label,note,note\nx.png,a,old,new\n")
+    header, row = "file,,label,note,note,note.1,", "x.png,,{},old,new,newer,"
+    labels.write_text("\n".join([header, row.format("a"), ""]))
     reviewed.write_text(
-        "sample,name,given,suggested,decision,label\n0,x.png,a,b,keep,a\n"
+        "sample,name,given,suggested,decision,label\n0,x.png,a,b,take,\n"
     )
-    assert main(["apply", str(labels), str(reviewed)]) == 2
-    assert "several columns called ['note']" in capsys.readouterr().err
+    assert main(["apply", str(labels), str(reviewed), "--new-classes"]) == 0
+    merged = tmp_path / "labels-reviewed.csv"
+    assert merged.read_text() == "\n".join([header, row.format("b"), ""])
+
+
+def test_a_review_of_columns_of_the_same_name(tmp_path, capsys):
+    """What can be checked can be applied; rows that have changed are noticed."""
+    pytest.importorskip("pandas")
+    table, out = tmp_path / "table.csv", tmp_path / "out"
+    lines = [f"{i % 2},,{i % 2 + i / 100},{'ab'[i % 2]}," for i in range(20)]
+    table.write_text("\n".join(["size,,size,label,", *lines, ""]))
+    assert main(["check", str(table), "--folds=2", "--out", str(out)]) == 0
+    reviewed = rows(out / "samples.csv")
+    for row in reviewed:
+        row["decision"] = "keep"
+    write(tmp_path / "reviewed.csv", reviewed)
+    apply = ["apply", str(table), str(tmp_path / "reviewed.csv")]
+    assert main(apply) == 0
+    assert (tmp_path / "table-reviewed.csv").read_text() == table.read_text()
+    table.write_text(table.read_text().replace("0,,0.1,a", "0,,0.7,a"))
+    capsys.readouterr()
+    assert main(apply) == 2
+    assert "Row 10 has '0.7' as 'size.1'" in capsys.readouterr().err
 
 
 def test_the_table_of_labels_keeps_its_other_columns(tmp_path):

@@ -33,9 +33,6 @@ def run(args):
             f"{args.labels!r} has no column of labels among {columns}: pass --label"
         )
     file = find_column(args.labels, columns, "file", args.file, PATHS, args.ignore)
-    several = [name for name, count in Counter(columns).items() if count > 1]
-    if several:  # they would be written as if they were one
-        raise ValueError(f"{args.labels!r} has several columns called {several}")
     names = [row[file] if file else str(i) for i, row in enumerate(rows)]
     twice = [name for name, count in Counter(names).items() if count > 1]
     at = {name: i for i, name in enumerate(names)}
@@ -62,7 +59,7 @@ def run(args):
     for name, (_, decided) in done.items():
         rows[at[name]][label] = decided
     out = args.out or "{}-reviewed{}".format(*os.path.splitext(args.labels))
-    values = ([row[column] for column in columns] for row in rows)
+    values = (row.values() for row in rows)
     how = _format_of(args.labels, table.encoding, [label for _, label in done.values()])
     write_rows(out, columns, values, table.separator, *how)
     changed = sum(given != decided for given, decided in done.values())

@@ -147,7 +147,10 @@ def load_table(
 
 
 class Rows(NamedTuple):
-    """The rows of a CSV file, each a dict, and how they are written there."""
+    """The rows of a CSV file, each a dict, and how they are written there.
+
+    In the dicts, a column with the name of an earlier one has a name of its own.
+    """
 
     columns: list
     rows: list
@@ -204,8 +207,9 @@ def _rows_in(path, encoding):
             file.seek(0)
             separator = separator_of(file)
             reader = csv.DictReader(file, delimiter=separator, strict=True)
-            rows = [(row, reader.line_num) for row in reader]
             columns = list(reader.fieldnames or [])
+            reader.fieldnames = _distinct(columns)
+            rows = [(row, reader.line_num) for row in reader]
     except OSError as error:
         raise ValueError(
             f"path={path!r} is not valid: the file cannot be opened ({error.strerror})."
@@ -214,6 +218,21 @@ def _rows_in(path, encoding):
         raise ValueError(f"path={path!r} is not a CSV file: {error}.") from error
     lines = [line + skipped for _, line in rows]
     return Rows(columns, [row for row, _ in rows], lines, separator, encoding)
+
+
+def _distinct(columns):
+    """Return a name for each column: its own, or another if it is taken.
+
+    Those are the names that pandas gives: "note.1", "Unnamed: 2".
+    """
+    found = []
+    for i, column in enumerate(columns):
+        name, n = column, 0
+        while name in found or (n and name in columns):
+            n += 1
+            name = f"{column}.{n}" if column else f"Unnamed: {i}" + "_" * (n - 1)
+        found.append(name)
+    return found
 
 
 def separator_of(table):
