@@ -24,7 +24,17 @@ from sknoisy import (
     SSLPretrainer,
 )
 from sknoisy.annotators import AnnotatorConsensus
-from sknoisy.scores import find_label_errors, self_confidence
+from sknoisy.metrics import NoiseCorrectedScorer
+from sknoisy.noise import instance_dependent
+from sknoisy.scores import (
+    area_under_margin,
+    find_label_errors,
+    hoc_noise_rate,
+    knn_agreement,
+    knn_votes,
+    neighbor_label_votes,
+    self_confidence,
+)
 
 X, Y = load_iris(return_X_y=True, as_frame=True)
 NAMES = [f"flower {i}" for i in range(len(Y))]
@@ -118,6 +128,30 @@ def test_probabilities_in_another_order_than_their_labels(score):
     expected = score(Y.to_numpy(), probs.to_numpy())
     given = probs.sort_index().loc[labels.index]
     np.testing.assert_array_equal(score(labels, given), expected)
+
+
+@pytest.mark.parametrize(
+    "score", [knn_votes, knn_agreement, neighbor_label_votes, hoc_noise_rate]
+)
+def test_features_in_another_order_than_their_labels(score):
+    named, labels = X.set_axis(NAMES), Y.set_axis(NAMES)
+    with pytest.raises(ValueError, match="features has the index of y in another ord"):
+        score(labels, named.sort_index())
+    given = named.sort_index().loc[labels.index]
+    np.testing.assert_array_equal(score(labels, given), score(Y, X))
+
+
+def test_what_noise_is_drawn_or_corrected_from_in_another_order():
+    named, labels = X.set_axis(NAMES), Y.set_axis(NAMES).sort_index()
+    for use in (
+        lambda: instance_dependent(labels, 0.2, named, random_state=0),
+        lambda: NoiseCorrectedScorer.from_samples(named, labels),
+    ):
+        with pytest.raises(ValueError, match="y has the index of X in another order"):
+            use()
+    logits = pd.DataFrame(np.eye(3)[Y], index=NAMES)
+    with pytest.raises(ValueError, match="logits has the index of y in another order"):
+        area_under_margin(labels, [logits.loc[labels.index], logits])
 
 
 def test_a_comparison_of_samples_in_another_order():

@@ -14,6 +14,7 @@ from sknoisy.checks import (
     random_numbers,
 )
 from sknoisy.data.labels import encode_labels, some
+from sknoisy.data.order import check_order
 from sknoisy.metrics.counts import (
     condition_of,
     confusion_counts,
@@ -243,6 +244,7 @@ class NoiseCorrectedScorer(BaseEstimator):
         is the same for all models.
         """
         check_choice("method", method, ["auto", *NAMES])
+        check_order(X, y=y)
         classes, _ = encode_labels(y)
         if method == "auto":
             method = "neighbors" if estimator is None else "votes"

@@ -5,6 +5,7 @@ from scipy.special import softmax
 from scipy.stats import truncnorm
 
 from sknoisy.checks import as_numbers
+from sknoisy.data.order import check_order
 from sknoisy.noise.base import draw, noisy_labels, prepare
 
 
@@ -49,6 +50,7 @@ def instance_dependent(y, rate, X, random_state=None):
     >>> round(instance_dependent(y, rate=0.4, X=X, random_state=0).rate, 1)
     0.4
     """
+    check_order(X, y=y)
     classes, codes, rng = prepare(y, rate, random_state)
     X = as_numbers("X", X)
     if X.ndim == 0 or len(X) != len(codes):

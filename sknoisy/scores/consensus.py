@@ -6,6 +6,7 @@ from scipy.sparse import csr_array
 
 from sknoisy.checks import check_integer, check_lengths, check_real
 from sknoisy.data.labels import encode_labels
+from sknoisy.data.order import check_order
 from sknoisy.scores.estimates import transition_of
 from sknoisy.scores.neighbors import neighbor_index
 from sknoisy.scores.probabilities import check_sorted
@@ -100,6 +101,7 @@ def hoc_transition_matrix(
     check_integer("n_pairs", n_pairs)
     check_real("share", share, "(0, 1]")
     check_sorted(classes)
+    check_order(y, called="y", features=features)
     classes, codes = encode_labels(y, classes)
     check_lengths(features=features, y=codes)
     n_near = 2 * n_pairs

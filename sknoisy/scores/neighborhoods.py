@@ -6,6 +6,7 @@ from scipy.special import logsumexp, softmax
 
 from sknoisy.checks import check_lengths
 from sknoisy.data.labels import encode_labels
+from sknoisy.data.order import check_order
 from sknoisy.scores.neighbors import neighbor_index
 from sknoisy.scores.probabilities import check_sorted
 from sknoisy.scores.votes import votes_from
@@ -90,6 +91,7 @@ def neighbor_label_votes(y, features, classes=None, n_neighbors=50):
     array([[1. , 0. ], [0.2, 0.8]])
     """
     check_sorted(classes)
+    check_order(y, called="y", features=features)
     classes, codes = encode_labels(y, classes)
     check_lengths(features=features, y=codes)
     index = neighbor_index(features, n_neighbors)

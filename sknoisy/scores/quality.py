@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from sknoisy.data.labels import check_several, encode_labels
+from sknoisy.data.order import check_order
 from sknoisy.scores.probabilities import (
     best_others,
     by_class,
@@ -222,6 +223,7 @@ def area_under_margin(y, logits, classes=None):
             f"logits={logits!r} is not valid: it must hold an array for each epoch."
         )
     for epoch in logits:
+        check_order(y, called="y", logits=epoch)
         epoch = by_class(epoch, classes, "logits")
         shape = len(codes), len(classes)
         if epoch.shape != shape:

@@ -4,6 +4,7 @@ import numpy as np
 
 from sknoisy.checks import as_numbers, check_integer, check_lengths
 from sknoisy.data.labels import encode_labels
+from sknoisy.data.order import check_order
 from sknoisy.data.weights import check_sample_weight
 from sknoisy.scores.neighbors import neighbor_index
 from sknoisy.scores.reading import check_positions, chunks, of_labels
@@ -167,6 +168,7 @@ def knn_votes(
     >>> knn_votes([0, 0, 0, 1, 1], features, n_neighbors=1)[:, 0]
     array([1., 1., 1., 0., 0.], dtype=float32)
     """
+    check_order(y, called="y", features=features)
     classes, codes = encode_labels(y, classes)
     check_lengths(features=features, y=codes)
     weights = check_sample_weight(sample_weight, len(codes))
