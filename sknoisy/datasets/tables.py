@@ -225,14 +225,14 @@ def _distinct(columns):
 
     Those are the names that pandas gives: "note.1", "Unnamed: 2".
     """
-    found = []
+    known, found = set(columns), {}  # whose order is that of the columns
     for i, column in enumerate(columns):
         name, n = column, 0
-        while name in found or (n and name in columns):
+        while name in found or (n and name in known):
             n += 1
             name = f"{column}.{n}" if column else f"Unnamed: {i}" + "_" * (n - 1)
-        found.append(name)
-    return found
+        found[name] = i
+    return [*found]
 
 
 def separator_of(table):
