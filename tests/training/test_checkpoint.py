@@ -483,7 +483,9 @@ def test_other_code_is_another_training(tmp_path, monkeypatch):
     assert seen == [[0, 1, 2], [0, 1, 2], [2]]
 
 
-def test_code_within_a_method_tells_trainings_apart(tmp_path):
+def test_code_within_a_method_tells_trainings_apart(tmp_path, monkeypatch):
+    # Compiled code is told apart by the second and the size of its file.
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
     module = tmp_path / "own_views_of_a_test.py"
     found = []
     for factor in (1, 2, 1):
