@@ -1,9 +1,19 @@
+import gc
 import os
 
 import numpy as np
 import pytest
 from counting import CountingPretrainer
 from sklearn.datasets import load_digits
+
+# Thousands of tests are no garbage, and all that they import is none: to look through
+# them takes a quarter of the time of collecting them.
+gc.disable()
+
+
+def pytest_collection_finish():
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_configure(config):

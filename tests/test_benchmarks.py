@@ -10,6 +10,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from processes import run_python
 
 ROOT = Path(__file__).parents[1]
 
@@ -44,14 +45,11 @@ def test_the_script_for_gpus_runs_each_row_once(tmp_path):
         "PATH": f"{tmp_path}:{os.environ['PATH']}",
         "STARTED": str(started),
     }
-    for command in (
-        ["bash", str(ROOT / "benchmarks/gpu.sh"), "-", "rows"],
-        [sys.executable, "-c", IN_ONE_PROCESS, str(started)],
-    ):
-        done = subprocess.run(
-            command, cwd=ROOT, env=os.environ | settings, capture_output=True, text=True
-        )
-        assert done.returncode == 0, done.stderr
+    here = {"cwd": ROOT, "env": os.environ | settings}
+    script = ["bash", ROOT / "benchmarks/gpu.sh", "-", "rows"]
+    subprocess.run(script, check=True, capture_output=True, **here)
+    done = run_python(IN_ONE_PROCESS, started, **here)
+    assert done.returncode == 0, done.stderr
     lines = rows.read_text().splitlines()
     found = Counter(json.loads(line)["method"] for line in lines)
     assert len(found) == 15 and set(found.values()) == {1}

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from processes import run_python
 from sklearn.datasets import load_digits
 from sklearn.feature_extraction.text import TfidfVectorizer
 from torch import nn
@@ -319,8 +320,7 @@ sys.meta_path.insert(0, Interrupts())
 from sknoisy.cli import main
 sys.exit(main(["check", "photos"]))
 """
-    run = [sys.executable, "-c", code]
-    ended = subprocess.run(run, capture_output=True, text=True, cwd=tmp_path)
+    ended = run_python(code, cwd=tmp_path)
     assert (ended.returncode, ended.stderr) == (130, "\nsknoisy: interrupted\n")
 
 
@@ -1311,7 +1311,7 @@ def test_help_does_not_wait_for_pytorch():
         "except SystemExit as stop: assert stop.code == 0\n"
         "assert not {'torch', 'numpy', 'sklearn'} & sys.modules.keys()\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    done = run_python(code)
     assert done.returncode == 0, done.stderr
     assert "FOLDER_OR_CSV" in done.stdout
 

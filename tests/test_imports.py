@@ -1,15 +1,15 @@
 """What an import brings with it."""
 
 import shutil
-import subprocess
-import sys
 from pathlib import Path
+
+from processes import run_python
 
 import sknoisy
 
 
 def run_in_a_new_process(code):
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    done = run_python(code)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -17,10 +17,11 @@ def run_in_a_new_process(code):
 def test_imports_and_fits_import_what_they_need():
     """PyTorch's compiler alone takes a second, and only optimisers need it.
 
-    Rooms need no import of their own, and no matplotlib until they draw.
+    Rooms need no import of their own, and no matplotlib until they draw. Bars, even
+    shown ones, start no thread; tqdm's own would settle how processes start.
     """
     code = """
-import sys
+import multiprocessing, sys, threading
 import sknoisy
 from sknoisy import NoisyRobustClassifier, SSLPretrainer
 
@@ -35,8 +36,14 @@ X, y = np.random.default_rng(0).normal(size=(60, 2)), np.arange(60) % 2
 NoisyRobustClassifier(random_state=0).fit(X, y).predict(X)
 late = {"sympy", "torch._dynamo", "torchvision"}
 assert not late & sys.modules.keys(), late & sys.modules.keys()
-NoisyRobustClassifier("elr", max_epochs=1).fit(X, y)
+NoisyRobustClassifier("elr", max_epochs=1, verbose=True).fit(X, y)
 assert "torchvision" not in sys.modules
+
+from sknoisy.bars import bar
+
+assert list(bar(range(3), disable=False)) == [0, 1, 2]
+assert threading.active_count() == 1
+assert multiprocessing.get_start_method(allow_none=True) is None
 
 sknoisy.plotting.EmbeddingDisplay, sknoisy.metrics, sknoisy.noise, sknoisy.recipes
 assert "plotting" in dir(sknoisy)

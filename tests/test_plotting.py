@@ -3,6 +3,7 @@ import os
 import numpy as np
 import pytest
 import torch
+from nets import narrow
 from sklearn.base import clone
 from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
@@ -354,7 +355,8 @@ def test_embedding_of_many_classes_and_few_samples():
 
 def test_restored_images_of_a_pretrainer(digits):
     X = digits[0][:60]
-    ssl = SSLPretrainer("restoration", max_epochs=30, batch_size=20, random_state=0)
+    settings = {"max_epochs": 30, "batch_size": 20, "random_state": 0}
+    ssl = SSLPretrainer("restoration", encoder=narrow, **settings)
     settings = {"n_images": 7, "random_state": 0}
     display = RestorationDisplay.from_estimator(ssl.fit(X), X, **settings)
     assert display.axes_.shape == (3, 7)

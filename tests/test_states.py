@@ -6,6 +6,7 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 import torch
+from nets import narrow
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 
@@ -20,7 +21,6 @@ from sknoisy import (
     SSLPretrainer,
 )
 from sknoisy.cotraining import COTRAINING_METHODS
-from sknoisy.encoders.networks import ConvNet
 from sknoisy.losses import LOSSES, JointOptimization
 from sknoisy.scores import (
     bmm_clean_probability,
@@ -43,12 +43,8 @@ def robust(loss="elr", **params):
     return NoisyRobustClassifier(loss, **params)
 
 
-def small(shape):
-    return ConvNet(shape, width=8)
-
-
 def pretrainer(method="simclr", **params):
-    params = {"encoder": small, "max_epochs": 2, "random_state": 0} | params
+    params = {"encoder": narrow, "max_epochs": 2, "random_state": 0} | params
     return SSLPretrainer(method, **params)
 
 
@@ -76,10 +72,10 @@ ESTIMATORS = {
     },
     "default on vectors": (NoisyRobustClassifier(random_state=0), X),
     "images": (robust(), IMAGES),
-    "bfloat16": (robust(precision="bfloat16", encoder=small), IMAGES),
-    "forest of views": (cotraining("ssr", max_epochs=3, encoder=small), IMAGES),
+    "bfloat16": (robust(precision="bfloat16", encoder=narrow), IMAGES),
+    "forest of views": (cotraining("ssr", max_epochs=3, encoder=narrow), IMAGES),
     "regularizers": (
-        robust(regularizers=["clustering", "restoration"], encoder=small),
+        robust(regularizers=["clustering", "restoration"], encoder=narrow),
         IMAGES,
     ),
     "mlp head, adamw": (robust(head="mlp", optimizer="adamw"), X),
@@ -99,7 +95,9 @@ ESTIMATORS = {
         IMAGES,
     ),
     "refiner": (
-        PseudoLabelRefiner(robust(), 1, 1, first_stages=(1, 2), random_state=0),
+        PseudoLabelRefiner(
+            robust(encoder=narrow), 1, 1, first_stages=(1, 2), random_state=0
+        ),
         IMAGES,
     ),
     "contrastive": (

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from nets import narrow
 from sklearn.base import clone
 from sklearn.datasets import load_digits
 from sklearn.neighbors import NearestNeighbors
@@ -177,8 +178,8 @@ def test_ssr_finds_the_true_labels(noisy_digits, make_noise):
 
 def test_ssr_plus_on_images(colour):
     X, y = colour
-    clf = CoTrainingClassifier(SSR(n_neighbors=10), max_epochs=3, random_state=0)
-    clf.fit(X, y)
+    settings = {"encoder": narrow, "max_epochs": 3, "random_state": 0}
+    clf = CoTrainingClassifier(SSR(n_neighbors=10), **settings).fit(X, y)
     module = clf._training._nets[clf._training.phases[0]].module_
     assert isinstance(module, ConsistentEnsemble)
     assert clf.predict_proba(X).shape == (60, 2)

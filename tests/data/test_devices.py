@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from nets import narrow
 
 from sknoisy import NoisyRobustClassifier, SSLPretrainer
 from sknoisy.data.devices import resolve_device, resolve_precision, with_float64
@@ -53,7 +54,7 @@ def test_images_are_trained_in_the_precision_of_auto(small, monkeypatch):
 
     def probabilities(precision):
         clf = NoisyRobustClassifier(
-            "elr", precision=precision, max_epochs=2, random_state=0
+            "elr", encoder=narrow, precision=precision, max_epochs=2, random_state=0
         )
         return clf.fit(X, y).predict_proba(X)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from nets import narrow
 from PIL import Image
 from sklearn import config_context
 from sklearn.base import clone
@@ -701,6 +702,7 @@ def test_who_fits_often_decodes_files_once(tmp_path, monkeypatch):
     ]
     others = [write(tmp_path / f"v{i}.png", Image.open(paths[i])) for i in range(9)]
     settings = {"image_size": 16, "max_epochs": 3, "random_state": 0}
+    settings["encoder"] = narrow
     clf = NoisyRobustClassifier("ce", validation=(others, y[:9]), **settings)
     settings = {"warmup_epochs": 1, "n_iterations": 2, "random_state": 0}
     settings |= {"first_stages": (1, 2), "stages": (2,), "views": "none"}

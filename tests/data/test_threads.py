@@ -1,10 +1,9 @@
 """Threads of PyTorch where other processes use the cores."""
 
 import os
-import subprocess
-import sys
 
 import pytest
+from processes import run_python
 
 # PyTorch has learned of two cores when its threads are given one of them: so each of
 # them waits for the other, as for the thread of another process.
@@ -48,8 +47,6 @@ def test_threads_do_not_wait_for_cores_that_others_use():
 
     A thread that uses PyTorch for the first time meanwhile has all.
     """
-    ended = subprocess.run(
-        [sys.executable, "-c", ON_ONE_CORE], timeout=300, capture_output=True, text=True
-    )
+    ended = run_python(ON_ONE_CORE, timeout=300)
     assert ended.stdout.splitlines() == ["{2} {2} 2", "{1} {2} 2"], ended.stderr
     assert ended.stderr.count("PyTorch uses 1 of its 2 threads") == 1

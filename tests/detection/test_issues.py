@@ -7,6 +7,7 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+from nets import narrow
 from sklearn.base import clone
 from sklearn.compose import ColumnTransformer
 from sklearn.datasets import load_breast_cancer, load_digits, load_iris, load_wine
@@ -138,8 +139,8 @@ def test_features_that_there_are(digits, image_files):
     """Of pre-trainers, of fitted networks; images alone have none."""
     images = np.concatenate([digits[0], digits[0][:3]])
     y = np.concatenate([digits[1], digits[1][:3]])
-    ssl = SSLPretrainer(max_epochs=1, random_state=0)
-    clf = NoisyRobustClassifier("ce", max_epochs=2, random_state=0)
+    ssl = SSLPretrainer(encoder=narrow, max_epochs=1, random_state=0)
+    clf = NoisyRobustClassifier("ce", encoder=narrow, max_epochs=2, random_state=0)
     logistic = LogisticRegression(max_iter=500)
     pipe = Pipeline([("ssl", ssl), ("clf", logistic)])
     settings = {"random_state": 0}

@@ -1,14 +1,13 @@
 """The main job: pipelines, searches, caches, files."""
 
 import os
-import subprocess
-import sys
 
 import joblib
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from processes import run_python
 from sklearn.base import clone
 from sklearn.cluster import KMeans
 from sklearn.ensemble import BaggingClassifier
@@ -398,7 +397,8 @@ with sklearn.config_context(array_api_dispatch=True):
 assert (found == again).all()
 """
     environment = os.environ | {"SCIPY_ARRAY_API": "1"}
-    subprocess.run([sys.executable, "-c", code], env=environment, check=True)
+    done = run_python(code, env=environment)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize(

@@ -2,14 +2,13 @@
 
 import os
 import pickle
-import subprocess
-import sys
 import warnings
 
 import joblib
 import numpy as np
 import pytest
 import torch
+from processes import run_python
 from scipy.special import softmax
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
@@ -407,7 +406,8 @@ def test_timm_without_its_file(colour, tmp_path):
     (tmp_path / "weights.pt").unlink()
     saved = tmp_path / "model.pickle"
     saved.write_bytes(pickle.dumps((clf, X[:9], clf.predict_proba(X[:9]))))
-    subprocess.run([sys.executable, "-c", TIMM_SCRIPT, saved], check=True)
+    done = run_python(TIMM_SCRIPT, saved)
+    assert done.returncode == 0, done.stderr
 
 
 def test_timm_names_are_checked():

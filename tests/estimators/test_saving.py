@@ -7,8 +7,6 @@ import os
 import pickle
 import re
 import runpy
-import subprocess
-import sys
 from collections import deque
 from functools import partial
 from pathlib import Path
@@ -20,6 +18,7 @@ import pandas as pd
 import pytest
 import sklearn
 import torch
+from processes import run_python
 from safetensors import safe_open
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
@@ -170,7 +169,8 @@ import sknoisy
 model = sknoisy.load("model").predict_proba(inputs["vectors"])
 np.savez("found.npz", proba=proba, labels=labels, model=model)
 """
-    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
+    done = run_python(code, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
     found = np.load(tmp_path / "found.npz")
     np.testing.assert_array_equal(found["proba"], pipe.predict_proba(images))
     np.testing.assert_array_equal(found["labels"], pipe.predict(images))

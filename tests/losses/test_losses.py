@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from nets import narrow
 
 from sknoisy import (
     ALF,
@@ -825,6 +826,7 @@ def test_joint_optimization_trains_anew_from_the_first_weights(digits):
             return 0 * loss if self._retraining else loss
 
     settings = {"max_epochs": 8, "random_state": 0, "weight_decay": 0.0}
+    settings["encoder"] = narrow
     start = NoisyRobustClassifier("ce", **settings | {"lr": 1e-30}).fit(X, y)
     whole = NoisyRobustClassifier(Still(), **settings).fit(X, y)
     assert [row["phase"] for row in whole.history_] == ["all"] * 5 + ["anew"] * 3

@@ -5,6 +5,7 @@ import pickle
 import numpy as np
 import pytest
 import torch
+from nets import narrow
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 from torch import nn
@@ -121,7 +122,7 @@ def test_weights_of_zero_train_as_without(digits):
     assert np.abs(on.state_dict_[name] - plain.state_dict_[name]).max() > 1e-3
 
 
-@pytest.mark.parametrize("encoder", ["convnet", "mlp"])
+@pytest.mark.parametrize("encoder", [narrow, "mlp"])
 def test_heads_are_trained_and_dropped(encoder, digits):
     X, y = digits[0][:100], digits[1][:100]
     regularizers = ["clustering", RestorationRegularizer(weight=0.5)]

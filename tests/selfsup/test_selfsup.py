@@ -3,6 +3,7 @@ from copy import deepcopy
 import numpy as np
 import pytest
 import torch
+from nets import narrow
 from sklearn.base import clone
 from sklearn.datasets import load_digits, load_sample_images
 from sklearn.linear_model import LogisticRegression
@@ -351,11 +352,12 @@ def test_every_method_trains_in_lower_precision(name, digits):
 @pytest.mark.parametrize("name", METHODS)
 def test_every_method_takes_images_and_keeps_the_encoder_only(name, digits):
     X, y = digits[0][:60], digits[1][:60]
-    ssl = SSLPretrainer(learner(name), max_epochs=1, random_state=0).fit(X, y)
-    plain = SSLPretrainer("simclr", max_epochs=1, random_state=0).fit(X)
+    settings = {"encoder": narrow, "max_epochs": 1, "random_state": 0}
+    ssl = SSLPretrainer(learner(name), **settings).fit(X, y)
+    plain = SSLPretrainer("simclr", **settings).fit(X)
     assert ssl.encoder_.state.keys() == plain.encoder_.state.keys()
     assert np.isfinite(ssl.transform(X)).all()
-    again = SSLPretrainer(learner(name), max_epochs=1, random_state=0).fit(X, y)
+    again = SSLPretrainer(learner(name), **settings).fit(X, y)
     np.testing.assert_array_equal(ssl.transform(X), again.transform(X))
 
 
@@ -397,7 +399,8 @@ def photos():
 
 
 def test_restoration_learns_to_restore_photographs(photos):
-    ssl = SSLPretrainer("restoration", max_epochs=10, batch_size=16, random_state=0)
+    settings = {"max_epochs": 10, "batch_size": 16, "random_state": 0}
+    ssl = SSLPretrainer("restoration", encoder=narrow, **settings)
     losses = [row["train_loss"] for row in ssl.fit(photos).history_]
     # A decoder that knows nothing has an error of 1.
     assert losses[-1] < 0.6 < 0.9 < losses[0]

@@ -8,7 +8,6 @@ import os
 import pickle
 import re
 import signal
-import subprocess
 import sys
 from types import SimpleNamespace
 
@@ -16,7 +15,9 @@ import joblib
 import numpy as np
 import pytest
 import torch
+from nets import narrow
 from PIL import Image
+from processes import run_python
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline
@@ -45,7 +46,6 @@ from sknoisy import (
     files,
 )
 from sknoisy.encoders.features import LazyFeatures
-from sknoisy.encoders.networks import ConvNet
 from sknoisy.losses import CrossEntropy
 from sknoisy.training.identity import training_name
 from sknoisy.training.own_code import sources
@@ -112,10 +112,6 @@ class Epochs(Callback):
         self.seen_.append(net.epochs_done)
 
 
-def small(shape):
-    return ConvNet(shape, width=8)
-
-
 @pytest.mark.parametrize(
     "method",
     [
@@ -128,7 +124,7 @@ def small(shape):
 )
 def test_pretraining(method, tmp_path):  # [53]
     ssl = SSLPretrainer(
-        method, encoder=small, max_epochs=4, batch_size=20, random_state=0
+        method, encoder=narrow, max_epochs=4, batch_size=20, random_state=0
     )
     whole, resumed = assert_resumes(ssl, tmp_path, IMAGES)
     for name, weights in whole.encoder_.state.items():
@@ -239,12 +235,11 @@ clf.fit(X, y)
 
 @pytest.mark.skipif(sys.platform == "win32", reason="has no SIGKILL")
 def test_killed_process(tmp_path):  # [53]
-    files = [str(tmp_path / name) for name in ("X.npy", "y.npy", "checkpoints")]
+    files = [tmp_path / name for name in ("X.npy", "y.npy", "checkpoints")]
     np.save(files[0], X)
     np.save(files[1], Y)
     threads = {"OMP_NUM_THREADS": str(torch.get_num_threads())}
-    command = [sys.executable, "-c", SCRIPT, *files]
-    ended = subprocess.run(command, check=False, env=os.environ | threads)
+    ended = run_python(SCRIPT, *files, env=os.environ | threads)
     assert ended.returncode == -signal.SIGKILL
     watch = Epochs()
     clf = NoisyRobustClassifier(

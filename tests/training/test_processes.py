@@ -2,14 +2,13 @@
 
 import os
 import shutil
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import joblib
 import numpy as np
 import pytest
 import torch
+from processes import run_python
 from skorch.callbacks import Callback, LRScheduler
 
 from sknoisy import Checkpoint, NoisyRobustClassifier, SimCLR, SSLPretrainer
@@ -52,13 +51,7 @@ os._exit(0)
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="has no fork")
 def test_a_forked_process_raises_where_it_would_hang():
     environment = {k: v for k, v in os.environ.items() if k != "OMP_NUM_THREADS"}
-    ended = subprocess.run(
-        [sys.executable, "-c", FORK],
-        env=environment,
-        timeout=120,
-        capture_output=True,
-        text=True,
-    )
+    ended = run_python(FORK, env=environment, timeout=120)
     assert ended.returncode == 0, ended.stderr
 
 

@@ -3,7 +3,6 @@
 import io
 import logging
 import os
-import subprocess
 import sys
 import time
 from contextlib import suppress
@@ -190,18 +189,3 @@ def test_durations():
         "1 h 0 min",
         "25 h 1 min",
     ]
-
-
-def test_bars_change_nothing_in_the_process():
-    """Not even one that is shown; tqdm's own would settle how processes start."""
-    code = """
-import multiprocessing, threading
-from sklearn.datasets import load_iris
-from sknoisy import NoisyRobustClassifier
-from sknoisy.bars import bar
-NoisyRobustClassifier("ce", max_epochs=1, verbose=True).fit(*load_iris(return_X_y=True))
-assert list(bar(range(3), disable=False)) == [0, 1, 2]
-assert threading.active_count() == 1
-assert multiprocessing.get_start_method(allow_none=True) is None
-"""
-    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from nets import narrow
 from sklearn.base import clone
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
@@ -130,7 +131,11 @@ def test_images_of_any_form(image_files, colour):
         size = 16 if train is paths else None
         for validation in ((other, y[:20]), 0.3):
             model = NoisyRobustClassifier(
-                max_epochs=2, validation=validation, image_size=size, random_state=0
+                encoder=narrow,
+                max_epochs=2,
+                validation=validation,
+                image_size=size,
+                random_state=0,
             ).fit(train, y)
             held = held_out(model)
             if not held.any():
