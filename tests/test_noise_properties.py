@@ -155,8 +155,8 @@ def allowed(noise):
 
 
 @pytest.mark.parametrize("noise", [name for name in NOISES if "cifar" in name])
-@settings(quick, max_examples=15)
-@given(rates, seeds, st.integers(1, 12))
+@settings(quick, max_examples=8)
+@given(rates, seeds, st.integers(1, 6))
 def test_cifar_protocols_confuse_their_classes_only(noise, rate, seed, size):
     matrix = allowed(noise)
     y = np.repeat(np.arange(len(matrix)), size)

@@ -43,19 +43,20 @@ def without_counters(state):
     return {k: v for k, v in state.items() if not k.endswith("num_batches_tracked")}
 
 
-@pytest.mark.parametrize("n_classes", [1000, 7])
+WRAPS = [
+    dict,
+    nested,
+    prefixed("module."),
+    prefixed("backbone."),
+    lambda state: {"model": {"encoder": prefixed("module.encoder.")(state)}},
+    momentum_contrast,
+    without_counters,
+    lambda state: nested(prefixed("module.")(without_counters(state))),
+]
+
+
 @pytest.mark.parametrize(
-    "wrap",
-    [
-        dict,
-        nested,
-        prefixed("module."),
-        prefixed("backbone."),
-        lambda state: {"model": {"encoder": prefixed("module.encoder.")(state)}},
-        momentum_contrast,
-        without_counters,
-        lambda state: nested(prefixed("module.")(without_counters(state))),
-    ],
+    "wrap, n_classes", [(wrap, 7) for wrap in WRAPS] + [(dict, 1000), (nested, 1000)]
 )
 def test_files_of_training_scripts(wrap, n_classes, tmp_path):
     published = network(n_classes=n_classes)

@@ -126,10 +126,9 @@ def long_tails(rng, shape):
 
 
 @pytest.mark.parametrize("skewed", [zeros_and_counts, long_tails])
-@pytest.mark.parametrize("n", [300, 600])
 @pytest.mark.parametrize("d", [1, 2])
-def test_columns_that_are_far_from_normal(skewed, n, d):
-    rng = np.random.default_rng(0)
+def test_columns_that_are_far_from_normal(skewed, d):
+    rng, n = np.random.default_rng(0), 300
     tables = [np.c_[skewed(rng, (n, d)), rng.normal(size=n)] for _ in range(2)]
     y, y_test = [(table[:, -1] > 0).astype(int) for table in tables]
     clf = NoisyRobustClassifier(random_state=0).fit(tables[0], y)

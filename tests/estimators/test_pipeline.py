@@ -6,6 +6,7 @@ import joblib
 import numpy as np
 import pytest
 import torch
+from nets import narrow
 from PIL import Image
 from processes import run_python
 from sklearn.base import clone
@@ -51,7 +52,7 @@ def pipeline(memory=None, ssl=None, **clf):
 
 def test_the_designs_code_block(digits, tmp_path):
     X, y = digits
-    pipe = pipeline(ssl={"max_epochs": 1}).fit(X, y)
+    pipe = pipeline(ssl={"encoder": narrow, "max_epochs": 1}).fit(X, y)
     search = GridSearchCV(
         pipe,
         [

@@ -27,6 +27,7 @@ from sknoisy import (
     ranks,
 )
 from sknoisy.cotraining import COTRAINING_METHODS
+from sknoisy.encoders.networks import ConvNet
 from sknoisy.losses import LOSSES
 from sknoisy.regularizers import REGULARIZERS
 from sknoisy.selfsup import METHODS, SimCLR
@@ -41,6 +42,11 @@ def smooth(shape):
     net = nn.Sequential(nn.Linear(*shape, 12), nn.BatchNorm1d(12), nn.Tanh())
     net.n_features = 12
     return net
+
+
+def narrow(shape):
+    """Return the encoder of images with a third of its channels."""
+    return ConvNet(shape, width=16)
 
 
 digits = cache(load_digits)
@@ -121,7 +127,12 @@ def with_views(seed):
     """Return a classifier that was trained on random views of images."""
     X, y = images()
     clf = NoisyRobustClassifier(
-        "elr", views=ImageViews(pad=1), max_epochs=3, batch_size=60, random_state=seed
+        "elr",
+        encoder=narrow,
+        views=ImageViews(pad=1),
+        max_epochs=6,
+        batch_size=60,
+        random_state=seed,
     )
     return clf.fit(X[:300], y[:300])
 
@@ -154,7 +165,7 @@ def unseeded():
 def refined():
     """A refiner without a random_state, with views of its own."""
     X, y = images()
-    clf = cases()["loss-ce"].set_params(encoder="convnet", views="none")
+    clf = cases()["loss-ce"].set_params(encoder=narrow, views="none")
     refiner = PseudoLabelRefiner(clf, 1, 1, (1, 2)).fit(X[:60], y[:60])
     return learned(refiner.estimator_) | {"labels": refiner.labels_}
 
