@@ -44,7 +44,7 @@ def smooth(shape):
     return net
 
 
-def narrow(shape):
+def thinner(shape):
     """Return the encoder of images with a third of its channels."""
     return ConvNet(shape, width=16)
 
@@ -128,7 +128,7 @@ def with_views(seed):
     X, y = images()
     clf = NoisyRobustClassifier(
         "elr",
-        encoder=narrow,
+        encoder=thinner,
         views=ImageViews(pad=1),
         max_epochs=6,
         batch_size=60,
@@ -165,7 +165,7 @@ def unseeded():
 def refined():
     """A refiner without a random_state, with views of its own."""
     X, y = images()
-    clf = cases()["loss-ce"].set_params(encoder=narrow, views="none")
+    clf = cases()["loss-ce"].set_params(encoder=thinner, views="none")
     refiner = PseudoLabelRefiner(clf, 1, 1, (1, 2)).fit(X[:60], y[:60])
     return learned(refiner.estimator_) | {"labels": refiner.labels_}
 

@@ -239,8 +239,8 @@ def test_killed_process(tmp_path):  # [53]
     np.save(files[0], X)
     np.save(files[1], Y)
     threads = {"OMP_NUM_THREADS": str(torch.get_num_threads())}
-    ended = run_python(SCRIPT, *files, env=os.environ | threads)
-    assert ended.returncode == -signal.SIGKILL
+    environment = os.environ | threads
+    run_python(SCRIPT, *files, ends_with=-signal.SIGKILL, env=environment)
     watch = Epochs()
     clf = NoisyRobustClassifier(
         "elr", max_epochs=5, random_state=0, callbacks=[Checkpoint(files[2]), watch]
