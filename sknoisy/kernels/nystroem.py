@@ -69,8 +69,7 @@ def features_of(X, landmarks, gamma, power, weights=None, compared=None):
 class KernelFeatures:
     """Features whose inner products are Nystroem's approximation of a kernel.
 
-    They are centred, and in the basis in which they are uncorrelated: kernel values @
-    `projection` - `offset`.
+    They are centred, and in the basis in which they are uncorrelated.
 
     Parameters
     ----------
@@ -81,10 +80,6 @@ class KernelFeatures:
     ----------
     spectrum : tensor of shape (n_landmarks,)
         Weighted sum of squares of each feature, in ascending order.
-    projection : tensor of shape (n_landmarks, n_landmarks)
-        What kernel values are multiplied with.
-    offset : tensor of shape (n_landmarks,)
-        What is taken off then.
     """
 
     def __init__(self, X, landmarks, gamma, power, weights=None, compared=None):
@@ -99,17 +94,36 @@ class KernelFeatures:
         else:
             K = (-gamma * compared.among).exp()
         K.diagonal().add_(JITTER * len(K) ** 0.5)
-        lower = torch.linalg.cholesky(K)
-        one = torch.eye(len(K), dtype=K.dtype, device=K.device)
-        whiten = torch.linalg.solve_triangular(lower, one, upper=False).T.float()
-        self._upper = lower.T.float()
-        centre, scatter = self._moments()
+        self._lower = torch.linalg.cholesky(K)
+        self._upper = self._lower.T.float()
+        self._centre, scatter = self._moments()
         scale = scatter.diagonal().max()  # of equal samples it is near 0
         scale = scale.clamp(min=LEAST_SCALE)
-        spectrum, basis = torch.linalg.eigh(scatter / scale)  # reads the lower triangle
+        # eigh reads the lower triangle.
+        spectrum, self._basis = torch.linalg.eigh(scatter / scale)
         self.spectrum = spectrum.clamp(min=0) * scale
-        self.projection, self.offset = whiten @ basis, centre @ basis
-        self._rotate(centre, basis)
+
+    def coefficients(self, solutions):
+        """Return what is predicted from the features as a sum of kernel values.
+
+        Parameters
+        ----------
+        solutions : tensor of shape (n_landmarks, n)
+            Coefficients of the features.
+
+        Returns
+        -------
+        coefficients : tensor of shape (n_landmarks, n)
+            What kernel values are multiplied with.
+        constant : tensor of shape (n,)
+            What is taken off then.
+        """
+        whitened = self._basis @ solutions
+        # A few columns cost less than the inverse does.
+        coefficients = torch.linalg.solve_triangular(
+            self._lower.T, whitened.double(), upper=True
+        )
+        return coefficients.float().contiguous(), self._centre @ whitened
 
     def leverages(self, inverses):
         """Return the squared features' products with some weights.
@@ -130,29 +144,24 @@ class KernelFeatures:
         """Return the features' products with targets, (n_landmarks, n_targets)."""
         raise NotImplementedError
 
-    def fitted(self, rows, solutions):
-        """Return predictions.
+    def predictor(self, solutions):
+        """Return the function that predicts some of the samples.
 
         Parameters
         ----------
-        rows : slice
-            Of which samples.
         solutions : tensor of shape (n_landmarks, n)
             Coefficients of the features.
 
         Returns
         -------
-        fitted : tensor of shape (n_rows, n)
-            What they predict.
+        predict : callable
+            Its argument is the slice of the samples' rows; it returns what is predicted
+            for them, (n_rows, n).
         """
         raise NotImplementedError
 
     def _moments(self):
         """Return the mean of whitened kernel values, and their scatter matrix."""
-        raise NotImplementedError
-
-    def _rotate(self, centre, basis):
-        """Bring the centred features into their basis."""
         raise NotImplementedError
 
     def _parts(self):
@@ -175,12 +184,17 @@ class KernelFeatures:
 class KeptFeatures(KernelFeatures):
     """Features that are computed once: the fastest where memory holds them."""
 
+    def __init__(self, *samples_and_kernel):
+        super().__init__(*samples_and_kernel)
+        for part in self._features.split(PART):
+            part.copy_(part @ self._basis)
+
     def products(self, targets):  # noqa: D102
         # Thin factors come first: a transposed large one is read column by column.
         return (targets.T @ self._features).T
 
-    def fitted(self, rows, solutions):  # noqa: D102
-        return self._features[rows] @ solutions
+    def predictor(self, solutions):  # noqa: D102
+        return lambda rows: self._features[rows] @ solutions
 
     def _moments(self):
         features = self._X.new_empty(len(self._X), len(self._upper))
@@ -189,12 +203,8 @@ class KeptFeatures(KernelFeatures):
             part.copy_(self._whitened(self._values(rows)))
         centre = column_means(features, self._weights)
         features -= centre
-        self._features = features
+        self._features = features  # in their basis once this is known
         return centre, lower_product(features, self._weights)
-
-    def _rotate(self, centre, basis):
-        for part in self._features.split(PART):
-            part.copy_(part @ basis)
 
     def _parts(self):
         return self._features.split(PART)
@@ -210,12 +220,20 @@ class RecomputedFeatures(KernelFeatures):
     def products(self, targets):  # noqa: D102
         parts = zip(self._X.split(PART), targets.split(PART), strict=True)
         total = sum(self._values(rows).T @ part for rows, part in parts)
-        return self.projection.T @ total - self.offset[:, None] * targets.sum(dim=0)
+        whitened = torch.linalg.solve_triangular(
+            self._lower, total.double(), upper=False
+        )
+        centred = whitened.float() - self._centre[:, None] * targets.sum(dim=0)
+        return self._basis.T @ centred
 
-    def fitted(self, rows, solutions):  # noqa: D102
-        coefficients, constant = self.projection @ solutions, self.offset @ solutions
-        parts = self._X[rows].split(PART)
-        return torch.cat([self._values(X) @ coefficients - constant for X in parts])
+    def predictor(self, solutions):  # noqa: D102
+        coefficients, constant = self.coefficients(solutions)
+
+        def predict(rows):
+            parts = self._X[rows].split(PART)
+            return torch.cat([self._values(X) @ coefficients - constant for X in parts])
+
+        return predict
 
     def _moments(self):
         weights = self._weights
@@ -229,9 +247,6 @@ class RecomputedFeatures(KernelFeatures):
             features = self._whitened(self._values(rows)) - centre
             scatter = scatter + lower_product(features, part)
         return centre, scatter
-
-    def _rotate(self, centre, basis):
-        self._centre, self._basis = centre, basis
 
     def _parts(self):
         for rows in self._X.split(PART):

@@ -150,30 +150,27 @@ class KernelRidge:
         tried = slice(best, best + 1)
         (self.leverage,) = column_means(self._leverages[:, tried], self._weights)
         solution = self._inverses[:, tried] * products
-        self.coefficients = self._features.projection @ solution
-        self.intercept = mean + moved - self._features.offset @ solution
-        every = slice(None)
-        return targets + self._residuals(every, own, added, products, tried)[:, 0]
+        self.coefficients, constant = self._features.coefficients(solution)
+        self.intercept = mean + moved - constant
+        residuals_of = self._residuals(own, added, products, tried)
+        return targets + residuals_of(slice(None))[:, 0]
 
     def _errors(self, own, added, products, tried):
         """Return leave-one-out squared errors, summed over targets, by penalty."""
         n_rows = max(1, CELLS // products[0].numel() // len(PENALTIES))
-        squares = []
+        residuals_of, squares = self._residuals(own, added, products, tried), []
         for start in range(0, len(own), n_rows):
-            rows = slice(start, start + n_rows)
-            residuals = self._residuals(rows, own, added, products, tried)
+            residuals = residuals_of(slice(start, start + n_rows))
             squares.append(residuals.square_().sum(dim=2))
         return column_means(torch.cat(squares), self._weights).tolist()
 
-    def _residuals(self, rows, own, added, products, tried):
-        """Return what predictions of left-out samples are off by, for some penalties.
+    def _residuals(self, own, added, products, tried):
+        """Return what tells by how much predictions of left-out samples are off.
 
         All penalties share one pass over the features.
 
         Parameters
         ----------
-        rows : slice
-            Which samples.
         own, added : tensor of shape (n_samples, n_classes)
             Means of centred targets over the copies of each sample, and what is added
             to what these are off by.
@@ -184,15 +181,20 @@ class KernelRidge:
 
         Returns
         -------
-        residuals : tensor of shape (n, n_penalties, n_classes)
-            Predictions less targets.
+        residuals_of : callable
+            Returns predictions less targets, (n_rows, n_penalties, n_classes), of the
+            samples in a slice of rows.
         """
         solutions = self._inverses[:, tried, None] * products[:, None]
-        fitted = self._features.fitted(rows, solutions.flatten(start_dim=1))
-        fitted = fitted.view(-1, *solutions.shape[1:])
-        leverages = self._leverages[rows, tried, None]
-        residuals = fitted.sub_(own[rows, None]).div_(1 - leverages)
-        return residuals.add_(added[rows, None])
+        predict = self._features.predictor(solutions.flatten(start_dim=1))
+
+        def residuals_of(rows):
+            fitted = predict(rows).view(-1, *solutions.shape[1:])
+            leverages = self._leverages[rows, tried, None]
+            residuals = fitted.sub_(own[rows, None]).div_(1 - leverages)
+            return residuals.add_(added[rows, None])
+
+        return residuals_of
 
     def _of_copies(self, rest):
         """Return weighted means of targets over the copies of each sample."""

@@ -78,7 +78,8 @@ def test_copies_are_left_out_together(monkeypatch, kept, weighted):
     # As PRESS: with the intercept and the centring of the whole fit.
     features = ridge._features
     values = nystroem.kernel(samples, *features._kernel)
-    A = (values @ features.projection - features.offset).double()
+    coefficients, constant = features.coefficients(torch.eye(15))
+    A = (values @ coefficients - constant).double()
     A = torch.cat([torch.ones(15, 1, dtype=A.dtype), A], dim=1)
     mean = (weight[:, None] * targets).sum(0) / weight.sum()
     penalty = torch.full((A.shape[1],), ridge.penalty, dtype=A.dtype)
