@@ -1,6 +1,8 @@
 """Many trainings through joblib's backends give what they give one after the other."""
 
+import os
 from contextlib import contextmanager
+from unittest.mock import patch
 
 import joblib
 import numpy as np
@@ -10,6 +12,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import Pipeline
 
 from sknoisy import LabelErrorDetector, NoisyRobustClassifier, SSLPretrainer
+from sknoisy.training.distributed import _are_there
 
 CLASSIFIER = NoisyRobustClassifier(
     "elr", max_epochs=4, batch_size=20, lr=0.01, random_state=0
@@ -74,9 +77,20 @@ def results():
     return [tested, scores, detector.label_quality_]
 
 
+def finds_ranks():
+    """Return whether other ranks are found where torchrun has set its variables."""
+    found = {"RANK": "1", "WORLD_SIZE": "2", "MASTER_ADDR": "x", "MASTER_PORT": "1"}
+    with patch.dict(os.environ, found):
+        return _are_there()
+
+
 @pytest.mark.parametrize("backend", [loky, dask, ray])
 def test_a_backend_gives_the_sequential_results(backend):
+    """Its workers inherit the variables of torchrun, but are no ranks."""
     with backend():
         elsewhere = results()
+        of_workers = joblib.Parallel()([joblib.delayed(finds_ranks)()])
+    assert finds_ranks()
+    assert of_workers == [False] or backend is ray  # which starts them itself
     for found, expected in zip(elsewhere, results(), strict=True):
         np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)

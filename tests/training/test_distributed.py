@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from sknoisy import NoisyRobustClassifier, ranks
-from sknoisy.training.distributed import _are_there, together
+from sknoisy.training.distributed import together
 
 sys.path.insert(0, str(Path(__file__).parent))
 import distributed_cases  # noqa: E402
@@ -204,15 +204,6 @@ def test_alone_nothing_is_changed():
             assert function(tensor) is tensor
     assert ranks.in_parts(torch.neg, tensor).tolist() == [0, -1, -2]
     assert ranks.any_rank(True) and not ranks.any_rank(False)
-
-
-def test_workers_of_joblib_are_no_ranks(monkeypatch):
-    found = {"RANK": "1", "WORLD_SIZE": "2", "MASTER_ADDR": "x", "MASTER_PORT": "1"}
-    for name, value in found.items():
-        monkeypatch.setenv(name, value)
-    assert _are_there()
-    with joblib.parallel_config("loky", n_jobs=2):
-        assert joblib.Parallel()([joblib.delayed(_are_there)()]) == [False]
 
 
 def test_threads_cannot_share_ranks(monkeypatch):
