@@ -228,7 +228,8 @@ def refined(digits):
     X, y = digits[0].reshape(300, -1), digits[1]
     given = symmetric_exclusive(y, 0.4, random_state=0).y
     clf = NoisyRobustClassifier("ce", batch_size=32, random_state=0)
-    return X, given, y, PseudoLabelRefiner(clf, random_state=0).fit(X, given)
+    refiner = PseudoLabelRefiner(clf, 3, 2, (1, 2), (1,), random_state=0)
+    return X, given, y, refiner.fit(X, given)
 
 
 def coloured(ax):
@@ -245,10 +246,10 @@ def coloured(ax):
 
 def test_embedding_of_a_refiner(refined):
     X, given, y, refiner = refined
-    settings = {"y_true": y, "n_samples": 100, "random_state": 0}
+    settings = {"y_true": y, "n_samples": 40, "random_state": 0}
     display = EmbeddingDisplay.from_estimator(refiner, X, given, **settings)
     rows = display.positions
-    assert len(np.unique(rows)) == 100 and display.points.shape == (100, 2)
+    assert len(np.unique(rows)) == 40 and display.points.shape == (40, 2)
     panels = {"given labels": given, "refined labels": refiner.labels_}
     panels["true labels"] = y
     order = np.lexsort(display.points.T)
@@ -276,7 +277,7 @@ def test_embedding_marks_samples(digits):
 
 def test_embedding_takes_any_estimator(digits):
     X, y = (part[:100] for part in digits)
-    ssl = SSLPretrainer(max_epochs=1, random_state=0)
+    ssl = SSLPretrainer(encoder=narrow, max_epochs=1, random_state=0)
     clf = NoisyRobustClassifier("ce", max_epochs=1, head_epochs=0, random_state=0)
     frozen = NoisyRobustClassifier("ce", max_epochs=1, freeze_encoder=True)
     pipe = make_pipeline(ssl, frozen).fit(X, y)
@@ -295,7 +296,7 @@ def test_embedding_takes_any_estimator(digits):
         (pipe[0], X),
         (pipe[1], lazy),
         (pipe[1], X),
-        (PseudoLabelRefiner(frozen, n_iterations=1).fit(lazy, y), lazy),
+        (PseudoLabelRefiner(frozen, 1, 1, (1,)).fit(lazy, y), lazy),
     ):
         np.testing.assert_allclose(points(estimator, inputs), expected, atol=1e-3)
     tuned = points(make_pipeline(ssl, clf).fit(X, y), X)
@@ -587,7 +588,7 @@ def test_names_are_drawn_as_they_are():
 
 def test_errors_of_other_displays(digits, refined):
     X, given, _, refiner = refined
-    fitted = SSLPretrainer(max_epochs=1).fit(digits[0])
+    fitted = SSLPretrainer(encoder=narrow, max_epochs=1).fit(digits[0])
     clf = NoisyRobustClassifier()
     for display, args in (
         (EmbeddingDisplay, (PseudoLabelRefiner(clf), X, given)),

@@ -39,7 +39,7 @@ IMAGES = (
 
 
 def robust(loss="elr", **params):
-    params = {"max_epochs": 3, "batch_size": 16, "random_state": 0} | params
+    params = {"max_epochs": 3, "batch_size": 20, "random_state": 0} | params
     return NoisyRobustClassifier(loss, **params)
 
 
@@ -55,7 +55,7 @@ def with_small_heads(kind):
 
 
 def cotraining(method, **params):
-    params = {"max_epochs": 6, "batch_size": 16, "random_state": 0} | params
+    params = {"max_epochs": 6, "batch_size": 20, "random_state": 0} | params
     return CoTrainingClassifier(method, **params)
 
 
@@ -82,7 +82,7 @@ ESTIMATORS = {
     "monitored": (pretrainer(monitor=1), IMAGES),
     "prior": (robust(JointOptimization(prior=[0.5, 0.5])), X),
     "lars": (robust(optimizer="lars", validation=0.25, class_weight="balanced"), X),
-    "resnet": (robust(encoder="resnet18", max_epochs=1), IMAGES),
+    "resnet": (robust(encoder="resnet18", max_epochs=1, batch_size=40), IMAGES),
     "torchvision": (
         robust(encoder="squeezenet1_1", max_epochs=1),
         IMAGES.repeat(4, 1).repeat(4, 2),

@@ -132,7 +132,8 @@ def test_pretraining(method, tmp_path):  # [53]
 
 
 def test_pretraining_with_a_cache(tmp_path):
-    ssl = SSLPretrainer(max_epochs=3, random_state=0, memory=str(tmp_path / "cache"))
+    ssl = SSLPretrainer(encoder=narrow, max_epochs=3, random_state=0)
+    ssl.set_params(memory=str(tmp_path / "cache"))
     cut(ssl.set_params(callbacks=[Checkpoint(tmp_path / "new")]), 2, IMAGES)
     watch = Epochs()
     ssl.set_params(callbacks=[Checkpoint(tmp_path / "new"), watch]).fit(IMAGES)
@@ -181,7 +182,7 @@ def test_trainings_in_another_precision_are_others():
 @pytest.mark.parametrize("name", CLASSIFIERS)
 def test_classifiers(name, tmp_path):  # [53]
     clf = clone(CLASSIFIERS[name]).set_params(
-        max_epochs=10, batch_size=20, random_state=0
+        max_epochs=10, batch_size=30, random_state=0
     )
     epochs = 2, 7  # in a warm-up of 3 epochs, and after it
     whole, resumed = assert_resumes(clf, tmp_path, X, Y, epochs)
@@ -201,7 +202,8 @@ def test_between_two_trainings(tmp_path):
 
 
 def test_after_the_warm_up_of_a_head(tmp_path):
-    features = SSLPretrainer(max_epochs=1, random_state=0).fit_transform(IMAGES)
+    ssl = SSLPretrainer(encoder=narrow, max_epochs=1, random_state=0)
+    features = ssl.fit_transform(IMAGES)
     clf = NoisyRobustClassifier("elr", max_epochs=4, head_epochs=3, random_state=0)
     checkpoint = Checkpoint(tmp_path)
     whole = clone(clf).fit(features, Y)
@@ -508,9 +510,12 @@ def test_code_within_a_method_tells_trainings_apart(tmp_path, monkeypatch):
 
 def test_a_file_that_changed(image_files, tmp_path):
     paths, labels = image_files
-    clf = NoisyRobustClassifier("elr", max_epochs=4, head_epochs=0, image_size=8)
-    clf.set_params(callbacks=[Checkpoint(tmp_path / "new")], random_state=0)
-    features = SSLPretrainer(max_epochs=1, image_size=8).fit_transform(paths)
+    clf = NoisyRobustClassifier("elr", narrow, max_epochs=4, head_epochs=0)
+    clf.set_params(
+        image_size=8, callbacks=[Checkpoint(tmp_path / "new")], random_state=0
+    )
+    ssl = SSLPretrainer(encoder=narrow, max_epochs=1, image_size=8)
+    features = ssl.fit_transform(paths)
     kinds = [[*paths], features]
     for data in kinds:
         cut(clf, 2, data, labels)
@@ -575,7 +580,8 @@ def test_what_cannot_be_pickled(tmp_path):
 
 def test_files_of_images(image_files, tmp_path):
     paths, labels = image_files
-    clf = NoisyRobustClassifier("elr", max_epochs=4, image_size=8, random_state=0)
+    clf = NoisyRobustClassifier("elr", narrow, max_epochs=4, random_state=0)
+    clf.set_params(image_size=8)
     assert_resumes(clf, tmp_path / "new", paths, labels, epochs=[3])
 
 
@@ -593,7 +599,9 @@ def test_search_and_pipeline_share_a_folder(tmp_path):
             ("ssl", SSLPretrainer(max_epochs=2, callbacks=[Checkpoint(tmp_path)])),
             ("clf", NoisyRobustClassifier(callbacks=[("save", Checkpoint(tmp_path))])),
         ]
-    ).set_params(clf__max_epochs=2, ssl__random_state=0, clf__random_state=0)
+    ).set_params(
+        ssl__encoder=narrow, clf__max_epochs=2, ssl__random_state=0, clf__random_state=0
+    )
     search = GridSearchCV(pipe, {"clf__loss": ["ce", "gce"]}, cv=2)
     search.fit(IMAGES, Y)
     assert [*tmp_path.iterdir()] == []
