@@ -96,7 +96,7 @@ def test_copies_are_left_out_together(monkeypatch, kept, weighted):
 def test_copied_wrong_labels_are_found(forest):
     X, y = load_wine(return_X_y=True)
     noisy = symmetric_exclusive(y, 0.2, random_state=0).y
-    clf = RandomForestClassifier(random_state=0) if forest else None
+    clf = RandomForestClassifier(50, random_state=0) if forest else None
     once = LabelErrorDetector(clf, random_state=0).fit(X, noisy)
     rows = np.r_[: len(X), : len(X)]
     twice = LabelErrorDetector(clf, random_state=0).fit(X[rows], noisy[rows])

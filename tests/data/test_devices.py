@@ -67,7 +67,8 @@ def test_images_are_trained_in_the_precision_of_auto(small, monkeypatch):
 
 def test_heads_on_frozen_features_are_trained_as_vectors_are(small, monkeypatch):
     X, y = small
-    features = SSLPretrainer(max_epochs=1, random_state=0).fit_transform(X)
+    ssl = SSLPretrainer(encoder=narrow, max_epochs=1, random_state=0)
+    features = ssl.fit_transform(X)
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": True})
 
     def probabilities(precision):
@@ -86,7 +87,8 @@ def test_heads_on_frozen_features_are_trained_as_vectors_are(small, monkeypatch)
 
 def test_what_is_cached_and_kept_tells_precisions_apart(small, tmp_path, monkeypatch):
     X, _ = small
-    ssl = SSLPretrainer(max_epochs=1, memory=tmp_path, random_state=0)
+    ssl = SSLPretrainer(encoder=narrow, max_epochs=1, random_state=0)
+    ssl.set_params(memory=tmp_path)
 
     def features(*names):
         capabilities = dict.fromkeys(names, True)
@@ -102,7 +104,8 @@ def test_what_is_cached_and_kept_tells_precisions_apart(small, tmp_path, monkeyp
 
 def test_features_are_those_of_float32(small, monkeypatch):
     X, _ = small
-    ssl = SSLPretrainer(max_epochs=1, precision="auto", random_state=0)
+    ssl = SSLPretrainer(encoder=narrow, max_epochs=1, random_state=0)
+    ssl.set_params(precision="auto")
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": True})
     features = np.asarray(ssl.fit(X).transform(X))
     ssl.encoder_.precision = "float32"

@@ -44,7 +44,7 @@ def test_initialisation_is_the_generators_alone(name):
 
 def test_signal_keeps_its_size_through_new_networks():
     """He initialisation: neither vanishing nor exploding features."""
-    x = torch.randn(64, 3, 32, 32, generator=generator())
+    x = torch.randn(16, 3, 32, 32, generator=generator())
     for name in ("convnet", "resnet18", "preact_resnet18"):
         scale = build_encoder(name, (3, 32, 32), generator=generator())(x).std().item()
         assert 0.05 < scale < 20, name
@@ -97,11 +97,11 @@ def test_published_weights_keep_the_published_stem(tmp_path, colour):
 
     torch.save(torchvision.models.resnet18().state_dict(), tmp_path / "weights.pt")
     settings = {"encoder": "resnet18", "weights": str(tmp_path / "weights.pt")}
-    model = NoisyRobustClassifier(max_epochs=1, **settings).fit(*colour)
+    X, y = (part[:20] for part in colour)
+    model = NoisyRobustClassifier(max_epochs=1, **settings).fit(X, y)
     assert model.state_dict_["encoder.1.conv1.weight"].shape == (64, 3, 7, 7)
     (tmp_path / "weights.pt").unlink()
     loaded = pickle.loads(pickle.dumps(model))
-    X = colour[0]
     np.testing.assert_array_equal(model.predict_proba(X), loaded.predict_proba(X))
 
 

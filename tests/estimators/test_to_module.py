@@ -5,6 +5,7 @@ from functools import cache
 import numpy as np
 import pytest
 import torch
+from nets import narrow
 
 from sknoisy import CoTrainingClassifier, NoisyRobustClassifier, SSLPretrainer
 
@@ -16,6 +17,7 @@ def fitted(digits, colour):
     @cache
     def fit(kind):
         settings = {"max_epochs": 2, "random_state": 0}
+        small = {"encoder": narrow, **settings}
         images, y = digits
         if kind == "vectors":
             large_means = np.linspace(0, 1e6, 64)  # in float64
@@ -26,14 +28,14 @@ def fitted(digits, colour):
             return NoisyRobustClassifier(random_state=0).fit(X, y), X
         if kind == "grey floats":
             X = 37 * images - 5
-            return NoisyRobustClassifier(**settings).fit(X, y), X
+            return NoisyRobustClassifier(**small).fit(X, y), X
         if kind == "uint8 colour":
             X, y = colour
-            return NoisyRobustClassifier(**settings).fit(X, y), X
+            return NoisyRobustClassifier(**small).fit(X, y), X
         if kind == "ensemble":
-            clf = CoTrainingClassifier("coteaching", **settings)
+            clf = CoTrainingClassifier("coteaching", **small)
             return clf.fit(images, y), images
-        features = SSLPretrainer(max_epochs=1, random_state=0).fit_transform(images)
+        features = SSLPretrainer(**small).fit_transform(images)
         return NoisyRobustClassifier(**settings).fit(features, y), images
 
     return fit
