@@ -148,7 +148,7 @@ def test_shapes(shape, expected):
 def test_files_hold_what_arrays_hold(colour, image_files):
     images, y = colour
     paths, _ = image_files
-    settings = {"max_epochs": 2, "random_state": 0}
+    settings = {"encoder": narrow, "max_epochs": 2, "random_state": 0}
     from_files = NoisyRobustClassifier(image_size=16, **settings).fit(paths, y)
     from_arrays = NoisyRobustClassifier(**settings).fit(images, y)
     np.testing.assert_array_equal(
@@ -356,7 +356,7 @@ def test_other_estimators_take_them(lazy, digits):
 
 def test_plain_arrays_where_asked(digits):
     X = digits[0]
-    ssl = SSLPretrainer(max_epochs=1, random_state=0).fit(X)
+    ssl = SSLPretrainer(encoder=narrow, max_epochs=1, random_state=0).fit(X)
     lazy = np.asarray(ssl.transform(X))
     array = ssl.set_params(output="array").transform(X)
     assert type(array) is np.ndarray

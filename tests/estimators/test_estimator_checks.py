@@ -4,6 +4,7 @@ import pickle
 
 import numpy as np
 import pytest
+from nets import narrow
 from sklearn.base import clone
 from sklearn.utils import estimator_checks as checks
 from sklearn.utils.validation import has_fit_parameter
@@ -131,7 +132,7 @@ def small(colour):
 
 @pytest.fixture(params=[SSLPretrainer, NoisyRobustClassifier])
 def estimator(request):
-    return request.param(max_epochs=2, random_state=0)
+    return request.param(encoder=narrow, max_epochs=2, random_state=0)
 
 
 def test_images_fit_is_idempotent(estimator, small):
@@ -180,7 +181,7 @@ def test_images_fit_leaves_X_and_y(estimator, small):
 
 def test_predicting_changes_no_attribute(small):
     X, y = small
-    clf = NoisyRobustClassifier(max_epochs=1, random_state=0).fit(X, y)
+    clf = NoisyRobustClassifier("elr", narrow, max_epochs=1, random_state=0).fit(X, y)
     before = dict(vars(clf))
     clf.predict(X)
     assert vars(clf) == before

@@ -152,7 +152,7 @@ def test_golden_files(folder):  # [66]
 
 def test_another_process_predicts_the_same(clf, digits, tmp_path):
     """One process loads a model that was saved and a pipeline that was pickled."""
-    images, y = digits
+    images, y = (part[:60] for part in digits)
     names = np.array([f"digit {i}" for i in range(10)])
     ssl = SSLPretrainer(max_epochs=2, random_state=0)
     pipe = make_pipeline(ssl, NoisyRobustClassifier(max_epochs=2, random_state=0))
