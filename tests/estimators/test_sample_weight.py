@@ -45,7 +45,7 @@ def clf(loss="ce", **params):
 
 def co(method, **params):
     if method != "kernel_posterior":  # which trains no network
-        params = {"batch_size": 40, "max_epochs": 4} | params
+        params = {"batch_size": 60, "max_epochs": 4} | params
     return CoTrainingClassifier(method, **{"random_state": 0} | params)
 
 

@@ -29,7 +29,7 @@ NAMES = np.array([f"c{i}" for i in range(10)])
 
 
 def clf(loss="elr", **params):
-    params = {"batch_size": 40, "max_epochs": 3, "random_state": 0} | params
+    params = {"batch_size": 60, "max_epochs": 3, "random_state": 0} | params
     return NoisyRobustClassifier(loss, "mlp", **params)
 
 
