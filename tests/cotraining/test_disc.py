@@ -5,6 +5,7 @@ import copy
 import numpy as np
 import pytest
 import torch
+from nets import narrow
 from sklearn.datasets import load_digits
 from torch import nn
 from torch.nn import functional as F
@@ -292,7 +293,8 @@ def test_samples_without_a_label_are_learned_once_they_are_purified():
 
 def test_images_get_strong_views_and_pretrained_encoders_heads_first(colour):
     images, y = colour[0][:, ::2, ::2], colour[1]
-    features = SSLPretrainer(max_epochs=1, random_state=0).fit_transform(images)
+    ssl = SSLPretrainer(encoder=narrow, max_epochs=1, random_state=0)
+    features = ssl.fit_transform(images)
     clf = CoTrainingClassifier("disc", head_epochs=2, max_epochs=3, random_state=0)
     clf.fit(features, y)
     assert clf.predict_proba(features).shape == (60, 2)

@@ -6,6 +6,7 @@ import warnings
 import numpy as np
 import pytest
 import torch
+from nets import narrow
 from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_digits
 from sklearn.linear_model import LogisticRegression
@@ -78,13 +79,14 @@ def test_scales_of_columns_do_not_matter_to_tables():
 def test_the_scale_of_components_is_kept(digits_of_vectors):
     """Whitening would lift the noise of components that vary little."""
     X, y = digits_of_vectors
-    clf = NoisyRobustClassifier(random_state=0).fit(X, y)
+    clf = NoisyRobustClassifier(random_state=0).fit(X[:400], y[:400])
     scale = clf.state_dict_["networks.0.head.rescale.scale"]
     assert (scale == scale[0]).all()
 
 
 def test_what_auto_stands_for(digits_of_vectors, digits):
-    X, y = digits_of_vectors[0][:300], digits_of_vectors[1][:300]
+    images, y = digits[0][:100], digits[1][:100]
+    X = digits_of_vectors[0][:100]
     settings = {"max_epochs": 1, "random_state": 0}
 
     def loss_of(X=X, **params):
@@ -96,10 +98,11 @@ def test_what_auto_stands_for(digits_of_vectors, digits):
         {"encoder": "mlp"},
         {"head": "mlp"},
         {"regularizers": ["clustering"]},
-        {"X": digits[0]},
+        {"X": images},
     ):
         assert isinstance(loss_of(**params), ELR)
-    features = SSLPretrainer(max_epochs=1, random_state=0).fit_transform(digits[0])
+    ssl = SSLPretrainer(encoder=narrow, max_epochs=1, random_state=0)
+    features = ssl.fit_transform(images)
     assert isinstance(loss_of(X=features), ELR)
     assert isinstance(loss_of(X=features, freeze_encoder=True), KernelPosterior)
     assert len(NoisyRobustClassifier("ce").fit(X, y).history_) == 20
@@ -107,7 +110,8 @@ def test_what_auto_stands_for(digits_of_vectors, digits):
 
 def test_frozen_features_of_images(digits):
     X, y = digits
-    features = SSLPretrainer(max_epochs=2, random_state=0).fit_transform(X)
+    ssl = SSLPretrainer(encoder=narrow, max_epochs=2, random_state=0)
+    features = ssl.fit_transform(X)
     clf = NoisyRobustClassifier(freeze_encoder=True, random_state=0).fit(features, y)
     assert clf.score(X, y) > 0.9
     loaded = pickle.loads(pickle.dumps(clf))
@@ -121,8 +125,8 @@ def test_class_weights_move_the_boundary(digits_of_vectors):
     shares = []
     for weight in (1.0, 20.0):
         clf = NoisyRobustClassifier(class_weight={8: weight}, random_state=0)
-        noisy = symmetric_exclusive(y[:900], rate=0.3, random_state=0).y
-        shares.append((clf.fit(X[:900], noisy).predict(X[900:]) == 8).mean())
+        noisy = symmetric_exclusive(y[:300], rate=0.3, random_state=0).y
+        shares.append((clf.fit(X[:300], noisy).predict(X[900:]) == 8).mean())
     assert shares[0] < shares[1]
 
 
@@ -265,7 +269,7 @@ def test_chunks_are_forgotten_with_a_warning():
 
 
 def test_near_copies_are_warned_of_once(digits_of_vectors):
-    X, y = (part[:150] for part in digits_of_vectors)
+    X, y = (part[:100] for part in digits_of_vectors)
     jitter = np.random.default_rng(0).normal(scale=1 / 16, size=X.shape)
     both, labels = np.r_[X, X + jitter].astype(np.float32), np.r_[y, y]
 

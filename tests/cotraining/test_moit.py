@@ -5,6 +5,7 @@ from collections import OrderedDict
 import numpy as np
 import pytest
 import torch
+from nets import narrow
 from sklearn.metrics import roc_auc_score
 from skorch.callbacks import Callback
 from torch import nn
@@ -185,7 +186,8 @@ def test_images_get_strong_views_and_pretrained_encoders_heads_first(colour):
     from sknoisy import SSLPretrainer
 
     X, y = colour
-    features = SSLPretrainer(max_epochs=1, random_state=0).fit_transform(X)
+    ssl = SSLPretrainer(encoder=narrow, max_epochs=1, random_state=0)
+    features = ssl.fit_transform(X)
     method = MOIT(n_neighbors=5, memory=40, correction=0.0)
     clf = CoTrainingClassifier(method, head_epochs=1, max_epochs=5, random_state=0)
     clf.fit(features, y)
