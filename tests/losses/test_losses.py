@@ -559,7 +559,7 @@ def test_the_given_matrix_must_fit_the_classes(digits):
 
 
 def test_the_estimated_matrix_is_exposed(digits):
-    X, y = digits
+    X, y = digits[0].reshape(300, -1), digits[1]
     noisy = symmetric_exclusive(y, 0.3, random_state=0).y
     clf = NoisyRobustClassifier("forward", max_epochs=6, random_state=0).fit(X, noisy)
     T = clf.loss_state_["transition_matrix"]
@@ -567,7 +567,7 @@ def test_the_estimated_matrix_is_exposed(digits):
     np.testing.assert_allclose(T.sum(axis=1), 1, atol=1e-5)
 
 
-def test_progressive_bootstrap_ends_with_the_network(digits):
+def test_progressive_bootstrap_ends_with_the_network():
     loss = started(ProgressiveBootstrap())
     z, y, index = batch()
     alphas = []
@@ -586,7 +586,7 @@ def test_progressive_bootstrap_ends_with_the_network(digits):
             super().on_epoch(epoch, n_epochs)
             heard.append(self.alpha_)
 
-    NoisyRobustClassifier(Listening(), max_epochs=5, random_state=0).fit(*digits)
+    NoisyRobustClassifier(Listening(), max_epochs=5).fit([[0.0], [1.0]], [0, 1])
     np.testing.assert_allclose(heard, [1.0, 0.8, 0.6, 0.4, 0.2])
 
 
@@ -837,7 +837,7 @@ def test_joint_optimization_trains_anew_from_the_first_weights(digits):
 
 def test_training_anew_survives_a_file_in_between(digits):
     """From a file, the second training starts from the same weights, too."""
-    X, y = digits
+    X, y = digits[0].reshape(300, -1), digits[1]
     settings = {"max_epochs": 4, "random_state": 0, "loss": "joint_optimization"}
     clf = NoisyRobustClassifier(**settings)
     for _ in range(2):
@@ -855,7 +855,7 @@ def test_training_anew_survives_a_file_in_between(digits):
 
 
 def test_training_anew_comes_late_where_fewer_epochs_are_planned_now(digits):
-    X, y = digits
+    X, y = digits[0].reshape(300, -1), digits[1]
     clf = NoisyRobustClassifier("joint_optimization", max_epochs=9, random_state=0)
     for _ in range(4):
         clf.partial_fit(X, y)
@@ -863,7 +863,7 @@ def test_training_anew_comes_late_where_fewer_epochs_are_planned_now(digits):
     clf.set_params(max_epochs=4, lr=1e-30, weight_decay=0.0).partial_fit(X, y)
     assert [row["phase"] for row in clf.history_] == ["all"] * 4 + ["anew"]
     assert clf._first_weights is None
-    for name in ("head.weight", "encoder.1.0.weight"):
+    for name in ("head.weight", "encoder.1.1.weight"):
         np.testing.assert_allclose(clf.state_dict_[name], first[name], atol=1e-20)
 
 
