@@ -657,7 +657,10 @@ def test_a_table_of_features(features, tmp_path, capsys):
         "7"
     ]
     capsys.readouterr()
-    assert main(["predict", str(out / "model.safetensors"), str(features)]) == 0
+    of_new = features.replace(
+        tmp_path / "new.TXT"
+    )  # tables of `check` may have any name
+    assert main(["predict", str(out / "model.safetensors"), str(of_new)]) == 0
     predicted = list(csv.DictReader(capsys.readouterr().out.splitlines()))
     assert [row["label"] for row in predicted] == ["0", "1"] * 30
     assert [row["row"] for row in predicted] == [str(i) for i in range(60)]

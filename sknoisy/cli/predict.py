@@ -21,6 +21,8 @@ from sknoisy.estimators.base import TorchEstimator
 from sknoisy.estimators.loading import NotAllowed, load
 
 COLUMNS = ["label", "probability"]  # after the name of a file, or that of a row
+TABLES = (".csv", ".tsv", ".txt", ".dat", ".data")
+ARRAYS = (".npy", ".npz")
 
 
 def run(args):
@@ -85,11 +87,12 @@ def _check_rows(path, X):
 
 def _samples(args, model):
     """Return the names of samples, and the samples, as models take them."""
-    if len(args.files) == 1 and args.files[0].lower().endswith((".csv", ".tsv")):
+    of_one = args.files[0].lower() if len(args.files) == 1 else ""
+    if of_one.endswith(TABLES):
         X = read_features(args.files[0], texts=getattr(_front(model), "texts_", ()))
         _check_rows(args.files[0], X)
         return [str(i) for i in range(len(X))], X
-    if len(args.files) == 1 and args.files[0].lower().endswith((".npy", ".npz")):
+    if of_one.endswith(ARRAYS):
         X = read_array(args.files[0])
         _check_rows(args.files[0], X)
         check_finite(args.files[0], X)
