@@ -51,7 +51,7 @@ def pipeline(memory=None, ssl=None, **clf):
 
 
 def test_the_designs_code_block(digits, tmp_path):
-    X, y = digits
+    X, y = digits[0][:60], digits[1][:60]
     pipe = pipeline(ssl={"encoder": narrow, "max_epochs": 1}).fit(X, y)
     search = GridSearchCV(
         pipe,
@@ -217,11 +217,12 @@ def test_files_hold_neither_data_nor_optimiser(tmp_path):
     sizes = []
     for n in (20, 200):
         X = rng.integers(0, 256, (n, 16, 16, 3), dtype=np.uint8)
-        pipe = pipeline(max_epochs=1).fit(X, np.arange(n) % 2)
+        pipe = pipeline(ssl={"encoder": narrow}, max_epochs=1).fit(X, np.arange(n) % 2)
         joblib.dump(pipe, tmp_path / "model.joblib")
         sizes.append((tmp_path / "model.joblib").stat().st_size)
-    weights = 2 * 4 * 691_000  # two networks of float32
-    assert sizes[0] < 1.02 * weights
+    states = pipe["ssl"].encoder_.state, pipe["clf"].state_dict_
+    weights = sum(value.nbytes for state in states for value in state.values())
+    assert sizes[0] < weights + 20_000  # what else there is; the images have 15,360
     assert sizes[1] - sizes[0] < 180 * 80  # a sample is 768 bytes
 
 
@@ -267,13 +268,16 @@ def test_the_pipeline_resists_noise_that_cross_entropy_memorises():
 
     digits = load_digits()
     X, X_test, y, y_test = train_test_split(
-        digits.images, digits.target, train_size=200, test_size=300, random_state=0
+        digits.images, digits.target, train_size=300, test_size=300, random_state=0
     )
     noisy = symmetric_exclusive(y, rate=0.5, random_state=0).y
-    settings = {"views": "none", "max_epochs": 15, "random_state": 0}
-    ce = NoisyRobustClassifier("ce", **settings).fit(X, noisy)
-    robust = pipeline(ssl={"max_epochs": 8}, head_epochs=5, **settings).fit(X, noisy)
-    assert robust.score(X_test, y_test) > ce.score(X_test, y_test) + 0.1
+    settings = {"views": "none", "max_epochs": 30, "random_state": 0}
+    ce = NoisyRobustClassifier("ce", narrow, **settings).fit(X, noisy)
+    ssl = {"encoder": narrow, "max_epochs": 10}
+    robust = pipeline(ssl=ssl, head_epochs=5, **settings).fit(X, noisy)
+    assert (ce.predict(X) == noisy).mean() > 0.95
+    assert (robust.predict(X) == y).mean() > (ce.predict(X) == y).mean() + 0.1
+    assert robust.score(X_test, y_test) > ce.score(X_test, y_test)
 
 
 def test_features_of_a_classifier(digits):
