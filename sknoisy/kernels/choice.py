@@ -218,6 +218,7 @@ class _Trial:
 
     def __init__(self, samples, labels, n_classes, generator):
         self.samples = samples
+        self.rescale = build(Rescale, samples.shape[1]).to(samples.device)
         self.weights = labels.weights
         self.given = labels.distributions(n_classes)
         weights = 1 if self.weights is None else self.weights[:, None]
@@ -231,9 +232,8 @@ class _Trial:
 
     def _of_widths(self, kernels):
         """Return fits of kernels that differ in width alone, and share distances."""
-        rescale = build(Rescale, self.samples.shape[1]).to(self.samples.device)
-        set_scale(rescale, self.samples, kernels[0])
-        scaled = rescale(self.samples)
+        set_scale(self.rescale, self.samples, kernels[0])
+        scaled = self.rescale(self.samples)
         settings = {
             "n_landmarks": TRIAL_LANDMARKS,
             "generator": torch.Generator("cpu").manual_seed(self.seed),
