@@ -97,7 +97,8 @@ SOURCES += [(name, "dynamics") for name in [*OF_DYNAMICS, "loss_gmm"]]
 @pytest.mark.parametrize("method, cv", SOURCES)
 def test_worst_digits_are_the_wrong_ones(method, cv, noisy):
     """Of the 5% that are wrong, the worst-ranked 5% hold at least 80%."""
-    X, y, wrong = noisy[0][:900], noisy[1].y[:900], noisy[1].is_wrong[:900]
+    n = 900 if cv == 5 else 1200  # of fewer, first epochs miss half of the wrong ones
+    X, y, wrong = noisy[0][:n], noisy[1].y[:n], noisy[1].is_wrong[:n]
     estimator = LOGISTIC if cv == 5 else NETWORK
     detector = LabelErrorDetector(estimator, method=method, cv=cv, random_state=0)
     worst = detector.fit(X, y).ranked(all_samples=True)[: wrong.sum()]
@@ -215,20 +216,23 @@ def test_near_copies_without_groups_are_warned_of(made):
     X, y = load_digits(return_X_y=True)
     rng = np.random.default_rng(0)
     X, y = X[:150], y[:150]
-    more = X + rng.normal(size=X.shape)
+    more = X + rng.normal(scale=0.5, size=X.shape)
     if made == "interpolated":  # of another sample of the class
         other = np.array([rng.choice(np.flatnonzero(y == c)) for c in y])
         more = X + rng.uniform(0.05, 0.3, size=(150, 1)) * (X[other] - X)
     noisy = np.where(rng.random(150) < 0.2, (y + 1) % 10, y)
     both = np.r_[X, more], np.r_[noisy, noisy]
     with pytest.warns(UserWarning, match="nearly copies of others.*Pass groups="):
-        LabelErrorDetector(LOGISTIC, random_state=0).fit(*both)
+        alone = LabelErrorDetector(LOGISTIC, cv=3, random_state=0).fit(*both)
     with warnings.catch_warnings():
         warnings.filterwarnings("error", message=".*nearly copies")
         groups = np.r_[np.arange(150), np.arange(150)]
         found = LabelErrorDetector(LOGISTIC, cv=3, random_state=0)
         found.fit(*both, groups=groups)
-        assert found.label_errors_[:150][noisy != y].mean() > 0.6
+        recalls = [
+            d.label_errors_[both[1] != np.r_[y, y]].mean() for d in (alone, found)
+        ]
+        assert recalls[1] > recalls[0] + 0.2
         pixels = (X > 8).astype(float)  # equal by chance, and at equal distances
         for table in (X, pixels, X[:, :1] * 0):
             warn_of_near_copies(table, noisy)
@@ -706,7 +710,7 @@ def test_sparse_tables_of_many_columns(noisy, tmp_path):
     X, y, wrong = noisy[0][:300], noisy[1].y[:300], noisy[1].is_wrong[:300]
     wide = csr_matrix(np.hstack([X] * 5))
     detector = LabelErrorDetector(random_state=0).fit(wide, y)
-    assert detection_f1(wrong, detector.label_errors_) > 0.9
+    assert detection_average_precision(wrong, detector.label_quality_) > 0.9
     svd = detector.estimator_[0]
     assert svd.transform(wide).shape == (len(X), 256)
     by_hand = LabelErrorDetector(
@@ -714,7 +718,7 @@ def test_sparse_tables_of_many_columns(noisy, tmp_path):
     ).fit(wide, y)
     np.testing.assert_array_equal(detector.pred_probs_, by_hand.pred_probs_)
     again = clone(detector).fit(wide, np.where(np.arange(len(y)) == 7, 1 - y[7] % 2, y))
-    assert np.abs(again.pred_probs_[7] - detector.pred_probs_[7]).max() < 0.05
+    assert np.abs(again.pred_probs_[7] - detector.pred_probs_[7]).max() < 0.01
     detector.save(tmp_path / "detector")
     loaded = sknoisy.load(tmp_path / "detector", allow=["sklearn.*"])
     np.testing.assert_array_equal(
@@ -968,7 +972,7 @@ def test_clean_learning_takes_our_classifiers(noisy):
     X, y, wrong = noisy[0][:600], noisy[1].y[:600], noisy[1].is_wrong[:600]
     cleaner = classification.CleanLearning(OURS, cv_n_folds=2, seed=0)
     issues = cleaner.find_label_issues(X, y)
-    assert detection_f1(wrong, issues["is_label_issue"]) > 0.8
+    assert detection_average_precision(wrong, issues["label_quality"]) > 0.9
     cleaner.fit(X, y, label_issues=issues)
     assert cleaner.predict(X[:5]).shape == (5,)
 
