@@ -102,19 +102,18 @@ def test_posterior_of_trusted_labels_is_certain():
 
 
 def test_trusted_labels_tell_where_most_labels_are_wrong():
-    """Most threes are called eights, and most eights threes."""
+    """Three of four threes are called eights."""
     rng, trusted = np.random.default_rng(0), np.arange(1797) % 5 == 0
     digits, y = load_digits(return_X_y=True)
-    swapped = np.where(y == 3, 8, np.where(y == 8, 3, y))
-    given = np.where((rng.random(1797) < 0.6) & ~trusted, swapped, y)
-    pair = np.isin(y, [3, 8]) & ~trusted
+    given = np.where((y == 3) & (rng.random(1797) < 0.75) & ~trusted, 8, y)
+    threes = (y == 3) & ~trusted
     scores = [
         NoisyRobustClassifier(random_state=0)
         .fit(digits, given, trusted=mask)
-        .score(digits[pair], y[pair])
+        .score(digits[threes], y[threes])
         for mask in (None, trusted)
     ]
-    assert scores[1] > scores[0] + 0.1
+    assert scores[1] > scores[0] + 0.3
 
 
 def test_trusted_labels_calibrate():
