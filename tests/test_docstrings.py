@@ -6,6 +6,7 @@ from pathlib import Path
 from pkgutil import resolve_name
 
 import pytest
+from numpydoc.docscrape import get_doc_object
 from numpydoc.validate import validate
 
 import sknoisy
@@ -60,6 +61,18 @@ def test_numpydoc(name):
         # What fits on one line names its arguments and its result there.
         found += faults(f"{name}.{member}", {"PR01", "RT01"} if one_line else ())
     assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_defaults_are_those_that_docstrings_name(name):
+    thing, members = documented(name)
+    functions = [getattr(thing, member) for member in members]
+    for one in filter(callable, [thing, *functions]):
+        for names, kind, _ in get_doc_object(one)["Parameters"]:
+            _, found, default = kind.partition("default=")
+            for parameter in names.split(", ") if found else ():
+                given = inspect.signature(one).parameters[parameter].default
+                assert given == eval(default, {}), f"{one}: {parameter}"
 
 
 def test_names_in_docstrings_exist():

@@ -123,7 +123,7 @@ class LabelWave(Method):
         """
         means = smoothed(changes, self.window)
         wrong = smoothed(np.broadcast_to(wrong, len(changes)), self.window)
-        for last in range(self.patience, len(means)):
+        for last in range(len(means)):
             lowest = int(means[: last + 1].argmin())
             risen = wrong[last] * (means[last] - means[lowest]) >= self.rise
             if last - lowest >= self.patience and risen:

@@ -59,9 +59,58 @@ def test_the_rise_counts_predictions():
     assert EARLY.watched(row) == (0.3, 1.0)
 
 
+@pytest.mark.parametrize(
+    "changes, rise, expected",
+    [
+        ([0.1, 0.2, 0.3], 0.1, 0),
+        ([0.5, 0.3, 0.3, 0.3], 0.0, 1),  # patience is enough
+        ([0.5, 0.3, 0.3, 0.3, 0.7], 0.2, 1),  # rises when patience is over
+        ([0.5, 0.3, 0.6, 0.7, 0.1], 0.2, 1),  # what comes later does not matter
+    ],
+)
+def test_onset_of_single_epochs(changes, rise, expected):
+    rule = LabelWave(window=1, patience=2, rise=rise)
+    assert rule.onset(changes) == expected
+
+
+def test_shares_of_the_watched_are_means_of_the_window():
+    changes, wrong = [0.2, 0.2, 0.6], [1.0, 0.5, 0.1]  # means 0.2, 0.4; 0.75, 0.3
+    assert LabelWave(window=2, patience=1, rise=0.05).onset(changes, wrong) == 1
+    assert LabelWave(window=2, patience=1, rise=0.07).onset(changes, wrong) is None
+
+
 def test_what_falls_has_no_onset():
     falling = 0.9 ** np.arange(50)
     assert LabelWave(window=1, patience=1, rise=0.0).onset(falling) is None
+
+
+def followed(rule, changes, wrong):
+    """Return a rule after epochs whose only weight is the number of the epoch."""
+    rule.start()
+    for epoch, shares in enumerate(zip(changes, wrong, strict=True), start=1):
+        row = dict(zip(["wrong_changes", "wrong_events"], shares, strict=True))
+        rule.after_epoch(epoch, row, {"w": torch.tensor([1.0 * epoch])}, dict)
+    return rule
+
+
+@pytest.mark.parametrize("average, weight", [(True, 2.5), (False, 3.0)])
+def test_the_first_of_the_lowest_windows_is_kept(average, weight):
+    rule = LabelWave(window=2, patience=2, rise=0.1, average=average)
+    followed(rule, [0.5, 0.3, 0.3, 0.3, 0.9], [0.5] * 5)
+    assert rule.stopped_ and rule.epoch_ == 3
+    assert rule.kept_["weights"]["w"].item() == weight
+
+
+def test_a_rise_among_few_watched_does_not_stop():
+    rule = LabelWave(window=1, patience=2, rise=0.1)
+    assert not followed(rule, [0.5, 0.3, 0.5, 0.7], [0.5, 0.5, 0.2, 0.1]).stopped_
+
+
+def test_a_rule_begins_anew():
+    rule = LabelWave(window=2, patience=2, rise=0.1)
+    assert followed(rule, [0.5, 0.3, 0.3, 0.3, 0.9], [0.5] * 5).stopped_
+    followed(rule, [0.9], [0.5])
+    assert not rule.stopped_ and rule.epoch_ is None
 
 
 def test_mean_of_states():
@@ -72,6 +121,11 @@ def test_mean_of_states():
     mean = mean_state(states)
     assert mean["w"].tolist() == [2, 4] and mean["n"].item() == 5
     assert mean_state(states[:1])["w"] is states[0]["w"]
+
+
+def test_means_of_half_precision_do_not_overflow():
+    states = [{"w": torch.tensor([6e4], dtype=torch.float16)}] * 2
+    torch.testing.assert_close(mean_state(states), states[0])
 
 
 # A fit that stops --------------------------------------------------------------------
