@@ -23,8 +23,8 @@ class TimeLimit:
 
     def share(self):
         """Return how much of the time of this phase has passed, in [0, 1]."""
-        left, whole = self.seconds_left(), self.end - self._begin
-        return 1.0 if left <= 0 or whole <= 0 else min(1.0, 1 - left / whole)
+        left = self.seconds_left()
+        return 1 - left / (self.end - self._begin) if left > 0 else 1.0
 
     def epochs(self, done, planned):
         """Return how many epochs there will be, at the pace of those of this phase.
@@ -39,11 +39,11 @@ class TimeLimit:
         n_epochs : int
             At most `planned`, and more than `done`.
         """
-        own, share = done - self._done_before, self.share()
-        if own == 0 or share == 0:
+        own, passed = done - self._done_before, self._now() - self._begin
+        if own == 0 or passed == 0:
             return planned
-        expected = round(done + own * (1 - share) / share)
-        return min(planned, max(expected, done + 1))
+        fitting = int(own * self.seconds_left() / passed)  # one in part is not begun
+        return min(planned, done + max(fitting, 1))
 
     def seconds_left(self):
         """Return how many seconds are left; below 0 once the time is over."""

@@ -65,6 +65,10 @@ def test_a_limit_in_two_phases(clock):
     assert limit.share() == 1 and limit.is_over(0)
     limit.begin_phase()
     assert limit.share() == 1
+    limit = TimeLimit(10)
+    clock.now += 10
+    limit.begin_phase()
+    assert limit.share() == 1
 
 
 def test_no_epoch_begins_that_would_not_end_in_time(clock):
@@ -100,6 +104,16 @@ def test_epochs_that_fit_into_the_time(clock):
     assert limit.epochs(3, planned=5) == 5
     clock.now += 12
     assert limit.epochs(4, planned=50) == 5
+
+
+def test_an_epoch_that_would_not_end_in_time_is_not_counted(clock):
+    limit = TimeLimit(20)
+    assert limit.epochs(1, planned=50) == 50  # no time has passed
+    clock.now += 3
+    assert limit.epochs(0, planned=50) == 50  # no epoch has ended
+    assert limit.epochs(1, planned=50) == 6  # five of three seconds fit into 17
+    clock.now += 15
+    assert limit.is_over(3)
 
 
 def test_the_stages_of_a_loss_follow_the_time(clock):
