@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from sknoisy import NoisyRobustClassifier
-from sknoisy.training.optim import LARS, OPTIMIZERS, SCHEDULES
+from sknoisy.training.optim import LARS, OPTIMIZERS, SCHEDULES, Idle
 
 MOMENTUM, DECAY, TRUST = 0.8, 0.3, 0.02
 
@@ -194,6 +194,45 @@ def test_lars_leaves_weights_without_a_norm_to_sgd():
     weight.grad = torch.ones(2, 2)
     LARS([weight], lr=0.1).step()
     assert weight.detach().equal(torch.full((2, 2), -0.1))
+
+
+def test_lars_waits_for_gradients():
+    weight = nn.Parameter(torch.ones(2, 2))
+    LARS([weight], lr=0.1).step()
+    assert weight.detach().equal(torch.ones(2, 2))
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_by_default_there_is_momentum_and_no_decay(name):
+    default, explicit = (nn.Parameter(torch.ones(2, 2)) for _ in range(2))
+    settings = {"momentum": 0.9, "weight_decay": 0.0}
+    one, other = (
+        OPTIMIZERS[name]([default], 0.1),
+        OPTIMIZERS[name]([explicit], 0.1, **settings),
+    )
+    for factor in (1.0, -2.0):
+        for parameter in (default, explicit):
+            parameter.grad = torch.full((2, 2), factor)
+        one.step()
+        other.step()
+    assert default.equal(explicit)
+
+
+@pytest.mark.parametrize("name", ["momentum", "sgd"])
+def test_one_kernel_where_there_is_one_and_no_memory_without_momentum(name):
+    here = nn.Parameter(torch.ones(2))
+    elsewhere = nn.Parameter(torch.ones(2, device="meta"))
+    assert OPTIMIZERS[name]([here], 0.1).param_groups[0]["fused"]
+    assert not OPTIMIZERS[name]([here, elsewhere], 0.1).param_groups[0]["fused"]
+    assert not OPTIMIZERS[name]([here], 0.1, momentum=0.0).state
+
+
+def test_the_rate_of_what_has_no_weights_is_kept():
+    one, other = Idle(0.3), Idle(0.1)
+    state = one.state_dict()
+    one.param_groups[0]["lr"] = 0.2
+    other.load_state_dict(state)
+    assert other.param_groups[0]["lr"] == 0.3
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
