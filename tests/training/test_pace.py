@@ -94,6 +94,38 @@ def test_a_head_that_is_trained_before_has_its_epochs(clock):
     assert phases.count("head") == 2 and phases.count("all") == 4
 
 
+def test_the_time_of_a_head_is_no_measure_of_later_epochs(clock):
+    class Slow(PENCIL):
+        seen = []
+
+        def on_epoch(self, epoch, n_epochs):
+            super().on_epoch(epoch, n_epochs)
+            self.seen.append(n_epochs)
+            clock.now += 10 if epoch < 3 else 0  # of the head
+
+    fit(
+        clock,
+        1,
+        loss=Slow(begin=0.3, end=0.7),
+        max_epochs=50,
+        max_time=29,
+        head_epochs=3,
+    )
+    # All of its 30 seconds pass, and one epoch of the encoder follows.
+    assert Slow.seen == [53] * 4
+    Slow.seen.clear()
+    fit(
+        clock,
+        1,
+        loss=Slow(begin=0.3, end=0.7),
+        max_epochs=50,
+        max_time=42,
+        head_epochs=3,
+    )
+    # Four epochs of three seconds fit into the twelve that are left.
+    assert Slow.seen == [53] * 4 + [7] * 3
+
+
 def test_epochs_that_fit_into_the_time(clock):
     limit = TimeLimit(20)
     clock.now += 4  # of a head
@@ -194,6 +226,8 @@ def test_partial_fit_has_no_limit(clock):
     epochs = len(clf.history_)
     clock.now += 100
     assert len(clf.partial_fit(X, Y).history_) == epochs + 1
+    # The rate of the last of its three steps: 14 of 30 were done before it.
+    assert clf.history_[-1]["lr"] == pytest.approx(0.02 * cosine(14 / 30, 0))
 
 
 def test_a_pretrainer_ends_in_time(clock):
