@@ -24,7 +24,7 @@ from sknoisy._compat import within_search
 from sknoisy.cotraining import CoTraining, given_losses
 from sknoisy.data.batches import Batches
 from sknoisy.data.spec import InputSpec
-from sknoisy.losses import LOSSES
+from sknoisy.losses import LOSSES, JointOptimization
 from sknoisy.losses.cross_entropy import cross_entropy
 from sknoisy.regularizers import Regularizer
 from sknoisy.training.optim import LARS, cosine
@@ -478,6 +478,29 @@ def test_history_tells_epochs_phases_and_rates():
     assert [row["epoch"] for row in model.history_] == [1, 2, 3, 4, 5, 6]
     rates = [row["lr"] for row in model.history_]
     assert rates[:2] == [0.02, 0.02] and rates[2:] == sorted(rates[2:], reverse=True)
+    assert rates[-1] < 0.2 * 0.02  # its schedule has four epochs, not six
+
+
+def test_a_second_training_waits_for_the_head_and_keeps_it():
+    """Also where it would begin before the epochs of the head are over."""
+    features = SSLPretrainer(max_epochs=1, random_state=0).fit_transform(X)
+    loss = JointOptimization(begin=0.3, retrain=0.5)
+    model = clf(loss=loss, max_epochs=2, head_epochs=4)
+    for _ in range(4):
+        model.partial_fit(features, Y)
+    head = model.state_dict_["head.weight"]
+    model.set_params(lr=1e-30, weight_decay=0.0).partial_fit(features, Y)
+    assert [row["phase"] for row in model.history_] == ["head"] * 4 + ["anew"]
+    np.testing.assert_array_equal(model.state_dict_["head.weight"], head)
+
+
+def test_a_second_training_leaves_a_frozen_encoder_as_it_is():
+    ssl = SSLPretrainer(max_epochs=1, random_state=0)
+    features = ssl.fit_transform(X)
+    loss = JointOptimization(begin=0.3, retrain=0.5)
+    model = clf(loss=loss, max_epochs=4, freeze_encoder=True).fit(features, Y)
+    assert [row["phase"] for row in model.history_] == ["head"] * 2 + ["anew"] * 2
+    np.testing.assert_array_equal(model.encoder_.transform(X), ssl.transform(X))
 
 
 @pytest.mark.parametrize("again", ["kept", "pickled", "saved"])
