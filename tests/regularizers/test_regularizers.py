@@ -10,7 +10,7 @@ from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 from torch import nn
 
-from sknoisy import NoisyRobustClassifier
+from sknoisy import NoisyRobustClassifier, SSLPretrainer
 from sknoisy.data.spec import InputSpec
 from sknoisy.encoders.blueprint import Blueprint
 from sknoisy.encoders.decoding import image_decoder, vector_decoder
@@ -212,3 +212,18 @@ def test_each_regulariser_gets_views_of_its_own_and_its_loss_is_added():
     logits, penalty = regularized.regularized(batch, seed)
     assert penalty.item() == pytest.approx(1 + 10 + 1)
     torch.testing.assert_close(logits, network.encoder(batch))
+
+
+def test_epochs_of_the_head_have_no_regularisers():
+    X = np.random.default_rng(0).normal(size=(60, 4)).astype(np.float32)
+    features = SSLPretrainer(max_epochs=1, random_state=0).fit_transform(X)
+    settings = {"max_epochs": 1, "head_epochs": 2, "random_state": 0}
+    plain, regularised = (
+        NoisyRobustClassifier("ce", regularizers=names, **settings)
+        for names in ((), ["clustering"])
+    )
+    losses = [
+        [row["train_loss"] for row in clf.fit(features, X[:, 0] > 0).history_]
+        for clf in (plain, regularised)
+    ]
+    assert losses[0][:2] == losses[1][:2] and losses[0][2] != losses[1][2]
