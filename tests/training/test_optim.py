@@ -212,7 +212,7 @@ def test_by_default_there_is_momentum_and_no_decay(name):
     )
     for factor in (1.0, -2.0):
         for parameter in (default, explicit):
-            parameter.grad = torch.full((2, 2), factor)
+            parameter.grad = factor * torch.eye(2)
         one.step()
         other.step()
     assert default.equal(explicit)
