@@ -52,7 +52,7 @@ from sknoisy.detection.methods import (
     WrongEvents,
 )
 from sknoisy.detection.report import agreement_of, warn_of_near_copies
-from sknoisy.detection.sources import leaves_out
+from sknoisy.detection.sources import from_dynamics, leaves_out
 from sknoisy.metrics import detection_average_precision, detection_f1
 from sknoisy.noise import pair_flip, symmetric_exclusive
 from sknoisy.scores import (
@@ -456,6 +456,15 @@ def test_dynamics_of_what_has_no_weight_are_those_of_its_prediction(method, nois
     quality = detector.label_quality_[:20]
     right = clone(NETWORK).fit(X[20:], y[20:]).predict(X[:20]) == y[:20]
     assert quality[right].min() > quality[~right].max()
+
+
+def test_what_has_no_weight_was_wrong_in_all_epochs_or_in_none(noisy):
+    X, y = noisy[0][:200], noisy[1].y[:200]
+    given = {"sample_weight": np.r_[np.zeros(20), np.ones(180)]}
+    clf = clone(NETWORK).set_params(max_epochs=3)
+    evidence = from_dynamics(clf, X, y, np.arange(10), given)
+    wrong = clf.predict(X[:20]) != y[:20]
+    np.testing.assert_array_equal(evidence.wrong_events[:20], 3 * wrong)
 
 
 def test_a_method_of_dynamics_asks_for_one_training(noisy):
