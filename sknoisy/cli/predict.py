@@ -11,7 +11,7 @@ from sklearn.pipeline import Pipeline
 from sknoisy.cli.columns import Columns, told_by_name
 from sknoisy.cli.messages import Output, printable, say
 from sknoisy.cli.results import write_rows
-from sknoisy.data.inputs import is_paths
+from sknoisy.data.inputs import IMAGE_SUFFIXES, is_paths
 from sknoisy.data.labels import some
 from sknoisy.datasets.arrays import check_finite, read_array
 from sknoisy.datasets.folders import images_below
@@ -21,7 +21,7 @@ from sknoisy.estimators.base import TorchEstimator
 from sknoisy.estimators.loading import NotAllowed, load
 
 COLUMNS = ["label", "probability"]  # after the name of a file, or that of a row
-TABLES = (".csv", ".tsv", ".txt", ".dat", ".data")
+TABLES = (".csv", ".tsv")
 ARRAYS = (".npy", ".npz")
 
 
@@ -87,15 +87,18 @@ def _check_rows(path, X):
 
 def _samples(args, model):
     """Return the names of samples, and the samples, as models take them."""
-    of_one = args.files[0].lower() if len(args.files) == 1 else ""
-    if of_one.endswith(TABLES):
-        X = read_features(args.files[0], texts=getattr(_front(model), "texts_", ()))
-        _check_rows(args.files[0], X)
+    front, only = _front(model), args.files[0] if len(args.files) == 1 else ""
+    if only.lower().endswith(ARRAYS):
+        X = read_array(only)
+        _check_rows(only, X)
+        check_finite(only, X)
         return [str(i) for i in range(len(X))], X
-    if of_one.endswith(ARRAYS):
-        X = read_array(args.files[0])
-        _check_rows(args.files[0], X)
-        check_finite(args.files[0], X)
+    of_images = os.path.isdir(only) or only.lower().endswith(IMAGE_SUFFIXES)
+    # For `check`, too, a table is a file of any name.
+    of_columns = only and isinstance(front, Columns) and not of_images
+    if of_columns or only.lower().endswith(TABLES):
+        X = read_features(only, texts=getattr(front, "texts_", ()))
+        _check_rows(only, X)
         return [str(i) for i in range(len(X))], X
     paths = []
     for file in args.files:

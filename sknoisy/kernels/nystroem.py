@@ -119,7 +119,7 @@ class KernelFeatures:
             What is taken off then.
         """
         whitened = self._basis @ solutions
-        # A few columns cost less than the inverse does.
+        # For a few columns, this is much less work than the inverse of the factor.
         coefficients = torch.linalg.solve_triangular(
             self._lower.T, whitened.double(), upper=True
         )
@@ -149,8 +149,8 @@ class KernelFeatures:
 
         Parameters
         ----------
-        solutions : tensor of shape (n_landmarks, n)
-            Coefficients of the features.
+        solutions
+            See :meth:`coefficients`.
 
         Returns
         -------

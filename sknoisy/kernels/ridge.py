@@ -165,7 +165,7 @@ class KernelRidge:
         return column_means(torch.cat(squares), self._weights).tolist()
 
     def _residuals(self, own, added, products, tried):
-        """Return what tells by how much predictions of left-out samples are off.
+        """Return the function that computes errors of predictions of left-out samples.
 
         All penalties share one pass over the features.
 
@@ -182,8 +182,8 @@ class KernelRidge:
         Returns
         -------
         residuals_of : callable
-            Returns predictions less targets, (n_rows, n_penalties, n_classes), of the
-            samples in a slice of rows.
+            Its argument is a slice of the samples' rows; it returns their predictions
+            less their targets, (n_rows, n_penalties, n_classes).
         """
         solutions = self._inverses[:, tried, None] * products[:, None]
         predict = self._features.predictor(solutions.flatten(start_dim=1))

@@ -103,25 +103,12 @@ def test_the_time_of_a_head_is_no_measure_of_later_epochs(clock):
             self.seen.append(n_epochs)
             clock.now += 10 if epoch < 3 else 0  # of the head
 
-    fit(
-        clock,
-        1,
-        loss=Slow(begin=0.3, end=0.7),
-        max_epochs=50,
-        max_time=29,
-        head_epochs=3,
-    )
+    settings = {"loss": Slow(begin=0.3, end=0.7), "max_epochs": 50, "head_epochs": 3}
+    fit(clock, 1, max_time=29, **settings)
     # All of its 30 seconds pass, and one epoch of the encoder follows.
     assert Slow.seen == [53] * 4
     Slow.seen.clear()
-    fit(
-        clock,
-        1,
-        loss=Slow(begin=0.3, end=0.7),
-        max_epochs=50,
-        max_time=42,
-        head_epochs=3,
-    )
+    fit(clock, 1, max_time=42, **settings)
     # Four epochs of three seconds fit into the twelve that are left.
     assert Slow.seen == [53] * 4 + [7] * 3
 
