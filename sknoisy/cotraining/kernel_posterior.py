@@ -1,5 +1,7 @@
 """A kernel machine that corrects the labels that it learns."""
 
+from math import inf
+
 import torch
 from torch import nn
 
@@ -17,7 +19,7 @@ from sknoisy.kernels.confusion import (
     agrees_less_than_chance,
     best_stretch,
     confusion,
-    first_guess,
+    sharpened,
     stretched,
 )
 from sknoisy.kernels.nystroem import LARGEST
@@ -138,16 +140,17 @@ class KernelPosterior(CoTraining):
     few samples, one class would otherwise take over those of all others.
 
     The confusion is counted between leave-one-out predictions and labels, so the
-    classifier's own errors count as noise, too. It stays the same over the rounds. With
-    three or more classes, and without trusted labels, the classes' shares of right
+    classifier's own errors count as noise, too. Without trusted labels it stays the
+    same over the rounds. With three or more classes, the classes' shares of right
     labels are moved towards a common one, to the extent that chance explains their
     differences: among few samples some class happens to agree with its labels, and
-    would otherwise take over the samples of others. The common share is between that of
-    all predictions and, if it is more, that of the surer half of each class's
-    predictions, by how far predictions follow their own labels (the mean leverage):
-    with few samples of many classes most predictions of left-out samples are wrong, and
-    right labels would be taken for noise. The posterior of a sample without a label is
-    its prediction. Such samples take part in all rounds.
+    would otherwise take over the samples of others. With trusted labels the common
+    share is the mean. Without, it is between that of all predictions and, if it is
+    more, that of the surer half of each class's predictions, by how far predictions
+    follow their own labels (the mean leverage): with few samples of many classes most
+    predictions of left-out samples are wrong, and right labels would be taken for
+    noise. The posterior of a sample without a label is its prediction. Such samples
+    take part in all rounds.
 
     Copies (equal samples with equal labels) are left out together, because the copy of
     a wrong label would confirm it. If more than 1% of equal samples have different
@@ -162,22 +165,25 @@ class KernelPosterior(CoTraining):
     as leaving out a sample makes its class rarer, and labels would be exchanged.
     With class weights, which multiply the posteriors, labels are not kept for this.
 
-    Trusted labels have certain posteriors, too. They show how the classifier errs, and
-    so improve the confusion; see :func:`sknoisy.scores.trusted_transition_matrix`. As
-    more than half of a class may have wrong labels, the first probabilities of the true
-    classes are those from which the confusion explains the predicted labels, if these
-    are right more often. Trusted labels also show how sure predictions should be: these
-    are stretched away from uniform by the factor with the least leave-one-out Brier
-    score. Therefore the trusted labels should be a random choice.
+    Trusted labels have certain posteriors, too. They show how the first predictions
+    err: a regression of its own learns by how much predictions of left-out samples are
+    off the trusted labels, and the first probabilities of the true classes are the
+    predictions less these errors. So classes are told apart of which more than half of
+    the labels are wrong. The confusion is improved likewise, and counted again in each
+    round; see :func:`sknoisy.scores.trusted_transition_matrix`. Trusted labels also
+    show how sure predictions should be: these are stretched away from uniform by the
+    factor with the least leave-one-out log loss. Therefore the trusted labels should be
+    a random choice.
 
     ``training_loss_`` and ``label_quality_`` of the classifier belong to leave-one-out
     predictions, as the detection of wrong labels needs them. Their probabilities are
     ``loss_state_["left_out"]``: the mean of the first prediction, which learned the
     given labels, and the last, which learned the posteriors. The mean ranks wrong
-    labels better than either. ``clean_proba_`` is the posterior of the given label, and
-    ``loss_state_["posterior"]`` holds those of all classes. ``train_loss`` in
-    ``history_`` is the cross-entropy of the last leave-one-out predictions with the
-    posteriors.
+    labels better than either. With trusted labels it is the last alone, because the
+    first may be wrong for most samples of a class. ``clean_proba_`` is the posterior of
+    the given label, and ``loss_state_["posterior"]`` holds those of all classes.
+    ``train_loss`` in ``history_`` is the cross-entropy of the last leave-one-out
+    predictions with the posteriors.
 
     References
     ----------
@@ -273,7 +279,12 @@ class KernelPosterior(CoTraining):
         strength, of_means = evenness(shares), evenness_of_means(shares)
         probs = ridge.fit(given, evenness=of_means)
         least, first = SMOOTHEST * ridge.penalty, simplex(probs)
-        T = confusion(probs, shares, trusted, ridge.leverage)
+        told = trusted is not None and not trusted.all()
+        if told:
+            guess = self._told(features, first, given, weights, trusted)
+        else:
+            guess = sharpened(probs)
+        T = confusion(guess if told else probs, shares, trusted, ridge.leverage)
         target = data.codes
         if data.labels.soft is not None or data.labels.labelled is not None:
             target = torch.where(given.sum(dim=1, keepdim=True) > 0, given, 1.0)
@@ -284,20 +295,22 @@ class KernelPosterior(CoTraining):
         elif data.class_weights is None and agrees_less_than_chance(probs, shares):
             kept |= (given > 0).any(dim=1)
 
-        def corrected(probs):
+        def corrected(probs, T):
             labels = balanced(posterior(simplex(probs), T, target), strength)
             return labels.where(~kept[:, None], given)
 
-        labels = corrected(first_guess(probs, T, given, trusted))
+        labels = corrected(guess, T)
         if data.labels.labelled is not None:  # from here on, all have a posterior
             del ridge  # it is as large as the next one
             weights = net.sample_weights(every)
             ridge = self._ridge(features, weights, originals)
         for _ in range(self.n_rounds):
             probs = ridge.fit(labels, least, of_means)
-            labels = corrected(probs)
+            if told:
+                T = confusion(probs, shares, trusted, ridge.leverage)
+            labels = corrected(probs, T)
         self.state_["posterior"].copy_(labels)
-        left_out = (first + simplex(probs)) / 2
+        left_out = simplex(probs) if told else (first + simplex(probs)) / 2
         self.state_["left_out"].copy_(left_out)
         net.observe(left_out.log()[:, None], data.codes, every)
         self._loss = -(labels * simplex(probs).log()).sum(dim=1).mean()
@@ -310,14 +323,32 @@ class KernelPosterior(CoTraining):
             head.coefficients = factor * head.coefficients
             head.intercept = stretched(head.intercept, factor)
 
-    def _ridge(self, features, weights, originals):
+    def _told(self, features, probs, given, weights, trusted):
+        """Return probabilities, less the errors that trusted labels show.
+
+        A regression of its own learns how far predictions of left-out samples are off
+        the trusted labels.
+        """
+        if weights is not None:
+            trusted = trusted & (weights > 0)
+        if not trusted.any():
+            return probs
+        known, right = features[trusted], given[trusted]
+        weights = None if weights is None else weights[trusted]
+        ridge = self._ridge(known, weights, copies_of(known, right), LANDMARKS[0])
+        left_out = ridge.fit(right - probs[trusted])
+        off = ridge.predict(features)
+        off[trusted] = left_out
+        return simplex(probs + off)
+
+    def _ridge(self, features, weights, originals, at_most=inf):
         """Return the regression, to be fitted, with landmarks of its own."""
         power, width = self._kernel
         return KernelRidge(
             features,
             power,
             width,
-            n_landmarks=self.resolved()["n_landmarks"],
+            n_landmarks=min(self.resolved()["n_landmarks"], at_most),
             generator=self._generator,
             weights=weights,
             originals=originals,

@@ -7,10 +7,10 @@ from sknoisy.encoders.heads import simplex
 from sknoisy.scores import trusted_transition_matrix
 
 SHARPEST = 0.02  # factor that posteriors are stretched by, at most 1 over this
-UNMIXING_STEPS = 100
 STRETCHES = [2 ** (e / 4) for e in range(-4, 17)]  # 1/2 to 16
 SURE = 2.0  # standard errors that an error must fall by
 RIGHT = 0.999  # labels at most, as far as the surest predictions tell
+UNSEEN = 1e-6  # least probability of a label, by trusted ones
 ROUNDING = 1e-9  # of shares of agreement
 
 
@@ -35,17 +35,30 @@ def confusion(probs, shares, trusted, leverage):
     if trusted is None or trusted.all():
         T = (predicted.T @ shares).double() + 0.1  # nearly 0 and 1 of many labels
         T = T / T.sum(dim=1, keepdim=True)
-        if len(T) > 2:  # a single difference does not tell how much they vary
-            sizes = _sizes(predicted, shares.sum(dim=1)).double()
-            mean = sizes @ T.diagonal() / sizes.sum()
-            surer = surer_agreement(probs, shares).clamp(max=RIGHT).maximum(mean)
-            T = evened(T, sizes, mean + leverage * (surer - mean))
-        return T.to(shares)
-    joint = predicted[~trusted].T @ shares[~trusted] + 0.1
-    errors = shares[trusted].T @ predicted[trusted]
+        surer = surer_agreement(probs, shares).clamp(max=RIGHT)
+    else:
+        errors = shares[trusted].T @ predicted[trusted]
+        predicted, shares, surer = predicted[~trusted], shares[~trusted], 0.0
+        T = _told(errors, predicted.T @ shares + 0.1)
+    if len(T) > 2:  # a single difference does not tell how much they vary
+        sizes = _sizes(predicted, shares.sum(dim=1)).double().clamp(min=UNSEEN)
+        mean = sizes @ T.diagonal() / sizes.sum()
+        T = evened(T, sizes, mean + leverage * (mean.clamp(min=surer) - mean))
+    return T.to(shares)
+
+
+def _told(errors, joint):
+    """Return the confusion, given how often which errors are made, float64.
+
+    Parameters
+    ----------
+    errors, joint : tensor of shape (n_classes, n_classes)
+        Counts of trusted labels and predictions, and of predictions and other labels.
+    """
     start = joint / joint.sum(dim=1, keepdim=True)
     T = trusted_transition_matrix(*(m.cpu().numpy() for m in (errors, joint, start)))
-    return torch.from_numpy(T).to(start)
+    T = torch.from_numpy(T).to(joint.device).clamp(min=UNSEEN)
+    return T / T.sum(dim=1, keepdim=True)
 
 
 def agrees_less_than_chance(probs, shares):
@@ -133,32 +146,6 @@ def _sizes(predicted, counted):
     return (predicted.T @ counted).square() / squares.clamp(min=1e-12)
 
 
-def first_guess(probs, transition_matrix, given, trusted):
-    """Return probabilities of true classes, given regressed ones of labels.
-
-    They are :func:`sharpened`, or :func:`unmixed` where that is right more often for
-    trusted labels: with few of them the matrix may be further off.
-
-    Parameters
-    ----------
-    probs : tensor of shape (n, n_classes)
-        Regressed probabilities of labels.
-    transition_matrix : tensor of shape (n_classes, n_classes)
-        Probability of each label (column), given the true class (row).
-    given : tensor of shape (n, n_classes)
-        The labels.
-    trusted : tensor of shape (n,), bool, or None
-        Which labels are right.
-    """
-    guess = sharpened(probs)
-    if trusted is None:
-        return guess
-    other = unmixed(simplex(probs), transition_matrix)
-    right = given[trusted].argmax(dim=1)
-    errors = [(p[trusted].argmax(dim=1) != right).float() for p in (guess, other)]
-    return other if _lower(*errors) else guess
-
-
 def sharpened(probs):
     """Stretch probabilities away from uniform, until the median sample is sure.
 
@@ -173,33 +160,6 @@ def sharpened(probs):
     even = 1 / probs.shape[1]
     sure = (probs.amax(dim=1).median() - even) / (1 - even)
     return stretched(probs, 1 / sure.clamp(SHARPEST, 1))
-
-
-def unmixed(probs, transition_matrix):
-    """Return probabilities of true classes, given those of noisy labels.
-
-    They are the most likely ones by a hundred steps of expectation maximisation from
-    the probabilities of labels. With an invertible matrix these approach ``probs @
-    inverse`` where that has no negative entries.
-
-    Parameters
-    ----------
-    probs : tensor of shape (n, n_classes)
-        Probability of each label, given the sample.
-    transition_matrix : tensor of shape (n_classes, n_classes)
-        Probability of each label (column), given the true class (row).
-
-    Returns
-    -------
-    probs : tensor of shape (n, n_classes)
-        Rows sum to 1.
-    """
-    true = probs
-    for _ in range(UNMIXING_STEPS):
-        ratio = probs / (true @ transition_matrix).clamp(min=1e-9)
-        true = true * (ratio @ transition_matrix.T)
-        true = true / true.sum(dim=1, keepdim=True)
-    return true
 
 
 def stretched(values, factor):
@@ -221,13 +181,12 @@ def best_stretch(values, labels):
     Returns
     -------
     factor : float
-        That of least Brier score after :func:`stretched`; 1 if it is better than none
-        by less than chance explains, as with few samples.
+        That of least log loss after :func:`stretched`; 1 if it is better than none by
+        less than chance explains, as with few samples.
     """
 
     def errors(factor):
-        probs = simplex(stretched(values, factor))
-        return (probs - labels).square().sum(dim=1)
+        return -(labels * simplex(stretched(values, factor)).log()).sum(dim=1)
 
     factor = min(STRETCHES, key=lambda factor: float(errors(factor).mean()))
     return factor if _lower(errors(1.0), errors(factor)) else 1.0

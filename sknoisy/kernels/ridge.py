@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from sknoisy.data.copies import totals
+from sknoisy.encoders.heads import kernel
 from sknoisy.kernels.nystroem import PART, Compared, column_means, features_of
 
 PENALTIES = [10 ** (e / 2) for e in range(-4, 7)]  # 0.01 to 1,000
@@ -154,6 +155,12 @@ class KernelRidge:
         self.intercept = mean + moved - constant
         residuals_of = self._residuals(own, added, products, tried)
         return targets + residuals_of(slice(None))[:, 0]
+
+    def predict(self, X):
+        """Return predictions of samples (n, d) by the last fit, (n, n_targets)."""
+        about = self.landmarks, self.gamma, self.power
+        parts = [kernel(part, *about) @ self.coefficients for part in X.split(PART)]
+        return torch.cat(parts) + self.intercept
 
     def _errors(self, own, added, products, tried):
         """Return leave-one-out squared errors, summed over targets, by penalty."""

@@ -31,18 +31,26 @@ def normalised(rows):
 class Ridge:
     """Kernel ridge regression with an intercept; all samples are landmarks."""
 
-    def __init__(self, X, power, gamma, weights, groups):
-        distances = cdist(X, X, "cityblock" if power == 1 else "sqeuclidean")
-        K = np.exp(-gamma * distances)
+    def __init__(self, X, power, width, weights, groups):
+        metric = "cityblock" if power == 1 else "euclidean"
+        distances = pdist(X, metric)
+        gamma = width / np.median(distances[distances > 0]) ** power
+        K = np.exp(-gamma * cdist(X, X, metric) ** power)
         values, vectors = np.linalg.eigh(K + JITTER * len(K) ** 0.5 * np.eye(len(K)))
-        self.A = np.c_[np.ones(len(K)), K @ vectors / np.sqrt(values)]
+
+        def features(others):
+            K = np.exp(-gamma * cdist(others, X, metric) ** power)
+            return np.c_[np.ones(len(K)), K @ vectors / np.sqrt(values)]
+
+        self.features, self.A = features, features(X)
         self.weights, self.groups = weights, groups
 
-    def solved(self, Y, penalty, rows, evenness):
-        """Return the predictions of all samples by a regression on some."""
+    def solved(self, Y, penalty, rows, evenness, others=None):
+        """Return the predictions of all samples, or others, by a regression on some."""
         A, w = self.A[rows], self.weights[rows, None]
         D = penalty * np.diag(np.r_[0, np.ones(len(self.A))])
-        found = self.A @ np.linalg.solve(A.T @ (w * A) + D, A.T @ (w * Y[rows]))
+        solution = np.linalg.solve(A.T @ (w * A) + D, A.T @ (w * Y[rows]))
+        found = (self.A if others is None else self.features(others)) @ solution
         mean = np.average(Y[rows], axis=0, weights=self.weights[rows])
         return found + evenness * (1 / N_CLASSES - mean)
 
@@ -60,7 +68,7 @@ class Ridge:
             squares = np.square(left_out - Y).sum(axis=1)
             found.append((self.weights @ squares, penalty, left_out))
         _, penalty, left_out = min(found, key=lambda one: one[0])
-        every = np.full(N, True)
+        every = np.full(len(Y), True)
         fitted = self.solved(Y, penalty, every, evenness)
         own = (self.groups == self.groups[:, None]).astype(float)
         leverage = np.average(
@@ -93,10 +101,13 @@ def surer_agreement(probs, shares):
 def confusion(probs, shares, trusted, leverage):
     predicted = np.eye(N_CLASSES)[probs.argmax(axis=1)]
     if trusted.any():
-        joint = predicted[~trusted].T @ shares[~trusted] + 0.1
         errors = shares[trusted].T @ predicted[trusted]
-        return trusted_transition_matrix(errors, joint, normalised(joint))
-    T = normalised(predicted.T @ shares + 0.1)
+        predicted, shares = predicted[~trusted], shares[~trusted]
+        joint = predicted.T @ shares + 0.1
+        T = trusted_transition_matrix(errors, joint, normalised(joint))
+        T = normalised(np.maximum(T, 1e-6))
+    else:
+        T = normalised(predicted.T @ shares + 0.1)
     # Random effects: shares of right labels with their sampling variances.
     counted = shares.sum(axis=1)
     n = (predicted.T @ counted) ** 2 / (predicted.T @ counted**2)
@@ -104,8 +115,9 @@ def confusion(probs, shares, trusted, leverage):
     chance = mean * (1 - mean)
     tau = n @ (right - mean) ** 2 - (N_CLASSES - 1) * chance
     tau = max(0, tau) / (n.sum() - n @ n / n.sum())
-    surer = max(mean, surer_agreement(probs, shares))
-    target = mean + leverage * (surer - mean)
+    target = mean
+    if not trusted.any():
+        target += leverage * (max(mean, surer_agreement(probs, shares)) - mean)
     moved = (right * tau + target * chance / n) / (tau + chance / n)
     T = T * ((1 - moved) / (1 - right))[:, None]
     T[np.diag_indices(N_CLASSES)] = moved
@@ -119,39 +131,46 @@ def evenness(shares):
     return min(1.0, 1 / (N_CLASSES * n) / spread)
 
 
-def first_guess(probs, T, given, trusted):
+def first_guess(probs, given, trusted, X, known_ridge):
+    """Return first probabilities of the true classes."""
+    if trusted.any():
+        first = simplex(probs)
+        errors = (given - first)[trusted]
+        left_out, _, penalty, _ = known_ridge.fit(errors, 0.0)
+        every = np.full(len(errors), True)
+        off = known_ridge.solved(errors, penalty, every, 0.0, others=X)
+        off[trusted] = left_out
+        return simplex(first + off)
     even = 1 / N_CLASSES
     sure = (np.quantile(probs.max(axis=1), 0.5, method="lower") - even) / (1 - even)
-    guess = even + (probs - even) / np.clip(sure, 0.02, 1)
-    if not trusted.any():
-        return guess
-    other = start = simplex(probs)
-    for _ in range(100):
-        other = normalised(other * ((start / (other @ T)) @ T.T))
-    right = given[trusted].argmax(axis=1)
-    wrong, later = (p[trusted].argmax(axis=1) != right for p in (guess, other))
-    return other if of_few_trusted(wrong.astype(float) - later) else guess
+    return even + (probs - even) / np.clip(sure, 0.02, 1)
 
 
-def fit_by_hand(ridge, labelled_ridge, given, weights, trusted, class_weights):
+def fit_by_hand(
+    X, ridge, labelled_ridge, known_ridge, given, weights, trusted, class_weights
+):
     """Return the posteriors, left-out probabilities and probabilities of samples."""
     labelled = given.sum(axis=1) > 0
     shares = given * weights[:, None]
     strength = evenness(shares)
     probs, _, penalty, leverage = labelled_ridge.fit(given, strength)
-    T, first = confusion(probs, shares, trusted, leverage), simplex(probs)
+    first = simplex(probs)
+    guess = first_guess(probs, given, trusted, X, known_ridge)
+    T = confusion(guess if trusted.any() else probs, shares, trusted, leverage)
 
-    def corrected(probs):
+    def corrected(probs, T):
         of_label = np.where(labelled[:, None], given @ T.T, 1)
         labels = normalised(simplex(probs) * of_label)
         labels = normalised(labels / labels.mean(axis=0) ** strength)
         return np.where(trusted[:, None], given, labels)
 
-    labels = corrected(first_guess(probs, T, given, trusted))
+    labels = corrected(guess, T)
     for _ in range(3):
         probs, fitted, *_ = ridge.fit(labels, strength, penalty / 30)
-        labels = corrected(probs)
-    left_out = (first + simplex(probs)) / 2
+        if trusted.any():
+            T = confusion(probs, shares, trusted, leverage)
+        labels = corrected(probs, T)
+    left_out = simplex(probs) if trusted.any() else (first + simplex(probs)) / 2
     loss = -(labels * np.log(simplex(probs))).sum(axis=1).mean()
     if class_weights is not None:
         probs, fitted, *_ = ridge.fit(
@@ -162,7 +181,7 @@ def fit_by_hand(ridge, labelled_ridge, given, weights, trusted, class_weights):
 
         def errors(factor):
             p = simplex(even + factor * (probs[trusted] - even))
-            return np.square(p - given[trusted]).sum(axis=1)
+            return -(given[trusted] * np.log(p)).sum(axis=1)
 
         best = min(2 ** np.arange(-1, 4.1, 0.25), key=lambda f: errors(f).mean())
         factor = best if of_few_trusted(errors(1.0) - errors(best)) else 1.0
@@ -221,11 +240,18 @@ def test_a_fit_is_its_formulas(case):
     assert min(abs(np.log(width / other)) for other in widths) < 0.02
     groups = np.arange(N)
     groups[54:] = ORIGINALS
-    ridge = Ridge(scaled, power, gamma, weights, groups)
+    ridge = Ridge(scaled, power, width, weights, groups)
     labelled = (given.sum(axis=1) > 0).astype(float)
-    labelled_ridge = Ridge(scaled, power, gamma, weights * labelled, groups)
     posteriors, left_out, probs, loss, factor = fit_by_hand(
-        ridge, labelled_ridge, given, weights, trusted, class_weights
+        scaled,
+        ridge,
+        Ridge(scaled, power, width, weights * labelled, groups),
+        trusted.any()
+        and Ridge(scaled[trusted], power, width, weights[trusted], groups[trusted]),
+        given,
+        weights,
+        trusted,
+        class_weights,
     )
     state = clf.loss_state_
     np.testing.assert_allclose(state["posterior"], posteriors, atol=5e-3)

@@ -5,7 +5,7 @@ import pytest
 import torch
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import log_loss
+from sklearn.metrics import log_loss, roc_auc_score
 from sklearn.neighbors import KNeighborsClassifier
 
 from sknoisy import (
@@ -114,6 +114,35 @@ def test_trusted_labels_tell_where_most_labels_are_wrong():
         for mask in (None, trusted)
     ]
     assert scores[1] > scores[0] + 0.3
+
+
+def test_trusted_labels_tell_classes_apart_that_changed_places():
+    """Of threes and eights, 60% have the label of the other class."""
+    rng = np.random.default_rng(0)
+    digits, y = load_digits(return_X_y=True)
+    trusted = rng.random(1797) < 0.2
+    moved = (rng.random(1797) < 0.6) & ~trusted
+    given = np.select([moved & (y == 3), moved & (y == 8)], [8, 3], y)
+    model = NoisyRobustClassifier(random_state=0).fit(digits, given, trusted=trusted)
+    both = np.isin(y, [3, 8]) & ~trusted
+    assert model.score(digits[both], y[both]) > 0.95
+    for quality in (model.label_quality_, model.clean_proba_):
+        assert roc_auc_score(given[both] == y[both], quality[both]) > 0.95
+
+
+@pytest.mark.parametrize("weighted", [True, False])
+def test_trusted_labels_with_all_weight_or_none(weighted):
+    """Then nothing can be compared with them, and they are learned or ignored."""
+    weights = (TRUSTED == weighted).astype(float)
+    model = NoisyRobustClassifier(random_state=0)
+    model.fit(X, GIVEN, sample_weight=weights, trusted=TRUSTED)
+    alone = NoisyRobustClassifier(random_state=0)
+    if weighted:
+        alone.fit(X[TRUSTED], Y[TRUSTED])
+    else:
+        alone.fit(X[~TRUSTED], GIVEN[~TRUSTED])
+    scores = [one.score(X, Y) for one in (model, alone)]
+    assert scores[0] > scores[1] - 0.05
 
 
 def test_trusted_labels_calibrate():

@@ -9,10 +9,8 @@ from sknoisy.kernels.confusion import (
     best_stretch,
     confusion,
     evened,
-    first_guess,
     sharpened,
     surer_agreement,
-    unmixed,
 )
 
 
@@ -22,17 +20,6 @@ def test_many_classes_leave_the_likeliest_what_it_has(n_classes, least):
     torch.testing.assert_close(probs.sum(dim=1), torch.ones(2))
     assert probs[0, 0] > 0.99
     assert float(probs.min()) == pytest.approx(least, rel=0.02)
-
-
-def test_unmixed_is_the_inverse_where_that_is_positive():
-    T = torch.tensor([[0.4, 0.6, 0.0], [0.5, 0.4, 0.1], [0.0, 0.2, 0.8]])
-    true = torch.tensor([[0.5, 0.3, 0.2], [0.2, 0.2, 0.6]])
-    # Classes 0 and 1 change places, and each step comes only a little nearer.
-    start, found = true @ T, unmixed(true @ T, T)
-    assert (found - true).abs().max() < 0.2 * (start - true).abs().max()
-    torch.testing.assert_close(found.sum(dim=1), torch.ones(2))
-    identity = torch.eye(3)
-    torch.testing.assert_close(unmixed(true, identity), true)
 
 
 @pytest.mark.parametrize(
@@ -135,21 +122,6 @@ def test_weights_count_in_the_confusion():
     probs, half = torch.eye(3)[true], torch.arange(90) < 45
     found = confusion(probs, half[:, None] * labels, None, 0.0)
     torch.testing.assert_close(found, confusion(probs[half], labels[half], None, 0.0))
-
-
-def test_first_guess_unmixes_if_trusted_labels_say_so():
-    T = torch.tensor([[0.3, 0.7], [0.7, 0.3]])
-    codes = torch.arange(40) % 2
-    given = torch.eye(2)[codes]
-    probs = given @ T
-    trusted = torch.arange(40) < 20
-    assert first_guess(probs, T, given, None).argmax(dim=1).ne(codes).all()
-    assert first_guess(probs, T, given, trusted).argmax(dim=1).eq(codes).all()
-    # Where both guesses are as good, it is the one without trusted labels.
-    given = 1 - given
-    torch.testing.assert_close(
-        first_guess(given, torch.eye(2), given, trusted), sharpened(given)
-    )
 
 
 def test_sharpening_makes_the_median_sure_and_keeps_the_order():

@@ -58,12 +58,14 @@ def test_leave_one_out_is_fitting_without_the_sample(power, evenness):
     assert ridge.error == pytest.approx(min(errors), rel=1e-2)
 
 
-def test_predictions_of_the_head_are_the_fit():
+def test_predictions_of_the_head_are_the_fit(monkeypatch):
+    monkeypatch.setattr("sknoisy.kernels.ridge.PART", 7)  # rows at once
     X = torch.randn(40, 3, generator=torch.Generator().manual_seed(0))
     ridge = KernelRidge(X, 2, 1.0, 40, torch.Generator().manual_seed(0))
     ridge.fit(X[:, :2].sin())
     values = kernel(X, ridge.landmarks, ridge.gamma, 2)
     fitted = values @ ridge.coefficients + ridge.intercept
+    torch.testing.assert_close(ridge.predict(X), fitted)
     assert (fitted - X[:, :2].sin()).abs().mean() < 0.1
 
 
