@@ -178,12 +178,11 @@ class KernelPosterior(CoTraining):
     ``training_loss_`` and ``label_quality_`` of the classifier belong to leave-one-out
     predictions, as the detection of wrong labels needs them. Their probabilities are
     ``loss_state_["left_out"]``: the mean of the first prediction, which learned the
-    given labels, and the last, which learned the posteriors. The mean ranks wrong
-    labels better than either. With trusted labels it is the last alone, because the
-    first may be wrong for most samples of a class. ``clean_proba_`` is the posterior of
-    the given label, and ``loss_state_["posterior"]`` holds those of all classes.
-    ``train_loss`` in ``history_`` is the cross-entropy of the last leave-one-out
-    predictions with the posteriors.
+    given labels (less the errors that trusted labels show), and the last, which learned
+    the posteriors. The mean ranks wrong labels better than either. ``clean_proba_`` is
+    the posterior of the given label, and ``loss_state_["posterior"]`` holds those of
+    all classes. ``train_loss`` in ``history_`` is the cross-entropy of the last
+    leave-one-out predictions with the posteriors.
 
     References
     ----------
@@ -281,10 +280,11 @@ class KernelPosterior(CoTraining):
         least, first = SMOOTHEST * ridge.penalty, simplex(probs)
         told = trusted is not None and not trusted.all()
         if told:
-            guess = self._told(features, first, given, weights, trusted)
-        else:
-            guess = sharpened(probs)
-        T = confusion(guess if told else probs, shares, trusted, ridge.leverage)
+            probs = first = self._told(
+                features, first, given, weights, trusted, originals
+            )
+        guess = first if told else sharpened(probs)
+        T = confusion(probs, shares, trusted, ridge.leverage)
         target = data.codes
         if data.labels.soft is not None or data.labels.labelled is not None:
             target = torch.where(given.sum(dim=1, keepdim=True) > 0, given, 1.0)
@@ -310,7 +310,7 @@ class KernelPosterior(CoTraining):
                 T = confusion(probs, shares, trusted, ridge.leverage)
             labels = corrected(probs, T)
         self.state_["posterior"].copy_(labels)
-        left_out = simplex(probs) if told else (first + simplex(probs)) / 2
+        left_out = (first + simplex(probs)) / 2
         self.state_["left_out"].copy_(left_out)
         net.observe(left_out.log()[:, None], data.codes, every)
         self._loss = -(labels * simplex(probs).log()).sum(dim=1).mean()
@@ -323,7 +323,7 @@ class KernelPosterior(CoTraining):
             head.coefficients = factor * head.coefficients
             head.intercept = stretched(head.intercept, factor)
 
-    def _told(self, features, probs, given, weights, trusted):
+    def _told(self, features, probs, given, weights, trusted, originals):
         """Return probabilities, less the errors that trusted labels show.
 
         A regression of its own learns how far predictions of left-out samples are off
@@ -333,10 +333,11 @@ class KernelPosterior(CoTraining):
             trusted = trusted & (weights > 0)
         if not trusted.any():
             return probs
-        known, right = features[trusted], given[trusted]
         weights = None if weights is None else weights[trusted]
-        ridge = self._ridge(known, weights, copies_of(known, right), LANDMARKS[0])
-        left_out = ridge.fit(right - probs[trusted])
+        if originals is not None:
+            originals = originals[trusted].unique(return_inverse=True)[1]
+        ridge = self._ridge(features[trusted], weights, originals, LANDMARKS[0])
+        left_out = ridge.fit((given - probs)[trusted])
         off = ridge.predict(features)
         off[trusted] = left_out
         return simplex(probs + off)

@@ -137,9 +137,10 @@ class LabelErrorDetector(
         Share of the labels that equal the most probable class of `pred_probs_`; None
         without these.
     by_chance_ : bool
-        Whether predictions agree with labels no more than they may by chance. Then no
-        label is called wrong, and a warning says so. False if that cannot be told,
-        because predictions are not out-of-sample, as with ``cv="dynamics"``.
+        Whether predictions agree with labels no more than they may by chance, and with
+        those that are trusted neither. Then no label is called wrong, and a warning
+        says so. False if that cannot be told, because predictions are not
+        out-of-sample, as with ``cv="dynamics"``.
     transition_matrix_ : ndarray of shape (n_classes, n_classes), float64
         Estimated probability of each label (column) for each true class (row), by the
         votes of the most certain predictions.
@@ -254,8 +255,9 @@ class LabelErrorDetector(
             own.
         trusted : array-like of shape (n_samples,), default=None
             True where a label is known to be right. Such a label is never called wrong,
-            has quality 1, and does not count in the estimate of the others' noise.
-            `trusted` is passed on to a classifier whose ``fit`` takes it.
+            has quality 1, and does not count in the estimate of the others' noise. How
+            often predictions are wrong for these samples bounds the classifier's own
+            error. `trusted` is passed on to a classifier whose ``fit`` takes it.
 
         Returns
         -------
@@ -338,11 +340,14 @@ class LabelErrorDetector(
         """Set the attributes that say what the evidence tells of the labels."""
         posterior = evidence.posterior(labels.trusted)
         unseen = evidence.pred_probs is not None
+        trusted = np.zeros_like(kept) if labels.trusted is None else labels.trusted
         agreement = chance = None
         if unseen and not kept.all():
             judged = labels.codes[~kept], evidence.pred_probs[~kept]
             agreement, chance = agreement_of(*judged)
-        trusted = np.zeros_like(kept) if labels.trusted is None else labels.trusted
+        if chance is not None and trusted.any():
+            known = labels.codes[trusted], evidence.pred_probs[trusted]
+            chance = agreement_of(*known)[1] and chance
         single = single_labels(classes[labels.codes[kept & ~trusted]])
         if kept.any():
             labels = replace(labels, trusted=kept | trusted)

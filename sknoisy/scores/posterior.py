@@ -96,8 +96,9 @@ def label_posterior(y, pred_probs, classes=None, trusted=None):
     trusted : array-like of shape (n_samples,), bool, default=None
         Which labels are known to be right; by default none. They have probability 1,
         and count as right in the noise rate. They also improve the transition matrix,
-        see :func:`trusted_transition_matrix`. Everything else is estimated from the
-        other labels.
+        see :func:`trusted_transition_matrix`, and bound the classifier's own error: it
+        is at most the upper end of Wilson's interval of its share among them.
+        Everything else is estimated from the other labels.
 
     Returns
     -------
@@ -162,13 +163,28 @@ def label_posterior(y, pred_probs, classes=None, trusted=None):
     trusted = check_trusted(trusted, len(codes))
     if trusted is not None:
         return _with_trusted(codes, pred_probs, trusted)
+    return _posterior(codes, pred_probs)
+
+
+def _posterior(codes, pred_probs, most=1.0):
+    """Return the posterior of labels, none of which is trusted.
+
+    Parameters
+    ----------
+    codes : ndarray of shape (n_samples,), int
+        Columns of the given labels.
+    pred_probs : ndarray of shape (n_samples, n_classes)
+        Out-of-sample probabilities.
+    most : float, default=1.0
+        What the classifier's own error is at most.
+    """
     n_samples, n_classes = pred_probs.shape
     share = voting_share(n_samples, n_classes)
     votes = surest_votes(codes, pred_probs, share)
     predicted = pred_probs.argmax(axis=1)
     disagree = float(np.mean(predicted != codes))
     rate, n_votes = rate_of_votes(votes, predicted)
-    own_error = _own_error(disagree, rate, n_classes)
+    own_error = _own_error(disagree, rate, n_classes, most)
     blind = own_error / (1 - 1 / n_classes)  # 1 if predictions are chance
     limit = min(OWN_SHARE + STEEP * max(blind - SEEING, 0), 1) * own_error
     own_votes = limit * np.sqrt(share / SHARE)  # more voters are less sure
@@ -177,9 +193,9 @@ def label_posterior(y, pred_probs, classes=None, trusted=None):
         more, _ = rate_of_votes(surest_votes(codes, pred_probs, wide), predicted)
         own_votes = min(own_votes, _most_errors(rate, n_votes, more, wide / share))
         limit = min(limit, own_votes)
-    least = _least_rate(codes, pred_probs, disagree)
+    least = _least_rate(codes, pred_probs, disagree, most)
     if least <= 0:
-        own_error, own_votes = _own_error(disagree, 0, n_classes), rate
+        own_error, own_votes = _own_error(disagree, 0, n_classes, most), rate
     # Labels disagree with predictions at least as often as they are wrong.
     kept = min(max(rate - own_votes, 0), disagree) / rate if rate > 0 else 0
     # That none of the votes is wrong does not mean that no label is.
@@ -303,9 +319,11 @@ def _with_trusted(codes, pred_probs, trusted):
     if trusted.all():
         nothing = np.eye(n_classes), 0.0, (0.0, 0.0), 0.0
         return LabelPosterior(given, others, other, *nothing)
-    found = label_posterior(codes[rest], pred_probs[rest], np.arange(n_classes))
-    given[rest], others[rest], other[rest] = found.given, found.others, found.other
     predicted = pred_probs.argmax(axis=1)
+    errors = float(np.mean(predicted[trusted] != codes[trusted]))
+    most = _wilson(errors, np.count_nonzero(trusted))[1]
+    found = _posterior(codes[rest], pred_probs[rest], most)
+    given[rest], others[rest], other[rest] = found.given, found.others, found.other
     T = trusted_transition_matrix(
         count_pairs(codes[trusted], predicted[trusted], n_classes),
         count_pairs(predicted[rest], codes[rest], n_classes),
@@ -329,22 +347,24 @@ def _most_errors(rate, n_votes, more, times):
     return (max(more - rate, 0) + 2 * chance) / (times - 1)
 
 
-def _least_rate(codes, pred_probs, disagree):
+def _least_rate(codes, pred_probs, disagree, most):
     """Return the least noise rate where predictions are poor, at most 0 if none; or 1.
 
     Wrong labels are as many among the surest predictions as among the next; where
     classes overlap, there are ever fewer. The line through both ends at the least rate,
     where they differ by more than chance does. If most of the surest disagree, too,
-    they are no evidence.
+    they are no evidence, unless trusted labels say that predictions are mostly right.
     """
     n_samples, n_classes = pred_probs.shape
+    if most <= SEEING * (1 - 1 / n_classes):
+        return 1.0
     share = min(max(SHARE, FEW * n_classes / n_samples), 1 / 3)
     surest, more = (
         label_votes(codes, pred_probs, np.arange(n_classes), part)
         for part in (share, 3 * share)
     )
     near, far = (1 - votes.trace() / votes.sum() for votes in (surest, more))
-    blind = _own_error(disagree, near, n_classes) / (1 - 1 / n_classes)
+    blind = _own_error(disagree, near, n_classes, most) / (1 - 1 / n_classes)
     if near > 0.5 and blind > SEEING / 2:
         return 0.0
     if blind <= SEEING:
@@ -353,11 +373,11 @@ def _least_rate(codes, pred_probs, disagree):
     return near - 3 * max(far - near - chance, 0)
 
 
-def _own_error(disagree, rate, n_classes):
+def _own_error(disagree, rate, n_classes, most):
     """Return how often predictions are wrong, from how often labels disagree."""
     chance = rate / max(n_classes - 1, 1)  # a wrong prediction meets the wrong label
     own = (disagree - rate) / max(1 - rate - chance, 0.05)
-    return float(np.clip(own, 0, 1 - 1 / n_classes))
+    return float(np.clip(own, 0, min(most, 1 - 1 / n_classes)))
 
 
 def matrix_of_votes(votes, kept):

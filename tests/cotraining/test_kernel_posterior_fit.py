@@ -170,7 +170,7 @@ def fit_by_hand(
         if trusted.any():
             T = confusion(probs, shares, trusted, leverage)
         labels = corrected(probs, T)
-    left_out = simplex(probs) if trusted.any() else (first + simplex(probs)) / 2
+    left_out = ((guess if trusted.any() else first) + simplex(probs)) / 2
     loss = -(labels * np.log(simplex(probs))).sum(axis=1).mean()
     if class_weights is not None:
         probs, fitted, *_ = ridge.fit(

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from sklearn.datasets import load_digits
+from sklearn.datasets import load_breast_cancer, load_digits
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss, roc_auc_score
 from sklearn.neighbors import KNeighborsClassifier
@@ -244,6 +244,20 @@ def test_detector_tells_a_classifier_that_takes_them():
         for mask in (None, TRUSTED)
     )
     assert not np.allclose(plain.pred_probs_, told.pred_probs_)
+
+
+def test_detector_finds_that_most_labels_are_wrong():
+    """Of two classes, 70% of the other labels are exchanged."""
+    samples, y = load_breast_cancer(return_X_y=True)
+    rng = np.random.default_rng(0)
+    trusted = rng.random(len(y)) < 0.2
+    wrong = (rng.random(len(y)) < 0.7) & ~trusted
+    given = np.where(wrong, 1 - y, y)
+    detector = LabelErrorDetector(random_state=0).fit(samples, given, trusted=trusted)
+    assert detector.agreement_ < 0.5 and not detector.by_chance_
+    assert abs(detector.noise_rate_ - wrong.mean()) < 0.1
+    assert (detector.label_errors_ == wrong).mean() > 0.9
+    assert (detector.suggested_labels_ == y).mean() > 0.9
 
 
 @pytest.mark.parametrize(

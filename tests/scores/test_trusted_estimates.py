@@ -5,6 +5,7 @@ import warnings
 
 import numpy as np
 import pytest
+from scipy.stats import binomtest
 
 from sknoisy.scores import (
     estimate_transition_matrix,
@@ -100,6 +101,33 @@ def test_posterior_is_of_the_others():
     np.testing.assert_array_equal(found.given[trusted], 1)
     assert found.noise_rate == pytest.approx(0.9 * alone.noise_rate)
     np.testing.assert_allclose(found.transition_matrix, T, atol=0.1)
+
+
+def exchanged(seed):
+    """Return labels of two classes, 70% of them exchanged, and what tells of them."""
+    rng = np.random.default_rng(seed)
+    true, trusted = np.arange(600) % 2, np.arange(600) % 10 == 0
+    p = rng.beta(10, 3, size=600)  # of the true class
+    probs = np.where(true[:, None] == [0, 1], p[:, None], 1 - p[:, None])
+    labels = np.where((rng.random(600) < 0.7) & ~trusted, 1 - true, true)
+    return true, labels, probs, trusted
+
+
+def test_most_labels_may_be_wrong_where_trusted_ones_say_so():
+    """Disagreement could be the classifier's fault, if they did not bound that."""
+    blamed = 0
+    for seed in range(4):
+        true, labels, probs, trusted = exchanged(seed)
+        alone = label_posterior(labels[~trusted], probs[~trusted])
+        found = label_posterior(labels, probs, trusted=trusted)
+        wrong, called = labels != true, found.given < 0.5
+        assert abs(found.noise_rate - wrong.mean()) < 0.12
+        assert (called == wrong)[~trusted].mean() > 0.9
+        errors = np.count_nonzero((probs.argmax(axis=1) != true) & trusted)
+        most = binomtest(errors, 60).proportion_ci(method="wilson").high
+        assert found.own_error <= most + 1e-4
+        blamed += alone.noise_rate < 0.1 and alone.own_error > most
+    assert blamed
 
 
 @pytest.mark.parametrize(
