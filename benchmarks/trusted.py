@@ -167,20 +167,19 @@ def trusted_on_tables(rows):
     cells = cells.dropna()
     best, means = cells.max(axis=1), cells.groupby("noise").mean()
     noises = [noise for noise in NOISES if noise in means.index]
-    head = [
-        "trained on",
-        "classifier",
-        *("{} {:.0%}".format(*NOISES[n]) for n in noises),
-    ]
+    head = ["{} {:.0%}".format(*NOISES[noise]) for noise in noises]
     lines = [
-        [title, f"`{name}`"]
-        + [f"{means.loc[noise, training, name]:.1f}" for noise in noises]
-        + [str((cells[training, name] >= best).sum())]
+        [
+            title,
+            f"`{name}`",
+            *(f"{means.loc[noise, (training, name)]:.1f}" for noise in noises),
+            str((cells[training, name] >= best).sum()),
+        ]
         for training, title in TRAININGS.items()
         for name in CLASSIFIERS
         if (training, name) in cells
     ]
-    return table(head, lines)
+    return table(["trained on", "by", *head, f"best of {len(cells)}"], lines)
 
 
 def rows_of(args):

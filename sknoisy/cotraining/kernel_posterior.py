@@ -1,7 +1,5 @@
 """A kernel machine that corrects the labels that it learns."""
 
-from math import inf
-
 import torch
 from torch import nn
 
@@ -24,6 +22,7 @@ from sknoisy.kernels.confusion import (
 )
 from sknoisy.kernels.nystroem import LARGEST
 from sknoisy.kernels.ridge import KernelRidge
+from sknoisy.kernels.told import told
 from sknoisy.warning import advises
 
 LANDMARKS = 1000, 4000  # by default at least and at most
@@ -131,7 +130,8 @@ class KernelPosterior(CoTraining):
 
     Posteriors are partly the regression's own predictions, so their leave-one-out error
     favours ever smaller penalties. Their penalty is therefore at least a thirtieth of
-    the penalty for the given labels.
+    the penalty for the given labels, or the penalty for the errors that trusted labels
+    show, if that is less: labels that tell nothing have a large one.
 
     At high noise, classes that happen to be labelled a little more often would take
     over the posteriors. The posteriors are therefore balanced, to the extent that
@@ -169,11 +169,13 @@ class KernelPosterior(CoTraining):
     err: a regression of its own learns by how much predictions of left-out samples are
     off the trusted labels, and the first probabilities of the true classes are the
     predictions less these errors. So classes are told apart of which more than half of
-    the labels are wrong. The confusion is improved likewise, and counted again in each
-    round; see :func:`sknoisy.scores.trusted_transition_matrix`. Trusted labels also
-    show how sure predictions should be: these are stretched away from uniform by the
-    factor with the least leave-one-out log loss. Therefore the trusted labels should be
-    a random choice.
+    the labels are wrong. The kernel is chosen by the trusted labels alone if these
+    probabilities are then nearer to them by two standard errors. The confusion is
+    improved likewise, and counted again in each round; see
+    :func:`sknoisy.scores.trusted_transition_matrix`. Trusted labels also show how sure
+    predictions should be: these are stretched away from uniform by the factor with the
+    least leave-one-out log loss. Therefore the trusted labels should be a random
+    choice.
 
     ``training_loss_`` and ``label_quality_`` of the classifier belong to leave-one-out
     predictions, as the detection of wrong labels needs them. Their probabilities are
@@ -278,12 +280,12 @@ class KernelPosterior(CoTraining):
         strength, of_means = evenness(shares), evenness_of_means(shares)
         probs = ridge.fit(given, evenness=of_means)
         least, first = SMOOTHEST * ridge.penalty, simplex(probs)
-        told = trusted is not None and not trusted.all()
-        if told:
-            probs = first = self._told(
-                features, first, given, weights, trusted, originals
-            )
-        guess = first if told else sharpened(probs)
+        guess, some = sharpened(probs), trusted is not None and not trusted.all()
+        if some:
+            n_landmarks = min(self.resolved()["n_landmarks"], LANDMARKS[0])
+            settings = *self._kernel, n_landmarks, self._generator, weights, originals
+            guess, penalty = told(features, first, given, trusted, *settings)
+            probs, first, least = guess, guess, min(least, penalty)
         T = confusion(probs, shares, trusted, ridge.leverage)
         target = data.codes
         if data.labels.soft is not None or data.labels.labelled is not None:
@@ -306,7 +308,7 @@ class KernelPosterior(CoTraining):
             ridge = self._ridge(features, weights, originals)
         for _ in range(self.n_rounds):
             probs = ridge.fit(labels, least, of_means)
-            if told:
+            if some:
                 T = confusion(probs, shares, trusted, ridge.leverage)
             labels = corrected(probs, T)
         self.state_["posterior"].copy_(labels)
@@ -323,33 +325,14 @@ class KernelPosterior(CoTraining):
             head.coefficients = factor * head.coefficients
             head.intercept = stretched(head.intercept, factor)
 
-    def _told(self, features, probs, given, weights, trusted, originals):
-        """Return probabilities, less the errors that trusted labels show.
-
-        A regression of its own learns how far predictions of left-out samples are off
-        the trusted labels.
-        """
-        if weights is not None:
-            trusted = trusted & (weights > 0)
-        if not trusted.any():
-            return probs
-        weights = None if weights is None else weights[trusted]
-        if originals is not None:
-            originals = originals[trusted].unique(return_inverse=True)[1]
-        ridge = self._ridge(features[trusted], weights, originals, LANDMARKS[0])
-        left_out = ridge.fit((given - probs)[trusted])
-        off = ridge.predict(features)
-        off[trusted] = left_out
-        return simplex(probs + off)
-
-    def _ridge(self, features, weights, originals, at_most=inf):
+    def _ridge(self, features, weights, originals):
         """Return the regression, to be fitted, with landmarks of its own."""
         power, width = self._kernel
         return KernelRidge(
             features,
             power,
             width,
-            n_landmarks=min(self.resolved()["n_landmarks"], at_most),
+            n_landmarks=self.resolved()["n_landmarks"],
             generator=self._generator,
             weights=weights,
             originals=originals,

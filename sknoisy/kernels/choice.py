@@ -6,11 +6,12 @@ from typing import NamedTuple
 import torch
 
 from sknoisy.data.copies import copies_of
-from sknoisy.encoders.heads import UNLIMITED, Rescale, kernel
+from sknoisy.encoders.heads import UNLIMITED, Rescale, kernel, simplex
 from sknoisy.encoders.initialization import build
 from sknoisy.kernels.balance import evenness_of_means
 from sknoisy.kernels.nystroem import PART
 from sknoisy.kernels.ridge import KernelRidge, combined, compare
+from sknoisy.kernels.told import told
 
 TRIAL_ROWS, TRIAL_LANDMARKS = 4000, 500  # what the candidates are compared on
 CLIP = 10.0  # deviations that a column is clipped to, where columns have own scales
@@ -74,6 +75,11 @@ def choose_kernel(features, labels, n_classes, generator):
     of the samples is judged with the relevance from the other half, because relevance
     learned from the same labels would always seem to help.
 
+    With trusted labels, it is the kernel of least error on these alone instead, if
+    predictions by all labels, less the errors that trusted labels show, are surely
+    nearer to the trusted labels with it: where half of the labels are wrong, they
+    hardly tell which kernel fits.
+
     Parameters
     ----------
     features : tensor of shape (n_samples, d), float32
@@ -85,6 +91,21 @@ def choose_kernel(features, labels, n_classes, generator):
     generator : torch.Generator
         Source of randomness, on the CPU.
     """
+    chosen = _chosen(features, labels, n_classes, generator)
+    if labels.trusted is None or labels.trusted.all():
+        return chosen
+    known = labels.trusted.nonzero()[:, 0]
+    other = _chosen(features[known], labels.take(known), n_classes, generator)
+    rows = _judges(features, labels, n_classes, generator)
+    order = labels.trusted[rows].float().argsort(descending=True, stable=True)
+    rows = rows[order][:TRIAL_ROWS]
+    trial = _Trial(features[rows], labels.take(rows), n_classes, generator)
+    before, after = (trial.known_errors(kernel) for kernel in (chosen, other))
+    return other if _sure_gain(before, after) >= SURE else chosen
+
+
+def _judges(features, labels, n_classes, generator):
+    """Return positions of labelled samples, in any order, none a copy of another."""
     rows = torch.randperm(len(features), generator=generator, device="cpu")
     rows = rows.to(features.device)
     if labels.labelled is not None:
@@ -92,7 +113,12 @@ def choose_kernel(features, labels, n_classes, generator):
     originals = copies_of(features, labels.distributions(n_classes))
     if originals is not None:  # halves must not share what they are judged by
         rows = rows[originals[rows] == rows]
-    rows = rows[:TRIAL_ROWS]
+    return rows
+
+
+def _chosen(features, labels, n_classes, generator):
+    """Return the kernel of least leave-one-out error; see :func:`choose_kernel`."""
+    rows = _judges(features, labels, n_classes, generator)[:TRIAL_ROWS]
 
     def trial(rows):
         return _Trial(features[rows], labels.take(rows), n_classes, generator)
@@ -220,7 +246,7 @@ class _Trial:
         self.samples = samples
         self.rescale = build(Rescale, samples.shape[1]).to(samples.device)
         self.weights = labels.weights
-        self.given = labels.distributions(n_classes)
+        self.given, self.trusted = labels.distributions(n_classes), labels.trusted
         weights = 1 if self.weights is None else self.weights[:, None]
         self.evenness = evenness_of_means(self.given * weights)
         self.seed = int(torch.randint(2**31, (), generator=generator, device="cpu"))
@@ -230,13 +256,25 @@ class _Trial:
         by_scale = groupby(kernels, lambda k: (k.column, k.power, k.whitened))
         return [fit for _, widths in by_scale for fit in self._of_widths([*widths])]
 
+    def known_errors(self, kernel):
+        """Return the errors on trusted labels, of predictions that they correct."""
+        ((_, ridge, scaled, _),) = self.fits([kernel])
+        probs = simplex(ridge.fit(self.given, evenness=self.evenness))
+        settings = kernel.power, kernel.width, TRIAL_LANDMARKS, self._generator()
+        known = self.given, self.trusted
+        probs, _ = told(scaled, probs, *known, *settings, weights=self.weights)
+        return (probs - self.given)[self.trusted].square().sum(dim=1)
+
+    def _generator(self):
+        return torch.Generator("cpu").manual_seed(self.seed)
+
     def _of_widths(self, kernels):
         """Return fits of kernels that differ in width alone, and share distances."""
         set_scale(self.rescale, self.samples, kernels[0])
         scaled = self.rescale(self.samples)
         settings = {
             "n_landmarks": TRIAL_LANDMARKS,
-            "generator": torch.Generator("cpu").manual_seed(self.seed),
+            "generator": self._generator(),
         }
         compared = compare(scaled, kernels[0].power, **settings)
         for candidate in kernels:
@@ -267,7 +305,12 @@ def _best(candidates):
 
 def _gain(before, after):
     """Return by how many standard errors the error is lower."""
-    gains = _errors(before) - _errors(after)
+    return _sure_gain(_errors(before), _errors(after))
+
+
+def _sure_gain(before, after):
+    """Return by how many standard errors the errors of samples are lower, (n,)."""
+    gains = before - after
     error = gains.std(correction=0) / len(gains) ** 0.5
     return float(gains.mean() / error.clamp(min=1e-12))
 

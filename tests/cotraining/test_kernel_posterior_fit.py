@@ -132,7 +132,7 @@ def evenness(shares):
 
 
 def first_guess(probs, given, trusted, X, known_ridge):
-    """Return first probabilities of the true classes."""
+    """Return first probabilities of the true classes, and the errors' penalty."""
     if trusted.any():
         first = simplex(probs)
         errors = (given - first)[trusted]
@@ -140,10 +140,10 @@ def first_guess(probs, given, trusted, X, known_ridge):
         every = np.full(len(errors), True)
         off = known_ridge.solved(errors, penalty, every, 0.0, others=X)
         off[trusted] = left_out
-        return simplex(first + off)
+        return simplex(first + off), penalty
     even = 1 / N_CLASSES
     sure = (np.quantile(probs.max(axis=1), 0.5, method="lower") - even) / (1 - even)
-    return even + (probs - even) / np.clip(sure, 0.02, 1)
+    return even + (probs - even) / np.clip(sure, 0.02, 1), np.inf
 
 
 def fit_by_hand(
@@ -155,7 +155,8 @@ def fit_by_hand(
     strength = evenness(shares)
     probs, _, penalty, leverage = labelled_ridge.fit(given, strength)
     first = simplex(probs)
-    guess = first_guess(probs, given, trusted, X, known_ridge)
+    guess, of_errors = first_guess(probs, given, trusted, X, known_ridge)
+    least = min(penalty / 30, of_errors)
     T = confusion(guess if trusted.any() else probs, shares, trusted, leverage)
 
     def corrected(probs, T):
@@ -166,16 +167,14 @@ def fit_by_hand(
 
     labels = corrected(guess, T)
     for _ in range(3):
-        probs, fitted, *_ = ridge.fit(labels, strength, penalty / 30)
+        probs, fitted, *_ = ridge.fit(labels, strength, least)
         if trusted.any():
             T = confusion(probs, shares, trusted, leverage)
         labels = corrected(probs, T)
     left_out = ((guess if trusted.any() else first) + simplex(probs)) / 2
     loss = -(labels * np.log(simplex(probs))).sum(axis=1).mean()
     if class_weights is not None:
-        probs, fitted, *_ = ridge.fit(
-            normalised(labels * class_weights), 0.0, penalty / 30
-        )
+        probs, fitted, *_ = ridge.fit(normalised(labels * class_weights), 0.0, least)
     even, factor = 1 / N_CLASSES, 1.0
     if trusted.any():
 
