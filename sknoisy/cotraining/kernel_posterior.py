@@ -170,7 +170,7 @@ class KernelPosterior(CoTraining):
     off the trusted labels, and the first probabilities of the true classes are the
     predictions less these errors. So classes are told apart of which more than half of
     the labels are wrong. The kernel is chosen by the trusted labels alone if these
-    probabilities are then nearer to them by two standard errors. The confusion is
+    probabilities are then nearer to them by three standard errors. The confusion is
     improved likewise, and counted again in each round; see
     :func:`sknoisy.scores.trusted_transition_matrix`. Trusted labels also show how sure
     predictions should be: these are stretched away from uniform by the factor with the

@@ -11,7 +11,7 @@ from sknoisy.encoders.initialization import build
 from sknoisy.kernels.balance import evenness_of_means
 from sknoisy.kernels.nystroem import PART
 from sknoisy.kernels.ridge import KernelRidge, combined, compare
-from sknoisy.kernels.told import told
+from sknoisy.kernels.told import lower, told
 
 TRIAL_ROWS, TRIAL_LANDMARKS = 4000, 500  # what the candidates are compared on
 CLIP = 10.0  # deviations that a column is clipped to, where columns have own scales
@@ -19,7 +19,7 @@ LONG_TAILED = 10.0  # kurtosis, which is 3 of a normal distribution
 LEAST_UNIT = 1e-9  # deviations: closer values are as good as equal
 RELEVANCE_ROUNDS = 4
 SURE = 2.0  # standard errors that a round must lower the error by
-SURER = 3.0  # the same of turning to principal axes, which few data need
+SURER = 3.0  # the same of turning to principal axes, or to another kernel by few labels
 LEAST_RELEVANCE = 0.02  # a column that did not matter may matter in the next round
 GRADIENTS = 2**28  # products that gradients are computed of, at most
 
@@ -101,7 +101,7 @@ def choose_kernel(features, labels, n_classes, generator):
     rows = rows[order][:TRIAL_ROWS]
     trial = _Trial(features[rows], labels.take(rows), n_classes, generator)
     before, after = (trial.known_errors(kernel) for kernel in (chosen, other))
-    return other if _sure_gain(before, after) >= SURE else chosen
+    return other if lower(before, after, SURER) else chosen
 
 
 def _judges(features, labels, n_classes, generator):
@@ -305,12 +305,7 @@ def _best(candidates):
 
 def _gain(before, after):
     """Return by how many standard errors the error is lower."""
-    return _sure_gain(_errors(before), _errors(after))
-
-
-def _sure_gain(before, after):
-    """Return by how many standard errors the errors of samples are lower, (n,)."""
-    gains = before - after
+    gains = _errors(before) - _errors(after)
     error = gains.std(correction=0) / len(gains) ** 0.5
     return float(gains.mean() / error.clamp(min=1e-12))
 

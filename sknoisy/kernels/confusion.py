@@ -4,11 +4,11 @@ import torch
 from torch.nn.functional import one_hot
 
 from sknoisy.encoders.heads import simplex
+from sknoisy.kernels.told import lower
 from sknoisy.scores import trusted_transition_matrix
 
 SHARPEST = 0.02  # factor that posteriors are stretched by, at most 1 over this
 STRETCHES = [2 ** (e / 4) for e in range(-4, 17)]  # 1/2 to 16
-SURE = 2.0  # standard errors that an error must fall by
 RIGHT = 0.999  # labels at most, as far as the surest predictions tell
 UNSEEN = 1e-6  # least probability of a label, by trusted ones
 ROUNDING = 1e-9  # of shares of agreement
@@ -189,14 +189,4 @@ def best_stretch(values, labels):
         return -(labels * simplex(stretched(values, factor)).log()).sum(dim=1)
 
     factor = min(STRETCHES, key=lambda factor: float(errors(factor).mean()))
-    return factor if _lower(errors(1.0), errors(factor)) else 1.0
-
-
-def _lower(before, after):
-    """Whether errors of the same samples are lower, by more than chance explains.
-
-    One sample more is taken to speak against it, for a few may all happen to agree.
-    """
-    gains = torch.cat([before - after, before.new_tensor([-1.0])])
-    error = gains.std(correction=0) / len(gains) ** 0.5
-    return bool(gains.mean() > SURE * error)
+    return factor if lower(errors(1.0), errors(factor)) else 1.0

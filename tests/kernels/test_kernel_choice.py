@@ -179,3 +179,23 @@ def test_turned_columns_are_in_files_and_modules(tmp_path):
     np.testing.assert_array_equal(loaded.predict_proba(X), expected)
     probs = clf.to_module()(torch.from_numpy(X)).numpy()
     np.testing.assert_allclose(probs, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("share, chosen_by_them", [(0.02, False), (0.3, True)])
+def test_trusted_labels_choose_the_kernel_where_others_tell_nothing(
+    share, chosen_by_them
+):
+    """Unless they are too few: then it is the kernel that it is without them."""
+    X, y = table()
+    rng = np.random.default_rng(0)
+    trusted = rng.random(600) < share
+    noisy = np.where(trusted, y, rng.integers(2, size=600))
+    X, codes = torch.from_numpy(X), torch.from_numpy(noisy)
+    untold = choose_kernel(X, Labels(codes), 2, generator())
+    trusted = torch.from_numpy(trusted)
+    chosen = choose_kernel(X, Labels(codes, trusted=trusted), 2, generator())
+    assert untold.relevance is None
+    if chosen_by_them:
+        assert chosen.relevance[:2].min() > 3 * chosen.relevance[2:].max()
+    else:
+        assert chosen == untold
