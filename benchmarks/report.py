@@ -31,7 +31,7 @@ from rows import read_rows, table
 from selection import selection_table
 from stopping import known, stopping_table
 from texts import text_errors_table, texts_table
-from trusted import trusted_table
+from trusted import trusted_on_tables, trusted_table
 from unseen import unseen_table
 from vector_speed import vector_speed_table
 from vector_tables import (
@@ -210,7 +210,8 @@ def tables():
         "photographs": photographs_table(rows["photographs"]),
         "annotators": annotators_table(rows["annotators"]),
         "relabelling": relabelling_table(rows["relabelling"]),
-        "trusted": trusted_table(rows["trusted"], "large"),
+        "trusted": trusted_table(rows["trusted"], "small"),
+        "trusted tables": trusted_on_tables(rows["trusted"]),
         "speed": speed_table(HERE / "speed.json"),
         "encoder minutes": encoder_minutes_table(HERE / "speed.json"),
         "vector speed": vector_speed_table(HERE / "speed_vectors.json"),

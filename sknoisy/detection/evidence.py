@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from sknoisy.scores.posterior import label_posterior
+from sknoisy.scores.posterior import label_posterior, posterior_of
 from sknoisy.scores.probabilities import best_others, check_probabilities, losses_of
 
 LEAST_PROBABILITY = 1e-6  # of a class that early epochs say nothing of
@@ -88,10 +88,10 @@ class Evidence:
         posterior : LabelPosterior
             Probabilities of the labels.
         """
-        classes = np.arange(self.n_classes)
-        found = label_posterior(self.codes, self.probabilities(), classes, trusted)
+        classes, probs = np.arange(self.n_classes), self.probabilities()
         if self.pred_probs is not None:
-            return found
+            return label_posterior(self.codes, probs, classes, trusted)
+        found = posterior_of(self.codes, probs, trusted, unseen=False)
         # What was memorised by then is missed; what was not predicted may be wrong.
         low, high = found.noise_rate_interval
         missed = self.early[:, 1] > self.early[:, 0]

@@ -80,7 +80,6 @@ class LabelPosterior:
         return np.where(labels == codes, self.given, self.other)
 
 
-@np.errstate(under="ignore")
 def label_posterior(y, pred_probs, classes=None, trusted=None):
     """Estimate how probable it is that each label is right.
 
@@ -160,9 +159,32 @@ def label_posterior(y, pred_probs, classes=None, trusted=None):
     """
     classes, codes, pred_probs = check_probabilities(y, pred_probs, classes)
     check_several(classes)
-    trusted = check_trusted(trusted, len(codes))
+    return posterior_of(codes, pred_probs, check_trusted(trusted, len(codes)))
+
+
+@np.errstate(under="ignore")
+def posterior_of(codes, pred_probs, trusted=None, unseen=True):
+    """Return what :func:`label_posterior` does, without its checks.
+
+    Parameters
+    ----------
+    codes : ndarray of shape (n_samples,), int
+        Columns of the given labels.
+    pred_probs : ndarray of shape (n_samples, n_classes)
+        Probabilities.
+    trusted : ndarray of shape (n_samples,), bool, default=None
+        Which labels are known to be right.
+    unseen : bool, default=True
+        Whether trusted samples were predicted without their labels. Only then do errors
+        among them bound those among the others.
+
+    Returns
+    -------
+    posterior : LabelPosterior
+        See :func:`label_posterior`.
+    """
     if trusted is not None:
-        return _with_trusted(codes, pred_probs, trusted)
+        return _with_trusted(codes, pred_probs, trusted, unseen)
     return _posterior(codes, pred_probs)
 
 
@@ -311,7 +333,7 @@ def rate_of_votes(votes, predicted):
     return float(shares @ wrong), float(1 / np.sum(shares**2 / voters))
 
 
-def _with_trusted(codes, pred_probs, trusted):
+def _with_trusted(codes, pred_probs, trusted, unseen):
     """Return the posterior of all labels, of which some are right for sure."""
     n_classes, rest = pred_probs.shape[1], ~trusted
     given, other = np.ones(len(codes)), np.zeros(len(codes))
@@ -320,8 +342,10 @@ def _with_trusted(codes, pred_probs, trusted):
         nothing = np.eye(n_classes), 0.0, (0.0, 0.0), 0.0
         return LabelPosterior(given, others, other, *nothing)
     predicted = pred_probs.argmax(axis=1)
-    errors = float(np.mean(predicted[trusted] != codes[trusted]))
-    most = _wilson(errors, np.count_nonzero(trusted))[1]
+    most = 1.0
+    if unseen:
+        errors = float(np.mean(predicted[trusted] != codes[trusted]))
+        most = _wilson(errors, np.count_nonzero(trusted))[1]
     found = _posterior(codes[rest], pred_probs[rest], most)
     given[rest], others[rest], other[rest] = found.given, found.others, found.other
     T = trusted_transition_matrix(

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
+from sknoisy.detection.evidence import Evidence
 from sknoisy.scores import (
     estimate_transition_matrix,
     label_posterior,
@@ -128,6 +129,17 @@ def test_most_labels_may_be_wrong_where_trusted_ones_say_so():
         assert found.own_error <= most + 1e-4
         blamed += alone.noise_rate < 0.1 and alone.own_error > most
     assert blamed
+
+
+def test_errors_bound_nothing_where_trusted_labels_were_learned():
+    """As in a single training: the others are predicted worse."""
+    _, labels, probs, trusted = exchanged(1)
+    alone = label_posterior(labels[~trusted], probs[~trusted])
+    early = np.take_along_axis(probs, np.c_[labels, 1 - labels], axis=1)
+    evidence = Evidence(labels, 1 - labels, early=early, n_classes=2)
+    found = evidence.posterior(trusted)
+    np.testing.assert_allclose(found.given[~trusted], alone.given)
+    assert found.own_error == pytest.approx(alone.own_error)
 
 
 @pytest.mark.parametrize(
