@@ -348,12 +348,13 @@ def annotators():
     rows = [row for row in rows_of("annotators") if "of" not in row]
     dots(axes[0], rows, CONSENSUS, BLUE, "o", None)
     axes[0].set(title="Three annotators", xlabel="Test accuracy (%)")
-    rows = [row for row in rows_of("trusted") if row["size"] == "large"]
-    looks = zip(TRUST_NOISES.items(), (GREEN, SKY, ORANGE, RED), "os^D", strict=True)
-    for (name, noise), color, marker in looks:
+    rows = [row for row in rows_of("trusted") if row["size"] == "small"]
+    noises = list(dict.fromkeys(row["noise"] for row in rows))
+    looks = zip(noises, (GREEN, SKY, ORANGE, RED), "os^D", strict=True)
+    for name, color, marker in looks:
         of = [row for row in rows if row["noise"] == name]
-        dots(axes[1], of, TRUST, color, marker, title_of(*noise))
-    axes[1].set(title="2,000 trusted labels", xlabel="Test accuracy (%)")
+        dots(axes[1], of, TRUST, color, marker, title_of(*TRUST_NOISES[name]))
+    axes[1].set(title="500 trusted labels", xlabel="Test accuracy (%)")
     fig.legend(loc="outside lower right", ncols=3, frameon=False)
     return fig
 
