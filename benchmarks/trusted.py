@@ -12,9 +12,9 @@ real sample half of the difference between two of the ten nearest neighbours tha
 in its class is added, and it keeps its class. The test samples are real ones.
 
 The tables are the data sets of ``unseen.py``, except four by which was chosen how
-trusted labels are used: 60% of the rows train, and a tenth of these, but at least ten,
-have trusted labels. Rows go to a JSON lines file; those that are there already are
-skipped.
+trusted labels are used (and ten others, when they choose the kernel and its penalty):
+60% of the rows train, and a tenth of these, but at least ten, have trusted labels. Rows
+go to a JSON lines file; those that are there already are skipped.
 """
 
 import argparse

@@ -5,10 +5,11 @@
     python benchmarks/unseen.py --table
 
 The default was chosen by none of them, nor by other samples of the same data. (How the
-detector estimates the noise rate, and that long tails of columns are drawn in, was
-judged on some of them, later.) Of each set at most 1,500 rows are used, 60% of which
-train. Rows that are in unseen.jsonl already are skipped. Classes of fewer than 8
-samples are left out, and rows with gaps; text becomes columns of 0 and 1.
+detector estimates the noise rate, that long tails of columns are drawn in, and what is
+done with trusted labels, was judged on some of them, later.) Of each set at most 1,500
+rows are used, 60% of which train. Rows that are in unseen.jsonl already are skipped.
+Classes of fewer than 8 samples are left out, and rows with gaps; text becomes columns
+of 0 and 1.
 """
 
 import argparse

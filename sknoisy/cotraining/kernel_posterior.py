@@ -22,7 +22,7 @@ from sknoisy.kernels.confusion import (
 )
 from sknoisy.kernels.nystroem import LARGEST
 from sknoisy.kernels.ridge import KernelRidge
-from sknoisy.kernels.told import told
+from sknoisy.kernels.trusted import corrected_by_trusted
 from sknoisy.warning import advises
 
 LANDMARKS = 1000, 4000  # by default at least and at most
@@ -284,7 +284,9 @@ class KernelPosterior(CoTraining):
         if some:
             n_landmarks = min(self.resolved()["n_landmarks"], LANDMARKS[0])
             settings = *self._kernel, n_landmarks, self._generator, weights, originals
-            guess, penalty = told(features, first, given, trusted, *settings)
+            guess, penalty = corrected_by_trusted(
+                features, first, given, trusted, *settings
+            )
             probs, first, least = guess, guess, min(least, penalty)
         T = confusion(probs, shares, trusted, ridge.leverage)
         target = data.codes

@@ -11,7 +11,7 @@ from sknoisy.encoders.initialization import build
 from sknoisy.kernels.balance import evenness_of_means
 from sknoisy.kernels.nystroem import PART
 from sknoisy.kernels.ridge import KernelRidge, combined, compare
-from sknoisy.kernels.told import lower, told
+from sknoisy.kernels.trusted import corrected_by_trusted, lower
 
 TRIAL_ROWS, TRIAL_LANDMARKS = 4000, 500  # what the candidates are compared on
 CLIP = 10.0  # deviations that a column is clipped to, where columns have own scales
@@ -262,7 +262,9 @@ class _Trial:
         probs = simplex(ridge.fit(self.given, evenness=self.evenness))
         settings = kernel.power, kernel.width, TRIAL_LANDMARKS, self._generator()
         known = self.given, self.trusted
-        probs, _ = told(scaled, probs, *known, *settings, weights=self.weights)
+        probs, _ = corrected_by_trusted(
+            scaled, probs, *known, *settings, weights=self.weights
+        )
         return (probs - self.given)[self.trusted].square().sum(dim=1)
 
     def _generator(self):

@@ -4,7 +4,7 @@ import torch
 from torch.nn.functional import one_hot
 
 from sknoisy.encoders.heads import simplex
-from sknoisy.kernels.told import lower
+from sknoisy.kernels.trusted import lower
 from sknoisy.scores import trusted_transition_matrix
 
 SHARPEST = 0.02  # factor that posteriors are stretched by, at most 1 over this
@@ -39,7 +39,7 @@ def confusion(probs, shares, trusted, leverage):
     else:
         errors = shares[trusted].T @ predicted[trusted]
         predicted, shares, surer = predicted[~trusted], shares[~trusted], 0.0
-        T = _told(errors, predicted.T @ shares + 0.1)
+        T = _by_trusted(errors, predicted.T @ shares + 0.1)
     if len(T) > 2:  # a single difference does not tell how much they vary
         sizes = _sizes(predicted, shares.sum(dim=1)).double().clamp(min=UNSEEN)
         mean = sizes @ T.diagonal() / sizes.sum()
@@ -47,7 +47,7 @@ def confusion(probs, shares, trusted, leverage):
     return T.to(shares)
 
 
-def _told(errors, joint):
+def _by_trusted(errors, joint):
     """Return the confusion, given how often which errors are made, float64.
 
     Parameters

@@ -10,7 +10,7 @@ from sknoisy.kernels.ridge import KernelRidge
 SURE = 2.0  # standard errors that an error must fall by
 
 
-def told(
+def corrected_by_trusted(
     X,
     probs,
     given,
