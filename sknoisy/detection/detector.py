@@ -137,9 +137,9 @@ class LabelErrorDetector(
         Share of the labels that equal the most probable class of `pred_probs_`; None
         without these.
     by_chance_ : bool
-        Whether predictions agree with labels no more than they may by chance, and with
-        those that are trusted neither. Then no label is called wrong, and a warning
-        says so. False if that cannot be told, because predictions are not
+        Whether predictions agree with labels no more than they may by chance; if some
+        labels are trusted, also with these alone. Then no label is called wrong, and a
+        warning says so. False if that cannot be told, because predictions are not
         out-of-sample, as with ``cv="dynamics"``.
     transition_matrix_ : ndarray of shape (n_classes, n_classes), float64
         Estimated probability of each label (column) for each true class (row), by the

@@ -236,6 +236,7 @@ class _Fit(NamedTuple):
     kernel: Kernel
     ridge: KernelRidge
     scaled: torch.Tensor  # (n, d)
+    predicted: torch.Tensor  # (n, n_classes), of each sample left out
     errors: torch.Tensor  # (n,), of each sample left out, weighted
 
 
@@ -258,12 +259,12 @@ class _Trial:
 
     def known_errors(self, kernel):
         """Return the errors on trusted labels, of predictions that they correct."""
-        ((_, ridge, scaled, _),) = self.fits([kernel])
-        probs = simplex(ridge.fit(self.given, evenness=self.evenness))
+        (fit,) = self.fits([kernel])
+        probs = simplex(fit.predicted)
         settings = kernel.power, kernel.width, TRIAL_LANDMARKS, self._generator()
         known = self.given, self.trusted
         probs, _ = corrected_by_trusted(
-            scaled, probs, *known, *settings, weights=self.weights
+            fit.scaled, probs, *known, *settings, weights=self.weights
         )
         return (probs - self.given)[self.trusted].square().sum(dim=1)
 
@@ -292,7 +293,7 @@ class _Trial:
             errors = (predicted - self.given).square().mean(dim=1)
             if self.weights is not None:
                 errors = errors * self.weights / self.weights.mean().clamp(min=1e-12)
-            yield _Fit(candidate, ridge, scaled, errors)
+            yield _Fit(candidate, ridge, scaled, predicted, errors)
 
 
 def _errors(fits):

@@ -32,18 +32,21 @@ def confusion(probs, shares, trusted, leverage):
         is concluded from the surest.
     """
     predicted = one_hot(probs.argmax(dim=1), shares.shape[1]).to(shares)
-    if trusted is None or trusted.all():
+    some = trusted is not None and not trusted.all()
+    if some:
+        errors = shares[trusted].T @ predicted[trusted]
+        predicted, shares = predicted[~trusted], shares[~trusted]
+        T = _by_trusted(errors, predicted.T @ shares + 0.1)
+    else:
         T = (predicted.T @ shares).double() + 0.1  # nearly 0 and 1 of many labels
         T = T / T.sum(dim=1, keepdim=True)
-        surer = surer_agreement(probs, shares).clamp(max=RIGHT)
-    else:
-        errors = shares[trusted].T @ predicted[trusted]
-        predicted, shares, surer = predicted[~trusted], shares[~trusted], 0.0
-        T = _by_trusted(errors, predicted.T @ shares + 0.1)
     if len(T) > 2:  # a single difference does not tell how much they vary
         sizes = _sizes(predicted, shares.sum(dim=1)).double().clamp(min=UNSEEN)
-        mean = sizes @ T.diagonal() / sizes.sum()
-        T = evened(T, sizes, mean + leverage * (mean.clamp(min=surer) - mean))
+        target = mean = sizes @ T.diagonal() / sizes.sum()
+        if not some:
+            surer = surer_agreement(probs, shares).clamp(max=RIGHT).maximum(mean)
+            target = mean + leverage * (surer - mean)
+        T = evened(T, sizes, target)
     return T.to(shares)
 
 

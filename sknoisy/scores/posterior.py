@@ -80,6 +80,7 @@ class LabelPosterior:
         return np.where(labels == codes, self.given, self.other)
 
 
+@np.errstate(under="ignore")
 def label_posterior(y, pred_probs, classes=None, trusted=None):
     """Estimate how probable it is that each label is right.
 

@@ -147,6 +147,19 @@ def test_trusted_labels_with_all_weight_or_none(weighted):
     assert scores[0] > scores[1] - 0.05
 
 
+@pytest.mark.parametrize(
+    "trusted",
+    [np.arange(100) == 3, np.arange(100) != 3, TRUSTED[:100] & (Y[:100] == 3)],
+    ids=["one", "all but one", "of one class"],
+)
+def test_hardly_any_trusted_labels_or_others(trusted):
+    given = np.where(trusted, Y[:100], NOISY[:100])
+    model = NoisyRobustClassifier(random_state=0).fit(X[:100], given, trusted=trusted)
+    assert np.isfinite(model.predict_proba(X)).all()
+    assert np.isfinite(model.loss_state_["posterior"]).all()
+    np.testing.assert_array_equal(model.clean_proba_[trusted], 1)
+
+
 def test_trusted_labels_calibrate():
     """Regression on noisy labels is not sure enough."""
     digits, y = (part[:900] for part in load_digits(return_X_y=True))
